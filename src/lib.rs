@@ -1,0 +1,1 @@
+//! Tower layers that keep programs calling LLM APIs inside their rate limits.
