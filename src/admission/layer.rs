@@ -1,0 +1,45 @@
+use tower_layer::Layer;
+
+use super::Admission;
+use crate::{
+    call::{Gate, Inspect},
+    limit::Quantities,
+    limiter::Limiter,
+};
+
+/// Makes [`Admission`] services. All of them share the limiter.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct AdmissionLayer {
+    gate: Gate,
+    inspect: Inspect,
+}
+
+impl AdmissionLayer {
+    /// Admits under `limiter`; a call that finds no room waits.
+    pub fn new(limiter: Limiter) -> Self {
+        AdmissionLayer { gate: Gate::new(limiter, Quantities::ADMISSION, true), inspect: Inspect::default() }
+    }
+
+    /// A call that finds no room is refused at once with 429, as a server does with its callers.
+    pub fn reject_when_full(mut self) -> Self {
+        self.gate.wait = false;
+        self
+    }
+
+    /// How many bytes of a request body are read into memory; 32 MiB by default. A body of known length
+    /// above it passes unread, and only limits that need no knowledge of it apply. One of unknown length
+    /// that grows above it is refused with 413.
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.inspect.body_cap = bytes;
+        self
+    }
+}
+
+impl<S> Layer<S> for AdmissionLayer {
+    type Service = Admission<S>;
+
+    fn layer(&self, inner: S) -> Admission<S> {
+        Admission::new(inner, self.gate.clone(), self.inspect)
+    }
+}

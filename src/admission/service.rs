@@ -1,0 +1,74 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    body::{ResponseBody, ResponseFuture, finish, refuse},
+    call::{Entered, Gate, Inspect, Refusal},
+};
+
+/// Holds calls back until every limit that they touch has room, then sends them.
+///
+/// Always ready: waiting happens in the response future, where each call waits for itself. A refusal is a
+/// response, with the [`Rejection`](crate::Rejection) in its extensions; the inner service's error passes
+/// untouched.
+#[derive(Clone, Debug)]
+pub struct Admission<S> {
+    inner: S,
+    gate: Gate,
+    inspect: Inspect,
+}
+
+impl<S> Admission<S> {
+    pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
+        Admission { inner, gate, inspect }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Admission<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<R, S::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Admission { inner, gate, inspect } = self.clone();
+        ResponseFuture::new(admit(inner, gate, inspect, request))
+    }
+}
+
+async fn admit<S, B, R>(
+    mut inner: S,
+    gate: Gate,
+    inspect: Inspect,
+    request: Request<B>,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: Body<Data = Bytes> + From<Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Body<Data = Bytes>,
+{
+    let entered = match Entered::enter(request, inspect).await {
+        Ok(entered) => entered,
+        Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
+    };
+    let (entry, request) = entered.into_request();
+    entry.register(gate);
+    let sent = entry.send(&mut inner, request).await;
+    finish(&entry, sent)
+}

@@ -1,0 +1,12 @@
+//! Bodies: the response that is metered while it passes, the response of our own, the future of both.
+
+mod finish;
+mod future;
+mod refusal;
+mod response;
+
+pub use future::ResponseFuture;
+pub use response::ResponseBody;
+
+pub(crate) use finish::finish;
+pub(crate) use refusal::refuse;

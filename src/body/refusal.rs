@@ -1,0 +1,44 @@
+//! A local no as a response.
+
+use std::time::Duration;
+
+use http::{
+    HeaderName, HeaderValue, Response,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+
+use super::ResponseBody;
+use crate::{
+    error::Rejection,
+    wire::{Dialect, error_body},
+};
+
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The response that says `rejection` in the caller's dialect, with the rejection in its extensions.
+///
+/// `Retry-After` is rounded up and never 0. `x-should-retry: false`, which the official SDKs obey, goes with
+/// a refusal that stays one.
+pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
+    let status = rejection.status();
+    let (content_type, body) = error_body(dialect, rejection.kind(), status, &rejection.to_string());
+    let mut response = Response::new(ResponseBody::local(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    if let Some(wait) = rejection.retry_after() {
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis(wait)));
+        headers.insert(RETRY_AFTER, HeaderValue::from(millis(wait).div_ceil(1_000)));
+    }
+    if !rejection.is_retryable() {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response.extensions_mut().insert(rejection);
+    response
+}
+
+/// Milliseconds, rounded up, at least 1.
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
+}

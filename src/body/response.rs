@@ -1,0 +1,189 @@
+//! A response body that is metered while it passes.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+
+use crate::{
+    call::Unfinished,
+    limit::Demand,
+    store::Settlement,
+    usage::Usage,
+    wire::{Dialect, Meter},
+};
+
+pin_project! {
+    /// The body of every response that leaves one of our layers.
+    ///
+    /// It passes the inner body's bytes on unchanged and at once, and reads the usage that the provider
+    /// reports. When it ends, fails or is dropped, the attempt is settled, once.
+    pub struct ResponseBody<R> {
+        #[pin]
+        kind: Kind<R>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<R> {
+        /// Passed on; somebody further in meters it, or nobody has to.
+        Passed { #[pin] body: R },
+        /// Metered here.
+        Metered { #[pin] body: R, meter: Metering },
+        /// Our own words.
+        Local { body: Full<Bytes> },
+    }
+}
+
+impl<R> ResponseBody<R> {
+    pub(crate) fn passed(body: R) -> Self {
+        ResponseBody { kind: Kind::Passed { body } }
+    }
+
+    pub(crate) fn metered(body: R, mut meter: Metering) -> Self
+    where
+        R: Body,
+    {
+        if body.is_end_stream() {
+            // Nobody will read a body that is over before it began.
+            meter.end();
+        }
+        ResponseBody { kind: Kind::Metered { body, meter } }
+    }
+
+    pub(crate) fn local(body: Bytes) -> Self {
+        ResponseBody { kind: Kind::Local { body: Full::new(body) } }
+    }
+}
+
+/// The meter of one answer, and the attempt to settle with what it read.
+pub(crate) struct Metering {
+    meter: Meter,
+    /// Taken when it is settled.
+    attempt: Option<Unfinished>,
+    dialect: Dialect,
+    status: StatusCode,
+    demand: Demand,
+}
+
+impl Metering {
+    pub(crate) fn new(
+        attempt: Unfinished,
+        dialect: Dialect,
+        demand: Demand,
+        status: StatusCode,
+        headers: &http::HeaderMap,
+    ) -> Self {
+        let meter = Meter::new(dialect, status, headers);
+        Metering { meter, attempt: Some(attempt), dialect, status, demand }
+    }
+
+    fn end(&mut self) {
+        self.meter.end();
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.end(self.settlement());
+        }
+    }
+
+    /// What the answer used, by the best that is known of it: what was reported; else what was seen of
+    /// the output and estimated of the input; of an error, nothing but the request.
+    fn settlement(&self) -> Settlement {
+        if !self.status.is_success() {
+            return Settlement::Usage(Usage::default());
+        }
+        if self.dialect == Dialect::Generic {
+            return Settlement::Unknown;
+        }
+        let reading = self.meter.reading();
+        let seen = Usage::new(self.demand.input, reading.output_seen);
+        let usage = match reading.usage {
+            Some(usage) if reading.usage_is_final => usage,
+            // A report that is not the last word: the input is, the output is at least what was seen.
+            Some(mut usage) => {
+                usage.output = usage.output.max(seen.output);
+                usage
+            }
+            None => seen,
+        };
+        Settlement::Usage(usage)
+    }
+}
+
+impl Drop for Metering {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Passed { body } => body.poll_frame(cx),
+            KindProjection::Local { body } => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            KindProjection::Metered { mut body, meter } => {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                match &frame {
+                    Some(Ok(frame)) => {
+                        if let Some(data) = frame.data_ref() {
+                            meter.meter.push(data);
+                        }
+                        // Many readers stop here without asking for the end that they know of.
+                        if body.is_end_stream() {
+                            meter.end();
+                        }
+                    }
+                    Some(Err(_)) => meter.settle(),
+                    None => meter.end(),
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Passed { body } | Kind::Metered { body, .. } => body.is_end_stream(),
+            Kind::Local { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Passed { body } | Kind::Metered { body, .. } => body.size_hint(),
+            Kind::Local { body } => body.size_hint(),
+        }
+    }
+}
+
+impl<R> fmt::Debug for ResponseBody<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Passed { .. } => "passed",
+            Kind::Metered { .. } => "metered",
+            Kind::Local { .. } => "local",
+        };
+        f.debug_tuple("ResponseBody").field(&kind).finish()
+    }
+}
+
+impl<R: Default> Default for ResponseBody<R> {
+    /// An empty body.
+    fn default() -> Self {
+        Self::passed(R::default())
+    }
+}

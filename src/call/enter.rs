@@ -1,0 +1,162 @@
+//! How a request comes into one of our layers: the body is read and inspected once, by the first of them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header::ACCEPT_ENCODING, request::Parts};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::{
+    CallOptions, Entry,
+    context::{Facts, Handle},
+};
+use crate::{
+    error::Rejection,
+    limit::Demand,
+    tags::{Tag, Tags},
+    wire::{self, Dialect, RequestFacts},
+};
+
+/// Output tokens that are reserved for a call which names no cap. An estimate: it is cut to what a limit
+/// can hold, and corrected where the limit is.
+const OUTPUT_WITHOUT_CAP: u64 = 1_024;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How requests are looked into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inspect {
+    /// How much of a body is read into memory.
+    pub(crate) body_cap: usize,
+}
+
+impl Default for Inspect {
+    /// 32 MB, what the largest providers take.
+    fn default() -> Self {
+        Inspect { body_cap: 32 << 20 }
+    }
+}
+
+/// A request that came in.
+pub(crate) struct Entered<B> {
+    pub(crate) entry: Entry,
+    pub(crate) parts: Parts,
+    pub(crate) body: ReadBody<B>,
+}
+
+/// A request body: in memory, so that it can be sent again, or passed on as it is.
+pub(crate) enum ReadBody<B> {
+    Whole(Bytes),
+    Unread(B),
+}
+
+/// A request that was refused on its way in, and the dialect to say so in.
+pub(crate) struct Refusal {
+    pub(crate) dialect: Dialect,
+    pub(crate) rejection: Rejection,
+}
+
+impl<B> Entered<B>
+where
+    B: Body<Data = Bytes> + From<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    /// Reads a request and joins the call's context, or makes it.
+    pub(crate) async fn enter(request: Request<B>, inspect: Inspect) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let dialect = if parts.method == Method::POST {
+            Dialect::detect(parts.uri.path(), &parts.headers)
+        } else {
+            Dialect::Generic
+        };
+        let refuse = |rejection| Refusal { dialect, rejection };
+        let body = read(body, inspect.body_cap).await.map_err(refuse)?;
+        if let Some(handle) = parts.extensions.remove::<Handle>() {
+            return Ok(Entered { entry: Entry::further(handle), parts, body });
+        }
+        let facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        if facts.dialect != Dialect::Generic {
+            // What is compressed cannot be metered while it passes.
+            parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        Ok(Entered { entry: Entry::first(facts), parts, body })
+    }
+
+    /// The request to pass on, once.
+    pub(crate) fn into_request(self) -> (Entry, Request<B>) {
+        let Entered { entry, mut parts, body } = self;
+        parts.extensions.insert(entry.handle());
+        (entry, Request::from_parts(parts, body.into_body()))
+    }
+}
+
+impl Entry {
+    /// The request to pass on in the present attempt.
+    pub(crate) fn request<B: From<Bytes>>(&self, parts: &Parts, body: &Bytes) -> Request<B> {
+        let mut parts = parts.clone();
+        parts.extensions.insert(self.handle());
+        Request::from_parts(parts, B::from(body.clone()))
+    }
+}
+
+impl<B: From<Bytes>> ReadBody<B> {
+    fn into_body(self) -> B {
+        match self {
+            ReadBody::Whole(bytes) => B::from(bytes),
+            ReadBody::Unread(body) => body,
+        }
+    }
+}
+
+async fn read<B>(body: B, cap: usize) -> Result<ReadBody<B>, Rejection>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.size_hint().exact().is_some_and(|length| length > cap as u64) {
+        return Ok(ReadBody::Unread(body));
+    }
+    match Limited::new(body, cap).collect().await {
+        Ok(whole) => Ok(ReadBody::Whole(whole.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Rejection::BodyTooLarge { cap }),
+        Err(error) => Err(Rejection::BadRequest { message: format!("its body broke off: {error}") }),
+    }
+}
+
+fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {
+    let (dialect, found) = match body {
+        ReadBody::Whole(bytes) => {
+            let found = wire::inspect(dialect, bytes);
+            (dialect, found.map_err(|error| Rejection::BadRequest { message: error.to_string() })?)
+        }
+        ReadBody::Unread(_) => (Dialect::Generic, RequestFacts::default()),
+    };
+    let options = parts.extensions.get::<CallOptions>().copied().unwrap_or_default();
+    Ok(Facts { dialect, demand: demand(dialect, &found), tags: tags(dialect, parts, found), turn: Facts::turn(options) })
+}
+
+fn demand(dialect: Dialect, facts: &RequestFacts) -> Demand {
+    if dialect == Dialect::Generic {
+        return Demand::default();
+    }
+    let output = facts.max_output.unwrap_or(OUTPUT_WITHOUT_CAP).saturating_mul(facts.choices);
+    Demand {
+        requests: 1,
+        input: facts.input_estimate,
+        output,
+        input_declared: false,
+        output_declared: facts.max_output.is_some(),
+    }
+}
+
+fn tags(dialect: Dialect, parts: &Parts, facts: RequestFacts) -> Arc<Tags> {
+    let mut tags = parts.extensions.get::<Tags>().cloned().unwrap_or_default();
+    if let (None, Some(provider)) = (tags.get(&Tag::Provider), dialect.provider()) {
+        tags.set(Tag::Provider, provider);
+    }
+    if let (None, Some(model)) = (tags.get(&Tag::Model), facts.model) {
+        tags.set(Tag::Model, model);
+    }
+    Arc::new(tags)
+}

@@ -1,0 +1,27 @@
+//! The call context: what our layers know of one call, shared by all of them.
+//!
+//! Whichever of our layers sees a request first makes a context and puts a handle on it into the request's
+//! extensions. Gates register on it, repeaters start new attempts on it, and whoever sends settles.
+//!
+//! - A **gate** that needs room claims for every gate outside it as well, where their claims are missing,
+//!   so that no attempt leaves unclaimed, and gives all of them back before it waits, so that nothing is
+//!   held while waiting.
+//! - The layer that calls a service which is none of ours is the **sender** of the attempt. It dates the
+//!   claims and meters the answer. A layer does not know what is inside it; so each one presumes to be the
+//!   sender, and one further in takes over.
+//! - A handle that comes in a second time for an attempt that was sent (a foreign layer cloned the request)
+//!   **forks**: it is a call of its own from there on, with claims of its own.
+
+mod attempt;
+mod context;
+mod enter;
+mod options;
+mod request_body;
+mod send;
+
+pub(crate) use attempt::Unfinished;
+pub(crate) use send::Sent;
+pub(crate) use context::{Entry, Gate};
+pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
+pub use options::{CallOptions, NotSent};
+pub use request_body::RequestBody;

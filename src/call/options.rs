@@ -1,0 +1,44 @@
+//! What a caller, or a layer of somebody else's, can say about a call.
+
+use std::time::Duration;
+
+/// How urgent a call is and how long it may wait. Put it into the request's extensions.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_quota::CallOptions;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(CallOptions::new().priority(3).max_wait(Duration::from_secs(20)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct CallOptions {
+    pub(crate) priority: i32,
+    pub(crate) max_wait: Option<Duration>,
+}
+
+impl CallOptions {
+    /// Priority 0, no bound on waiting.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How urgent the call is: each step up counts as having come one *aging* span earlier.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How long the call may wait for room, over all its attempts. A wait that cannot end in time is
+    /// refused at once. Running calls are not cut off.
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = Some(wait);
+        self
+    }
+}
+
+/// Says of a response that no attempt was sent for it. A cache between our layers and the client puts it
+/// into the extensions of an answer of its own; what was claimed is then given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotSent;

@@ -1,0 +1,98 @@
+//! A limit in full, for what the short names do not say.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Span;
+use crate::{
+    limit::{Charge, Count, Limit, Quantity},
+    tags::Tag,
+};
+
+/// One entry of `limits:`.
+///
+/// ```
+/// use tower_quota::config::Config;
+///
+/// let config = Config::from_yaml(
+///     "rate_limiting:
+///        limits:
+///          - { quantity: tokens, amount: 1000000, every: 6s, when: { model: gpt-4o }, per: [agent], charge: openai }
+///     ",
+/// )?;
+/// let limits = config.build()?.limiter.limits().clone();
+/// assert_eq!(limits.iter().next().unwrap().to_string(), "tokens 1000000/6s for model=gpt-4o per agent");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LimitConfig {
+    /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `concurrency`.
+    pub quantity: Quantity,
+    /// How much of it.
+    pub amount: u64,
+    /// In any interval of this length. Not for concurrency.
+    #[serde(default)]
+    pub every: Option<Span>,
+    /// Only calls with these tags at these values.
+    #[serde(default)]
+    pub when: BTreeMap<String, String>,
+    /// Counted separately for each value of these tags.
+    #[serde(default)]
+    pub per: Vec<String>,
+    /// How tokens are charged; by the provider in `when` where it is not said.
+    #[serde(default)]
+    pub charge: Option<ChargeName>,
+    /// Whether requests count once a call or at every attempt.
+    #[serde(default)]
+    pub count: Option<Count>,
+    /// How much later than one period after its send a charge expires.
+    #[serde(default)]
+    pub margin: Option<Span>,
+}
+
+/// Whose rule tokens are charged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChargeName {
+    /// [`Charge::openai`]
+    Openai,
+    /// [`Charge::azure`]
+    Azure,
+    /// [`Charge::anthropic`]
+    Anthropic,
+}
+
+impl LimitConfig {
+    pub(super) fn limit(&self) -> Limit {
+        let mut limit = Limit::new(self.quantity, self.amount).charge(self.charge());
+        if let Some(every) = self.every {
+            limit = limit.every(every.into());
+        }
+        for (tag, value) in &self.when {
+            limit = limit.when(Tag::from(tag.as_str()), value.as_str());
+        }
+        for tag in &self.per {
+            limit = limit.per(Tag::from(tag.as_str()));
+        }
+        if let Some(count) = self.count {
+            limit = limit.count(count);
+        }
+        match self.margin {
+            Some(margin) => limit.margin(margin.into()),
+            None => limit,
+        }
+    }
+
+    fn charge(&self) -> Charge {
+        match self.charge {
+            Some(ChargeName::Openai) => Charge::openai(),
+            Some(ChargeName::Azure) => Charge::azure(),
+            Some(ChargeName::Anthropic) => Charge::anthropic(),
+            None => self.when.get("provider").map_or_else(Charge::default, |name| Charge::of(name)),
+        }
+    }
+}

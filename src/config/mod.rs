@@ -1,0 +1,176 @@
+//! Configuration: the `rate_limiting:` block of a YAML or JSON file, checked and built.
+//!
+//! ```
+//! use tower_quota::config::Config;
+//!
+//! let config = Config::from_yaml(
+//!     "rate_limiting:
+//!        global: { requests_per_minute: 60, concurrent_requests: 10 }
+//!        providers:
+//!          openai:
+//!            gpt-4: { rpm: 500, tpm: 150000 }
+//!     ",
+//! )?;
+//! let stack = config.build()?;
+//! let limits: Vec<String> = stack.limiter.limits().iter().map(ToString::to_string).collect();
+//! assert_eq!(
+//!     limits,
+//!     [
+//!         "requests 60/min",
+//!         "concurrency 10",
+//!         "requests 500/min for provider=openai, model=gpt-4",
+//!         "tokens 150000/min for provider=openai, model=gpt-4",
+//!     ]
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod build;
+mod limit;
+mod quota;
+mod span;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub use build::Stack;
+pub use limit::LimitConfig;
+pub use quota::Quota;
+pub use span::Span;
+
+use crate::limit::LimitError;
+
+/// A configuration file. Unknown keys are errors.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The block that this crate reads.
+    pub rate_limiting: RateLimiting,
+}
+
+/// The `rate_limiting:` block.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RateLimiting {
+    /// `false`: no limit and no retry, everything passes.
+    pub enabled: bool,
+    /// Limits over all calls.
+    pub global: Quota,
+    /// Limits by provider and model.
+    pub providers: BTreeMap<String, BTreeMap<String, Quota>>,
+    /// Limits by agent.
+    pub agents: BTreeMap<String, Quota>,
+    /// Any other limit.
+    pub limits: Vec<LimitConfig>,
+    /// How much later than one period after its send a charge expires, where a limit does not say itself.
+    pub margin: Option<Span>,
+    /// Repeating what the provider says may be repeated.
+    pub retry: RetryConfig,
+    /// Waiting.
+    pub queue: QueueConfig,
+    /// Money per hour.
+    pub max_hourly_spend: Option<f64>,
+    /// Money per day.
+    pub max_daily_spend: Option<f64>,
+    /// Money per week.
+    pub max_weekly_spend: Option<f64>,
+    /// Money per month.
+    pub max_monthly_spend: Option<f64>,
+    /// The currency of those: `USD`.
+    pub currency: Option<String>,
+    /// The share of a budget from which on to warn.
+    pub alert_threshold: Option<f64>,
+}
+
+/// `retry:`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RetryConfig {
+    /// Attempts of a call in all; 1 repeats nothing.
+    pub max_attempts: u32,
+    /// The longest told wait that is waited for.
+    pub longest_wait: Span,
+}
+
+/// `queue:`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct QueueConfig {
+    /// How many calls may wait.
+    pub max_waiting: usize,
+    /// By how much a step of priority makes a call older.
+    pub aging: Span,
+}
+
+impl Default for RateLimiting {
+    fn default() -> Self {
+        RateLimiting {
+            enabled: true,
+            global: Quota::default(),
+            providers: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            limits: Vec::new(),
+            margin: None,
+            retry: RetryConfig::default(),
+            queue: QueueConfig::default(),
+            max_hourly_spend: None,
+            max_daily_spend: None,
+            max_weekly_spend: None,
+            max_monthly_spend: None,
+            currency: None,
+            alert_threshold: None,
+        }
+    }
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        RetryConfig { max_attempts: 3, longest_wait: Span::from_secs(60) }
+    }
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        QueueConfig { max_waiting: 100_000, aging: Span::from_secs(10) }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It does not read, or has a key or a value that does not belong there. The message has line and column.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value is understood and makes no sense.
+    #[error("{path}: {reason}")]
+    Value {
+        /// Where it stands: `rate_limiting.retry.max_attempts`.
+        path: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A limit makes no sense.
+    #[error("{path}: {source}")]
+    Limit {
+        /// Where it stands: `rate_limiting.providers.openai.gpt-4.requests_per_minute`.
+        path: String,
+        /// What is wrong with it.
+        source: LimitError,
+    },
+}
+
+impl Config {
+    /// Reads YAML, and so JSON, which is YAML as well.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`] for what does not read; values are checked by [`build`](Config::build).
+    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
+        serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))
+    }
+}

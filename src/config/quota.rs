@@ -1,0 +1,86 @@
+//! A block of limits on one thing, by the names that everybody uses.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::limit::{Limit, Quantity};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A block of limits on one thing: everything, a model, an agent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Quota {
+    /// Requests in any second.
+    #[serde(alias = "rps")]
+    pub requests_per_second: Option<u64>,
+    /// Requests in any minute.
+    #[serde(alias = "rpm")]
+    pub requests_per_minute: Option<u64>,
+    /// Requests in any hour.
+    pub requests_per_hour: Option<u64>,
+    /// Requests in any 24 hours.
+    #[serde(alias = "rpd")]
+    pub requests_per_day: Option<u64>,
+    /// Tokens, input and output, in any minute.
+    #[serde(alias = "tpm")]
+    pub tokens_per_minute: Option<u64>,
+    /// Tokens, input and output, in any 24 hours.
+    #[serde(alias = "tpd")]
+    pub tokens_per_day: Option<u64>,
+    /// Input tokens in any minute.
+    #[serde(alias = "itpm")]
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens in any minute.
+    #[serde(alias = "otpm")]
+    pub output_tokens_per_minute: Option<u64>,
+    /// Calls in flight.
+    #[serde(alias = "max_parallel_requests")]
+    pub concurrent_requests: Option<u64>,
+    /// Requests of one run.
+    pub max_requests_per_run: Option<u64>,
+    /// Money of one run.
+    pub max_cost_per_run: Option<f64>,
+    /// Money in any hour.
+    pub max_cost_per_hour: Option<f64>,
+    /// Money in a day.
+    pub max_cost_per_day: Option<f64>,
+}
+
+impl Quota {
+    /// The limits in this block, each with the key it stands under.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (&'static str, Limit)> {
+        use Quantity::{InputTokens, OutputTokens, Requests, Tokens};
+        let windows = [
+            ("requests_per_second", Requests, self.requests_per_second, SECOND),
+            ("requests_per_minute", Requests, self.requests_per_minute, MINUTE),
+            ("requests_per_hour", Requests, self.requests_per_hour, HOUR),
+            ("requests_per_day", Requests, self.requests_per_day, DAY),
+            ("tokens_per_minute", Tokens, self.tokens_per_minute, MINUTE),
+            ("tokens_per_day", Tokens, self.tokens_per_day, DAY),
+            ("input_tokens_per_minute", InputTokens, self.input_tokens_per_minute, MINUTE),
+            ("output_tokens_per_minute", OutputTokens, self.output_tokens_per_minute, MINUTE),
+        ];
+        let sliding = windows.into_iter().filter_map(|(key, quantity, amount, period)| {
+            Some((key, Limit::new(quantity, amount?).every(period)))
+        });
+        let flight = self.concurrent_requests.map(|n| ("concurrent_requests", Limit::concurrency(n)));
+        let run = self.max_requests_per_run.map(|n| ("max_requests_per_run", Limit::requests(n).every_run()));
+        sliding.chain(flight).chain(run)
+    }
+
+    /// The keys that ask for a budget.
+    pub(super) fn budgets(&self) -> impl Iterator<Item = &'static str> {
+        let costs = [
+            ("max_cost_per_run", self.max_cost_per_run),
+            ("max_cost_per_hour", self.max_cost_per_hour),
+            ("max_cost_per_day", self.max_cost_per_day),
+        ];
+        costs.into_iter().filter_map(|(key, cost)| cost.map(|_| key))
+    }
+}

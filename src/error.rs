@@ -1,0 +1,181 @@
+//! Why a call was refused here, before or instead of being sent.
+
+use std::{fmt, time::Duration};
+
+/// A local no. In HTTP it travels as a response, with the `Rejection` in the response's extensions.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_quota::{Rejection, Shortage};
+///
+/// let shortage = Shortage {
+///     limit: "tokens 90000/min for model=gpt-4o".into(),
+///     in_use: 88_200,
+///     needed: 2_500,
+///     retry_after: Some(Duration::from_millis(3_200)),
+/// };
+/// assert_eq!(
+///     Rejection::RateLimited(shortage).to_string(),
+///     "rate limited here: tokens 90000/min for model=gpt-4o: 88200 in use, \
+///      this call needs 2500 (would be 90700); room in 3.2 s"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// No room now, and waiting was not wanted.
+    #[error("rate limited here: {0}")]
+    RateLimited(Shortage),
+    /// No room now, and too many calls wait already.
+    #[error("rate limited here, and {waiting} calls wait already: {shortage}")]
+    QueueFull {
+        /// How many calls wait.
+        waiting: usize,
+        /// What lacks.
+        shortage: Shortage,
+    },
+    /// There will be room, but after the call's deadline.
+    #[error("no room before the call's deadline: {0}")]
+    DeadlineExceeded(Shortage),
+    /// The call is larger than the limit can ever hold.
+    #[error("this call never fits: {0}")]
+    NeverFits(Shortage),
+    /// The run has used up what it may use.
+    #[error("this run is used up: {0}")]
+    RunUsedUp(Shortage),
+    /// The request's body is of unknown length and grew over what is read into memory.
+    #[error("the request body is longer than the {cap} bytes that are read into memory; raise `body_cap`")]
+    BodyTooLarge {
+        /// How many bytes are read.
+        cap: usize,
+    },
+    /// The request cannot be understood, so nobody can say what it needs.
+    #[error("the request cannot be counted: {message}")]
+    BadRequest {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The store of counts cannot answer, and admitting without it would be no limit.
+    #[error(transparent)]
+    StoreUnavailable(#[from] StoreError),
+}
+
+/// What lacks: the limit, what counts there now, what the call needs, and when there is room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The limit in words: `tokens 90000/min for model=gpt-4o`.
+    pub limit: String,
+    /// What counts under it now.
+    pub in_use: u64,
+    /// What the call needs of it; 0 where it was not tried, because calls that came before wait for it.
+    pub needed: u64,
+    /// How long until there is room, where that can be said. Room that others have to give back has no date.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shortage { limit, in_use, needed, retry_after } = self;
+        if *needed == 0 {
+            return write!(f, "{limit}: calls that came before wait for it");
+        }
+        let then = in_use.saturating_add(*needed);
+        write!(f, "{limit}: {in_use} in use, this call needs {needed} (would be {then})")?;
+        match retry_after {
+            Some(wait) => write!(f, "; room in {} s", tenths(*wait)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Seconds with one decimal, rounded up: a wait that is read and obeyed must not come out short.
+fn tenths(wait: Duration) -> String {
+    let tenths = wait.as_nanos().div_ceil(100_000_000);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+impl Rejection {
+    /// A short name for programs: `rate_limited`, `never_fits`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Rejection::RateLimited(_) => "rate_limited",
+            Rejection::QueueFull { .. } => "queue_full",
+            Rejection::DeadlineExceeded(_) => "deadline_exceeded",
+            Rejection::NeverFits(_) => "never_fits",
+            Rejection::RunUsedUp(_) => "run_used_up",
+            Rejection::BodyTooLarge { .. } => "body_too_large",
+            Rejection::BadRequest { .. } => "bad_request",
+            Rejection::StoreUnavailable(_) => "store_unavailable",
+        }
+    }
+
+    /// The status that says the same in HTTP.
+    #[must_use]
+    pub fn status(&self) -> http::StatusCode {
+        match self {
+            Rejection::NeverFits(_) | Rejection::BodyTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Rejection::StoreUnavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
+            _ => http::StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// What lacks, where it is room that lacks.
+    #[must_use]
+    pub fn shortage(&self) -> Option<&Shortage> {
+        match self {
+            Rejection::RateLimited(shortage)
+            | Rejection::QueueFull { shortage, .. }
+            | Rejection::DeadlineExceeded(shortage)
+            | Rejection::NeverFits(shortage)
+            | Rejection::RunUsedUp(shortage) => Some(shortage),
+            _ => None,
+        }
+    }
+
+    /// How long until it is worth another try, where that can be said.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.shortage()?.retry_after
+    }
+
+    /// Whether the same call can succeed later at all.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Rejection::RateLimited(_) | Rejection::QueueFull { .. } | Rejection::StoreUnavailable(_) => true,
+            Rejection::DeadlineExceeded(_)
+            | Rejection::NeverFits(_)
+            | Rejection::RunUsedUp(_)
+            | Rejection::BodyTooLarge { .. }
+            | Rejection::BadRequest { .. } => false,
+        }
+    }
+}
+
+/// A store of counts could not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store of counts cannot answer: {message}")]
+pub struct StoreError {
+    message: String,
+}
+
+impl StoreError {
+    /// An error with the store's own words.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        StoreError { message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn told_waits_are_rounded_up() {
+        let text = |millis| tenths(Duration::from_millis(millis));
+        assert_eq!([text(3_200), text(3_201), text(1), text(0)], ["3.2", "3.3", "0.1", "0.0"]);
+    }
+}

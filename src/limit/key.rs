@@ -1,0 +1,67 @@
+//! The name of one count: a limit, and the tag values it is split by.
+
+use std::{fmt, sync::Arc};
+
+use super::Limit;
+use crate::tags::Tags;
+
+/// The name of one count: a limit's place in its [`Limits`](super::Limits) and the values of the tags
+/// that it is split by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LimitKey {
+    limit: u32,
+    values: Option<Arc<[Arc<str>]>>,
+}
+
+impl LimitKey {
+    pub(crate) fn of(place: u32, limit: &Limit, tags: &Tags) -> Self {
+        let value = |tag| tags.shared(tag).cloned().unwrap_or_default();
+        let values = (!limit.per.is_empty()).then(|| limit.per.iter().map(value).collect());
+        LimitKey { limit: place, values }
+    }
+
+    /// The limit's place in its [`Limits`](super::Limits).
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// The limit with its `per` tags replaced by this key's values: `tokens 90000/min for agent=scout`.
+    pub(crate) fn describe(&self, limit: &Limit) -> String {
+        let mut named = limit.clone();
+        named.per.clear();
+        for (tag, value) in limit.per.iter().zip(self.values.iter().flat_map(|v| v.iter())) {
+            let value: Arc<str> = if value.is_empty() { "(none)".into() } else { value.clone() };
+            named = named.when(tag.clone(), value);
+        }
+        named.to_string()
+    }
+
+    /// The values that the limit is split by, in the order of its `per` tags; none where it is not split.
+    #[must_use]
+    pub fn values(&self) -> &[Arc<str>] {
+        self.values.as_deref().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for LimitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.limit)?;
+        self.values().iter().try_for_each(|value| write!(f, "/{value}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tags::Tag;
+
+    #[test]
+    fn calls_without_the_tag_share_one_key() {
+        let limit = Limit::requests(1).per(Tag::Agent);
+        let key = |tags: Tags| LimitKey::of(3, &limit, &tags);
+        assert_eq!(key(Tags::new()), key(Tags::new().with(Tag::User, "u")));
+        assert_ne!(key(Tags::new()), key(Tags::new().with(Tag::Agent, "a")));
+        assert_eq!(key(Tags::new()).describe(&limit), "requests 1 for agent=(none)");
+    }
+}

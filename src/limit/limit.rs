@@ -1,0 +1,189 @@
+//! One limit: an amount of one quantity per period, when tags match, counted per tag value.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Charge, Period, Quantity};
+use crate::tags::{Tag, Tags};
+
+/// An amount of one quantity per period, `when` tags match, counted separately `per` tag value.
+///
+/// A limit is checked when a [`Limits`](super::Limits) is made of it, not before.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_quota::{limit::Limit, Tag};
+///
+/// let minute = Duration::from_secs(60);
+/// let limit = Limit::tokens(90_000).every(minute).when(Tag::Model, "gpt-4o").per(Tag::Agent);
+/// assert_eq!(limit.to_string(), "tokens 90000/min for model=gpt-4o per agent");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Limit {
+    pub(crate) quantity: Quantity,
+    pub(crate) amount: u64,
+    pub(crate) period: Option<Period>,
+    pub(crate) when: Vec<(Tag, Arc<str>)>,
+    pub(crate) per: Vec<Tag>,
+    pub(crate) charge: Charge,
+    pub(crate) count: Option<Count>,
+    pub(crate) margin: Option<Duration>,
+}
+
+/// What a limit on requests counts where a call has several attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Count {
+    /// A call counts once, however often it is repeated. The default where any tag of the limit is the caller's.
+    Calls,
+    /// Every attempt counts. The default elsewhere, because a provider counts so.
+    Attempts,
+}
+
+impl Limit {
+    /// A limit of `amount` on `quantity`. All but concurrency need a period as well.
+    pub fn new(quantity: Quantity, amount: u64) -> Self {
+        Limit {
+            quantity,
+            amount,
+            period: None,
+            when: Vec::new(),
+            per: Vec::new(),
+            charge: Charge::default(),
+            count: None,
+            margin: None,
+        }
+    }
+
+    /// A limit on requests.
+    pub fn requests(amount: u64) -> Self {
+        Self::new(Quantity::Requests, amount)
+    }
+
+    /// A limit on tokens, input and output together.
+    pub fn tokens(amount: u64) -> Self {
+        Self::new(Quantity::Tokens, amount)
+    }
+
+    /// A limit on input tokens.
+    pub fn input_tokens(amount: u64) -> Self {
+        Self::new(Quantity::InputTokens, amount)
+    }
+
+    /// A limit on output tokens.
+    pub fn output_tokens(amount: u64) -> Self {
+        Self::new(Quantity::OutputTokens, amount)
+    }
+
+    /// A limit on calls in flight: a call holds its place until its response body ended or was dropped.
+    pub fn concurrency(amount: u64) -> Self {
+        Self::new(Quantity::Concurrency, amount)
+    }
+
+    /// Counts over any interval of this length.
+    pub fn every(mut self, length: Duration) -> Self {
+        self.period = Some(Period::Sliding(length));
+        self
+    }
+
+    /// Counts over the life of one run, separately for each value of the tag `run`.
+    pub fn every_run(mut self) -> Self {
+        self.period = Some(Period::Run);
+        if self.per.contains(&Tag::Run) { self } else { self.per(Tag::Run) }
+    }
+
+    /// Only calls with this tag at this value. Several: all must match.
+    pub fn when(mut self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
+        self.when.push((tag, value.into()));
+        self
+    }
+
+    /// Counts separately for each value of this tag. Calls without the tag share one count.
+    pub fn per(mut self, tag: Tag) -> Self {
+        self.per.push(tag);
+        self
+    }
+
+    /// How tokens are charged; by default both kinds, corrected at completion.
+    pub fn charge(mut self, charge: Charge) -> Self {
+        self.charge = charge;
+        self
+    }
+
+    /// Whether requests count once a call or at every attempt.
+    pub fn count(mut self, count: Count) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// How much later than one period after its send a charge expires: it covers the jitter between our
+    /// send and the clock of whoever enforces the limit. Default: 1 % of the period, at most 500 ms.
+    pub fn margin(mut self, margin: Duration) -> Self {
+        self.margin = Some(margin);
+        self
+    }
+
+    /// Whether a call with these tags falls under this limit.
+    pub(crate) fn touches(&self, tags: &Tags) -> bool {
+        self.when.iter().all(|(tag, value)| tags.get(tag) == Some(value))
+    }
+
+    /// Whether a repeated attempt takes from this limit again.
+    pub(crate) fn counts_repeats(&self) -> bool {
+        let callers = || self.when.iter().map(|(tag, _)| tag).chain(&self.per).any(Tag::is_callers);
+        match self.count {
+            _ if self.quantity != Quantity::Requests => true,
+            Some(count) => count == Count::Attempts,
+            None => !callers(),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.quantity, self.amount)?;
+        if let Some(period) = self.period {
+            write!(f, "/{period}")?;
+        }
+        for (i, (tag, value)) in self.when.iter().enumerate() {
+            write!(f, "{}{tag}={value}", if i > 0 { ", " } else { " for " })?;
+        }
+        for (i, tag) in self.per.iter().enumerate() {
+            write!(f, "{}{tag}", if i > 0 { ", " } else { " per " })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn touches_only_calls_whose_tags_all_match() {
+        let limit = Limit::requests(1).when(Tag::Model, "a").when(Tag::Agent, "x");
+        let tags = Tags::new().with(Tag::Model, "a");
+        assert!(!limit.touches(&tags));
+        assert!(limit.touches(&tags.clone().with(Tag::Agent, "x")));
+        assert!(!limit.touches(&tags.with(Tag::Agent, "y")));
+        assert!(Limit::requests(1).touches(&Tags::new()));
+    }
+
+    #[test]
+    fn requests_count_calls_on_the_callers_tags_and_attempts_elsewhere() {
+        assert!(!Limit::requests(1).per(Tag::Agent).counts_repeats());
+        assert!(!Limit::requests(1).every_run().counts_repeats());
+        assert!(Limit::requests(1).counts_repeats());
+        assert!(Limit::requests(1).when(Tag::Model, "m").counts_repeats());
+        assert!(Limit::requests(1).per(Tag::Agent).count(Count::Attempts).counts_repeats());
+        assert!(!Limit::requests(1).count(Count::Calls).counts_repeats());
+    }
+
+    #[test]
+    fn tokens_count_at_every_attempt_whatever_is_set() {
+        assert!(Limit::tokens(1).per(Tag::Agent).count(Count::Calls).counts_repeats());
+    }
+}

@@ -1,0 +1,25 @@
+//! Limits and the arithmetic of windows: pure rules.
+//!
+//! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
+
+#[path = "limit.rs"]
+mod definition;
+mod charge;
+mod key;
+mod period;
+mod quantity;
+mod set;
+mod tick;
+mod window;
+
+pub use charge::{Charge, ChargedAt, Demand, TokenCharge};
+pub use definition::{Count, Limit};
+pub use key::LimitKey;
+pub use period::Period;
+pub use quantity::{Quantities, Quantity};
+pub use set::{LimitError, Limits};
+pub use tick::Tick;
+pub use window::{Room, Window};
+
+pub(crate) use set::Rule;
+pub(crate) use tick::micros;

@@ -1,0 +1,44 @@
+//! Over which time a limit counts.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Over which time a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Period {
+    /// Any interval of this length: an exact sliding window, not a fixed one and not a refilling bucket.
+    Sliding(Duration),
+    /// The life of one run. What is counted never expires; a call without a `run` tag counts under the
+    /// run with the empty name, so that leaving the tag out is no way around the limit.
+    Run,
+}
+
+impl fmt::Display for Period {
+    /// `min`, `hour`, `day`, `run`, or the length: `6s`, `1.5s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Period::Run => f.write_str("run"),
+            Period::Sliding(span) => match (span.as_secs(), span.subsec_nanos()) {
+                (1, 0) => f.write_str("s"),
+                (60, 0) => f.write_str("min"),
+                (3_600, 0) => f.write_str("hour"),
+                (86_400, 0) => f.write_str("day"),
+                _ => write!(f, "{span:?}"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_read_as_people_say_them() {
+        let text = |secs: f64| Period::Sliding(Duration::from_secs_f64(secs)).to_string();
+        assert_eq!([text(60.0), text(86_400.0), text(6.0), text(1.5)], ["min", "day", "6s", "1.5s"]);
+        assert_eq!(Period::Run.to_string(), "run");
+    }
+}

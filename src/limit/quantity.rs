@@ -1,0 +1,85 @@
+//! What a limit counts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Quantity {
+    /// Requests.
+    Requests,
+    /// Tokens in and out.
+    Tokens,
+    /// Input tokens alone.
+    InputTokens,
+    /// Output tokens alone.
+    OutputTokens,
+    /// Calls in flight, from the send to the end of the response body.
+    Concurrency,
+}
+
+impl Quantity {
+    /// The name as written in configuration and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Quantity::Requests => "requests",
+            Quantity::Tokens => "tokens",
+            Quantity::InputTokens => "input_tokens",
+            Quantity::OutputTokens => "output_tokens",
+            Quantity::Concurrency => "concurrency",
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of quantities: those that one gate looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Quantities(u8);
+
+impl Quantities {
+    /// All that admission looks at: requests, tokens, concurrency.
+    pub const ADMISSION: Quantities = Quantities(
+        Quantity::Requests.bit()
+            | Quantity::Tokens.bit()
+            | Quantity::InputTokens.bit()
+            | Quantity::OutputTokens.bit()
+            | Quantity::Concurrency.bit(),
+    );
+
+    /// Whether `quantity` belongs to this set.
+    #[must_use]
+    pub const fn contain(self, quantity: Quantity) -> bool {
+        self.0 & quantity.bit() != 0
+    }
+}
+
+impl FromIterator<Quantity> for Quantities {
+    fn from_iter<I: IntoIterator<Item = Quantity>>(quantities: I) -> Self {
+        Quantities(quantities.into_iter().fold(0, |set, q| set | q.bit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_contains_what_it_was_made_of_and_nothing_else() {
+        let set: Quantities = [Quantity::Tokens, Quantity::Concurrency].into_iter().collect();
+        assert!(set.contain(Quantity::Tokens) && set.contain(Quantity::Concurrency));
+        assert!(!set.contain(Quantity::Requests) && !set.contain(Quantity::OutputTokens));
+    }
+}

@@ -1,0 +1,256 @@
+//! One count: what was charged, when, and when it leaves.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, Tick, set::Life};
+
+/// One count under one limit.
+///
+/// Charges are *held* (granted, not yet dated: they never expire) or *dated*. Dated charges are kept in
+/// sparse slots of a small part of the period. A slot leaves as a whole, one period and the margin after
+/// its **last** charge: never early, and late by at most the slot's length. So the sum of charges in any
+/// interval of the period never passes the limit, but for usage that was reported above what was claimed:
+/// that is debt, and is paid before anything else is admitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    slots: VecDeque<Slot>,
+    dated: u64,
+    held: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Slot {
+    last: Tick,
+    amount: u64,
+}
+
+/// Whether there is room for a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// There is.
+    Now,
+    /// There will be at this instant, and not a tick earlier, if nothing else is charged or given back.
+    At(Tick),
+    /// There will be when something held is given back; nobody can say when.
+    WhenGivenBack,
+    /// There never will be.
+    Never,
+}
+
+impl Window {
+    /// What counts at this moment: held and dated, after [`expire`](Self::expire).
+    #[must_use]
+    pub fn in_use(&self) -> u64 {
+        self.held.saturating_add(self.dated)
+    }
+
+    /// Whether nothing counts here any more.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.held == 0 && self.dated == 0 && self.slots.is_empty()
+    }
+
+    /// Lets go what has left by `now`.
+    pub(crate) fn expire(&mut self, rule: &Rule, now: Tick) {
+        let Life::Sliding { stay, .. } = rule.life else { return };
+        while let Some(slot) = self.slots.front() {
+            if leaves(slot.last, stay) > now {
+                break;
+            }
+            self.dated = self.dated.saturating_sub(slot.amount);
+            self.slots.pop_front();
+        }
+    }
+
+    /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
+    pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
+        let limit = rule.limit.amount;
+        let over = self.in_use().saturating_add(need).saturating_sub(limit);
+        if over == 0 {
+            return Room::Now;
+        }
+        if need > limit {
+            return Room::Never;
+        }
+        let Life::Sliding { stay, .. } = rule.life else {
+            let lasting = if rule.life == Life::Run { self.dated } else { 0 };
+            return if lasting.saturating_add(need) > limit { Room::Never } else { Room::WhenGivenBack };
+        };
+        let mut freed = 0u64;
+        for slot in &self.slots {
+            freed += slot.amount;
+            if freed >= over {
+                return Room::At(leaves(slot.last, stay));
+            }
+        }
+        Room::WhenGivenBack
+    }
+
+    /// Holds `amount`, whether it fits or not.
+    pub(crate) fn hold(&mut self, amount: u64) {
+        self.held = self.held.saturating_add(amount);
+    }
+
+    /// Gives back what was held.
+    pub(crate) fn unhold(&mut self, amount: u64) {
+        self.held = self.held.saturating_sub(amount);
+    }
+
+    /// Dates a charge: it leaves one period and the margin after `date`. Returns the date it was booked
+    /// under, which is later than asked where a later one is booked already.
+    pub(crate) fn book(&mut self, rule: &Rule, amount: u64, date: Tick) -> Tick {
+        self.dated = self.dated.saturating_add(amount);
+        let Life::Sliding { slot: length, .. } = rule.life else { return date };
+        match self.slots.back_mut() {
+            Some(back) if number(back.last, length) >= number(date, length) => {
+                back.last = back.last.max(date);
+                back.amount = back.amount.saturating_add(amount);
+                back.last
+            }
+            _ => {
+                self.slots.push_back(Slot { last: date, amount });
+                date
+            }
+        }
+    }
+
+    /// Changes a charge booked under `date` from `old` to `new`. One that has left stays gone.
+    pub(crate) fn rebook(&mut self, rule: &Rule, date: Tick, old: u64, new: u64) {
+        let Life::Sliding { slot: length, .. } = rule.life else {
+            self.dated = self.dated.saturating_sub(old).saturating_add(new);
+            return;
+        };
+        let Ok(place) = self.slots.binary_search_by_key(&number(date, length), |s| number(s.last, length)) else {
+            return;
+        };
+        let slot = &mut self.slots[place];
+        slot.amount = slot.amount.saturating_sub(old).saturating_add(new);
+        self.dated = self.dated.saturating_sub(old).saturating_add(new);
+        if slot.amount == 0 {
+            self.slots.remove(place);
+        }
+    }
+}
+
+fn leaves(last: Tick, stay: u64) -> Tick {
+    Tick::from_micros(last.as_micros().saturating_add(stay))
+}
+
+fn number(date: Tick, length: u64) -> u64 {
+    date.as_micros() / length
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limit::{Limit, Limits};
+
+    fn rule(limit: Limit) -> Rule {
+        Limits::new([limit]).unwrap().rules()[0].clone()
+    }
+
+    /// 10 per 240 ms, so that a slot is 1 ms, and no margin.
+    fn ten() -> Rule {
+        rule(Limit::requests(10).every(Duration::from_millis(240)).margin(Duration::ZERO))
+    }
+
+    fn at(millis: u64) -> Tick {
+        Tick::from_micros(millis * 1_000)
+    }
+
+    #[test]
+    fn room_comes_back_one_period_after_the_charge_and_not_a_tick_earlier() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.book(&rule, 10, at(5));
+        assert_eq!(window.room(&rule, 1), Room::At(at(245)));
+        window.expire(&rule, Tick::from_micros(244_999));
+        assert_eq!(window.room(&rule, 1), Room::At(at(245)));
+        window.expire(&rule, at(245));
+        assert_eq!(window.room(&rule, 10), Room::Now);
+        assert!(window.is_idle());
+    }
+
+    #[test]
+    fn a_slot_leaves_with_its_last_charge() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.book(&rule, 5, Tick::from_micros(1_000));
+        window.book(&rule, 5, Tick::from_micros(1_999));
+        assert_eq!(window.room(&rule, 1), Room::At(Tick::from_micros(241_999)));
+        window.expire(&rule, Tick::from_micros(241_998));
+        assert_eq!(window.in_use(), 10);
+    }
+
+    #[test]
+    fn charges_in_different_slots_leave_one_by_one() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.book(&rule, 6, at(0));
+        window.book(&rule, 4, at(100));
+        assert_eq!(window.room(&rule, 6), Room::At(at(240)));
+        assert_eq!(window.room(&rule, 7), Room::At(at(340)));
+        window.expire(&rule, at(240));
+        assert_eq!(window.room(&rule, 6), Room::Now);
+    }
+
+    #[test]
+    fn what_is_held_never_expires() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.hold(10);
+        window.expire(&rule, at(1_000_000));
+        assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
+        window.unhold(10);
+        assert_eq!(window.room(&rule, 1), Room::Now);
+    }
+
+    #[test]
+    fn usage_above_the_claim_is_debt_that_is_paid_first() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.book(&rule, 5, at(0));
+        window.book(&rule, 5, at(100));
+        window.rebook(&rule, at(0), 5, 25);
+        assert_eq!(window.in_use(), 30);
+        window.expire(&rule, at(99));
+        assert_eq!(window.room(&rule, 1), Room::At(at(240)));
+        assert_eq!(window.room(&rule, 6), Room::At(at(340)));
+    }
+
+    #[test]
+    fn settling_a_charge_that_has_left_changes_nothing() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.book(&rule, 5, at(0));
+        window.expire(&rule, at(240));
+        window.rebook(&rule, at(0), 5, 50);
+        assert!(window.is_idle());
+    }
+
+    #[test]
+    fn a_charge_dated_backwards_joins_the_latest_slot() {
+        let (rule, mut window) = (ten(), Window::default());
+        window.book(&rule, 1, at(100));
+        assert_eq!(window.book(&rule, 1, at(50)), at(100));
+        window.rebook(&rule, at(100), 2, 0);
+        assert!(window.is_idle());
+    }
+
+    #[test]
+    fn a_run_never_gives_back_what_was_used() {
+        let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::default());
+        let date = window.book(&rule, 1, at(0));
+        window.hold(1);
+        assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
+        window.unhold(1);
+        window.book(&rule, 1, date);
+        window.expire(&rule, at(1_000_000_000));
+        assert_eq!(window.room(&rule, 1), Room::Never);
+    }
+
+    #[test]
+    fn more_than_the_limit_never_fits() {
+        assert_eq!(Window::default().room(&ten(), 11), Room::Never);
+        assert_eq!(Window::default().room(&ten(), 10), Room::Now);
+    }
+}

@@ -1,0 +1,113 @@
+//! A call as the core knows it, without HTTP.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    limit::{Demand, Quantities},
+    store::Claim,
+    tags::Tags,
+};
+
+/// One call: who makes it, how much it needs, how urgent it is.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_quota::{limiter::Call, Tag, Tags};
+///
+/// let call = Call::new()
+///     .tags(Tags::new().with(Tag::Agent, "scout"))
+///     .tokens(1_200, 400)
+///     .priority(2)
+///     .max_wait(Duration::from_secs(30));
+/// assert_eq!(call.demand().input, 1_200);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Call {
+    tags: Arc<Tags>,
+    demand: Demand,
+    turn: Turn,
+}
+
+/// A call's place among others: when it came, how urgent it is, how long it may wait. It keeps its turn
+/// however often it has to queue again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) arrived: Instant,
+    /// Tells apart calls that came in the same instant.
+    pub(crate) order: u64,
+    pub(crate) priority: i32,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Turn {
+    pub(crate) fn new(priority: i32, max_wait: Option<Duration>) -> Self {
+        static ORDER: AtomicU64 = AtomicU64::new(0);
+        let arrived = Instant::now();
+        Turn {
+            arrived,
+            order: ORDER.fetch_add(1, Ordering::Relaxed),
+            priority,
+            // A wait too long to be dated is no bound.
+            deadline: max_wait.and_then(|wait| arrived.checked_add(wait)),
+        }
+    }
+}
+
+impl Call {
+    /// A call that needs one request and no tokens. It arrives now.
+    pub fn new() -> Self {
+        Call { tags: Arc::default(), demand: Demand::default(), turn: Turn::new(0, None) }
+    }
+
+    /// Who makes it and where it goes.
+    pub fn tags(mut self, tags: impl Into<Arc<Tags>>) -> Self {
+        self.tags = tags.into();
+        self
+    }
+
+    /// Input tokens, and output tokens at most. Both are taken as declared: a call that is larger than a
+    /// limit can ever hold is refused.
+    pub fn tokens(mut self, input: u64, output: u64) -> Self {
+        self.demand.input = input;
+        self.demand.output = output;
+        self
+    }
+
+    /// How urgent it is: each step up counts as having come one *aging* span earlier. 0 by default.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.turn.priority = priority;
+        self
+    }
+
+    /// How long it may wait. A wait that cannot end in time is refused at once.
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.turn.deadline = self.turn.arrived.checked_add(wait);
+        self
+    }
+
+    /// What the call needs.
+    #[must_use]
+    pub fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    pub(super) fn into_parts(self, quantities: Quantities) -> (Claim, Turn) {
+        let Call { tags, demand, turn } = self;
+        (Claim { tags, demand, quantities, repeat: false }, turn)
+    }
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self::new()
+    }
+}

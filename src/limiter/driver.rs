@@ -1,0 +1,138 @@
+//! The task that grants.
+//!
+//! Granting must not hang on a waiter being polled: a future that is kept and never polled again would
+//! stop everybody behind it. So one task per limiter grants, started when somebody has to wait and ended
+//! when nobody does. Should its runtime shut down, the waiters of other runtimes start a new one.
+
+use std::sync::Arc;
+
+use tokio::{runtime::Handle, time::Instant};
+
+use super::{Refused, Shared, permit::Permit, waiter::Waiter};
+use crate::{error::Rejection, limit::LimitKey, store::NotNow};
+
+/// After this many grants in a row the driver lets the granted calls go to work. Otherwise thousands leave
+/// at one instant by the books and over the next half second in truth, and their dates are wrong by that.
+const GRANTS_IN_A_ROW: u32 = 32;
+
+/// Starts the driver, where none runs. Outside a runtime nothing happens: the next waiter starts it.
+pub(super) fn ensure(shared: &Arc<Shared>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let mut queue = shared.queue();
+    if std::mem::replace(&mut queue.driven, true) {
+        return;
+    }
+    drop(queue);
+    runtime.spawn(drive(Driver { shared: shared.clone(), finished: false }));
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    finished: bool,
+}
+
+async fn drive(mut driver: Driver) {
+    loop {
+        let due = {
+            let mut queue = driver.shared.queue();
+            let due = queue.due(driver.shared.store.now());
+            if queue.len() == 0 && due.is_empty() {
+                queue.driven = false;
+                driver.finished = true;
+                return;
+            }
+            due
+        };
+        if due.is_empty() {
+            driver.sleep().await;
+        }
+        for key in due {
+            driver.serve(&key).await;
+        }
+    }
+}
+
+impl Driver {
+    /// Until the next count is worth a look, or something changed.
+    async fn sleep(&self) {
+        let Shared { store, changed, .. } = &*self.shared;
+        let next = self.shared.queue().next();
+        match next {
+            None => changed.notified().await,
+            Some(at) => {
+                let until = Instant::now() + at.since(store.now());
+                // Whichever comes first; an answer that was not wanted is asked for again.
+                let _ = tokio::time::timeout_at(until, changed.notified()).await;
+            }
+        }
+    }
+
+    /// Grants the waiters on one count in rank order, as far as there is room.
+    async fn serve(&self, key: &LimitKey) {
+        let mut granted = 0;
+        loop {
+            let Some(head) = self.shared.queue().head(key) else { return };
+            if let Some(other) = self.blocker(&head) {
+                self.shared.queue().park(head, other, None);
+                continue;
+            }
+            match self.shared.ask(&head.claim).await {
+                Ok(permit) => {
+                    self.answer(&head, Ok(permit));
+                    granted += 1;
+                    if granted % GRANTS_IN_A_ROW == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Err(Refused::NotNow(refused)) => {
+                    if self.park(head, refused, key) {
+                        return;
+                    }
+                }
+                Err(Refused::Rejected(rejection)) => self.answer(&head, Err(rejection)),
+            }
+        }
+    }
+
+    fn blocker(&self, waiter: &Waiter) -> Option<LimitKey> {
+        self.shared.queue().blocker(&waiter.keys, waiter.rank).cloned()
+    }
+
+    /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
+    fn park(&self, head: Arc<Waiter>, refused: NotNow, key: &LimitKey) -> bool {
+        if let Some(rejection) = self.shared.too_late(&refused, head.deadline) {
+            self.answer(&head, Err(rejection));
+            return false;
+        }
+        head.refuse(refused.clone());
+        let mut queue = self.shared.queue();
+        // It may have gone away while the store was asked.
+        if queue.head(key).is_some_and(|now| now.rank == head.rank) {
+            let same = refused.key == *key;
+            queue.park(head, refused.key, refused.at);
+            return same;
+        }
+        false
+    }
+
+    fn answer(&self, waiter: &Waiter, answer: Result<Permit, Rejection>) {
+        self.shared.queue().remove(waiter.rank);
+        // A permit that nobody wants is dropped here, outside the lock, and gives everything back.
+        drop(waiter.answer(answer));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        // The runtime shuts down, or a store panicked. Whoever still waits starts a new driver.
+        let wakers: Vec<_> = {
+            let mut queue = self.shared.queue();
+            queue.driven = false;
+            queue.waiters().filter_map(|waiter| waiter.waker()).collect()
+        };
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+}

@@ -1,0 +1,117 @@
+//! One waiting call, as it is seen from both sides: the future that waits and the driver that grants.
+
+use std::{
+    fmt, mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::time::Instant;
+
+use super::{permit::Permit, queue::Rank};
+use crate::{
+    error::Rejection,
+    limit::LimitKey,
+    store::{Claim, NotNow},
+};
+
+pub(super) struct Waiter {
+    pub(super) claim: Claim,
+    /// The counts that the claim touches.
+    pub(super) keys: Vec<LimitKey>,
+    pub(super) rank: Rank,
+    pub(super) deadline: Option<Instant>,
+    /// Why it was not granted when it was last tried.
+    refused: Mutex<NotNow>,
+    state: Mutex<State>,
+}
+
+enum State {
+    Waiting(Option<Waker>),
+    Answered(Box<Result<Permit, Rejection>>),
+    /// The answer was taken, or nobody wants it any more.
+    Done,
+}
+
+impl Waiter {
+    pub(super) fn new(
+        claim: Claim,
+        keys: Vec<LimitKey>,
+        rank: Rank,
+        deadline: Option<Instant>,
+        refused: NotNow,
+    ) -> Self {
+        let state = Mutex::new(State::Waiting(None));
+        Waiter { claim, keys, rank, deadline, refused: Mutex::new(refused), state }
+    }
+
+    /// Why it was not granted when it was last tried.
+    pub(super) fn refused(&self) -> NotNow {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn refuse(&self, refused: NotNow) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// Hands over the answer. It comes back where nobody wants it; a permit in it is then the caller's to drop.
+    pub(super) fn answer(&self, answer: Result<Permit, Rejection>) -> Option<Result<Permit, Rejection>> {
+        let mut state = self.lock();
+        let State::Waiting(waker) = &mut *state else { return Some(answer) };
+        let waker = waker.take();
+        *state = State::Answered(Box::new(answer));
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        None
+    }
+
+    /// The answer, once.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Permit, Rejection>> {
+        let mut state = self.lock();
+        match &mut *state {
+            State::Answered(_) => {
+                let State::Answered(answer) = mem::replace(&mut *state, State::Done) else { unreachable!() };
+                Poll::Ready(*answer)
+            }
+            State::Waiting(waker) => {
+                // The old waker is dropped after the lock: dropping it runs foreign code.
+                let old = match waker {
+                    Some(waker) if waker.will_wake(cx.waker()) => None,
+                    _ => waker.replace(cx.waker().clone()),
+                };
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+            State::Done => Poll::Pending,
+        }
+    }
+
+    /// Nobody waits any more. Returns an answer that came all the same.
+    pub(super) fn abandon(&self) -> Option<Result<Permit, Rejection>> {
+        match mem::replace(&mut *self.lock(), State::Done) {
+            State::Answered(answer) => Some(*answer),
+            _ => None,
+        }
+    }
+
+    /// Takes the waker, to have the waiter look again.
+    pub(super) fn waker(&self) -> Option<Waker> {
+        match &mut *self.lock() {
+            State::Waiting(waker) => waker.take(),
+            _ => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("rank", &self.rank).field("claim", &self.claim).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+use std::time::Duration;
+
+use tower_layer::Layer;
+
+use super::{Retry, policy::Policy};
+use crate::call::Inspect;
+
+/// Makes [`Retry`] services.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct RetryLayer {
+    policy: Policy,
+    inspect: Inspect,
+}
+
+impl RetryLayer {
+    /// Three attempts at most, waits of a minute at most.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many attempts a call has in all; 1 repeats nothing, 0 is taken for 1.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.policy.max_attempts = attempts;
+        self
+    }
+
+    /// The longest told wait that is waited for. An answer that tells a longer one is handed on.
+    pub fn longest_wait(mut self, wait: Duration) -> Self {
+        self.policy.longest_wait = wait;
+        self
+    }
+
+    /// How many bytes of a request body are kept to be sent again; 32 MiB by default.
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.inspect.body_cap = bytes;
+        self
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = Retry<S>;
+
+    fn layer(&self, inner: S) -> Retry<S> {
+        Retry::new(inner, self.policy, self.inspect)
+    }
+}

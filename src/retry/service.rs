@@ -1,0 +1,105 @@
+use std::{
+    task::{Context, Poll},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use tower_service::Service;
+
+use super::policy::Policy;
+use crate::{
+    body::{ResponseBody, ResponseFuture, finish, refuse},
+    call::{Entered, Entry, Inspect, ReadBody, Refusal, Sent},
+    store::Settlement,
+    usage::Usage,
+};
+
+/// Repeats an attempt when the provider says when it may be repeated; see the [module](super).
+///
+/// Always ready. Each attempt is claimed for and settled by itself, whether the gates stand inside or
+/// outside; a call that waits to be repeated holds nothing.
+#[derive(Clone, Debug)]
+pub struct Retry<S> {
+    inner: S,
+    policy: Policy,
+    inspect: Inspect,
+}
+
+impl<S> Retry<S> {
+    pub(super) fn new(inner: S, policy: Policy, inspect: Inspect) -> Self {
+        Retry { inner, policy, inspect }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Retry<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<R, S::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Retry { mut inner, policy, inspect } = self.clone();
+        ResponseFuture::new(async move {
+            let entered = match Entered::enter(request, inspect).await {
+                Ok(entered) => entered,
+                Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
+            };
+            match entered {
+                Entered { entry, parts, body: ReadBody::Whole(body) } => {
+                    send_again(&mut inner, policy, &entry, &parts, &body).await
+                }
+                unread => {
+                    let (entry, request) = unread.into_request();
+                    let sent = entry.send(&mut inner, request).await;
+                    finish(&entry, sent)
+                }
+            }
+        })
+    }
+}
+
+async fn send_again<S, B, R>(
+    inner: &mut S,
+    policy: Policy,
+    entry: &Entry,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: From<Bytes> + 'static,
+    R: Body<Data = Bytes>,
+{
+    let mut answered = None;
+    for attempt in 1.. {
+        let sent = entry.send(inner, entry.request(parts, body)).await;
+        if let (Sent::Refused(_), Some(answered)) = (&sent, answered) {
+            // The provider has spoken; that we have no room to ask again is not its answer.
+            return Ok(answered);
+        }
+        let response = finish(entry, sent)?;
+        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, SystemTime::now()) else {
+            return Ok(response);
+        };
+        // Whoever sent it, it is over: nothing is held during the wait.
+        entry.note_counted();
+        entry.attempt().end(Settlement::Usage(Usage::default()));
+        tokio::time::sleep_until(at).await;
+        entry.next_attempt();
+        answered = Some(response);
+    }
+    unreachable!("an endless loop ends by returning")
+}

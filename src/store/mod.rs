@@ -1,0 +1,86 @@
+//! Where counts are kept.
+//!
+//! A [`Store`] answers claims. [`MemoryStore`] keeps everything in this process and answers at once;
+//! a store on a disk or on another machine answers with a future. The limiter that waits, queues and
+//! wakes stands above and is the same for all: a claim is *data*, going in and coming out.
+//!
+//! [`contract`] holds the checks that every store passes.
+
+pub mod contract;
+mod claim;
+mod memory;
+
+use std::{fmt, future::Future, pin::Pin};
+
+pub use claim::{Claim, Decision, Grant, NotNow, Settlement};
+pub use memory::MemoryStore;
+
+use crate::{
+    error::StoreError,
+    limit::{Limits, Tick},
+};
+
+/// Where counts are kept.
+///
+/// # Promises
+/// - A claim takes from every limit that its tags touch, or from none.
+/// - A grant is *held* until it is [dated](Store::date): until then it does not expire.
+/// - What a grant reserved counts until it is settled or released; each grant ends exactly once, because
+///   both take it by value.
+///
+/// # Cancel safety
+/// The futures of [`Answer::Later`] are run to their end by the limiter, even where the caller that
+/// wanted the answer has gone away.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// The limits that this store counts under.
+    fn limits(&self) -> &Limits;
+
+    /// The store's time, as well as it is known here without asking.
+    fn now(&self) -> Tick;
+
+    /// Takes what the claim needs from every limit that it touches, or nothing.
+    fn claim(&self, claim: &Claim) -> Answer<Decision>;
+
+    /// Dates a grant: the attempt leaves now. Dating it again moves it to the later instant.
+    fn date(&self, grant: &mut Grant);
+
+    /// Replaces what was reserved by what was really used.
+    fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()>;
+
+    /// Gives everything back: the attempt never left.
+    fn release(&self, grant: Grant) -> Answer<()>;
+}
+
+/// A store's answer: at once, or as a future.
+#[must_use]
+pub enum Answer<T> {
+    /// At once, from memory, without boxing.
+    Now(Result<T, StoreError>),
+    /// Later.
+    Later(BoxFuture<Result<T, StoreError>>),
+}
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl<T> Answer<T> {
+    /// The answer, waited for where need be.
+    ///
+    /// # Errors
+    /// Where the store cannot answer.
+    pub async fn get(self) -> Result<T, StoreError> {
+        match self {
+            Answer::Now(answer) => answer,
+            Answer::Later(answer) => answer.await,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
+            Answer::Later(_) => f.write_str("Later(..)"),
+        }
+    }
+}
