@@ -1,7 +1,7 @@
 //! The response body, and what can go wrong with an answer.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -40,8 +40,25 @@ enum Kind {
         outcome: Outcome,
         /// What a broken body declares but does not send.
         missing: u64,
+        flush: Flush,
     },
     Stream(Box<Stream>),
+}
+
+/// Pends once, so that a server sends what it has before an error makes it hang up.
+#[derive(Debug, Default)]
+pub(crate) struct Flush {
+    pended: bool,
+}
+
+impl Flush {
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.pended, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 impl SimBody {
@@ -52,6 +69,7 @@ impl SimBody {
             open: Some(open),
             outcome,
             missing: 0,
+            flush: Flush::default(),
         })
     }
 
@@ -63,6 +81,7 @@ impl SimBody {
             open: Some(open),
             outcome: Outcome::Spoilt,
             missing,
+            flush: Flush::default(),
         })
     }
 
@@ -73,6 +92,7 @@ impl SimBody {
             open: None,
             outcome: Outcome::Completed,
             missing: 0,
+            flush: Flush::default(),
         })
     }
 
@@ -103,18 +123,21 @@ impl Body for SimBody {
                 open,
                 outcome,
                 missing,
+                flush,
             } => {
                 let frame = if !text.is_empty() {
                     Some(Ok(Frame::data(std::mem::take(text))))
-                } else if std::mem::take(missing) > 0 {
+                } else if *missing > 0 {
+                    ready!(flush.poll(cx));
+                    *missing = 0;
                     Some(Err(SimError::Broken))
                 } else {
                     None
                 };
-                if *missing == 0 {
-                    if let Some(open) = open.take() {
-                        open.close(*outcome);
-                    }
+                if *missing == 0
+                    && let Some(open) = open.take()
+                {
+                    open.close(*outcome);
                 }
                 Poll::Ready(frame)
             }

@@ -11,7 +11,7 @@ use super::ask::{Ask, Dialect};
 use super::clock::Clock;
 use super::config::SimConfig;
 use super::enforce::{Enforcer, Gauges, Refusal};
-use super::faults::Faults;
+use super::faults::{FaultRule, Faults};
 use super::ledger::{Attempt, Billed, Ledger};
 use super::open::{End, Open};
 
@@ -74,13 +74,7 @@ impl Core {
         let at = self.clock.now();
         let seq = state.attempts.len() as u64;
         let (key, model) = (state.name(ask.key), state.name(&ask.model));
-        let mut faults = Faults::default();
-        for rule in &self.config.faults {
-            if rule.strikes(seq + 1, &mut state.random) {
-                faults.add(&rule.fault);
-            }
-        }
-        faults.add(asked);
+        let faults = state.faults(seq, &self.config.faults, asked);
 
         let enforcer = &mut state.enforcer;
         let mut touched = enforcer.touch(&key, &model, ask.prompt, ask.max_tokens);
@@ -97,17 +91,13 @@ impl Core {
             refusal = refusal.and_then(|_| enforcer.refusal(at, &touched));
         }
         let gauges = enforcer.gauges(at, &touched);
-        let charged = if admitted {
-            enforcer.tokens(&touched)
-        } else {
-            0
-        };
-        if !admitted {
-            touched.clear();
-        }
-        let mut delay = faults.slow_headers;
+        let (mut charged, mut delay) = (0, faults.slow_headers);
         if admitted {
+            charged = enforcer.tokens(&touched);
             delay += self.config.latency + state.jitter(self.config.jitter);
+        } else {
+            // Nothing is held, so nothing is to be given back.
+            touched.clear();
         }
         state.enter(Attempt {
             arrival: at,
@@ -193,6 +183,18 @@ impl Core {
 }
 
 impl State {
+    /// The faults that an attempt asks for, and those that strike it unasked.
+    fn faults(&mut self, seq: u64, rules: &[FaultRule], asked: &Faults) -> Faults {
+        let mut faults = Faults::default();
+        for rule in rules {
+            if rule.strikes(seq + 1, &mut self.random) {
+                faults.add(&rule.fault);
+            }
+        }
+        faults.add(asked);
+        faults
+    }
+
     /// One shared copy of each name.
     fn name(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.names.get(name) {

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Sleep;
 
 use super::answer::Story;
-use super::body::SimError;
+use super::body::{Flush, SimError};
 use super::faults::Place;
 use super::ledger::Outcome;
 use super::open::Open;
@@ -37,6 +37,7 @@ pub(crate) struct Stream {
     sent: u64,
     delay: Duration,
     pause: Option<Pin<Box<Sleep>>>,
+    flush: Flush,
 }
 
 /// What a frame holds.
@@ -66,6 +67,7 @@ impl Stream {
             sent: 0,
             delay,
             pause: None,
+            flush: Flush::default(),
         }
     }
 
@@ -121,12 +123,15 @@ impl Stream {
                 self.story.error(&mut frame);
                 Some(Outcome::Spoilt)
             }
-            Piece::Break => Some(Outcome::Spoilt),
-        };
-        if let Some(outcome) = outcome {
-            if let Some(open) = self.open.take() {
-                open.close(outcome);
+            Piece::Break => {
+                ready!(self.flush.poll(cx));
+                Some(Outcome::Spoilt)
             }
+        };
+        if let Some(outcome) = outcome
+            && let Some(open) = self.open.take()
+        {
+            open.close(outcome);
         }
         match piece {
             Piece::Break => Poll::Ready(Some(Err(SimError::Broken))),
