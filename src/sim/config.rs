@@ -13,7 +13,8 @@ const MOST_OUTPUT: u64 = 100_000;
 /// How a simulated provider behaves.
 ///
 /// In JSON and YAML, durations are whole milliseconds with the unit in the name (`latency_ms`);
-/// fields left out have the default named below, and unknown fields are errors.
+/// fields left out have the default named below, and unknown fields are errors. Waits end on the
+/// next whole millisecond of tokio's clock.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimConfig {

@@ -56,7 +56,10 @@ async fn finds_nothing_in_a_run_that_keeps_to_the_limit_exactly() {
         &[0, 0, 1_000, 1_000, 2_500, 3_499, 3_500],
     )
     .await;
-    assert_eq!(simulator.ledger().over_limit(&[tokens.clone()]), 0);
+    assert_eq!(
+        simulator.ledger().over_limit(std::slice::from_ref(&tokens)),
+        0
+    );
     at(&simulator, &chat().cap(50), &[4_498]).await;
     assert_eq!(simulator.ledger().over_limit(&[tokens]), 1);
 }
@@ -283,6 +286,6 @@ async fn judges_twenty_thousand_attempts_in_two_passes() {
     let ledger = simulator.ledger();
     let limit = SimLimit::requests(5_000, ms(10_000));
     assert_eq!(ledger.peak(&limit), 10_000);
-    assert_eq!(ledger.over_limit(&[limit.clone()]), 10_000);
+    assert_eq!(ledger.over_limit(std::slice::from_ref(&limit)), 10_000);
     assert_eq!(ledger.least(&[limit]), ms(30_000));
 }
