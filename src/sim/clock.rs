@@ -67,31 +67,40 @@ pub(crate) fn go_duration(time: Duration) -> String {
     text
 }
 
-/// An instant since the Unix epoch as RFC 3339 in UTC, rounded up to the second.
+/// The last second that has four digits for its year.
+const LAST: u64 = 253_402_300_799;
+
+/// An instant since the Unix epoch as RFC 3339 in UTC, rounded up to the second; instants past the
+/// year 9999 are told as its end.
 pub(crate) fn rfc3339(wall: Duration) -> String {
-    let seconds = ceil(wall, Duration::from_secs(1));
+    let seconds = ceil(wall, Duration::from_secs(1)).min(LAST);
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The date of a day counted from 1970-01-01.
-///
-/// Years are taken to begin in March, so that the leap day is the last of its year and the months
-/// before it have lengths in a fixed pattern of 153 days per five.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468; // since 0000-03-01
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
+/// The year, month and day of a day counted from 1970-01-01: whole years are counted off, and then
+/// whole months.
+fn civil(mut day: u64) -> (u64, usize, u64) {
+    let leap = |year: u64| {
+        let century = year.is_multiple_of(100);
+        year.is_multiple_of(if century { 400 } else { 4 })
     };
-    (era * 400 + year + next, month, day)
+    let mut year = 1970;
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let mut month = 1;
+    for days in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if day < days {
+            break;
+        }
+        day -= days;
+        month += 1;
+    }
+    (year, month, day + 1)
 }
 
 #[cfg(test)]
@@ -121,6 +130,13 @@ mod tests {
         assert_eq!(told(1_772_323_200), "2026-03-01T00:00:00Z");
         assert_eq!(told(1_795_338_930), "2026-11-22T09:15:30Z");
         assert_eq!(told(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(told(1_798_761_599), "2026-12-31T23:59:59Z");
+        assert_eq!(told(1_735_603_200), "2024-12-31T00:00:00Z");
+    }
+
+    #[test]
+    fn tells_an_instant_that_never_comes_as_the_end_of_the_calendar() {
+        assert_eq!(rfc3339(Duration::MAX), "9999-12-31T23:59:59Z");
     }
 
     #[test]

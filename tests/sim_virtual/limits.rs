@@ -364,3 +364,18 @@ async fn tells_anthropic_the_instant_of_a_full_limit_by_its_own_date() {
     );
     assert!(reset.ends_with('Z'));
 }
+
+#[tokio::test(start_paused = true)]
+async fn tells_a_limit_of_nothing_that_is_never_full_again() {
+    let simulator = started(SimConfig {
+        limits: vec![SimLimit::requests(0, MINUTE).shape(SimShape::Bucket)],
+        enforce: false,
+        ..SimConfig::default()
+    });
+    let reply = send(&simulator, &message()).await;
+    assert_eq!(
+        reply.header("anthropic-ratelimit-requests-reset"),
+        Some("9999-12-31T23:59:59Z")
+    );
+    assert_eq!(status(&simulator, &chat()).await, 200);
+}
