@@ -10,6 +10,8 @@ pub mod limit;
 pub mod limiter;
 pub mod rate_limit;
 pub mod retry;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod store;
 pub mod tags;
 pub mod usage;
