@@ -1,1 +1,3 @@
 //! Tower layers that keep programs calling LLM APIs inside their rate limits.
+
+pub mod usage;
