@@ -1,0 +1,69 @@
+//! What one exchange with a provider consumed, in the same terms for every provider.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens that one attempt consumed.
+///
+/// Providers count differently: some leave cached tokens out of the input, some leave reasoning
+/// out of the output. Here `input` and `output` are always the *whole* amounts, and the other
+/// fields are parts of them. A part that was not reported is 0.
+///
+/// ```
+/// use tower_quota::usage::Usage;
+///
+/// let mut usage = Usage::new(2_310, 187);
+/// usage.cache_read = 1_920;
+/// usage.reasoning = 128;
+/// assert_eq!(usage.total(), 2_497); // the parts are not added again
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Input tokens, those read from and written to a prompt cache included.
+    pub input: u64,
+    /// The part of `input` that was read from a prompt cache.
+    pub cache_read: u64,
+    /// The part of `input` that was written to a prompt cache.
+    pub cache_write: u64,
+    /// Billed output tokens, reasoning included.
+    pub output: u64,
+    /// The part of `output` that was spent on reasoning.
+    pub reasoning: u64,
+}
+
+impl Usage {
+    /// A usage without cached or reasoning parts.
+    #[must_use]
+    pub const fn new(input: u64, output: u64) -> Self {
+        Self {
+            input,
+            cache_read: 0,
+            cache_write: 0,
+            output,
+            reasoning: 0,
+        }
+    }
+
+    /// Input and output together; stays at `u64::MAX` instead of wrapping.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn total_saturates() {
+        assert_eq!(Usage::new(u64::MAX, 1).total(), u64::MAX);
+    }
+
+    #[test]
+    fn a_stored_usage_without_the_parts_still_reads() {
+        let usage: Usage = serde_json::from_str(r#"{"input":3,"output":4}"#).unwrap();
+        assert_eq!(usage, Usage::new(3, 4));
+    }
+}

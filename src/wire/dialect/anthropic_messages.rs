@@ -1,0 +1,150 @@
+//! Anthropic "Messages".
+//!
+//! Sources, all in Anthropic's documentation: API reference, "Messages", "Streaming messages",
+//! "Errors", "Versions".
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    super::{note::Note, walk::Scalar},
+    Field, Spec,
+};
+
+pub(super) struct AnthropicMessages;
+
+impl Spec for AnthropicMessages {
+    fn provider(&self) -> Option<&'static str> {
+        Some("anthropic")
+    }
+
+    fn serves(&self, path: &str, headers: &HeaderMap) -> bool {
+        path.ends_with("/v1/messages") && headers.contains_key("anthropic-version")
+    }
+
+    fn request(&self) -> &'static [(&'static [&'static str], Field)] {
+        &[
+            (&["model"], Field::Model),
+            (&["max_tokens"], Field::MaxOutput),
+            (&["stream"], Field::Stream),
+            (&["system"], Field::Text),
+            (&["messages"], Field::Text),
+            (&["tools"], Field::Text),
+        ]
+    }
+
+    /// The input count leaves cached tokens out; the output count includes thinking. A stream
+    /// starts with first counts (`message_start`), and the event that names the stop reason
+    /// (`message_delta`) has the last ones, of which all but the output may be missing.
+    fn response(&self, path: &[&str], value: &Scalar<'_>, note: &mut Note) {
+        match path {
+            ["type"] => note.done |= *value == Scalar::Text("message_stop"),
+            ["delta", "stop_reason"] => note.closes = value.text().is_some(),
+            ["content" | "content_block" | "delta", rest @ ..] if is_output(rest) => {
+                note.add_text(value);
+            }
+            ["usage", rest @ ..] | ["message", "usage", rest @ ..] => usage(rest, value, note),
+            ["error", "message"] => note.error_message(value),
+            ["error", "type"] => note.error_kind(value),
+            ["error", "details", "error_code"] => note.error_code(value),
+            _ => {}
+        }
+    }
+
+    fn error(&self, kind: &str, status: StatusCode, message: &str) -> (&'static str, Value) {
+        let class = match status.as_u16() {
+            400 => "invalid_request_error",
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            529 => "overloaded_error",
+            _ => "api_error",
+        };
+        let details = json!({ "error_code": kind });
+        let error = json!({ "type": class, "message": message, "details": details });
+        (
+            "application/json",
+            json!({ "type": "error", "error": error }),
+        )
+    }
+}
+
+/// What the model wrote in a block or a piece of one. What tools of the server found (`content`)
+/// and passages that are cited (`citations`) are not output.
+fn is_output(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["text" | "thinking" | "name" | "partial_json"] | ["input", ..]
+    )
+}
+
+fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
+    let counts = &mut note.counts;
+    let slot = match path {
+        ["input_tokens"] => &mut counts.uncached,
+        ["cache_read_input_tokens"] => &mut counts.cache_read,
+        ["cache_creation_input_tokens"] => &mut counts.cache_write,
+        ["output_tokens"] => &mut counts.output,
+        ["output_tokens_details", "thinking_tokens"] => &mut counts.reasoning,
+        _ => return,
+    };
+    *slot = value.count().or(*slot);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::meter::read, *};
+
+    fn note(json: &str) -> Note {
+        read(&AnthropicMessages, json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn counts_every_kind_of_generated_text() {
+        let body = note(
+            r#"{"content":[{"type":"text","text":"1"},{"type":"thinking","thinking":"2"},
+            {"type":"tool_use","name":"3","input":{"a":"4","b":["5",{"c":"6"}]}}]}"#,
+        );
+        assert_eq!(body.text, 6);
+        assert_eq!(note(r#"{"content_block":{"name":"1","input":{}}}"#).text, 1);
+        assert_eq!(
+            note(r#"{"delta":{"type":"x","text":"1","thinking":"2"}}"#).text,
+            2
+        );
+        assert_eq!(note(r#"{"delta":{"partial_json":"1"}}"#).text, 1);
+    }
+
+    #[test]
+    fn counts_no_text_that_was_not_generated() {
+        let body = note(
+            r#"{"type":"message","id":"x","content":[{"type":"web_search_tool_result","content":
+            [{"url":"u","title":"t","text":"x"}]},{"text":"","citations":[{"cited_text":"c"}]}]}"#,
+        );
+        assert_eq!(body, Note::default());
+        let delta = r#"{"delta":{"type":"signature_delta","signature":"abcd"},"index":0}"#;
+        assert_eq!(note(delta), Note::default());
+    }
+
+    #[test]
+    fn only_the_delta_with_a_stop_reason_closes_the_counts() {
+        assert!(note(r#"{"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":5}}"#).closes);
+        assert!(!note(r#"{"delta":{"stop_reason":null},"usage":{"output_tokens":5}}"#).closes);
+    }
+
+    #[test]
+    fn tokens_of_iterations_are_not_added() {
+        let usage = r#"{"usage":{"input_tokens":5,"iterations":[{"input_tokens":70}]}}"#;
+        assert_eq!(note(usage).counts.uncached, Some(5));
+    }
+
+    #[test]
+    fn only_message_stop_ends_a_stream() {
+        assert!(note(r#"{"type":"message_stop"}"#).done);
+        assert!(!note(r#"{"type":"message_delta"}"#).done);
+        assert!(!note(r#"{"delta":{"type":"message_stop"}}"#).done);
+    }
+}

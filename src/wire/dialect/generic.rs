@@ -1,0 +1,40 @@
+//! Any HTTP API. Its bodies are passed over; refusals are problem details (RFC 9457).
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    super::{note::Note, walk::Scalar},
+    Field, Spec,
+};
+
+pub(super) struct Generic;
+
+impl Spec for Generic {
+    fn provider(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn serves(&self, _path: &str, _headers: &HeaderMap) -> bool {
+        true
+    }
+
+    fn request(&self) -> &'static [(&'static [&'static str], Field)] {
+        &[]
+    }
+
+    fn response(&self, _path: &[&str], _value: &Scalar<'_>, _note: &mut Note) {}
+
+    /// The type `about:blank` says that the problem is what the status says; its title is then the
+    /// status's own phrase. `code` is an extension member.
+    fn error(&self, kind: &str, status: StatusCode, message: &str) -> (&'static str, Value) {
+        let problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "detail": message,
+            "code": kind,
+        });
+        ("application/problem+json", problem)
+    }
+}

@@ -1,0 +1,115 @@
+//! A refusal in words that the caller's SDK understands.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+
+use super::Dialect;
+
+/// The content type and the body of an error answer in the error shape of `dialect`, so that any
+/// SDK of that API shows `message` to its user.
+///
+/// `kind` is a short name such as `rate_limit_exceeded`: OpenAI's `code`, Anthropic's
+/// `details.error_code`, the extension member `code` of a problem document. The error type beside
+/// it is the provider's own for `status`. Headers such as `retry-after` are not made here.
+///
+/// ```
+/// use http::StatusCode;
+/// use tower_quota::wire::{Dialect, error_body};
+///
+/// let (content_type, body) = error_body(
+///     Dialect::OpenAiChat,
+///     "rate_limit_exceeded",
+///     StatusCode::TOO_MANY_REQUESTS,
+///     "agent a: 90 000 tokens per minute are used up",
+/// );
+/// assert_eq!(content_type, "application/json");
+/// let body: serde_json::Value = serde_json::from_slice(&body)?;
+/// assert_eq!(body["error"]["code"], "rate_limit_exceeded");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[must_use]
+pub fn error_body(
+    dialect: Dialect,
+    kind: &str,
+    status: StatusCode,
+    message: &str,
+) -> (HeaderValue, Bytes) {
+    let (content_type, body) = dialect.spec().error(kind, status, message);
+    let content_type = HeaderValue::from_static(content_type);
+    (content_type, Bytes::from(body.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn body(dialect: Dialect, status: u16) -> (String, Value) {
+        let status = StatusCode::from_u16(status).unwrap();
+        let (content_type, body) = error_body(dialect, "kind", status, "say \"why\"\n");
+        let content_type = content_type.to_str().unwrap().to_owned();
+        (content_type, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn openai_shape() {
+        let (content_type, body) = body(Dialect::OpenAiChat, 429);
+        assert_eq!(content_type, "application/json");
+        let expected = json!({"error": {
+            "message": "say \"why\"\n", "type": "rate_limit_error", "param": null, "code": "kind",
+        }});
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn openai_types_by_status() {
+        for (status, expected) in [
+            (400, "invalid_request_error"),
+            (402, "insufficient_quota"),
+            (413, "invalid_request_error"),
+            (503, "server_error"),
+        ] {
+            let (_, body) = body(Dialect::OpenAiChat, status);
+            assert_eq!(body["error"]["type"], expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn anthropic_shape() {
+        let (content_type, body) = body(Dialect::AnthropicMessages, 429);
+        assert_eq!(content_type, "application/json");
+        let expected = json!({"type": "error", "error": {
+            "type": "rate_limit_error", "message": "say \"why\"\n",
+            "details": {"error_code": "kind"},
+        }});
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn anthropic_types_by_status() {
+        for (status, expected) in [
+            (400, "invalid_request_error"),
+            (402, "billing_error"),
+            (413, "request_too_large"),
+            (529, "overloaded_error"),
+            (500, "api_error"),
+            (418, "api_error"),
+        ] {
+            let (_, body) = body(Dialect::AnthropicMessages, status);
+            assert_eq!(body["error"]["type"], expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn problem_details() {
+        let (content_type, known) = body(Dialect::Generic, 402);
+        assert_eq!(content_type, "application/problem+json");
+        let expected = json!({
+            "type": "about:blank", "title": "Payment Required", "status": 402,
+            "detail": "say \"why\"\n", "code": "kind",
+        });
+        assert_eq!(known, expected);
+        assert_eq!(body(Dialect::Generic, 599).1["title"], "Error");
+    }
+}

@@ -1,0 +1,253 @@
+use http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+
+const OPENAI: &str = r#"{"choices":[{"message":{"content":"123456789"}}],
+    "usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+
+fn meter(dialect: Dialect, status: u16, headers: &[(&'static str, &'static str)]) -> Meter {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, HeaderValue::from_static(value));
+    }
+    Meter::new(dialect, StatusCode::from_u16(status).unwrap(), &map)
+}
+
+fn json() -> Meter {
+    meter(
+        Dialect::OpenAiChat,
+        200,
+        &[("content-type", "application/json")],
+    )
+}
+
+fn sse(dialect: Dialect) -> Meter {
+    meter(dialect, 200, &[("content-type", "text/event-stream")])
+}
+
+fn read_all(mut meter: Meter, body: &str) -> Reading {
+    meter.push(body.as_bytes());
+    meter.end();
+    meter.reading()
+}
+
+#[test]
+fn the_content_type_decides_how_to_read() {
+    for content_type in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/vnd.example+json",
+    ] {
+        let meter = meter(Dialect::OpenAiChat, 200, &[("content-type", content_type)]);
+        let reading = read_all(meter, OPENAI);
+        assert_eq!(reading.usage, Some(Usage::new(7, 2)), "{content_type}");
+        assert!(reading.usage_is_final && reading.complete);
+        assert_eq!(reading.output_seen, 3);
+    }
+    let stream = meter(
+        Dialect::OpenAiChat,
+        200,
+        &[("content-type", "text/event-stream;a=b")],
+    );
+    let body = OPENAI.replace('\n', "");
+    assert!(
+        read_all(stream, &format!("data: {body}\n\n"))
+            .usage
+            .is_some()
+    );
+}
+
+#[test]
+fn other_and_encoded_bodies_are_only_counted() {
+    let json = ("content-type", "application/json");
+    let tokens = (OPENAI.len() as u64).div_ceil(4);
+    for headers in [
+        vec![],
+        vec![("content-type", "text/plain")],
+        vec![("content-type", "text/json-seq")],
+        vec![json, ("content-encoding", "gzip")],
+        vec![
+            json,
+            ("content-encoding", "identity"),
+            ("content-encoding", "br"),
+        ],
+    ] {
+        let reading = read_all(meter(Dialect::OpenAiChat, 200, &headers), OPENAI);
+        assert_eq!(reading.usage, None, "{headers:?}");
+        assert_eq!(reading.bytes, OPENAI.len() as u64);
+        assert_eq!(reading.output_seen, tokens);
+        assert!(reading.complete);
+    }
+    let identity = meter(
+        Dialect::OpenAiChat,
+        200,
+        &[json, ("content-encoding", "Identity")],
+    );
+    assert!(read_all(identity, OPENAI).usage.is_some());
+}
+
+#[test]
+fn a_generic_response_says_nothing() {
+    let generic = meter(
+        Dialect::Generic,
+        200,
+        &[("content-type", "application/json")],
+    );
+    let reading = read_all(generic, OPENAI);
+    let expected = Reading {
+        complete: true,
+        bytes: OPENAI.len() as u64,
+        ..Reading::default()
+    };
+    assert_eq!(reading, expected);
+}
+
+#[test]
+fn a_body_that_broke_off_is_counted_and_not_complete() {
+    let mut meter = json();
+    meter.push(&OPENAI.as_bytes()[..OPENAI.len() - 1]);
+    for _ in 0..2 {
+        let reading = meter.reading();
+        assert_eq!(reading.usage, None);
+        assert!(!reading.complete && !reading.usage_is_final);
+        assert_eq!(reading.output_seen, (OPENAI.len() as u64 - 1).div_ceil(4));
+        meter.end();
+    }
+}
+
+#[test]
+fn a_json_body_is_whole_without_a_signal() {
+    let mut meter = json();
+    meter.push(OPENAI.as_bytes());
+    assert!(meter.reading().complete);
+}
+
+#[test]
+fn nothing_counts_after_the_end() {
+    let mut meter = sse(Dialect::OpenAiChat);
+    meter.push(b"data: [DONE]");
+    meter.end();
+    meter.push(b"\n\ndata: {\"usage\":{\"prompt_tokens\":5}}\n\n");
+    meter.end();
+    let reading = meter.reading();
+    assert_eq!(
+        (reading.complete, reading.usage, reading.bytes),
+        (true, None, 12)
+    );
+}
+
+#[test]
+fn the_text_of_an_error_answer_is_no_output() {
+    let body = r#"{"error":{"message":"m","type":"t","code":"c"}}"#;
+    for content_type in ["application/json", "text/plain"] {
+        let meter = meter(Dialect::OpenAiChat, 429, &[("content-type", content_type)]);
+        assert_eq!(read_all(meter, body).output_seen, 0, "{content_type}");
+    }
+    let error = read_all(json(), body).error.unwrap();
+    assert_eq!(
+        (&*error.kind, error.code.as_deref(), &*error.message),
+        ("t", Some("c"), "m")
+    );
+}
+
+#[test]
+fn an_end_mark_belongs_to_its_dialect() {
+    let done = "data: [DONE]\n\n";
+    assert!(read_all(sse(Dialect::OpenAiChat), done).complete);
+    assert!(!read_all(sse(Dialect::AnthropicMessages), done).complete);
+    assert!(!read_all(sse(Dialect::OpenAiChat), "data: {\"x\":\"[DONE]\"}\n\n").complete);
+    assert!(!read_all(sse(Dialect::OpenAiChat), "").complete);
+}
+
+#[test]
+fn usage_is_final_only_with_both_sides_and_the_last_word() {
+    let both = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    let running = r#"data: {"choices":[{}],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    let half = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":-2}}"#;
+    let empty = r#"data: {"choices":[]}"#;
+    let error = r#"data: {"error":{"message":"m"}}"#;
+    let done = "data: [DONE]";
+    for (events, expected) in [
+        (vec![both], true),
+        (vec![running, done], true),
+        (vec![running], false),
+        (vec![empty, running], false),
+        (vec![half, done], false),
+        (vec![both, error], false),
+        (vec![done], false),
+    ] {
+        let stream = events
+            .iter()
+            .map(|event| format!("{event}\n\n"))
+            .collect::<String>();
+        let reading = read_all(sse(Dialect::OpenAiChat), &stream);
+        assert_eq!(reading.usage_is_final, expected, "{stream}");
+    }
+}
+
+#[test]
+fn events_that_are_not_json_say_nothing() {
+    let stream = "data: {\"usage\":{\"prompt_tokens\":5},\n\ndata: hello\n\ndata: \n\n";
+    let reading = read_all(sse(Dialect::OpenAiChat), stream);
+    assert_eq!((reading.usage, reading.output_seen), (None, 0));
+}
+
+#[test]
+fn an_event_over_the_cap_counts_as_text() {
+    let mut meter = sse(Dialect::OpenAiChat);
+    let oversized = format!("data: {}\n\n", "x".repeat(2 << 20));
+    meter.push(oversized.as_bytes());
+    meter.push(b"data: {\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":6}}\n\n");
+    let reading = meter.reading();
+    assert_eq!(reading.output_seen, ((2 << 20) + 6_u64).div_ceil(4));
+    assert_eq!(reading.usage, Some(Usage::new(5, 6)));
+}
+
+#[test]
+fn usage_at_the_end_of_a_large_body_is_final() {
+    let text = "x".repeat(2 << 20);
+    let body = OPENAI.replace("123456789", &text);
+    let reading = read_all(json(), &body);
+    assert_eq!(reading.usage, Some(Usage::new(7, 2)));
+    assert!(reading.usage_is_final && reading.complete);
+    assert_eq!(reading.output_seen, (body.len() as u64).div_ceil(4));
+}
+
+#[test]
+fn debug_shows_no_content() {
+    for mut meter in [json(), sse(Dialect::OpenAiChat)] {
+        meter.push(b"data: secret");
+        assert!(!format!("{meter:?}").contains("secret"));
+    }
+}
+
+proptest! {
+    /// Pieces of streams and of JSON in a random order reach deeper than random bytes.
+    #[test]
+    fn memory_stays_capped(pieces in proptest::collection::vec(0_usize..9, 1..40)) {
+        let long = vec![b'x'; 200_000];
+        for mut meter in [json(), sse(Dialect::OpenAiChat), sse(Dialect::AnthropicMessages)] {
+            for piece in &pieces {
+                meter.push(match piece {
+                    0 => b"data: ",
+                    1 => b"\n",
+                    2 => b"\r\n\r\n",
+                    3 => b"event: ",
+                    4 => b":",
+                    5 => b"{\"usage\":",
+                    6 => b"[DONE]",
+                    _ => &long,
+                });
+                let kept = match &meter.body {
+                    Body::Sse(parser) => parser.capacity(),
+                    Body::Json(kept) => kept.capacity(),
+                    Body::Counted => 0,
+                };
+                prop_assert!(kept <= 5 << 20, "{kept}");
+            }
+            meter.end();
+            let _ = meter.reading();
+        }
+    }
+}

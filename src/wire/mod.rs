@@ -1,0 +1,43 @@
+//! What providers say on the wire: facts of a request, usage and errors of a response, waits.
+//!
+//! Everything here is a pure function of bytes and headers. Nothing reads a clock, takes a lock,
+//! waits, or does I/O; where the time matters it is an argument. Whatever a peer sends, nothing
+//! panics, and what is kept of it is capped.
+//!
+//! | question | answer |
+//! |---|---|
+//! | which API is this call for? | [`Dialect::detect`] |
+//! | what does the request ask for? | [`inspect`] |
+//! | what did the response consume? | [`Meter`] |
+//! | how long does the provider want us to wait? | [`retry_after`], [`should_retry`], [`go_duration`] |
+//! | how do we say no in the caller's API? | [`error_body`] |
+//!
+//! # One dialect, one file
+//!
+//! A dialect is a table of request fields and one `match` over the JSON paths of its responses
+//! (`dialect/`). Framing, buffering, caps and the merging of cumulative counts are shared. A
+//! new dialect is a new file, a variant of [`Dialect`], and a line in each of the two lists
+//! beside it.
+//!
+//! # What is not here
+//!
+//! Prices, limits, and the decision whether an error may be retried: this module reports what was
+//! said, and others decide what it means. Compressed bodies are not decoded.
+
+mod dialect;
+mod error_body;
+mod kept;
+mod meter;
+mod note;
+mod request;
+mod retry_after;
+pub mod sse;
+mod walk;
+
+pub use self::{
+    dialect::Dialect,
+    error_body::error_body,
+    meter::{Meter, Reading, StreamError},
+    request::{FactsError, RequestFacts, inspect},
+    retry_after::{go_duration, retry_after, should_retry},
+};

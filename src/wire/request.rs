@@ -1,0 +1,211 @@
+//! What a request asks for.
+
+use thiserror::Error;
+
+use super::{
+    Dialect,
+    dialect::Field,
+    walk::{Scalar, Sink, Step, walk},
+};
+
+/// Bytes of text to a token. English runs at about four.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Tokens for an image, a sound or a document that is sent as base64, whatever its size: of the
+/// order of a large image with Anthropic ("Vision": about 1 600) and of a mid-sized one with
+/// OpenAI ("Images and vision": 765).
+const PAYLOAD_TOKENS: u64 = 1_000;
+
+/// Tokens for this many bytes of text, rounded up.
+pub(super) const fn tokens(text_bytes: u64) -> u64 {
+    text_bytes.div_ceil(BYTES_PER_TOKEN)
+}
+
+/// What [`inspect`] found in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestFacts {
+    /// The model, as the caller spelled it.
+    pub model: Option<String>,
+    /// The cap on output tokens that the caller set, for each of its choices.
+    pub max_output: Option<u64>,
+    /// Whether the answer is asked for as a stream.
+    pub stream: bool,
+    /// How many answers are asked for, each billed; at least 1.
+    pub choices: u64,
+    /// Input tokens, estimated; see [`inspect`].
+    pub input_estimate: u64,
+}
+
+impl Default for RequestFacts {
+    fn default() -> Self {
+        Self {
+            model: None,
+            max_output: None,
+            stream: false,
+            choices: 1,
+            input_estimate: 0,
+        }
+    }
+}
+
+/// Why the facts of a request cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FactsError {
+    /// The body is not one JSON object.
+    #[error("the request body is not a JSON object")]
+    Malformed,
+    /// A key that decides what the call costs is there twice. Parsers differ in which of the two
+    /// they take, so what we count might not be what is billed.
+    #[error("the request body has the key `{key}` twice")]
+    DuplicateKey {
+        /// The key.
+        key: &'static str,
+    },
+}
+
+/// Reads the facts of a request from its body.
+///
+/// The input estimate is the text of the messages, the system prompt and the tools at four bytes a
+/// token, rounded up, plus 1 000 tokens for each payload in base64 (`data:` URLs, the data of
+/// images, sounds and files), whose bytes are not text. Only values are counted, not keys, and
+/// nothing in places nested deeper than 64.
+///
+/// A fact of the wrong type (`"model": 5`) is taken as absent; to refuse it is the provider's job.
+/// So is an empty body. [`Dialect::Generic`] bodies are not read.
+///
+/// # Errors
+///
+/// [`FactsError::Malformed`] if the body is not a JSON object, [`FactsError::DuplicateKey`] if a
+/// key that is read occurs twice.
+///
+/// ```
+/// use tower_quota::wire::{Dialect, inspect};
+///
+/// let body = br#"{"model":"gpt-5.5","max_tokens":256,"messages":[{"role":"user","content":"Hi"}]}"#;
+/// let facts = inspect(Dialect::OpenAiChat, body)?;
+/// assert_eq!(facts.model.as_deref(), Some("gpt-5.5"));
+/// assert_eq!(facts.max_output, Some(256));
+/// assert_eq!(facts.input_estimate, 2); // "user" and "Hi"
+/// # Ok::<(), tower_quota::wire::FactsError>(())
+/// ```
+pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError> {
+    let fields = dialect.spec().request();
+    if fields.is_empty() || body.is_empty() {
+        return Ok(RequestFacts::default());
+    }
+    let mut scan = Scan {
+        fields,
+        seen: 0,
+        duplicate: None,
+        facts: RequestFacts::default(),
+        old_max_output: None,
+        text_bytes: 0,
+        payloads: 0,
+    };
+    let walked = walk(body, &mut scan);
+    if let Some(key) = scan.duplicate {
+        return Err(FactsError::DuplicateKey { key });
+    }
+    // The walk makes no difference between an object and a list of them.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    match walked {
+        Ok(()) if is_object => Ok(scan.finish()),
+        _ => Err(FactsError::Malformed),
+    }
+}
+
+struct Scan {
+    fields: &'static [(&'static [&'static str], Field)],
+    /// One bit for each of `fields` that was met.
+    seen: u64,
+    duplicate: Option<&'static str>,
+    facts: RequestFacts,
+    old_max_output: Option<u64>,
+    text_bytes: u64,
+    payloads: u64,
+}
+
+impl Scan {
+    fn finish(mut self) -> RequestFacts {
+        self.facts.max_output = self.facts.max_output.or(self.old_max_output);
+        self.facts.input_estimate =
+            tokens(self.text_bytes).saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
+        self.facts
+    }
+
+    fn field(&self, path: &[&str]) -> Option<(usize, Field)> {
+        let is_at = |(keys, field): &(&[&str], Field)| match field {
+            Field::Text => path.starts_with(keys),
+            _ => path == *keys,
+        };
+        let index = self.fields.iter().position(is_at)?;
+        Some((index, self.fields[index].1))
+    }
+}
+
+impl Sink for Scan {
+    fn enter(&mut self, path: &[&str]) -> Step {
+        let Some((index, _)) = self.field(path) else {
+            let on_the_way = |(keys, _): &(&[&str], Field)| keys.starts_with(path);
+            return if self.fields.iter().any(on_the_way) {
+                Step::Read
+            } else {
+                Step::Skip
+            };
+        };
+        let keys = self.fields[index].0;
+        if path.len() == keys.len() {
+            let bit = 1 << index;
+            if self.seen & bit != 0 {
+                self.duplicate = keys.last().copied();
+                return Step::Stop;
+            }
+            self.seen |= bit;
+        }
+        Step::Read
+    }
+
+    fn scalar(&mut self, path: &[&str], value: Scalar<'_>) {
+        let Some((_, field)) = self.field(path) else {
+            return;
+        };
+        match field {
+            Field::Model => self.facts.model = value.text().map(str::to_owned),
+            Field::MaxOutput => self.facts.max_output = value.count(),
+            Field::OldMaxOutput => self.old_max_output = value.count(),
+            Field::Stream => self.facts.stream = value == Scalar::Bool(true),
+            Field::Choices => self.facts.choices = value.count().unwrap_or(1).max(1),
+            Field::Text => match value.text() {
+                Some(text) if is_payload(path, text) => self.payloads += 1,
+                Some(text) => self.text_bytes = self.text_bytes.saturating_add(text.len() as u64),
+                None => {}
+            },
+        }
+    }
+}
+
+/// Whether a text is a file in base64: a `data:` URL, or what looks like base64 in a place made for
+/// it. A look at the beginning is enough, and needed: Anthropic's `source.data` may be plain text.
+fn is_payload(path: &[&str], text: &str) -> bool {
+    const LOOK_AT: usize = 256;
+    let head = &text.as_bytes()[..text.len().min(LOOK_AT)];
+    if head.starts_with(b"data:") {
+        return head.windows(8).any(|part| part == b";base64,");
+    }
+    let made_for_it = matches!(
+        path,
+        [
+            ..,
+            "source" | "input_audio" | "inline_data" | "inlineData",
+            "data"
+        ] | [.., "file_data"]
+    );
+    let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    made_for_it && !head.is_empty() && head.iter().all(in_base64)
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
