@@ -44,7 +44,9 @@ pub enum Rejection {
     #[error("this run is used up: {0}")]
     RunUsedUp(Shortage),
     /// The request's body is of unknown length and grew over what is read into memory.
-    #[error("the request body is longer than the {cap} bytes that are read into memory; raise `body_cap`")]
+    #[error(
+        "the request body is longer than the {cap} bytes that are read into memory; raise `body_cap`"
+    )]
     BodyTooLarge {
         /// How many bytes are read.
         cap: usize,
@@ -75,12 +77,20 @@ pub struct Shortage {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shortage { limit, in_use, needed, retry_after } = self;
+        let Shortage {
+            limit,
+            in_use,
+            needed,
+            retry_after,
+        } = self;
         if *needed == 0 {
             return write!(f, "{limit}: calls that came before wait for it");
         }
         let then = in_use.saturating_add(*needed);
-        write!(f, "{limit}: {in_use} in use, this call needs {needed} (would be {then})")?;
+        write!(
+            f,
+            "{limit}: {in_use} in use, this call needs {needed} (would be {then})"
+        )?;
         match retry_after {
             Some(wait) => write!(f, "; room in {} s", tenths(*wait)),
             None => Ok(()),
@@ -114,7 +124,9 @@ impl Rejection {
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         match self {
-            Rejection::NeverFits(_) | Rejection::BodyTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::NeverFits(_) | Rejection::BodyTooLarge { .. } => {
+                http::StatusCode::PAYLOAD_TOO_LARGE
+            }
             Rejection::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Rejection::StoreUnavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
             _ => http::StatusCode::TOO_MANY_REQUESTS,
@@ -144,7 +156,9 @@ impl Rejection {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Rejection::RateLimited(_) | Rejection::QueueFull { .. } | Rejection::StoreUnavailable(_) => true,
+            Rejection::RateLimited(_)
+            | Rejection::QueueFull { .. }
+            | Rejection::StoreUnavailable(_) => true,
             Rejection::DeadlineExceeded(_)
             | Rejection::NeverFits(_)
             | Rejection::RunUsedUp(_)
@@ -165,7 +179,9 @@ impl StoreError {
     /// An error with the store's own words.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        StoreError { message: message.into() }
+        StoreError {
+            message: message.into(),
+        }
     }
 }
 
@@ -176,6 +192,9 @@ mod tests {
     #[test]
     fn told_waits_are_rounded_up() {
         let text = |millis| tenths(Duration::from_millis(millis));
-        assert_eq!([text(3_200), text(3_201), text(1), text(0)], ["3.2", "3.3", "0.1", "0.0"]);
+        assert_eq!(
+            [text(3_200), text(3_201), text(1), text(0)],
+            ["3.2", "3.3", "0.1", "0.0"]
+        );
     }
 }

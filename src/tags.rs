@@ -224,7 +224,9 @@ mod tests {
 
     #[test]
     fn only_provider_model_and_key_are_the_providers_side() {
-        let callers: Vec<bool> = (0..Tag::KNOWN).map(|p| Tag::known(p).is_callers()).collect();
+        let callers: Vec<bool> = (0..Tag::KNOWN)
+            .map(|p| Tag::known(p).is_callers())
+            .collect();
         assert_eq!(callers, [false, false, false, true, true, true, true]);
         assert!(Tag::from("tenant").is_callers());
     }

@@ -22,7 +22,11 @@ pub(crate) struct Target {
 /// The request that a line of a trace stands for.
 pub(crate) fn request(target: &Target, line: &Line) -> Result<Request<RequestBody>, BoxError> {
     let anthropic = line.model.starts_with("claude");
-    let path = if anthropic { "/v1/messages" } else { "/v1/chat/completions" };
+    let path = if anthropic {
+        "/v1/messages"
+    } else {
+        "/v1/chat/completions"
+    };
     let body = json!({
         "model": line.model,
         "max_tokens": line.tokens,
@@ -32,17 +36,24 @@ pub(crate) fn request(target: &Target, line: &Line) -> Result<Request<RequestBod
     let uri: Uri = format!("{}{path}", target.base_url).parse()?;
     let request = Request::post(uri).header("content-type", "application/json");
     let request = if anthropic {
-        request.header("x-api-key", &target.key).header("anthropic-version", "2023-06-01")
+        request
+            .header("x-api-key", &target.key)
+            .header("anthropic-version", "2023-06-01")
     } else {
         request.header("authorization", format!("Bearer {}", target.key))
     };
     let tags = Tags::new().with(Tag::Agent, line.agent.as_str());
-    let request = request.extension(tags).extension(CallOptions::new().priority(line.priority));
+    let request = request
+        .extension(tags)
+        .extension(CallOptions::new().priority(line.priority));
     Ok(request.body(RequestBody::from(Bytes::from(body.to_string())))?)
 }
 
 /// Sends one and reads the answer to its end.
-pub(crate) async fn send<S, R>(service: S, request: Request<RequestBody>) -> Result<StatusCode, BoxError>
+pub(crate) async fn send<S, R>(
+    service: S,
+    request: Request<RequestBody>,
+) -> Result<StatusCode, BoxError>
 where
     S: Service<Request<RequestBody>, Response = http::Response<R>>,
     S::Error: Into<BoxError>,

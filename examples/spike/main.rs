@@ -91,7 +91,10 @@ fn main() -> Result<(), Error> {
     }
     // A connection has two ends, and both are ours.
     rlimit::increase_nofile_limit(3 * lines.len() as u64)?;
-    runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args, lines))
+    runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(args, lines))
 }
 
 async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
@@ -101,20 +104,36 @@ async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
     };
     let mut file: File = serde_saphyr::from_str(&text)?;
     if let Some(shape) = args.shape {
-        let windows = file.simulator.limits.iter_mut().filter(|l| l.quantity != SimQuantity::Concurrency);
+        let windows = file
+            .simulator
+            .limits
+            .iter_mut()
+            .filter(|l| l.quantity != SimQuantity::Concurrency);
         windows.for_each(|limit| limit.shape = shape.into());
     }
     let stack = file.rate_limiting.build()?;
-    stack.unenforced.iter().for_each(|what| eprintln!("not enforced: {what}"));
+    stack
+        .unenforced
+        .iter()
+        .for_each(|what| eprintln!("not enforced: {what}"));
     let provider = match &args.base_url {
         Some(_) => None,
         None => Some(start(file.simulator.clone()).await?),
     };
     let target = match (&args.base_url, &provider) {
-        (Some(url), _) => Target { base_url: url.clone(), key: std::env::var(&args.key_env)? },
+        (Some(url), _) => Target {
+            base_url: url.clone(),
+            key: std::env::var(&args.key_env)?,
+        },
         (None, provider) => {
-            let base_url = provider.as_ref().map(SimServer::base_url).unwrap_or_default();
-            Target { base_url, key: "sk-simulated".into() }
+            let base_url = provider
+                .as_ref()
+                .map(SimServer::base_url)
+                .unwrap_or_default();
+            Target {
+                base_url,
+                key: "sk-simulated".into(),
+            }
         }
     };
     let mut connector = HttpConnector::new();
@@ -132,11 +151,19 @@ async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
     progress.abort();
     eprintln!();
     let ledger = provider.map(|provider| provider.ledger());
-    println!("{}", report::line(&counts, ledger.as_ref(), &file.simulator.limits));
+    println!(
+        "{}",
+        report::line(&counts, ledger.as_ref(), &file.simulator.limits)
+    );
     Ok(())
 }
 
-async fn send_all<S, R>(service: S, target: &Target, lines: &[trace::Line], counts: &Arc<Counts>) -> Result<(), Error>
+async fn send_all<S, R>(
+    service: S,
+    target: &Target,
+    lines: &[trace::Line],
+    counts: &Arc<Counts>,
+) -> Result<(), Error>
 where
     S: Service<http::Request<RequestBody>, Response = http::Response<R>> + Clone + Send + 'static,
     S::Future: Send,
@@ -146,7 +173,11 @@ where
 {
     let mut calls = tokio::task::JoinSet::new();
     for line in lines {
-        let (service, request, counts) = (service.clone(), call::request(target, line)?, counts.clone());
+        let (service, request, counts) = (
+            service.clone(),
+            call::request(target, line)?,
+            counts.clone(),
+        );
         calls.spawn(async move { counts.note(call::send(service, request).await) });
     }
     while let Some(call) = calls.join_next().await {
@@ -158,15 +189,17 @@ where
 /// Starts the simulator on a thread and a runtime of its own: a provider is not slowed by its callers' tasks.
 async fn start(config: SimConfig) -> Result<SimServer, Error> {
     let (tell, told) = oneshot::channel();
-    thread::Builder::new().name("simulator".into()).spawn(move || {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else { return };
-        runtime.block_on(async {
-            if tell.send(Simulator::start(config).await).is_ok() {
-                std::future::pending::<()>().await;
-            }
-        });
-    })?;
+    thread::Builder::new()
+        .name("simulator".into())
+        .spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                if tell.send(Simulator::start(config).await).is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            });
+        })?;
     Ok(told.await??)
 }
 

@@ -26,7 +26,11 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn new(calls: usize) -> Self {
-        Counts { calls, ok: AtomicUsize::new(0), failed: AtomicUsize::new(0) }
+        Counts {
+            calls,
+            ok: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
+        }
     }
 
     /// Notes how one call ended. The first few failures are told as well.
@@ -50,11 +54,16 @@ pub(crate) fn progress(counts: Arc<Counts>, limiter: Option<Limiter>) -> JoinHan
     let start = Instant::now();
     tokio::spawn(async move {
         loop {
-            let (ok, failed) = (counts.ok.load(Ordering::Relaxed), counts.failed.load(Ordering::Relaxed));
+            let (ok, failed) = (
+                counts.ok.load(Ordering::Relaxed),
+                counts.failed.load(Ordering::Relaxed),
+            );
             let waiting = limiter.as_ref().map_or(0, Limiter::waiting);
             let seconds = start.elapsed().as_secs_f64();
             let calls = counts.calls;
-            eprint!("\r{seconds:5.1} s   {ok:>6} of {calls} ok   {failed:>6} failed   {waiting:>6} waiting ");
+            eprint!(
+                "\r{seconds:5.1} s   {ok:>6} of {calls} ok   {failed:>6} failed   {waiting:>6} waiting "
+            );
             let _ = std::io::stderr().flush();
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -85,6 +94,12 @@ pub(crate) fn line(counts: &Counts, ledger: Option<&Ledger>, limits: &[SimLimit]
 /// The most memory this process has had, simulator and all; `None` where the system does not tell.
 fn resident_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| kb / 1_024)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()
+        .map(|kb| kb / 1_024)
 }

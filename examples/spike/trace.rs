@@ -29,11 +29,16 @@ pub(crate) struct Line {
 /// Reads a trace; an error names the line.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
     let lines = BufReader::new(File::open(path)?).lines();
-    let numbered = lines.enumerate().filter(|(_, line)| line.as_ref().map_or(true, |text| !text.trim().is_empty()));
+    let numbered = lines
+        .enumerate()
+        .filter(|(_, line)| line.as_ref().map_or(true, |text| !text.trim().is_empty()));
     numbered
         .map(|(number, line)| {
             serde_json::from_str(&line?).map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{}:{}: {error}", path.display(), number + 1))
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{}:{}: {error}", path.display(), number + 1),
+                )
             })
         })
         .collect()
@@ -54,7 +59,11 @@ pub(crate) fn generate(calls: usize, seed: u64) -> Vec<Line> {
     let mut line = || {
         // Evenly on a logarithmic scale.
         let tokens = 10.0 * 2_000f64.powf(random.f64());
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 10 and 20 000")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 10 and 20 000"
+        )]
         let tokens = tokens as u64;
         Line {
             model: MODELS[random.usize(..MODELS.len())].to_owned(),

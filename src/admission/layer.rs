@@ -18,7 +18,10 @@ pub struct AdmissionLayer {
 impl AdmissionLayer {
     /// Admits under `limiter`; a call that finds no room waits.
     pub fn new(limiter: Limiter) -> Self {
-        AdmissionLayer { gate: Gate::new(limiter, Quantities::ADMISSION, true), inspect: Inspect::default() }
+        AdmissionLayer {
+            gate: Gate::new(limiter, Quantities::ADMISSION, true),
+            inspect: Inspect::default(),
+        }
     }
 
     /// A call that finds no room is refused at once with 429, as a server does with its callers.

@@ -24,7 +24,11 @@ pub struct Admission<S> {
 
 impl<S> Admission<S> {
     pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
-        Admission { inner, gate, inspect }
+        Admission {
+            inner,
+            gate,
+            inspect,
+        }
     }
 }
 
@@ -46,7 +50,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Admission { inner, gate, inspect } = self.clone();
+        let Admission {
+            inner,
+            gate,
+            inspect,
+        } = self.clone();
         ResponseFuture::new(admit(inner, gate, inspect, request))
     }
 }

@@ -21,8 +21,17 @@ where
         Sent::Answer(response, None) => Ok(response.map(ResponseBody::passed)),
         Sent::Answer(response, Some(attempt)) => {
             let (parts, body) = response.into_parts();
-            let meter = Metering::new(attempt, entry.dialect(), entry.demand(), parts.status, &parts.headers);
-            Ok(Response::from_parts(parts, ResponseBody::metered(body, meter)))
+            let meter = Metering::new(
+                attempt,
+                entry.dialect(),
+                entry.demand(),
+                parts.status,
+                &parts.headers,
+            );
+            Ok(Response::from_parts(
+                parts,
+                ResponseBody::metered(body, meter),
+            ))
         }
     }
 }

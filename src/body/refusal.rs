@@ -22,7 +22,8 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// a refusal that stays one.
 pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
     let status = rejection.status();
-    let (content_type, body) = error_body(dialect, rejection.kind(), status, &rejection.to_string());
+    let (content_type, body) =
+        error_body(dialect, rejection.kind(), status, &rejection.to_string());
     let mut response = Response::new(ResponseBody::local(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -40,5 +41,7 @@ pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<Resp
 
 /// Milliseconds, rounded up, at least 1.
 fn millis(wait: Duration) -> u64 {
-    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000))
+        .unwrap_or(u64::MAX)
+        .max(1)
 }

@@ -45,7 +45,9 @@ pin_project! {
 
 impl<R> ResponseBody<R> {
     pub(crate) fn passed(body: R) -> Self {
-        ResponseBody { kind: Kind::Passed { body } }
+        ResponseBody {
+            kind: Kind::Passed { body },
+        }
     }
 
     pub(crate) fn metered(body: R, mut meter: Metering) -> Self
@@ -56,11 +58,17 @@ impl<R> ResponseBody<R> {
             // Nobody will read a body that is over before it began.
             meter.end();
         }
-        ResponseBody { kind: Kind::Metered { body, meter } }
+        ResponseBody {
+            kind: Kind::Metered { body, meter },
+        }
     }
 
     pub(crate) fn local(body: Bytes) -> Self {
-        ResponseBody { kind: Kind::Local { body: Full::new(body) } }
+        ResponseBody {
+            kind: Kind::Local {
+                body: Full::new(body),
+            },
+        }
     }
 }
 
@@ -83,7 +91,13 @@ impl Metering {
         headers: &http::HeaderMap,
     ) -> Self {
         let meter = Meter::new(dialect, status, headers);
-        Metering { meter, attempt: Some(attempt), dialect, status, demand }
+        Metering {
+            meter,
+            attempt: Some(attempt),
+            dialect,
+            status,
+            demand,
+        }
     }
 
     fn end(&mut self) {
@@ -131,10 +145,15 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
     type Data = Bytes;
     type Error = R::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.project().kind.project() {
             KindProjection::Passed { body } => body.poll_frame(cx),
-            KindProjection::Local { body } => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            KindProjection::Local { body } => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             KindProjection::Metered { mut body, meter } => {
                 let frame = ready!(body.as_mut().poll_frame(cx));
                 match &frame {

@@ -27,12 +27,18 @@ struct State {
 
 impl Attempt {
     pub(super) fn new(number: u32) -> Arc<Self> {
-        Arc::new(Attempt { number, state: Mutex::default() })
+        Arc::new(Attempt {
+            number,
+            state: Mutex::default(),
+        })
     }
 
     /// Whether some gate has claimed for what `gate` looks at.
     pub(super) fn holds(&self, gate: &Gate) -> bool {
-        self.lock().claims.iter().any(|(held, _)| held.same_count(gate))
+        self.lock()
+            .claims
+            .iter()
+            .any(|(held, _)| held.same_count(gate))
     }
 
     pub(super) fn add(&self, gate: Gate, permit: Permit) {
@@ -46,7 +52,11 @@ impl Attempt {
         state.sender = depth;
         state.dated = !body_tells;
         for (_, permit) in &mut state.claims {
-            if body_tells { permit.leaving() } else { permit.sent() }
+            if body_tells {
+                permit.leaving()
+            } else {
+                permit.sent()
+            }
         }
     }
 
@@ -54,7 +64,10 @@ impl Attempt {
     pub(crate) fn left(&self) {
         let mut state = self.lock();
         if state.sender != 0 && !std::mem::replace(&mut state.dated, true) {
-            state.claims.iter_mut().for_each(|(_, permit)| permit.sent());
+            state
+                .claims
+                .iter_mut()
+                .for_each(|(_, permit)| permit.sent());
         }
     }
 
@@ -71,7 +84,10 @@ impl Attempt {
     pub(super) fn take_over(&self) {
         let mut state = self.lock();
         state.sender = 0;
-        state.claims.iter_mut().for_each(|(_, permit)| permit.unsent());
+        state
+            .claims
+            .iter_mut()
+            .for_each(|(_, permit)| permit.unsent());
     }
 
     /// Gives back every claim: it was not sent. It may be claimed for again.
@@ -100,7 +116,12 @@ impl Attempt {
     pub(super) fn counted_by(&self) -> Vec<Limiter> {
         let state = self.lock();
         let sent = state.sender != 0;
-        state.claims.iter().filter(|_| sent).map(|(gate, _)| gate.limiter.clone()).collect()
+        state
+            .claims
+            .iter()
+            .filter(|_| sent)
+            .map(|(gate, _)| gate.limiter.clone())
+            .collect()
     }
 
     fn close(&self) -> Vec<(Gate, Permit)> {

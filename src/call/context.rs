@@ -64,7 +64,12 @@ pub(crate) struct Entry {
 
 impl Gate {
     pub(crate) fn new(limiter: Limiter, quantities: Quantities, wait: bool) -> Self {
-        Gate { limiter, quantities, wait, depth: 0 }
+        Gate {
+            limiter,
+            quantities,
+            wait,
+            depth: 0,
+        }
     }
 
     /// Whether a claim for the one serves the other.
@@ -82,31 +87,59 @@ impl Facts {
 impl Entry {
     /// The first of our layers.
     pub(super) fn first(facts: Facts) -> Self {
-        let state = State { gates: Vec::new(), counted: Vec::new(), attempt: Attempt::new(1) };
-        Entry { context: Arc::new(CallContext { facts, state: Mutex::new(state) }), depth: 1 }
+        let state = State {
+            gates: Vec::new(),
+            counted: Vec::new(),
+            attempt: Attempt::new(1),
+        };
+        Entry {
+            context: Arc::new(CallContext {
+                facts,
+                state: Mutex::new(state),
+            }),
+            depth: 1,
+        }
     }
 
     /// A layer further in.
     pub(super) fn further(handle: Handle) -> Self {
-        let Handle { context, depth, attempt: number } = handle;
+        let Handle {
+            context,
+            depth,
+            attempt: number,
+        } = handle;
         let current = context.lock().attempt.clone();
         let again = current.number != number || current.ended() || current.sender() > depth;
-        let context = if again { Arc::new(context.fork(depth)) } else { context };
+        let context = if again {
+            Arc::new(context.fork(depth))
+        } else {
+            context
+        };
         if !again {
             current.take_over();
         }
-        Entry { context, depth: depth + 1 }
+        Entry {
+            context,
+            depth: depth + 1,
+        }
     }
 
     /// What the request says to the next of our layers.
     pub(super) fn handle(&self) -> Handle {
         let attempt = self.attempt().number;
-        Handle { context: self.context.clone(), depth: self.depth, attempt }
+        Handle {
+            context: self.context.clone(),
+            depth: self.depth,
+            attempt,
+        }
     }
 
     /// Has this gate claim at every attempt that passes it, and at those started further in.
     pub(crate) fn register(&self, gate: Gate) {
-        self.context.lock().gates.push(Gate { depth: self.depth, ..gate });
+        self.context.lock().gates.push(Gate {
+            depth: self.depth,
+            ..gate
+        });
     }
 
     /// Starts the next attempt. Gates further in will register again when it passes them.
@@ -200,18 +233,39 @@ impl Entry {
 impl CallContext {
     fn claim(&self, gate: &Gate) -> Claim {
         let Facts { tags, demand, .. } = &self.facts;
-        let repeat = self.lock().counted.iter().any(|limiter| limiter.is(&gate.limiter));
-        Claim { tags: tags.clone(), demand: *demand, quantities: gate.quantities, repeat }
+        let repeat = self
+            .lock()
+            .counted
+            .iter()
+            .any(|limiter| limiter.is(&gate.limiter));
+        Claim {
+            tags: tags.clone(),
+            demand: *demand,
+            quantities: gate.quantities,
+            repeat,
+        }
     }
 
     /// A call of its own from the layer at `depth` inwards.
     fn fork(&self, depth: u32) -> Self {
         let state = self.lock();
-        let gates = state.gates.iter().filter(|gate| gate.depth <= depth).cloned().collect();
+        let gates = state
+            .gates
+            .iter()
+            .filter(|gate| gate.depth <= depth)
+            .cloned()
+            .collect();
         let mut counted = state.counted.clone();
         counted.extend(state.attempt.counted_by());
-        let state = State { gates, counted, attempt: Attempt::new(1) };
-        CallContext { facts: self.facts.clone(), state: Mutex::new(state) }
+        let state = State {
+            gates,
+            counted,
+            attempt: Attempt::new(1),
+        };
+        CallContext {
+            facts: self.facts.clone(),
+            state: Mutex::new(state),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

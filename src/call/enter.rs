@@ -73,19 +73,33 @@ where
         let refuse = |rejection| Refusal { dialect, rejection };
         let body = read(body, inspect.body_cap).await.map_err(refuse)?;
         if let Some(handle) = parts.extensions.remove::<Handle>() {
-            return Ok(Entered { entry: Entry::further(handle), parts, body });
+            return Ok(Entered {
+                entry: Entry::further(handle),
+                parts,
+                body,
+            });
         }
         let facts = facts(dialect, &parts, &body).map_err(refuse)?;
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
-            parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            parts
+                .headers
+                .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        Ok(Entered { entry: Entry::first(facts), parts, body })
+        Ok(Entered {
+            entry: Entry::first(facts),
+            parts,
+            body,
+        })
     }
 
     /// The request to pass on, once.
     pub(crate) fn into_request(self) -> (Entry, Request<B>) {
-        let Entered { entry, mut parts, body } = self;
+        let Entered {
+            entry,
+            mut parts,
+            body,
+        } = self;
         parts.extensions.insert(entry.handle());
         (entry, Request::from_parts(parts, body.into_body()))
     }
@@ -114,13 +128,19 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    if body.size_hint().exact().is_some_and(|length| length > cap as u64) {
+    if body
+        .size_hint()
+        .exact()
+        .is_some_and(|length| length > cap as u64)
+    {
         return Ok(ReadBody::Unread(body));
     }
     match Limited::new(body, cap).collect().await {
         Ok(whole) => Ok(ReadBody::Whole(whole.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Err(Rejection::BodyTooLarge { cap }),
-        Err(error) => Err(Rejection::BadRequest { message: format!("its body broke off: {error}") }),
+        Err(error) => Err(Rejection::BadRequest {
+            message: format!("its body broke off: {error}"),
+        }),
     }
 }
 
@@ -128,19 +148,36 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
     let (dialect, found) = match body {
         ReadBody::Whole(bytes) => {
             let found = wire::inspect(dialect, bytes);
-            (dialect, found.map_err(|error| Rejection::BadRequest { message: error.to_string() })?)
+            (
+                dialect,
+                found.map_err(|error| Rejection::BadRequest {
+                    message: error.to_string(),
+                })?,
+            )
         }
         ReadBody::Unread(_) => (Dialect::Generic, RequestFacts::default()),
     };
-    let options = parts.extensions.get::<CallOptions>().copied().unwrap_or_default();
-    Ok(Facts { dialect, demand: demand(dialect, &found), tags: tags(dialect, parts, found), turn: Facts::turn(options) })
+    let options = parts
+        .extensions
+        .get::<CallOptions>()
+        .copied()
+        .unwrap_or_default();
+    Ok(Facts {
+        dialect,
+        demand: demand(dialect, &found),
+        tags: tags(dialect, parts, found),
+        turn: Facts::turn(options),
+    })
 }
 
 fn demand(dialect: Dialect, facts: &RequestFacts) -> Demand {
     if dialect == Dialect::Generic {
         return Demand::default();
     }
-    let output = facts.max_output.unwrap_or(OUTPUT_WITHOUT_CAP).saturating_mul(facts.choices);
+    let output = facts
+        .max_output
+        .unwrap_or(OUTPUT_WITHOUT_CAP)
+        .saturating_mul(facts.choices);
     Demand {
         requests: 1,
         input: facts.input_estimate,

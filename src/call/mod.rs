@@ -20,8 +20,8 @@ mod request_body;
 mod send;
 
 pub(crate) use attempt::Unfinished;
-pub(crate) use send::Sent;
 pub(crate) use context::{Entry, Gate};
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
 pub use options::{CallOptions, NotSent};
 pub use request_body::RequestBody;
+pub(crate) use send::Sent;

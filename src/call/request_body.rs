@@ -66,7 +66,10 @@ impl RequestBody {
 
 impl From<Kind> for RequestBody {
     fn from(kind: Kind) -> Self {
-        RequestBody { kind, attempt: None }
+        RequestBody {
+            kind,
+            attempt: None,
+        }
     }
 }
 
@@ -87,13 +90,18 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let RequestBody { kind, attempt } = self.get_mut();
         if let Some(attempt) = attempt.take().and_then(|attempt| attempt.upgrade()) {
             attempt.left();
         }
         match kind {
-            Kind::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Kind::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             Kind::Streamed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -115,7 +123,11 @@ impl Body for RequestBody {
 
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if matches!(self.kind, Kind::Whole(_)) { "whole" } else { "streamed" };
+        let kind = if matches!(self.kind, Kind::Whole(_)) {
+            "whole"
+        } else {
+            "streamed"
+        };
         f.debug_tuple("RequestBody").field(&kind).finish()
     }
 }

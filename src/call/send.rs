@@ -27,7 +27,11 @@ impl Entry {
     /// Claims, brings a clone of `inner` to readiness, dates the claims and sends.
     ///
     /// A waiting call holds no readiness, and a call whose service is not ready holds no claim.
-    pub(crate) async fn send<S, B, R>(&self, inner: &mut S, mut request: Request<B>) -> Sent<R, S::Error>
+    pub(crate) async fn send<S, B, R>(
+        &self,
+        inner: &mut S,
+        mut request: Request<B>,
+    ) -> Sent<R, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
         B: 'static,
@@ -90,5 +94,6 @@ impl Entry {
 /// Has the request's body say when it leaves, where it can: only a body of our own does.
 fn watch<B: 'static>(request: &mut Request<B>, attempt: &Arc<Attempt>) -> bool {
     let body: &mut dyn Any = request.body_mut();
-    body.downcast_mut::<RequestBody>().is_some_and(|body| body.watch(attempt))
+    body.downcast_mut::<RequestBody>()
+        .is_some_and(|body| body.watch(attempt))
 }

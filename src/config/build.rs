@@ -43,27 +43,52 @@ impl RateLimiting {
     /// The first value that makes no sense, with its path.
     pub fn build(&self) -> Result<Stack, ConfigError> {
         self.check()?;
-        let named = if self.enabled { self.limits() } else { Vec::new() };
+        let named = if self.enabled {
+            self.limits()
+        } else {
+            Vec::new()
+        };
         let (paths, limits): (Vec<String>, Vec<Limit>) = named.into_iter().unzip();
-        let limits = Limits::new(limits)
-            .map_err(|source| ConfigError::Limit { path: paths[source.place()].clone(), source })?;
+        let limits = Limits::new(limits).map_err(|source| ConfigError::Limit {
+            path: paths[source.place()].clone(),
+            source,
+        })?;
         let store = Arc::new(MemoryStore::new(limits));
         let limiter = Limiter::build(store, self.queue.max_waiting, self.queue.aging.into());
-        let attempts = if self.enabled { self.retry.max_attempts } else { 1 };
-        let retry = RetryLayer::new().max_attempts(attempts).longest_wait(self.retry.longest_wait.into());
+        let attempts = if self.enabled {
+            self.retry.max_attempts
+        } else {
+            1
+        };
+        let retry = RetryLayer::new()
+            .max_attempts(attempts)
+            .longest_wait(self.retry.longest_wait.into());
         let layer = RateLimitLayer::of(retry, AdmissionLayer::new(limiter.clone()));
-        Ok(Stack { layer, limiter, unenforced: self.unenforced() })
+        Ok(Stack {
+            layer,
+            limiter,
+            unenforced: self.unenforced(),
+        })
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |path: &str, reason: &str| {
-            Err(ConfigError::Value { path: format!("rate_limiting.{path}"), reason: reason.to_owned() })
+            Err(ConfigError::Value {
+                path: format!("rate_limiting.{path}"),
+                reason: reason.to_owned(),
+            })
         };
         if self.retry.max_attempts == 0 {
-            return wrong("retry.max_attempts", "is 0, which sends nothing; 1 repeats nothing");
+            return wrong(
+                "retry.max_attempts",
+                "is 0, which sends nothing; 1 repeats nothing",
+            );
         }
         if self.queue.max_waiting == 0 {
-            return wrong("queue.max_waiting", "is 0, so that nothing could ever wait; leave it out, or raise it");
+            return wrong(
+                "queue.max_waiting",
+                "is 0, so that nothing could ever wait; leave it out, or raise it",
+            );
         }
         Ok(())
     }
@@ -78,14 +103,19 @@ impl RateLimiting {
             for (model, quota) in models {
                 for (key, limit) in quota.limits() {
                     let limit = limit.charge(Charge::of(provider));
-                    let limit = limit.when(Tag::Provider, provider.as_str()).when(Tag::Model, model.as_str());
+                    let limit = limit
+                        .when(Tag::Provider, provider.as_str())
+                        .when(Tag::Model, model.as_str());
                     limits.push((format!("providers.{provider}.{model}.{key}"), limit));
                 }
             }
         }
         for (agent, quota) in &self.agents {
             for (key, limit) in quota.limits() {
-                limits.push((format!("agents.{agent}.{key}"), limit.when(Tag::Agent, agent.as_str())));
+                limits.push((
+                    format!("agents.{agent}.{key}"),
+                    limit.when(Tag::Agent, agent.as_str()),
+                ));
             }
         }
         for (place, limit) in self.limits.iter().enumerate() {
@@ -108,17 +138,24 @@ impl RateLimiting {
             ("max_monthly_spend", self.max_monthly_spend),
             ("alert_threshold", self.alert_threshold),
         ];
-        let own = spends.into_iter().filter_map(|(key, spend)| spend.map(|_| key.to_owned()));
+        let own = spends
+            .into_iter()
+            .filter_map(|(key, spend)| spend.map(|_| key.to_owned()));
         let global = self.global.budgets().map(|key| format!("global.{key}"));
         let providers = self.providers.iter().flat_map(|(provider, models)| {
             models.iter().flat_map(move |(model, quota)| {
-                quota.budgets().map(move |key| format!("providers.{provider}.{model}.{key}"))
+                quota
+                    .budgets()
+                    .map(move |key| format!("providers.{provider}.{model}.{key}"))
             })
         });
         let agents = self.agents.iter().flat_map(|(agent, quota)| {
-            quota.budgets().map(move |key| format!("agents.{agent}.{key}"))
+            quota
+                .budgets()
+                .map(move |key| format!("agents.{agent}.{key}"))
         });
         let all = own.chain(global).chain(providers).chain(agents);
-        all.map(|path| format!("rate_limiting.{path}: budgets are not enforced by this version")).collect()
+        all.map(|path| format!("rate_limiting.{path}: budgets are not enforced by this version"))
+            .collect()
     }
 }

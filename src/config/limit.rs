@@ -92,7 +92,10 @@ impl LimitConfig {
             Some(ChargeName::Openai) => Charge::openai(),
             Some(ChargeName::Azure) => Charge::azure(),
             Some(ChargeName::Anthropic) => Charge::anthropic(),
-            None => self.when.get("provider").map_or_else(Charge::default, |name| Charge::of(name)),
+            None => self
+                .when
+                .get("provider")
+                .map_or_else(Charge::default, |name| Charge::of(name)),
         }
     }
 }

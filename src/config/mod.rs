@@ -130,13 +130,19 @@ impl Default for RateLimiting {
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        RetryConfig { max_attempts: 3, longest_wait: Span::from_secs(60) }
+        RetryConfig {
+            max_attempts: 3,
+            longest_wait: Span::from_secs(60),
+        }
     }
 }
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        QueueConfig { max_waiting: 100_000, aging: Span::from_secs(10) }
+        QueueConfig {
+            max_waiting: 100_000,
+            aging: Span::from_secs(10),
+        }
     }
 }
 

@@ -57,20 +57,46 @@ impl Quota {
     pub(super) fn limits(&self) -> impl Iterator<Item = (&'static str, Limit)> {
         use Quantity::{InputTokens, OutputTokens, Requests, Tokens};
         let windows = [
-            ("requests_per_second", Requests, self.requests_per_second, SECOND),
-            ("requests_per_minute", Requests, self.requests_per_minute, MINUTE),
+            (
+                "requests_per_second",
+                Requests,
+                self.requests_per_second,
+                SECOND,
+            ),
+            (
+                "requests_per_minute",
+                Requests,
+                self.requests_per_minute,
+                MINUTE,
+            ),
             ("requests_per_hour", Requests, self.requests_per_hour, HOUR),
             ("requests_per_day", Requests, self.requests_per_day, DAY),
             ("tokens_per_minute", Tokens, self.tokens_per_minute, MINUTE),
             ("tokens_per_day", Tokens, self.tokens_per_day, DAY),
-            ("input_tokens_per_minute", InputTokens, self.input_tokens_per_minute, MINUTE),
-            ("output_tokens_per_minute", OutputTokens, self.output_tokens_per_minute, MINUTE),
+            (
+                "input_tokens_per_minute",
+                InputTokens,
+                self.input_tokens_per_minute,
+                MINUTE,
+            ),
+            (
+                "output_tokens_per_minute",
+                OutputTokens,
+                self.output_tokens_per_minute,
+                MINUTE,
+            ),
         ];
-        let sliding = windows.into_iter().filter_map(|(key, quantity, amount, period)| {
-            Some((key, Limit::new(quantity, amount?).every(period)))
-        });
-        let flight = self.concurrent_requests.map(|n| ("concurrent_requests", Limit::concurrency(n)));
-        let run = self.max_requests_per_run.map(|n| ("max_requests_per_run", Limit::requests(n).every_run()));
+        let sliding = windows
+            .into_iter()
+            .filter_map(|(key, quantity, amount, period)| {
+                Some((key, Limit::new(quantity, amount?).every(period)))
+            });
+        let flight = self
+            .concurrent_requests
+            .map(|n| ("concurrent_requests", Limit::concurrency(n)));
+        let run = self
+            .max_requests_per_run
+            .map(|n| ("max_requests_per_run", Limit::requests(n).every_run()));
         sliding.chain(flight).chain(run)
     }
 
@@ -81,6 +107,8 @@ impl Quota {
             ("max_cost_per_hour", self.max_cost_per_hour),
             ("max_cost_per_day", self.max_cost_per_day),
         ];
-        costs.into_iter().filter_map(|(key, cost)| cost.map(|_| key))
+        costs
+            .into_iter()
+            .filter_map(|(key, cost)| cost.map(|_| key))
     }
 }

@@ -42,7 +42,9 @@ impl std::str::FromStr for Span {
     type Err = SpanError;
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
-        let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let unit_at = text
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(unit_at);
         let secs = match unit {
             "ms" => 0.001,
@@ -53,8 +55,13 @@ impl std::str::FromStr for Span {
             "w" => 604_800.0,
             _ => return Err(SpanError(text.to_owned())),
         };
-        let number: f64 = number.trim().parse().map_err(|_| SpanError(text.to_owned()))?;
-        Duration::try_from_secs_f64(number * secs).map(Span).map_err(|_| SpanError(text.to_owned()))
+        let number: f64 = number
+            .trim()
+            .parse()
+            .map_err(|_| SpanError(text.to_owned()))?;
+        Duration::try_from_secs_f64(number * secs)
+            .map(Span)
+            .map_err(|_| SpanError(text.to_owned()))
     }
 }
 
@@ -96,7 +103,13 @@ mod tests {
     #[test]
     fn reads_every_unit_and_nothing_else() {
         let millis = |text: &str| text.parse::<Span>().map(|span| span.0.as_millis()).ok();
-        let good = [("100ms", 100), ("6s", 6_000), ("6", 6_000), ("1m", 60_000), ("1h", 3_600_000)];
+        let good = [
+            ("100ms", 100),
+            ("6s", 6_000),
+            ("6", 6_000),
+            ("1m", 60_000),
+            ("1h", 3_600_000),
+        ];
         for (text, expected) in good {
             assert_eq!(millis(text), Some(expected), "{text}");
         }

@@ -49,21 +49,30 @@ impl Charge {
     /// Source: OpenAI's guide "Rate limits".
     #[must_use]
     pub const fn openai() -> Self {
-        Charge { tokens: TokenCharge::Larger, at: ChargedAt::Send }
+        Charge {
+            tokens: TokenCharge::Larger,
+            at: ChargedAt::Send,
+        }
     }
 
     /// Azure OpenAI: prompt and `max_tokens`, at admission, not corrected.
     /// Source: Microsoft's page "Manage Azure OpenAI quota".
     #[must_use]
     pub const fn azure() -> Self {
-        Charge { tokens: TokenCharge::Sum, at: ChargedAt::Send }
+        Charge {
+            tokens: TokenCharge::Sum,
+            at: ChargedAt::Send,
+        }
     }
 
     /// Anthropic: the tokens really used; the output cap plays no part in the end.
     /// Source: Anthropic's page "Rate limits".
     #[must_use]
     pub const fn anthropic() -> Self {
-        Charge { tokens: TokenCharge::Sum, at: ChargedAt::Completion }
+        Charge {
+            tokens: TokenCharge::Sum,
+            at: ChargedAt::Completion,
+        }
     }
 
     /// The rule of a provider by its name, the default for one that is not known.
@@ -80,8 +89,22 @@ impl Charge {
     /// How much a limit on `quantity` reserves for `demand`, and how much of that the caller declared:
     /// an estimate may be cut to what the limit can hold, a declared figure may not.
     pub(crate) fn reserve(self, quantity: Quantity, demand: &Demand) -> (u64, u64) {
-        let input = (demand.input, if demand.input_declared { demand.input } else { 0 });
-        let output = (demand.output, if demand.output_declared { demand.output } else { 0 });
+        let input = (
+            demand.input,
+            if demand.input_declared {
+                demand.input
+            } else {
+                0
+            },
+        );
+        let output = (
+            demand.output,
+            if demand.output_declared {
+                demand.output
+            } else {
+                0
+            },
+        );
         match quantity {
             Quantity::Requests => (demand.requests, demand.requests),
             Quantity::Concurrency => (1, 1),
@@ -89,7 +112,10 @@ impl Charge {
             Quantity::OutputTokens => output,
             Quantity::Tokens => match self.tokens {
                 TokenCharge::Larger => (input.0.max(output.0), input.1.max(output.1)),
-                TokenCharge::Sum => (input.0.saturating_add(output.0), input.1.saturating_add(output.1)),
+                TokenCharge::Sum => (
+                    input.0.saturating_add(output.0),
+                    input.1.saturating_add(output.1),
+                ),
             },
         }
     }
@@ -137,7 +163,13 @@ pub struct Demand {
 
 impl Default for Demand {
     fn default() -> Self {
-        Demand { requests: 1, input: 0, output: 0, input_declared: true, output_declared: true }
+        Demand {
+            requests: 1,
+            input: 0,
+            output: 0,
+            input_declared: true,
+            output_declared: true,
+        }
     }
 }
 
@@ -145,32 +177,61 @@ impl Default for Demand {
 mod tests {
     use super::*;
 
-    const DEMAND: Demand =
-        Demand { requests: 1, input: 300, output: 1_000, input_declared: false, output_declared: true };
+    const DEMAND: Demand = Demand {
+        requests: 1,
+        input: 300,
+        output: 1_000,
+        input_declared: false,
+        output_declared: true,
+    };
 
     #[test]
     fn openai_reserves_the_larger_and_azure_the_sum() {
-        assert_eq!(Charge::openai().reserve(Quantity::Tokens, &DEMAND), (1_000, 1_000));
-        assert_eq!(Charge::azure().reserve(Quantity::Tokens, &DEMAND), (1_300, 1_000));
-        assert_eq!(Charge::azure().reserve(Quantity::InputTokens, &DEMAND), (300, 0));
+        assert_eq!(
+            Charge::openai().reserve(Quantity::Tokens, &DEMAND),
+            (1_000, 1_000)
+        );
+        assert_eq!(
+            Charge::azure().reserve(Quantity::Tokens, &DEMAND),
+            (1_300, 1_000)
+        );
+        assert_eq!(
+            Charge::azure().reserve(Quantity::InputTokens, &DEMAND),
+            (300, 0)
+        );
     }
 
     #[test]
     fn a_charge_at_the_send_is_never_corrected_downwards() {
         let usage = Usage::new(250, 100);
-        assert_eq!(Charge::azure().settled(Quantity::Tokens, 1_300, &usage), 1_300);
-        assert_eq!(Charge::anthropic().settled(Quantity::Tokens, 1_300, &usage), 350);
+        assert_eq!(
+            Charge::azure().settled(Quantity::Tokens, 1_300, &usage),
+            1_300
+        );
+        assert_eq!(
+            Charge::anthropic().settled(Quantity::Tokens, 1_300, &usage),
+            350
+        );
     }
 
     #[test]
     fn usage_above_the_reservation_counts_whole() {
         let usage = Usage::new(2_000, 900);
-        assert_eq!(Charge::openai().settled(Quantity::Tokens, 1_000, &usage), 2_000);
-        assert_eq!(Charge::azure().settled(Quantity::Tokens, 1_300, &usage), 2_900);
+        assert_eq!(
+            Charge::openai().settled(Quantity::Tokens, 1_000, &usage),
+            2_000
+        );
+        assert_eq!(
+            Charge::azure().settled(Quantity::Tokens, 1_300, &usage),
+            2_900
+        );
     }
 
     #[test]
     fn usage_never_changes_the_count_of_requests() {
-        assert_eq!(Charge::default().settled(Quantity::Requests, 1, &Usage::new(9, 9)), 1);
+        assert_eq!(
+            Charge::default().settled(Quantity::Requests, 1, &Usage::new(9, 9)),
+            1
+        );
     }
 }

@@ -17,7 +17,10 @@ impl LimitKey {
     pub(crate) fn of(place: u32, limit: &Limit, tags: &Tags) -> Self {
         let value = |tag| tags.shared(tag).cloned().unwrap_or_default();
         let values = (!limit.per.is_empty()).then(|| limit.per.iter().map(value).collect());
-        LimitKey { limit: place, values }
+        LimitKey {
+            limit: place,
+            values,
+        }
     }
 
     /// The limit's place in its [`Limits`](super::Limits).
@@ -30,8 +33,16 @@ impl LimitKey {
     pub(crate) fn describe(&self, limit: &Limit) -> String {
         let mut named = limit.clone();
         named.per.clear();
-        for (tag, value) in limit.per.iter().zip(self.values.iter().flat_map(|v| v.iter())) {
-            let value: Arc<str> = if value.is_empty() { "(none)".into() } else { value.clone() };
+        for (tag, value) in limit
+            .per
+            .iter()
+            .zip(self.values.iter().flat_map(|v| v.iter()))
+        {
+            let value: Arc<str> = if value.is_empty() {
+                "(none)".into()
+            } else {
+                value.clone()
+            };
             named = named.when(tag.clone(), value);
         }
         named.to_string()
@@ -47,7 +58,9 @@ impl LimitKey {
 impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.limit)?;
-        self.values().iter().try_for_each(|value| write!(f, "/{value}"))
+        self.values()
+            .iter()
+            .try_for_each(|value| write!(f, "/{value}"))
     }
 }
 
@@ -62,6 +75,9 @@ mod tests {
         let key = |tags: Tags| LimitKey::of(3, &limit, &tags);
         assert_eq!(key(Tags::new()), key(Tags::new().with(Tag::User, "u")));
         assert_ne!(key(Tags::new()), key(Tags::new().with(Tag::Agent, "a")));
-        assert_eq!(key(Tags::new()).describe(&limit), "requests 1 for agent=(none)");
+        assert_eq!(
+            key(Tags::new()).describe(&limit),
+            "requests 1 for agent=(none)"
+        );
     }
 }

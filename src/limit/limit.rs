@@ -92,7 +92,11 @@ impl Limit {
     /// Counts over the life of one run, separately for each value of the tag `run`.
     pub fn every_run(mut self) -> Self {
         self.period = Some(Period::Run);
-        if self.per.contains(&Tag::Run) { self } else { self.per(Tag::Run) }
+        if self.per.contains(&Tag::Run) {
+            self
+        } else {
+            self.per(Tag::Run)
+        }
     }
 
     /// Only calls with this tag at this value. Several: all must match.
@@ -128,12 +132,20 @@ impl Limit {
 
     /// Whether a call with these tags falls under this limit.
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
-        self.when.iter().all(|(tag, value)| tags.get(tag) == Some(value))
+        self.when
+            .iter()
+            .all(|(tag, value)| tags.get(tag) == Some(value))
     }
 
     /// Whether a repeated attempt takes from this limit again.
     pub(crate) fn counts_repeats(&self) -> bool {
-        let callers = || self.when.iter().map(|(tag, _)| tag).chain(&self.per).any(Tag::is_callers);
+        let callers = || {
+            self.when
+                .iter()
+                .map(|(tag, _)| tag)
+                .chain(&self.per)
+                .any(Tag::is_callers)
+        };
         match self.count {
             _ if self.quantity != Quantity::Requests => true,
             Some(count) => count == Count::Attempts,
@@ -164,7 +176,9 @@ mod tests {
 
     #[test]
     fn touches_only_calls_whose_tags_all_match() {
-        let limit = Limit::requests(1).when(Tag::Model, "a").when(Tag::Agent, "x");
+        let limit = Limit::requests(1)
+            .when(Tag::Model, "a")
+            .when(Tag::Agent, "x");
         let tags = Tags::new().with(Tag::Model, "a");
         assert!(!limit.touches(&tags));
         assert!(limit.touches(&tags.clone().with(Tag::Agent, "x")));
@@ -178,12 +192,22 @@ mod tests {
         assert!(!Limit::requests(1).every_run().counts_repeats());
         assert!(Limit::requests(1).counts_repeats());
         assert!(Limit::requests(1).when(Tag::Model, "m").counts_repeats());
-        assert!(Limit::requests(1).per(Tag::Agent).count(Count::Attempts).counts_repeats());
+        assert!(
+            Limit::requests(1)
+                .per(Tag::Agent)
+                .count(Count::Attempts)
+                .counts_repeats()
+        );
         assert!(!Limit::requests(1).count(Count::Calls).counts_repeats());
     }
 
     #[test]
     fn tokens_count_at_every_attempt_whatever_is_set() {
-        assert!(Limit::tokens(1).per(Tag::Agent).count(Count::Calls).counts_repeats());
+        assert!(
+            Limit::tokens(1)
+                .per(Tag::Agent)
+                .count(Count::Calls)
+                .counts_repeats()
+        );
     }
 }

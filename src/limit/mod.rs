@@ -2,9 +2,9 @@
 //!
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
+mod charge;
 #[path = "limit.rs"]
 mod definition;
-mod charge;
 mod key;
 mod period;
 mod quantity;

@@ -38,7 +38,10 @@ mod tests {
     #[test]
     fn periods_read_as_people_say_them() {
         let text = |secs: f64| Period::Sliding(Duration::from_secs_f64(secs)).to_string();
-        assert_eq!([text(60.0), text(86_400.0), text(6.0), text(1.5)], ["min", "day", "6s", "1.5s"]);
+        assert_eq!(
+            [text(60.0), text(86_400.0), text(6.0), text(1.5)],
+            ["min", "day", "6s", "1.5s"]
+        );
         assert_eq!(Period::Run.to_string(), "run");
     }
 }

@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn a_set_contains_what_it_was_made_of_and_nothing_else() {
-        let set: Quantities = [Quantity::Tokens, Quantity::Concurrency].into_iter().collect();
+        let set: Quantities = [Quantity::Tokens, Quantity::Concurrency]
+            .into_iter()
+            .collect();
         assert!(set.contain(Quantity::Tokens) && set.contain(Quantity::Concurrency));
         assert!(!set.contain(Quantity::Requests) && !set.contain(Quantity::OutputTokens));
     }

@@ -53,7 +53,9 @@ pub(crate) enum Life {
 #[non_exhaustive]
 pub enum LimitError {
     /// An amount of 0 would refuse everything.
-    #[error("limit {place} ({limit}): `amount` is 0, which refuses every call; leave the limit out, or raise it")]
+    #[error(
+        "limit {place} ({limit}): `amount` is 0, which refuses every call; leave the limit out, or raise it"
+    )]
     ZeroAmount {
         /// Its place in the list.
         place: usize,
@@ -77,7 +79,9 @@ pub enum LimitError {
         limit: String,
     },
     /// A period shorter than 1 ms or longer than ten years.
-    #[error("limit {place} ({limit}): `period` is {period:?}; it must be between 1 ms and ten years")]
+    #[error(
+        "limit {place} ({limit}): `period` is {period:?}; it must be between 1 ms and ten years"
+    )]
     AbsurdPeriod {
         /// Its place in the list.
         place: usize,
@@ -87,7 +91,9 @@ pub enum LimitError {
         period: Duration,
     },
     /// A margin longer than the period itself.
-    #[error("limit {place} ({limit}): `margin` is {margin:?}, longer than the period; 1 % of the period is usual")]
+    #[error(
+        "limit {place} ({limit}): `margin` is {margin:?}, longer than the period; 1 % of the period is usual"
+    )]
     MarginOverPeriod {
         /// Its place in the list.
         place: usize,
@@ -146,12 +152,21 @@ impl Limits {
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit)?;
             tags_once(place, &limit)?;
-            if let Some(first) = rules.iter().position(|rule| same_thing(&rule.limit, &limit)) {
-                return Err(LimitError::Duplicate { first, second: place, limit: limit.to_string() });
+            if let Some(first) = rules
+                .iter()
+                .position(|rule| same_thing(&rule.limit, &limit))
+            {
+                return Err(LimitError::Duplicate {
+                    first,
+                    second: place,
+                    limit: limit.to_string(),
+                });
             }
             rules.push(Rule { limit, life });
         }
-        Ok(Limits { rules: rules.into() })
+        Ok(Limits {
+            rules: rules.into(),
+        })
     }
 
     /// The limits, in the order they were given.
@@ -165,8 +180,12 @@ impl Limits {
 
     /// The counts that a call with these tags takes from.
     pub(crate) fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
-        let touched = (0u32..).zip(self.rules.iter()).filter(|(_, rule)| rule.limit.touches(tags));
-        touched.map(|(place, rule)| LimitKey::of(place, &rule.limit, tags)).collect()
+        let touched = (0u32..)
+            .zip(self.rules.iter())
+            .filter(|(_, rule)| rule.limit.touches(tags));
+        touched
+            .map(|(place, rule)| LimitKey::of(place, &rule.limit, tags))
+            .collect()
     }
 
     /// A count in words.
@@ -178,25 +197,49 @@ impl Limits {
 fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
     let words = || limit.to_string();
     if limit.amount == 0 {
-        return Err(LimitError::ZeroAmount { place, limit: words() });
+        return Err(LimitError::ZeroAmount {
+            place,
+            limit: words(),
+        });
     }
     let length = match (limit.quantity, limit.period) {
         (Quantity::Concurrency, None) => return Ok(Life::Flight),
         (Quantity::Concurrency, Some(_)) => {
-            return Err(LimitError::PeriodOfConcurrency { place, limit: words() });
+            return Err(LimitError::PeriodOfConcurrency {
+                place,
+                limit: words(),
+            });
         }
-        (_, None) => return Err(LimitError::NoPeriod { place, limit: words() }),
+        (_, None) => {
+            return Err(LimitError::NoPeriod {
+                place,
+                limit: words(),
+            });
+        }
         (_, Some(Period::Run)) => return Ok(Life::Run),
         (_, Some(Period::Sliding(length))) => length,
     };
     if !(SHORTEST..=LONGEST).contains(&length) {
-        return Err(LimitError::AbsurdPeriod { place, limit: words(), period: length });
+        return Err(LimitError::AbsurdPeriod {
+            place,
+            limit: words(),
+            period: length,
+        });
     }
-    let margin = limit.margin.unwrap_or_else(|| (length / 100).min(LONGEST_DEFAULT_MARGIN));
+    let margin = limit
+        .margin
+        .unwrap_or_else(|| (length / 100).min(LONGEST_DEFAULT_MARGIN));
     if margin > length {
-        return Err(LimitError::MarginOverPeriod { place, limit: words(), margin });
+        return Err(LimitError::MarginOverPeriod {
+            place,
+            limit: words(),
+            margin,
+        });
     }
-    Ok(Life::Sliding { stay: micros(length) + micros(margin), slot: (micros(length) / SLOTS).max(1) })
+    Ok(Life::Sliding {
+        stay: micros(length) + micros(margin),
+        slot: (micros(length) / SLOTS).max(1),
+    })
 }
 
 fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {
@@ -249,9 +292,21 @@ mod tests {
             (Limit::concurrency(1).every_run(), "`period`"),
             (Limit::requests(1).every(Duration::ZERO), "`period`"),
             (Limit::requests(1).every(LONGEST * 2), "`period`"),
-            (Limit::requests(1).every(MINUTE).margin(MINUTE * 2), "`margin`"),
-            (Limit::requests(1).every(MINUTE).when(Tag::Model, "a").when(Tag::Model, "b"), "`when`"),
-            (Limit::requests(1).every(MINUTE).per(Tag::Run).per(Tag::Run), "`per`"),
+            (
+                Limit::requests(1).every(MINUTE).margin(MINUTE * 2),
+                "`margin`",
+            ),
+            (
+                Limit::requests(1)
+                    .every(MINUTE)
+                    .when(Tag::Model, "a")
+                    .when(Tag::Model, "b"),
+                "`when`",
+            ),
+            (
+                Limit::requests(1).every(MINUTE).per(Tag::Run).per(Tag::Run),
+                "`per`",
+            ),
         ];
         for (limit, field) in cases {
             let text = error([limit]).to_string();
@@ -261,8 +316,20 @@ mod tests {
 
     #[test]
     fn the_same_limit_twice_is_refused_and_another_period_is_not() {
-        let limit = |span| Limit::requests(5).every(span).when(Tag::Model, "a").per(Tag::Agent);
-        assert!(matches!(error([limit(MINUTE), limit(MINUTE)]), LimitError::Duplicate { first: 0, second: 1, .. }));
+        let limit = |span| {
+            Limit::requests(5)
+                .every(span)
+                .when(Tag::Model, "a")
+                .per(Tag::Agent)
+        };
+        assert!(matches!(
+            error([limit(MINUTE), limit(MINUTE)]),
+            LimitError::Duplicate {
+                first: 0,
+                second: 1,
+                ..
+            }
+        ));
         assert!(Limits::new([limit(MINUTE), limit(MINUTE * 60)]).is_ok());
     }
 
@@ -272,8 +339,14 @@ mod tests {
             Life::Sliding { stay, .. } => stay,
             other => panic!("{other:?}"),
         };
-        assert_eq!(stay(Limit::requests(1).every(Duration::from_secs(6))), 6_060_000);
+        assert_eq!(
+            stay(Limit::requests(1).every(Duration::from_secs(6))),
+            6_060_000
+        );
         assert_eq!(stay(Limit::requests(1).every(MINUTE * 60)), 3_600_500_000);
-        assert_eq!(stay(Limit::requests(1).every(MINUTE).margin(Duration::ZERO)), 60_000_000);
+        assert_eq!(
+            stay(Limit::requests(1).every(MINUTE).margin(Duration::ZERO)),
+            60_000_000
+        );
     }
 }

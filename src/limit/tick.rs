@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// Ticks of one store can be compared with each other, ticks of two stores cannot. Microseconds,
 /// because a Redis server tells its time so and because a script's doubles hold them exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct Tick(u64);
 
 impl Tick {

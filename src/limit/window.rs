@@ -55,7 +55,9 @@ impl Window {
 
     /// Lets go what has left by `now`.
     pub(crate) fn expire(&mut self, rule: &Rule, now: Tick) {
-        let Life::Sliding { stay, .. } = rule.life else { return };
+        let Life::Sliding { stay, .. } = rule.life else {
+            return;
+        };
         while let Some(slot) = self.slots.front() {
             if leaves(slot.last, stay) > now {
                 break;
@@ -76,8 +78,16 @@ impl Window {
             return Room::Never;
         }
         let Life::Sliding { stay, .. } = rule.life else {
-            let lasting = if rule.life == Life::Run { self.dated } else { 0 };
-            return if lasting.saturating_add(need) > limit { Room::Never } else { Room::WhenGivenBack };
+            let lasting = if rule.life == Life::Run {
+                self.dated
+            } else {
+                0
+            };
+            return if lasting.saturating_add(need) > limit {
+                Room::Never
+            } else {
+                Room::WhenGivenBack
+            };
         };
         let mut freed = 0u64;
         for slot in &self.slots {
@@ -103,7 +113,9 @@ impl Window {
     /// under, which is later than asked where a later one is booked already.
     pub(crate) fn book(&mut self, rule: &Rule, amount: u64, date: Tick) -> Tick {
         self.dated = self.dated.saturating_add(amount);
-        let Life::Sliding { slot: length, .. } = rule.life else { return date };
+        let Life::Sliding { slot: length, .. } = rule.life else {
+            return date;
+        };
         match self.slots.back_mut() {
             Some(back) if number(back.last, length) >= number(date, length) => {
                 back.last = back.last.max(date);
@@ -123,7 +135,10 @@ impl Window {
             self.dated = self.dated.saturating_sub(old).saturating_add(new);
             return;
         };
-        let Ok(place) = self.slots.binary_search_by_key(&number(date, length), |s| number(s.last, length)) else {
+        let Ok(place) = self
+            .slots
+            .binary_search_by_key(&number(date, length), |s| number(s.last, length))
+        else {
             return;
         };
         let slot = &mut self.slots[place];
@@ -156,7 +171,11 @@ mod tests {
 
     /// 10 per 240 ms, so that a slot is 1 ms, and no margin.
     fn ten() -> Rule {
-        rule(Limit::requests(10).every(Duration::from_millis(240)).margin(Duration::ZERO))
+        rule(
+            Limit::requests(10)
+                .every(Duration::from_millis(240))
+                .margin(Duration::ZERO),
+        )
     }
 
     fn at(millis: u64) -> Tick {

@@ -65,7 +65,11 @@ impl Turn {
 impl Call {
     /// A call that needs one request and no tokens. It arrives now.
     pub fn new() -> Self {
-        Call { tags: Arc::default(), demand: Demand::default(), turn: Turn::new(0, None) }
+        Call {
+            tags: Arc::default(),
+            demand: Demand::default(),
+            turn: Turn::new(0, None),
+        }
     }
 
     /// Who makes it and where it goes.
@@ -102,7 +106,15 @@ impl Call {
 
     pub(super) fn into_parts(self, quantities: Quantities) -> (Claim, Turn) {
         let Call { tags, demand, turn } = self;
-        (Claim { tags, demand, quantities, repeat: false }, turn)
+        (
+            Claim {
+                tags,
+                demand,
+                quantities,
+                repeat: false,
+            },
+            turn,
+        )
     }
 }
 

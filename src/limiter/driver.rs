@@ -17,13 +17,18 @@ const GRANTS_IN_A_ROW: u32 = 32;
 
 /// Starts the driver, where none runs. Outside a runtime nothing happens: the next waiter starts it.
 pub(super) fn ensure(shared: &Arc<Shared>) {
-    let Ok(runtime) = Handle::try_current() else { return };
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
     let mut queue = shared.queue();
     if std::mem::replace(&mut queue.driven, true) {
         return;
     }
     drop(queue);
-    runtime.spawn(drive(Driver { shared: shared.clone(), finished: false }));
+    runtime.spawn(drive(Driver {
+        shared: shared.clone(),
+        finished: false,
+    }));
 }
 
 struct Driver {
@@ -71,7 +76,9 @@ impl Driver {
     async fn serve(&self, key: &LimitKey) {
         let mut granted = 0;
         loop {
-            let Some(head) = self.shared.queue().head(key) else { return };
+            let Some(head) = self.shared.queue().head(key) else {
+                return;
+            };
             if let Some(other) = self.blocker(&head) {
                 self.shared.queue().park(head, other, None);
                 continue;
@@ -95,7 +102,10 @@ impl Driver {
     }
 
     fn blocker(&self, waiter: &Waiter) -> Option<LimitKey> {
-        self.shared.queue().blocker(&waiter.keys, waiter.rank).cloned()
+        self.shared
+            .queue()
+            .blocker(&waiter.keys, waiter.rank)
+            .cloned()
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
@@ -131,7 +141,10 @@ impl Drop for Driver {
         let wakers: Vec<_> = {
             let mut queue = self.shared.queue();
             queue.driven = false;
-            queue.waiters().filter_map(|waiter| waiter.waker()).collect()
+            queue
+                .waiters()
+                .filter_map(|waiter| waiter.waker())
+                .collect()
         };
         wakers.into_iter().for_each(std::task::Waker::wake);
     }

@@ -106,7 +106,17 @@ impl Limiter {
     pub fn build(store: Arc<dyn Store>, longest_queue: usize, aging: Duration) -> Self {
         let (queue, changed, outbox) = Default::default();
         let start = Instant::now();
-        Limiter { shared: Arc::new(Shared { store, queue, changed, outbox, start, longest_queue, aging }) }
+        Limiter {
+            shared: Arc::new(Shared {
+                store,
+                queue,
+                changed,
+                outbox,
+                start,
+                longest_queue,
+                aging,
+            }),
+        }
     }
 
     /// Waits for room and takes it. The permit is dated when this returns.
@@ -139,7 +149,9 @@ impl Limiter {
                 Ok(permit)
             }
             Err(Refused::Rejected(rejection)) => Err(rejection),
-            Err(Refused::NotNow(refused)) => Err(Rejection::RateLimited(self.shared.shortage(&refused))),
+            Err(Refused::NotNow(refused)) => {
+                Err(Rejection::RateLimited(self.shared.shortage(&refused)))
+            }
         }
     }
 
@@ -191,11 +203,21 @@ impl Limiter {
         }
         let keys = shared.store.limits().keys(&claim.tags);
         let key = queue.blocker(&keys, shared.rank(turn))?.clone();
-        Some(NotNow { key, at: None, in_use: 0, needed: 0 })
+        Some(NotNow {
+            key,
+            at: None,
+            in_use: 0,
+            needed: 0,
+        })
     }
 
     /// Queues after a refusal, and holds what was claimed once it is granted, undated.
-    pub(crate) async fn wait(&self, claim: &Claim, turn: Turn, refused: NotNow) -> Result<Permit, Rejection> {
+    pub(crate) async fn wait(
+        &self,
+        claim: &Claim,
+        turn: Turn,
+        refused: NotNow,
+    ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
         if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
             return Err(rejection);
@@ -208,7 +230,13 @@ impl Limiter {
                 return Err(Rejection::QueueFull { waiting, shortage });
             }
             let rank = queue.place(shared.rank(turn));
-            let waiter = Arc::new(Waiter::new(claim.clone(), keys, rank, turn.deadline, refused.clone()));
+            let waiter = Arc::new(Waiter::new(
+                claim.clone(),
+                keys,
+                rank,
+                turn.deadline,
+                refused.clone(),
+            ));
             queue.park(waiter.clone(), refused.key.clone(), refused.at);
             // Room may have come back between the refusal and this.
             queue.kick([refused.key]);
@@ -227,7 +255,11 @@ impl Limiter {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline, answer)
                 .await
-                .unwrap_or_else(|_| Err(Rejection::DeadlineExceeded(shared.shortage(&place.waiter.refused())))),
+                .unwrap_or_else(|_| {
+                    Err(Rejection::DeadlineExceeded(
+                        shared.shortage(&place.waiter.refused()),
+                    ))
+                }),
         }
     }
 }
@@ -271,7 +303,11 @@ impl Shared {
         }
     }
 
-    fn grant(self: &Arc<Self>, answer: Result<Decision, StoreError>, tags: &Arc<Tags>) -> Result<Permit, Refused> {
+    fn grant(
+        self: &Arc<Self>,
+        answer: Result<Decision, StoreError>,
+        tags: &Arc<Tags>,
+    ) -> Result<Permit, Refused> {
         match answer {
             Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, tags.clone())),
             Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
@@ -288,7 +324,11 @@ impl Shared {
             None => -signed(self.start.duration_since(turn.arrived)),
         };
         let head_start = signed(self.aging).saturating_mul(turn.priority.into());
-        Rank { arrival: arrival.saturating_sub(head_start), order: turn.order, place: 0 }
+        Rank {
+            arrival: arrival.saturating_sub(head_start),
+            order: turn.order,
+            place: 0,
+        }
     }
 
     fn shortage(&self, refused: &NotNow) -> Shortage {
@@ -301,9 +341,15 @@ impl Shared {
     }
 
     fn never(&self, refused: &NotNow) -> Rejection {
-        let limit = self.store.limits().rules()[refused.key.limit()].limit.amount;
+        let limit = self.store.limits().rules()[refused.key.limit()]
+            .limit
+            .amount;
         let shortage = self.shortage(refused);
-        if refused.needed > limit { Rejection::NeverFits(shortage) } else { Rejection::RunUsedUp(shortage) }
+        if refused.needed > limit {
+            Rejection::NeverFits(shortage)
+        } else {
+            Rejection::RunUsedUp(shortage)
+        }
     }
 
     /// The refusal of a wait that cannot end before the deadline.

@@ -31,8 +31,14 @@ pub(super) struct RunToEnd<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> RunToEnd<T> {
-    pub(super) fn new(shared: Arc<Shared>, future: impl Future<Output = T> + Send + 'static) -> Self {
-        RunToEnd { shared, future: Some(Box::pin(future)) }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
+        RunToEnd {
+            shared,
+            future: Some(Box::pin(future)),
+        }
     }
 
     pub(super) async fn get(mut self) -> T {
@@ -49,7 +55,8 @@ impl<T: Send + 'static> RunToEnd<T> {
 impl<T: Send + 'static> Drop for RunToEnd<T> {
     fn drop(&mut self) {
         if let Some(future) = self.future.take() {
-            self.shared.post(Box::pin(async move { drop(future.await) }));
+            self.shared
+                .post(Box::pin(async move { drop(future.await) }));
         }
     }
 }

@@ -25,7 +25,12 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(shared: Arc<Shared>, grant: Grant, tags: Arc<Tags>) -> Self {
-        Permit { shared, grant: Some(grant), tags, sent: false }
+        Permit {
+            shared,
+            grant: Some(grant),
+            tags,
+            sent: false,
+        }
     }
 
     /// The attempt leaves now. What is charged at the send expires one period after this instant.
@@ -66,7 +71,9 @@ impl Permit {
     }
 
     fn end(&mut self, settlement: Option<Settlement>) {
-        let Some(grant) = self.grant.take() else { return };
+        let Some(grant) = self.grant.take() else {
+            return;
+        };
         let store = &self.shared.store;
         let answer = match settlement {
             Some(settlement) => store.settle(grant, settlement),
@@ -88,6 +95,9 @@ impl Drop for Permit {
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("tags", &self.tags).field("sent", &self.sent).finish_non_exhaustive()
+        f.debug_struct("Permit")
+            .field("tags", &self.tags)
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
     }
 }

@@ -52,12 +52,19 @@ impl Queue {
     /// `rank` with a place of its own.
     pub(super) fn place(&mut self, rank: Rank) -> Rank {
         self.given += 1;
-        Rank { place: self.given, ..rank }
+        Rank {
+            place: self.given,
+            ..rank
+        }
     }
 
     /// A count on which somebody better ranked than `rank` waits: whoever needs it waits behind.
     pub(super) fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
-        keys.iter().find(|key| self.counts.get(key).is_some_and(|parked| parked.head() < Some(rank)))
+        keys.iter().find(|key| {
+            self.counts
+                .get(key)
+                .is_some_and(|parked| parked.head() < Some(rank))
+        })
     }
 
     /// Parks a waiter, new or parked elsewhere until now. `at`: when the count has room for it, where it
@@ -68,7 +75,9 @@ impl Queue {
         self.places.insert(rank, key.clone());
         let parked = self.counts.entry(key.clone()).or_default();
         parked.waiters.insert(rank, waiter);
-        let (true, Some(at)) = (parked.head() == Some(rank), at) else { return };
+        let (true, Some(at)) = (parked.head() == Some(rank), at) else {
+            return;
+        };
         if let Some(old) = parked.timer.replace(at) {
             self.timers.remove(&(old, key.clone()));
         }
@@ -103,7 +112,8 @@ impl Queue {
     /// Marks counts to be looked at now: something was given back there. Returns whether anybody waits there.
     pub(super) fn kick(&mut self, keys: impl IntoIterator<Item = LimitKey>) -> bool {
         let before = self.kicked.len();
-        self.kicked.extend(keys.into_iter().filter(|key| self.counts.contains_key(key)));
+        self.kicked
+            .extend(keys.into_iter().filter(|key| self.counts.contains_key(key)));
         self.kicked.len() > before
     }
 
@@ -129,12 +139,18 @@ impl Queue {
 
     /// The best ranked waiter on a count.
     pub(super) fn head(&self, key: &LimitKey) -> Option<Arc<Waiter>> {
-        self.counts.get(key)?.waiters.first_key_value().map(|(_, waiter)| waiter.clone())
+        self.counts
+            .get(key)?
+            .waiters
+            .first_key_value()
+            .map(|(_, waiter)| waiter.clone())
     }
 
     /// Everybody who waits.
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Arc<Waiter>> {
-        self.counts.values().flat_map(|parked| parked.waiters.values())
+        self.counts
+            .values()
+            .flat_map(|parked| parked.waiters.values())
     }
 }
 

@@ -42,12 +42,22 @@ impl Waiter {
         refused: NotNow,
     ) -> Self {
         let state = Mutex::new(State::Waiting(None));
-        Waiter { claim, keys, rank, deadline, refused: Mutex::new(refused), state }
+        Waiter {
+            claim,
+            keys,
+            rank,
+            deadline,
+            refused: Mutex::new(refused),
+            state,
+        }
     }
 
     /// Why it was not granted when it was last tried.
     pub(super) fn refused(&self) -> NotNow {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn refuse(&self, refused: NotNow) {
@@ -55,9 +65,14 @@ impl Waiter {
     }
 
     /// Hands over the answer. It comes back where nobody wants it; a permit in it is then the caller's to drop.
-    pub(super) fn answer(&self, answer: Result<Permit, Rejection>) -> Option<Result<Permit, Rejection>> {
+    pub(super) fn answer(
+        &self,
+        answer: Result<Permit, Rejection>,
+    ) -> Option<Result<Permit, Rejection>> {
         let mut state = self.lock();
-        let State::Waiting(waker) = &mut *state else { return Some(answer) };
+        let State::Waiting(waker) = &mut *state else {
+            return Some(answer);
+        };
         let waker = waker.take();
         *state = State::Answered(Box::new(answer));
         drop(state);
@@ -72,7 +87,9 @@ impl Waiter {
         let mut state = self.lock();
         match &mut *state {
             State::Answered(_) => {
-                let State::Answered(answer) = mem::replace(&mut *state, State::Done) else { unreachable!() };
+                let State::Answered(answer) = mem::replace(&mut *state, State::Done) else {
+                    unreachable!()
+                };
                 Poll::Ready(*answer)
             }
             State::Waiting(waker) => {
@@ -112,6 +129,9 @@ impl Waiter {
 
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiter").field("rank", &self.rank).field("claim", &self.claim).finish_non_exhaustive()
+        f.debug_struct("Waiter")
+            .field("rank", &self.rank)
+            .field("claim", &self.claim)
+            .finish_non_exhaustive()
     }
 }

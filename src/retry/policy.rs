@@ -18,7 +18,10 @@ pub(super) struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { max_attempts: 3, longest_wait: Duration::from_secs(60) }
+        Policy {
+            max_attempts: 3,
+            longest_wait: Duration::from_secs(60),
+        }
     }
 }
 
@@ -35,7 +38,9 @@ impl Policy {
             && response.extensions().get::<Rejection>().is_none()
             && is_busy(response.status())
             && wire::should_retry(response.headers()) != Some(false);
-        let told = may.then(|| wire::retry_after(response.headers(), now)).flatten()?;
+        let told = may
+            .then(|| wire::retry_after(response.headers(), now))
+            .flatten()?;
         if told > self.longest_wait {
             return None;
         }
@@ -56,7 +61,12 @@ mod tests {
 
     fn again(response: http::response::Builder) -> Option<Duration> {
         let now = Instant::now();
-        let at = Policy::default().again(1, &response.body(()).unwrap(), None, SystemTime::UNIX_EPOCH)?;
+        let at = Policy::default().again(
+            1,
+            &response.body(()).unwrap(),
+            None,
+            SystemTime::UNIX_EPOCH,
+        )?;
         Some(at - now)
     }
 
@@ -75,10 +85,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn repeats_only_what_is_busy_and_tells_a_wait() {
         for status in [429, 503, 529] {
-            assert!(again(Response::builder().status(status).header("retry-after", "1")).is_some());
+            assert!(
+                again(
+                    Response::builder()
+                        .status(status)
+                        .header("retry-after", "1")
+                )
+                .is_some()
+            );
         }
         for status in [200, 400, 401, 404, 408, 413, 500, 502] {
-            assert!(again(Response::builder().status(status).header("retry-after", "1")).is_none());
+            assert!(
+                again(
+                    Response::builder()
+                        .status(status)
+                        .header("retry-after", "1")
+                )
+                .is_none()
+            );
         }
         assert!(again(busy()).is_none());
         assert!(again(busy().header("retry-after", "soon")).is_none());
@@ -86,14 +110,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn obeys_the_provider_that_forbids_it() {
-        assert!(again(busy().header("retry-after", "1").header("x-should-retry", "false")).is_none());
-        assert!(again(busy().header("retry-after", "1").header("x-should-retry", "true")).is_some());
+        assert!(
+            again(
+                busy()
+                    .header("retry-after", "1")
+                    .header("x-should-retry", "false")
+            )
+            .is_none()
+        );
+        assert!(
+            again(
+                busy()
+                    .header("retry-after", "1")
+                    .header("x-should-retry", "true")
+            )
+            .is_some()
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn never_repeats_a_refusal_of_our_own() {
-        let shortage = Shortage { limit: "x".into(), in_use: 1, needed: 1, retry_after: None };
-        let ours = busy().header("retry-after", "1").extension(Rejection::RateLimited(shortage));
+        let shortage = Shortage {
+            limit: "x".into(),
+            in_use: 1,
+            needed: 1,
+            retry_after: None,
+        };
+        let ours = busy()
+            .header("retry-after", "1")
+            .extension(Rejection::RateLimited(shortage));
         assert!(again(ours).is_none());
     }
 
@@ -113,7 +158,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_attempt_is_the_last() {
         let response = busy().header("retry-after", "1").body(()).unwrap();
-        let again = |attempt| Policy::default().again(attempt, &response, None, SystemTime::UNIX_EPOCH);
+        let again =
+            |attempt| Policy::default().again(attempt, &response, None, SystemTime::UNIX_EPOCH);
         assert!(again(2).is_some());
         assert!(again(3).is_none());
     }

@@ -29,7 +29,11 @@ pub struct Retry<S> {
 
 impl<S> Retry<S> {
     pub(super) fn new(inner: S, policy: Policy, inspect: Inspect) -> Self {
-        Retry { inner, policy, inspect }
+        Retry {
+            inner,
+            policy,
+            inspect,
+        }
     }
 }
 
@@ -51,16 +55,22 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Retry { mut inner, policy, inspect } = self.clone();
+        let Retry {
+            mut inner,
+            policy,
+            inspect,
+        } = self.clone();
         ResponseFuture::new(async move {
             let entered = match Entered::enter(request, inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             match entered {
-                Entered { entry, parts, body: ReadBody::Whole(body) } => {
-                    send_again(&mut inner, policy, &entry, &parts, &body).await
-                }
+                Entered {
+                    entry,
+                    parts,
+                    body: ReadBody::Whole(body),
+                } => send_again(&mut inner, policy, &entry, &parts, &body).await,
                 unread => {
                     let (entry, request) = unread.into_request();
                     let sent = entry.send(&mut inner, request).await;
@@ -91,7 +101,8 @@ where
             return Ok(answered);
         }
         let response = finish(entry, sent)?;
-        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, SystemTime::now()) else {
+        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, SystemTime::now())
+        else {
             return Ok(response);
         };
         // Whoever sent it, it is over: nothing is held during the wait.

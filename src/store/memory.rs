@@ -42,8 +42,15 @@ impl MemoryStore {
     /// An empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let counts = Counts { sweep_at: SWEEP_FROM, ..Counts::default() };
-        MemoryStore { limits, start: Instant::now(), counts: Mutex::new(counts) }
+        let counts = Counts {
+            sweep_at: SWEEP_FROM,
+            ..Counts::default()
+        };
+        MemoryStore {
+            limits,
+            start: Instant::now(),
+            counts: Mutex::new(counts),
+        }
     }
 
     /// How many counts are kept.
@@ -97,7 +104,8 @@ impl Store for MemoryStore {
         let mut latest: Option<(Room, NotNow)> = None;
         for (place, rule) in (0u32..).zip(self.limits.rules()) {
             let limit = &rule.limit;
-            let skip = !claim.quantities.contain(limit.quantity) || (claim.repeat && !limit.counts_repeats());
+            let skip = !claim.quantities.contain(limit.quantity)
+                || (claim.repeat && !limit.counts_repeats());
             if skip || !limit.touches(&claim.tags) {
                 continue;
             }
@@ -109,17 +117,37 @@ impl Store for MemoryStore {
             entry.window.expire(rule, now);
             let room = entry.window.room(rule, amount);
             if room != Room::Now && latest.as_ref().is_none_or(|(other, _)| later(room, *other)) {
-                let at = if let Room::At(at) = room { Some(at) } else { None };
-                latest = Some((room, NotNow { key, at, in_use: entry.window.in_use(), needed: amount }));
+                let at = if let Room::At(at) = room {
+                    Some(at)
+                } else {
+                    None
+                };
+                latest = Some((
+                    room,
+                    NotNow {
+                        key,
+                        at,
+                        in_use: entry.window.in_use(),
+                        needed: amount,
+                    },
+                ));
             }
-            parts.push(Part { limit: place, window: index, generation: entry.generation, amount, date: None });
+            parts.push(Part {
+                limit: place,
+                window: index,
+                generation: entry.generation,
+                amount,
+                date: None,
+            });
         }
         Answer::Now(Ok(match latest {
             Some((Room::Never, refused)) => Decision::Never(refused),
             Some((_, refused)) => Decision::NotNow(refused),
             None => {
                 for part in &parts {
-                    counts.entries[part.window as usize].window.hold(part.amount);
+                    counts.entries[part.window as usize]
+                        .window
+                        .hold(part.amount);
                 }
                 Decision::Granted(Grant { parts })
             }
@@ -148,7 +176,9 @@ impl Store for MemoryStore {
         self.end(grant, |rule, window, part| {
             let limit = &rule.limit;
             let used = match settlement {
-                Settlement::Usage(usage) => limit.charge.settled(limit.quantity, part.amount, &usage),
+                Settlement::Usage(usage) => {
+                    limit.charge.settled(limit.quantity, part.amount, &usage)
+                }
                 Settlement::Unknown => part.amount,
             };
             match part.date {
@@ -196,13 +226,21 @@ impl Counts {
     /// Forgets idle counts. Run when the number of counts has doubled, so that it costs each new count
     /// only a constant.
     fn sweep(&mut self, limits: &Limits, now: Tick) {
-        let Counts { places, entries, free, sweep_at } = self;
+        let Counts {
+            places,
+            entries,
+            free,
+            sweep_at,
+        } = self;
         places.retain(|key, place| {
             let entry = &mut entries[*place as usize];
             entry.window.expire(&limits.rules()[key.limit()], now);
             let keep = !entry.window.is_idle();
             if !keep {
-                *entry = Entry { window: Window::default(), generation: entry.generation.wrapping_add(1) };
+                *entry = Entry {
+                    window: Window::default(),
+                    generation: entry.generation.wrapping_add(1),
+                };
                 free.push(*place);
             }
             keep
@@ -213,7 +251,9 @@ impl Counts {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("counts", &self.len()).finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("counts", &self.len())
+            .finish_non_exhaustive()
     }
 }
 

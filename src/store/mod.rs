@@ -6,8 +6,8 @@
 //!
 //! [`contract`] holds the checks that every store passes.
 
-pub mod contract;
 mod claim;
+pub mod contract;
 mod memory;
 
 use std::{fmt, future::Future, pin::Pin};
