@@ -53,9 +53,9 @@ impl Attempt {
         state.dated = !body_tells;
         for (_, permit) in &mut state.claims {
             if body_tells {
-                permit.leaving()
+                permit.leaving();
             } else {
-                permit.sent()
+                permit.sent();
             }
         }
     }

@@ -74,7 +74,7 @@ impl MemoryStore {
         &self.limits.rules()[part.limit as usize]
     }
 
-    fn end(&self, grant: Grant, change: impl Fn(&Rule, &mut Window, &Part)) {
+    fn end(&self, grant: &Grant, change: impl Fn(&Rule, &mut Window, &Part)) {
         let mut counts = self.lock();
         for part in &grant.parts {
             if let Some(window) = counts.window(part) {
@@ -173,7 +173,7 @@ impl Store for MemoryStore {
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
-        self.end(grant, |rule, window, part| {
+        self.end(&grant, |rule, window, part| {
             let limit = &rule.limit;
             let used = match settlement {
                 Settlement::Usage(usage) => {
@@ -196,7 +196,7 @@ impl Store for MemoryStore {
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
-        self.end(grant, |rule, window, part| match part.date {
+        self.end(&grant, |rule, window, part| match part.date {
             Some(date) => window.rebook(rule, date, part.amount, 0),
             None => window.unhold(part.amount),
         });
