@@ -9,10 +9,10 @@ use tower_quota::{
 
 /// The memory store, asked through futures that yield before they answer.
 #[derive(Debug)]
-pub struct LaterStore(Arc<MemoryStore>);
+pub(crate) struct LaterStore(Arc<MemoryStore>);
 
 impl LaterStore {
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         LaterStore(Arc::new(MemoryStore::new(limits)))
     }
 
