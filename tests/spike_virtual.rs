@@ -22,15 +22,22 @@ const TOKENS: u64 = 6_000_000;
 
 fn limiter() -> Limiter {
     let tokens = MODELS.map(|model| {
-        Limit::tokens(TOKENS).every(MINUTE).when(Tag::Model, model).charge(Charge::openai())
+        Limit::tokens(TOKENS)
+            .every(MINUTE)
+            .when(Tag::Model, model)
+            .charge(Charge::openai())
     });
-    let limits = [Limit::requests(REQUESTS).every(MINUTE)].into_iter().chain(tokens);
+    let limits = [Limit::requests(REQUESTS).every(MINUTE)]
+        .into_iter()
+        .chain(tokens);
     Limiter::new(Limits::new(limits).unwrap())
 }
 
 fn simulator(shape: SimShape) -> (Simulator, Vec<SimLimit>) {
     let tokens = MODELS.map(|model| SimLimit::tokens(TOKENS, MINUTE).for_model(model));
-    let limits = [SimLimit::requests(REQUESTS, MINUTE)].into_iter().chain(tokens);
+    let limits = [SimLimit::requests(REQUESTS, MINUTE)]
+        .into_iter()
+        .chain(tokens);
     let limits: Vec<SimLimit> = limits.map(|limit| limit.shape(shape)).collect();
     let config = SimConfig {
         limits: limits.clone(),
@@ -51,9 +58,17 @@ fn request(random: &mut fastrand::Rng) -> Request<Full<Bytes>> {
         r#"{{"model":"{model}","max_tokens":{tokens:.0},"stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#
     );
     let anthropic = model.starts_with("claude");
-    let path = if anthropic { "/v1/messages" } else { "/v1/chat/completions" };
+    let path = if anthropic {
+        "/v1/messages"
+    } else {
+        "/v1/chat/completions"
+    };
     let request = Request::post(format!("http://provider{path}"));
-    let request = if anthropic { request.header("anthropic-version", "2023-06-01") } else { request };
+    let request = if anthropic {
+        request.header("anthropic-version", "2023-06-01")
+    } else {
+        request
+    };
     request.body(Full::from(body)).unwrap()
 }
 
@@ -83,18 +98,35 @@ where
 /// One attempt each: a refusal would show as a failed call, too.
 async fn spike(shape: SimShape) -> (Ledger, Vec<SimLimit>) {
     let (simulator, limits) = simulator(shape);
-    let layer = RateLimitLayer::of(RetryLayer::new().max_attempts(1), AdmissionLayer::new(limiter()));
-    let ok = send_all(ServiceBuilder::new().layer(layer).service(simulator.service())).await;
+    let layer = RateLimitLayer::of(
+        RetryLayer::new().max_attempts(1),
+        AdmissionLayer::new(limiter()),
+    );
+    let ok = send_all(
+        ServiceBuilder::new()
+            .layer(layer)
+            .service(simulator.service()),
+    )
+    .await;
     let ledger = simulator.ledger();
     let (least, makespan) = (ledger.least(&limits), ledger.makespan());
-    println!("{shape:?}: {ok} ok, {} refused, least {least:?}, makespan {makespan:?}", ledger.refused());
-    assert_eq!((ok, ledger.refused(), ledger.over_limit(&limits)), (CALLS, 0, 0));
+    println!(
+        "{shape:?}: {ok} ok, {} refused, least {least:?}, makespan {makespan:?}",
+        ledger.refused()
+    );
+    assert_eq!(
+        (ok, ledger.refused(), ledger.over_limit(&limits)),
+        (CALLS, 0, 0)
+    );
     (ledger, limits)
 }
 
 fn ends_in_time(ledger: &Ledger, limits: &[SimLimit]) {
     let (least, makespan) = (ledger.least(limits), ledger.makespan());
-    assert!(makespan <= least.mul_f64(1.02), "{makespan:?} is more than 1.02 times {least:?}");
+    assert!(
+        makespan <= least.mul_f64(1.02),
+        "{makespan:?} is more than 1.02 times {least:?}"
+    );
     assert!((120..300).contains(&makespan.as_secs()));
 }
 

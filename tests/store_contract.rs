@@ -10,12 +10,20 @@ use tower_quota::store::{MemoryStore, Store, contract};
 
 #[tokio::test(start_paused = true)]
 async fn the_memory_store_keeps_the_contract() {
-    contract::check(|limits| Arc::new(MemoryStore::new(limits)), tokio::time::advance).await;
+    contract::check(
+        |limits| Arc::new(MemoryStore::new(limits)),
+        tokio::time::advance,
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_answers_later_keeps_the_contract() {
-    contract::check(|limits| Arc::new(LaterStore::new(limits)), tokio::time::advance).await;
+    contract::check(
+        |limits| Arc::new(LaterStore::new(limits)),
+        tokio::time::advance,
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -26,6 +34,9 @@ async fn both_decide_the_same_on_random_traces() {
         let one = contract::random_trace(memory, &tokio::time::advance, seed).await;
         let other = contract::random_trace(later, &tokio::time::advance, seed).await;
         assert_eq!(one, other, "seed {seed}");
-        assert!(one.iter().any(|line| line == "granted"), "a trace that grants nothing shows nothing");
+        assert!(
+            one.iter().any(|line| line == "granted"),
+            "a trace that grants nothing shows nothing"
+        );
     }
 }

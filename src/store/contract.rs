@@ -54,9 +54,17 @@ pub async fn takes_from_all_or_from_none(make: &impl Fn(Limits) -> Arc<dyn Store
     let a = claim(Tags::new().with(Tag::Agent, "a"));
     let grants = [granted(&*store, &a).await, granted(&*store, &a).await];
     let refused = refused(&*store, &a).await;
-    assert_eq!((refused.key.limit(), refused.in_use, refused.needed), (1, 2, 1), "the narrow limit refuses");
+    assert_eq!(
+        (refused.key.limit(), refused.in_use, refused.needed),
+        (1, 2, 1),
+        "the narrow limit refuses"
+    );
     let other = granted(&*store, &claim(Tags::new())).await;
-    assert_eq!(self::refused(&*store, &claim(Tags::new())).await.in_use, 3, "refusals took nothing");
+    assert_eq!(
+        self::refused(&*store, &claim(Tags::new())).await.in_use,
+        3,
+        "refusals took nothing"
+    );
     for grant in grants.into_iter().chain([other]) {
         store.release(grant).get().await.expect("released");
     }
@@ -70,10 +78,20 @@ pub async fn room_comes_back_when_it_was_said_and_not_earlier(
     let store = make(limits([window(Limit::requests(1))]));
     let call = claim(Tags::new());
     spend(&*store, &call).await;
-    let at = refused(&*store, &call).await.at.expect("a dated charge has an end");
-    assert!(at.since(store.now()) <= PERIOD, "no later than one period after the send");
+    let at = refused(&*store, &call)
+        .await
+        .at
+        .expect("a dated charge has an end");
+    assert!(
+        at.since(store.now()) <= PERIOD,
+        "no later than one period after the send"
+    );
     pass(at.since(store.now()) - TICK).await;
-    assert_eq!(refused(&*store, &call).await.at, Some(at), "one tick earlier refuses, and says the same");
+    assert_eq!(
+        refused(&*store, &call).await.at,
+        Some(at),
+        "one tick earlier refuses, and says the same"
+    );
     pass(TICK).await;
     spend(&*store, &call).await;
 }
@@ -87,7 +105,11 @@ pub async fn what_is_held_does_not_expire(
     let call = claim(Tags::new());
     let mut grant = granted(&*store, &call).await;
     pass(PERIOD * 10).await;
-    assert_eq!(refused(&*store, &call).await.at, None, "nobody can say when it is given back");
+    assert_eq!(
+        refused(&*store, &call).await.at,
+        None,
+        "nobody can say when it is given back"
+    );
     store.date(&mut grant);
     pass(PERIOD - TICK).await;
     expect_refusal(&*store, &call).await;
@@ -131,9 +153,17 @@ pub async fn a_settlement_replaces_the_reservation(make: &impl Fn(Limits) -> Arc
     assert_eq!(refused(&*store, &tokens(10, 10)).await.in_use, 90);
     settle(&*store, grant, Settlement::Usage(Usage::new(20, 5))).await;
     let grant = sent(&*store, &tokens(70, 0)).await;
-    assert_eq!(refused(&*store, &tokens(10, 0)).await.in_use, 95, "25 used and 70 reserved");
+    assert_eq!(
+        refused(&*store, &tokens(10, 0)).await.in_use,
+        95,
+        "25 used and 70 reserved"
+    );
     settle(&*store, grant, Settlement::Unknown).await;
-    assert_eq!(refused(&*store, &tokens(10, 0)).await.in_use, 95, "unknown counts as reserved");
+    assert_eq!(
+        refused(&*store, &tokens(10, 0)).await.in_use,
+        95,
+        "unknown counts as reserved"
+    );
 }
 
 /// Usage above the claim counts, and nothing is granted before it is paid.
@@ -163,7 +193,11 @@ pub async fn a_charge_at_the_send_leaves_in_flight(
     pass(PERIOD).await;
     spend(&*store, &tokens(50, 50)).await;
     settle(&*store, grant, Settlement::Usage(Usage::new(50, 50))).await;
-    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 100, "what has left does not come back");
+    assert_eq!(
+        refused(&*store, &tokens(1, 0)).await.in_use,
+        100,
+        "what has left does not come back"
+    );
 
     let store = make(limits([window(Limit::tokens(100))]));
     let grant = sent(&*store, &tokens(50, 50)).await;
@@ -210,9 +244,16 @@ pub async fn a_repeat_is_not_counted_as_a_call(make: &impl Fn(Limits) -> Arc<dyn
     let call = claim(Tags::new().with(Tag::Agent, "a"));
     spend(&*store, &call).await;
     assert_eq!(refused(&*store, &call).await.key.limit(), 0);
-    let repeat = Claim { repeat: true, ..call };
+    let repeat = Claim {
+        repeat: true,
+        ..call
+    };
     spend(&*store, &repeat).await;
-    assert_eq!(refused(&*store, &repeat).await.key.limit(), 1, "attempts count every time");
+    assert_eq!(
+        refused(&*store, &repeat).await.key.limit(),
+        1,
+        "attempts count every time"
+    );
 }
 
 /// One value of a tag does not feel another.
@@ -230,7 +271,10 @@ pub async fn splits_count_apart(make: &impl Fn(Limits) -> Arc<dyn Store>) {
 pub async fn what_can_never_fit_is_said_at_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::tokens(100))]));
     let decision = store.claim(&tokens(101, 0)).get().await.expect("an answer");
-    assert!(matches!(decision, Decision::Never(NotNow { needed: 101, .. })), "{decision:?}");
+    assert!(
+        matches!(decision, Decision::Never(NotNow { needed: 101, .. })),
+        "{decision:?}"
+    );
     let mut estimate = tokens(1_000, 0);
     estimate.demand.input_declared = false;
     spend(&*store, &estimate).await;
@@ -239,7 +283,11 @@ pub async fn what_can_never_fit_is_said_at_once(make: &impl Fn(Limits) -> Arc<dy
 
 /// Runs a random trace of claims, sends, ends and pauses, and returns what was decided, a line each: two
 /// stores that keep the contract say the same. On the way it holds every decision against a plain log.
-pub async fn random_trace(store: Arc<dyn Store>, pass: &impl AsyncFn(Duration), seed: u64) -> Vec<String> {
+pub async fn random_trace(
+    store: Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+    seed: u64,
+) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut open, mut said): (Vec<(Grant, u64)>, Vec<String>) = (Vec::new(), Vec::new());
     // When each send was, and what it was charged: of the limit on requests 1.
@@ -260,7 +308,10 @@ pub async fn random_trace(store: Arc<dyn Store>, pass: &impl AsyncFn(Duration), 
                     }
                     Decision::NotNow(refused) => {
                         let wait = refused.at.map(|at| at.since(store.now()));
-                        said.push(format!("not now: {} {} {wait:?}", refused.key, refused.in_use));
+                        said.push(format!(
+                            "not now: {} {} {wait:?}",
+                            refused.key, refused.in_use
+                        ));
                     }
                     Decision::Never(refused) => said.push(format!("never: {}", refused.key)),
                 }
@@ -278,8 +329,14 @@ pub async fn random_trace(store: Arc<dyn Store>, pass: &impl AsyncFn(Duration), 
     }
     let period = u64::try_from(PERIOD.as_micros()).unwrap_or(u64::MAX);
     for (i, start) in log.iter().enumerate() {
-        let within = log[i..].iter().take_while(|at| **at < start + period).count();
-        assert!(within <= TRACE_REQUESTS, "{within} sends in one period, seed {seed}");
+        let within = log[i..]
+            .iter()
+            .take_while(|at| **at < start + period)
+            .count();
+        assert!(
+            within <= TRACE_REQUESTS,
+            "{within} sends in one period, seed {seed}"
+        );
     }
     let mut summary = String::new();
     let _ = write!(summary, "{} sent, {} open", log.len(), open.len());
@@ -319,7 +376,14 @@ fn claim(tags: Tags) -> Claim {
 }
 
 fn tokens(input: u64, output: u64) -> Claim {
-    Claim { demand: Demand { input, output, ..Demand::default() }, ..claim(Tags::new()) }
+    Claim {
+        demand: Demand {
+            input,
+            output,
+            ..Demand::default()
+        },
+        ..claim(Tags::new())
+    }
 }
 
 async fn granted(store: &dyn Store, claim: &Claim) -> Grant {
@@ -352,5 +416,9 @@ async fn refused(store: &dyn Store, claim: &Claim) -> NotNow {
 }
 
 async fn settle(store: &dyn Store, grant: Grant, settlement: Settlement) {
-    store.settle(grant, settlement).get().await.expect("settled");
+    store
+        .settle(grant, settlement)
+        .get()
+        .await
+        .expect("settled");
 }

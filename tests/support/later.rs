@@ -16,7 +16,10 @@ impl LaterStore {
         LaterStore(Arc::new(MemoryStore::new(limits)))
     }
 
-    fn later<T: Send + 'static>(&self, ask: impl FnOnce(&MemoryStore) -> Answer<T> + Send + 'static) -> Answer<T> {
+    fn later<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&MemoryStore) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
         let store = self.0.clone();
         Answer::Later(Box::pin(async move {
             tokio::task::yield_now().await;
