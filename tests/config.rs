@@ -1,5 +1,6 @@
 //! Configuration: the block that users write loads and enforces; what makes no sense is refused by its path.
 #![cfg(feature = "config")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
