@@ -21,5 +21,5 @@ pub use set::{LimitError, Limits};
 pub use tick::Tick;
 pub use window::{Room, Window};
 
-pub(crate) use set::Rule;
+pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;

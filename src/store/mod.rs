@@ -7,6 +7,7 @@
 //! [`contract`] holds the checks that every store passes.
 
 mod claim;
+mod counts;
 pub mod contract;
 mod memory;
 
