@@ -44,7 +44,10 @@ impl Config {
     /// [`ConfigError::Syntax`], with line and column. Limits are checked by
     /// [`RateLimiting::build`].
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))
+        serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
+            // One line, without the lines of the file around it.
+            ConfigError::Syntax(error.without_snippet().to_string())
+        })
     }
 }
 

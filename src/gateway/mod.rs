@@ -46,8 +46,9 @@
 //!
 //! It is thin. It has no keys of its own and so no way to tell callers apart: who can reach it can say any
 //! tag. Therefore [`bind`] takes loopback addresses only. It has one upstream, no TLS towards callers, no
-//! WebSockets, no dashboard, no metrics, no log of calls, and its counts end with the process. Requests are
-//! read into memory before they are sent, as the layers need; answers are not.
+//! WebSockets, no dashboard, no metrics, no log of calls, and its counts end with the process. It goes
+//! through no other proxy and trusts the certificate authorities that browsers trust, no others. Requests
+//! are read into memory before they are sent, as the layers need; answers are not.
 //!
 //! To the upstream it speaks HTTP/1.1, a connection for every call in flight: with streams sharing a
 //! connection, calls would wait for one another inside the client, where no limit sees them.

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use tower_quota::gateway::Upstream;
 
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
 #[derive(Debug, Parser)]
@@ -34,5 +33,5 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: Option<SocketAddr>,
     /// Where calls go, in place of gateway.upstream.
     #[arg(long, value_name = "URL")]
-    pub(crate) upstream: Option<Upstream>,
+    pub(crate) upstream: Option<String>,
 }

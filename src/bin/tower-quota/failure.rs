@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use tower_quota::{config::ConfigError, gateway::BindError};
+use tower_quota::{
+    config::ConfigError,
+    gateway::{BindError, UpstreamError},
+};
 
 /// One message for people.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,8 @@ pub(crate) enum Failure {
          for example https://api.openai.com", path.display()
     )]
     NoUpstream { path: PathBuf },
+    #[error("--upstream: {0}")]
+    Upstream(#[from] UpstreamError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("cannot set up TLS: {0}")]
@@ -35,6 +40,7 @@ impl Failure {
             Failure::Read { .. }
             | Failure::Config { .. }
             | Failure::NoUpstream { .. }
+            | Failure::Upstream(_)
             | Failure::Bind(BindError::NotLoopback(_)) => 2,
             _ => 1,
         })

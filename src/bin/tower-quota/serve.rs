@@ -29,14 +29,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         Ok(read) => read,
         Err(source) => return Err(Failure::Config { path, source }),
     };
-    let Some(upstream) = upstream.or(config.upstream) else {
-        return Err(Failure::NoUpstream { path });
+    let upstream = match (upstream, config.upstream) {
+        (Some(upstream), _) => upstream.parse()?,
+        (None, Some(upstream)) => upstream,
+        (None, None) => return Err(Failure::NoUpstream { path }),
     };
     for what in &stack.unenforced {
         eprintln!("tower-quota: warning: {what}");
     }
-    let router =
-        gateway::router(&stack.layer, upstream).map_err(|error| Failure::Tls(error.to_string()))?;
+    let router = gateway::router(&stack.layer, upstream).map_err(Failure::Tls)?;
     let listener = gateway::bind(listen.unwrap_or(config.listen)).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
