@@ -7,13 +7,12 @@
 //! ```
 //! use tower_quota::gateway::{self, Config};
 //!
-//! let config = Config::from_yaml(
-//!     "rate_limiting:
-//!        providers: { openai: { gpt-4o: { rpm: 500, tpm: 150000 } } }
-//!      gateway:
-//!        upstream: https://api.openai.com
-//!     ",
-//! )?;
+//! let config = Config::from_yaml("
+//! rate_limiting:
+//!   providers: { openai: { gpt-4o: { rpm: 500, tpm: 150000 } } }
+//! gateway:
+//!   upstream: https://api.openai.com
+//! ")?;
 //! let upstream = config.gateway.upstream.clone().ok_or("no upstream")?;
 //! let stack = config.rate_limiting.build()?;
 //! let router: axum::Router = gateway::router(&stack.layer, upstream)?;
