@@ -66,6 +66,8 @@ mod call;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod limit;
 pub mod limiter;
 pub mod rate_limit;
