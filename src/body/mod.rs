@@ -2,6 +2,7 @@
 
 mod finish;
 mod future;
+mod keep;
 mod refusal;
 mod response;
 
@@ -9,4 +10,5 @@ pub use future::ResponseFuture;
 pub use response::ResponseBody;
 
 pub(crate) use finish::finish;
+pub(crate) use keep::keep;
 pub(crate) use refusal::refuse;

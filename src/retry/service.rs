@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::policy::Policy;
 use crate::{
-    body::{ResponseBody, ResponseFuture, finish, refuse},
+    body::{ResponseBody, ResponseFuture, finish, keep, refuse},
     call::{Entered, Entry, Inspect, ReadBody, Refusal, Sent},
     store::Settlement,
     usage::Usage,
@@ -107,6 +107,7 @@ where
         };
         // Whoever sent it, it is over: nothing is held during the wait.
         entry.note_counted();
+        let response = keep(response, at).await;
         entry.attempt().end(Settlement::Usage(Usage::default()));
         tokio::time::sleep_until(at).await;
         entry.next_attempt();

@@ -1,1 +1,424 @@
-//! contract
+//! What every store has to pass.
+//!
+//! For those who write a [`Store`]: call [`check`] from a test, with a way to make an empty store and a way
+//! to let its time pass. Each part is a function of its own as well.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use tower_quota::store::{MemoryStore, contract};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! contract::check(|limits| Arc::new(MemoryStore::new(limits)), tokio::time::advance).await;
+//! # });
+//! ```
+//!
+//! # Panics
+//! Every function here panics where the store breaks its promise, and says which.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use super::{Claim, Decision, Grant, NotNow, Settlement, Store};
+use crate::{
+    limit::{Charge, Demand, Limit, Limits, Quantities},
+    tags::{Tag, Tags},
+    usage::Usage,
+};
+
+const PERIOD: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(1);
+
+/// Everything below, each with an empty store.
+pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(Duration)) {
+    takes_from_all_or_from_none(&make).await;
+    room_comes_back_when_it_was_said_and_not_earlier(&make, &pass).await;
+    what_is_held_does_not_expire(&make, &pass).await;
+    dating_again_moves_the_date(&make, &pass).await;
+    a_release_gives_everything_back(&make).await;
+    a_settlement_replaces_the_reservation(&make).await;
+    more_than_was_claimed_is_debt(&make, &pass).await;
+    a_charge_at_the_send_leaves_in_flight(&make, &pass).await;
+    concurrency_lasts_until_the_end(&make, &pass).await;
+    a_run_is_used_up_for_good(&make, &pass).await;
+    a_repeat_is_not_counted_as_a_call(&make).await;
+    splits_count_apart(&make).await;
+    what_can_never_fit_is_said_at_once(&make).await;
+    for seed in 0..20 {
+        random_trace(make(trace_limits()), &pass, seed).await;
+    }
+}
+
+/// A claim that one limit refuses leaves nothing spent at another.
+pub async fn takes_from_all_or_from_none(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let narrow = window(Limit::requests(2)).when(Tag::Agent, "a");
+    let store = make(limits([window(Limit::requests(3)), narrow]));
+    let a = claim(Tags::new().with(Tag::Agent, "a"));
+    let grants = [granted(&*store, &a).await, granted(&*store, &a).await];
+    let refused = refused(&*store, &a).await;
+    assert_eq!(
+        (refused.key.limit(), refused.in_use, refused.needed),
+        (1, 2, 1),
+        "the narrow limit refuses"
+    );
+    let other = granted(&*store, &claim(Tags::new())).await;
+    assert_eq!(
+        self::refused(&*store, &claim(Tags::new())).await.in_use,
+        3,
+        "refusals took nothing"
+    );
+    for grant in grants.into_iter().chain([other]) {
+        store.release(grant).get().await.expect("released");
+    }
+}
+
+/// `NotNow::at` is exact: one tick earlier still refuses.
+pub async fn room_comes_back_when_it_was_said_and_not_earlier(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([window(Limit::requests(1))]));
+    let call = claim(Tags::new());
+    spend(&*store, &call).await;
+    let at = refused(&*store, &call)
+        .await
+        .at
+        .expect("a dated charge has an end");
+    assert!(
+        at.since(store.now()) <= PERIOD,
+        "no later than one period after the send"
+    );
+    pass(at.since(store.now()) - TICK).await;
+    assert_eq!(
+        refused(&*store, &call).await.at,
+        Some(at),
+        "one tick earlier refuses, and says the same"
+    );
+    pass(TICK).await;
+    spend(&*store, &call).await;
+}
+
+/// A grant that is not dated stays, however long its attempt takes to leave.
+pub async fn what_is_held_does_not_expire(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([window(Limit::requests(1))]));
+    let call = claim(Tags::new());
+    let mut grant = granted(&*store, &call).await;
+    pass(PERIOD * 10).await;
+    assert_eq!(
+        refused(&*store, &call).await.at,
+        None,
+        "nobody can say when it is given back"
+    );
+    store.date(&mut grant);
+    pass(PERIOD - TICK).await;
+    expect_refusal(&*store, &call).await;
+    pass(TICK).await;
+    spend(&*store, &call).await;
+}
+
+/// The later date counts.
+pub async fn dating_again_moves_the_date(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([window(Limit::requests(1))]));
+    let call = claim(Tags::new());
+    let mut grant = granted(&*store, &call).await;
+    store.date(&mut grant);
+    pass(PERIOD / 2).await;
+    store.date(&mut grant);
+    pass(PERIOD / 2 + TICK).await;
+    expect_refusal(&*store, &call).await;
+    pass(PERIOD / 2).await;
+    spend(&*store, &call).await;
+}
+
+/// Dated or not, what is released is free at once.
+pub async fn a_release_gives_everything_back(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([window(Limit::requests(1)), Limit::concurrency(1)]));
+    let call = claim(Tags::new());
+    let held = granted(&*store, &call).await;
+    store.release(held).get().await.expect("released");
+    let mut dated = granted(&*store, &call).await;
+    store.date(&mut dated);
+    store.release(dated).get().await.expect("released");
+    spend(&*store, &call).await;
+}
+
+/// Less than was reserved gives the rest back, where the charge is corrected; unknown keeps it.
+pub async fn a_settlement_replaces_the_reservation(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([window(Limit::tokens(100))]));
+    let grant = sent(&*store, &tokens(40, 50)).await;
+    assert_eq!(refused(&*store, &tokens(10, 10)).await.in_use, 90);
+    settle(&*store, grant, Settlement::Usage(Usage::new(20, 5))).await;
+    let grant = sent(&*store, &tokens(70, 0)).await;
+    assert_eq!(
+        refused(&*store, &tokens(10, 0)).await.in_use,
+        95,
+        "25 used and 70 reserved"
+    );
+    settle(&*store, grant, Settlement::Unknown).await;
+    assert_eq!(
+        refused(&*store, &tokens(10, 0)).await.in_use,
+        95,
+        "unknown counts as reserved"
+    );
+}
+
+/// Usage above the claim counts, and nothing is granted before it is paid.
+pub async fn more_than_was_claimed_is_debt(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([window(Limit::tokens(100))]));
+    let grant = sent(&*store, &tokens(10, 0)).await;
+    settle(&*store, grant, Settlement::Usage(Usage::new(10, 290))).await;
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 300);
+    pass(PERIOD - TICK).await;
+    expect_refusal(&*store, &tokens(1, 0)).await;
+    pass(TICK).await;
+    spend(&*store, &tokens(100, 0)).await;
+}
+
+/// What is charged at the send leaves one period later, though the call is still in flight; what is charged
+/// at completion does not.
+pub async fn a_charge_at_the_send_leaves_in_flight(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let at_send = window(Limit::tokens(100)).charge(Charge::azure());
+    let store = make(limits([at_send]));
+    let grant = sent(&*store, &tokens(50, 50)).await;
+    pass(PERIOD).await;
+    spend(&*store, &tokens(50, 50)).await;
+    settle(&*store, grant, Settlement::Usage(Usage::new(50, 50))).await;
+    assert_eq!(
+        refused(&*store, &tokens(1, 0)).await.in_use,
+        100,
+        "what has left does not come back"
+    );
+
+    let store = make(limits([window(Limit::tokens(100))]));
+    let grant = sent(&*store, &tokens(50, 50)).await;
+    pass(PERIOD).await;
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.at, None);
+    settle(&*store, grant, Settlement::Usage(Usage::new(50, 50))).await;
+    pass(PERIOD - TICK).await;
+    expect_refusal(&*store, &tokens(1, 0)).await;
+    pass(TICK).await;
+    spend(&*store, &tokens(1, 0)).await;
+}
+
+/// A place is taken until the end, however long that is, and free at once then.
+pub async fn concurrency_lasts_until_the_end(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([Limit::concurrency(1)]));
+    let grant = sent(&*store, &claim(Tags::new())).await;
+    pass(PERIOD * 100).await;
+    assert_eq!(refused(&*store, &claim(Tags::new())).await.at, None);
+    settle(&*store, grant, Settlement::Unknown).await;
+    spend(&*store, &claim(Tags::new())).await;
+}
+
+/// What a run used stays used; another run has its own.
+pub async fn a_run_is_used_up_for_good(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([Limit::requests(1).every_run()]));
+    let run = |name: &str| claim(Tags::new().with(Tag::Run, name));
+    spend(&*store, &run("a")).await;
+    pass(PERIOD * 10_000).await;
+    let decision = store.claim(&run("a")).get().await.expect("an answer");
+    assert!(matches!(decision, Decision::Never(_)), "{decision:?}");
+    spend(&*store, &run("b")).await;
+}
+
+/// A limit on calls leaves repeats alone, a limit on attempts does not.
+pub async fn a_repeat_is_not_counted_as_a_call(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let calls = window(Limit::requests(1)).when(Tag::Agent, "a");
+    let store = make(limits([calls, window(Limit::requests(2))]));
+    let call = claim(Tags::new().with(Tag::Agent, "a"));
+    spend(&*store, &call).await;
+    assert_eq!(refused(&*store, &call).await.key.limit(), 0);
+    let repeat = Claim {
+        repeat: true,
+        ..call
+    };
+    spend(&*store, &repeat).await;
+    assert_eq!(
+        refused(&*store, &repeat).await.key.limit(),
+        1,
+        "attempts count every time"
+    );
+}
+
+/// One value of a tag does not feel another.
+pub async fn splits_count_apart(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([window(Limit::requests(1)).per(Tag::Agent)]));
+    let agent = |name: &str| claim(Tags::new().with(Tag::Agent, name));
+    spend(&*store, &agent("a")).await;
+    spend(&*store, &agent("b")).await;
+    assert_eq!(&*refused(&*store, &agent("a")).await.key.values()[0], "a");
+    spend(&*store, &claim(Tags::new())).await;
+    expect_refusal(&*store, &claim(Tags::new())).await;
+}
+
+/// A declared figure above the limit is refused for good, an estimate is cut to it.
+pub async fn what_can_never_fit_is_said_at_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([window(Limit::tokens(100))]));
+    let decision = store.claim(&tokens(101, 0)).get().await.expect("an answer");
+    assert!(
+        matches!(decision, Decision::Never(NotNow { needed: 101, .. })),
+        "{decision:?}"
+    );
+    let mut estimate = tokens(1_000, 0);
+    estimate.demand.input_declared = false;
+    spend(&*store, &estimate).await;
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 100);
+}
+
+/// Runs a random trace of claims, sends, ends and pauses, and returns what was decided, a line each: two
+/// stores that keep the contract say the same. On the way it holds every decision against a plain log.
+pub async fn random_trace(
+    store: Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+    seed: u64,
+) -> Vec<String> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut open, mut said): (Vec<(Grant, u64)>, Vec<String>) = (Vec::new(), Vec::new());
+    // When each send was, and what it was charged: of the limit on requests 1.
+    let mut log: Vec<u64> = Vec::new();
+    for _ in 0..200 {
+        match random.u8(..10) {
+            0..5 => {
+                let agent = ["a", "b", "c"][random.usize(..3)];
+                let size = random.u64(1..400);
+                let mut call = tokens(size, size / 2);
+                call.tags = Arc::new(Tags::new().with(Tag::Agent, agent));
+                match store.claim(&call).get().await.expect("an answer") {
+                    Decision::Granted(mut grant) => {
+                        store.date(&mut grant);
+                        log.push(store.now().as_micros());
+                        open.push((grant, size));
+                        said.push("granted".into());
+                    }
+                    Decision::NotNow(refused) => {
+                        let wait = refused.at.map(|at| at.since(store.now()));
+                        said.push(format!(
+                            "not now: {} {} {wait:?}",
+                            refused.key, refused.in_use
+                        ));
+                    }
+                    Decision::Never(refused) => said.push(format!("never: {}", refused.key)),
+                }
+            }
+            5..8 if !open.is_empty() => {
+                let (grant, size) = open.swap_remove(random.usize(..open.len()));
+                let settlement = match random.u8(..3) {
+                    0 => Settlement::Unknown,
+                    _ => Settlement::Usage(Usage::new(size, random.u64(..size))),
+                };
+                settle(&*store, grant, settlement).await;
+            }
+            _ => pass(Duration::from_millis(random.u64(1..20_000))).await,
+        }
+    }
+    let period = u64::try_from(PERIOD.as_micros()).unwrap_or(u64::MAX);
+    for (i, start) in log.iter().enumerate() {
+        let within = log[i..]
+            .iter()
+            .take_while(|at| **at < start + period)
+            .count();
+        assert!(
+            within <= TRACE_REQUESTS,
+            "{within} sends in one period, seed {seed}"
+        );
+    }
+    let mut summary = String::new();
+    let _ = write!(summary, "{} sent, {} open", log.len(), open.len());
+    said.push(summary);
+    said
+}
+
+const TRACE_REQUESTS: usize = 12;
+
+/// The limits that [`random_trace`] wants.
+#[must_use]
+pub fn trace_limits() -> Limits {
+    limits([
+        window(Limit::requests(TRACE_REQUESTS as u64)),
+        window(Limit::tokens(2_000)).per(Tag::Agent),
+        window(Limit::input_tokens(2_500)).charge(Charge::openai()),
+        Limit::concurrency(6),
+    ])
+}
+
+/// A minute without a margin.
+fn window(limit: Limit) -> Limit {
+    limit.every(PERIOD).margin(Duration::ZERO)
+}
+
+fn limits(limits: impl IntoIterator<Item = Limit>) -> Limits {
+    Limits::new(limits).expect("limits that make sense")
+}
+
+fn claim(tags: Tags) -> Claim {
+    Claim {
+        tags: Arc::new(tags),
+        demand: Demand::default(),
+        quantities: Quantities::ADMISSION,
+        repeat: false,
+    }
+}
+
+fn tokens(input: u64, output: u64) -> Claim {
+    Claim {
+        demand: Demand {
+            input,
+            output,
+            ..Demand::default()
+        },
+        ..claim(Tags::new())
+    }
+}
+
+async fn granted(store: &dyn Store, claim: &Claim) -> Grant {
+    match store.claim(claim).get().await.expect("an answer") {
+        Decision::Granted(grant) => grant,
+        other => panic!("expected a grant: {other:?}"),
+    }
+}
+
+async fn sent(store: &dyn Store, claim: &Claim) -> Grant {
+    let mut grant = granted(store, claim).await;
+    store.date(&mut grant);
+    grant
+}
+
+/// A grant whose end does not matter.
+async fn spend(store: &dyn Store, claim: &Claim) {
+    drop(sent(store, claim).await);
+}
+
+async fn expect_refusal(store: &dyn Store, claim: &Claim) {
+    drop(refused(store, claim).await);
+}
+
+async fn refused(store: &dyn Store, claim: &Claim) -> NotNow {
+    match store.claim(claim).get().await.expect("an answer") {
+        Decision::NotNow(refused) => refused,
+        other => panic!("expected a refusal: {other:?}"),
+    }
+}
+
+async fn settle(store: &dyn Store, grant: Grant, settlement: Settlement) {
+    store
+        .settle(grant, settlement)
+        .get()
+        .await
+        .expect("settled");
+}

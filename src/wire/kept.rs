@@ -113,6 +113,31 @@ mod tests {
     }
 
     #[test]
+    fn no_number_of_nested_usages_hides_the_real_one() {
+        let decoys = r#""a":{"usage":{"output_tokens":9}},"#.repeat(TRIES * 2);
+        let body = large(&format!(r#"{decoys}"usage":{{"output_tokens":7}}}}"#));
+        assert_eq!(output(&body, 1_000), Some(Some(7)));
+    }
+
+    #[test]
+    fn the_end_of_a_large_body_is_always_at_hand() {
+        let body: Vec<u8> = (0_u32..400_000).flat_map(u32::to_le_bytes).collect();
+        for chunk in [7_777, TAIL, TAIL + 1, WHOLE] {
+            let mut kept = Kept::default();
+            let mut passed = 0;
+            for chunk in body.chunks(chunk) {
+                kept.push(chunk);
+                passed += chunk.len();
+                assert_eq!(
+                    last(&kept.bytes, TAIL),
+                    last(&body[..passed], TAIL),
+                    "{passed}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn usage_elsewhere_in_a_large_body_is_not_taken() {
         let nested = r#""a":{"usage":{"output_tokens":9}}}"#;
         let quoted = r#""a":"{\"usage\":{\"output_tokens\":9}}"}"#;

@@ -31,7 +31,7 @@ impl Note {
         self.text = self.text.saturating_add(later.text);
         if self.error.is_none() {
             self.error = later.error;
-            self.done |= later.done && self.error.is_none();
+            self.done |= later.done;
         }
     }
 

@@ -1,0 +1,58 @@
+//! A store that answers later: everything it says comes as a future, as from a disk or another machine.
+
+use std::sync::Arc;
+
+use tower_quota::{
+    limit::{Limits, Tick},
+    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store},
+};
+
+/// The memory store, asked through futures that yield before they answer.
+#[derive(Debug)]
+pub(crate) struct LaterStore(Arc<MemoryStore>);
+
+impl LaterStore {
+    pub(crate) fn new(limits: Limits) -> Self {
+        LaterStore(Arc::new(MemoryStore::new(limits)))
+    }
+
+    fn later<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&MemoryStore) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let store = self.0.clone();
+        Answer::Later(Box::pin(async move {
+            tokio::task::yield_now().await;
+            let answer = ask(&store).get().await;
+            tokio::task::yield_now().await;
+            answer
+        }))
+    }
+}
+
+impl Store for LaterStore {
+    fn limits(&self) -> &Limits {
+        self.0.limits()
+    }
+
+    fn now(&self) -> Tick {
+        self.0.now()
+    }
+
+    fn claim(&self, claim: &Claim) -> Answer<Decision> {
+        let claim = claim.clone();
+        self.later(move |store| store.claim(&claim))
+    }
+
+    fn date(&self, grant: &mut Grant) {
+        self.0.date(grant);
+    }
+
+    fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
+        self.later(move |store| store.settle(grant, settlement))
+    }
+
+    fn release(&self, grant: Grant) -> Answer<()> {
+        self.later(move |store| store.release(grant))
+    }
+}
