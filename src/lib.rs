@@ -71,6 +71,8 @@ pub mod gateway;
 pub mod limit;
 pub mod limiter;
 pub mod rate_limit;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 pub mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -14,7 +14,7 @@ use super::{Rule, Tick, set::Life};
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
+pub(crate) struct Window {
     slots: VecDeque<Slot>,
     dated: u64,
     held: u64,
@@ -29,7 +29,7 @@ struct Slot {
 /// Whether there is room for a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Room {
+pub(crate) enum Room {
     /// There is.
     Now,
     /// There will be at this instant, and not a tick earlier, if nothing else is charged or given back.
@@ -43,13 +43,13 @@ pub enum Room {
 impl Window {
     /// What counts at this moment: held and dated, after [`expire`](Self::expire).
     #[must_use]
-    pub fn in_use(&self) -> u64 {
+    pub(crate) fn in_use(&self) -> u64 {
         self.held.saturating_add(self.dated)
     }
 
     /// Whether nothing counts here any more.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.held == 0 && self.dated == 0 && self.slots.is_empty()
     }
 

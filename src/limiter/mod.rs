@@ -368,7 +368,14 @@ impl Shared {
                 let _ = answer.await;
                 shared.kick(keys);
             }));
-        } else if self.queue().len() > 0 {
+        } else {
+            self.look_again(keys);
+        }
+    }
+
+    /// Has those who wait for one of `keys` look again.
+    fn look_again(&self, keys: impl FnOnce() -> Vec<LimitKey>) {
+        if self.queue().len() > 0 {
             self.kick(keys());
         }
     }

@@ -41,6 +41,8 @@ impl Permit {
         self.sent = true;
         if let Some(grant) = &mut self.grant {
             self.shared.store.date(grant);
+            // Whoever was refused because of it knew of no instant to look again. Now there is one.
+            self.shared.look_again(|| self.keys());
         }
     }
 

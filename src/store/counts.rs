@@ -50,17 +50,32 @@ impl Counts {
     }
 
     /// The counts of a level under a call's tags, made where there are none yet.
-    pub(super) fn entry(&mut self, number: usize, level: &Level, limit: &Limit, tags: &Tags) -> (u32, &mut Entry) {
+    pub(super) fn entry(
+        &mut self,
+        number: usize,
+        level: &Level,
+        limit: &Limit,
+        tags: &Tags,
+    ) -> (u32, &mut Entry) {
         let value = |tag| tags.get(tag).unwrap_or_default();
-        let hash = limit.per.iter().fold(0, |hash, tag| self.hasher.hash_one((hash, value(tag))));
+        let hash = limit
+            .per
+            .iter()
+            .fold(0, |hash, tag| self.hasher.hash_one((hash, value(tag))));
         let same = |place: &u32| {
             let values = &self.entries[*place as usize].values;
-            values.iter().zip(&limit.per).all(|(known, tag)| **known == *value(tag))
+            values
+                .iter()
+                .zip(&limit.per)
+                .all(|(known, tag)| **known == *value(tag))
         };
         let place = match self.tables[number].find(hash, same) {
             Some(place) => *place,
             None => {
-                let values = limit.per.iter().map(|tag| tags.shared(tag).cloned().unwrap_or_default());
+                let values = limit
+                    .per
+                    .iter()
+                    .map(|tag| tags.shared(tag).cloned().unwrap_or_default());
                 let windows = level.places.iter().map(|_| Window::default());
                 self.insert(number, hash, values.collect(), windows.collect())
             }
@@ -68,17 +83,34 @@ impl Counts {
         (place, &mut self.entries[place as usize])
     }
 
-    fn insert(&mut self, number: usize, hash: u64, values: Box<[Arc<str>]>, windows: Box<[Window]>) -> u32 {
+    fn insert(
+        &mut self,
+        number: usize,
+        hash: u64,
+        values: Box<[Arc<str>]>,
+        windows: Box<[Window]>,
+    ) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 counts fit into memory")
         });
         let entry = &mut self.entries[place as usize];
-        *entry = Entry { values, windows, generation: entry.generation };
-        let Counts { tables, entries, hasher, .. } = self;
+        *entry = Entry {
+            values,
+            windows,
+            generation: entry.generation,
+        };
+        let Counts {
+            tables,
+            entries,
+            hasher,
+            ..
+        } = self;
         let rehash = |place: &u32| {
             let values = &entries[*place as usize].values;
-            values.iter().fold(0, |hash, value| hasher.hash_one((hash, &**value)))
+            values
+                .iter()
+                .fold(0, |hash, value| hasher.hash_one((hash, &**value)))
         };
         tables[number].insert_unique(hash, place, rehash);
         self.len += 1;
@@ -98,7 +130,13 @@ impl Counts {
             return;
         }
         let now = now();
-        let Counts { tables, entries, free, len, .. } = self;
+        let Counts {
+            tables,
+            entries,
+            free,
+            len,
+            ..
+        } = self;
         for (level, table) in limits.levels().iter().zip(tables) {
             table.retain(|place| {
                 let entry = &mut entries[*place as usize];
@@ -107,7 +145,10 @@ impl Counts {
                 }
                 let keep = !entry.windows.iter().all(Window::is_idle);
                 if !keep {
-                    *entry = Entry { generation: entry.generation.wrapping_add(1), ..Entry::default() };
+                    *entry = Entry {
+                        generation: entry.generation.wrapping_add(1),
+                        ..Entry::default()
+                    };
                     free.push(*place);
                     *len -= 1;
                 }

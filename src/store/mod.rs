@@ -7,8 +7,8 @@
 //! [`contract`] holds the checks that every store passes.
 
 mod claim;
-mod counts;
 pub mod contract;
+mod counts;
 mod memory;
 
 use std::{fmt, future::Future, pin::Pin};

@@ -1,0 +1,41 @@
+//! hyper-util's client under a limit of two calls a second.
+//!
+//! ```text
+//! cargo run --features sim --example hyper_client
+//! ```
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::BodyExt as _;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tower::{Layer as _, ServiceExt as _};
+use tower_quota::{
+    Limiter, RateLimitLayer, RequestBody,
+    limit::{Limit, Limits},
+    sim::{SimConfig, Simulator},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let provider = Simulator::start(SimConfig::default()).await?;
+
+    let limits = Limits::new([Limit::requests(2).every(Duration::from_secs(1))])?;
+    let client = Client::builder(TokioExecutor::new()).build_http::<RequestBody>();
+    let client = RateLimitLayer::new(Limiter::new(limits)).layer(client);
+
+    for stream in [false, true] {
+        let body = format!(
+            r#"{{"model":"sim-1","max_tokens":50,"stream":{stream},"messages":[{{"role":"user","content":"Hi"}}]}}"#
+        );
+        let request = Request::post(format!("{}/v1/chat/completions", provider.base_url()))
+            .header("content-type", "application/json")
+            .body(RequestBody::from(Bytes::from(body)))?;
+        let response = client.clone().oneshot(request).await?;
+        println!("{}", response.status());
+        let text = response.into_body().collect().await?.to_bytes();
+        println!("{}", String::from_utf8_lossy(&text));
+    }
+    Ok(())
+}
