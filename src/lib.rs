@@ -45,7 +45,8 @@
 //! - [`limit::Limit`]: an amount of one quantity per period, `when` tags match, `per` tag value.
 //! - [`Limiter`]: the engine, with or without HTTP.
 //! - [`AdmissionLayer`], [`RetryLayer`]: the layers, alone and in any order; [`RateLimitLayer`] is both.
-//! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions.
+//! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
+//!   call inside a future inherit tags.
 //! - [`Rejection`]: why a call was refused here.
 //! - [`RequestBody`]: the way in for bodies that cannot be made of bytes.
 //!
@@ -88,7 +89,7 @@ pub use error::{Rejection, Shortage, StoreError};
 pub use limiter::Limiter;
 pub use rate_limit::RateLimitLayer;
 pub use retry::RetryLayer;
-pub use tags::{Tag, Tags};
+pub use tags::{Tag, Tags, scope};
 pub use usage::Usage;
 
 /// The code in the README compiles.

@@ -6,8 +6,11 @@ use axum::{body::Body, response::Response};
 use http::{StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
-use super::{Upstream, tags::BadHeader};
-use crate::wire::{Dialect, error_body};
+use super::Upstream;
+use crate::{
+    tags::BadHeader,
+    wire::{Dialect, error_body},
+};
 
 /// Why a call was not answered by the upstream.
 #[derive(Debug, thiserror::Error)]

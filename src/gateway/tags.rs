@@ -4,18 +4,8 @@ use http::{HeaderMap, HeaderName};
 
 use crate::{
     call::CallOptions,
-    tags::{Tag, Tags},
+    tags::{self, BadHeader, PREFIX, Tags},
 };
-
-const PREFIX: &str = "x-quota-";
-
-/// A header of ours that makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the header {name} {reason}")]
-pub(super) struct BadHeader {
-    name: HeaderName,
-    reason: &'static str,
-}
 
 /// Takes our headers off and reads them.
 pub(super) fn take(headers: &mut HeaderMap) -> Result<(Tags, CallOptions), BadHeader> {
@@ -25,11 +15,7 @@ pub(super) fn take(headers: &mut HeaderMap) -> Result<(Tags, CallOptions), BadHe
     let ours: Vec<HeaderName> = ours.cloned().collect();
     let (mut tags, mut options) = (Tags::new(), CallOptions::new());
     for name in ours {
-        let read = read(&name, headers, &mut tags, &mut options);
-        read.map_err(|reason| BadHeader {
-            name: name.clone(),
-            reason,
-        })?;
+        read(&name, headers, &mut tags, &mut options)?;
         headers.remove(name);
     }
     Ok((tags, options))
@@ -40,30 +26,22 @@ fn read(
     headers: &HeaderMap,
     tags: &mut Tags,
     options: &mut CallOptions,
-) -> Result<(), &'static str> {
-    let mut values = headers.get_all(name).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err("is there more than once");
+) -> Result<(), BadHeader> {
+    let bad = |reason| BadHeader {
+        name: name.clone(),
+        reason,
     };
-    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| "is not UTF-8")?;
-    if value.is_empty() {
-        return Err("is empty; leave it out, or say something");
+    let value = tags::value_of(name, headers)?;
+    if let Some(tag) = tags::tag_of(name) {
+        tags.set(tag, value);
+    } else if &name.as_str()[PREFIX.len()..] == "priority" {
+        let priority = value.parse().map_err(|_| bad("is not a whole number"))?;
+        *options = options.priority(priority);
+    } else {
+        return Err(bad(
+            "means nothing here; there are -agent, -user, -team, -run and -priority",
+        ));
     }
-    let tag = match &name.as_str()[PREFIX.len()..] {
-        "agent" => Tag::Agent,
-        "user" => Tag::User,
-        "team" => Tag::Team,
-        "run" => Tag::Run,
-        "priority" => {
-            let priority = value.parse().map_err(|_| "is not a whole number")?;
-            *options = options.priority(priority);
-            return Ok(());
-        }
-        _ => {
-            return Err("means nothing here; there are -agent, -user, -team, -run and -priority");
-        }
-    };
-    tags.set(tag, value);
     Ok(())
 }
 

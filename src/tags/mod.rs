@@ -1,8 +1,20 @@
 //! Tags: who makes a call and where it goes.
+//!
+//! They travel by a request's extensions, by a [`scope`] that calls inside it inherit, and by
+//! [headers](Tags::from_headers). Where several say something, the nearest to the call wins.
+
+mod headers;
+mod scope;
 
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+
+pub use headers::BadHeader;
+#[cfg(feature = "gateway")]
+pub(crate) use headers::{PREFIX, tag_of, value_of};
+pub use scope::scope;
+pub(crate) use scope::{enter, inherit, inherited};
 
 /// The name of a tag.
 ///
@@ -115,8 +127,9 @@ impl fmt::Display for Tag {
 
 /// The tags of one call: at most one value for each name.
 ///
-/// Put a `Tags` into a request's extensions and every layer of this crate counts the call under it.
-/// `provider` and `model` are filled in from the request where they are not set.
+/// Put a `Tags` into a request's extensions and every layer of this crate counts the call under it, and under
+/// what it inherits from the [`scope`] it is made in. `provider` and `model` are filled in from the request
+/// where they are not set.
 ///
 /// ```
 /// use tower_quota::{Tag, Tags};
@@ -174,12 +187,39 @@ impl Tags {
         }
     }
 
-    /// Every tag that has a value.
-    pub fn iter(&self) -> impl Iterator<Item = (Tag, &str)> {
+    /// These tags and those of `nearer`, which win where both have a value.
+    pub(crate) fn overlaid(mut self, nearer: &Tags) -> Self {
+        for (tag, value) in nearer.shared_pairs() {
+            self.set(tag, value.clone());
+        }
+        self
+    }
+
+    /// Those that say who calls: what a call hands down to the calls made inside it.
+    pub(crate) fn callers(&self) -> Self {
+        let mut tags = self.clone();
+        for place in (0..Tag::KNOWN).filter(|place| !Tag::known(*place).is_callers()) {
+            tags.known[place] = None;
+        }
+        tags
+    }
+
+    /// Whether no tag has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    fn shared_pairs(&self) -> impl Iterator<Item = (Tag, &Arc<str>)> {
         let known = self.known.iter().enumerate();
         known
-            .filter_map(|(place, value)| Some((Tag::known(place), value.as_deref()?)))
-            .chain(self.free.iter().map(|(n, v)| (Tag::Free(n.clone()), &**v)))
+            .filter_map(|(place, value)| Some((Tag::known(place), value.as_ref()?)))
+            .chain(self.free.iter().map(|(n, v)| (Tag::Free(n.clone()), v)))
+    }
+
+    /// Every tag that has a value.
+    pub fn iter(&self) -> impl Iterator<Item = (Tag, &str)> {
+        self.shared_pairs().map(|(tag, value)| (tag, &**value))
     }
 }
 
@@ -229,5 +269,23 @@ mod tests {
             .collect();
         assert_eq!(callers, [false, false, false, true, true, true, true]);
         assert!(Tag::from("tenant").is_callers());
+        let tags = Tags::new()
+            .with(Tag::Model, "m")
+            .with(Tag::Run, "r")
+            .with("tenant".into(), "acme");
+        assert_eq!(tags.callers().to_string(), "run=r tenant=acme");
+    }
+
+    #[test]
+    fn the_nearer_tags_win_and_the_others_stay() {
+        let tags = |text: &str| {
+            let pairs = text.split(' ').filter_map(|pair| pair.split_once('='));
+            pairs.fold(Tags::new(), |tags, (tag, value)| {
+                tags.with(tag.into(), value)
+            })
+        };
+        let both = tags("agent=a run=r x=1").overlaid(&tags("agent=b x=2 y=3"));
+        assert_eq!(both, tags("agent=b run=r x=2 y=3"));
+        assert!(Tags::new().is_empty() && !both.is_empty());
     }
 }

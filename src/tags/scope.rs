@@ -1,0 +1,79 @@
+//! Tags that the calls of a task inherit.
+
+use std::{future::Future, sync::Arc};
+
+use super::Tags;
+
+tokio::task_local! {
+    static TAGS: Option<Arc<Tags>>;
+}
+
+/// Runs `future` with `tags` on every call made inside it.
+///
+/// [`Call::new`](crate::limiter::Call::new) and the layers take them over. Scopes add up: an inner scope adds
+/// to the outer one and overrides it, and what a call says of itself overrides both.
+///
+/// **Spawned tasks do not inherit.** Carry the tags over: `tokio::spawn(scope(Tags::current(), task))`; or a
+/// [`Delegation`](crate::limiter::Delegation), which carries the slots of the calls around it as well.
+///
+/// ```
+/// use tower_quota::{Tag, Tags, limiter::Call, scope};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let run = Tags::new().with(Tag::Run, "7").with(Tag::Agent, "planner");
+/// scope(run, async {
+///     scope(Tags::new().with(Tag::Agent, "scout"), async {
+///         assert_eq!(Tags::current().to_string(), "agent=scout run=7");
+///         let task = tokio::spawn(async { Tags::current() });
+///         assert!(task.await.unwrap().is_empty());
+///         let task = tokio::spawn(scope(Tags::current(), async { Tags::current() }));
+///         assert_eq!(task.await.unwrap().get(&Tag::Run), Some("7"));
+///     })
+///     .await;
+/// })
+/// .await;
+/// assert!(Tags::current().is_empty());
+/// # }
+/// ```
+///
+/// # Cancel safety
+/// As cancel safe as `future`.
+pub fn scope<F: Future>(tags: impl Into<Arc<Tags>>, future: F) -> impl Future<Output = F::Output> {
+    let tags = tags.into();
+    // Looked up when it is polled first: where it was made is not where it runs.
+    async move {
+        let tags = inherit(tags);
+        enter(Some(tags), future).await
+    }
+}
+
+impl Tags {
+    /// The tags that a call made here inherits: those of the scopes around. None outside of any, and none in
+    /// a task that was spawned inside one.
+    #[must_use]
+    pub fn current() -> Tags {
+        inherited().map_or_else(Tags::new, |tags| Tags::clone(&tags))
+    }
+}
+
+/// The tags that a call made here inherits, where it is inside a scope.
+pub(crate) fn inherited() -> Option<Arc<Tags>> {
+    TAGS.try_with(Clone::clone).ok().flatten()
+}
+
+/// `tags`, and what they leave open from the scopes around.
+pub(crate) fn inherit(tags: Arc<Tags>) -> Arc<Tags> {
+    match inherited() {
+        Some(outer) => Arc::new(Tags::clone(&outer).overlaid(&tags)),
+        None => tags,
+    }
+}
+
+/// Runs `future` with these tags and no others.
+pub(crate) fn enter<F: Future>(
+    tags: Option<Arc<Tags>>,
+    future: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    TAGS.scope(tags, future)
+}
