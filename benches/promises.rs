@@ -44,6 +44,7 @@ fn claim(tags: Tags) -> Claim {
         },
         quantities: Quantities::ADMISSION,
         repeat: false,
+        held: Vec::new(),
     }
 }
 

@@ -86,16 +86,34 @@ impl fmt::Display for Shortage {
         if *needed == 0 {
             return write!(f, "{limit}: calls that came before wait for it");
         }
-        let then = in_use.saturating_add(*needed);
-        write!(
-            f,
-            "{limit}: {in_use} in use, this call needs {needed} (would be {then})"
-        )?;
+        counted(f, limit, *in_use, *needed)?;
         match retry_after {
-            Some(wait) => write!(f, "; room in {} s", tenths(*wait)),
+            Some(wait) => {
+                f.write_str("; ")?;
+                room_in(f, *wait)
+            }
             None => Ok(()),
         }
     }
+}
+
+/// The words for what counts under a limit: the same in a refusal and in an explanation.
+pub(crate) fn counted(
+    f: &mut fmt::Formatter<'_>,
+    limit: &str,
+    in_use: u64,
+    needed: u64,
+) -> fmt::Result {
+    let then = in_use.saturating_add(needed);
+    write!(
+        f,
+        "{limit}: {in_use} in use, this call needs {needed} (would be {then})"
+    )
+}
+
+/// The words for a wait.
+pub(crate) fn room_in(f: &mut fmt::Formatter<'_>, wait: Duration) -> fmt::Result {
+    write!(f, "room in {} s", tenths(wait))
 }
 
 /// Seconds with one decimal, rounded up: a wait that is read and obeyed must not come out short.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::context::Gate;
 use crate::{
-    limiter::{Limiter, Permit},
+    limiter::{Delegation, Limiter, Permit},
     store::Settlement,
 };
 
@@ -43,6 +43,13 @@ impl Attempt {
 
     pub(super) fn add(&self, gate: Gate, permit: Permit) {
         self.lock().claims.push((gate, permit));
+    }
+
+    /// What is handed down anyway, and the slots that it holds.
+    pub(super) fn hand_down(&self, outer: Delegation) -> Delegation {
+        let state = self.lock();
+        let permits = state.claims.iter().map(|(_, permit)| permit);
+        permits.fold(outer, |outer, permit| permit.hand_down(outer))
     }
 
     /// The layer at `depth` hands the attempt on. It leaves now, or, where the body will say when

@@ -6,7 +6,7 @@ use super::{CallOptions, Unfinished, attempt::Attempt};
 use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
-    limiter::{Limiter, Refused, Turn},
+    limiter::{Delegation, Limiter, Refused, Turn},
     store::Claim,
     tags::Tags,
     wire::Dialect,
@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) demand: Demand,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
+    /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
+    pub(super) delegation: Delegation,
 }
 
 #[derive(Debug)]
@@ -185,6 +187,21 @@ impl Entry {
         self.depth
     }
 
+    /// What is handed down to calls made inside the service that this layer passes the attempt to.
+    ///
+    /// The slots of the attempt must not reach the claims of its own call, made by layers further in: those go
+    /// by what the call inherited when it came in.
+    pub(super) fn hand_down(&self, attempt: &Attempt) -> Delegation {
+        let further_in = if self.depth > 1 {
+            // Others may have opened scopes in between.
+            Delegation::inherited()
+        } else {
+            None
+        };
+        let inherited = further_in.unwrap_or_else(|| self.context.facts.delegation.clone());
+        attempt.hand_down(inherited)
+    }
+
     /// Claims for every gate from here outwards that holds nothing yet, waiting where it has to.
     pub(super) async fn claim(&self) -> Result<(), Rejection> {
         let attempt = self.attempt();
@@ -232,7 +249,12 @@ impl Entry {
 
 impl CallContext {
     fn claim(&self, gate: &Gate) -> Claim {
-        let Facts { tags, demand, .. } = &self.facts;
+        let Facts {
+            tags,
+            demand,
+            delegation,
+            ..
+        } = &self.facts;
         let repeat = self
             .lock()
             .counted
@@ -243,6 +265,7 @@ impl CallContext {
             demand: *demand,
             quantities: gate.quantities,
             repeat,
+            held: gate.limiter.held(delegation),
         }
     }
 

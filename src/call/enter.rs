@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::Rejection,
     limit::Demand,
+    limiter::Delegation,
     tags::{Tag, Tags},
     wire::{self, Dialect, RequestFacts},
 };
@@ -162,11 +163,21 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         .get::<CallOptions>()
         .copied()
         .unwrap_or_default();
+    let delegation = parts
+        .extensions
+        .get::<Delegation>()
+        .cloned()
+        .unwrap_or_else(Delegation::current);
+    let said = parts.extensions.get::<Tags>();
     Ok(Facts {
         dialect,
         demand: demand(dialect, &found),
-        tags: tags(dialect, parts, found),
+        tags: tags(dialect, delegation.tags(), said, found),
         turn: Facts::turn(options),
+        delegation: match said {
+            Some(said) => delegation.with_caller(said),
+            None => delegation,
+        },
     })
 }
 
@@ -187,8 +198,18 @@ fn demand(dialect: Dialect, facts: &RequestFacts) -> Demand {
     }
 }
 
-fn tags(dialect: Dialect, parts: &Parts, facts: RequestFacts) -> Arc<Tags> {
-    let mut tags = parts.extensions.get::<Tags>().cloned().unwrap_or_default();
+/// What the request says of the call, over what the call inherits, over what is known of it anyway.
+fn tags(
+    dialect: Dialect,
+    inherited: Option<&Arc<Tags>>,
+    said: Option<&Tags>,
+    facts: RequestFacts,
+) -> Arc<Tags> {
+    let mut tags = match (inherited, said) {
+        (None, said) => said.cloned().unwrap_or_default(),
+        (Some(inherited), None) => Tags::clone(inherited),
+        (Some(inherited), Some(said)) => Tags::clone(inherited).overlaid(said),
+    };
     if let (None, Some(provider)) = (tags.get(&Tag::Provider), dialect.provider()) {
         tags.set(Tag::Provider, provider);
     }

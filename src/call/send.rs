@@ -51,7 +51,8 @@ impl Entry {
         let attempt = self.attempt();
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
-        let answer = ready.call(request).await;
+        let inside = self.hand_down(&attempt);
+        let answer = inside.scope(async { ready.call(request).await }).await;
         attempt.left();
         let ours = self.is_sender(&attempt);
         match answer {

@@ -136,6 +136,18 @@ impl Charge {
             ChargedAt::Completion => used,
         }
     }
+
+    /// What a limit on `quantity` counts for usage that nothing was claimed for: as if exactly that had been
+    /// asked for.
+    pub(crate) fn recorded(self, quantity: Quantity, usage: &Usage) -> u64 {
+        let demand = Demand {
+            input: usage.input,
+            output: usage.output,
+            ..Demand::default()
+        };
+        let (reserved, _) = self.reserve(quantity, &demand);
+        self.settled(quantity, reserved, usage)
+    }
 }
 
 impl Default for Charge {

@@ -26,10 +26,10 @@ struct Slot {
     amount: u64,
 }
 
-/// Whether there is room for a charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether there is room for a charge. What comes later in this list has room later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
-pub(crate) enum Room {
+pub enum Room {
     /// There is.
     Now,
     /// There will be at this instant, and not a tick earlier, if nothing else is charged or given back.

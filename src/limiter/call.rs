@@ -10,10 +10,11 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::{Delegation, Limiter};
 use crate::{
     limit::{Demand, Quantities},
     store::Claim,
-    tags::Tags,
+    tags::{self, Tags},
 };
 
 /// One call: who makes it, how much it needs, how urgent it is.
@@ -63,18 +64,19 @@ impl Turn {
 }
 
 impl Call {
-    /// A call that needs one request and no tokens. It arrives now.
+    /// A call that needs one request and no tokens. It arrives now, with the tags of the
+    /// [`scope`](crate::scope) it is made in.
     pub fn new() -> Self {
         Call {
-            tags: Arc::default(),
+            tags: tags::inherited().unwrap_or_default(),
             demand: Demand::default(),
             turn: Turn::new(0, None),
         }
     }
 
-    /// Who makes it and where it goes.
+    /// Who makes it and where it goes. What these tags leave open is taken from the [`scope`](crate::scope).
     pub fn tags(mut self, tags: impl Into<Arc<Tags>>) -> Self {
-        self.tags = tags.into();
+        self.tags = tags::inherit(tags.into());
         self
     }
 
@@ -103,18 +105,20 @@ impl Call {
     pub fn demand(&self) -> &Demand {
         &self.demand
     }
+}
 
-    pub(super) fn into_parts(self, quantities: Quantities) -> (Claim, Turn) {
-        let Call { tags, demand, turn } = self;
-        (
-            Claim {
-                tags,
-                demand,
-                quantities,
-                repeat: false,
-            },
-            turn,
-        )
+impl Limiter {
+    /// A call as its claim and its turn. The claim leaves alone the slots that are held around the call.
+    pub(super) fn parts(&self, call: Call) -> (Claim, Turn) {
+        let Call { tags, demand, turn } = call;
+        let claim = Claim {
+            tags,
+            demand,
+            quantities: Quantities::ADMISSION,
+            repeat: false,
+            held: Delegation::current().held(&self.shared),
+        };
+        (claim, turn)
     }
 }
 

@@ -16,11 +16,17 @@
 //! # }
 //! ```
 
+mod ask;
 mod call;
+mod delegation;
 mod driver;
+mod explain;
 mod outbox;
+mod peek;
 mod permit;
 mod queue;
+mod refused;
+mod run;
 mod waiter;
 
 use std::{
@@ -33,18 +39,20 @@ use tokio::{sync::Notify, time::Instant};
 
 pub use call::Call;
 pub(crate) use call::Turn;
+pub use delegation::Delegation;
+pub use explain::{Explained, Explanation, Outlook};
+pub use peek::Peek;
 pub use permit::Permit;
+pub(crate) use refused::Refused;
 
 use self::{
-    outbox::RunToEnd,
     queue::{Queue, Rank},
     waiter::Waiter,
 };
 use crate::{
-    error::{Rejection, Shortage, StoreError},
-    limit::{LimitKey, Limits, Quantities, micros},
-    store::{Answer, BoxFuture, Claim, Decision, MemoryStore, NotNow, Store},
-    tags::Tags,
+    error::{Rejection, Shortage},
+    limit::{Limits, micros},
+    store::{BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
 
 /// How many calls may wait, where nothing else is said.
@@ -77,14 +85,6 @@ pub(crate) struct Shared {
     start: Instant,
     longest_queue: usize,
     aging: Duration,
-}
-
-/// A claim that was not granted at once.
-pub(crate) enum Refused {
-    /// There may be room later.
-    NotNow(NotNow),
-    /// There is nothing to wait for.
-    Rejected(Rejection),
 }
 
 impl Limiter {
@@ -128,7 +128,7 @@ impl Limiter {
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
     pub async fn acquire(&self, call: Call) -> Result<Permit, Rejection> {
-        let (claim, turn) = call.into_parts(Quantities::ADMISSION);
+        let (claim, turn) = self.parts(call);
         let mut permit = self.claim(&claim, turn).await?;
         permit.sent();
         Ok(permit)
@@ -142,7 +142,7 @@ impl Limiter {
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
     pub async fn try_acquire(&self, call: Call) -> Result<Permit, Rejection> {
-        let (claim, turn) = call.into_parts(Quantities::ADMISSION);
+        let (claim, turn) = self.parts(call);
         match self.try_claim(&claim, turn).await {
             Ok(mut permit) => {
                 permit.sent();
@@ -201,7 +201,7 @@ impl Limiter {
         if queue.len() == 0 {
             return None;
         }
-        let keys = shared.store.limits().keys(&claim.tags);
+        let keys = claim.keys(shared.store.limits());
         let key = queue.blocker(&keys, shared.rank(turn))?.clone();
         Some(NotNow {
             key,
@@ -222,7 +222,7 @@ impl Limiter {
         if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
             return Err(rejection);
         }
-        let keys = shared.store.limits().keys(&claim.tags);
+        let keys = claim.keys(shared.store.limits());
         let waiter = {
             let mut queue = shared.queue();
             if queue.len() >= shared.longest_queue {
@@ -290,32 +290,6 @@ impl Shared {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the store, and sees to it that a grant is never lost, whoever goes away meanwhile.
-    async fn ask(self: &Arc<Self>, claim: &Claim) -> Result<Permit, Refused> {
-        match self.store.claim(claim) {
-            Answer::Now(answer) => self.grant(answer, &claim.tags),
-            Answer::Later(answer) => {
-                self.flush();
-                let (shared, tags) = (self.clone(), claim.tags.clone());
-                let work = async move { shared.grant(answer.await, &tags) };
-                RunToEnd::new(self.clone(), work).get().await
-            }
-        }
-    }
-
-    fn grant(
-        self: &Arc<Self>,
-        answer: Result<Decision, StoreError>,
-        tags: &Arc<Tags>,
-    ) -> Result<Permit, Refused> {
-        match answer {
-            Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, tags.clone())),
-            Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
-            Ok(Decision::Never(refused)) => Err(Refused::Rejected(self.never(&refused))),
-            Err(error) => Err(Refused::Rejected(error.into())),
-        }
-    }
-
     /// The same whenever it is asked for, so that a call that queues again keeps its place.
     fn rank(&self, turn: Turn) -> Rank {
         let signed = |span| i64::try_from(micros(span)).unwrap_or(i64::MAX);
@@ -328,61 +302,6 @@ impl Shared {
             arrival: arrival.saturating_sub(head_start),
             order: turn.order,
             place: 0,
-        }
-    }
-
-    fn shortage(&self, refused: &NotNow) -> Shortage {
-        Shortage {
-            limit: self.store.limits().describe(&refused.key),
-            in_use: refused.in_use,
-            needed: refused.needed,
-            retry_after: refused.at.map(|at| at.since(self.store.now())),
-        }
-    }
-
-    fn never(&self, refused: &NotNow) -> Rejection {
-        let limit = self.store.limits().rules()[refused.key.limit()]
-            .limit
-            .amount;
-        let shortage = self.shortage(refused);
-        if refused.needed > limit {
-            Rejection::NeverFits(shortage)
-        } else {
-            Rejection::RunUsedUp(shortage)
-        }
-    }
-
-    /// The refusal of a wait that cannot end before the deadline.
-    fn too_late(&self, refused: &NotNow, deadline: Option<Instant>) -> Option<Rejection> {
-        let shortage = self.shortage(refused);
-        let end = Instant::now() + shortage.retry_after.unwrap_or_default();
-        (end > deadline?).then_some(Rejection::DeadlineExceeded(shortage))
-    }
-
-    /// Something was given back: whoever waits for it is to look again.
-    fn given_back(self: &Arc<Self>, answer: Answer<()>, keys: impl FnOnce() -> Vec<LimitKey>) {
-        if let Answer::Later(answer) = answer {
-            let (shared, keys) = (self.clone(), keys());
-            self.post(Box::pin(async move {
-                // A store that cannot settle keeps the reservation: nothing is given back that was spent.
-                let _ = answer.await;
-                shared.kick(keys);
-            }));
-        } else {
-            self.look_again(keys);
-        }
-    }
-
-    /// Has those who wait for one of `keys` look again.
-    fn look_again(&self, keys: impl FnOnce() -> Vec<LimitKey>) {
-        if self.queue().len() > 0 {
-            self.kick(keys());
-        }
-    }
-
-    fn kick(&self, keys: Vec<LimitKey>) {
-        if self.queue().kick(keys) {
-            self.changed.notify_one();
         }
     }
 }

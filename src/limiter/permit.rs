@@ -1,11 +1,15 @@
 //! The handle on a claim.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
-use super::Shared;
+use super::{Delegation, Shared};
 use crate::{
-    limit::LimitKey,
-    store::{Grant, Settlement},
+    limit::{LimitKey, Quantities},
+    store::{Claim, Grant, Settlement},
     tags::Tags,
     usage::Usage,
 };
@@ -13,22 +17,32 @@ use crate::{
 /// What a call may use: a claim on every limit that it touches.
 ///
 /// [`settle`](Permit::settle) it with what was really used, or [`release`](Permit::release) it where the
-/// call never left. Dropping it does the safe thing: what was reserved counts as used.
+/// call never left. Dropping it does the safe thing: what was reserved counts as used. So it is a guard: hold
+/// it for as long as the work goes on, and do the work in its [`scope`](Permit::scope) where calls are made
+/// inside it.
 #[must_use = "dropping a permit counts what it reserved as used"]
 pub struct Permit {
     shared: Arc<Shared>,
     /// Taken when it ends.
     grant: Option<Grant>,
     tags: Arc<Tags>,
+    /// As claimed: what it took slots of.
+    quantities: Quantities,
+    held: Vec<LimitKey>,
+    /// Goes with the grant, so that whoever knows of its slots knows whether they are held still.
+    alive: OnceLock<Arc<()>>,
     sent: bool,
 }
 
 impl Permit {
-    pub(super) fn new(shared: Arc<Shared>, grant: Grant, tags: Arc<Tags>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, grant: Grant, claim: &Claim) -> Self {
         Permit {
             shared,
             grant: Some(grant),
-            tags,
+            tags: claim.tags.clone(),
+            quantities: claim.quantities,
+            held: claim.held.clone(),
+            alive: OnceLock::new(),
             sent: false,
         }
     }
@@ -44,6 +58,31 @@ impl Permit {
             // Whoever was refused because of it knew of no instant to look again. Now there is one.
             self.shared.look_again(|| self.keys());
         }
+    }
+
+    /// Runs `future` as work of this call: the calls made inside it inherit the caller's tags, and take no slot
+    /// of a concurrency limit whose slot this one holds, for as long as it does; see [`Delegation`].
+    ///
+    /// The future does not borrow the permit: what is inside may be spawned, or settle it.
+    ///
+    /// # Cancel safety
+    /// As cancel safe as `future`. The permit stays.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let inside = Delegation::current().with_caller(&self.tags);
+        self.hand_down(inside).scope(future)
+    }
+
+    /// What is handed down anyway, and the slots of this call.
+    pub(crate) fn hand_down(&self, outer: Delegation) -> Delegation {
+        if self.grant.is_none() {
+            return outer;
+        }
+        let slots = self.shared.slots(&self.tags, self.quantities, &self.held);
+        if slots.is_empty() {
+            return outer;
+        }
+        let alive = Arc::downgrade(self.alive.get_or_init(Arc::default));
+        outer.with_slots(&self.shared, slots, alive)
     }
 
     /// Replaces what was reserved by what was used.
@@ -76,6 +115,7 @@ impl Permit {
         let Some(grant) = self.grant.take() else {
             return;
         };
+        self.alive.take();
         let store = &self.shared.store;
         let answer = match settlement {
             Some(settlement) => store.settle(grant, settlement),

@@ -152,6 +152,12 @@ impl Queue {
             .values()
             .flat_map(|parked| parked.waiters.values())
     }
+
+    /// How many better ranked than `rank` wait on a count.
+    pub(super) fn ahead(&self, key: &LimitKey, rank: Rank) -> usize {
+        let parked = self.counts.get(key);
+        parked.map_or(0, |parked| parked.waiters.range(..rank).count())
+    }
 }
 
 impl Parked {

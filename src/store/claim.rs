@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::{
-    limit::{Demand, LimitKey, Quantities, Tick},
+    limit::{Demand, Limit, LimitKey, Limits, Quantities, Quantity, Room, Tick},
     tags::Tags,
     usage::Usage,
 };
@@ -22,6 +22,34 @@ pub struct Claim {
     pub quantities: Quantities,
     /// Whether this call was counted before: then limits on calls are left alone.
     pub repeat: bool,
+    /// The counts of concurrency in which a call around this one holds a slot: they are left alone. Otherwise
+    /// as many calls as there are slots, each waiting for a call inside it, would wait for ever.
+    pub held: Vec<LimitKey>,
+}
+
+impl Claim {
+    /// Whether it takes from a limit, one that its tags touch, at all.
+    pub(crate) fn takes_from(&self, place: u32, limit: &Limit) -> bool {
+        let counts_again = !self.repeat || limit.counts_repeats();
+        counts_again && self.quantities.contain(limit.quantity) && !self.leaves_alone(place, limit)
+    }
+
+    fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
+        limit.quantity == Quantity::Concurrency
+            && !self.held.is_empty()
+            && self.held.contains(&LimitKey::of(place, limit, &self.tags))
+    }
+
+    /// The counts that it takes from.
+    pub(crate) fn keys(&self, limits: &Limits) -> Vec<LimitKey> {
+        let mut keys = limits.keys(&self.tags);
+        keys.retain(|key| {
+            let place = key.limit();
+            let limit = &limits.rules()[place].limit;
+            u32::try_from(place).is_ok_and(|place| self.takes_from(place, limit))
+        });
+        keys
+    }
 }
 
 /// What a store says to a claim.
@@ -48,6 +76,35 @@ pub struct NotNow {
     pub in_use: u64,
     /// What the claim needs of it.
     pub needed: u64,
+}
+
+/// How one of the counts that a claim touches stands to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The count.
+    pub key: LimitKey,
+    /// What counts there now.
+    pub in_use: u64,
+    /// What the claim needs of it.
+    pub needed: u64,
+    /// Whether it has room, or when, if nothing else is charged and nothing given back.
+    pub room: Room,
+}
+
+impl Standing {
+    /// The same as a refusal says it.
+    pub(crate) fn refusal(&self) -> NotNow {
+        NotNow {
+            key: self.key.clone(),
+            at: if let Room::At(at) = self.room {
+                Some(at)
+            } else {
+                None
+            },
+            in_use: self.in_use,
+            needed: self.needed,
+        }
+    }
 }
 
 /// What a claim took, as the store wants it told again. Plain data: dropping it gives nothing back.

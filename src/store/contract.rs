@@ -15,7 +15,14 @@
 //! # Panics
 //! Every function here panics where the store breaks its promise, and says which.
 
+mod aside;
+
 use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+pub use aside::{
+    a_peek_says_what_a_claim_would_hear, slots_that_are_held_already_are_left_alone,
+    what_is_recorded_counts_as_used,
+};
 
 use super::{Claim, Decision, Grant, NotNow, Settlement, Store};
 use crate::{
@@ -42,6 +49,9 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_repeat_is_not_counted_as_a_call(&make).await;
     splits_count_apart(&make).await;
     what_can_never_fit_is_said_at_once(&make).await;
+    a_peek_says_what_a_claim_would_hear(&make).await;
+    what_is_recorded_counts_as_used(&make, &pass).await;
+    slots_that_are_held_already_are_left_alone(&make).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;
     }
@@ -299,7 +309,10 @@ pub async fn random_trace(
                 let size = random.u64(1..400);
                 let mut call = tokens(size, size / 2);
                 call.tags = Arc::new(Tags::new().with(Tag::Agent, agent));
-                match store.claim(&call).get().await.expect("an answer") {
+                let seen = aside::peek(&*store, &call).await;
+                let decision = store.claim(&call).get().await.expect("an answer");
+                aside::foretold(&seen, &decision);
+                match decision {
                     Decision::Granted(mut grant) => {
                         store.date(&mut grant);
                         log.push(store.now().as_micros());
@@ -372,6 +385,7 @@ fn claim(tags: Tags) -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ADMISSION,
         repeat: false,
+        held: Vec::new(),
     }
 }
 

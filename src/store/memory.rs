@@ -9,9 +9,14 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part, counts::Counts,
+    Answer, Claim, Decision, Grant, NotNow, Settlement, Standing, Store, claim::Part,
+    counts::Counts,
 };
-use crate::limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick};
+use crate::{
+    limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
+    tags::Tags,
+    usage::Usage,
+};
 
 /// Counts in this process's memory, behind one lock that is never held across an await.
 ///
@@ -55,6 +60,24 @@ impl MemoryStore {
     fn rule(&self, part: &Part) -> &Rule {
         &self.limits.rules()[part.limit as usize]
     }
+
+    /// Shows every count that these tags touch. One that is new is made, as by a claim, and swept like it.
+    fn each_count(
+        &self,
+        counts: &mut Counts,
+        tags: &Tags,
+        mut show: impl FnMut(u32, &Rule, &mut Window),
+    ) {
+        for (number, level) in self.limits.levels().iter().enumerate() {
+            let tagged = self.limits.of_level(level);
+            if tagged.touches(tags) {
+                let (_, entry) = counts.entry(number, level, tagged, tags);
+                for (place, window) in level.places.iter().zip(&mut entry.windows) {
+                    show(*place, &self.limits.rules()[*place as usize], window);
+                }
+            }
+        }
+    }
 }
 
 impl Store for MemoryStore {
@@ -82,9 +105,10 @@ impl Store for MemoryStore {
             let (place, entry) = counts.entry(number, level, tagged, &claim.tags);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
-                let Some(amount) = amount(rule, claim) else {
+                if !claim.takes_from(*limit, &rule.limit) {
                     continue;
-                };
+                }
+                let amount = amount(rule, claim);
                 let count = &mut entry.windows[window as usize];
                 if !count.fits(rule, amount) {
                     count.expire(rule, *now.get_or_insert_with(|| self.now()));
@@ -204,6 +228,41 @@ impl Store for MemoryStore {
         }
         Answer::Now(Ok(()))
     }
+
+    fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        let mut counts = self.lock();
+        let now = self.now();
+        counts.sweep_if_grown(&self.limits, || now);
+        let mut standings = Vec::new();
+        self.each_count(&mut counts, &claim.tags, |place, rule, count| {
+            if claim.takes_from(place, &rule.limit) {
+                count.expire(rule, now);
+                let needed = amount(rule, claim);
+                standings.push(Standing {
+                    key: LimitKey::of(place, &rule.limit, &claim.tags),
+                    in_use: count.in_use(),
+                    needed,
+                    room: count.room(rule, needed),
+                });
+            }
+        });
+        standings.sort_by_key(|standing| standing.key.limit());
+        Answer::Now(Ok(standings))
+    }
+
+    fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
+        let mut counts = self.lock();
+        let now = self.now();
+        counts.sweep_if_grown(&self.limits, || now);
+        self.each_count(&mut counts, tags, |_, rule, count| {
+            let limit = &rule.limit;
+            let amount = limit.charge.recorded(limit.quantity, &usage);
+            if limit.quantity != Quantity::Concurrency && amount > 0 {
+                count.book(rule, amount, now);
+            }
+        });
+        Answer::Now(Ok(()))
+    }
 }
 
 impl fmt::Debug for MemoryStore {
@@ -214,13 +273,11 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// What a claim takes from a count under this rule; `None`: the rule is not for it.
-fn amount(rule: &Rule, claim: &Claim) -> Option<u64> {
+/// What a claim takes from a count under this rule.
+fn amount(rule: &Rule, claim: &Claim) -> u64 {
     let limit = &rule.limit;
-    let skip =
-        !claim.quantities.contain(limit.quantity) || (claim.repeat && !limit.counts_repeats());
     let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
-    (!skip).then(|| asked.min(limit.amount).max(declared))
+    asked.min(limit.amount).max(declared)
 }
 
 /// Whether a charge stays held from the send to the settlement.

@@ -13,12 +13,14 @@ mod memory;
 
 use std::{fmt, future::Future, pin::Pin};
 
-pub use claim::{Claim, Decision, Grant, NotNow, Settlement};
+pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
 pub use memory::MemoryStore;
 
 use crate::{
     error::StoreError,
     limit::{Limits, Tick},
+    tags::Tags,
+    usage::Usage,
 };
 
 /// Where counts are kept.
@@ -50,6 +52,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Gives everything back: the attempt never left.
     fn release(&self, grant: Grant) -> Answer<()>;
+
+    /// How every count that the claim touches stands to it, in the order of the limits. Takes nothing.
+    fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
+
+    /// Counts what was used without a claim: one request and these tokens, dated now, under every limit that
+    /// the tags touch but those on concurrency; over the limit too, and then it is debt.
+    fn record(&self, tags: &Tags, usage: Usage) -> Answer<()>;
 }
 
 /// A store's answer: at once, or as a future.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tower_quota::{
+    Tags, Usage,
     limit::{Limits, Tick},
-    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store},
+    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Standing, Store},
 };
 
 /// The memory store, asked through futures that yield before they answer.
@@ -54,5 +55,15 @@ impl Store for LaterStore {
 
     fn release(&self, grant: Grant) -> Answer<()> {
         self.later(move |store| store.release(grant))
+    }
+
+    fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        let claim = claim.clone();
+        self.later(move |store| store.peek(&claim))
+    }
+
+    fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
+        let tags = tags.clone();
+        self.later(move |store| store.record(&tags, usage))
     }
 }

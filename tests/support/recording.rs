@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use tower_quota::{
-    Usage,
+    Tags, Usage,
     limit::{Limits, Tick},
-    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store},
+    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Standing, Store},
 };
 
 /// What became of the claims. A grant ends once: settling and releasing take it by value.
@@ -73,5 +73,13 @@ impl Store for RecordingStore {
     fn release(&self, grant: Grant) -> Answer<()> {
         self.record(|record| record.released += 1);
         self.store.release(grant)
+    }
+
+    fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        self.store.peek(claim)
+    }
+
+    fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
+        self.store.record(tags, usage)
     }
 }

@@ -1,0 +1,83 @@
+//! Between the limiter and its store: what is asked, and what follows from the answers.
+
+use std::sync::Arc;
+
+use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused};
+use crate::{
+    error::StoreError,
+    limit::LimitKey,
+    store::{Answer, Claim, Decision},
+};
+
+impl Shared {
+    /// An answer that is waited for to its end, whoever goes away meanwhile.
+    pub(super) async fn get<T: Send + 'static>(
+        self: &Arc<Self>,
+        answer: Answer<T>,
+    ) -> Result<T, StoreError> {
+        match answer {
+            Answer::Now(answer) => answer,
+            Answer::Later(answer) => {
+                self.flush();
+                RunToEnd::new(self.clone(), answer).get().await
+            }
+        }
+    }
+
+    /// Asks the store, and sees to it that a grant is never lost, whoever goes away meanwhile.
+    pub(super) async fn ask(self: &Arc<Self>, claim: &Claim) -> Result<Permit, Refused> {
+        match self.store.claim(claim) {
+            Answer::Now(answer) => self.grant(answer, claim),
+            Answer::Later(answer) => {
+                self.flush();
+                let (shared, claim) = (self.clone(), claim.clone());
+                let work = async move { shared.grant(answer.await, &claim) };
+                RunToEnd::new(self.clone(), work).get().await
+            }
+        }
+    }
+
+    fn grant(
+        self: &Arc<Self>,
+        answer: Result<Decision, StoreError>,
+        claim: &Claim,
+    ) -> Result<Permit, Refused> {
+        match answer {
+            Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim)),
+            Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
+            Ok(Decision::Never(refused)) => Err(Refused::Rejected(self.never(&refused))),
+            Err(error) => Err(Refused::Rejected(error.into())),
+        }
+    }
+
+    /// Something was given back: whoever waits for it is to look again.
+    pub(super) fn given_back(
+        self: &Arc<Self>,
+        answer: Answer<()>,
+        keys: impl FnOnce() -> Vec<LimitKey>,
+    ) {
+        if let Answer::Later(answer) = answer {
+            let (shared, keys) = (self.clone(), keys());
+            self.post(Box::pin(async move {
+                // A store that cannot settle keeps the reservation: nothing is given back that was spent.
+                let _ = answer.await;
+                shared.kick(keys);
+            }));
+        } else {
+            self.look_again(keys);
+        }
+    }
+
+    /// Has those who wait for one of `keys` look again.
+    pub(super) fn look_again(&self, keys: impl FnOnce() -> Vec<LimitKey>) {
+        if self.queue().len() > 0 {
+            self.kick(keys());
+        }
+    }
+
+    pub(super) fn kick(&self, keys: Vec<LimitKey>) {
+        if self.queue().kick(keys) {
+            self.changed.notify_one();
+        }
+    }
+}

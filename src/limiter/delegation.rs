@@ -1,0 +1,166 @@
+//! What calls hand down to the calls made inside them: who calls, and the slots that are held already.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+};
+
+use super::{Limiter, Shared};
+use crate::{
+    limit::{LimitKey, Quantities, Quantity},
+    tags::{self, Tags},
+};
+
+tokio::task_local! {
+    static SLOTS: Option<Arc<Slots>>;
+}
+
+/// What a call inherits from the calls that it is made inside of: their tags, and the concurrency slots that
+/// they hold, which it does not take again.
+///
+/// Without that, as many calls as there are slots, each waiting for a call inside it, would wait for ever.
+/// Windows and run limits count every call all the same.
+///
+/// It applies by itself to what is awaited inside of [`Limiter::run`](super::Limiter::run),
+/// [`Permit::scope`](super::Permit::scope), and of a service behind our layers. A **spawned task does not
+/// inherit**: carry it over as below, or put it into the extensions of the task's requests. By header travel
+/// only [tags](Tags::from_headers), because a header proves nothing.
+///
+/// ```
+/// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, Delegation}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = Limiter::new(Limits::new([Limit::concurrency(1)])?);
+/// let sub_agent = { let limiter = limiter.clone(); async move { limiter.run(Call::new(), async { 42 }).await } };
+///
+/// let answer = limiter
+///     .run(Call::new(), async { tokio::spawn(Delegation::current().scope(sub_agent)).await })
+///     .await???;
+/// assert_eq!(answer, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it cannot do
+/// A slot counts as held for as long as the call that holds it has not ended; a claim inside that was made
+/// before then goes on without one. Calls that hold a slot of one count and need one of *another*, while others
+/// do it the other way round, can still wait for each other: give calls that delegate a
+/// [`max_wait`](super::Call::max_wait), or put both under one limit.
+#[derive(Clone, Default)]
+pub struct Delegation {
+    tags: Option<Arc<Tags>>,
+    slots: Option<Arc<Slots>>,
+}
+
+/// The slots that one call holds, and those of the calls around it.
+struct Slots {
+    limiter: Weak<Shared>,
+    keys: Vec<LimitKey>,
+    /// Gone when the call has ended.
+    alive: Weak<()>,
+    outer: Option<Arc<Slots>>,
+}
+
+impl Delegation {
+    /// What a call made here inherits; nothing outside of any call and any [`scope`](crate::scope).
+    #[must_use]
+    pub fn current() -> Self {
+        Delegation {
+            tags: tags::inherited(),
+            slots: SLOTS.try_with(Clone::clone).ok().flatten(),
+        }
+    }
+
+    /// As [`current`](Self::current), where there is anything to inherit.
+    pub(crate) fn inherited() -> Option<Self> {
+        let current = Self::current();
+        (current.tags.is_some() || current.slots.is_some()).then_some(current)
+    }
+
+    /// Has the calls made inside `future` inherit this, and nothing else.
+    ///
+    /// # Cancel safety
+    /// As cancel safe as `future`.
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let Delegation { tags, slots } = self;
+        tags::enter(tags, SLOTS.scope(slots, future))
+    }
+
+    pub(crate) fn tags(&self) -> Option<&Arc<Tags>> {
+        self.tags.as_ref()
+    }
+
+    /// This, with what a call says of its caller laid over.
+    pub(crate) fn with_caller(mut self, tags: &Tags) -> Self {
+        let callers = tags.callers();
+        if !callers.is_empty() {
+            let outer = self.tags.take().unwrap_or_default();
+            self.tags = Some(Arc::new(Tags::clone(&outer).overlaid(&callers)));
+        }
+        self
+    }
+
+    pub(super) fn with_slots(
+        mut self,
+        shared: &Arc<Shared>,
+        keys: Vec<LimitKey>,
+        alive: Weak<()>,
+    ) -> Self {
+        self.slots = Some(Arc::new(Slots {
+            limiter: Arc::downgrade(shared),
+            keys,
+            alive,
+            outer: self.slots.take(),
+        }));
+        self
+    }
+
+    /// The counts of a limiter in which a call that is still going on holds a slot.
+    pub(super) fn held(&self, shared: &Arc<Shared>) -> Vec<LimitKey> {
+        let all = std::iter::successors(self.slots.as_deref(), |slots| slots.outer.as_deref());
+        all.filter(|slots| std::ptr::eq(slots.limiter.as_ptr(), Arc::as_ptr(shared)))
+            .filter(|slots| slots.alive.strong_count() > 0)
+            .flat_map(|slots| slots.keys.iter().cloned())
+            .collect()
+    }
+}
+
+impl Limiter {
+    /// The counts of which a call need not take a slot again.
+    pub(crate) fn held(&self, delegation: &Delegation) -> Vec<LimitKey> {
+        delegation.held(&self.shared)
+    }
+}
+
+impl Shared {
+    /// The slots that a claim takes.
+    pub(super) fn slots(
+        &self,
+        tags: &Tags,
+        quantities: Quantities,
+        held: &[LimitKey],
+    ) -> Vec<LimitKey> {
+        if !quantities.contain(Quantity::Concurrency) {
+            return Vec::new();
+        }
+        let rules = (0u32..).zip(self.store.limits().rules());
+        rules
+            .map(|(place, rule)| (place, &rule.limit))
+            .filter(|(_, limit)| limit.quantity == Quantity::Concurrency && limit.touches(tags))
+            .map(|(place, limit)| LimitKey::of(place, limit, tags))
+            .filter(|key| !held.contains(key))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Delegation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = std::iter::successors(self.slots.as_deref(), |slots| slots.outer.as_deref());
+        f.debug_struct("Delegation")
+            .field("tags", &self.tags)
+            .field("calls", &all.count())
+            .finish()
+    }
+}

@@ -1,0 +1,98 @@
+//! Asking without taking.
+
+use super::{Call, Limiter, Turn};
+use crate::{
+    error::{Rejection, Shortage, StoreError},
+    limit::Room,
+    store::{Claim, Standing},
+};
+
+/// What [`Limiter::peek`] says of a call that would not be refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Peek {
+    /// It would be admitted at once.
+    Room,
+    /// It would wait: for this, of several limits the one that has room last.
+    Wait(Shortage),
+}
+
+/// What was found without taking anything.
+pub(super) struct Look {
+    pub(super) turn: Turn,
+    pub(super) standings: Vec<Standing>,
+    pub(super) answer: Result<Peek, Rejection>,
+}
+
+impl Limiter {
+    /// What [`acquire`](Self::acquire) would do with this call now, without taking anything and without a
+    /// place in the queue: another may take the room in between.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, Peek}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limits = Limits::new([Limit::requests(1).every(Duration::from_secs(60))])?;
+    /// let limiter = Limiter::new(limits);
+    /// let call = Call::new();
+    /// assert_eq!(limiter.peek(&call).await?, Peek::Room);
+    /// assert_eq!(limiter.peek(&call).await?, Peek::Room, "it took nothing");
+    ///
+    /// let permit = limiter.acquire(call).await?;
+    /// let Peek::Wait(shortage) = limiter.peek(&Call::new()).await? else { panic!("no room") };
+    /// assert_eq!(shortage.in_use, 1);
+    /// # drop(permit);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The [`Rejection`] that `acquire` would answer with at once, or, of a call that can never fit and has
+    /// others before it, in the end.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken, so nothing is lost.
+    pub async fn peek(&self, call: &Call) -> Result<Peek, Rejection> {
+        self.look(call).await?.answer
+    }
+
+    pub(super) async fn look(&self, call: &Call) -> Result<Look, StoreError> {
+        let (claim, turn) = self.parts(call.clone());
+        let standings = self.shared.get(self.shared.store.peek(&claim)).await?;
+        let answer = self.foretell(&claim, turn, &standings);
+        Ok(Look {
+            turn,
+            standings,
+            answer,
+        })
+    }
+
+    fn foretell(
+        &self,
+        claim: &Claim,
+        turn: Turn,
+        standings: &[Standing],
+    ) -> Result<Peek, Rejection> {
+        let shared = &self.shared;
+        // Of several that have room at the same time, the first, as a claim says it.
+        let last = standings.iter().rev().max_by_key(|standing| standing.room);
+        let last = last.filter(|standing| standing.room != Room::Now);
+        if let Some(never) = last.filter(|standing| standing.room == Room::Never) {
+            return Err(shared.never(&never.refusal()));
+        }
+        let behind = self.behind(claim, turn);
+        let Some(refused) = behind.or_else(|| last.map(Standing::refusal)) else {
+            return Ok(Peek::Room);
+        };
+        if let Some(late) = shared.too_late(&refused, turn.deadline) {
+            return Err(late);
+        }
+        let (waiting, shortage) = (self.waiting(), shared.shortage(&refused));
+        if waiting >= shared.longest_queue {
+            return Err(Rejection::QueueFull { waiting, shortage });
+        }
+        Ok(Peek::Wait(shortage))
+    }
+}

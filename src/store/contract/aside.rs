@@ -1,0 +1,158 @@
+//! What goes beside claims: looking, recording, and slots that are held already.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    PERIOD, TICK, claim, expect_refusal, granted, limits, refused, sent, settle, spend, tokens,
+    window,
+};
+use crate::{
+    limit::{Charge, Limit, Limits, Room},
+    store::{Claim, Decision, Settlement, Standing, Store},
+    tags::{Tag, Tags},
+    usage::Usage,
+};
+
+/// Looking says of every limit that the claim touches what a claim would hear, and takes nothing.
+pub async fn a_peek_says_what_a_claim_would_hear(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([
+        window(Limit::requests(2)),
+        window(Limit::tokens(100)).per(Tag::Agent),
+        window(Limit::requests(9)).when(Tag::Agent, "b"),
+        Limit::concurrency(1),
+        Limit::requests(1).every_run(),
+    ]));
+    let call = |input| Claim {
+        tags: Arc::new(Tags::new().with(Tag::Agent, "a").with(Tag::Run, "r")),
+        ..tokens(input, 0)
+    };
+    for _ in 0..5 {
+        let all = peek(&*store, &call(60)).await;
+        let places: Vec<usize> = all.iter().map(|standing| standing.key.limit()).collect();
+        assert_eq!(places, [0, 1, 3, 4], "those it touches, in their order");
+        assert!(
+            all.iter().all(|s| s.room == Room::Now && s.in_use == 0),
+            "looking took something: {all:?}"
+        );
+    }
+    let grant = sent(&*store, &call(60)).await;
+    let said: Vec<(u64, u64, Room)> = peek(&*store, &call(150))
+        .await
+        .iter()
+        .map(|s| (s.in_use, s.needed, s.room))
+        .collect();
+    let now = Room::Now;
+    let expected = [
+        (1, 1, now),
+        (60, 150, Room::Never),
+        (1, 1, Room::WhenGivenBack),
+        (1, 1, Room::Never),
+    ];
+    assert_eq!(said, expected, "needs 150 of 100, and the run is used up");
+    settle(&*store, grant, Settlement::Usage(Usage::new(60, 0))).await;
+    let tokens = &peek(&*store, &call(60)).await[1];
+    let Room::At(at) = tokens.room else {
+        panic!("a dated charge has an end: {tokens:?}")
+    };
+    assert!(at.since(store.now()) <= PERIOD, "{tokens:?}");
+}
+
+/// What is recorded counts from now, over the limit too, and not in flight.
+pub async fn what_is_recorded_counts_as_used(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let store = make(limits([
+        window(Limit::requests(5)),
+        window(Limit::tokens(100)).when(Tag::Agent, "a"),
+        window(Limit::tokens(1_000)).charge(Charge::openai()),
+        Limit::concurrency(1),
+    ]));
+    let a = Tags::new().with(Tag::Agent, "a");
+    let record = async |input, output| {
+        let recorded = store.record(&a, Usage::new(input, output));
+        recorded.get().await.expect("recorded");
+    };
+    let in_use = async || {
+        let all = peek(
+            &*store,
+            &Claim {
+                tags: Arc::new(a.clone()),
+                ..tokens(1, 0)
+            },
+        )
+        .await;
+        all.iter()
+            .map(|standing| standing.in_use)
+            .collect::<Vec<_>>()
+    };
+    record(30, 10).await;
+    assert_eq!(
+        in_use().await,
+        [1, 40, 30, 0],
+        "the larger where the provider counts the larger"
+    );
+    spend(&*store, &tokens(1, 0)).await;
+    record(20, 300).await;
+    assert_eq!(in_use().await[1], 360, "over the limit");
+    let call = Claim {
+        tags: Arc::new(a.clone()),
+        ..tokens(1, 0)
+    };
+    pass(PERIOD - TICK).await;
+    expect_refusal(&*store, &call).await;
+    pass(TICK).await;
+    assert_eq!(in_use().await[1], 0, "dated when it was recorded");
+}
+
+/// A claim leaves the counts alone in which a call around it holds a slot; others of the same limit it does not.
+pub async fn slots_that_are_held_already_are_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([
+        window(Limit::requests(3)),
+        Limit::concurrency(1).per(Tag::Agent),
+    ]));
+    let agent = |name: &str| claim(Tags::new().with(Tag::Agent, name));
+    let parent = granted(&*store, &agent("a")).await;
+    let slot = refused(&*store, &agent("a")).await.key;
+    let nested = |name| Claim {
+        held: vec![slot.clone()],
+        ..agent(name)
+    };
+    let child = granted(&*store, &nested("a")).await;
+    settle(&*store, child, Settlement::Unknown).await;
+    expect_refusal(&*store, &agent("a")).await;
+    let other = granted(&*store, &nested("b")).await;
+    assert_eq!(
+        refused(&*store, &nested("c")).await.key.limit(),
+        0,
+        "windows count every call"
+    );
+    store.release(other).get().await.expect("released");
+    assert_eq!(peek(&*store, &nested("a")).await.len(), 1);
+    settle(&*store, parent, Settlement::Unknown).await;
+}
+
+/// Holds what was seen just before a claim against what was decided.
+pub(super) fn foretold(standings: &[Standing], decision: &Decision) {
+    let last = standings.iter().map(|s| s.room).max().unwrap_or(Room::Now);
+    let said = |room: Room, key| {
+        let found = standings.iter().find(|s| s.key == key && s.room == room);
+        found.map(|s| (s.in_use, s.needed))
+    };
+    match decision {
+        Decision::Granted(_) => assert_eq!(last, Room::Now, "{standings:?}"),
+        Decision::NotNow(no) => {
+            let room = no.at.map_or(Room::WhenGivenBack, Room::At);
+            assert_eq!(last, room, "{no:?}");
+            assert_eq!(said(room, no.key.clone()), Some((no.in_use, no.needed)));
+        }
+        Decision::Never(no) => {
+            assert_eq!(last, Room::Never, "{no:?}");
+            assert_eq!(said(last, no.key.clone()), Some((no.in_use, no.needed)));
+        }
+    }
+}
+
+pub(super) async fn peek(store: &dyn Store, claim: &Claim) -> Vec<Standing> {
+    store.peek(claim).get().await.expect("an answer")
+}
