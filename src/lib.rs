@@ -43,7 +43,8 @@
 //! # The main types
 //!
 //! - [`limit::Limit`]: an amount of one quantity per period, `when` tags match, `per` tag value.
-//! - [`Limiter`]: the engine, with or without HTTP.
+//! - [`Limiter`]: the engine, with or without HTTP. It [explains](Limiter::explain) what it does.
+//! - [`limiter::Delegation`]: what calls inside of calls inherit, so that they do not wait for each other.
 //! - [`AdmissionLayer`], [`RetryLayer`]: the layers, alone and in any order; [`RateLimitLayer`] is both.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
