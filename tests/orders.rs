@@ -21,6 +21,7 @@ use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_quota::{
     AdmissionLayer, Limiter, Rejection, RetryLayer, Tag, Tags,
     limit::{Limit, Limits},
+    limiter::Call,
     sim::{FaultRule, SimConfig, SimLimit, SimService, Simulator},
 };
 
@@ -356,4 +357,36 @@ async fn callers_that_hang_up_leave_nothing_behind_in_either_order() {
         assert!(bench.simulator.ledger().attempts() > 0);
         settled_once_each(&bench, 1);
     }
+}
+
+/// The first attempt was counted as the agent's call. The second takes nothing of that limit, so it does not
+/// stand behind one that waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_repeat_does_not_wait_behind_calls_that_wait_for_what_it_needs_no_more_of() {
+    let agent = Tags::new().with(Tag::Agent, "only");
+    let limits = Limits::new([Limit::requests(1).every(PERIOD).per(Tag::Agent)]).unwrap();
+    let limiter = Limiter::new(limits);
+    let attempts = Arc::new(Mutex::new(0));
+    let provider = tower::service_fn(move |_: Request<Full<Bytes>>| {
+        let mut attempts = attempts.lock().unwrap();
+        *attempts += 1;
+        let status = if *attempts == 1 { 429 } else { 200 };
+        let response = Response::builder().status(status);
+        let response = response.header("retry-after-ms", "200");
+        async move { response.body(Full::<Bytes>::default()) }
+    });
+    let service = ServiceBuilder::new()
+        .layer(RetryLayer::new())
+        .layer(AdmissionLayer::new(limiter.clone()))
+        .service(provider);
+    let call = tokio::spawn(service.oneshot(request(0)));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let urgent = Call::new().tags(agent).priority(9);
+    let urgent = tokio::spawn(async move { limiter.acquire(urgent).await.map(drop) });
+    let start = tokio::time::Instant::now();
+    assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    assert!(start.elapsed() < PERIOD / 2, "{:?}", start.elapsed());
+    assert!(!urgent.is_finished());
+    urgent.await.unwrap().unwrap();
+    assert!(start.elapsed() > PERIOD / 2);
 }
