@@ -71,13 +71,11 @@ where
             Dialect::Generic
         };
         let refuse = |rejection| Refusal { dialect, rejection };
+        // Before the body is read: it would take that for the send.
+        let further = parts.extensions.remove::<Handle>().map(Entry::further);
         let body = read(body, inspect.body_cap).await.map_err(refuse)?;
-        if let Some(handle) = parts.extensions.remove::<Handle>() {
-            return Ok(Entered {
-                entry: Entry::further(handle),
-                parts,
-                body,
-            });
+        if let Some(entry) = further {
+            return Ok(Entered { entry, parts, body });
         }
         let facts = facts(dialect, &parts, &body).map_err(refuse)?;
         if facts.dialect != Dialect::Generic {
