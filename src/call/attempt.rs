@@ -3,10 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::context::Gate;
-use crate::{
-    limiter::{Limiter, Permit},
-    store::Settlement,
-};
+use crate::{limiter::Permit, store::Settlement};
 
 /// One HTTP exchange. It ends once: later ends find nothing to end.
 #[derive(Debug)]
@@ -110,18 +107,6 @@ impl Attempt {
     /// Ends it without a word: what was sent counts as reserved, what was not is given back.
     fn abandon(&self) {
         drop(self.close());
-    }
-
-    /// The limiters that have counted this attempt, where it was sent.
-    pub(super) fn counted_by(&self) -> Vec<Limiter> {
-        let state = self.lock();
-        let sent = state.sender != 0;
-        state
-            .claims
-            .iter()
-            .filter(|_| sent)
-            .map(|(gate, _)| gate.limiter.clone())
-            .collect()
     }
 
     fn close(&self) -> Vec<(Gate, Permit)> {

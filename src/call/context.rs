@@ -149,10 +149,10 @@ impl Entry {
         state.attempt = Attempt::new(state.attempt.number + 1);
     }
 
-    /// Takes down who has counted the present attempt, which is about to end.
+    /// Takes down who has counted the present attempt.
     pub(crate) fn note_counted(&self) {
         let mut state = self.context.lock();
-        let counted = state.attempt.counted_by();
+        let counted = state.counted_attempt();
         state.counted.extend(counted);
     }
 
@@ -230,6 +230,16 @@ impl Entry {
     }
 }
 
+impl State {
+    /// The limiters that have counted the present attempt, ended or not: of all gates that it passed when
+    /// it was sent.
+    fn counted_attempt(&self) -> Vec<Limiter> {
+        let sender = self.attempt.sender();
+        let passed = self.gates.iter().filter(|gate| gate.depth <= sender);
+        passed.map(|gate| gate.limiter.clone()).collect()
+    }
+}
+
 impl CallContext {
     fn claim(&self, gate: &Gate) -> Claim {
         let Facts { tags, demand, .. } = &self.facts;
@@ -256,7 +266,7 @@ impl CallContext {
             .cloned()
             .collect();
         let mut counted = state.counted.clone();
-        counted.extend(state.attempt.counted_by());
+        counted.extend(state.counted_attempt());
         let state = State {
             gates,
             counted,
