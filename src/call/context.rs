@@ -90,7 +90,7 @@ impl Entry {
         let state = State {
             gates: Vec::new(),
             counted: Vec::new(),
-            attempt: Attempt::new(1),
+            attempt: Attempt::new(1, 1),
         };
         Entry {
             context: Arc::new(CallContext {
@@ -109,15 +109,12 @@ impl Entry {
             attempt: number,
         } = handle;
         let current = context.lock().attempt.clone();
-        let again = current.number != number || current.ended() || current.sender() > depth;
-        let context = if again {
-            Arc::new(context.fork(depth))
-        } else {
+        let first = current.number == number && current.take_over(depth);
+        let context = if first {
             context
+        } else {
+            Arc::new(context.fork(depth))
         };
-        if !again {
-            current.take_over();
-        }
         Entry {
             context,
             depth: depth + 1,
@@ -146,7 +143,7 @@ impl Entry {
     pub(crate) fn next_attempt(&self) {
         let mut state = self.context.lock();
         state.gates.retain(|gate| gate.depth < self.depth);
-        state.attempt = Attempt::new(state.attempt.number + 1);
+        state.attempt = Attempt::new(state.attempt.number + 1, self.depth);
     }
 
     /// Takes down who has counted the present attempt.
@@ -173,7 +170,7 @@ impl Entry {
     }
 
     pub(super) fn unfinished(&self) -> Unfinished {
-        Unfinished::new(self.attempt())
+        Unfinished::new(self.attempt(), self.depth)
     }
 
     /// Whether this layer sent the attempt.
@@ -270,7 +267,7 @@ impl CallContext {
         let state = State {
             gates,
             counted,
-            attempt: Attempt::new(1),
+            attempt: Attempt::new(1, depth + 1),
         };
         CallContext {
             facts: self.facts.clone(),
