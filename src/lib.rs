@@ -1,4 +1,64 @@
 //! Tower layers that keep programs calling LLM APIs inside their rate limits.
+//!
+//! [`RateLimitLayer`] wraps any `Service<http::Request<B>>`. A call that finds no room under the limits it
+//! touches waits for its turn; one that the provider refuses with a told wait is repeated after it.
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+//! use tower_quota::{Limiter, RateLimitLayer, Tag, limit::{Limit, Limits}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In a program this is a client of hyper or reqwest.
+//! let client = service_fn(|_: Request<Full<Bytes>>| async {
+//!     Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+//! });
+//!
+//! let minute = Duration::from_secs(60);
+//! let limits = Limits::new([
+//!     Limit::requests(500).every(minute),
+//!     Limit::tokens(30_000).every(minute).when(Tag::Model, "gpt-4o"),
+//! ])?;
+//! let client = ServiceBuilder::new().layer(RateLimitLayer::new(Limiter::new(limits))).service(client);
+//!
+//! let body = r#"{"model": "gpt-4o", "max_tokens": 500, "messages": []}"#;
+//! let request = Request::post("https://api.openai.com/v1/chat/completions").body(Full::from(body))?;
+//! let response = client.clone().oneshot(request).await?;
+//! assert!(response.status().is_success());
+//!
+//! // A call that can never fit is refused at once: as a response, with the reason in its extensions.
+//! let body = r#"{"model": "gpt-4o", "max_tokens": 50000, "messages": []}"#;
+//! let request = Request::post("https://api.openai.com/v1/chat/completions").body(Full::from(body))?;
+//! let response = client.oneshot(request).await?;
+//! assert_eq!(response.status(), 413);
+//! assert_eq!(response.extensions().get::<tower_quota::Rejection>().unwrap().kind(), "never_fits");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The main types
+//!
+//! - [`limit::Limit`]: an amount of one quantity per period, `when` tags match, `per` tag value.
+//! - [`Limiter`]: the engine, with or without HTTP.
+//! - [`AdmissionLayer`], [`RetryLayer`]: the layers, alone and in any order; [`RateLimitLayer`] is both.
+//! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions.
+//! - [`Rejection`]: why a call was refused here.
+//! - [`RequestBody`]: the way in for bodies that cannot be made of bytes.
+//!
+//! # What it does not do
+//!
+//! It does not see redirects and retries inside a client: switch them off. It counts no money yet and keeps
+//! no state beyond the process. A body that is longer than the cap passes unread, under the limits that need
+//! no knowledge of it.
+//!
+//! # Features
+//!
+//! None is on by default. `config` reads YAML and JSON, `reqwest` brings the bridge to `reqwest::Client`,
+//! `sim` a simulated provider, `gateway` the binary `tower-quota`; `full` is all of them.
 
 pub mod admission;
 pub mod body;
@@ -6,6 +66,8 @@ mod call;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod limit;
 pub mod limiter;
 pub mod rate_limit;
@@ -28,3 +90,8 @@ pub use rate_limit::RateLimitLayer;
 pub use retry::RetryLayer;
 pub use tags::{Tag, Tags};
 pub use usage::Usage;
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

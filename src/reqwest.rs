@@ -1,7 +1,7 @@
-//! A [`reqwest::Client`](::reqwest::Client) as a tower service over the types of `http`.
+//! A [`reqwest::Client`] as a tower service over the types of `http`.
 //!
 //! By itself it is a service of its own request type only. [`Client`] takes `http::Request<Body>` and answers
-//! `http::Response<Body>`, both with [`reqwest::Body`](::reqwest::Body), so that tower layers fit around it:
+//! `http::Response<Body>`, both with [`reqwest::Body`], so that tower layers fit around it:
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Configuration: the block that users write loads and enforces; what makes no sense is refused by its path.
 #![cfg(feature = "config")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -63,7 +64,9 @@ fn what_is_not_enforced_is_said_and_the_rest_is_not_said() {
 
 #[test]
 fn json_and_short_names_mean_the_same() {
-    let long = Config::from_yaml("rate_limiting: { global: { requests_per_minute: 6, tokens_per_minute: 9 } }");
+    let long = Config::from_yaml(
+        "rate_limiting: { global: { requests_per_minute: 6, tokens_per_minute: 9 } }",
+    );
     let json = Config::from_yaml(r#"{"rate_limiting": {"global": {"rpm": 6, "tpm": 9}}}"#);
     assert_eq!(long.unwrap(), json.unwrap());
 }
@@ -75,7 +78,9 @@ async fn the_stack_that_was_built_enforces_the_block() {
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
     });
     let service = ServiceBuilder::new().layer(stack.layer).service(inner);
-    let body = |max_tokens| format!(r#"{{"model":"claude-sonnet-4","max_tokens":{max_tokens},"messages":[]}}"#);
+    let body = |max_tokens| {
+        format!(r#"{{"model":"claude-sonnet-4","max_tokens":{max_tokens},"messages":[]}}"#)
+    };
     let request = |max_tokens: u64| {
         Request::post("http://provider/v1/messages")
             .header("anthropic-version", "2023-06-01")
@@ -83,16 +88,32 @@ async fn the_stack_that_was_built_enforces_the_block() {
             .unwrap()
     };
     let answer = service.clone().oneshot(request(40_001)).await.unwrap();
-    let Some(Rejection::NeverFits(shortage)) = answer.extensions().get() else { panic!("{answer:?}") };
-    assert_eq!(shortage.limit, "tokens 40000/min for provider=anthropic, model=claude-sonnet-4");
-    assert!(service.oneshot(request(40_000)).await.unwrap().status().is_success());
+    let Some(Rejection::NeverFits(shortage)) = answer.extensions().get() else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(
+        shortage.limit,
+        "tokens 40000/min for provider=anthropic, model=claude-sonnet-4"
+    );
+    assert!(
+        service
+            .oneshot(request(40_000))
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_run_has_its_requests_and_another_run_its_own() {
     let limiter = Config::from_yaml(BLOCK).unwrap().build().unwrap().limiter;
     let call = |run: &str| {
-        Call::new().tags(Tags::new().with(Tag::Agent, "my_production_agent").with(Tag::Run, run))
+        Call::new().tags(
+            Tags::new()
+                .with(Tag::Agent, "my_production_agent")
+                .with(Tag::Run, run),
+        )
     };
     for _ in 0..100 {
         drop(limiter.acquire(call("one")).await.unwrap());
@@ -108,7 +129,13 @@ async fn switched_off_means_that_everything_passes() {
     let stack = Config::from_yaml(&text).unwrap().build().unwrap();
     assert_eq!(limits(&stack.limiter), Vec::<String>::new());
     for _ in 0..1_000 {
-        drop(stack.limiter.try_acquire(Call::new().tokens(1_000_000, 0)).await.unwrap());
+        drop(
+            stack
+                .limiter
+                .try_acquire(Call::new().tokens(1_000_000, 0))
+                .await
+                .unwrap(),
+        );
     }
 }
 
@@ -125,7 +152,11 @@ fn a_limit_in_full_has_every_field() {
     let stack = stack.unwrap().build().unwrap();
     assert_eq!(
         limits(&stack.limiter),
-        ["tokens 1000/6s for model=m, tenant=t per agent", "requests 5/hour", "concurrency 3 per api_key"]
+        [
+            "tokens 1000/6s for model=m, tenant=t per agent",
+            "requests 5/hour",
+            "concurrency 3 per api_key"
+        ]
     );
 }
 
@@ -134,19 +165,58 @@ fn a_limit_in_full_has_every_field() {
 fn every_wrong_value_is_refused_by_its_path() {
     let limit = |fields: &str| format!("limits: [ {{ {fields} }} ]");
     let cases = [
-        ("global: { requests_per_minute: 0 }".into(), "rate_limiting.global.requests_per_minute"),
-        ("global: { rpm: 0 }".into(), "rate_limiting.global.requests_per_minute"),
-        ("global: { concurrent_requests: 0 }".into(), "rate_limiting.global.concurrent_requests"),
-        ("agents: { a: { max_requests_per_run: 0 } }".into(), "rate_limiting.agents.a.max_requests_per_run"),
-        ("providers: { p: { m: { tpm: 0 } } }".into(), "rate_limiting.providers.p.m.tokens_per_minute"),
-        ("retry: { max_attempts: 0 }".into(), "rate_limiting.retry.max_attempts"),
-        ("queue: { max_waiting: 0 }".into(), "rate_limiting.queue.max_waiting"),
-        (limit("quantity: requests, amount: 1"), "rate_limiting.limits[0]"),
-        (limit("quantity: concurrency, amount: 1, every: 1s"), "`period`"),
-        (limit("quantity: requests, amount: 1, every: 20000w"), "`period`"),
-        (limit("quantity: requests, amount: 1, every: 1m, margin: 2m"), "`margin`"),
-        (limit("quantity: requests, amount: 1, every: 1m, per: [run, run]"), "`per`"),
-        ("global: { rpm: 5 }, limits: [ { quantity: requests, amount: 6, every: 1m } ]".into(), "same thing"),
+        (
+            "global: { requests_per_minute: 0 }".into(),
+            "rate_limiting.global.requests_per_minute",
+        ),
+        (
+            "global: { rpm: 0 }".into(),
+            "rate_limiting.global.requests_per_minute",
+        ),
+        (
+            "global: { concurrent_requests: 0 }".into(),
+            "rate_limiting.global.concurrent_requests",
+        ),
+        (
+            "agents: { a: { max_requests_per_run: 0 } }".into(),
+            "rate_limiting.agents.a.max_requests_per_run",
+        ),
+        (
+            "providers: { p: { m: { tpm: 0 } } }".into(),
+            "rate_limiting.providers.p.m.tokens_per_minute",
+        ),
+        (
+            "retry: { max_attempts: 0 }".into(),
+            "rate_limiting.retry.max_attempts",
+        ),
+        (
+            "queue: { max_waiting: 0 }".into(),
+            "rate_limiting.queue.max_waiting",
+        ),
+        (
+            limit("quantity: requests, amount: 1"),
+            "rate_limiting.limits[0]",
+        ),
+        (
+            limit("quantity: concurrency, amount: 1, every: 1s"),
+            "`period`",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 20000w"),
+            "`period`",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, margin: 2m"),
+            "`margin`",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, per: [run, run]"),
+            "`per`",
+        ),
+        (
+            "global: { rpm: 5 }, limits: [ { quantity: requests, amount: 6, every: 1m } ]".into(),
+            "same thing",
+        ),
     ];
     for (block, names) in cases {
         let config = Config::from_yaml(&format!("rate_limiting: {{ {block} }}")).expect(&block);
@@ -159,17 +229,28 @@ fn every_wrong_value_is_refused_by_its_path() {
 fn what_does_not_belong_there_is_refused_with_its_line() {
     let cases = [
         ("rate_limiting:\n  globl: {}", "globl"),
-        ("rate_limiting:\n  global: { requests_per_min: 5 }", "requests_per_min"),
+        (
+            "rate_limiting:\n  global: { requests_per_min: 5 }",
+            "requests_per_min",
+        ),
         ("rate_limiting:\n  global: { rpm: -5 }", "-5"),
         ("rate_limiting:\n  global: { rpm: many }", "many"),
-        ("rate_limiting:\n  limits: [ { quantity: apples, amount: 1 } ]", "apples"),
+        (
+            "rate_limiting:\n  limits: [ { quantity: apples, amount: 1 } ]",
+            "apples",
+        ),
         ("rate_limiting:\n  margin: soon", "soon"),
-        ("rate_limiting:\n  limits: [ { quantity: requests, amount: 1, charge: mine } ]", "mine"),
+        (
+            "rate_limiting:\n  limits: [ { quantity: requests, amount: 1, charge: mine } ]",
+            "mine",
+        ),
         ("rate_limits: {}", "rate_limits"),
         ("rate_limiting:\n  global: { rpm: 1, rpm: 2 }", "rpm"),
     ];
     for (text, names) in cases {
-        let Err(ConfigError::Syntax(error)) = Config::from_yaml(text) else { panic!("{text} was taken") };
+        let Err(ConfigError::Syntax(error)) = Config::from_yaml(text) else {
+            panic!("{text} was taken")
+        };
         assert!(error.contains(names), "{text}: {error}");
         assert!(error.contains("line"), "{text}: {error}");
     }
@@ -177,10 +258,15 @@ fn what_does_not_belong_there_is_refused_with_its_line() {
 
 #[test]
 fn durations_and_defaults_are_what_the_docs_say() {
-    let config = Config::from_yaml("rate_limiting: {}").unwrap().rate_limiting;
+    let config = Config::from_yaml("rate_limiting: {}")
+        .unwrap()
+        .rate_limiting;
     assert!(config.enabled);
     assert_eq!(config.retry.max_attempts, 3);
-    assert_eq!(Duration::from(config.retry.longest_wait), Duration::from_secs(60));
+    assert_eq!(
+        Duration::from(config.retry.longest_wait),
+        Duration::from_secs(60)
+    );
     assert_eq!(config.queue.max_waiting, 100_000);
     assert_eq!(Duration::from(config.queue.aging), Duration::from_secs(10));
 }

@@ -1,4 +1,5 @@
 //! The core without HTTP: waiting, ranks, deadlines, cancellation, races.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/later.rs"]
 mod later;

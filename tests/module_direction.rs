@@ -1,5 +1,6 @@
 //! Arrows between modules run one way: what stands lower in this list may use what stands higher, never the
 //! other way round. The simulator uses nothing of the rest, and nothing of the rest uses it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeSet,
@@ -44,7 +45,11 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The rooms of this crate that a file names: `crate::room`, also inside braces after `crate::{`.
 fn named(text: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
         match rest.strip_prefix('{') {
@@ -72,7 +77,10 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 fn word(text: &str) -> Option<String> {
-    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let word: String = text
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     (!word.is_empty()).then_some(word)
 }
 
@@ -82,7 +90,9 @@ fn room_of(name: &str, lib: &str) -> Option<String> {
     if exists(name) {
         return Some(name.to_owned());
     }
-    let export = lib.lines().find(|line| line.starts_with("pub use") && line.contains(name))?;
+    let export = lib
+        .lines()
+        .find(|line| line.starts_with("pub use") && line.contains(name))?;
     word(export.trim_start_matches("pub use ")).filter(|room| exists(room))
 }
 
@@ -95,7 +105,13 @@ fn nothing_imports_what_stands_below_it() {
     let (mut wrong, mut arrows) = (Vec::new(), 0);
     for path in files {
         let inside = path.strip_prefix(&src).unwrap();
-        let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let room = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
         let text = fs::read_to_string(&path).unwrap();
         if room != APART && floor(room).is_none() {
             wrong.push(format!("{} is in no room of the list", inside.display()));
@@ -106,13 +122,17 @@ fn nothing_imports_what_stands_below_it() {
                 continue;
             };
             arrows += 1;
-            let fine = room == other || (floor(room) > floor(&other) && room != APART && other != APART);
+            let fine =
+                room == other || (floor(room) > floor(&other) && room != APART && other != APART);
             if !fine {
                 wrong.push(format!("{}: {room} must not use {other}", inside.display()));
             }
         }
     }
-    assert!(arrows > 50, "only {arrows} arrows: the test does not see the code");
+    assert!(
+        arrows > 50,
+        "only {arrows} arrows: the test does not see the code"
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -121,6 +141,9 @@ fn the_reader_of_imports_sees_every_form() {
     let text = "use crate::{\n    limit::{Limit, Tick},\n    wire,\n};\nlet x = crate::store::NotNow;\n// crate::gateway";
     let rooms: Vec<String> = named(text).into_iter().collect();
     assert_eq!(rooms, ["limit", "store", "wire"]);
-    assert_eq!(room_of("Usage", "pub use usage::Usage;"), Some("usage".to_owned()));
+    assert_eq!(
+        room_of("Usage", "pub use usage::Usage;"),
+        Some("usage".to_owned())
+    );
     assert_eq!(room_of("Nothing", ""), None);
 }

@@ -1,6 +1,7 @@
 //! Gates and repeaters in every order: each attempt is claimed and settled exactly once, by our ledger and by
 //! the provider's.
 #![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/recording.rs"]
 mod recording;
@@ -76,7 +77,7 @@ fn bench(faults: &[(&str, f64)]) -> Bench {
 }
 
 fn request(number: usize) -> Request<Full<Bytes>> {
-    let (tokens, stream) = (100 + number % 7 * 50, number % 2 == 0);
+    let (tokens, stream) = (100 + number % 7 * 50, number.is_multiple_of(2));
     let body = format!(
         r#"{{"model":"{MODEL}","max_tokens":{tokens},"stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#
     );

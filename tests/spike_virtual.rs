@@ -1,6 +1,7 @@
 //! 10 000 calls at once under real sizes, 3 500 requests a minute, in virtual time: the whole stack around
 //! the simulated provider, without sockets.
 #![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

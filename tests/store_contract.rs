@@ -1,4 +1,5 @@
 //! Every store passes the same contract and, on the same trace, decides the same.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/later.rs"]
 mod later;

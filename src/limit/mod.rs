@@ -19,7 +19,7 @@ pub use period::Period;
 pub use quantity::{Quantities, Quantity};
 pub use set::{LimitError, Limits};
 pub use tick::Tick;
-pub use window::{Room, Window};
 
-pub(crate) use set::Rule;
+pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;
+pub(crate) use window::{Room, Window};

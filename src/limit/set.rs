@@ -28,6 +28,14 @@ const SLOTS: u64 = 240;
 #[derive(Clone, Debug)]
 pub struct Limits {
     rules: Arc<[Rule]>,
+    levels: Arc<[Level]>,
+}
+
+/// Limits on the same tags: their counts are found together.
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    /// The places of its limits, in order.
+    pub(crate) places: Vec<u32>,
 }
 
 /// A limit as the arithmetic wants it: lengths in ticks.
@@ -164,8 +172,10 @@ impl Limits {
             }
             rules.push(Rule { limit, life });
         }
+        let levels = levels(&rules).into();
         Ok(Limits {
             rules: rules.into(),
+            levels,
         })
     }
 
@@ -176,6 +186,15 @@ impl Limits {
 
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    pub(crate) fn levels(&self) -> &[Level] {
+        &self.levels
+    }
+
+    /// A limit of this level: all have the same tags.
+    pub(crate) fn of_level(&self, level: &Level) -> &Limit {
+        &self.rules[level.places[0] as usize].limit
     }
 
     /// The counts that a call with these tags takes from.
@@ -192,6 +211,23 @@ impl Limits {
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
         key.describe(&self.rules[key.limit()].limit)
     }
+}
+
+fn levels(rules: &[Rule]) -> Vec<Level> {
+    let mut levels: Vec<Level> = Vec::new();
+    for (place, rule) in (0u32..).zip(rules) {
+        let same = levels.iter_mut().find(|level| {
+            let first = &rules[level.places[0] as usize].limit;
+            first.when == rule.limit.when && first.per == rule.limit.per
+        });
+        match same {
+            Some(level) => level.places.push(place),
+            None => levels.push(Level {
+                places: vec![place],
+            }),
+        }
+    }
+    levels
 }
 
 fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {

@@ -14,7 +14,7 @@ use super::{Rule, Tick, set::Life};
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
+pub(crate) struct Window {
     slots: VecDeque<Slot>,
     dated: u64,
     held: u64,
@@ -29,7 +29,7 @@ struct Slot {
 /// Whether there is room for a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Room {
+pub(crate) enum Room {
     /// There is.
     Now,
     /// There will be at this instant, and not a tick earlier, if nothing else is charged or given back.
@@ -43,13 +43,13 @@ pub enum Room {
 impl Window {
     /// What counts at this moment: held and dated, after [`expire`](Self::expire).
     #[must_use]
-    pub fn in_use(&self) -> u64 {
+    pub(crate) fn in_use(&self) -> u64 {
         self.held.saturating_add(self.dated)
     }
 
     /// Whether nothing counts here any more.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.held == 0 && self.dated == 0 && self.slots.is_empty()
     }
 
@@ -70,10 +70,10 @@ impl Window {
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
     pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
         let limit = rule.limit.amount;
-        let over = self.in_use().saturating_add(need).saturating_sub(limit);
-        if over == 0 {
+        if self.fits(rule, need) {
             return Room::Now;
         }
+        let over = self.in_use().saturating_add(need).saturating_sub(limit);
         if need > limit {
             return Room::Never;
         }
@@ -99,6 +99,11 @@ impl Window {
         Room::WhenGivenBack
     }
 
+    /// Whether `need` fits without anything expiring: the answer that needs no clock.
+    pub(crate) fn fits(&self, rule: &Rule, need: u64) -> bool {
+        self.in_use().saturating_add(need) <= rule.limit.amount
+    }
+
     /// Holds `amount`, whether it fits or not.
     pub(crate) fn hold(&mut self, amount: u64) {
         self.held = self.held.saturating_add(amount);
@@ -110,8 +115,10 @@ impl Window {
     }
 
     /// Dates a charge: it leaves one period and the margin after `date`. Returns the date it was booked
-    /// under, which is later than asked where a later one is booked already.
+    /// under, which is later than asked where a later one is booked already. Lets go what has left by then:
+    /// slots that nobody asked about must not pile up.
     pub(crate) fn book(&mut self, rule: &Rule, amount: u64, date: Tick) -> Tick {
+        self.expire(rule, date);
         self.dated = self.dated.saturating_add(amount);
         let Life::Sliding { slot: length, .. } = rule.life else {
             return date;

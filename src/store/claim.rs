@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{
     limit::{Demand, LimitKey, Quantities, Tick},
@@ -53,7 +54,7 @@ pub struct NotNow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct Grant {
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: SmallVec<[Part; 4]>,
 }
 
 /// What a claim took from one count.
@@ -62,8 +63,10 @@ pub(super) struct Part {
     /// The limit's place.
     pub(super) limit: u32,
     /// The count's place in the store, and its generation there.
-    pub(super) window: u32,
+    pub(super) entry: u32,
     pub(super) generation: u32,
+    /// Its place among the counts of its level.
+    pub(super) window: u32,
     pub(super) amount: u64,
     /// Under which date it is booked; `None` while it is held.
     pub(super) date: Option<Tick>,

@@ -1,18 +1,17 @@
 //! The store in this process's memory.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part};
-use crate::limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick, Window};
-
-/// Below this many counts nothing is swept.
-const SWEEP_FROM: usize = 1_024;
+use super::{
+    Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part, counts::Counts,
+};
+use crate::limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick};
 
 /// Counts in this process's memory, behind one lock that is never held across an await.
 ///
@@ -24,39 +23,22 @@ pub struct MemoryStore {
     counts: Mutex<Counts>,
 }
 
-#[derive(Default)]
-struct Counts {
-    places: HashMap<LimitKey, u32>,
-    entries: Vec<Entry>,
-    free: Vec<u32>,
-    sweep_at: usize,
-}
-
-#[derive(Default)]
-struct Entry {
-    window: Window,
-    generation: u32,
-}
-
 impl MemoryStore {
     /// An empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let counts = Counts {
-            sweep_at: SWEEP_FROM,
-            ..Counts::default()
-        };
+        let counts = Mutex::new(Counts::new(&limits));
         MemoryStore {
             limits,
             start: Instant::now(),
-            counts: Mutex::new(counts),
+            counts,
         }
     }
 
-    /// How many counts are kept.
+    /// How many counts are kept: one for each tag value that limits are split by.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().places.len()
+        self.lock().len()
     }
 
     /// Whether nothing is counted at all.
@@ -73,15 +55,6 @@ impl MemoryStore {
     fn rule(&self, part: &Part) -> &Rule {
         &self.limits.rules()[part.limit as usize]
     }
-
-    fn end(&self, grant: &Grant, change: impl Fn(&Rule, &mut Window, &Part)) {
-        let mut counts = self.lock();
-        for part in &grant.parts {
-            if let Some(window) = counts.window(part) {
-                change(self.rule(part), window, part);
-            }
-        }
-    }
 }
 
 impl Store for MemoryStore {
@@ -95,58 +68,66 @@ impl Store for MemoryStore {
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let mut counts = self.lock();
-        // Inside the lock: dates are booked in the order in which they are taken.
-        let now = self.now();
-        if counts.places.len() >= counts.sweep_at {
-            counts.sweep(&self.limits, now);
-        }
-        let mut parts = Vec::new();
+        // The clock is asked only where something has to expire first, and then inside the lock: dates are
+        // booked in the order in which they are taken.
+        let mut now = None;
+        counts.sweep_if_grown(&self.limits, || self.now());
+        let mut parts = SmallVec::new();
         let mut latest: Option<(Room, NotNow)> = None;
-        for (place, rule) in (0u32..).zip(self.limits.rules()) {
-            let limit = &rule.limit;
-            let skip = !claim.quantities.contain(limit.quantity)
-                || (claim.repeat && !limit.counts_repeats());
-            if skip || !limit.touches(&claim.tags) {
+        for (number, level) in self.limits.levels().iter().enumerate() {
+            let tagged = self.limits.of_level(level);
+            if !tagged.touches(&claim.tags) {
                 continue;
             }
-            let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
-            let amount = asked.min(limit.amount).max(declared);
-            let key = LimitKey::of(place, limit, &claim.tags);
-            let index = counts.place(&key);
-            let entry = &mut counts.entries[index as usize];
-            entry.window.expire(rule, now);
-            let room = entry.window.room(rule, amount);
-            if room != Room::Now && latest.as_ref().is_none_or(|(other, _)| later(room, *other)) {
-                let at = if let Room::At(at) = room {
-                    Some(at)
-                } else {
-                    None
+            let (place, entry) = counts.entry(number, level, tagged, &claim.tags);
+            for (window, limit) in (0u32..).zip(&level.places) {
+                let rule = &self.limits.rules()[*limit as usize];
+                let Some(amount) = amount(rule, claim) else {
+                    continue;
                 };
-                latest = Some((
-                    room,
-                    NotNow {
-                        key,
-                        at,
-                        in_use: entry.window.in_use(),
-                        needed: amount,
-                    },
-                ));
+                let count = &mut entry.windows[window as usize];
+                if !count.fits(rule, amount) {
+                    count.expire(rule, *now.get_or_insert_with(|| self.now()));
+                    let room = count.room(rule, amount);
+                    if room != Room::Now
+                        && latest.as_ref().is_none_or(|(other, _)| later(room, *other))
+                    {
+                        let at = if let Room::At(at) = room {
+                            Some(at)
+                        } else {
+                            None
+                        };
+                        let key = LimitKey::of(*limit, tagged, &claim.tags);
+                        latest = Some((
+                            room,
+                            NotNow {
+                                key,
+                                at,
+                                in_use: count.in_use(),
+                                needed: amount,
+                            },
+                        ));
+                    }
+                }
+                let generation = entry.generation;
+                parts.push(Part {
+                    limit: *limit,
+                    entry: place,
+                    generation,
+                    window,
+                    amount,
+                    date: None,
+                });
             }
-            parts.push(Part {
-                limit: place,
-                window: index,
-                generation: entry.generation,
-                amount,
-                date: None,
-            });
         }
         Answer::Now(Ok(match latest {
             Some((Room::Never, refused)) => Decision::Never(refused),
             Some((_, refused)) => Decision::NotNow(refused),
             None => {
                 for part in &parts {
-                    counts.entries[part.window as usize]
-                        .window
+                    counts
+                        .window(part)
+                        .expect("found just above")
                         .hold(part.amount);
                 }
                 Decision::Granted(Grant { parts })
@@ -173,79 +154,55 @@ impl Store for MemoryStore {
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
-        self.end(&grant, |rule, window, part| {
-            let limit = &rule.limit;
-            let used = match settlement {
+        let used = |part: &Part| {
+            let limit = &self.rule(part).limit;
+            match settlement {
                 Settlement::Usage(usage) => {
                     limit.charge.settled(limit.quantity, part.amount, &usage)
                 }
                 Settlement::Unknown => part.amount,
+            }
+        };
+        // What is dated and stays what it was needs neither the lock nor the clock.
+        if grant
+            .parts
+            .iter()
+            .all(|part| part.date.is_some() && used(part) == part.amount)
+        {
+            return Answer::Now(Ok(()));
+        }
+        let mut counts = self.lock();
+        let mut now = None;
+        for part in &grant.parts {
+            let (rule, used) = (self.rule(part), used(part));
+            let Some(window) = counts.window(part) else {
+                continue;
             };
             match part.date {
                 Some(date) => window.rebook(rule, date, part.amount, used),
                 None => {
                     window.unhold(part.amount);
-                    if limit.quantity != Quantity::Concurrency {
-                        window.expire(rule, self.now());
-                        window.book(rule, used, self.now());
+                    if rule.limit.quantity != Quantity::Concurrency {
+                        window.book(rule, used, *now.get_or_insert_with(|| self.now()));
                     }
                 }
             }
-        });
+        }
         Answer::Now(Ok(()))
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
-        self.end(&grant, |rule, window, part| match part.date {
-            Some(date) => window.rebook(rule, date, part.amount, 0),
-            None => window.unhold(part.amount),
-        });
-        Answer::Now(Ok(()))
-    }
-}
-
-impl Counts {
-    /// The place of a count, made where there is none yet.
-    fn place(&mut self, key: &LimitKey) -> u32 {
-        if let Some(place) = self.places.get(key) {
-            return *place;
-        }
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry::default());
-            u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 counts fit into memory")
-        });
-        self.places.insert(key.clone(), place);
-        place
-    }
-
-    fn window(&mut self, part: &Part) -> Option<&mut Window> {
-        let entry = self.entries.get_mut(part.window as usize)?;
-        (entry.generation == part.generation).then_some(&mut entry.window)
-    }
-
-    /// Forgets idle counts. Run when the number of counts has doubled, so that it costs each new count
-    /// only a constant.
-    fn sweep(&mut self, limits: &Limits, now: Tick) {
-        let Counts {
-            places,
-            entries,
-            free,
-            sweep_at,
-        } = self;
-        places.retain(|key, place| {
-            let entry = &mut entries[*place as usize];
-            entry.window.expire(&limits.rules()[key.limit()], now);
-            let keep = !entry.window.is_idle();
-            if !keep {
-                *entry = Entry {
-                    window: Window::default(),
-                    generation: entry.generation.wrapping_add(1),
-                };
-                free.push(*place);
+        let mut counts = self.lock();
+        for part in &grant.parts {
+            let Some(window) = counts.window(part) else {
+                continue;
+            };
+            match part.date {
+                Some(date) => window.rebook(self.rule(part), date, part.amount, 0),
+                None => window.unhold(part.amount),
             }
-            keep
-        });
-        *sweep_at = (places.len() * 2).max(SWEEP_FROM);
+        }
+        Answer::Now(Ok(()))
     }
 }
 
@@ -255,6 +212,15 @@ impl fmt::Debug for MemoryStore {
             .field("counts", &self.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What a claim takes from a count under this rule; `None`: the rule is not for it.
+fn amount(rule: &Rule, claim: &Claim) -> Option<u64> {
+    let limit = &rule.limit;
+    let skip =
+        !claim.quantities.contain(limit.quantity) || (claim.repeat && !limit.counts_repeats());
+    let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
+    (!skip).then(|| asked.min(limit.amount).max(declared))
 }
 
 /// Whether a charge stays held from the send to the settlement.

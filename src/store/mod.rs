@@ -8,6 +8,7 @@
 
 mod claim;
 pub mod contract;
+mod counts;
 mod memory;
 
 use std::{fmt, future::Future, pin::Pin};

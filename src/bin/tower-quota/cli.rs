@@ -1,0 +1,37 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Keeps programs in any language inside the rate limits of the LLM APIs they call.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Passes calls on to one upstream, within the limits of a configuration.
+    ///
+    /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
+    /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
+    ///
+    /// SIGTERM and SIGINT end it when the calls that came are answered; a second one ends it at once.
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration: `rate_limiting:` and `gateway:`, as YAML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where calls go, in place of gateway.upstream.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+}

@@ -1,0 +1,48 @@
+//! Why the program ends without having done what it was asked.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use tower_quota::{
+    config::ConfigError,
+    gateway::{BindError, UpstreamError},
+};
+
+/// One message for people.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Config { path: PathBuf, source: ConfigError },
+    #[error(
+        "{}: no upstream; say where calls go, as gateway.upstream or with --upstream, \
+         for example https://api.openai.com", path.display()
+    )]
+    NoUpstream { path: PathBuf },
+    #[error("--upstream: {0}")]
+    Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("cannot set up TLS: {0}")]
+    Tls(io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+    #[error("serving failed: {0}")]
+    Serve(io::Error),
+    #[error("ended by a second signal; open calls were cut off")]
+    CutOff,
+}
+
+impl Failure {
+    /// 2 for what somebody wrote wrongly, as on the command line; 1 for everything else.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Read { .. }
+            | Failure::Config { .. }
+            | Failure::NoUpstream { .. }
+            | Failure::Upstream(_)
+            | Failure::Bind(BindError::NotLoopback(_)) => 2,
+            _ => 1,
+        })
+    }
+}

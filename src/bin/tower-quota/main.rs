@@ -1,0 +1,24 @@
+//! Keeps programs in any language inside the rate limits of the LLM APIs they call.
+
+mod cli;
+mod failure;
+mod serve;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Serve(args) = Cli::parse().command;
+    match serve::run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tower-quota: {failure}");
+            failure.code()
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `tower-quota serve`
+
+use std::{
+    io::{self, Write as _},
+    pin::pin,
+};
+
+use tokio::sync::oneshot;
+use tower_quota::gateway::{self, Config};
+
+use super::{cli::ServeArgs, failure::Failure, signals::Signals};
+
+/// Serves until a signal comes and the calls that came are answered.
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let ServeArgs {
+        config: path,
+        listen,
+        upstream,
+    } = args;
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) => return Err(Failure::Read { path, source }),
+    };
+    let read = Config::from_yaml(&text).and_then(|config| {
+        let stack = config.rate_limiting.build()?;
+        Ok((config.gateway, stack))
+    });
+    let (config, stack) = match read {
+        Ok(read) => read,
+        Err(source) => return Err(Failure::Config { path, source }),
+    };
+    let upstream = match (upstream, config.upstream) {
+        (Some(upstream), _) => upstream.parse()?,
+        (None, Some(upstream)) => upstream,
+        (None, None) => return Err(Failure::NoUpstream { path }),
+    };
+    for what in &stack.unenforced {
+        eprintln!("tower-quota: warning: {what}");
+    }
+    let router = gateway::router(&stack.layer, upstream).map_err(Failure::Tls)?;
+    let listener = gateway::bind(listen.unwrap_or(config.listen)).await?;
+    let addr = listener.local_addr().map_err(Failure::Serve)?;
+    let mut signals = Signals::listen().map_err(Failure::Signals)?;
+    announce(&format!("listening on http://{addr}"));
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = pin!(gateway::serve(listener, router, async {
+        // Dropping the other end is the word, too.
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        served = &mut serving => return served.map_err(Failure::Serve),
+        () = signals.next() => drop(stop),
+    }
+    eprintln!("tower-quota: stopping when open calls are answered; a second signal stops at once");
+    tokio::select! {
+        served = serving => served.map_err(Failure::Serve),
+        () = signals.next() => Err(Failure::CutOff),
+    }
+}
+
+/// Prints one line for whoever started the program. If nobody reads it, that is no reason not to serve.
+fn announce(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

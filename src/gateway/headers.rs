@@ -1,0 +1,97 @@
+//! The headers that concern one connection only (RFC 9110, section 7.6.1) and end here.
+
+use http::{
+    HeaderMap, HeaderName,
+    header::{CONNECTION, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+};
+
+const FIXED: [HeaderName; 6] = [
+    HeaderName::from_static("keep-alive"),
+    CONNECTION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Makes the headers of a request those of our own request to the upstream.
+pub(super) fn strip_request(headers: &mut HeaderMap) {
+    strip_response(headers);
+    // The client writes the upstream's.
+    headers.remove(HOST);
+    // Met already: the server asked for the body when it was read.
+    headers.remove(EXPECT);
+}
+
+/// Takes off what the other side said about its connection to us.
+pub(super) fn strip_response(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let proxy = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("proxy-"));
+    let proxy: Vec<HeaderName> = proxy.cloned().collect();
+    for name in FIXED.iter().chain(&named).chain(&proxy) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = of.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        pairs.collect()
+    }
+
+    fn left(headers: &HeaderMap) -> Vec<&str> {
+        headers.keys().map(HeaderName::as_str).collect()
+    }
+
+    #[test]
+    fn ends_what_concerns_one_connection() {
+        let mut all = headers(&[
+            ("connection", "close"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("host", "here"),
+            ("expect", "100-continue"),
+            ("authorization", "Bearer x"),
+        ]);
+        strip_request(&mut all);
+        assert_eq!(left(&all), ["authorization"]);
+    }
+
+    #[test]
+    fn ends_what_any_connection_header_names() {
+        let mut all = headers(&[
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+            ("x-kept", "4"),
+        ]);
+        for value in ["close, X-One ,,x-absent", "no header, x-two", "x-three"] {
+            all.append(CONNECTION, HeaderValue::from_static(value));
+        }
+        strip_response(&mut all);
+        assert_eq!(left(&all), ["x-kept"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! A reverse proxy with this crate's layers in it, for programs in any language.
+//!
+//! Point `OPENAI_BASE_URL` (or its like) at it and nothing else: calls are held back, repeated and refused
+//! as the configuration says, and everything that the upstream offers is passed through. Streams pass chunk
+//! by chunk.
+//!
+//! ```
+//! use tower_quota::gateway::{self, Config};
+//!
+//! let config = Config::from_yaml("
+//! rate_limiting:
+//!   providers: { openai: { gpt-4o: { rpm: 500, tpm: 150000 } } }
+//! gateway:
+//!   upstream: https://api.openai.com
+//! ")?;
+//! let upstream = config.gateway.upstream.clone().ok_or("no upstream")?;
+//! let stack = config.rate_limiting.build()?;
+//! let router: axum::Router = gateway::router(&stack.layer, upstream)?;
+//! # let _ = router;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `tower-quota serve --config quota.yaml` is this and [`bind`], [`serve`] and two signals.
+//!
+//! # What callers can say
+//!
+//! | header | meaning |
+//! |---|---|
+//! | `x-quota-agent`, `x-quota-user`, `x-quota-team`, `x-quota-run` | the call's [tags](crate::Tags) |
+//! | `x-quota-priority` | how urgent it is: a whole number, 0 if absent |
+//!
+//! They are read and not sent on. Another header that begins with `x-quota-`, or one of these with a value
+//! that makes no sense, is answered 400: a misspelt tag would silently be a limit less.
+//!
+//! `GET /healthz` is answered `ok`, whatever the upstream does.
+//!
+//! # What it changes
+//!
+//! The authority, the headers that concern one connection only (both ways), `Host`, `Expect`, and what the
+//! layers change: `accept-encoding: identity` where usage is read from the answer. `Authorization` passes
+//! untouched, and neither `Via` nor `Forwarded` is added. Where the upstream does not answer, the caller
+//! gets a 502 in the error shape of its API.
+//!
+//! # What it does not do
+//!
+//! It is thin. It has no keys of its own and so no way to tell callers apart: who can reach it can say any
+//! tag. Therefore [`bind`] takes loopback addresses only. It has one upstream, no TLS towards callers, no
+//! WebSockets, no dashboard, no metrics, no log of calls, and its counts end with the process. It goes
+//! through no other proxy and trusts the certificate authorities that browsers trust, no others. Requests
+//! are read into memory before they are sent, as the layers need; answers are not.
+//!
+//! To the upstream it speaks HTTP/1.1, a connection for every call in flight: with streams sharing a
+//! connection, calls would wait for one another inside the client, where no limit sees them.
+
+mod client;
+mod config;
+mod headers;
+mod proxy;
+mod refusal;
+mod server;
+mod tags;
+mod upstream;
+
+pub use config::{Config, GatewayConfig};
+pub use proxy::router;
+pub use server::{BindError, bind, serve};
+pub use upstream::{Upstream, UpstreamError};

@@ -1,0 +1,156 @@
+//! Limits hold for callers that know nothing of them.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tower_quota::{
+    gateway::{self, Config},
+    sim::{SimConfig, SimLimit, Simulator},
+};
+
+use crate::{
+    calls::{chat, client, json_of},
+    process::{Gateway, soon},
+    upstream::Held,
+};
+
+#[tokio::test]
+async fn calls_in_flight_keep_within_their_number() {
+    let limit = SimLimit::concurrency(2);
+    let config = SimConfig {
+        limits: vec![limit.clone()],
+        latency: Duration::from_millis(5),
+        ..SimConfig::default()
+    };
+    let sim = Simulator::start(config).await.unwrap();
+    let limits = "{ global: { concurrent_requests: 2 } }";
+    let gateway = Gateway::start(&sim.base_url(), limits).await;
+    let mut calls = JoinSet::new();
+    for number in 0..20 {
+        let call = chat(&gateway, json!({"stream": number % 2 == 0}));
+        calls.spawn(async move { call.send().await.unwrap().text().await.unwrap() });
+    }
+    soon(calls.join_all()).await;
+    let ledger = sim.ledger();
+    assert_eq!((ledger.attempts(), ledger.ok()), (20, 20));
+    assert_eq!(ledger.peak(&limit), 2);
+}
+
+#[tokio::test]
+async fn a_call_larger_than_its_limit_is_a_413_that_was_never_sent() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let limits =
+        "{ providers: { openai: { sim-1: { tpm: 100 } }, anthropic: { sim-1: { otpm: 100 } } } }";
+    let gateway = Gateway::start(&sim.base_url(), limits).await;
+    let call = chat(&gateway, json!({"max_tokens": 101})).send().await;
+    let answer = call.unwrap();
+    assert_eq!(answer.headers()["x-should-retry"], "false");
+    let (status, body) = json_of(answer).await;
+    assert_eq!(status, 413);
+    assert_eq!(body["error"]["code"], "never_fits");
+    assert_eq!(
+        body["error"]["message"],
+        "this call never fits: tokens 100/min for provider=openai, model=sim-1: \
+         0 in use, this call needs 101 (would be 101)"
+    );
+
+    let body = r#"{"model":"sim-1","max_tokens":101,"messages":[]}"#;
+    let call = client()
+        .post(gateway.url("/v1/messages"))
+        .header("anthropic-version", "2023-06-01")
+        .body(body);
+    let (status, body) = json_of(call.send().await.unwrap()).await;
+    assert_eq!((status, &body["type"]), (413, &json!("error")));
+    assert_eq!(body["error"]["type"], "request_too_large");
+    assert_eq!(sim.ledger().attempts(), 0);
+}
+
+#[tokio::test]
+async fn who_finds_the_queue_full_gets_a_429_at_once() {
+    let mut upstream = Held::start().await;
+    let limits = "{ global: { concurrent_requests: 1 }, queue: { max_waiting: 1 } }";
+    let gateway = Gateway::start(&format!("http://{}", upstream.addr), limits).await;
+    let mut calls = JoinSet::new();
+    calls.spawn(chat(&gateway, json!({})).send());
+    let first = upstream.call().await;
+    // One of them waits, the other finds it waiting.
+    calls.spawn(chat(&gateway, json!({})).send());
+    calls.spawn(chat(&gateway, json!({})).send());
+    let refused = soon(calls.join_next()).await.unwrap().unwrap().unwrap();
+    let (status, body) = json_of(refused).await;
+    assert_eq!(status, 429);
+    assert_eq!(body["error"]["type"], "rate_limit_error");
+    assert_eq!(body["error"]["code"], "queue_full");
+
+    drop(first.answer());
+    drop(upstream.call().await.answer());
+    for answer in soon(calls.join_all()).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn tags_in_headers_choose_the_limits() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let limits = "
+  agents: { scout: { otpm: 10 } }
+  limits:
+    - { quantity: output_tokens, amount: 20, every: 1m, when: { user: me } }
+    - { quantity: output_tokens, amount: 30, every: 1m, when: { team: us } }
+    - { quantity: output_tokens, amount: 40, every: 1m, when: { run: r1 } }";
+    let gateway = Gateway::start(&sim.base_url(), limits).await;
+    for (name, value, limit) in [
+        (
+            "x-quota-agent",
+            "scout",
+            "output_tokens 10/min for agent=scout",
+        ),
+        ("x-quota-user", "me", "output_tokens 20/min for user=me"),
+        ("x-quota-team", "us", "output_tokens 30/min for team=us"),
+        ("x-quota-run", "r1", "output_tokens 40/min for run=r1"),
+    ] {
+        let call = |value| chat(&gateway, json!({"max_tokens": 50})).header(name, value);
+        let (status, body) = json_of(call(value).send().await.unwrap()).await;
+        let message = body["error"]["message"].as_str().unwrap();
+        assert_eq!(status, 413, "{body}");
+        assert!(message.contains(limit), "{message}");
+        assert_eq!(call("another").send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn the_more_urgent_call_goes_first() {
+    let mut upstream = Held::start().await;
+    let config = Config::from_yaml("rate_limiting: { global: { concurrent_requests: 1 } }");
+    let stack = config.unwrap().rate_limiting.build().unwrap();
+    // In this process, to see how many wait.
+    let upstream_url = format!("http://{}", upstream.addr).parse().unwrap();
+    let router = gateway::router(&stack.layer, upstream_url).unwrap();
+    let listener = gateway::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(gateway::serve(listener, router, std::future::pending()));
+
+    let mut calls = JoinSet::new();
+    let mut held = None;
+    for (waiting, name, priority) in [(0, "first", "0"), (1, "later", "0"), (2, "urgent", "9")] {
+        let call = client().post(&url).header("x-name", name);
+        calls.spawn(call.header("x-quota-priority", priority).send());
+        if waiting == 0 {
+            held = Some(upstream.call().await);
+        }
+        soon(async {
+            while stack.limiter.waiting() < waiting {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    drop(held.unwrap().answer());
+    for expected in ["urgent", "later"] {
+        let call = upstream.call().await;
+        assert_eq!(call.name, expected);
+        drop(call.answer());
+    }
+    soon(calls.join_all()).await;
+}

@@ -1,0 +1,14 @@
+//! The `tower-quota` program from outside: callers before it, upstreams behind it.
+#![cfg(all(feature = "gateway", feature = "sim"))]
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of tests, too, fail by panicking"
+)]
+
+mod calls;
+mod limits;
+mod passing;
+mod process;
+mod shutdown;
+mod startup;
+mod upstream;

@@ -1,0 +1,126 @@
+//! The program as a child process.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdout, Command},
+};
+
+/// Waits for what is sure to come, and fails the test instead of hanging if it does not.
+pub(crate) async fn soon<T>(coming: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(60), coming).await;
+    waited.expect("nothing came for a minute")
+}
+
+/// A configuration file, there as long as this is.
+pub(crate) struct ConfigFile(PathBuf);
+
+impl ConfigFile {
+    pub(crate) fn new(text: &str) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("quota-{}-{number}.yaml", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&path, text).unwrap();
+        ConfigFile(path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for ConfigFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// `tower-quota` with these arguments, killed when dropped.
+pub(crate) fn tower_quota(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tower-quota"));
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// A program that serves.
+pub(crate) struct Gateway {
+    /// `http://127.0.0.1:PORT`
+    pub(crate) base_url: String,
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+}
+
+impl Gateway {
+    /// Starts it in front of this upstream, with this under `rate_limiting:`, and waits until it listens.
+    pub(crate) async fn start(upstream: &str, rate_limiting: &str) -> Self {
+        let config = ConfigFile::new(&format!(
+            "rate_limiting: {rate_limiting}\ngateway:\n  listen: 127.0.0.1:0\n  upstream: {upstream}\n"
+        ));
+        let mut child = tower_quota(&["serve", "--config", config.path()])
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = soon(stdout.next_line()).await.unwrap();
+        let line = line.expect("it ended without listening");
+        let base_url = line.strip_prefix("listening on ").expect(&line).to_owned();
+        Gateway {
+            base_url,
+            child,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+#[allow(dead_code, reason = "not every test ends its gateway by hand")]
+impl Gateway {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// `127.0.0.1:PORT`
+    pub(crate) fn addr(&self) -> &str {
+        self.base_url.strip_prefix("http://").unwrap()
+    }
+
+    /// Sends it SIGTERM.
+    pub(crate) async fn term(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(killed.unwrap().success());
+    }
+
+    /// What it says next on stderr.
+    pub(crate) async fn complaint(&mut self) -> String {
+        soon(self.stderr.next_line()).await.unwrap().unwrap()
+    }
+
+    /// How it ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        let status = soon(self.child.wait()).await.unwrap();
+        let more = soon(self.stdout.next_line()).await.unwrap();
+        assert_eq!(more, None, "one line on stdout is all");
+        status
+    }
+}
+
+/// Runs it to its end.
+#[allow(dead_code, reason = "not every test does")]
+pub(crate) async fn run(args: &[&str]) -> Output {
+    soon(tower_quota(args).output()).await.unwrap()
+}

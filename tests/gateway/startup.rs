@@ -1,0 +1,142 @@
+//! What is wrong at the start is said in words.
+
+use tokio::net::TcpListener;
+
+use crate::process::{ConfigFile, Gateway, run};
+
+/// Runs `serve` with this configuration and these further arguments: the exit code and what is on stderr.
+async fn refused(config: &str, more: &[&str]) -> (i32, String) {
+    let config = ConfigFile::new(config);
+    let mut args = vec!["serve", "--config", config.path()];
+    args.extend(more);
+    let output = run(&args).await;
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains("panicked"), "{text}");
+    assert!(output.stdout.is_empty());
+    (output.status.code().unwrap(), text)
+}
+
+const RIGHT: &str =
+    "rate_limiting: {}\ngateway: { upstream: 'http://127.0.0.1:1', listen: '127.0.0.1:0' }";
+
+#[tokio::test]
+async fn a_missing_file() {
+    let output = run(&["serve", "--config", "no/such.yaml"]).await;
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text,
+        "tower-quota: cannot read no/such.yaml: No such file or directory (os error 2)\n"
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_that_makes_no_sense() {
+    for (config, words) in [
+        ("rate_limiting: [", &["line 1"][..]),
+        (
+            "rate_limiting:\n  global: { rmp: 5 }",
+            &["rmp", "line 2, column 13"],
+        ),
+        (
+            "rate_limiting: {}\ngateway: { keys: [] }",
+            &["keys", "line 2"],
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstream: up }",
+            &["\"up\" lacks http://", "line 2"],
+        ),
+        (
+            "rate_limiting: { providers: { openai: { gpt-4o: { rpm: 0 } } } }",
+            &["rate_limiting.providers.openai.gpt-4o.requests_per_minute: "],
+        ),
+        (
+            "rate_limiting: { retry: { max_attempts: 0 } }",
+            &["rate_limiting.retry.max_attempts: is 0"],
+        ),
+        (
+            "rate_limiting: {}",
+            &["no upstream", "gateway.upstream", "--upstream"],
+        ),
+        ("{}", &["rate_limiting"]),
+    ] {
+        let (code, text) = refused(config, &[]).await;
+        assert_eq!(code, 2, "{text}");
+        assert!(text.starts_with("tower-quota: "), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("quota-"), "it names the file: {text}");
+        for word in words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_make_no_sense() {
+    for (args, word) in [
+        (
+            ["--upstream", "api.openai.com"],
+            "lacks http:// or https://",
+        ),
+        (["--listen", "8080"], "invalid socket address"),
+    ] {
+        let (code, text) = refused(RIGHT, &args).await;
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(word), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_in_an_upstream_is_not_repeated() {
+    let upstream = "http://me:hunter2@localhost";
+    let in_file = format!("rate_limiting: {{}}\ngateway: {{ upstream: '{upstream}' }}");
+    for (config, args) in [(&*in_file, &[][..]), (RIGHT, &["--upstream", upstream])] {
+        let (code, text) = refused(config, args).await;
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("the upstream names a user"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_others_could_reach() {
+    let in_file = RIGHT.replace("127.0.0.1:0", "0.0.0.0:0");
+    for (config, args) in [
+        (&*in_file, &[][..]),
+        (RIGHT, &["--listen", "0.0.0.0:0"]),
+        (RIGHT, &["--listen", "[::]:0"]),
+    ] {
+        let (code, text) = refused(config, args).await;
+        assert_eq!(code, 2, "{text}");
+        assert!(
+            text.contains("can be reached from other machines"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = other.local_addr().unwrap().to_string();
+    let (code, text) = refused(RIGHT, &["--listen", &addr]).await;
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.starts_with(&format!("tower-quota: cannot listen on {addr}: ")),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_asked_for_and_not_enforced() {
+    let limits = "{ max_daily_spend: 5.0, agents: { scout: { max_cost_per_run: 1.0 } } }";
+    let mut gateway = Gateway::start("http://127.0.0.1:1", limits).await;
+    for path in ["max_daily_spend", "agents.scout.max_cost_per_run"] {
+        assert_eq!(
+            gateway.complaint().await,
+            format!(
+                "tower-quota: warning: rate_limiting.{path}: budgets are not enforced by this version"
+            )
+        );
+    }
+}

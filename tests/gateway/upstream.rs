@@ -1,0 +1,138 @@
+//! Upstreams that tell what reached them, and answer when a test says so.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{Router, body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
+
+use crate::process::soon;
+
+async fn start(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    addr
+}
+
+/// Answers with what reached it: method, path and query, headers, length of the body.
+pub(crate) async fn echo() -> SocketAddr {
+    let answer = |request: Request| async {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let headers = parts.headers.iter().map(|(name, value)| {
+            (
+                name.to_string(),
+                Value::from(String::from_utf8_lossy(value.as_bytes())),
+            )
+        });
+        let seen = json!({
+            "method": parts.method.as_str(),
+            "path": parts.uri.to_string(),
+            "headers": Value::Object(headers.collect()),
+            "length": body.len(),
+        });
+        Response::builder()
+            .header("x-kept", "yes")
+            .header("x-hop", "no")
+            .header("connection", "x-hop")
+            .header("keep-alive", "timeout=5")
+            .header("proxy-authenticate", "Basic")
+            .header("upgrade", "h2c")
+            .body(Body::from(seen.to_string()))
+            .unwrap()
+    };
+    start(Router::new().fallback(answer)).await
+}
+
+/// An upstream whose answers the test writes, piece by piece.
+pub(crate) struct Held {
+    pub(crate) addr: SocketAddr,
+    calls: mpsc::UnboundedReceiver<HeldCall>,
+}
+
+/// A call that has reached it.
+#[derive(Debug)]
+pub(crate) struct HeldCall {
+    /// The caller's header `x-name`.
+    pub(crate) name: String,
+    answered: oneshot::Sender<Pieces>,
+}
+
+/// The answer to a call, which ends when this is dropped.
+pub(crate) struct Answering(mpsc::UnboundedSender<Bytes>);
+
+#[derive(Debug)]
+struct Pieces(mpsc::UnboundedReceiver<Bytes>);
+
+impl Held {
+    pub(crate) async fn start() -> Self {
+        let (tell, calls) = mpsc::unbounded_channel();
+        let answer = move |request: Request| {
+            let tell = tell.clone();
+            async move {
+                let name = request.headers().get("x-name");
+                let name = name.map_or("", |name| name.to_str().unwrap()).to_owned();
+                request.into_body().collect().await.unwrap();
+                let (answered, answer) = oneshot::channel();
+                let call = HeldCall { name, answered };
+                tell.send(call).expect("the test is over");
+                match answer.await {
+                    Ok(pieces) => Response::new(Body::new(pieces)),
+                    Err(_) => Response::new(Body::empty()),
+                }
+            }
+        };
+        let addr = start(Router::new().fallback(answer)).await;
+        Held { addr, calls }
+    }
+
+    /// The next call that reaches it.
+    pub(crate) async fn call(&mut self) -> HeldCall {
+        soon(self.calls.recv()).await.unwrap()
+    }
+}
+
+impl HeldCall {
+    /// Sends the headers.
+    pub(crate) fn answer(self) -> Answering {
+        let (pieces, body) = mpsc::unbounded_channel();
+        self.answered.send(Pieces(body)).expect("given up");
+        Answering(pieces)
+    }
+}
+
+impl Answering {
+    pub(crate) fn piece(&self, text: &'static str) {
+        self.0.send(Bytes::from_static(text.as_bytes())).unwrap();
+    }
+
+    /// Waits until nobody wants the rest.
+    pub(crate) async fn given_up(&self) {
+        soon(self.0.closed()).await;
+    }
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.0.poll_recv(cx);
+        piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
