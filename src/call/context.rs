@@ -32,6 +32,8 @@ struct State {
     gates: Vec<Gate>,
     /// The limiters that have counted this call in an earlier attempt.
     counted: Vec<Limiter>,
+    /// Where it began in the queues that it waited in.
+    starts: Vec<(Limiter, u64)>,
     attempt: Arc<Attempt>,
 }
 
@@ -90,6 +92,7 @@ impl Entry {
         let state = State {
             gates: Vec::new(),
             counted: Vec::new(),
+            starts: Vec::new(),
             attempt: Attempt::new(1, 1),
         };
         Entry {
@@ -186,12 +189,13 @@ impl Entry {
     pub(super) async fn claim(&self) -> Result<(), Rejection> {
         let attempt = self.attempt();
         while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
-            let turn = self.turn();
             if !gate.wait {
                 return Err(Rejection::RateLimited(gate.limiter.shortage(&refused)));
             }
             attempt.release();
+            let turn = self.context.turn(&gate);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
+            self.context.note_start(&gate, permit.start());
             attempt.add(gate, permit);
         }
         Ok(())
@@ -217,7 +221,11 @@ impl Entry {
                 continue;
             }
             let claim = self.context.claim(&gate);
-            match gate.limiter.try_claim(&claim, self.turn()).await {
+            match gate
+                .limiter
+                .try_claim(&claim, self.context.turn(&gate))
+                .await
+            {
                 Ok(permit) => attempt.add(gate, permit),
                 Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
                 Err(Refused::Rejected(rejection)) => return Err(rejection),
@@ -238,6 +246,30 @@ impl State {
 }
 
 impl CallContext {
+    /// The call's turn under a gate: where it waited before, it goes on from where it began.
+    fn turn(&self, gate: &Gate) -> Turn {
+        let state = self.lock();
+        let start = state
+            .starts
+            .iter()
+            .find(|(limiter, _)| limiter.is(&gate.limiter));
+        Turn {
+            start: start.map(|(_, start)| *start),
+            ..self.facts.turn
+        }
+    }
+
+    fn note_start(&self, gate: &Gate, start: Option<u64>) {
+        let mut state = self.lock();
+        let known = state
+            .starts
+            .iter()
+            .any(|(limiter, _)| limiter.is(&gate.limiter));
+        if let (false, Some(start)) = (known, start) {
+            state.starts.push((gate.limiter.clone(), start));
+        }
+    }
+
     fn claim(&self, gate: &Gate) -> Claim {
         let Facts { tags, demand, .. } = &self.facts;
         let repeat = self
@@ -267,6 +299,7 @@ impl CallContext {
         let state = State {
             gates,
             counted,
+            starts: state.starts.clone(),
             attempt: Attempt::new(1, depth + 1),
         };
         CallContext {

@@ -143,17 +143,15 @@ where
 }
 
 fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {
-    let (dialect, found) = match body {
+    let found = match body {
         ReadBody::Whole(bytes) => {
-            let found = wire::inspect(dialect, bytes);
-            (
-                dialect,
-                found.map_err(|error| Rejection::BadRequest {
+            Some(
+                wire::inspect(dialect, bytes).map_err(|error| Rejection::BadRequest {
                     message: error.to_string(),
                 })?,
             )
         }
-        ReadBody::Unread(_) => (Dialect::Generic, RequestFacts::default()),
+        ReadBody::Unread(_) => None,
     };
     let options = parts
         .extensions
@@ -162,16 +160,17 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         .unwrap_or_default();
     Ok(Facts {
         dialect,
-        demand: demand(dialect, &found),
-        tags: tags(dialect, parts, found),
+        demand: demand(dialect, found.as_ref()),
+        tags: tags(dialect, parts, found.and_then(|found| found.model)),
         turn: Facts::turn(options),
     })
 }
 
-fn demand(dialect: Dialect, facts: &RequestFacts) -> Demand {
-    if dialect == Dialect::Generic {
+/// What is asked for; of a body that was not read, and of an API that we do not know, nothing but a request.
+fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
+    let Some(facts) = facts.filter(|_| dialect != Dialect::Generic) else {
         return Demand::default();
-    }
+    };
     let output = facts
         .max_output
         .unwrap_or(OUTPUT_WITHOUT_CAP)
@@ -185,12 +184,12 @@ fn demand(dialect: Dialect, facts: &RequestFacts) -> Demand {
     }
 }
 
-fn tags(dialect: Dialect, parts: &Parts, facts: RequestFacts) -> Arc<Tags> {
+fn tags(dialect: Dialect, parts: &Parts, model: Option<String>) -> Arc<Tags> {
     let mut tags = parts.extensions.get::<Tags>().cloned().unwrap_or_default();
     if let (None, Some(provider)) = (tags.get(&Tag::Provider), dialect.provider()) {
         tags.set(Tag::Provider, provider);
     }
-    if let (None, Some(model)) = (tags.get(&Tag::Model), facts.model) {
+    if let (None, Some(model)) = (tags.get(&Tag::Model), model) {
         tags.set(Tag::Model, model);
     }
     Arc::new(tags)

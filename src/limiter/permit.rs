@@ -21,6 +21,8 @@ pub struct Permit {
     grant: Option<Grant>,
     tags: Arc<Tags>,
     sent: bool,
+    /// Where it began in the queue, if it had to wait.
+    start: Option<u64>,
 }
 
 impl Permit {
@@ -30,6 +32,7 @@ impl Permit {
             grant: Some(grant),
             tags,
             sent: false,
+            start: None,
         }
     }
 
@@ -54,6 +57,15 @@ impl Permit {
     /// Gives everything back: the call never left.
     pub fn release(mut self) {
         self.sent = false;
+    }
+
+    pub(super) fn waited_from(&mut self, start: u64) {
+        self.start = Some(start);
+    }
+
+    /// Where it began in the queue, if it had to wait: a call that comes back keeps its place by it.
+    pub(crate) fn start(&self) -> Option<u64> {
+        self.start
     }
 
     /// The attempt may leave at any moment from now: dropping the permit no longer gives anything back. It

@@ -2,13 +2,16 @@
 
 use std::{
     fmt, mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use tokio::time::Instant;
 
-use super::{permit::Permit, queue::Rank};
+use super::{
+    order::{Comer, Rank},
+    permit::Permit,
+};
 use crate::{
     error::Rejection,
     limit::LimitKey,
@@ -20,6 +23,9 @@ pub(super) struct Waiter {
     /// The counts that the claim touches.
     pub(super) keys: Vec<LimitKey>,
     pub(super) rank: Rank,
+    /// Whose it is, and how much of the share of that party it takes.
+    pub(super) agent: Arc<str>,
+    pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
@@ -37,17 +43,21 @@ impl Waiter {
     pub(super) fn new(
         claim: Claim,
         keys: Vec<LimitKey>,
+        comer: Comer,
         rank: Rank,
         deadline: Option<Instant>,
         refused: NotNow,
     ) -> Self {
-        let state = Mutex::new(State::Waiting(None));
+        let Comer { agent, size, .. } = comer;
+        let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
             keys,
             rank,
+            agent,
+            size,
             deadline,
-            refused: Mutex::new(refused),
+            refused,
             state,
         }
     }

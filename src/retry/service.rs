@@ -108,7 +108,7 @@ where
         else {
             return Ok(response);
         };
-        // Whoever sent it, it is over: nothing is held during the wait.
+        // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
         entry.note_counted();
         let response = keep(response, at).await;
         entry.attempt().end(Settlement::Usage(Usage::default()));

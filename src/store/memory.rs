@@ -82,7 +82,8 @@ impl Store for MemoryStore {
             let (place, entry) = counts.entry(number, level, tagged, &claim.tags);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
-                let Some(amount) = amount(rule, claim) else {
+                let Some(amount) = rule.amount(claim.quantities, claim.repeat, &claim.demand)
+                else {
                     continue;
                 };
                 let count = &mut entry.windows[window as usize];
@@ -212,15 +213,6 @@ impl fmt::Debug for MemoryStore {
             .field("counts", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-/// What a claim takes from a count under this rule; `None`: the rule is not for it.
-fn amount(rule: &Rule, claim: &Claim) -> Option<u64> {
-    let limit = &rule.limit;
-    let skip =
-        !claim.quantities.contain(limit.quantity) || (claim.repeat && !limit.counts_repeats());
-    let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
-    (!skip).then(|| asked.min(limit.amount).max(declared))
 }
 
 /// Whether a charge stays held from the send to the settlement.
