@@ -149,7 +149,7 @@ async fn low_priority_goes_after_the_aging_span_at_the_latest() {
     let start = Instant::now();
     let low = tokio::spawn({
         let (limiter, call) = (limiter.clone(), call("low"));
-        async move { limiter.acquire(call).await.map(|permit| drop(permit)) }
+        async move { limiter.acquire(call).await.map(drop) }
     });
     // Urgent calls come for ever, twice as many as there is room for.
     let urgent = tokio::spawn({

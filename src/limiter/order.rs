@@ -203,7 +203,7 @@ mod tests {
     }
 
     /// Takes everybody in, in this order, and says in which order they go.
-    fn goes(comers: Vec<Comer>) -> Vec<u64> {
+    fn goes(comers: &[Comer]) -> Vec<u64> {
         let mut order = Order::new(AGING);
         let mut ranks: Vec<Rank> = comers.iter().map(|comer| order.join(comer)).collect();
         let mut went = Vec::new();
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn calls_of_one_agent_go_in_the_order_they_came() {
         assert_eq!(
-            goes((0..5).map(|i| comer(i, "a", WHOLE)).collect()),
+            goes(&(0..5).map(|i| comer(i, "a", WHOLE)).collect::<Vec<_>>()),
             [0, 1, 2, 3, 4]
         );
     }
@@ -241,14 +241,14 @@ mod tests {
     fn an_agent_that_came_late_does_not_wait_behind_all_of_one_that_sent_much() {
         let mut comers: Vec<Comer> = (0..4).map(|i| comer(i, "much", WHOLE)).collect();
         comers.extend((4..6).map(|i| comer(i, "few", WHOLE)));
-        assert_eq!(goes(comers), [0, 4, 1, 5, 2, 3]);
+        assert_eq!(goes(&comers), [0, 4, 1, 5, 2, 3]);
     }
 
     #[test]
     fn twice_the_weight_is_twice_the_share() {
         let mut comers: Vec<Comer> = (0..6).map(|i| comer(i, "light", WHOLE)).collect();
         comers.extend((6..12).map(|i| comer(i, "heavy", WHOLE / 2)));
-        let first: Vec<u64> = goes(comers).into_iter().take(6).collect();
+        let first: Vec<u64> = goes(&comers).into_iter().take(6).collect();
         assert_eq!(
             first.iter().filter(|order| **order >= 6).count(),
             4,
@@ -263,12 +263,9 @@ mod tests {
             arrival,
             ..comer(order, "b", WHOLE)
         };
-        assert_eq!(goes(vec![comer(0, "a", WHOLE), urgent(1, 0)]), [1, 0]);
-        assert_eq!(goes(vec![comer(0, "a", WHOLE), urgent(1, AGING)]), [1, 0]);
-        assert_eq!(
-            goes(vec![comer(0, "a", WHOLE), urgent(1, AGING + 1)]),
-            [0, 1]
-        );
+        assert_eq!(goes(&[comer(0, "a", WHOLE), urgent(1, 0)]), [1, 0]);
+        assert_eq!(goes(&[comer(0, "a", WHOLE), urgent(1, AGING)]), [1, 0]);
+        assert_eq!(goes(&[comer(0, "a", WHOLE), urgent(1, AGING + 1)]), [0, 1]);
     }
 
     #[test]
