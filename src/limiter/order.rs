@@ -60,7 +60,8 @@ pub(super) struct Order {
 
 #[derive(Debug, Default)]
 struct Class {
-    arrivals: BTreeSet<(i64, Seat)>,
+    /// When each came, with its place.
+    arrivals: BTreeSet<(i64, u64)>,
     /// Where the call that was granted last began.
     now: u64,
     parties: HashMap<Arc<str>, Party>,
@@ -103,7 +104,7 @@ impl Order {
         self.places += 1;
         let rank = self.rank(comer);
         let class = self.classes.entry(comer.priority).or_default();
-        class.arrivals.insert((rank.arrival, rank.seat));
+        class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
         let party = class.parties.entry(comer.agent.clone()).or_default();
         party
@@ -137,7 +138,7 @@ impl Order {
         let Some(class) = self.classes.get_mut(&rank.priority) else {
             return;
         };
-        class.arrivals.remove(&(rank.arrival, rank.seat));
+        class.arrivals.remove(&(rank.arrival, rank.seat.place));
         if let Some(party) = class.parties.get_mut(agent) {
             party.starts.remove(&(rank.seat.order, rank.seat.place));
         }

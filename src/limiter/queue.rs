@@ -18,8 +18,8 @@ use crate::limit::{LimitKey, Tick};
 pub(super) struct Queue {
     order: Order,
     counts: HashMap<LimitKey, Parked>,
-    /// Where each waiter is parked.
-    places: HashMap<Rank, LimitKey>,
+    /// How many wait.
+    len: usize,
     /// When to look at a count again.
     timers: BTreeSet<(Tick, LimitKey)>,
     /// Counts to look at now.
@@ -54,7 +54,7 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.len
     }
 
     /// A count on which somebody waits who goes before this comer: then the comer waits behind.
@@ -81,8 +81,9 @@ impl Queue {
     /// it, where it was refused and that is known.
     pub(super) fn park(&mut self, waiter: Arc<Waiter>, key: LimitKey, at: Option<Tick>) {
         let rank = waiter.rank;
-        self.unpark(rank);
-        self.places.insert(rank, key.clone());
+        self.unpark(&waiter);
+        waiter.set_parked(Some(key.clone()));
+        self.len += 1;
         let parked = self.counts.entry(key.clone()).or_default();
         parked
             .waiters
@@ -109,7 +110,7 @@ impl Queue {
         key: LimitKey,
         at: Option<Tick>,
     ) -> bool {
-        let waits = self.places.contains_key(&waiter.rank);
+        let waits = waiter.is_parked();
         if waits {
             self.park(waiter, key, at);
         }
@@ -118,22 +119,22 @@ impl Queue {
 
     /// Takes out one that was granted.
     pub(super) fn granted(&mut self, waiter: &Waiter) {
-        if self.remove(waiter.rank) {
+        if self.remove(waiter) {
             self.order.granted(waiter.rank, &waiter.agent);
         }
     }
 
     /// Takes out one that was not granted: refused, or gone away. Returns whether it was there.
     pub(super) fn gave_up(&mut self, waiter: &Waiter) -> bool {
-        let there = self.remove(waiter.rank);
+        let there = self.remove(waiter);
         if there {
             self.order.gave_up(waiter.rank, &waiter.agent, waiter.size);
         }
         there
     }
 
-    fn remove(&mut self, rank: Rank) -> bool {
-        match self.unpark(rank) {
+    fn remove(&mut self, waiter: &Waiter) -> bool {
+        match self.unpark(waiter) {
             Some(key) => {
                 // Whoever is next may need less.
                 self.kick([key]);
@@ -143,8 +144,10 @@ impl Queue {
         }
     }
 
-    fn unpark(&mut self, rank: Rank) -> Option<LimitKey> {
-        let key = self.places.remove(&rank)?;
+    fn unpark(&mut self, waiter: &Waiter) -> Option<LimitKey> {
+        let key = waiter.set_parked(None)?;
+        self.len -= 1;
+        let rank = waiter.rank;
         let parked = self.counts.get_mut(&key)?;
         if let Some(class) = parked.waiters.get_mut(&rank.priority) {
             class.remove(&rank.seat);

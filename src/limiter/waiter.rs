@@ -29,6 +29,8 @@ pub(super) struct Waiter {
     pub(super) deadline: Option<Instant>,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
+    /// On which count it is parked. The queue's, and changed under the queue's lock alone.
+    parked: Mutex<Option<LimitKey>>,
     state: Mutex<State>,
 }
 
@@ -49,7 +51,8 @@ impl Waiter {
         refused: NotNow,
     ) -> Self {
         let Comer { agent, size, .. } = comer;
-        let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
+        let (refused, parked) = (Mutex::new(refused), Mutex::default());
+        let state = Mutex::new(State::Waiting(None));
         Waiter {
             claim,
             keys,
@@ -58,8 +61,24 @@ impl Waiter {
             size,
             deadline,
             refused,
+            parked,
             state,
         }
+    }
+
+    /// Notes on which count it is parked, and says where it was.
+    pub(super) fn set_parked(&self, key: Option<LimitKey>) -> Option<LimitKey> {
+        mem::replace(
+            &mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner),
+            key,
+        )
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        self.parked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     /// Why it was not granted when it was last tried.
