@@ -190,6 +190,10 @@ fn every_wrong_value_is_refused_by_its_path() {
             "rate_limiting.retry.max_attempts",
         ),
         (
+            "queue: { weights: { a: 0 } }".into(),
+            "rate_limiting.queue.weights.a",
+        ),
+        (
             "queue: { max_waiting: 0 }".into(),
             "rate_limiting.queue.max_waiting",
         ),

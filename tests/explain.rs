@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance};
 use tower_quota::{
     Limiter, Rejection, Tag, Tags, Usage,
     limit::{Limit, Limits},
-    limiter::{Call, Outlook, Peek},
+    limiter::{Call, Outlook, Peek, QueueOptions},
     scope,
     store::MemoryStore,
 };
@@ -80,7 +80,7 @@ async fn a_peek_refuses_what_would_be_refused() {
         ])
         .unwrap(),
     );
-    let limiter = Limiter::build(Arc::new(store), 1, MINUTE);
+    let limiter = Limiter::build(Arc::new(store), QueueOptions::new().max_waiting(1));
     let kind = async |call: &Call| limiter.peek(call).await.unwrap_err().kind();
     assert_eq!(kind(&Call::new().tokens(101, 0)).await, "never_fits");
     drop(limiter.acquire(agent("once").tokens(60, 0)).await.unwrap());

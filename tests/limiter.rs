@@ -20,7 +20,7 @@ use tokio::time::{Instant, advance, timeout};
 use tower_quota::{
     Limiter, Rejection, Tag, Tags, Usage,
     limit::{Limit, Limits},
-    limiter::Call,
+    limiter::{Call, QueueOptions},
     store::MemoryStore,
 };
 
@@ -79,7 +79,7 @@ async fn calls_are_granted_in_the_order_they_came() {
 #[tokio::test(start_paused = true)]
 async fn priority_goes_first_and_what_came_an_aging_span_earlier_goes_before_it() {
     let store = Arc::new(MemoryStore::new(limits([Limit::requests(1).every(MINUTE)])));
-    let limiter = Limiter::build(store, 100, Duration::from_secs(10));
+    let limiter = Limiter::build(store, QueueOptions::new().aging(Duration::from_secs(10)));
     drop(limiter.acquire(Call::new()).await.unwrap());
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = tokio::task::JoinSet::new();
@@ -198,7 +198,7 @@ async fn a_call_that_never_fits_is_refused_at_once_and_one_that_just_fits_is_not
 #[tokio::test(start_paused = true)]
 async fn the_queue_is_bounded() {
     let store = Arc::new(MemoryStore::new(limits([Limit::concurrency(1)])));
-    let limiter = Limiter::build(store, 1, MINUTE);
+    let limiter = Limiter::build(store, QueueOptions::new().max_waiting(1));
     let held = limiter.acquire(Call::new()).await.unwrap();
     let mut first = pin!(limiter.acquire(Call::new()));
     assert!(poll_once(first.as_mut()).is_pending());

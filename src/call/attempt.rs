@@ -1,12 +1,20 @@
 //! One attempt: the claims of all gates on it, and its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
 
 use super::context::Gate;
 use crate::{
-    limiter::{Delegation, Limiter, Permit},
+    limiter::{Delegation, Permit},
     store::Settlement,
 };
+
+/// How old a date may be for its claim still to be good: no period is shorter.
+const GOOD_FOR: Duration = Duration::from_millis(1);
 
 /// One HTTP exchange. It ends once: later ends find nothing to end.
 #[derive(Debug)]
@@ -15,21 +23,31 @@ pub(crate) struct Attempt {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     claims: Vec<(Gate, Permit)>,
+    /// The depth of the innermost layer that has come to see it: the one that answers for it.
+    reached: u32,
     /// The depth of the layer that sent it; 0 while it was not sent.
     sender: u32,
-    /// Whether its claims are dated.
-    dated: bool,
+    /// When its claims were dated, if they are.
+    dated: Option<Instant>,
     ended: bool,
 }
 
 impl Attempt {
-    pub(super) fn new(number: u32) -> Arc<Self> {
+    /// An attempt that begins with the layer at `depth`.
+    pub(super) fn new(number: u32, depth: u32) -> Arc<Self> {
+        let state = State {
+            claims: Vec::new(),
+            reached: depth,
+            sender: 0,
+            dated: None,
+            ended: false,
+        };
         Arc::new(Attempt {
             number,
-            state: Mutex::default(),
+            state: Mutex::new(state),
         })
     }
 
@@ -57,7 +75,7 @@ impl Attempt {
     pub(super) fn send(&self, depth: u32, body_tells: bool) {
         let mut state = self.lock();
         state.sender = depth;
-        state.dated = !body_tells;
+        state.dated = (!body_tells).then(Instant::now);
         for (_, permit) in &mut state.claims {
             if body_tells {
                 permit.leaving();
@@ -70,7 +88,8 @@ impl Attempt {
     /// It has left, just now at the latest. Later calls change nothing.
     pub(crate) fn left(&self) {
         let mut state = self.lock();
-        if state.sender != 0 && !std::mem::replace(&mut state.dated, true) {
+        if state.sender != 0 && state.dated.is_none() {
+            state.dated = Some(Instant::now());
             state
                 .claims
                 .iter_mut()
@@ -83,18 +102,29 @@ impl Attempt {
         self.lock().sender
     }
 
-    pub(super) fn ended(&self) -> bool {
-        self.lock().ended
-    }
-
-    /// It was not sent after all by whoever presumed so: a layer further in has it now.
-    pub(super) fn take_over(&self) {
+    /// The layer next to the one at `depth` takes it over: it was not sent after all by whoever presumed so.
+    /// False where somebody else has it already, or had.
+    pub(super) fn take_over(&self, depth: u32) -> bool {
         let mut state = self.lock();
+        if state.ended || state.reached > depth {
+            return false;
+        }
+        state.reached = depth + 1;
         state.sender = 0;
         state
             .claims
             .iter_mut()
             .for_each(|(_, permit)| permit.unsent());
+        let dated = state.dated.take();
+        let stale = if dated.is_some_and(|dated| dated.elapsed() >= GOOD_FOR) {
+            // It was held up on the way, and the room may be somebody else's by now: claimed for again.
+            std::mem::take(&mut state.claims)
+        } else {
+            Vec::new()
+        };
+        drop(state);
+        drop(stale);
+        true
     }
 
     /// Gives back every claim: it was not sent. It may be claimed for again.
@@ -114,21 +144,13 @@ impl Attempt {
         }
     }
 
-    /// Ends it without a word: what was sent counts as reserved, what was not is given back.
-    fn abandon(&self) {
-        drop(self.close());
-    }
-
-    /// The limiters that have counted this attempt, where it was sent.
-    pub(super) fn counted_by(&self) -> Vec<Limiter> {
-        let state = self.lock();
-        let sent = state.sender != 0;
-        state
-            .claims
-            .iter()
-            .filter(|_| sent)
-            .map(|(gate, _)| gate.limiter.clone())
-            .collect()
+    /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
+    /// reserved, what was not is given back.
+    fn abandon(&self, depth: u32) {
+        let further_in = self.lock().reached > depth;
+        if !further_in {
+            drop(self.close());
+        }
     }
 
     fn close(&self) -> Vec<(Gate, Permit)> {
@@ -142,40 +164,42 @@ impl Attempt {
     }
 }
 
-/// Ends an attempt when it is dropped, unless somebody has ended it before.
+/// Ends an attempt when it is dropped, unless somebody has ended it before or a layer further in has it.
 #[derive(Debug)]
-pub(crate) struct Unfinished(Option<Arc<Attempt>>);
+pub(crate) struct Unfinished {
+    /// Taken when it is ended.
+    attempt: Option<Arc<Attempt>>,
+    depth: u32,
+}
 
 impl Unfinished {
-    pub(super) fn new(attempt: Arc<Attempt>) -> Self {
-        Unfinished(Some(attempt))
+    pub(super) fn new(attempt: Arc<Attempt>, depth: u32) -> Self {
+        Unfinished {
+            attempt: Some(attempt),
+            depth,
+        }
     }
 
     /// Ends it with a settlement.
     pub(crate) fn end(mut self, settlement: Settlement) {
-        if let Some(attempt) = self.0.take() {
+        if let Some(attempt) = self.attempt.take() {
             attempt.end(settlement);
         }
     }
 
     /// Gives back every claim: it was not sent.
     pub(crate) fn release(mut self) {
-        if let Some(attempt) = self.0.take() {
+        if let Some(attempt) = self.attempt.take() {
             attempt.release();
-            attempt.abandon();
+            attempt.abandon(self.depth);
         }
-    }
-
-    /// Leaves the end to somebody else.
-    pub(super) fn leave(mut self) {
-        self.0 = None;
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(attempt) = self.0.take() {
-            attempt.abandon();
+        if let Some(attempt) = self.attempt.take() {
+            attempt.abandon(self.depth);
         }
     }
 }

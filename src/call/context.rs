@@ -34,6 +34,8 @@ struct State {
     gates: Vec<Gate>,
     /// The limiters that have counted this call in an earlier attempt.
     counted: Vec<Limiter>,
+    /// Where it began in the queues that it waited in.
+    starts: Vec<(Limiter, u64)>,
     attempt: Arc<Attempt>,
 }
 
@@ -92,7 +94,8 @@ impl Entry {
         let state = State {
             gates: Vec::new(),
             counted: Vec::new(),
-            attempt: Attempt::new(1),
+            starts: Vec::new(),
+            attempt: Attempt::new(1, 1),
         };
         Entry {
             context: Arc::new(CallContext {
@@ -111,15 +114,12 @@ impl Entry {
             attempt: number,
         } = handle;
         let current = context.lock().attempt.clone();
-        let again = current.number != number || current.ended() || current.sender() > depth;
-        let context = if again {
-            Arc::new(context.fork(depth))
-        } else {
+        let first = current.number == number && current.take_over(depth);
+        let context = if first {
             context
+        } else {
+            Arc::new(context.fork(depth))
         };
-        if !again {
-            current.take_over();
-        }
         Entry {
             context,
             depth: depth + 1,
@@ -148,13 +148,13 @@ impl Entry {
     pub(crate) fn next_attempt(&self) {
         let mut state = self.context.lock();
         state.gates.retain(|gate| gate.depth < self.depth);
-        state.attempt = Attempt::new(state.attempt.number + 1);
+        state.attempt = Attempt::new(state.attempt.number + 1, self.depth);
     }
 
-    /// Takes down who has counted the present attempt, which is about to end.
+    /// Takes down who has counted the present attempt.
     pub(crate) fn note_counted(&self) {
         let mut state = self.context.lock();
-        let counted = state.attempt.counted_by();
+        let counted = state.counted_attempt();
         state.counted.extend(counted);
     }
 
@@ -175,7 +175,7 @@ impl Entry {
     }
 
     pub(super) fn unfinished(&self) -> Unfinished {
-        Unfinished::new(self.attempt())
+        Unfinished::new(self.attempt(), self.depth)
     }
 
     /// Whether this layer sent the attempt.
@@ -206,12 +206,13 @@ impl Entry {
     pub(super) async fn claim(&self) -> Result<(), Rejection> {
         let attempt = self.attempt();
         while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
-            let turn = self.turn();
             if !gate.wait {
                 return Err(Rejection::RateLimited(gate.limiter.shortage(&refused)));
             }
             attempt.release();
+            let turn = self.context.turn(&gate);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
+            self.context.note_start(&gate, permit.start());
             attempt.add(gate, permit);
         }
         Ok(())
@@ -237,7 +238,11 @@ impl Entry {
                 continue;
             }
             let claim = self.context.claim(&gate);
-            match gate.limiter.try_claim(&claim, self.turn()).await {
+            match gate
+                .limiter
+                .try_claim(&claim, self.context.turn(&gate))
+                .await
+            {
                 Ok(permit) => attempt.add(gate, permit),
                 Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
                 Err(Refused::Rejected(rejection)) => return Err(rejection),
@@ -247,7 +252,41 @@ impl Entry {
     }
 }
 
+impl State {
+    /// The limiters that have counted the present attempt, ended or not: of all gates that it passed when
+    /// it was sent.
+    fn counted_attempt(&self) -> Vec<Limiter> {
+        let sender = self.attempt.sender();
+        let passed = self.gates.iter().filter(|gate| gate.depth <= sender);
+        passed.map(|gate| gate.limiter.clone()).collect()
+    }
+}
+
 impl CallContext {
+    /// The call's turn under a gate: where it waited before, it goes on from where it began.
+    fn turn(&self, gate: &Gate) -> Turn {
+        let state = self.lock();
+        let start = state
+            .starts
+            .iter()
+            .find(|(limiter, _)| limiter.is(&gate.limiter));
+        Turn {
+            start: start.map(|(_, start)| *start),
+            ..self.facts.turn
+        }
+    }
+
+    fn note_start(&self, gate: &Gate, start: Option<u64>) {
+        let mut state = self.lock();
+        let known = state
+            .starts
+            .iter()
+            .any(|(limiter, _)| limiter.is(&gate.limiter));
+        if let (false, Some(start)) = (known, start) {
+            state.starts.push((gate.limiter.clone(), start));
+        }
+    }
+
     fn claim(&self, gate: &Gate) -> Claim {
         let Facts {
             tags,
@@ -279,11 +318,12 @@ impl CallContext {
             .cloned()
             .collect();
         let mut counted = state.counted.clone();
-        counted.extend(state.attempt.counted_by());
+        counted.extend(state.counted_attempt());
         let state = State {
             gates,
             counted,
-            attempt: Attempt::new(1),
+            starts: state.starts.clone(),
+            attempt: Attempt::new(1, depth + 1),
         };
         CallContext {
             facts: self.facts.clone(),

@@ -72,13 +72,11 @@ where
             Dialect::Generic
         };
         let refuse = |rejection| Refusal { dialect, rejection };
+        // Before the body is read: it would take that for the send.
+        let further = parts.extensions.remove::<Handle>().map(Entry::further);
         let body = read(body, inspect.body_cap).await.map_err(refuse)?;
-        if let Some(handle) = parts.extensions.remove::<Handle>() {
-            return Ok(Entered {
-                entry: Entry::further(handle),
-                parts,
-                body,
-            });
+        if let Some(entry) = further {
+            return Ok(Entered { entry, parts, body });
         }
         let facts = facts(dialect, &parts, &body).map_err(refuse)?;
         if facts.dialect != Dialect::Generic {
@@ -146,17 +144,15 @@ where
 }
 
 fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {
-    let (dialect, found) = match body {
+    let found = match body {
         ReadBody::Whole(bytes) => {
-            let found = wire::inspect(dialect, bytes);
-            (
-                dialect,
-                found.map_err(|error| Rejection::BadRequest {
+            Some(
+                wire::inspect(dialect, bytes).map_err(|error| Rejection::BadRequest {
                     message: error.to_string(),
                 })?,
             )
         }
-        ReadBody::Unread(_) => (Dialect::Generic, RequestFacts::default()),
+        ReadBody::Unread(_) => None,
     };
     let options = parts
         .extensions
@@ -171,8 +167,13 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
     let said = parts.extensions.get::<Tags>();
     Ok(Facts {
         dialect,
-        demand: demand(dialect, &found),
-        tags: tags(dialect, delegation.tags(), said, found),
+        demand: demand(dialect, found.as_ref()),
+        tags: tags(
+            dialect,
+            delegation.tags(),
+            said,
+            found.and_then(|found| found.model),
+        ),
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),
@@ -181,10 +182,11 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
     })
 }
 
-fn demand(dialect: Dialect, facts: &RequestFacts) -> Demand {
-    if dialect == Dialect::Generic {
+/// What is asked for; of a body that was not read, and of an API that we do not know, nothing but a request.
+fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
+    let Some(facts) = facts.filter(|_| dialect != Dialect::Generic) else {
         return Demand::default();
-    }
+    };
     let output = facts
         .max_output
         .unwrap_or(OUTPUT_WITHOUT_CAP)
@@ -203,7 +205,7 @@ fn tags(
     dialect: Dialect,
     inherited: Option<&Arc<Tags>>,
     said: Option<&Tags>,
-    facts: RequestFacts,
+    model: Option<String>,
 ) -> Arc<Tags> {
     let mut tags = match (inherited, said) {
         (None, said) => said.cloned().unwrap_or_default(),
@@ -213,7 +215,7 @@ fn tags(
     if let (None, Some(provider)) = (tags.get(&Tag::Provider), dialect.provider()) {
         tags.set(Tag::Provider, provider);
     }
-    if let (None, Some(model)) = (tags.get(&Tag::Model), facts.model) {
+    if let (None, Some(model)) = (tags.get(&Tag::Model), model) {
         tags.set(Tag::Model, model);
     }
     Arc::new(tags)

@@ -56,10 +56,8 @@ impl Entry {
         attempt.left();
         let ours = self.is_sender(&attempt);
         match answer {
-            Ok(response) if !ours => {
-                unfinished.leave();
-                Sent::Answer(response, None)
-            }
+            // Whoever is further in has it.
+            Ok(response) if !ours => Sent::Answer(response, None),
             Ok(response) if response.extensions().get::<NotSent>().is_some() => {
                 unfinished.release();
                 Sent::Answer(response, None)

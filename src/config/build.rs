@@ -6,7 +6,7 @@ use super::{Config, ConfigError, RateLimiting};
 use crate::{
     admission::AdmissionLayer,
     limit::{Charge, Limit, Limits, Quantity},
-    limiter::Limiter,
+    limiter::{Limiter, QueueOptions},
     rate_limit::RateLimitLayer,
     retry::RetryLayer,
     store::MemoryStore,
@@ -54,7 +54,14 @@ impl RateLimiting {
             source,
         })?;
         let store = Arc::new(MemoryStore::new(limits));
-        let limiter = Limiter::build(store, self.queue.max_waiting, self.queue.aging.into());
+        let mut queue = QueueOptions::new()
+            .max_waiting(self.queue.max_waiting)
+            .aging(self.queue.aging.into())
+            .share_by(Tag::from(self.queue.share_by.as_str()));
+        for (party, weight) in &self.queue.weights {
+            queue = queue.weight(party.as_str(), *weight);
+        }
+        let limiter = Limiter::build(store, queue);
         let attempts = if self.enabled {
             self.retry.max_attempts
         } else {
@@ -88,6 +95,13 @@ impl RateLimiting {
             return wrong(
                 "queue.max_waiting",
                 "is 0, so that nothing could ever wait; leave it out, or raise it",
+            );
+        }
+        if let Some((party, _)) = self.queue.weights.iter().find(|(_, weight)| **weight == 0) {
+            let path = format!("queue.weights.{party}");
+            return wrong(
+                &path,
+                "is 0, a share of nothing; 1 is that of a party without a weight",
             );
         }
         Ok(())

@@ -105,6 +105,10 @@ pub struct QueueConfig {
     pub max_waiting: usize,
     /// By how much a step of priority makes a call older.
     pub aging: Span,
+    /// The tag by whose values calls share fairly.
+    pub share_by: String,
+    /// The shares of some of them, beside 1 for the others.
+    pub weights: BTreeMap<String, u32>,
 }
 
 impl Default for RateLimiting {
@@ -142,6 +146,8 @@ impl Default for QueueConfig {
         QueueConfig {
             max_waiting: 100_000,
             aging: Span::from_secs(10),
+            share_by: "agent".to_owned(),
+            weights: BTreeMap::new(),
         }
     }
 }

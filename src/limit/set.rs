@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Limit, LimitKey, Period, Quantity, tick::micros};
+use super::{Demand, Limit, LimitKey, Period, Quantities, Quantity, tick::micros};
 use crate::tags::Tags;
 
 /// The longest period that is taken for meant: ten years.
@@ -43,6 +43,21 @@ pub(crate) struct Level {
 pub(crate) struct Rule {
     pub(crate) limit: Limit,
     pub(crate) life: Life,
+}
+
+impl Rule {
+    /// What an attempt takes from a count under this rule; `None`: the rule is not for it.
+    pub(crate) fn amount(
+        &self,
+        quantities: Quantities,
+        repeat: bool,
+        demand: &Demand,
+    ) -> Option<u64> {
+        let limit = &self.limit;
+        let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
+        let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
+        (!skip).then(|| asked.min(limit.amount).max(declared))
+    }
 }
 
 /// How long a charge counts.

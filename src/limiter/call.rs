@@ -47,6 +47,8 @@ pub(crate) struct Turn {
     pub(crate) order: u64,
     pub(crate) priority: i32,
     pub(crate) deadline: Option<Instant>,
+    /// Where it began in the queue that it comes back to.
+    pub(crate) start: Option<u64>,
 }
 
 impl Turn {
@@ -57,6 +59,7 @@ impl Turn {
             arrived,
             order: ORDER.fetch_add(1, Ordering::Relaxed),
             priority,
+            start: None,
             // A wait too long to be dated is no bound.
             deadline: max_wait.and_then(|wait| arrived.checked_add(wait)),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::{runtime::Handle, time::Instant};
 
-use super::{Refused, Shared, permit::Permit, waiter::Waiter};
+use super::{Refused, Shared, queue::Next, waiter::Waiter};
 use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 
 /// After this many grants in a row the driver lets the granted calls go to work. Otherwise thousands leave
@@ -61,7 +61,7 @@ impl Driver {
     /// Until the next count is worth a look, or something changed.
     async fn sleep(&self) {
         let Shared { store, changed, .. } = &*self.shared;
-        let next = self.shared.queue().next();
+        let next = self.shared.queue().next_timer();
         match next {
             None => changed.notified().await,
             Some(at) => {
@@ -76,16 +76,18 @@ impl Driver {
     async fn serve(&self, key: &LimitKey) {
         let mut granted = 0;
         loop {
-            let Some(head) = self.shared.queue().head(key) else {
-                return;
+            let next = self.shared.queue().next_on(key);
+            let head = match next {
+                Next::Nobody => return,
+                Next::Moved => continue,
+                Next::Try(head) => head,
             };
-            if let Some(other) = self.blocker(&head) {
-                self.shared.queue().park(head, other, None);
-                continue;
-            }
             match self.shared.ask(&head.claim).await {
-                Ok(permit) => {
-                    self.answer(&head, Ok(permit));
+                Ok(mut permit) => {
+                    permit.waited_from(head.rank.seat.start);
+                    self.shared.queue().granted(&head);
+                    // Where nobody wants it any more it is dropped here, and gives everything back.
+                    drop(head.answer(Ok(permit)));
                     granted += 1;
                     if granted % GRANTS_IN_A_ROW == 0 {
                         tokio::task::yield_now().await;
@@ -96,39 +98,29 @@ impl Driver {
                         return;
                     }
                 }
-                Err(Refused::Rejected(rejection)) => self.answer(&head, Err(rejection)),
+                Err(Refused::Rejected(rejection)) => self.reject(&head, rejection),
             }
         }
-    }
-
-    fn blocker(&self, waiter: &Waiter) -> Option<LimitKey> {
-        self.shared
-            .queue()
-            .blocker(&waiter.keys, waiter.rank)
-            .cloned()
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
     fn park(&self, head: Arc<Waiter>, refused: NotNow, key: &LimitKey) -> bool {
         if let Some(rejection) = self.shared.too_late(&refused, head.deadline) {
-            self.answer(&head, Err(rejection));
+            self.reject(&head, rejection);
             return false;
         }
         head.refuse(refused.clone());
-        let mut queue = self.shared.queue();
+        let same = refused.key == *key;
         // It may have gone away while the store was asked.
-        if queue.head(key).is_some_and(|now| now.rank == head.rank) {
-            let same = refused.key == *key;
-            queue.park(head, refused.key, refused.at);
-            return same;
-        }
-        false
+        self.shared
+            .queue()
+            .park_again(head, refused.key, refused.at)
+            && same
     }
 
-    fn answer(&self, waiter: &Waiter, answer: Result<Permit, Rejection>) {
-        self.shared.queue().remove(waiter.rank);
-        // A permit that nobody wants is dropped here, outside the lock, and gives everything back.
-        drop(waiter.answer(answer));
+    fn reject(&self, waiter: &Waiter, rejection: Rejection) {
+        self.shared.queue().gave_up(waiter);
+        drop(waiter.answer(Err(rejection)));
     }
 }
 

@@ -100,15 +100,16 @@ impl Limiter {
     /// Nothing is taken, so nothing is lost.
     pub async fn explain(&self, call: &Call) -> Result<Explanation, StoreError> {
         let Look {
+            claim,
             turn,
             standings,
             answer,
         } = self.look(call).await?;
-        let (now, rank) = (self.shared.store.now(), self.shared.rank(turn));
+        let (now, (_, comer)) = (self.shared.store.now(), self.shared.comer(&claim, turn));
         let queue = self.shared.queue();
         let ahead: Vec<usize> = standings
             .iter()
-            .map(|standing| queue.ahead(&standing.key, rank))
+            .map(|standing| queue.ahead(&standing.key, &comer))
             .collect();
         drop(queue);
         let limits: Vec<Explained> = standings

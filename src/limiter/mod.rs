@@ -21,6 +21,8 @@ mod call;
 mod delegation;
 mod driver;
 mod explain;
+mod options;
+mod order;
 mod outbox;
 mod peek;
 mod permit;
@@ -32,7 +34,6 @@ mod waiter;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -41,33 +42,27 @@ pub use call::Call;
 pub(crate) use call::Turn;
 pub use delegation::Delegation;
 pub use explain::{Explained, Explanation, Outlook};
+pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
 pub(crate) use refused::Refused;
 
-use self::{
-    queue::{Queue, Rank},
-    waiter::Waiter,
-};
+use self::{order::Comer, queue::Queue, waiter::Waiter};
 use crate::{
     error::{Rejection, Shortage},
-    limit::{Limits, micros},
+    limit::{LimitKey, Limits, micros},
     store::{BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
-
-/// How many calls may wait, where nothing else is said.
-const LONGEST_QUEUE: usize = 100_000;
-/// By how much one step of priority makes a call older, where nothing else is said.
-const AGING: Duration = Duration::from_secs(10);
 
 /// Admits calls under limits; those that do not fit wait for their turn.
 ///
 /// Cheap to clone: clones share everything.
 ///
 /// # Fairness
-/// Calls go by rank: the earlier came first, and each step of priority counts as having come one *aging*
-/// span earlier. A call that waits for one limit does not hold up calls that do not touch it. No call
-/// passes a better ranked one that waits for a limit it needs itself.
+/// Each step of priority counts as having come one *aging* span earlier. Calls of one priority share by
+/// agent, or by another tag: an agent that sends nine thousand calls has its share, and the others theirs.
+/// Calls of one agent keep their order. A call that waits for one limit does not hold up calls that do not
+/// touch it. No call passes one that goes before it and waits for a limit it needs itself.
 ///
 /// # Runtime
 /// Needs tokio's timer. A task is started when somebody has to wait and ends when nobody does.
@@ -83,8 +78,7 @@ pub(crate) struct Shared {
     changed: Notify,
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
-    longest_queue: usize,
-    aging: Duration,
+    options: QueueOptions,
 }
 
 impl Limiter {
@@ -97,25 +91,23 @@ impl Limiter {
     /// A limiter that counts in `store`.
     #[must_use]
     pub fn with_store(store: impl Store) -> Self {
-        Self::build(Arc::new(store), LONGEST_QUEUE, AGING)
+        Self::build(Arc::new(store), QueueOptions::new())
     }
 
-    /// As [`with_store`](Self::with_store), with bounds of its own: how many calls may wait, and by how
-    /// much a step of priority makes a call older.
+    /// As [`with_store`](Self::with_store), with a queue that behaves otherwise.
     #[must_use]
-    pub fn build(store: Arc<dyn Store>, longest_queue: usize, aging: Duration) -> Self {
-        let (queue, changed, outbox) = Default::default();
-        let start = Instant::now();
+    pub fn build(store: Arc<dyn Store>, options: QueueOptions) -> Self {
+        let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
+        let shared = Shared {
+            store,
+            queue: Mutex::new(Queue::new(aging)),
+            changed: Notify::new(),
+            outbox: Mutex::default(),
+            start: Instant::now(),
+            options,
+        };
         Limiter {
-            shared: Arc::new(Shared {
-                store,
-                queue,
-                changed,
-                outbox,
-                start,
-                longest_queue,
-                aging,
-            }),
+            shared: Arc::new(shared),
         }
     }
 
@@ -197,12 +189,11 @@ impl Limiter {
     /// Whether somebody better ranked waits for what this claim needs: then it waits behind.
     fn behind(&self, claim: &Claim, turn: Turn) -> Option<NotNow> {
         let shared = &self.shared;
-        let queue = shared.queue();
-        if queue.len() == 0 {
+        if shared.queue().len() == 0 {
             return None;
         }
-        let keys = claim.keys(shared.store.limits());
-        let key = queue.blocker(&keys, shared.rank(turn))?.clone();
+        let (keys, comer) = shared.comer(claim, turn);
+        let key = shared.queue().blocks(&keys, &comer)?.clone();
         Some(NotNow {
             key,
             at: None,
@@ -222,21 +213,23 @@ impl Limiter {
         if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
             return Err(rejection);
         }
-        let keys = claim.keys(shared.store.limits());
+        let (keys, comer) = shared.comer(claim, turn);
         let waiter = {
             let mut queue = shared.queue();
-            if queue.len() >= shared.longest_queue {
+            if queue.len() >= shared.options.max_waiting {
                 let (waiting, shortage) = (queue.len(), shared.shortage(&refused));
                 return Err(Rejection::QueueFull { waiting, shortage });
             }
-            let rank = queue.place(shared.rank(turn));
-            let waiter = Arc::new(Waiter::new(
+            let rank = queue.join(&comer);
+            let waiter = Waiter::new(
                 claim.clone(),
                 keys,
+                comer,
                 rank,
                 turn.deadline,
                 refused.clone(),
-            ));
+            );
+            let waiter = Arc::new(waiter);
             queue.park(waiter.clone(), refused.key.clone(), refused.at);
             // Room may have come back between the refusal and this.
             queue.kick([refused.key]);
@@ -272,8 +265,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let left = self.shared.queue().remove(self.waiter.rank);
-        if left {
+        if self.shared.queue().gave_up(&self.waiter) {
             self.shared.changed.notify_one();
         }
         // A permit granted in the meantime is dropped here, outside the lock, and gives everything back.
@@ -290,19 +282,39 @@ impl Shared {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same whenever it is asked for, so that a call that queues again keeps its place.
-    fn rank(&self, turn: Turn) -> Rank {
+    /// A claim as the queue sees it: the counts it takes from, and who comes.
+    fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
+        let limits = self.store.limits();
+        let keys = claim.keys(limits);
+        let parts = keys.iter().filter_map(|key| {
+            let rule = &limits.rules()[key.limit()];
+            let need = rule.amount(claim.quantities, claim.repeat, &claim.demand)?;
+            Some((need, rule.limit.amount))
+        });
+        let agent = self.options.party(&claim.tags);
+        let size = self.options.size(&agent, parts);
         let signed = |span| i64::try_from(micros(span)).unwrap_or(i64::MAX);
         let arrival = match turn.arrived.checked_duration_since(self.start) {
             Some(after) => signed(after),
             None => -signed(self.start.duration_since(turn.arrived)),
         };
-        let head_start = signed(self.aging).saturating_mul(turn.priority.into());
-        Rank {
-            arrival: arrival.saturating_sub(head_start),
-            order: turn.order,
-            place: 0,
-        }
+        let Turn {
+            order,
+            priority,
+            start,
+            ..
+        } = turn;
+        (
+            keys,
+            Comer {
+                priority,
+                arrival,
+                order,
+                start,
+                agent,
+                size,
+            },
+        )
     }
 }
 

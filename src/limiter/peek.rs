@@ -19,6 +19,7 @@ pub enum Peek {
 
 /// What was found without taking anything.
 pub(super) struct Look {
+    pub(super) claim: Claim,
     pub(super) turn: Turn,
     pub(super) standings: Vec<Standing>,
     pub(super) answer: Result<Peek, Rejection>,
@@ -63,6 +64,7 @@ impl Limiter {
         let standings = self.shared.get(self.shared.store.peek(&claim)).await?;
         let answer = self.foretell(&claim, turn, &standings);
         Ok(Look {
+            claim,
             turn,
             standings,
             answer,
@@ -90,7 +92,7 @@ impl Limiter {
             return Err(late);
         }
         let (waiting, shortage) = (self.waiting(), shared.shortage(&refused));
-        if waiting >= shared.longest_queue {
+        if waiting >= shared.options.max_waiting {
             return Err(Rejection::QueueFull { waiting, shortage });
         }
         Ok(Peek::Wait(shortage))

@@ -32,6 +32,8 @@ pub struct Permit {
     /// Goes with the grant, so that whoever knows of its slots knows whether they are held still.
     alive: OnceLock<Arc<()>>,
     sent: bool,
+    /// Where it began in the queue, if it had to wait.
+    start: Option<u64>,
 }
 
 impl Permit {
@@ -44,6 +46,7 @@ impl Permit {
             held: claim.held.clone(),
             alive: OnceLock::new(),
             sent: false,
+            start: None,
         }
     }
 
@@ -93,6 +96,15 @@ impl Permit {
     /// Gives everything back: the call never left.
     pub fn release(mut self) {
         self.sent = false;
+    }
+
+    pub(super) fn waited_from(&mut self, start: u64) {
+        self.start = Some(start);
+    }
+
+    /// Where it began in the queue, if it had to wait: a call that comes back keeps its place by it.
+    pub(crate) fn start(&self) -> Option<u64> {
+        self.start
     }
 
     /// The attempt may leave at any moment from now: dropping the permit no longer gives anything back. It

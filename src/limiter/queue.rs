@@ -1,81 +1,99 @@
-//! Who waits for what: parked waiters, their ranks and the instants to look again.
+//! Who waits for what: parked waiters and the instants to look again.
 //!
-//! Each waiter is parked on *one* count, the one that has room last. Each count has its waiters in rank
-//! order and one instant at which its head is worth another try. Plain data: no clock, lock or task.
+//! Each waiter is parked on *one* count, the one that has room last. Each count has its waiters by class and
+//! seat, and one instant at which its head is worth another try. Plain data: no clock, lock or task.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use super::waiter::Waiter;
+use super::{
+    order::{Comer, Order, Rank, Seat},
+    waiter::Waiter,
+};
 use crate::limit::{LimitKey, Tick};
-
-/// A waiter's rank; the smallest goes first. Unique.
-///
-/// The first part is the arrival less the priority's worth of aging: what is urgent counts as having come
-/// earlier, so it passes what came at the same time, and never for ever what came long before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Rank {
-    pub(super) arrival: i64,
-    pub(super) order: u64,
-    /// Tells apart two attempts of one call that wait at the same time.
-    pub(super) place: u64,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    order: Order,
     counts: HashMap<LimitKey, Parked>,
-    /// Where each waiter is parked.
-    places: HashMap<Rank, LimitKey>,
+    /// How many wait.
+    len: usize,
     /// When to look at a count again.
     timers: BTreeSet<(Tick, LimitKey)>,
     /// Counts to look at now.
     kicked: BTreeSet<LimitKey>,
     /// Whether a driver runs.
     pub(super) driven: bool,
-    /// Places given out so far.
-    given: u64,
+}
+
+/// What to do with the head of a count.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Nobody waits there.
+    Nobody,
+    /// The head waited for something else first, and is parked there now. Look again.
+    Moved,
+    /// Try this one.
+    Try(Arc<Waiter>),
 }
 
 #[derive(Debug, Default)]
 struct Parked {
-    waiters: BTreeMap<Rank, Arc<Waiter>>,
+    waiters: BTreeMap<i32, BTreeMap<Seat, Arc<Waiter>>>,
     timer: Option<Tick>,
 }
 
 impl Queue {
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// `rank` with a place of its own.
-    pub(super) fn place(&mut self, rank: Rank) -> Rank {
-        self.given += 1;
-        Rank {
-            place: self.given,
-            ..rank
+    pub(super) fn new(aging: i64) -> Self {
+        Queue {
+            order: Order::new(aging),
+            ..Queue::default()
         }
     }
 
-    /// A count on which somebody better ranked than `rank` waits: whoever needs it waits behind.
-    pub(super) fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A count on which somebody waits who goes before this comer: then the comer waits behind.
+    pub(super) fn blocks<'a>(&self, keys: &'a [LimitKey], comer: &Comer) -> Option<&'a LimitKey> {
+        self.blocker(keys, self.order.rank(comer))
+    }
+
+    fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
         keys.iter().find(|key| {
-            self.counts
+            let head = self
+                .counts
                 .get(key)
-                .is_some_and(|parked| parked.head() < Some(rank))
+                .and_then(|parked| parked.head(&self.order));
+            head.is_some_and(|head| self.order.before(head.rank, rank))
         })
     }
 
-    /// Parks a waiter, new or parked elsewhere until now. `at`: when the count has room for it, where it
-    /// was refused and that is known.
+    /// Takes a comer in. It is to be [parked](Self::park).
+    pub(super) fn join(&mut self, comer: &Comer) -> Rank {
+        self.order.join(comer)
+    }
+
+    /// Parks a waiter that has joined, new or parked elsewhere until now. `at`: when the count has room for
+    /// it, where it was refused and that is known.
     pub(super) fn park(&mut self, waiter: Arc<Waiter>, key: LimitKey, at: Option<Tick>) {
         let rank = waiter.rank;
-        self.unpark(rank);
-        self.places.insert(rank, key.clone());
+        self.unpark(&waiter);
+        waiter.set_parked(Some(key.clone()));
+        self.len += 1;
         let parked = self.counts.entry(key.clone()).or_default();
-        parked.waiters.insert(rank, waiter);
-        let (true, Some(at)) = (parked.head() == Some(rank), at) else {
+        parked
+            .waiters
+            .entry(rank.priority)
+            .or_default()
+            .insert(rank.seat, waiter);
+        let heads = parked
+            .head(&self.order)
+            .is_some_and(|head| head.rank == rank);
+        let (true, Some(at)) = (heads, at) else {
             return;
         };
         if let Some(old) = parked.timer.replace(at) {
@@ -84,9 +102,39 @@ impl Queue {
         self.timers.insert((at, key));
     }
 
-    /// Takes a waiter out. Returns whether it was parked.
-    pub(super) fn remove(&mut self, rank: Rank) -> bool {
-        match self.unpark(rank) {
+    /// As [`park`](Self::park), for one that was tried: not where it has gone away meanwhile. Returns whether
+    /// it is parked.
+    pub(super) fn park_again(
+        &mut self,
+        waiter: Arc<Waiter>,
+        key: LimitKey,
+        at: Option<Tick>,
+    ) -> bool {
+        let waits = waiter.is_parked();
+        if waits {
+            self.park(waiter, key, at);
+        }
+        waits
+    }
+
+    /// Takes out one that was granted.
+    pub(super) fn granted(&mut self, waiter: &Waiter) {
+        if self.remove(waiter) {
+            self.order.granted(waiter.rank, &waiter.agent);
+        }
+    }
+
+    /// Takes out one that was not granted: refused, or gone away. Returns whether it was there.
+    pub(super) fn gave_up(&mut self, waiter: &Waiter) -> bool {
+        let there = self.remove(waiter);
+        if there {
+            self.order.gave_up(waiter.rank, &waiter.agent, waiter.size);
+        }
+        there
+    }
+
+    fn remove(&mut self, waiter: &Waiter) -> bool {
+        match self.unpark(waiter) {
             Some(key) => {
                 // Whoever is next may need less.
                 self.kick([key]);
@@ -96,10 +144,17 @@ impl Queue {
         }
     }
 
-    fn unpark(&mut self, rank: Rank) -> Option<LimitKey> {
-        let key = self.places.remove(&rank)?;
+    fn unpark(&mut self, waiter: &Waiter) -> Option<LimitKey> {
+        let key = waiter.set_parked(None)?;
+        self.len -= 1;
+        let rank = waiter.rank;
         let parked = self.counts.get_mut(&key)?;
-        parked.waiters.remove(&rank);
+        if let Some(class) = parked.waiters.get_mut(&rank.priority) {
+            class.remove(&rank.seat);
+            if class.is_empty() {
+                parked.waiters.remove(&rank.priority);
+            }
+        }
         if parked.waiters.is_empty() {
             if let Some(timer) = parked.timer {
                 self.timers.remove(&(timer, key.clone()));
@@ -133,35 +188,60 @@ impl Queue {
     }
 
     /// When the next count is worth looking at; `None` where nothing but a kick can help.
-    pub(super) fn next(&self) -> Option<Tick> {
+    pub(super) fn next_timer(&self) -> Option<Tick> {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The best ranked waiter on a count.
-    pub(super) fn head(&self, key: &LimitKey) -> Option<Arc<Waiter>> {
-        self.counts
-            .get(key)?
-            .waiters
-            .first_key_value()
-            .map(|(_, waiter)| waiter.clone())
+    /// The head of a count, unless it has to wait behind another one elsewhere.
+    pub(super) fn next_on(&mut self, key: &LimitKey) -> Next {
+        let Some(head) = self
+            .counts
+            .get(key)
+            .and_then(|parked| parked.head(&self.order))
+        else {
+            return Next::Nobody;
+        };
+        let head = head.clone();
+        match self.blocker(&head.keys, head.rank).cloned() {
+            Some(other) => {
+                self.park(head, other, None);
+                Next::Moved
+            }
+            None => Next::Try(head),
+        }
     }
 
     /// Everybody who waits.
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Arc<Waiter>> {
         self.counts
             .values()
-            .flat_map(|parked| parked.waiters.values())
+            .flat_map(|parked| parked.waiters.values().flat_map(BTreeMap::values))
     }
 
-    /// How many better ranked than `rank` wait on a count.
-    pub(super) fn ahead(&self, key: &LimitKey, rank: Rank) -> usize {
-        let parked = self.counts.get(key);
-        parked.map_or(0, |parked| parked.waiters.range(..rank).count())
+    /// How many wait on a count who go before this comer.
+    pub(super) fn ahead(&self, key: &LimitKey, comer: &Comer) -> usize {
+        let rank = self.order.rank(comer);
+        let parked = self.counts.get(key).into_iter();
+        let waiters = parked.flat_map(|parked| parked.waiters.values().flat_map(BTreeMap::values));
+        waiters
+            .filter(|waiter| self.order.before(waiter.rank, rank))
+            .count()
     }
 }
 
 impl Parked {
-    fn head(&self) -> Option<Rank> {
-        self.waiters.keys().next().copied()
+    /// Whoever goes first of those who wait here.
+    fn head(&self, order: &Order) -> Option<&Arc<Waiter>> {
+        let heads = self
+            .waiters
+            .values()
+            .filter_map(|class| class.values().next());
+        heads.reduce(|best, head| {
+            if order.before(head.rank, best.rank) {
+                head
+            } else {
+                best
+            }
+        })
     }
 }

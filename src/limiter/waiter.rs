@@ -2,13 +2,16 @@
 
 use std::{
     fmt, mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use tokio::time::Instant;
 
-use super::{permit::Permit, queue::Rank};
+use super::{
+    order::{Comer, Rank},
+    permit::Permit,
+};
 use crate::{
     error::Rejection,
     limit::LimitKey,
@@ -20,9 +23,14 @@ pub(super) struct Waiter {
     /// The counts that the claim touches.
     pub(super) keys: Vec<LimitKey>,
     pub(super) rank: Rank,
+    /// Whose it is, and how much of the share of that party it takes.
+    pub(super) agent: Arc<str>,
+    pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
+    /// On which count it is parked. The queue's, and changed under the queue's lock alone.
+    parked: Mutex<Option<LimitKey>>,
     state: Mutex<State>,
 }
 
@@ -37,19 +45,40 @@ impl Waiter {
     pub(super) fn new(
         claim: Claim,
         keys: Vec<LimitKey>,
+        comer: Comer,
         rank: Rank,
         deadline: Option<Instant>,
         refused: NotNow,
     ) -> Self {
+        let Comer { agent, size, .. } = comer;
+        let (refused, parked) = (Mutex::new(refused), Mutex::default());
         let state = Mutex::new(State::Waiting(None));
         Waiter {
             claim,
             keys,
             rank,
+            agent,
+            size,
             deadline,
-            refused: Mutex::new(refused),
+            refused,
+            parked,
             state,
         }
+    }
+
+    /// Notes on which count it is parked, and says where it was.
+    pub(super) fn set_parked(&self, key: Option<LimitKey>) -> Option<LimitKey> {
+        mem::replace(
+            &mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner),
+            key,
+        )
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        self.parked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     /// Why it was not granted when it was last tried.

@@ -11,7 +11,8 @@ use tower_service::Service;
 use super::policy::Policy;
 use crate::{
     body::{ResponseBody, ResponseFuture, finish, keep, refuse},
-    call::{Entered, Entry, Inspect, ReadBody, Refusal, Sent},
+    call::{Entered, Entry, Inspect, ReadBody, Refusal},
+    error::Rejection,
     store::Settlement,
     usage::Usage,
 };
@@ -96,16 +97,18 @@ where
     let mut answered = None;
     for attempt in 1.. {
         let sent = entry.send(inner, entry.request(parts, body)).await;
-        if let (Sent::Refused(_), Some(answered)) = (&sent, answered) {
-            // The provider has spoken; that we have no room to ask again is not its answer.
+        let response = finish(entry, sent)?;
+        let refused = response.extensions().get::<Rejection>().is_some();
+        if let (true, Some(answered)) = (refused, answered) {
+            // The provider has spoken; that there is no room to ask again, here or further in, is not its
+            // answer.
             return Ok(answered);
         }
-        let response = finish(entry, sent)?;
         let Some(at) = policy.again(attempt, &response, entry.turn().deadline, SystemTime::now())
         else {
             return Ok(response);
         };
-        // Whoever sent it, it is over: nothing is held during the wait.
+        // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
         entry.note_counted();
         let response = keep(response, at).await;
         entry.attempt().end(Settlement::Usage(Usage::default()));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::{
-    limit::{Demand, Limit, LimitKey, Limits, Quantities, Quantity, Room, Tick},
+    limit::{Demand, Limit, LimitKey, Limits, Quantities, Quantity, Room, Rule, Tick},
     tags::Tags,
     usage::Usage,
 };
@@ -28,10 +28,10 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Whether it takes from a limit, one that its tags touch, at all.
-    pub(crate) fn takes_from(&self, place: u32, limit: &Limit) -> bool {
-        let counts_again = !self.repeat || limit.counts_repeats();
-        counts_again && self.quantities.contain(limit.quantity) && !self.leaves_alone(place, limit)
+    /// What it takes from a count that its tags touch; `None`: it leaves it alone.
+    pub(crate) fn amount(&self, place: u32, rule: &Rule) -> Option<u64> {
+        let amount = rule.amount(self.quantities, self.repeat, &self.demand)?;
+        (!self.leaves_alone(place, &rule.limit)).then_some(amount)
     }
 
     fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
@@ -45,8 +45,8 @@ impl Claim {
         let mut keys = limits.keys(&self.tags);
         keys.retain(|key| {
             let place = key.limit();
-            let limit = &limits.rules()[place].limit;
-            u32::try_from(place).is_ok_and(|place| self.takes_from(place, limit))
+            let rule = &limits.rules()[place];
+            u32::try_from(place).is_ok_and(|place| self.amount(place, rule).is_some())
         });
         keys
     }

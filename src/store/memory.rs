@@ -105,10 +105,9 @@ impl Store for MemoryStore {
             let (place, entry) = counts.entry(number, level, tagged, &claim.tags);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
-                if !claim.takes_from(*limit, &rule.limit) {
+                let Some(amount) = claim.amount(*limit, rule) else {
                     continue;
-                }
-                let amount = amount(rule, claim);
+                };
                 let count = &mut entry.windows[window as usize];
                 if !count.fits(rule, amount) {
                     count.expire(rule, *now.get_or_insert_with(|| self.now()));
@@ -235,9 +234,8 @@ impl Store for MemoryStore {
         counts.sweep_if_grown(&self.limits, || now);
         let mut standings = Vec::new();
         self.each_count(&mut counts, &claim.tags, |place, rule, count| {
-            if claim.takes_from(place, &rule.limit) {
+            if let Some(needed) = claim.amount(place, rule) {
                 count.expire(rule, now);
-                let needed = amount(rule, claim);
                 standings.push(Standing {
                     key: LimitKey::of(place, &rule.limit, &claim.tags),
                     in_use: count.in_use(),
@@ -271,13 +269,6 @@ impl fmt::Debug for MemoryStore {
             .field("counts", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-/// What a claim takes from a count under this rule.
-fn amount(rule: &Rule, claim: &Claim) -> u64 {
-    let limit = &rule.limit;
-    let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
-    asked.min(limit.amount).max(declared)
 }
 
 /// Whether a charge stays held from the send to the settlement.

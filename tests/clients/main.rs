@@ -55,7 +55,6 @@ async fn provider() -> SimServer {
     };
     let config = SimConfig {
         faults: vec![refusal],
-        chunk_delay: Duration::from_millis(1),
         ..SimConfig::default()
     };
     Simulator::start(config).await.unwrap()

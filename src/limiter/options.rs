@@ -1,0 +1,98 @@
+//! How a limiter's queue behaves.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::order::WHOLE;
+use crate::tags::{Tag, Tags};
+
+/// How those who wait share what there is.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_quota::{Tag, limiter::QueueOptions};
+///
+/// let options = QueueOptions::new()
+///     .max_waiting(10_000)
+///     .aging(Duration::from_secs(30))
+///     .share_by(Tag::Team)
+///     .weight("research", 3);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct QueueOptions {
+    pub(super) max_waiting: usize,
+    pub(super) aging: Duration,
+    share_by: Tag,
+    weights: HashMap<Arc<str>, u32>,
+}
+
+impl QueueOptions {
+    /// 100 000 calls may wait, a step of priority is worth ten seconds, agents share alike.
+    pub fn new() -> Self {
+        QueueOptions {
+            max_waiting: 100_000,
+            aging: Duration::from_secs(10),
+            share_by: Tag::Agent,
+            weights: HashMap::new(),
+        }
+    }
+
+    /// How many calls may wait; one more is refused. 0: none may.
+    pub fn max_waiting(mut self, calls: usize) -> Self {
+        self.max_waiting = calls;
+        self
+    }
+
+    /// By how much one step of priority makes a call older than it is.
+    pub fn aging(mut self, span: Duration) -> Self {
+        self.aging = span;
+        self
+    }
+
+    /// Whose calls share fairly: those with the same value of this tag are one party.
+    pub fn share_by(mut self, tag: Tag) -> Self {
+        self.share_by = tag;
+        self
+    }
+
+    /// The share of one party, beside 1 for those that are not named. 0 is taken for 1.
+    pub fn weight(mut self, party: impl Into<Arc<str>>, weight: u32) -> Self {
+        self.weights.insert(party.into(), weight.max(1));
+        self
+    }
+
+    /// The party that a call belongs to.
+    pub(super) fn party(&self, tags: &Tags) -> Arc<str> {
+        tags.shared(&self.share_by).cloned().unwrap_or_default()
+    }
+
+    /// How much virtual time a party's call takes: the largest part that it needs of any limit, by the weight.
+    pub(super) fn size(&self, party: &str, parts: impl Iterator<Item = (u64, u64)>) -> u64 {
+        let part = |(need, amount): (u64, u64)| {
+            u128::from(need) * u128::from(WHOLE) / u128::from(amount.max(1))
+        };
+        let largest = u64::try_from(parts.map(part).max().unwrap_or_default()).unwrap_or(u64::MAX);
+        let weight = self.weights.get(party).copied().unwrap_or(1);
+        (largest / u64::from(weight)).max(1)
+    }
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_as_large_as_the_largest_part_it_needs_of_any_limit() {
+        let options = QueueOptions::new().weight("heavy", 4);
+        let parts = || [(1, 100), (500, 1_000)].into_iter();
+        assert_eq!(options.size("light", parts()), WHOLE / 2);
+        assert_eq!(options.size("heavy", parts()), WHOLE / 8);
+        assert_eq!(options.size("light", [].into_iter()), 1);
+    }
+}

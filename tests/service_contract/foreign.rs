@@ -1,0 +1,146 @@
+//! Foreign layers between ours: nothing leaves unclaimed, and everything is settled once.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::{BodyExt as _, Full};
+use tower::ServiceExt as _;
+use tower_quota::{Limiter, limit::Limit};
+
+use crate::support::{stack::TIMED_OUT, *};
+
+type Body = Full<Bytes>;
+
+/// Makes three calls, one after the other, of whose attempts the second is refused.
+async fn three_calls(order: &str, limiter: &Limiter) -> Upstream {
+    let busy = Answer::Busy(1, Frames::of(["busy"]));
+    let upstream = Upstream::new().answers([Answer::Ok(Frames::of(["first"])), busy]);
+    let service = stack::<Body, _, _>(order, limiter, upstream.clone());
+    for _ in 0..3 {
+        let response = ends(service.clone().oneshot(chat())).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    upstream
+}
+
+/// How many attempts three calls make: the refused one is repeated where somebody does.
+fn attempts(order: &str) -> usize {
+    3 + usize::from(order.contains('R'))
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_that_hold_a_request_up_or_time_it_change_nothing() {
+    for order in [
+        "AbA", "RbA", "AbR", "ARbRA", "bA", "Ab", "AtA", "RtA", "AtR", "ARtRA", "tA", "At",
+        "AbtbA", "AsA", "RsA", "AsR", "ARsRA",
+    ] {
+        let limiter = one_in_flight();
+        let upstream = three_calls(order, &limiter).await;
+        assert_eq!(upstream.sent().len(), attempts(order), "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        let counted = counted(&limiter).await;
+        assert_eq!(counted, attempts(order) as u64, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_clears_the_responses_extensions_changes_nothing() {
+    for order in ["ApA", "RpA", "ApR", "ARpRA", "pA", "Ap", "pARA"] {
+        let limiter = one_in_flight();
+        let upstream = three_calls(order, &limiter).await;
+        assert_eq!(upstream.sent().len(), attempts(order), "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        let counted = counted(&limiter).await;
+        assert_eq!(counted, attempts(order) as u64, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_clears_the_requests_extensions_outside_of_every_gate_changes_nothing() {
+    for order in ["qA", "RqA", "RqAR", "RqARA", "Aq"] {
+        let limiter = one_in_flight();
+        let upstream = three_calls(order, &limiter).await;
+        assert_eq!(upstream.sent().len(), attempts(order), "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        let counted = counted(&limiter).await;
+        assert_eq!(counted, attempts(order) as u64, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_clears_the_requests_extensions_between_gates_has_both_of_them_count() {
+    for order in ["AqA", "AqRA", "ARqA"] {
+        let limiter = limiter([Limit::requests(MANY).every(HOUR)]);
+        let upstream = three_calls(order, &limiter).await;
+        let sent = upstream.sent().len() as u64;
+        let counted = counted(&limiter).await;
+        assert!(
+            (sent + 1..=2 * sent).contains(&counted),
+            "{order}: {counted}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_times_out_on_its_way_counts_and_frees_its_slot() {
+    for order in ["AtA", "RtA", "tA", "At", "AtRA"] {
+        let (limiter, upstream) = (one_in_flight(), Upstream::new().latency(secs(20)));
+        let service = stack::<Body, _, _>(order, &limiter, upstream.clone());
+        let error = ends(service.oneshot(chat())).await.unwrap_err();
+        assert_eq!(error, TIMED_OUT, "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        assert_eq!(counted(&limiter).await, 1, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_times_out_before_it_was_sent_does_not_count() {
+    for order in ["AtA", "RtA", "tA", "AtRA"] {
+        let (limiter, upstream) = (one_in_flight(), Upstream::new().opens_after(secs(20)));
+        let service = stack::<Body, _, _>(order, &limiter, upstream.clone());
+        let error = ends(service.oneshot(chat())).await.unwrap_err();
+        assert_eq!(error, TIMED_OUT, "{order}");
+        assert_eq!(upstream.sent(), [], "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        assert_eq!(counted(&limiter).await, 0, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_goes_on_without_its_caller_keeps_its_slot_to_its_end() {
+    for order in ["AsA", "sA", "RsA", "AsRA"] {
+        let (limiter, upstream) = (one_in_flight(), Upstream::new().latency(secs(20)));
+        let service = stack::<Body, _, _>(order, &limiter, upstream.clone());
+        let call = tokio::time::timeout(secs(5), service.oneshot(chat()));
+        call.await.unwrap_err();
+        tokio::time::sleep(secs(10)).await;
+        assert!(!is_free(&limiter).await, "{order}: it is still under way");
+        tokio::time::sleep(secs(10)).await;
+        assert!(is_free(&limiter).await, "{order}: its answer was dropped");
+        assert_eq!(counted(&limiter).await, 1, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_dropped_with_its_caller_does_not_keep_its_slot() {
+    for order in ["AA", "AtA", "RA", "ARA"] {
+        let (limiter, upstream) = (one_in_flight(), Upstream::new().latency(secs(20)));
+        let service = stack::<Body, _, _>(order, &limiter, upstream.clone());
+        let call = tokio::time::timeout(secs(5), service.oneshot(chat()));
+        call.await.unwrap_err();
+        assert!(is_free(&limiter).await, "{order}");
+        assert_eq!(counted(&limiter).await, 1, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_whose_origin_was_cleared_away_is_repeated_and_sends_nothing_unclaimed() {
+    let limiter = limiter([Limit::requests(1).every(secs(10))]);
+    let upstream = Upstream::new();
+    let service = stack::<Body, _, _>("RpF", &limiter, upstream.clone());
+    for _ in 0..2 {
+        let response = ends(service.clone().oneshot(chat())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    let sent = upstream.sent();
+    assert!(sent[1] - sent[0] >= millis(10_100), "{sent:?}");
+}
