@@ -154,10 +154,10 @@ fn main() -> ExitCode {
     let claims: Vec<Claim> = (0..1_000_000).step_by(997).map(claim).collect();
     let few_claims: Vec<Claim> = (0..1_000).map(claim).collect();
     let many = nanos(100_000, |i| {
-        spend(&store, &claims[i as usize % claims.len()])
+        spend(&store, &claims[i as usize % claims.len()]);
     });
     let little = nanos(100_000, |i| {
-        spend(&few, &few_claims[i as usize % few_claims.len()])
+        spend(&few, &few_claims[i as usize % few_claims.len()]);
     });
     fine &= line(
         "a claim among 1 000 000 keys, beside 1 000",
