@@ -30,7 +30,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 pub use call::Call;
 pub(crate) use call::Turn;
@@ -56,7 +56,7 @@ use crate::{
 /// touch it. No call passes one that goes before it and waits for a limit it needs itself.
 ///
 /// # Runtime
-/// Needs tokio's timer. A task is started when somebody has to wait and ends when nobody does.
+/// Needs tokio's timer. Where somebody has to wait a task is started on that runtime; it ends when nobody does.
 #[derive(Clone)]
 pub struct Limiter {
     shared: Arc<Shared>,
@@ -65,8 +65,8 @@ pub struct Limiter {
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
-    /// Tells the driver that something changed.
-    changed: Notify,
+    /// Tells the drivers that something changed.
+    changed: watch::Sender<()>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
@@ -100,7 +100,7 @@ impl Limiter {
         let shared = Shared {
             store,
             queue: Mutex::new(Queue::new(aging)),
-            changed: Notify::new(),
+            changed: watch::Sender::new(()),
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
@@ -196,6 +196,7 @@ impl Limiter {
         Some(NotNow {
             key,
             at: None,
+            not_before: None,
             in_use: 0,
             needed: 0,
         })
@@ -219,7 +220,7 @@ impl Limiter {
                 let (waiting, shortage) = (queue.len(), shared.shortage(&refused));
                 return Err(Rejection::QueueFull { waiting, shortage });
             }
-            let rank = queue.join(&comer);
+            let (rank, keys) = (queue.join(&comer), queue.keys(keys));
             let waiter = Waiter::new(
                 claim.clone(),
                 keys,
@@ -229,13 +230,11 @@ impl Limiter {
                 refused.clone(),
             );
             let waiter = Arc::new(waiter);
-            queue.park(waiter.clone(), refused.key.clone(), refused.at);
-            // Room may have come back between the refusal and this.
-            queue.kick([refused.key]);
+            queue.enter(&waiter, &refused.key, refused.at);
             waiter
         };
         let place = Place { shared, waiter };
-        shared.changed.notify_one();
+        shared.changed.send_replace(());
         let answer = std::future::poll_fn(|cx| {
             let answer = place.waiter.poll(cx);
             if answer.is_pending() {
@@ -265,7 +264,7 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.shared.queue().gave_up(&self.waiter) {
-            self.shared.changed.notify_one();
+            self.shared.changed.send_replace(());
         }
         // A permit granted in the meantime is dropped here, outside the lock, and gives everything back.
         drop(self.waiter.abandon());
@@ -310,9 +309,11 @@ impl Shared {
     /// A claim as the queue sees it: the counts it touches, and who comes.
     fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
         let limits = self.store.limits();
-        let keys = limits.keys(&claim.tags);
-        let rules = keys.iter().map(|key| &limits.rules()[key.limit()]);
         let amount = |rule: &Rule| rule.amount(claim.quantities, claim.repeat, &claim.demand);
+        let mut keys = limits.keys(&claim.tags);
+        // What it takes nothing from it does not wait for either.
+        keys.retain(|key| amount(&limits.rules()[key.limit()]).is_some_and(|amount| amount > 0));
+        let rules = keys.iter().map(|key| &limits.rules()[key.limit()]);
         let parts = rules.filter_map(|rule| Some((amount(rule)?, rule.limit.amount)));
         let agent = self.options.party(&claim.tags);
         let size = self.options.size(&agent, parts);
@@ -345,7 +346,7 @@ impl Shared {
             limit: self.store.limits().describe(&refused.key),
             in_use: refused.in_use,
             needed: refused.needed,
-            retry_after: refused.at.map(|at| at.since(self.store.now())),
+            retry_after: refused.not_before.map(|at| at.since(self.store.now())),
         }
     }
 
@@ -391,7 +392,7 @@ impl Shared {
 
     fn kick(&self, keys: Vec<LimitKey>) {
         if self.queue().kick(keys) {
-            self.changed.notify_one();
+            self.changed.send_replace(());
         }
     }
 }

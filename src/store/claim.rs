@@ -44,6 +44,8 @@ pub struct NotNow {
     /// When it has room, if nothing else is charged and nothing given back. `None`: when something held
     /// is given back, or never.
     pub at: Option<Tick>,
+    /// Before this there is no room for sure: the latest instant of all counts that refuse. `None`: no telling.
+    pub not_before: Option<Tick>,
     /// What counts there now.
     pub in_use: u64,
     /// What the claim needs of it.
