@@ -202,16 +202,12 @@ fn what_was_due_survives_the_driver() {
     });
     let l = limiter.clone();
     one.block_on(async {
-        let f = tokio::spawn(async move { l.acquire(model("a")).await.map(drop) });
+        tokio::spawn(async move { l.acquire(model("a")).await.map(drop) });
         tokio::time::sleep(Duration::from_secs(1)).await;
-        f.abort_handle();
     });
-    let l = limiter.clone();
-    let w = two.block_on(async {
-        let w = tokio::spawn(async move { l.acquire(model("b")).await.map(drop) });
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        w
-    });
+    let l = limiter;
+    let w = two.spawn(async move { l.acquire(model("b")).await.map(drop) });
+    two.block_on(tokio::time::sleep(Duration::from_secs(1)));
     // driver runs on `one`: have it die while it has taken `b` from the due
     panics.store(true, Ordering::SeqCst);
     drop(hb);
@@ -244,17 +240,14 @@ fn a_permit_dropped_with_its_runtime_is_given_back_to_a_slow_store() {
     one.block_on(async move {
         tokio::spawn(async move {
             let _p = l.acquire(Call::new()).await.unwrap();
-            std::future::pending::<()>().await
+            std::future::pending::<()>().await;
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
     });
     drop(one);
     rt().block_on(async {
-        timeout(MINUTE, limiter.acquire(Call::new()))
-            .await
-            .expect("leaked")
-            .map(drop)
-            .unwrap()
+        let next = timeout(MINUTE, limiter.acquire(Call::new())).await;
+        drop(next.expect("leaked").unwrap());
     });
 }
 
@@ -337,66 +330,6 @@ async fn an_absurd_report_does_not_panic() {
     advance(Duration::from_secs(30)).await;
     b.settle(Usage::new(u64::MAX, 0));
     assert!(limiter.try_acquire(Call::new().tokens(1, 0)).await.is_err());
-}
-
-async fn spike(n: usize) -> Duration {
-    let limiter = Limiter::new(limits([
-        Limit::concurrency(1),
-        Limit::requests(1).every(Duration::from_millis(100)),
-    ]));
-    let wall = std::time::Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..n {
-        let l = limiter.clone();
-        tasks.spawn(async move {
-            let p = l.acquire(Call::new()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            drop(p);
-        });
-    }
-    tasks.join_all().await;
-    wall.elapsed()
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_counts_that_take_turns_are_not_quadratic() {
-    spike(50).await;
-    let (small, large) = (spike(500).await, spike(2_000).await);
-    let ratio = large.as_secs_f64() / small.as_secs_f64();
-    println!("500: {small:?}, 2000: {large:?}, ratio {ratio:.1} (4 is linear, 16 quadratic)");
-    assert!(ratio < 8.0);
-}
-
-async fn spike_tokens(n: usize) -> Duration {
-    // 10 requests a second; tokens that bind in about every other second.
-    let limiter = Limiter::new(limits([
-        Limit::requests(10).every(Duration::from_secs(1)),
-        Limit::tokens(1_000)
-            .every(Duration::from_millis(900))
-            .charge(Charge::openai()),
-    ]));
-    let wall = std::time::Instant::now();
-    let mut random = fastrand::Rng::with_seed(3);
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..n {
-        let (l, size) = (limiter.clone(), random.u64(1..250));
-        tasks.spawn(async move {
-            let p = l.acquire(Call::new().tokens(size, 0)).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            drop(p);
-        });
-    }
-    tasks.join_all().await;
-    wall.elapsed()
-}
-
-#[tokio::test(start_paused = true)]
-async fn requests_and_tokens_that_take_turns_are_not_quadratic() {
-    spike_tokens(50).await;
-    let (small, large) = (spike_tokens(1_000).await, spike_tokens(4_000).await);
-    let ratio = large.as_secs_f64() / small.as_secs_f64();
-    println!("1000: {small:?}, 4000: {large:?}, ratio {ratio:.1} (4 is linear, 16 quadratic)");
-    assert!(ratio < 8.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,7 +105,7 @@ impl Driver {
                     }
                 }
                 Err(Refused::NotNow(refused)) => {
-                    if self.park(&head, refused, key) {
+                    if self.park(&head, &refused, key) {
                         return;
                     }
                 }
@@ -115,8 +115,8 @@ impl Driver {
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
-    fn park(&self, head: &Waiter, refused: NotNow, key: &LimitKey) -> bool {
-        if let Some(rejection) = self.shared.too_late(&refused, head.deadline) {
+    fn park(&self, head: &Waiter, refused: &NotNow, key: &LimitKey) -> bool {
+        if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
             self.reject(head, rejection);
             return false;
         }
