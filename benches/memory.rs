@@ -92,6 +92,28 @@ fn store_of(keys: u64, runtime: &tokio::runtime::Runtime) -> MemoryStore {
 
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
+/// Lets so many go where two limits take turns in being the one that lacks room: nanoseconds a call.
+async fn turns(count: u32) -> f64 {
+    let limits = [
+        Limit::concurrency(1),
+        Limit::requests(1).every(Duration::from_millis(100)),
+    ];
+    let limiter = Limiter::new(Limits::new(limits).expect("limits"));
+    #[expect(clippy::disallowed_methods, reason = "a bench asks the real clock")]
+    let start = Instant::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let limiter = limiter.clone();
+        calls.spawn(async move {
+            let permit = limiter.acquire(Call::new()).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(permit);
+        });
+    }
+    calls.join_all().await;
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(count)
+}
+
 /// So many calls that wait behind one that holds the only place, that one, and what each takes in memory.
 async fn waiting(limiter: &Limiter, count: u32) -> (Vec<Waiting>, Permit, f64) {
     let held = limiter
@@ -176,6 +198,18 @@ fn main() -> ExitCode {
     fine &= line("a waiter, of 100 000", bytes, 512.0, "B");
     fine &= line(
         "a step with 100 000 waiters, beside 1 000",
+        many / few,
+        3.0,
+        "times",
+    );
+    let few = (0..3)
+        .map(|_| runtime.block_on(turns(1_000)))
+        .fold(f64::INFINITY, f64::min);
+    let many = (0..2)
+        .map(|_| runtime.block_on(turns(16_000)))
+        .fold(f64::INFINITY, f64::min);
+    fine &= line(
+        "a step where two limits take turns, 16 000",
         many / few,
         3.0,
         "times",

@@ -62,16 +62,6 @@ async fn a_peek_says_what_a_try_would_and_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_limits_that_have_room_together_a_peek_names_the_one_that_a_try_names() {
-    let limiter = limiter([Limit::concurrency(1), Limit::concurrency(1).per(Tag::Agent)]);
-    let held = limiter.acquire(agent("a")).await.unwrap();
-    let refused = limiter.try_acquire(agent("a")).await.unwrap_err();
-    let shortage = refused.shortage().unwrap().clone();
-    assert_eq!(limiter.peek(&agent("a")).await, Ok(Peek::Wait(shortage)));
-    drop(held);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_peek_refuses_what_would_be_refused() {
     let store = MemoryStore::new(
         Limits::new([

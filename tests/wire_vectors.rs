@@ -17,7 +17,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tower_quota::{
     usage::Usage,
-    wire::{Dialect, Meter, Reading, go_duration, retry_after, should_retry},
+    wire::{
+        Dialect, ErrorClass, Meter, ObservedQuantity, ProviderError, Reading, classify,
+        go_duration, rate_limits, retry_after, should_retry,
+    },
 };
 
 struct Sample {
@@ -50,27 +53,45 @@ impl Sample {
             "application/json"
         };
         headers.insert("content-type", HeaderValue::from_static(content_type));
-        let is_anthropic = name.starts_with("anthropic");
+        let expected: Value =
+            serde_json::from_slice(&fs::read(beside(".expect.json")).unwrap()).unwrap();
+        let is_error = expected["error"].is_object();
         Sample {
-            dialect: if is_anthropic {
-                Dialect::AnthropicMessages
-            } else {
-                Dialect::OpenAiChat
+            dialect: match expected["provider"].as_str().unwrap() {
+                "anthropic" => Dialect::AnthropicMessages,
+                "cohere" | "gemini" => Dialect::Generic,
+                // Its errors have a shape of their own.
+                "mistral" if is_error => Dialect::Generic,
+                _ => Dialect::OpenAiChat,
             },
             headers,
             body: fs::read(path).unwrap(),
-            expected: serde_json::from_slice(&fs::read(beside(".expect.json")).unwrap()).unwrap(),
+            expected,
             name,
         }
     }
 
-    fn meter(&self) -> Meter {
+    fn provider(&self) -> &str {
+        self.expected["provider"].as_str().unwrap()
+    }
+
+    fn status(&self) -> StatusCode {
         let status = u16::try_from(self.expected["status"].as_u64().unwrap()).unwrap();
-        Meter::new(
-            self.dialect,
-            StatusCode::from_u16(status).unwrap(),
-            &self.headers,
-        )
+        StatusCode::from_u16(status).unwrap()
+    }
+
+    fn error(&self, provider: &str) -> Option<ProviderError> {
+        if self.status().is_success() {
+            let error = self.read([&self.body[..]]).error;
+            error.map(|error| ProviderError::in_stream(provider, &error))
+        } else {
+            let now = SystemTime::UNIX_EPOCH;
+            classify(provider, self.status(), &self.headers, &self.body, now)
+        }
+    }
+
+    fn meter(&self) -> Meter {
+        Meter::new(self.dialect, self.status(), &self.headers)
     }
 
     fn read<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
@@ -97,7 +118,7 @@ fn samples() -> Vec<Sample> {
         .map(|path| Sample::load(&path))
         .collect();
     assert!(
-        samples.len() >= 20,
+        samples.len() >= 40,
         "the samples are not where they should be"
     );
     samples
@@ -114,7 +135,8 @@ fn expected_usage(sidecar: &Value) -> Option<Usage> {
 
 #[test]
 fn readings_are_what_the_sidecars_say() {
-    for sample in samples() {
+    let is_read = |sample: &Sample| sample.dialect != Dialect::Generic;
+    for sample in samples().into_iter().filter(is_read) {
         let Sample { name, expected, .. } = &sample;
         let reading = sample.read([&sample.body[..]]);
         assert_eq!(reading.usage, expected_usage(&expected["usage"]), "{name}");
@@ -206,15 +228,7 @@ fn waits_are_what_the_headers_say() {
         let wait = retry_after(&sample.headers, SystemTime::UNIX_EPOCH);
         let wait = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap());
         if sample.headers.contains_key("retry-after") {
-            // A header in whole seconds rounds up what the sidecar has from the text of the body.
-            let expected = sample.expected["error"]["retry_after_ms"].as_u64().unwrap();
-            let is_exact = sample.headers.contains_key("retry-after-ms");
-            let expected = if is_exact {
-                expected
-            } else {
-                expected.next_multiple_of(1_000)
-            };
-            assert_eq!(wait, Some(expected), "{}", sample.name);
+            assert_eq!(wait, expected_wait(&sample), "{}", sample.name);
             found += 1;
         } else {
             assert_eq!(wait, None, "{}", sample.name);
@@ -228,6 +242,115 @@ fn waits_are_what_the_headers_say() {
     assert!(found >= 4);
 }
 
+/// In milliseconds. Where there is a header in whole seconds, it is what the sidecar has from the
+/// text of the body, rounded up.
+fn expected_wait(sample: &Sample) -> Option<u64> {
+    let expected = sample.expected["error"]["retry_after_ms"].as_u64()?;
+    let has = |name| sample.headers.contains_key(name);
+    let is_whole = has("retry-after") && !has("retry-after-ms");
+    Some(if is_whole {
+        expected.next_multiple_of(1_000)
+    } else {
+        expected
+    })
+}
+
+/// 2026-11-22T09:15:20Z, before every reset in the samples.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_338_920)
+}
+
+fn millis(duration: Option<Duration>) -> Option<u64> {
+    duration.map(|duration| u64::try_from(duration.as_millis()).unwrap())
+}
+
+fn quantity(sidecar: &Value) -> Option<ObservedQuantity> {
+    Some(match sidecar.as_str()? {
+        "requests" => ObservedQuantity::Requests,
+        "tokens" => ObservedQuantity::Tokens,
+        "input_tokens" => ObservedQuantity::InputTokens,
+        "output_tokens" => ObservedQuantity::OutputTokens,
+        other => panic!("no quantity {other}"),
+    })
+}
+
+fn window(sidecar: &Value) -> Option<Duration> {
+    Some(Duration::from_secs(match sidecar.as_str()? {
+        "second" => 1,
+        "10s" => 10,
+        "minute" => 60,
+        "day" => 86_400,
+        "month" => 30 * 86_400,
+        other => panic!("no window {other}"),
+    }))
+}
+
+/// The sidecar has a time, or an instant on the day of the samples.
+fn expected_reset(limit: &Value) -> Option<u64> {
+    let Some(instant) = limit["reset_at"].as_str() else {
+        return limit["reset_ms"].as_u64();
+    };
+    let time = instant.strip_prefix("2026-11-22T").unwrap();
+    let date = format!("Sun, 22 Nov 2026 {} GMT", time.strip_suffix('Z').unwrap());
+    let at = httpdate::parse_http_date(&date).unwrap();
+    millis(Some(at.duration_since(now()).unwrap()))
+}
+
+#[test]
+fn limits_are_what_the_sidecars_say() {
+    let mut found = 0;
+    for sample in samples() {
+        let Sample { name, expected, .. } = &sample;
+        let limits = rate_limits(sample.provider(), &sample.headers, now());
+        let expected = expected["limits"].as_array().unwrap();
+        assert_eq!(limits.len(), expected.len(), "{name}: {limits:?}");
+        for (limit, expected) in limits.iter().zip(expected) {
+            let quantity = quantity(&expected["dimension"]).unwrap();
+            assert_eq!(limit.quantity, quantity, "{name}");
+            assert_eq!(limit.window, window(&expected["window"]), "{name}");
+            assert_eq!(limit.limit, expected["limit"].as_u64(), "{name}");
+            assert_eq!(limit.remaining, expected["remaining"].as_u64(), "{name}");
+            assert_eq!(millis(limit.reset), expected_reset(expected), "{name}");
+            found += 1;
+        }
+    }
+    assert!(found >= 25, "{found}");
+}
+
+#[test]
+fn errors_are_what_the_sidecars_say() {
+    let mut found = 0;
+    for sample in samples() {
+        let (name, expected) = (&sample.name, &sample.expected["error"]);
+        let error = sample.error(sample.provider());
+        assert_eq!(error.is_some(), expected.is_object(), "{name}");
+        let Some(error) = error else { continue };
+        let class = match expected["class"].as_str().unwrap() {
+            "rate_limit" => ErrorClass::RateLimit,
+            "ramp" => ErrorClass::Ramp,
+            "request_too_large" => ErrorClass::RequestTooLarge,
+            "quota" => ErrorClass::Quota,
+            "overloaded" => ErrorClass::Overloaded,
+            "context_length" => ErrorClass::ContextLength,
+            "content_filter" => ErrorClass::ContentFilter,
+            "server" => ErrorClass::Server,
+            other => panic!("no class {other}"),
+        };
+        assert_eq!(error.class, class, "{name}");
+        assert_eq!(error.retryable, expected["retryable"], "{name}");
+        assert_eq!(millis(error.wait), expected_wait(&sample), "{name}");
+        assert_eq!(error.quantity, quantity(&expected["dimension"]), "{name}");
+        assert_eq!(error.window, window(&expected["window"]), "{name}");
+        assert_eq!(error.limit, expected["limit"].as_u64(), "{name}");
+        assert_eq!(error.used, expected["used"].as_u64(), "{name}");
+        assert_eq!(error.requested, expected["requested"].as_u64(), "{name}");
+        found += 1;
+        // Nothing is lost where the provider is not known.
+        assert_eq!(sample.error("somebody"), Some(error), "{name}");
+    }
+    assert!(found >= 20, "{found}");
+}
+
 #[test]
 fn header_values() {
     // 2026-11-22T09:15:30Z
@@ -236,6 +359,16 @@ fn header_values() {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().unwrap());
         retry_after(&headers, now)
+    };
+    let reset = |provider: &str, name: &'static str, value: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        rate_limits(provider, &headers, now).first()?.reset
+    };
+    let retry_info = |value: &str| {
+        let body = format!(r#"{{"error":{{"details":[{{"retryDelay":"{value}"}}]}}}}"#);
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        classify("gemini", status, &HeaderMap::new(), body.as_bytes(), now)?.wait
     };
     let vectors = include_str!("wire/header-values.tsv");
     for line in vectors.lines().skip(1) {
@@ -248,6 +381,10 @@ fn header_values() {
             "go-duration" => go_duration(value),
             "seconds" | "http-date" => in_header("retry-after", value),
             "millis" => in_header("retry-after-ms", value),
+            "rfc3339" => reset("anthropic", "anthropic-ratelimit-requests-reset", value),
+            "pb-duration" => retry_info(value),
+            "unix-seconds" => reset("cohere", "x-ratelimit-reset", value),
+            "bare-number-ms" => reset("azure", "x-ratelimit-reset-requests", value),
             format => panic!("no parser for {format}"),
         };
         assert_eq!(parsed, expected, "{line}");

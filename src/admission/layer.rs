@@ -30,6 +30,12 @@ impl AdmissionLayer {
         self
     }
 
+    /// Everything passes as it is.
+    pub(crate) fn off(mut self) -> Self {
+        self.inspect.off = true;
+        self
+    }
+
     /// How many bytes of a request body are read into memory; 32 MiB by default. A body of known length
     /// above it passes unread, and only limits that need no knowledge of it apply. One of unknown length
     /// that grows above it is refused with 413.

@@ -6,7 +6,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    body::{ResponseBody, ResponseFuture, finish, refuse},
+    body::{ResponseBody, ResponseFuture, finish, pass, refuse},
     call::{Entered, Gate, Inspect, Refusal},
 };
 
@@ -71,6 +71,9 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     R: Body<Data = Bytes>,
 {
+    if inspect.off {
+        return pass(inner, request).await;
+    }
     let entered = match Entered::enter(request, inspect).await {
         Ok(entered) => entered,
         Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),

@@ -3,6 +3,7 @@
 mod finish;
 mod future;
 mod keep;
+mod pass;
 mod refusal;
 mod response;
 
@@ -11,4 +12,5 @@ pub use response::ResponseBody;
 
 pub(crate) use finish::finish;
 pub(crate) use keep::keep;
+pub(crate) use pass::pass;
 pub(crate) use refusal::refuse;

@@ -79,6 +79,8 @@ pub(crate) struct Metering {
     attempt: Option<Unfinished>,
     dialect: Dialect,
     status: StatusCode,
+    /// Whether the answer comes while it is generated.
+    streamed: bool,
     demand: Demand,
 }
 
@@ -90,12 +92,15 @@ impl Metering {
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Self {
-        let meter = Meter::new(dialect, status, headers);
+        let kind = headers
+            .get(http::header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok());
         Metering {
-            meter,
+            meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
             dialect,
             status,
+            streamed: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
             demand,
         }
     }
@@ -121,11 +126,20 @@ impl Metering {
             return Settlement::Unknown;
         }
         let reading = self.meter.reading();
+        if !self.streamed && !reading.complete && !reading.usage_is_final {
+            // It was generated whole before its first byte came, and nobody read how much it was.
+            return Settlement::Unknown;
+        }
         let seen = Usage::new(self.demand.input, reading.output_seen);
         let usage = match reading.usage {
             Some(usage) if reading.usage_is_final => usage,
             // A report that is not the last word: the input is, the output is at least what was seen.
             Some(mut usage) => {
+                usage.input = if usage.input == 0 {
+                    seen.input
+                } else {
+                    usage.input
+                };
                 usage.output = usage.output.max(seen.output);
                 usage
             }

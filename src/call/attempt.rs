@@ -97,6 +97,11 @@ impl Attempt {
         }
     }
 
+    /// Whether it has left. One whose body tells has not while nothing was taken of its body.
+    pub(super) fn has_left(&self) -> bool {
+        self.lock().dated.is_some()
+    }
+
     /// The depth of the layer that sent it; 0 where it was not sent.
     pub(super) fn sender(&self) -> u32 {
         self.lock().sender

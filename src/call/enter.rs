@@ -30,12 +30,17 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Inspect {
     /// How much of a body is read into memory.
     pub(crate) body_cap: usize,
+    /// Whether requests are not looked into at all: everything passes as it is.
+    pub(crate) off: bool,
 }
 
 impl Default for Inspect {
     /// 32 MB, what the largest providers take.
     fn default() -> Self {
-        Inspect { body_cap: 32 << 20 }
+        Inspect {
+            body_cap: 32 << 20,
+            off: false,
+        }
     }
 }
 

@@ -53,7 +53,9 @@ impl Entry {
         attempt.send(self.depth(), body_tells);
         let inside = self.hand_down(&attempt);
         let answer = inside.scope(async { ready.call(request).await }).await;
-        attempt.left();
+        if answer.is_ok() {
+            attempt.left();
+        }
         let ours = self.is_sender(&attempt);
         match answer {
             // Whoever is further in has it.
@@ -63,8 +65,14 @@ impl Entry {
                 Sent::Answer(response, None)
             }
             Ok(response) => Sent::Answer(response, Some(unfinished)),
-            // Dropping what is unfinished counts what was reserved: the attempt may have been billed.
-            Err(error) => Sent::Failed(error),
+            Err(error) => {
+                if ours && !attempt.has_left() {
+                    // Nothing of its body was ever taken to be written: no connection, for one.
+                    unfinished.release();
+                }
+                // Else dropping what is unfinished counts what was reserved: it may have been billed.
+                Sent::Failed(error)
+            }
         }
     }
 

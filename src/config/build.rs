@@ -62,15 +62,11 @@ impl RateLimiting {
             queue = queue.weight(party.as_str(), *weight);
         }
         let limiter = Limiter::build(store, queue);
-        let attempts = if self.enabled {
-            self.retry.max_attempts
-        } else {
-            1
-        };
         let retry = RetryLayer::new()
-            .max_attempts(attempts)
+            .max_attempts(self.retry.max_attempts)
             .longest_wait(self.retry.longest_wait.into());
         let layer = RateLimitLayer::of(retry, AdmissionLayer::new(limiter.clone()));
+        let layer = if self.enabled { layer } else { layer.off() };
         Ok(Stack {
             layer,
             limiter,

@@ -44,6 +44,10 @@ pub enum ChargedAt {
     Completion,
 }
 
+/// The most that a report is believed. More tokens than this in one answer is nonsense, and sums of it must
+/// not run over.
+const MOST: u64 = 1 << 53;
+
 impl Charge {
     /// OpenAI: the larger of `max_tokens` and an estimate from the characters, at admission.
     /// Source: OpenAI's guide "Rate limits".
@@ -131,6 +135,7 @@ impl Charge {
                 _ => usage.total(),
             },
         };
+        let used = used.min(MOST);
         match self.at {
             ChargedAt::Send => used.max(reserved),
             ChargedAt::Completion => used,

@@ -91,7 +91,7 @@ impl Window {
         };
         let mut freed = 0u64;
         for slot in &self.slots {
-            freed += slot.amount;
+            freed = freed.saturating_add(slot.amount);
             if freed >= over {
                 return Room::At(leaves(slot.last, stay));
             }
@@ -99,9 +99,10 @@ impl Window {
         Room::WhenGivenBack
     }
 
-    /// Whether `need` fits without anything expiring: the answer that needs no clock.
+    /// Whether `need` fits without anything expiring: the answer that needs no clock. Nothing always fits, also
+    /// under debt.
     pub(crate) fn fits(&self, rule: &Rule, need: u64) -> bool {
-        self.in_use().saturating_add(need) <= rule.limit.amount
+        need == 0 || self.in_use().saturating_add(need) <= rule.limit.amount
     }
 
     /// Holds `amount`, whether it fits or not.
@@ -151,9 +152,6 @@ impl Window {
         let slot = &mut self.slots[place];
         slot.amount = slot.amount.saturating_sub(old).saturating_add(new);
         self.dated = self.dated.saturating_sub(old).saturating_add(new);
-        if slot.amount == 0 {
-            self.slots.remove(place);
-        }
     }
 }
 
@@ -259,6 +257,8 @@ mod tests {
         window.book(&rule, 1, at(100));
         assert_eq!(window.book(&rule, 1, at(50)), at(100));
         window.rebook(&rule, at(100), 2, 0);
+        assert_eq!(window.in_use(), 0);
+        window.expire(&rule, at(340));
         assert!(window.is_idle());
     }
 

@@ -77,7 +77,7 @@ impl Shared {
 
     pub(super) fn kick(&self, keys: Vec<LimitKey>) {
         if self.queue().kick(keys) {
-            self.changed.notify_one();
+            self.changed.send_replace(());
         }
     }
 }

@@ -1,12 +1,17 @@
 //! The task that grants.
 //!
 //! Granting must not hang on a waiter being polled: a future that is kept and never polled again would
-//! stop everybody behind it. So one task per limiter grants, started when somebody has to wait and ended
-//! when nobody does. Should its runtime shut down, the waiters of other runtimes start a new one.
+//! stop everybody behind it. So a task grants, one for each runtime on which somebody waits: it is started
+//! when somebody has to wait and ends when nobody does. A runtime that is not run any more stalls nobody on
+//! another. Two drivers may try the same waiter; it takes one grant, and the other is given back.
 
 use std::sync::Arc;
 
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::watch,
+    time::Instant,
+};
 
 use super::{Refused, Shared, queue::Next, waiter::Waiter};
 use crate::{error::Rejection, limit::LimitKey, store::NotNow};
@@ -15,34 +20,40 @@ use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 /// at one instant by the books and over the next half second in truth, and their dates are wrong by that.
 const GRANTS_IN_A_ROW: u32 = 32;
 
-/// Starts the driver, where none runs. Outside a runtime nothing happens: the next waiter starts it.
+/// Starts a driver on this runtime, where none runs there. Outside a runtime nothing happens.
 pub(super) fn ensure(shared: &Arc<Shared>) {
     let Ok(runtime) = Handle::try_current() else {
         return;
     };
-    let mut queue = shared.queue();
-    if std::mem::replace(&mut queue.driven, true) {
-        return;
+    if shared.queue().driven.insert(runtime.id()) {
+        let told = shared.changed.subscribe();
+        let driver = Driver {
+            shared: shared.clone(),
+            runtime: runtime.id(),
+            told,
+            finished: false,
+        };
+        runtime.spawn(drive(driver));
     }
-    drop(queue);
-    runtime.spawn(drive(Driver {
-        shared: shared.clone(),
-        finished: false,
-    }));
 }
 
 struct Driver {
     shared: Arc<Shared>,
+    runtime: Id,
+    /// Says that something changed.
+    told: watch::Receiver<()>,
     finished: bool,
 }
 
 async fn drive(mut driver: Driver) {
     loop {
+        driver.shared.flush();
+        let now = driver.shared.store.now();
         let due = {
             let mut queue = driver.shared.queue();
-            let due = queue.due(driver.shared.store.now());
+            let due = queue.due(now);
             if queue.len() == 0 && due.is_empty() {
-                queue.driven = false;
+                queue.driven.remove(&driver.runtime);
                 driver.finished = true;
                 return;
             }
@@ -59,15 +70,15 @@ async fn drive(mut driver: Driver) {
 
 impl Driver {
     /// Until the next count is worth a look, or something changed.
-    async fn sleep(&self) {
-        let Shared { store, changed, .. } = &*self.shared;
+    async fn sleep(&mut self) {
         let next = self.shared.queue().next_timer();
+        // Whichever comes first. The sender lives as long as this does.
+        let told = self.told.changed();
         match next {
-            None => changed.notified().await,
+            None => drop(told.await),
             Some(at) => {
-                let until = Instant::now() + at.since(store.now());
-                // Whichever comes first; an answer that was not wanted is asked for again.
-                let _ = tokio::time::timeout_at(until, changed.notified()).await;
+                let until = Instant::now() + at.since(self.shared.store.now());
+                drop(tokio::time::timeout_at(until, told).await);
             }
         }
     }
@@ -94,7 +105,7 @@ impl Driver {
                     }
                 }
                 Err(Refused::NotNow(refused)) => {
-                    if self.park(head, refused, key) {
+                    if self.park(&head, &refused, key) {
                         return;
                     }
                 }
@@ -104,18 +115,15 @@ impl Driver {
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
-    fn park(&self, head: Arc<Waiter>, refused: NotNow, key: &LimitKey) -> bool {
-        if let Some(rejection) = self.shared.too_late(&refused, head.deadline) {
-            self.reject(&head, rejection);
+    fn park(&self, head: &Waiter, refused: &NotNow, key: &LimitKey) -> bool {
+        if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
+            self.reject(head, rejection);
             return false;
         }
         head.refuse(refused.clone());
         let same = refused.key == *key;
-        // It may have gone away while the store was asked.
-        self.shared
-            .queue()
-            .park_again(head, refused.key, refused.at)
-            && same
+        self.shared.queue().refused(head, &refused.key, refused.at);
+        same
     }
 
     fn reject(&self, waiter: &Waiter, rejection: Rejection) {
@@ -132,7 +140,9 @@ impl Drop for Driver {
         // The runtime shuts down, or a store panicked. Whoever still waits starts a new driver.
         let wakers: Vec<_> = {
             let mut queue = self.shared.queue();
-            queue.driven = false;
+            queue.driven.remove(&self.runtime);
+            // What was due and not served yet is known to nobody: the next driver looks at everything.
+            queue.kick_all();
             queue
                 .waiters()
                 .filter_map(|waiter| waiter.waker())

@@ -36,7 +36,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 pub use call::Call;
 pub(crate) use call::Turn;
@@ -65,7 +65,7 @@ use crate::{
 /// touch it. No call passes one that goes before it and waits for a limit it needs itself.
 ///
 /// # Runtime
-/// Needs tokio's timer. A task is started when somebody has to wait and ends when nobody does.
+/// Needs tokio's timer. Where somebody has to wait a task is started on that runtime; it ends when nobody does.
 #[derive(Clone)]
 pub struct Limiter {
     shared: Arc<Shared>,
@@ -74,8 +74,8 @@ pub struct Limiter {
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
-    /// Tells the driver that something changed.
-    changed: Notify,
+    /// Tells the drivers that something changed.
+    changed: watch::Sender<()>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
@@ -101,7 +101,7 @@ impl Limiter {
         let shared = Shared {
             store,
             queue: Mutex::new(Queue::new(aging)),
-            changed: Notify::new(),
+            changed: watch::Sender::new(()),
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
@@ -197,6 +197,7 @@ impl Limiter {
         Some(NotNow {
             key,
             at: None,
+            not_before: None,
             in_use: 0,
             needed: 0,
         })
@@ -220,7 +221,7 @@ impl Limiter {
                 let (waiting, shortage) = (queue.len(), shared.shortage(&refused));
                 return Err(Rejection::QueueFull { waiting, shortage });
             }
-            let rank = queue.join(&comer);
+            let (rank, keys) = (queue.join(&comer), queue.keys(keys));
             let waiter = Waiter::new(
                 claim.clone(),
                 keys,
@@ -230,13 +231,11 @@ impl Limiter {
                 refused.clone(),
             );
             let waiter = Arc::new(waiter);
-            queue.park(waiter.clone(), refused.key.clone(), refused.at);
-            // Room may have come back between the refusal and this.
-            queue.kick([refused.key]);
+            queue.enter(&waiter, &refused.key, refused.at);
             waiter
         };
         let place = Place { shared, waiter };
-        shared.changed.notify_one();
+        shared.changed.send_replace(());
         let answer = std::future::poll_fn(|cx| {
             let answer = place.waiter.poll(cx);
             if answer.is_pending() {
@@ -266,7 +265,7 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.shared.queue().gave_up(&self.waiter) {
-            self.shared.changed.notify_one();
+            self.shared.changed.send_replace(());
         }
         // A permit granted in the meantime is dropped here, outside the lock, and gives everything back.
         drop(self.waiter.abandon());

@@ -1,6 +1,11 @@
 //! Answers of slow stores that outlive whoever asked.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use tokio::runtime::Handle;
 
@@ -9,17 +14,53 @@ use crate::store::BoxFuture;
 
 impl Shared {
     /// Has `work` done by the runtime at hand, or by the next one that uses this limiter.
-    pub(super) fn post(&self, work: BoxFuture<()>) {
+    pub(super) fn post(self: &Arc<Self>, work: BoxFuture<()>) {
+        let work = Posted {
+            shared: self.clone(),
+            work: Some(work),
+        };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(work)),
-            Err(_) => self.outbox().push(work),
+            // Dropping it leaves it in the outbox.
+            Err(_) => drop(work),
         }
     }
 
     /// Has done what was left while there was no runtime.
-    pub(super) fn flush(&self) {
+    pub(super) fn flush(self: &Arc<Self>) {
         let left = std::mem::take(&mut *self.outbox());
         left.into_iter().for_each(|work| self.post(work));
+    }
+}
+
+/// Work on its way. Where its runtime goes down before it is done, it goes back to the outbox.
+struct Posted {
+    shared: Arc<Shared>,
+    work: Option<BoxFuture<()>>,
+}
+
+impl Future for Posted {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(());
+        };
+        let done = work.as_mut().poll(cx);
+        if done.is_ready() {
+            self.work = None;
+        }
+        done
+    }
+}
+
+impl Drop for Posted {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.shared.outbox().push(work);
+            // A driver that sleeps on another runtime takes it up.
+            self.shared.changed.send_replace(());
+        }
     }
 }
 

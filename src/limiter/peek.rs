@@ -78,14 +78,12 @@ impl Limiter {
         standings: &[Standing],
     ) -> Result<Peek, Rejection> {
         let shared = &self.shared;
-        // Of several that have room at the same time, the first, as a claim says it.
-        let last = standings.iter().rev().max_by_key(|standing| standing.room);
-        let last = last.filter(|standing| standing.room != Room::Now);
-        if let Some(never) = last.filter(|standing| standing.room == Room::Never) {
-            return Err(shared.never(&never.refusal()));
-        }
-        let behind = self.behind(claim, turn);
-        let Some(refused) = behind.or_else(|| last.map(Standing::refusal)) else {
+        let last = match Standing::refusal(standings) {
+            Some((Room::Never, refused)) => return Err(shared.never(&refused)),
+            Some((_, refused)) => Some(refused),
+            None => None,
+        };
+        let Some(refused) = self.behind(claim, turn).or(last) else {
             return Ok(Peek::Room);
         };
         if let Some(late) = shared.too_late(&refused, turn.deadline) {

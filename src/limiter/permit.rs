@@ -51,10 +51,7 @@ impl Permit {
     }
 
     /// The attempt leaves now. What is charged at the send expires one period after this instant.
-    ///
-    /// [`Limiter::acquire`](super::Limiter::acquire) has said so already. Saying it again moves the date:
-    /// worth it where much time passed since.
-    pub fn sent(&mut self) {
+    pub(crate) fn sent(&mut self) {
         self.sent = true;
         if let Some(grant) = &mut self.grant {
             self.shared.store.date(grant);

@@ -22,7 +22,7 @@ impl Shared {
             limit: self.store.limits().describe(&refused.key),
             in_use: refused.in_use,
             needed: refused.needed,
-            retry_after: refused.at.map(|at| at.since(self.store.now())),
+            retry_after: refused.not_before.map(|at| at.since(self.store.now())),
         }
     }
 

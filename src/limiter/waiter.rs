@@ -11,17 +11,17 @@ use tokio::time::Instant;
 use super::{
     order::{Comer, Rank},
     permit::Permit,
+    queue::Keys,
 };
 use crate::{
     error::Rejection,
-    limit::LimitKey,
     store::{Claim, NotNow},
 };
 
 pub(super) struct Waiter {
     pub(super) claim: Claim,
     /// The counts that the claim touches.
-    pub(super) keys: Vec<LimitKey>,
+    pub(super) keys: Keys,
     pub(super) rank: Rank,
     /// Whose it is, and how much of the share of that party it takes.
     pub(super) agent: Arc<str>,
@@ -29,8 +29,6 @@ pub(super) struct Waiter {
     pub(super) deadline: Option<Instant>,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
-    /// On which count it is parked. The queue's, and changed under the queue's lock alone.
-    parked: Mutex<Option<LimitKey>>,
     state: Mutex<State>,
 }
 
@@ -44,15 +42,14 @@ enum State {
 impl Waiter {
     pub(super) fn new(
         claim: Claim,
-        keys: Vec<LimitKey>,
+        keys: Keys,
         comer: Comer,
         rank: Rank,
         deadline: Option<Instant>,
         refused: NotNow,
     ) -> Self {
         let Comer { agent, size, .. } = comer;
-        let (refused, parked) = (Mutex::new(refused), Mutex::default());
-        let state = Mutex::new(State::Waiting(None));
+        let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
             keys,
@@ -61,24 +58,8 @@ impl Waiter {
             size,
             deadline,
             refused,
-            parked,
             state,
         }
-    }
-
-    /// Notes on which count it is parked, and says where it was.
-    pub(super) fn set_parked(&self, key: Option<LimitKey>) -> Option<LimitKey> {
-        mem::replace(
-            &mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner),
-            key,
-        )
-    }
-
-    pub(super) fn is_parked(&self) -> bool {
-        self.parked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
     }
 
     /// Why it was not granted when it was last tried.

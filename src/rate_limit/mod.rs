@@ -28,6 +28,14 @@ impl RateLimitLayer {
     pub fn of(retry: RetryLayer, admission: AdmissionLayer) -> Self {
         RateLimitLayer { retry, admission }
     }
+
+    /// Switched off: everything passes as it is, unread and uncounted.
+    pub fn off(self) -> Self {
+        RateLimitLayer {
+            retry: self.retry.off(),
+            admission: self.admission.off(),
+        }
+    }
 }
 
 impl<S> Layer<S> for RateLimitLayer {

@@ -31,6 +31,12 @@ impl RetryLayer {
         self
     }
 
+    /// Everything passes as it is.
+    pub(crate) fn off(mut self) -> Self {
+        self.inspect.off = true;
+        self
+    }
+
     /// How many bytes of a request body are kept to be sent again; 32 MiB by default.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = bytes;

@@ -1,16 +1,17 @@
 use std::{
     task::{Context, Poll},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::policy::Policy;
 use crate::{
-    body::{ResponseBody, ResponseFuture, finish, keep, refuse},
+    body::{ResponseBody, ResponseFuture, finish, keep, pass, refuse},
     call::{Entered, Entry, Inspect, ReadBody, Refusal},
     error::Rejection,
     store::Settlement,
@@ -62,6 +63,9 @@ where
             inspect,
         } = self.clone();
         ResponseFuture::new(async move {
+            if inspect.off {
+                return pass(inner, request).await;
+            }
             let entered = match Entered::enter(request, inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
@@ -81,6 +85,9 @@ where
         })
     }
 }
+
+/// How long a refusal's body may take to come: until then its attempt is open.
+const LONGEST_READ: Duration = Duration::from_secs(1);
 
 async fn send_again<S, B, R>(
     inner: &mut S,
@@ -110,7 +117,7 @@ where
         };
         // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
         entry.note_counted();
-        let response = keep(response, at).await;
+        let response = keep(response, at.min(Instant::now() + LONGEST_READ)).await;
         entry.attempt().end(Settlement::Usage(Usage::default()));
         tokio::time::sleep_until(at).await;
         entry.next_attempt();

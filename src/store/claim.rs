@@ -40,13 +40,13 @@ impl Claim {
             && self.held.contains(&LimitKey::of(place, limit, &self.tags))
     }
 
-    /// The counts that it takes from.
+    /// The counts that it takes something from: what it takes nothing from it does not wait for either.
     pub(crate) fn keys(&self, limits: &Limits) -> Vec<LimitKey> {
         let mut keys = limits.keys(&self.tags);
         keys.retain(|key| {
             let place = key.limit();
             let rule = &limits.rules()[place];
-            u32::try_from(place).is_ok_and(|place| self.amount(place, rule).is_some())
+            u32::try_from(place).is_ok_and(|place| self.amount(place, rule) > Some(0))
         });
         keys
     }
@@ -72,6 +72,8 @@ pub struct NotNow {
     /// When it has room, if nothing else is charged and nothing given back. `None`: when something held
     /// is given back, or never.
     pub at: Option<Tick>,
+    /// Before this there is no room for sure: the latest instant of all counts that refuse. `None`: no telling.
+    pub not_before: Option<Tick>,
     /// What counts there now.
     pub in_use: u64,
     /// What the claim needs of it.
@@ -92,18 +94,24 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The same as a refusal says it.
-    pub(crate) fn refusal(&self) -> NotNow {
-        NotNow {
-            key: self.key.clone(),
-            at: if let Room::At(at) = self.room {
+    /// The refusal that a claim would hear: by the count that has room last, or by one of several.
+    pub(crate) fn refusal(all: &[Standing]) -> Option<(Room, NotNow)> {
+        let at = |standing: &Standing| {
+            if let Room::At(at) = standing.room {
                 Some(at)
             } else {
                 None
-            },
-            in_use: self.in_use,
-            needed: self.needed,
-        }
+            }
+        };
+        let last = all.iter().max_by_key(|standing| standing.room)?;
+        let refusal = NotNow {
+            key: last.key.clone(),
+            at: at(last),
+            not_before: all.iter().filter_map(at).max(),
+            in_use: last.in_use,
+            needed: last.needed,
+        };
+        (last.room != Room::Now).then_some((last.room, refusal))
     }
 }
 

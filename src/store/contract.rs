@@ -1,7 +1,7 @@
 //! What every store has to pass.
 //!
-//! For those who write a [`Store`]: call [`check`] from a test, with a way to make an empty store and a way
-//! to let its time pass. Each part is a function of its own as well.
+//! For those who write or wrap a [`Store`]: call [`check`] from a test, with a way to make an empty store and a
+//! way to let its time pass. Each part is a function of its own as well.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

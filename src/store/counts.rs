@@ -31,6 +31,8 @@ pub(super) struct Entry {
     /// One for each limit of the level.
     pub(super) windows: Box<[Window]>,
     pub(super) generation: u32,
+    /// Parts of grants that have not ended: one that reserved nothing may still report usage.
+    pub(super) open: u32,
 }
 
 impl Counts {
@@ -98,7 +100,10 @@ impl Counts {
         *entry = Entry {
             values,
             windows,
-            generation: entry.generation,
+            ..Entry {
+                generation: entry.generation,
+                ..Entry::default()
+            }
         };
         let Counts {
             tables,
@@ -117,10 +122,32 @@ impl Counts {
         place
     }
 
-    /// The count that a part was taken from; `None` where it was idle and is forgotten.
+    /// The count that a part was taken from; `None` where it is forgotten.
     pub(super) fn window(&mut self, part: &Part) -> Option<&mut Window> {
+        self.entry_of(part)
+            .map(|entry| &mut entry.windows[part.window as usize])
+    }
+
+    /// Holds what a grant takes.
+    pub(super) fn open(&mut self, parts: &[Part]) {
+        for part in parts {
+            if let Some(entry) = self.entry_of(part) {
+                entry.open += 1;
+                entry.windows[part.window as usize].hold(part.amount);
+            }
+        }
+    }
+
+    /// As [`window`](Self::window), for a part that ends.
+    pub(super) fn close(&mut self, part: &Part) -> Option<&mut Window> {
+        let entry = self.entry_of(part)?;
+        entry.open = entry.open.saturating_sub(1);
+        Some(&mut entry.windows[part.window as usize])
+    }
+
+    fn entry_of(&mut self, part: &Part) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(part.entry as usize)?;
-        (entry.generation == part.generation).then(|| &mut entry.windows[part.window as usize])
+        (entry.generation == part.generation).then_some(entry)
     }
 
     /// Forgets idle entries, where their number has doubled since the last time: so it costs each new entry
@@ -143,7 +170,7 @@ impl Counts {
                 for (place, window) in level.places.iter().zip(&mut entry.windows) {
                     window.expire(&limits.rules()[*place as usize], now);
                 }
-                let keep = !entry.windows.iter().all(Window::is_idle);
+                let keep = entry.open > 0 || !entry.windows.iter().all(Window::is_idle);
                 if !keep {
                     *entry = Entry {
                         generation: entry.generation.wrapping_add(1),

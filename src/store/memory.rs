@@ -96,7 +96,7 @@ impl Store for MemoryStore {
         let mut now = None;
         counts.sweep_if_grown(&self.limits, || self.now());
         let mut parts = SmallVec::new();
-        let mut latest: Option<(Room, NotNow)> = None;
+        let (mut latest, mut not_before): (Option<(Room, NotNow)>, _) = (None, None);
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);
             if !tagged.touches(&claim.tags) {
@@ -112,22 +112,25 @@ impl Store for MemoryStore {
                 if !count.fits(rule, amount) {
                     count.expire(rule, *now.get_or_insert_with(|| self.now()));
                     let room = count.room(rule, amount);
+                    let at = if let Room::At(at) = room {
+                        Some(at)
+                    } else {
+                        None
+                    };
+                    not_before = not_before.max(at);
                     if room != Room::Now
                         && latest.as_ref().is_none_or(|(other, _)| later(room, *other))
                     {
-                        let at = if let Room::At(at) = room {
-                            Some(at)
-                        } else {
-                            None
-                        };
                         let key = LimitKey::of(*limit, tagged, &claim.tags);
+                        let (in_use, needed) = (count.in_use(), amount);
                         latest = Some((
                             room,
                             NotNow {
                                 key,
                                 at,
-                                in_use: count.in_use(),
-                                needed: amount,
+                                not_before: None,
+                                in_use,
+                                needed,
                             },
                         ));
                     }
@@ -143,16 +146,20 @@ impl Store for MemoryStore {
                 });
             }
         }
+        let latest = latest.map(|(room, refused)| {
+            (
+                room,
+                NotNow {
+                    not_before,
+                    ..refused
+                },
+            )
+        });
         Answer::Now(Ok(match latest {
             Some((Room::Never, refused)) => Decision::Never(refused),
             Some((_, refused)) => Decision::NotNow(refused),
             None => {
-                for part in &parts {
-                    counts
-                        .window(part)
-                        .expect("found just above")
-                        .hold(part.amount);
-                }
+                counts.open(&parts);
                 Decision::Granted(Grant { parts })
             }
         }))
@@ -186,19 +193,11 @@ impl Store for MemoryStore {
                 Settlement::Unknown => part.amount,
             }
         };
-        // What is dated and stays what it was needs neither the lock nor the clock.
-        if grant
-            .parts
-            .iter()
-            .all(|part| part.date.is_some() && used(part) == part.amount)
-        {
-            return Answer::Now(Ok(()));
-        }
         let mut counts = self.lock();
         let mut now = None;
         for part in &grant.parts {
             let (rule, used) = (self.rule(part), used(part));
-            let Some(window) = counts.window(part) else {
+            let Some(window) = counts.close(part) else {
                 continue;
             };
             match part.date {
@@ -217,7 +216,7 @@ impl Store for MemoryStore {
     fn release(&self, grant: Grant) -> Answer<()> {
         let mut counts = self.lock();
         for part in &grant.parts {
-            let Some(window) = counts.window(part) else {
+            let Some(window) = counts.close(part) else {
                 continue;
             };
             match part.date {

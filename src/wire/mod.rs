@@ -10,6 +10,8 @@
 //! | what does the request ask for? | [`inspect`] |
 //! | what did the response consume? | [`Meter`] |
 //! | how long does the provider want us to wait? | [`retry_after`], [`should_retry`], [`go_duration`] |
+//! | what do the provider's own counters say? | [`rate_limits`] |
+//! | what went wrong, and is there any use in repeating it? | [`classify`], [`ProviderError::in_stream`] |
 //! | how do we say no in the caller's API? | [`error_body`] |
 //!
 //! # One dialect, one file
@@ -19,24 +21,35 @@
 //! new dialect is a new file, a variant of [`Dialect`], and a line in each of the two lists
 //! beside it.
 //!
+//! # One provider, one table
+//!
+//! Several providers speak one dialect and differ in their headers and in the words of their
+//! errors. These differences are rows: `limits/providers.rs` for headers, `classify/rules.rs` for
+//! errors. Both are asked by the provider's name.
+//!
 //! # What is not here
 //!
-//! Prices, limits, and the decision whether an error may be retried: this module reports what was
-//! said, and others decide what it means. Compressed bodies are not decoded.
+//! Prices, limits, and the decision to repeat a call: this module reports what was said, and others
+//! decide what to do about it. Compressed bodies are not decoded.
 
+mod classify;
 mod dialect;
 mod error_body;
 mod kept;
+mod limits;
 mod meter;
 mod note;
 mod request;
 mod retry_after;
 pub mod sse;
+mod timestamp;
 mod walk;
 
 pub use self::{
+    classify::{ErrorClass, ProviderError, classify},
     dialect::Dialect,
     error_body::error_body,
+    limits::{Observed, ObservedQuantity, rate_limits},
     meter::{Meter, Reading, StreamError},
     request::{FactsError, RequestFacts, inspect},
     retry_after::{go_duration, retry_after, should_retry},

@@ -67,7 +67,8 @@ impl Note {
     }
 }
 
-fn shortened(text: &str) -> String {
+/// The text, or as much of it as is kept.
+pub(super) fn shortened(text: &str) -> String {
     let mut end = text.len().min(MAX_ERROR_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;

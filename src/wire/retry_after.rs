@@ -127,14 +127,18 @@ fn part(fraction: &str, unit: u128) -> Option<u128> {
 }
 
 /// A decimal number of `unit` seconds.
-fn number(text: &str, unit: f64) -> Option<Duration> {
+pub(super) fn number(text: &str, unit: f64) -> Option<Duration> {
     let seconds = text.parse::<f64>().ok()? * unit;
     checked(Duration::try_from_secs_f64(seconds).ok()?.as_nanos())
 }
 
 fn until(date: &str, now: SystemTime) -> Option<Duration> {
-    let date = httpdate::parse_http_date(date).ok()?;
-    checked(date.duration_since(now).unwrap_or_default().as_nanos())
+    from_now(httpdate::parse_http_date(date).ok()?, now)
+}
+
+/// From `now` to `instant`; zero if that is over.
+pub(super) fn from_now(instant: SystemTime, now: SystemTime) -> Option<Duration> {
+    checked(instant.duration_since(now).unwrap_or_default().as_nanos())
 }
 
 /// Whole milliseconds, rounded up, unless they are absurdly many.

@@ -11,8 +11,8 @@ const PATH: usize = 8;
 /// own limit (128), past which a text would be refused.
 const NESTING: usize = 64;
 
-/// Token counts above this are taken for nonsense.
-const MAX_COUNT: u64 = 1_000_000_000_000;
+/// Counts above this are taken for nonsense.
+pub(super) const MAX_COUNT: u64 = 1_000_000_000_000;
 
 /// A value without parts.
 #[derive(Clone, Copy, Debug, PartialEq)]

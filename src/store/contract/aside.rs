@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     limit::{Charge, Limit, Limits, Room},
-    store::{Claim, Decision, Settlement, Standing, Store},
+    store::{Claim, Decision, NotNow, Settlement, Standing, Store},
     tags::{Tag, Tags},
     usage::Usage,
 };
@@ -134,23 +134,29 @@ pub async fn slots_that_are_held_already_are_left_alone(make: &impl Fn(Limits) -
 
 /// Holds what was seen just before a claim against what was decided.
 pub(super) fn foretold(standings: &[Standing], decision: &Decision) {
-    let last = standings.iter().map(|s| s.room).max().unwrap_or(Room::Now);
-    let said = |room: Room, key| {
-        let found = standings.iter().find(|s| s.key == key && s.room == room);
-        found.map(|s| (s.in_use, s.needed))
+    let foretold = Standing::refusal(standings);
+    let (never, refused) = match decision {
+        Decision::Granted(_) => (false, None),
+        Decision::NotNow(refused) => (false, Some(refused)),
+        Decision::Never(refused) => (true, Some(refused)),
     };
-    match decision {
-        Decision::Granted(_) => assert_eq!(last, Room::Now, "{standings:?}"),
-        Decision::NotNow(no) => {
-            let room = no.at.map_or(Room::WhenGivenBack, Room::At);
-            assert_eq!(last, room, "{no:?}");
-            assert_eq!(said(room, no.key.clone()), Some((no.in_use, no.needed)));
-        }
-        Decision::Never(no) => {
-            assert_eq!(last, Room::Never, "{no:?}");
-            assert_eq!(said(last, no.key.clone()), Some((no.in_use, no.needed)));
-        }
-    }
+    let (room, foretold) = foretold.unzip();
+    let when = |no: &NotNow| (no.at, no.not_before);
+    assert_eq!(
+        foretold.as_ref().map(when),
+        refused.map(when),
+        "of {standings:?}"
+    );
+    // Of several counts that have room together either may be named.
+    let named = |no: &NotNow| {
+        let its = |s: &&Standing| s.key == no.key && Some(s.room) == room;
+        standings.iter().find(its).map(|s| (s.in_use, s.needed))
+    };
+    assert_eq!(
+        refused.and_then(named),
+        refused.map(|no| (no.in_use, no.needed))
+    );
+    assert_eq!(room == Some(Room::Never), never);
 }
 
 pub(super) async fn peek(store: &dyn Store, claim: &Claim) -> Vec<Standing> {

@@ -1,0 +1,182 @@
+//! What kind of error a response is, and whether it is worth repeating.
+
+mod gemini;
+mod rules;
+mod said;
+mod text;
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode};
+
+use self::{said::Said, text::Stated};
+use super::{ObservedQuantity, StreamError, retry_after, should_retry};
+
+/// How much of a body is read. Error bodies take a few hundred bytes.
+const BODY_CAP: usize = 64 * 1024;
+
+/// What kind of error it is, whoever reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// A limit is used up for the moment.
+    RateLimit,
+    /// Usage grew too fast, below the limit.
+    Ramp,
+    /// Too much for the whole of a limit, or for the server: it never fits.
+    RequestTooLarge,
+    /// Money, or a quota of a day or a month, is used up.
+    Quota,
+    /// The service is busy, whoever asks.
+    Overloaded,
+    /// More tokens than the model takes.
+    ContextLength,
+    /// The content was refused.
+    ContentFilter,
+    /// A failure on the other side.
+    Server,
+    /// Anything else that is wrong with the request.
+    Invalid,
+}
+
+impl ErrorClass {
+    fn may_pass(self) -> bool {
+        matches!(
+            self,
+            ErrorClass::RateLimit | ErrorClass::Ramp | ErrorClass::Overloaded | ErrorClass::Server
+        )
+    }
+
+    fn is_about_a_limit(self) -> bool {
+        matches!(self, ErrorClass::RateLimit | ErrorClass::RequestTooLarge)
+    }
+}
+
+/// What a provider said about a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ProviderError {
+    /// What kind of error it is.
+    pub class: ErrorClass,
+    /// The same request may succeed later. `x-should-retry` decides where it is sent; otherwise
+    /// rate limits, ramps, overload and failures of the server may pass (501 and 505 do not), as
+    /// may a 409.
+    pub retryable: bool,
+    /// How long the provider wants its caller to wait: what [`retry_after`](super::retry_after)
+    /// reads from the headers, or else, for errors that may pass, what the body says: Google's
+    /// `RetryInfo` or a text such as "try again in 1.146s".
+    pub wait: Option<Duration>,
+    /// What the limit counts, where it is stated.
+    pub quantity: Option<ObservedQuantity>,
+    /// The window of the limit, where it is stated. A month is 30 days.
+    pub window: Option<Duration>,
+    /// The limit, where it is stated.
+    pub limit: Option<u64>,
+    /// How much of it was used, where it is stated.
+    pub used: Option<u64>,
+    /// How much the request asked for, where it is stated.
+    pub requested: Option<u64>,
+}
+
+/// Tells what kind of error a response is. Nothing if its status is below 400.
+///
+/// `provider` picks the words that are looked for: `openai`, `azure`, `groq` and `anthropic` have
+/// words of their own, with any other name all are tried. What is not told by words is told by the
+/// status alone: 402 is a quota, 413 too large, 429 a rate limit, 503 and 529 overload, 408 and
+/// other 5xx a failure of the server, and the rest is invalid.
+///
+/// `body` may be cut off or anything else; 64 KiB of it are read. It must not be compressed.
+///
+/// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota";
+/// Groq, "Rate Limits" and "Flex Processing"; Anthropic, "Errors" and "Rate limits"; Google,
+/// "Gemini API: Rate limits" and `google.rpc.RetryInfo`; OpenRouter, "Errors". Texts are not
+/// documented as such; those are known from reports.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use http::{HeaderMap, StatusCode};
+/// use tower_quota::wire::{ErrorClass, classify};
+///
+/// let body = br#"{"error":{"type":"tokens","code":"rate_limit_exceeded",
+///     "message":"Limit 30000, Used 29214, Requested 1359. Please try again in 1.146s."}}"#;
+/// let status = StatusCode::TOO_MANY_REQUESTS;
+/// let error = classify("openai", status, &HeaderMap::new(), body, SystemTime::now()).unwrap();
+/// assert_eq!(error.class, ErrorClass::RateLimit);
+/// assert!(error.retryable);
+/// assert_eq!(error.limit, Some(30_000));
+/// assert_eq!(error.wait, Some(Duration::from_millis(1_146)));
+/// ```
+#[must_use]
+pub fn classify(
+    provider: &str,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Option<ProviderError> {
+    if status.as_u16() < 400 {
+        return None;
+    }
+    let said = Said::read(&body[..body.len().min(BODY_CAP)]);
+    let wait = retry_after(headers, now);
+    let mut error = judge(provider, Some(status.as_u16()), &said, wait);
+    if let Some(told) = should_retry(headers) {
+        error.retryable = told;
+    }
+    Some(error)
+}
+
+impl ProviderError {
+    /// The same for an error that came after a 200, in a body or in an event of a stream.
+    ///
+    /// A code that is a number, as vLLM and OpenRouter send it, stands for the status. Where
+    /// neither it nor a word tells, it is a failure of the server.
+    #[must_use]
+    pub fn in_stream(provider: &str, error: &StreamError) -> ProviderError {
+        let said = Said::of(error);
+        let status = error.code.as_ref().and_then(|code| code.parse().ok());
+        let status = status.filter(|status| (400..600).contains(status));
+        judge(provider, status, &said, None)
+    }
+}
+
+fn judge(
+    provider: &str,
+    status: Option<u16>,
+    said: &Said,
+    wait: Option<Duration>,
+) -> ProviderError {
+    let mut class =
+        rules::class(provider, status, said, wait).unwrap_or_else(|| rules::by_status(status));
+    let quotas = gemini::stated(&said.violations);
+    let mut stated = Stated::default();
+    if quotas.is_some() || class.is_about_a_limit() {
+        stated = quotas.unwrap_or_else(|| Stated::read(&said.message, &said.words));
+    }
+    if class == ErrorClass::RateLimit {
+        if quotas.is_some_and(|quota| gemini::is_used_up(&quota)) {
+            class = ErrorClass::Quota;
+        } else if stated.requested > stated.limit && stated.limit.is_some() {
+            class = ErrorClass::RequestTooLarge;
+        }
+    }
+    // Elsewhere a text may quote anything, and Google sends a delay with quotas of a day too.
+    let hint = || said.retry_delay.or_else(|| text::wait(&said.message));
+    ProviderError {
+        class,
+        retryable: match status {
+            Some(501 | 505) => false,
+            Some(409) => true,
+            _ => class.may_pass(),
+        },
+        wait: wait.or_else(|| class.may_pass().then(hint).flatten()),
+        quantity: stated.quantity,
+        window: stated.window,
+        limit: stated.limit,
+        used: stated.used,
+        requested: stated.requested,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Which words make which class: one table a provider. Sources are named at
+//! [`classify`](super::classify).
+
+use std::time::Duration;
+
+use super::{
+    ErrorClass::{self, *},
+    said::Said,
+};
+
+/// The first rule that fits decides.
+#[derive(Debug)]
+struct Rule {
+    /// Where the status is known it must be one of these; none: any.
+    statuses: &'static [u16],
+    says: Says,
+    class: ErrorClass,
+}
+
+#[derive(Debug)]
+enum Says {
+    /// One of these is a type or a code of the error.
+    Word(&'static [&'static str]),
+    /// The message begins so.
+    Starts(&'static str),
+    /// All of these are in the message.
+    Contains(&'static [&'static str]),
+    /// This is a type or a code of the error, and the headers tell a wait.
+    WordAndWait(&'static str),
+}
+
+const fn rule(statuses: &'static [u16], says: Says, class: ErrorClass) -> Rule {
+    Rule {
+        statuses,
+        says,
+        class,
+    }
+}
+
+#[rustfmt::skip]
+const OPENAI: &[Rule] = &[
+    rule(&[400, 402, 403, 429], Says::Word(&[
+        "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded", "organization_usage_limit_exceeded",
+    ]), Quota),
+    // Under the code of a common rate limit. Groq says it with a 413.
+    rule(&[413, 429], Says::Starts("Request too large"), RequestTooLarge),
+    rule(&[429], Says::Word(&["slow_down"]), Ramp),
+    rule(&[503], Says::Word(&["server_is_overloaded"]), Overloaded),
+    rule(&[400], Says::Word(&["context_length_exceeded"]), ContextLength),
+    // vLLM and OpenRouter have the text without the code.
+    rule(&[400], Says::Contains(&["maximum context length is"]), ContextLength),
+    rule(&[400], Says::Word(&["content_filter", "ResponsibleAIPolicyViolation"]), ContentFilter),
+];
+
+#[rustfmt::skip]
+const GROQ: &[Rule] = &[
+    // The flex tier is full.
+    rule(&[498], Says::Word(&["capacity_exceeded"]), Overloaded),
+];
+
+#[rustfmt::skip]
+const ANTHROPIC: &[Rule] = &[
+    rule(&[402, 403, 429], Says::Word(&[
+        "enforced_spend_limit_reached", "contract_spend_limit_reached", "billing_error",
+    ]), Quota),
+    // Limits that customers set themselves, for an account or for one of its workspaces.
+    rule(&[400], Says::Starts("You have reached your specified API usage limits"), Quota),
+    rule(&[400], Says::Starts("You have reached your specified workspace API usage limits"), Quota),
+    rule(&[400], Says::Starts("Your credit balance is too low"), Quota),
+    rule(&[429], Says::Word(&["ramp_limit_exceeded"]), Ramp),
+    rule(&[400], Says::Starts("prompt is too long"), ContextLength),
+    rule(&[400], Says::Starts("input length and `max_tokens` exceed context limit"), ContextLength),
+    rule(&[413], Says::Word(&["request_too_large"]), RequestTooLarge),
+    rule(&[], Says::Word(&["overloaded_error"]), Overloaded),
+];
+
+#[rustfmt::skip]
+const OTHERS: &[Rule] = &[
+    // Gemini.
+    rule(&[400], Says::Contains(&["input token count", "exceeds the maximum number of tokens"]), ContextLength),
+    // OpenRouter: paid for by calls in flight, which give back what they do not use.
+    rule(&[402], Says::WordAndWait("openrouter_in_flight_budget"), RateLimit),
+];
+
+/// After all others: what the status says too, for errors in streams, which have none.
+#[rustfmt::skip]
+const COMMON: &[Rule] = &[
+    rule(&[429], Says::Word(&["rate_limit_exceeded", "rate_limit_error"]), RateLimit),
+    rule(&[400], Says::Word(&["invalid_request_error"]), Invalid),
+];
+
+const PROVIDERS: &[(&str, &[&[Rule]])] = &[
+    ("openai", &[OPENAI, COMMON]),
+    ("azure", &[OPENAI, COMMON]),
+    ("groq", &[GROQ, OPENAI, COMMON]),
+    ("anthropic", &[ANTHROPIC, COMMON]),
+];
+
+const UNKNOWN: &[&[Rule]] = &[OTHERS, GROQ, ANTHROPIC, OPENAI, COMMON];
+
+/// What the words of the error say.
+pub(super) fn class(
+    provider: &str,
+    status: Option<u16>,
+    said: &Said,
+    wait: Option<Duration>,
+) -> Option<ErrorClass> {
+    let known = PROVIDERS
+        .iter()
+        .find(|(name, _)| provider.eq_ignore_ascii_case(name));
+    let tables = known.map_or(UNKNOWN, |(_, tables)| tables);
+    let fits = |rule: &&Rule| {
+        let status_fits =
+            status.is_none_or(|status| rule.statuses.is_empty() || rule.statuses.contains(&status));
+        status_fits && rule.says.fits(said, wait)
+    };
+    let rule = tables.iter().copied().flatten().find(fits)?;
+    Some(rule.class)
+}
+
+impl Says {
+    fn fits(&self, said: &Said, wait: Option<Duration>) -> bool {
+        match *self {
+            Says::Word(words) => words.iter().any(|word| said.has(word)),
+            Says::Starts(text) => said.message.starts_with(text),
+            Says::Contains(texts) => texts.iter().all(|text| said.message.contains(text)),
+            Says::WordAndWait(word) => wait.is_some() && said.has(word),
+        }
+    }
+}
+
+/// What the status says where words do not.
+pub(super) fn by_status(status: Option<u16>) -> ErrorClass {
+    match status {
+        None | Some(408) => Server,
+        Some(402) => Quota,
+        Some(413) => RequestTooLarge,
+        Some(429) => RateLimit,
+        Some(503 | 529) => Overloaded,
+        Some(500..) => Server,
+        Some(_) => Invalid,
+    }
+}
