@@ -213,7 +213,7 @@ fn what_was_due_survives_the_driver() {
     });
     let l = limiter;
     let w = two.spawn(async move { l.acquire(model("b")).await.map(drop) });
-    two.block_on(tokio::time::sleep(Duration::from_secs(1)));
+    two.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
     // driver runs on `one`: have it die while it has taken `b` from the due
     panics.store(true, Ordering::SeqCst);
     drop(hb);

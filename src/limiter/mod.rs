@@ -142,6 +142,7 @@ impl Limiter {
             }
             Err(Refused::Rejected(rejection)) => Err(rejection),
             Err(Refused::NotNow(refused)) => {
+                let refused = self.in_figures(&claim, refused).await?;
                 Err(Rejection::RateLimited(self.shared.shortage(&refused)))
             }
         }
@@ -211,8 +212,11 @@ impl Limiter {
         refused: NotNow,
     ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
-        if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
-            return Err(rejection);
+        if turn.deadline.is_some() {
+            let refused = self.in_figures(claim, refused.clone()).await?;
+            if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
+                return Err(rejection);
+            }
         }
         let (keys, comer) = shared.comer(claim, turn);
         let waiter = {

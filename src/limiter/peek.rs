@@ -4,7 +4,7 @@ use super::{Call, Limiter, Turn};
 use crate::{
     error::{Rejection, Shortage, StoreError},
     limit::Room,
-    store::{Claim, Standing},
+    store::{Claim, NotNow, Standing},
 };
 
 /// What [`Limiter::peek`] says of a call that would not be refused.
@@ -71,6 +71,19 @@ impl Limiter {
         })
     }
 
+    /// A refusal with the store's figures, also of a claim that was not tried because others wait before it.
+    pub(crate) async fn in_figures(
+        &self,
+        claim: &Claim,
+        refused: NotNow,
+    ) -> Result<NotNow, StoreError> {
+        if refused.needed > 0 {
+            return Ok(refused);
+        }
+        let standings = self.shared.get(self.shared.store.peek(claim)).await?;
+        Ok(Standing::refusal(&standings).map_or(refused, |(_, known)| known))
+    }
+
     fn foretell(
         &self,
         claim: &Claim,
@@ -86,7 +99,8 @@ impl Limiter {
         let Some(refused) = self.behind(claim, turn).or(last) else {
             return Ok(Peek::Room);
         };
-        if let Some(late) = shared.too_late(&refused, turn.deadline) {
+        let figures = Standing::refusal(standings).map_or(refused.clone(), |(_, known)| known);
+        if let Some(late) = shared.too_late(&figures, turn.deadline) {
             return Err(late);
         }
         let (waiting, shortage) = (self.waiting(), shared.shortage(&refused));
