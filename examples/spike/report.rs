@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
 use tokio::{task::JoinHandle, time::Instant};
 use tower_quota::{
     Limiter,
@@ -70,6 +70,19 @@ pub(crate) fn progress(counts: Arc<Counts>, limiter: Option<Limiter>) -> JoinHan
     })
 }
 
+/// What the last line says; `null` where nobody can tell, as without a ledger.
+#[derive(Serialize)]
+struct Line {
+    calls: usize,
+    ok: usize,
+    provider_429: Option<usize>,
+    over_limit: Option<usize>,
+    least_s: Option<f64>,
+    makespan_s: Option<f64>,
+    goodput: Option<f64>,
+    rss_mb: Option<u64>,
+}
+
 /// The last line.
 pub(crate) fn line(counts: &Counts, ledger: Option<&Ledger>, limits: &[SimLimit]) -> String {
     let seconds = |span: Duration| (span.as_secs_f64() * 1_000.0).round() / 1_000.0;
@@ -78,17 +91,17 @@ pub(crate) fn line(counts: &Counts, ledger: Option<&Ledger>, limits: &[SimLimit]
     let goodput = least.zip(makespan).map(|(least, makespan)| {
         (least.as_secs_f64() / makespan.as_secs_f64() * 1_000.0).round() / 1_000.0
     });
-    json!({
-        "calls": counts.calls,
-        "ok": counts.ok.load(Ordering::Relaxed),
-        "provider_429": ledger.map(Ledger::refused),
-        "over_limit": ledger.map(|ledger| ledger.over_limit(limits)),
-        "least_s": least.map(seconds),
-        "makespan_s": makespan.map(seconds),
-        "goodput": goodput,
-        "rss_mb": resident_mb(),
-    })
-    .to_string()
+    let line = Line {
+        calls: counts.calls,
+        ok: counts.ok.load(Ordering::Relaxed),
+        provider_429: ledger.map(Ledger::refused),
+        over_limit: ledger.map(|ledger| ledger.over_limit(limits)),
+        least_s: least.map(seconds),
+        makespan_s: makespan.map(seconds),
+        goodput,
+        rss_mb: resident_mb(),
+    };
+    serde_json::to_string(&line).expect("numbers are JSON")
 }
 
 /// The most memory this process has had, simulator and all; `None` where the system does not tell.
