@@ -53,6 +53,18 @@ fn the_block_loads_and_builds_the_stack() {
 }
 
 #[test]
+fn the_block_in_the_readme_loads_and_builds() {
+    let readme = include_str!("../README.md");
+    let block = readme
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let stack = Config::from_yaml(block.unwrap()).unwrap().build().unwrap();
+    assert_eq!(stack.limiter.limits().iter().count(), 6);
+    assert!(stack.unenforced.is_empty());
+}
+
+#[test]
 fn what_is_not_enforced_is_said_and_the_rest_is_not_said() {
     let stack = Config::from_yaml(BLOCK).unwrap().build().unwrap();
     let cost = "rate_limiting.agents.my_production_agent.max_cost_per_hour: budgets are not enforced by this version";
