@@ -160,6 +160,26 @@ fn a_limit_in_full_has_every_field() {
     );
 }
 
+#[test]
+fn headroom_is_the_limits_own_or_that_of_the_whole_block() {
+    let stack = Config::from_yaml(
+        "rate_limiting:
+           headroom: 0.9
+           global: { rpm: 500, concurrent_requests: 10 }
+           agents: { scout: { rpm: 50, headroom: 0.5 } }
+           limits: [ { quantity: tokens, amount: 1000, every: 6s, headroom: 1 } ]",
+    );
+    assert_eq!(
+        limits(&stack.unwrap().build().unwrap().limiter),
+        [
+            "requests 450/min (0.9 of 500)",
+            "concurrency 9 (0.9 of 10)",
+            "requests 25/min (0.5 of 50) for agent=scout",
+            "tokens 1000/6s (1 of 1000)",
+        ]
+    );
+}
+
 /// Each with what its message must name.
 #[test]
 fn every_wrong_value_is_refused_by_its_path() {
@@ -197,6 +217,15 @@ fn every_wrong_value_is_refused_by_its_path() {
             limit("quantity: requests, amount: 1"),
             "rate_limiting.limits[0]",
         ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, headroom: 1.5"),
+            "`headroom`",
+        ),
+        (
+            "global: { rpm: 5, headroom: 0 }".into(),
+            "rate_limiting.global.requests_per_minute",
+        ),
+        ("headroom: -0.5".into(), "rate_limiting.headroom"),
         (
             limit("quantity: concurrency, amount: 1, every: 1s"),
             "`period`",

@@ -90,6 +90,15 @@ impl RateLimiting {
                 "is 0, so that nothing could ever wait; leave it out, or raise it",
             );
         }
+        if self
+            .headroom
+            .is_some_and(|share| !(share > 0.0 && share <= 1.0))
+        {
+            return wrong(
+                "headroom",
+                "must be more than 0 and at most 1: 0.9 uses nine tenths",
+            );
+        }
         Ok(())
     }
 
@@ -126,6 +135,7 @@ impl RateLimiting {
             if limit.margin.is_none() && limit.quantity != Quantity::Concurrency {
                 limit.margin = self.margin.map(Into::into);
             }
+            limit.headroom = limit.headroom.or(self.headroom);
         }
         limits
     }

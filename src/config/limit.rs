@@ -51,6 +51,9 @@ pub struct LimitConfig {
     /// How much later than one period after its send a charge expires.
     #[serde(default)]
     pub margin: Option<Span>,
+    /// The share of the amount that may be used: `0.9`.
+    #[serde(default)]
+    pub headroom: Option<f64>,
 }
 
 /// Whose rule tokens are charged by.
@@ -81,10 +84,13 @@ impl LimitConfig {
         if let Some(count) = self.count {
             limit = limit.count(count);
         }
-        match self.margin {
-            Some(margin) => limit.margin(margin.into()),
-            None => limit,
+        if let Some(margin) = self.margin {
+            limit = limit.margin(margin.into());
         }
+        if let Some(share) = self.headroom {
+            limit = limit.headroom(share);
+        }
+        limit
     }
 
     fn charge(&self) -> Charge {

@@ -67,6 +67,8 @@ pub struct RateLimiting {
     pub limits: Vec<LimitConfig>,
     /// How much later than one period after its send a charge expires, where a limit does not say itself.
     pub margin: Option<Span>,
+    /// The share of every limit that may be used, where a limit does not say itself.
+    pub headroom: Option<f64>,
     /// Repeating what the provider says may be repeated.
     pub retry: RetryConfig,
     /// Waiting.
@@ -116,6 +118,7 @@ impl Default for RateLimiting {
             agents: BTreeMap::new(),
             limits: Vec::new(),
             margin: None,
+            headroom: None,
             retry: RetryConfig::default(),
             queue: QueueConfig::default(),
             max_hourly_spend: None,

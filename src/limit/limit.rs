@@ -30,6 +30,7 @@ pub struct Limit {
     pub(crate) charge: Charge,
     pub(crate) count: Option<Count>,
     pub(crate) margin: Option<Duration>,
+    pub(crate) headroom: Option<f64>,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -55,6 +56,7 @@ impl Limit {
             charge: Charge::default(),
             count: None,
             margin: None,
+            headroom: None,
         }
     }
 
@@ -130,6 +132,21 @@ impl Limit {
         self
     }
 
+    /// Uses at most this share of the amount, rounded down and at least 1: something is left for programs
+    /// that use the same account and are not counted here. More than 0, at most 1, kept to the millionth.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::limit::Limit;
+    ///
+    /// let limit = Limit::requests(500).every(Duration::from_secs(60)).headroom(0.9);
+    /// assert_eq!(limit.to_string(), "requests 450/min (0.9 of 500)");
+    /// ```
+    pub fn headroom(mut self, share: f64) -> Self {
+        self.headroom = Some(share);
+        self
+    }
+
     /// Whether a call with these tags falls under this limit.
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when
@@ -156,9 +173,12 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.quantity, self.amount)?;
+        write!(f, "{} {}", self.quantity, self.usable(self.amount))?;
         if let Some(period) = self.period {
             write!(f, "/{period}")?;
+        }
+        if let Some(share) = self.headroom {
+            write!(f, " ({share} of {})", self.amount)?;
         }
         for (i, (tag, value)) in self.when.iter().enumerate() {
             write!(f, "{}{tag}={value}", if i > 0 { ", " } else { " for " })?;

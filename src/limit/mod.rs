@@ -2,9 +2,11 @@
 //!
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
+mod amount;
 mod charge;
 #[path = "limit.rs"]
 mod definition;
+mod error;
 mod key;
 mod period;
 mod quantity;
@@ -14,10 +16,11 @@ mod window;
 
 pub use charge::{Charge, ChargedAt, Demand, TokenCharge};
 pub use definition::{Count, Limit};
+pub use error::LimitError;
 pub use key::LimitKey;
 pub use period::Period;
 pub use quantity::{Quantities, Quantity};
-pub use set::{LimitError, Limits};
+pub use set::Limits;
 pub use tick::Tick;
 
 pub(crate) use set::{Level, Rule};

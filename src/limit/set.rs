@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Limit, LimitKey, Period, Quantity, tick::micros};
+use super::{Limit, LimitError, LimitKey, Period, Quantity, amount::is_share, tick::micros};
 use crate::tags::Tags;
 
 /// The longest period that is taken for meant: ten years.
@@ -42,6 +42,8 @@ pub(crate) struct Level {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) limit: Limit,
+    /// How much may be used: less than is published, where there is headroom.
+    pub(crate) amount: u64,
     pub(crate) life: Life,
 }
 
@@ -54,100 +56,6 @@ pub(crate) enum Life {
     Run,
     /// While it is in flight.
     Flight,
-}
-
-/// Why limits cannot be put together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LimitError {
-    /// An amount of 0 would refuse everything.
-    #[error(
-        "limit {place} ({limit}): `amount` is 0, which refuses every call; leave the limit out, or raise it"
-    )]
-    ZeroAmount {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-    },
-    /// All but concurrency count over a period.
-    #[error("limit {place} ({limit}): `period` is missing; say `every(…)`, or `every_run()`")]
-    NoPeriod {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-    },
-    /// Concurrency counts what is in flight now, over no period.
-    #[error("limit {place} ({limit}): `period` means nothing for concurrency; leave it out")]
-    PeriodOfConcurrency {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-    },
-    /// A period shorter than 1 ms or longer than ten years.
-    #[error(
-        "limit {place} ({limit}): `period` is {period:?}; it must be between 1 ms and ten years"
-    )]
-    AbsurdPeriod {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-        /// The period asked for.
-        period: Duration,
-    },
-    /// A margin longer than the period itself.
-    #[error(
-        "limit {place} ({limit}): `margin` is {margin:?}, longer than the period; 1 % of the period is usual"
-    )]
-    MarginOverPeriod {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-        /// The margin asked for.
-        margin: Duration,
-    },
-    /// One tag with two values in `when`: no call can match both. Or one tag twice in `per`.
-    #[error("limit {place} ({limit}): the tag `{tag}` stands twice in `{field}`")]
-    TagTwice {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-        /// The field: `when` or `per`.
-        field: &'static str,
-        /// The tag.
-        tag: String,
-    },
-    /// Two limits on the same quantity, period, `when` and `per`: only the smaller would ever act.
-    #[error("limits {first} and {second} are on the same thing ({limit}); keep the smaller")]
-    Duplicate {
-        /// The place of one.
-        first: usize,
-        /// The place of the other.
-        second: usize,
-        /// The second, in words.
-        limit: String,
-    },
-}
-
-impl LimitError {
-    /// The place of the limit that is wrong, in the list that was given.
-    #[must_use]
-    pub fn place(&self) -> usize {
-        match self {
-            LimitError::ZeroAmount { place, .. }
-            | LimitError::NoPeriod { place, .. }
-            | LimitError::PeriodOfConcurrency { place, .. }
-            | LimitError::AbsurdPeriod { place, .. }
-            | LimitError::MarginOverPeriod { place, .. }
-            | LimitError::TagTwice { place, .. }
-            | LimitError::Duplicate { second: place, .. } => *place,
-        }
-    }
 }
 
 impl Limits {
@@ -170,7 +78,11 @@ impl Limits {
                     limit: limit.to_string(),
                 });
             }
-            rules.push(Rule { limit, life });
+            rules.push(Rule {
+                amount: limit.usable(limit.amount),
+                limit,
+                life,
+            });
         }
         let levels = levels(&rules).into();
         Ok(Limits {
@@ -236,6 +148,13 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
         return Err(LimitError::ZeroAmount {
             place,
             limit: words(),
+        });
+    }
+    if let Some(share) = limit.headroom.filter(|share| !is_share(*share)) {
+        return Err(LimitError::BadHeadroom {
+            place,
+            limit: words(),
+            share: share.to_string(),
         });
     }
     let length = match (limit.quantity, limit.period) {
@@ -321,7 +240,13 @@ mod tests {
 
     #[test]
     fn every_field_has_a_value_that_is_refused_by_name() {
-        let cases: [(Limit, &str); 9] = [
+        let cases: [(Limit, &str); 12] = [
+            (Limit::requests(1).every(MINUTE).headroom(0.0), "`headroom`"),
+            (Limit::concurrency(1).headroom(1.000_001), "`headroom`"),
+            (
+                Limit::requests(1).every(MINUTE).headroom(f64::NAN),
+                "`headroom`",
+            ),
             (Limit::requests(0).every(MINUTE), "`amount`"),
             (Limit::requests(1), "`period`"),
             (Limit::concurrency(1).every(MINUTE), "`period`"),

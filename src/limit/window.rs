@@ -69,7 +69,7 @@ impl Window {
 
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
     pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
-        let limit = rule.limit.amount;
+        let limit = rule.amount;
         if self.fits(rule, need) {
             return Room::Now;
         }
@@ -101,7 +101,7 @@ impl Window {
 
     /// Whether `need` fits without anything expiring: the answer that needs no clock.
     pub(crate) fn fits(&self, rule: &Rule, need: u64) -> bool {
-        self.in_use().saturating_add(need) <= rule.limit.amount
+        self.in_use().saturating_add(need) <= rule.amount
     }
 
     /// Holds `amount`, whether it fits or not.

@@ -341,9 +341,7 @@ impl Shared {
     }
 
     fn never(&self, refused: &NotNow) -> Rejection {
-        let limit = self.store.limits().rules()[refused.key.limit()]
-            .limit
-            .amount;
+        let limit = self.store.limits().rules()[refused.key.limit()].amount;
         let shortage = self.shortage(refused);
         if refused.needed > limit {
             Rejection::NeverFits(shortage)

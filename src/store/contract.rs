@@ -41,6 +41,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_run_is_used_up_for_good(&make, &pass).await;
     a_repeat_is_not_counted_as_a_call(&make).await;
     splits_count_apart(&make).await;
+    headroom_is_left_alone(&make).await;
     what_can_never_fit_is_said_at_once(&make).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;
@@ -265,6 +266,20 @@ pub async fn splits_count_apart(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     assert_eq!(&*refused(&*store, &agent("a")).await.key.values()[0], "a");
     spend(&*store, &claim(Tags::new())).await;
     expect_refusal(&*store, &claim(Tags::new())).await;
+}
+
+/// Of a limit with headroom only its share is granted, and estimates are cut to that.
+pub async fn headroom_is_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([window(Limit::tokens(100)).headroom(0.9)]));
+    let decision = store.claim(&tokens(91, 0)).get().await.expect("an answer");
+    assert!(
+        matches!(decision, Decision::Never(NotNow { needed: 91, .. })),
+        "{decision:?}"
+    );
+    let mut estimate = tokens(1_000, 0);
+    estimate.demand.input_declared = false;
+    spend(&*store, &estimate).await;
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 90);
 }
 
 /// A declared figure above the limit is refused for good, an estimate is cut to it.

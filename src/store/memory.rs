@@ -220,7 +220,7 @@ fn amount(rule: &Rule, claim: &Claim) -> Option<u64> {
     let skip =
         !claim.quantities.contain(limit.quantity) || (claim.repeat && !limit.counts_repeats());
     let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
-    (!skip).then(|| asked.min(limit.amount).max(declared))
+    (!skip).then(|| asked.min(rule.amount).max(declared))
 }
 
 /// Whether a charge stays held from the send to the settlement.

@@ -1,0 +1,52 @@
+//! How much of a limit may be used.
+
+use super::Limit;
+
+/// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
+const WHOLE: u64 = 1_000_000;
+
+/// Whether this is a share of something: more than nothing, and no more than all of it.
+pub(super) fn is_share(share: f64) -> bool {
+    share > 0.0 && share <= 1.0
+}
+
+/// A share of `amount`, rounded down and at least 1.
+fn share_of(amount: u64, share: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share is at most 1"
+    )]
+    let millionths = (share * WHOLE as f64).round() as u64;
+    part_of(amount, millionths.into(), WHOLE.into())
+}
+
+/// `amount` times `part` by `whole`, rounded down and at least 1; `part` is at most `whole`.
+fn part_of(amount: u64, part: u128, whole: u128) -> u64 {
+    let product = u128::from(amount).saturating_mul(part) / whole;
+    u64::try_from(product).unwrap_or(amount).max(1)
+}
+
+impl Limit {
+    /// How much may be used where `published` is allowed.
+    pub(crate) fn usable(&self, published: u64) -> u64 {
+        match self.headroom {
+            Some(share) if is_share(share) => share_of(published, share),
+            _ => published,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_rounded_down_and_never_nothing() {
+        assert_eq!(share_of(100, 0.29), 29);
+        assert_eq!(share_of(99, 0.9), 89);
+        assert_eq!(share_of(1, 0.5), 1);
+        assert_eq!(share_of(10, 1e-9), 1);
+        assert_eq!(share_of(u64::MAX, 1.0), u64::MAX);
+    }
+}
