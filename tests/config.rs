@@ -160,6 +160,21 @@ fn a_limit_in_full_has_every_field() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slice_holds_back_what_the_period_has_room_for() {
+    let slice =
+        "rate_limiting: { limits: [ { quantity: requests, amount: 120, every: 1m, slice: 1s } ] }";
+    let limiter = Config::from_yaml(slice).unwrap().build().unwrap().limiter;
+    assert_eq!(limits(&limiter), ["requests 120/min"]);
+    drop(limiter.try_acquire(Call::new()).await.unwrap());
+    drop(limiter.try_acquire(Call::new()).await.unwrap());
+    let refused = limiter.try_acquire(Call::new()).await.unwrap_err();
+    assert_eq!(
+        refused.shortage().unwrap().limit,
+        "requests 2/s (a slice of 120/min)"
+    );
+}
+
 #[test]
 fn headroom_is_the_limits_own_or_that_of_the_whole_block() {
     let stack = Config::from_yaml(
@@ -224,6 +239,14 @@ fn every_wrong_value_is_refused_by_its_path() {
         (
             "global: { rpm: 5, headroom: 0 }".into(),
             "rate_limiting.global.requests_per_minute",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, slice: 1m"),
+            "`slice`",
+        ),
+        (
+            limit("quantity: concurrency, amount: 1, slice: 1s"),
+            "`slice`",
         ),
         ("headroom: -0.5".into(), "rate_limiting.headroom"),
         (

@@ -51,6 +51,9 @@ pub struct LimitConfig {
     /// How much later than one period after its send a charge expires.
     #[serde(default)]
     pub margin: Option<Span>,
+    /// Also no more than its share in any interval of this length: `1s`.
+    #[serde(default)]
+    pub slice: Option<Span>,
     /// The share of the amount that may be used: `0.9`.
     #[serde(default)]
     pub headroom: Option<f64>,
@@ -86,6 +89,9 @@ impl LimitConfig {
         }
         if let Some(margin) = self.margin {
             limit = limit.margin(margin.into());
+        }
+        if let Some(slice) = self.slice {
+            limit = limit.slice(slice.into());
         }
         if let Some(share) = self.headroom {
             limit = limit.headroom(share);

@@ -1,6 +1,6 @@
 //! How much of a limit may be used.
 
-use super::Limit;
+use super::{Limit, Period};
 
 /// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
 const WHOLE: u64 = 1_000_000;
@@ -30,16 +30,57 @@ fn part_of(amount: u64, part: u128, whole: u128) -> u64 {
 impl Limit {
     /// How much may be used where `published` is allowed.
     pub(crate) fn usable(&self, published: u64) -> u64 {
+        let whole = self.usable_of_whole(published);
+        match (self.whole, self.period) {
+            (Some(period), Some(Period::Sliding(slice))) => {
+                part_of(whole, slice.as_nanos(), period.as_nanos())
+            }
+            _ => whole,
+        }
+    }
+
+    /// As [`usable`](Self::usable), of the whole period where this is a slice.
+    pub(super) fn usable_of_whole(&self, published: u64) -> u64 {
         match self.headroom {
             Some(share) if is_share(share) => share_of(published, share),
             _ => published,
         }
     }
+
+    /// The limit on each slice of this one's period, where there are slices.
+    pub(super) fn of_slice(&self) -> Option<Limit> {
+        let (slice, Some(Period::Sliding(whole))) = (self.slice?, self.period) else {
+            return None;
+        };
+        Some(Limit {
+            period: Some(Period::Sliding(slice)),
+            slice: None,
+            whole: Some(whole),
+            ..self.clone()
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn a_slice_has_its_share_of_what_may_be_used() {
+        let second = Duration::from_secs(1);
+        let limit = Limit::requests(3_500).every(second * 60).headroom(0.9);
+        let slice = limit.clone().slice(second).of_slice().unwrap();
+        assert_eq!(slice.usable(3_500), 52);
+        assert_eq!(
+            slice.to_string(),
+            "requests 52/s (a slice of 3150/min, 0.9 of 3500)"
+        );
+        assert_eq!(limit.of_slice(), None);
+        let small = Limit::requests(10).every(second * 60).slice(second);
+        assert_eq!(small.of_slice().unwrap().usable(10), 1, "at least 1");
+    }
 
     #[test]
     fn a_share_is_rounded_down_and_never_nothing() {

@@ -44,9 +44,9 @@ pub enum LimitError {
         /// The period asked for.
         period: Duration,
     },
-    /// A margin longer than the period itself.
+    /// A margin longer than the period itself, or than its slices.
     #[error(
-        "limit {place} ({limit}): `margin` is {margin:?}, longer than the period; 1 % of the period is usual"
+        "limit {place} ({limit}): `margin` is {margin:?}, longer than the period or its slices; 1 % of the period is usual"
     )]
     MarginOverPeriod {
         /// Its place in the list.
@@ -55,6 +55,19 @@ pub enum LimitError {
         limit: String,
         /// The margin asked for.
         margin: Duration,
+    },
+    /// A slice that is shorter than 1 ms or not shorter than the period, or of something without a period.
+    #[error(
+        "limit {place} ({limit}): `slice` is {slice:?}; it must be at least 1 ms and shorter than the period, and \
+         runs and concurrency have none"
+    )]
+    BadSlice {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The slice asked for.
+        slice: Duration,
     },
     /// A share that is not more than 0 and at most 1.
     #[error(
@@ -102,6 +115,7 @@ impl LimitError {
             | LimitError::PeriodOfConcurrency { place, .. }
             | LimitError::AbsurdPeriod { place, .. }
             | LimitError::MarginOverPeriod { place, .. }
+            | LimitError::BadSlice { place, .. }
             | LimitError::BadHeadroom { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,

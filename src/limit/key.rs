@@ -23,7 +23,7 @@ impl LimitKey {
         }
     }
 
-    /// The limit's place in its [`Limits`](super::Limits).
+    /// The limit's place in its [`Limits`](super::Limits). The slices of limits come after all of them.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit as usize

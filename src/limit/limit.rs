@@ -31,6 +31,9 @@ pub struct Limit {
     pub(crate) count: Option<Count>,
     pub(crate) margin: Option<Duration>,
     pub(crate) headroom: Option<f64>,
+    pub(crate) slice: Option<Duration>,
+    /// The period that this limit is a slice of.
+    pub(crate) whole: Option<Duration>,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -57,6 +60,8 @@ impl Limit {
             count: None,
             margin: None,
             headroom: None,
+            slice: None,
+            whole: None,
         }
     }
 
@@ -147,6 +152,44 @@ impl Limit {
         self
     }
 
+    /// Paces: no interval of this length holds more than its share of the amount, `amount * slice / period`,
+    /// rounded down and at least 1. For providers that enforce the limit in slices, as most do: of 3 500 a
+    /// minute they refuse what comes in one second above 58.
+    ///
+    /// This is a second exact window beside the first. What holds in *any* interval of a slice's length
+    /// holds in each slice of whoever enforces them, wherever theirs begin; a bucket that refills evenly
+    /// and holds a burst lets burst and refill through in one slice, which is too much.
+    ///
+    /// # What it costs
+    /// - [`margin`](Self::margin) counts for slices as well, because jitter does not shrink with them: of a
+    ///   second with 100 ms of margin a tenth is lost. Without a margin set it is 1 % of the slice, which
+    ///   suits a provider near by. Longer slices cost less, if the provider's are as long.
+    /// - A call that declares more tokens than a slice holds never fits, as it would not at the provider.
+    /// - Tokens that are charged at completion are held in the slice until then. With slices shorter than
+    ///   the calls this leaves little room: slice requests, or tokens charged at the send.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let second = Duration::from_secs(1);
+    /// let limit = Limit::requests(120).every(60 * second).slice(second);
+    /// let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    /// drop(limiter.acquire(Call::new()).await);
+    /// drop(limiter.acquire(Call::new()).await);
+    /// assert_eq!(
+    ///     limiter.try_acquire(Call::new()).await.unwrap_err().to_string(),
+    ///     "rate limited here: requests 2/s (a slice of 120/min): 2 in use, this call needs 1 (would be 3); \
+    ///      room in 1.1 s"
+    /// );
+    /// # });
+    /// ```
+    pub fn slice(mut self, length: Duration) -> Self {
+        self.slice = Some(length);
+        self
+    }
+
     /// Whether a call with these tags falls under this limit.
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when
@@ -177,8 +220,20 @@ impl fmt::Display for Limit {
         if let Some(period) = self.period {
             write!(f, "/{period}")?;
         }
-        if let Some(share) = self.headroom {
-            write!(f, " ({share} of {})", self.amount)?;
+        let whole = self
+            .whole
+            .map(|whole| (self.usable_of_whole(self.amount), Period::Sliding(whole)));
+        match (whole, self.headroom) {
+            (Some((used, whole)), None) => write!(f, " (a slice of {used}/{whole})")?,
+            (Some((used, whole)), Some(share)) => {
+                write!(
+                    f,
+                    " (a slice of {used}/{whole}, {share} of {})",
+                    self.amount
+                )?;
+            }
+            (None, Some(share)) => write!(f, " ({share} of {})", self.amount)?,
+            (None, None) => {}
         }
         for (i, (tag, value)) in self.when.iter().enumerate() {
             write!(f, "{}{tag}={value}", if i > 0 { ", " } else { " for " })?;

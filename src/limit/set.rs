@@ -27,7 +27,9 @@ const SLOTS: u64 = 240;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Those that were given, then the slices of them.
     rules: Arc<[Rule]>,
+    given: usize,
     levels: Arc<[Level]>,
 }
 
@@ -58,16 +60,27 @@ pub(crate) enum Life {
     Flight,
 }
 
+impl Rule {
+    fn new(limit: Limit, life: Life) -> Self {
+        Rule {
+            amount: limit.usable(limit.amount),
+            limit,
+            life,
+        }
+    }
+}
+
 impl Limits {
     /// Checks the limits and puts them together. No limits at all is fine: everything is admitted.
     ///
     /// # Errors
     /// The first value that makes no sense, by the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
-        let mut rules: Vec<Rule> = Vec::new();
+        let (mut rules, mut slices): (Vec<Rule>, Vec<Rule>) = Default::default();
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit)?;
             tags_once(place, &limit)?;
+            slices.extend(slice(place, &limit)?);
             if let Some(first) = rules
                 .iter()
                 .position(|rule| same_thing(&rule.limit, &limit))
@@ -78,22 +91,21 @@ impl Limits {
                     limit: limit.to_string(),
                 });
             }
-            rules.push(Rule {
-                amount: limit.usable(limit.amount),
-                limit,
-                life,
-            });
+            rules.push(Rule::new(limit, life));
         }
+        let given = rules.len();
+        rules.append(&mut slices);
         let levels = levels(&rules).into();
         Ok(Limits {
             rules: rules.into(),
+            given,
             levels,
         })
     }
 
-    /// The limits, in the order they were given.
+    /// The limits, in the order they were given. Slices are not told apart.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
-        self.rules.iter().map(|rule| &rule.limit)
+        self.rules[..self.given].iter().map(|rule| &rule.limit)
     }
 
     pub(crate) fn rules(&self) -> &[Rule] {
@@ -197,6 +209,24 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
     })
 }
 
+/// The rule for a limit's slices, where it has any.
+fn slice(place: usize, limit: &Limit) -> Result<Option<Rule>, LimitError> {
+    let Some(slice) = limit.slice else {
+        return Ok(None);
+    };
+    match (limit.of_slice(), limit.period) {
+        (Some(part), Some(Period::Sliding(whole))) if slice >= SHORTEST && slice < whole => {
+            let life = life(place, &part)?;
+            Ok(Some(Rule::new(part, life)))
+        }
+        _ => Err(LimitError::BadSlice {
+            place,
+            limit: limit.to_string(),
+            slice,
+        }),
+    }
+}
+
 fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {
     let twice = |field, tag: &dyn ToString| LimitError::TagTwice {
         place,
@@ -240,7 +270,22 @@ mod tests {
 
     #[test]
     fn every_field_has_a_value_that_is_refused_by_name() {
-        let cases: [(Limit, &str); 12] = [
+        let cases: [(Limit, &str); 18] = [
+            (Limit::requests(1).every(MINUTE).slice(MINUTE), "`slice`"),
+            (
+                Limit::requests(1).every(MINUTE).slice(Duration::ZERO),
+                "`slice`",
+            ),
+            (Limit::requests(1).every_run().slice(MINUTE), "`slice`"),
+            (Limit::concurrency(1).slice(MINUTE), "`slice`"),
+            (
+                Limit::requests(1)
+                    .every(MINUTE)
+                    .slice(SHORTEST)
+                    .margin(SHORTEST * 2),
+                "`margin`",
+            ),
+            (Limit::requests(1).slice(MINUTE), "`period`"),
             (Limit::requests(1).every(MINUTE).headroom(0.0), "`headroom`"),
             (Limit::concurrency(1).headroom(1.000_001), "`headroom`"),
             (

@@ -42,6 +42,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_repeat_is_not_counted_as_a_call(&make).await;
     splits_count_apart(&make).await;
     headroom_is_left_alone(&make).await;
+    slices_hold_their_share(&make, &pass).await;
     what_can_never_fit_is_said_at_once(&make).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;
@@ -280,6 +281,30 @@ pub async fn headroom_is_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     estimate.demand.input_declared = false;
     spend(&*store, &estimate).await;
     assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 90);
+}
+
+/// No slice holds more than its share, the period no more than the whole; of both the later is said.
+pub async fn slices_hold_their_share(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let slice = PERIOD / 4;
+    let store = make(limits([window(Limit::requests(8)).slice(slice)]));
+    let call = claim(Tags::new());
+    for quarter in 0..4 {
+        spend(&*store, &call).await;
+        spend(&*store, &call).await;
+        let refused = refused(&*store, &call).await;
+        let wait = refused.at.expect("dated").since(store.now());
+        assert_eq!(
+            (refused.key.limit(), wait),
+            (usize::from(quarter < 3), slice)
+        );
+        pass(slice - TICK).await;
+        expect_refusal(&*store, &call).await;
+        pass(TICK).await;
+    }
+    spend(&*store, &call).await;
 }
 
 /// A declared figure above the limit is refused for good, an estimate is cut to it.
