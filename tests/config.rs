@@ -248,6 +248,7 @@ fn every_wrong_value_is_refused_by_its_path() {
             limit("quantity: concurrency, amount: 1, slice: 1s"),
             "`slice`",
         ),
+        ("max_counts: 0".into(), "rate_limiting.max_counts"),
         ("headroom: -0.5".into(), "rate_limiting.headroom"),
         (
             limit("quantity: concurrency, amount: 1, every: 1s"),

@@ -53,7 +53,7 @@ impl RateLimiting {
             path: paths[source.place()].clone(),
             source,
         })?;
-        let store = Arc::new(MemoryStore::new(limits));
+        let store = Arc::new(MemoryStore::new(limits).max_counts(self.max_counts));
         let limiter = Limiter::build(store, self.queue.max_waiting, self.queue.aging.into());
         let attempts = if self.enabled {
             self.retry.max_attempts
@@ -88,6 +88,12 @@ impl RateLimiting {
             return wrong(
                 "queue.max_waiting",
                 "is 0, so that nothing could ever wait; leave it out, or raise it",
+            );
+        }
+        if self.max_counts == 0 {
+            return wrong(
+                "max_counts",
+                "is 0, so that no tag value could have a count of its own; leave it out, or raise it",
             );
         }
         if self

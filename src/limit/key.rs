@@ -5,12 +5,16 @@ use std::{fmt, sync::Arc};
 use super::Limit;
 use crate::tags::Tags;
 
+/// What a message says in place of a value that is not counted apart.
+const OTHERS: &str = "(all others: too many values to count apart)";
+
 /// The name of one count: a limit's place in its [`Limits`](super::Limits) and the values of the tags
-/// that it is split by.
+/// that it is split by, or of those values that have no count of their own and share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LimitKey {
     limit: u32,
     values: Option<Arc<[Arc<str>]>>,
+    shared: bool,
 }
 
 impl LimitKey {
@@ -20,7 +24,32 @@ impl LimitKey {
         LimitKey {
             limit: place,
             values,
+            shared: false,
         }
+    }
+
+    /// The count that values share which have none of their own.
+    pub(crate) fn shared(place: u32) -> Self {
+        LimitKey {
+            limit: place,
+            values: None,
+            shared: true,
+        }
+    }
+
+    pub(crate) fn to_shared(&self) -> Self {
+        Self::shared(self.limit)
+    }
+
+    /// Whether this is the one count of all values that have none of their own, because more values are
+    /// in use than are counted apart.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    pub(crate) fn place(&self) -> u32 {
+        self.limit
     }
 
     /// The limit's place in its [`Limits`](super::Limits). The slices of limits come after all of them.
@@ -33,6 +62,11 @@ impl LimitKey {
     pub(crate) fn describe(&self, limit: &Limit) -> String {
         let mut named = limit.clone();
         named.per.clear();
+        if self.shared {
+            let others = limit.per.iter().map(|tag| (tag.clone(), OTHERS.into()));
+            named.when.extend(others);
+            return named.to_string();
+        }
         for (tag, value) in limit
             .per
             .iter()
@@ -57,7 +91,12 @@ impl LimitKey {
 
 impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.limit)?;
+        write!(
+            f,
+            "{}{}",
+            self.limit,
+            if self.shared { "/(others)" } else { "" }
+        )?;
         self.values()
             .iter()
             .try_for_each(|value| write!(f, "/{value}"))

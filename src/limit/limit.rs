@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{Charge, Period, Quantity};
-use crate::tags::{Tag, Tags};
+use crate::tags::{Tag, Tags, bounded};
 
 /// An amount of one quantity per period, `when` tags match, counted separately `per` tag value.
 ///
@@ -108,7 +108,7 @@ impl Limit {
 
     /// Only calls with this tag at this value. Several: all must match.
     pub fn when(mut self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
-        self.when.push((tag, value.into()));
+        self.when.push((tag, bounded(value.into())));
         self
     }
 

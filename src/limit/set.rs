@@ -131,6 +131,16 @@ impl Limits {
             .collect()
     }
 
+    /// The counts where room may have come back when such a call ends: its own, and those that it may have
+    /// shared with others.
+    pub(crate) fn keys_given_back(&self, tags: &Tags) -> Vec<LimitKey> {
+        let mut keys = self.keys(tags);
+        let split = |key: &&LimitKey| !key.values().is_empty();
+        let shared: Vec<LimitKey> = keys.iter().filter(split).map(LimitKey::to_shared).collect();
+        keys.extend(shared);
+        keys
+    }
+
     /// A count in words.
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
         key.describe(&self.rules[key.limit()].limit)

@@ -53,6 +53,11 @@ impl Window {
         self.held == 0 && self.dated == 0 && self.slots.is_empty()
     }
 
+    /// About how much memory this takes, itself included.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.slots.capacity() * size_of::<Slot>()
+    }
+
     /// Lets go what has left by `now`.
     pub(crate) fn expire(&mut self, rule: &Rule, now: Tick) {
         let Life::Sliding { stay, .. } = rule.life else {

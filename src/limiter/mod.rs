@@ -201,7 +201,7 @@ impl Limiter {
         if queue.len() == 0 {
             return None;
         }
-        let keys = shared.store.limits().keys(&claim.tags);
+        let keys = shared.store.keys(&claim.tags);
         let key = queue.blocker(&keys, shared.rank(turn))?.clone();
         Some(NotNow {
             key,
@@ -222,7 +222,7 @@ impl Limiter {
         if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
             return Err(rejection);
         }
-        let keys = shared.store.limits().keys(&claim.tags);
+        let keys = shared.store.keys(&claim.tags);
         let waiter = {
             let mut queue = shared.queue();
             if queue.len() >= shared.longest_queue {

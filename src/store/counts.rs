@@ -1,6 +1,6 @@
 //! The memory store's table: from a level and tag values to the counts there.
 
-use std::{hash::BuildHasher as _, sync::Arc};
+use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -12,6 +12,10 @@ use crate::{
 
 /// Below this many entries nothing is swept.
 const SWEEP_FROM: usize = 1_024;
+/// A full table is swept no more often than this: a sweep looks at every entry.
+const SWEEP_AGAIN: Duration = Duration::from_secs(1);
+/// How many entries there may be, where nothing else is said.
+const MOST: usize = 1_000_000;
 
 #[derive(Debug)]
 pub(super) struct Counts {
@@ -19,8 +23,12 @@ pub(super) struct Counts {
     tables: Vec<HashTable<u32>>,
     entries: Vec<Entry>,
     free: Vec<u32>,
+    /// For each level, the entry of all values that have none of their own.
+    shared: Vec<Option<u32>>,
     len: usize,
+    most: usize,
     sweep_at: usize,
+    swept: Option<Tick>,
     hasher: DefaultHashBuilder,
 }
 
@@ -39,8 +47,11 @@ impl Counts {
             tables: limits.levels().iter().map(|_| HashTable::new()).collect(),
             entries: Vec::new(),
             free: Vec::new(),
+            shared: vec![None; limits.levels().len()],
             len: 0,
+            most: MOST,
             sweep_at: SWEEP_FROM,
+            swept: None,
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -49,14 +60,67 @@ impl Counts {
         self.len
     }
 
+    /// From now on there are no more entries than this, and one more for each level.
+    pub(super) fn set_most(&mut self, most: usize) {
+        self.most = most.max(1);
+        self.sweep_at = self.sweep_at.min(self.most);
+    }
+
     /// The counts of a level under a call's tags, made where there are none yet.
+    #[inline]
     pub(super) fn entry(
         &mut self,
+        limits: &Limits,
         number: usize,
-        level: &Level,
-        limit: &Limit,
         tags: &Tags,
+        now: impl FnOnce() -> Tick,
     ) -> (u32, &mut Entry) {
+        let limit = limits.of_level(&limits.levels()[number]);
+        let place = match self.find(number, limit, tags) {
+            Ok(place) => place,
+            Err(hash) => self.make(limits, number, tags, hash, now()),
+        };
+        (place, &mut self.entries[place as usize])
+    }
+
+    /// An entry for tags that have none: their own, or the one that is shared.
+    #[cold]
+    fn make(&mut self, limits: &Limits, number: usize, tags: &Tags, hash: u64, now: Tick) -> u32 {
+        let level = &limits.levels()[number];
+        let per = &limits.of_level(level).per;
+        if per.is_empty() || self.has_room(limits, number, now) {
+            let values = per
+                .iter()
+                .map(|tag| tags.shared(tag).cloned().unwrap_or_default());
+            let place = self.put(values.collect(), level);
+            self.list(number, hash, place);
+            return place;
+        }
+        if let Some(place) = self.shared[number] {
+            return place;
+        }
+        let place = self.put(Box::default(), level);
+        self.shared[number] = Some(place);
+        place
+    }
+
+    /// Whether a call with these tags would take from the counts that are shared.
+    pub(super) fn shares(
+        &mut self,
+        limits: &Limits,
+        number: usize,
+        tags: &Tags,
+        now: Tick,
+    ) -> bool {
+        let limit = limits.of_level(&limits.levels()[number]);
+        !limit.per.is_empty()
+            && self.find(number, limit, tags).is_err()
+            && !self.has_room(limits, number, now)
+    }
+
+    /// Where a level's entry for these tags is, or under which hash it would be.
+    #[inline]
+    fn find(&self, number: usize, limit: &Limit, tags: &Tags) -> Result<u32, u64> {
         let value = |tag| tags.get(tag).unwrap_or_default();
         let hash = limit
             .per
@@ -69,27 +133,28 @@ impl Counts {
                 .zip(&limit.per)
                 .all(|(known, tag)| **known == *value(tag))
         };
-        let place = match self.tables[number].find(hash, same) {
-            Some(place) => *place,
-            None => {
-                let values = limit
-                    .per
-                    .iter()
-                    .map(|tag| tags.shared(tag).cloned().unwrap_or_default());
-                let windows = level.places.iter().map(|_| Window::default());
-                self.insert(number, hash, values.collect(), windows.collect())
-            }
-        };
-        (place, &mut self.entries[place as usize])
+        self.tables[number].find(hash, same).copied().ok_or(hash)
     }
 
-    fn insert(
-        &mut self,
-        number: usize,
-        hash: u64,
-        values: Box<[Arc<str>]>,
-        windows: Box<[Window]>,
-    ) -> u32 {
+    /// Whether a new value gets an entry of its own. It does not while others that had to share still count
+    /// at its level: it may have been among them, and would then have its limit twice.
+    fn has_room(&mut self, limits: &Limits, number: usize, now: Tick) -> bool {
+        if self.len >= self.most {
+            return false;
+        }
+        let Some(place) = self.shared[number] else {
+            return true;
+        };
+        let entry = &mut self.entries[place as usize];
+        let idle = entry.expire(limits, number, now);
+        if idle {
+            self.shared[number] = None;
+            self.forget(place);
+        }
+        idle
+    }
+
+    fn put(&mut self, values: Box<[Arc<str>]>, level: &Level) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 counts fit into memory")
@@ -97,9 +162,14 @@ impl Counts {
         let entry = &mut self.entries[place as usize];
         *entry = Entry {
             values,
-            windows,
+            windows: level.places.iter().map(|_| Window::default()).collect(),
             generation: entry.generation,
         };
+        self.len += 1;
+        place
+    }
+
+    fn list(&mut self, number: usize, hash: u64, place: u32) {
         let Counts {
             tables,
             entries,
@@ -113,8 +183,12 @@ impl Counts {
                 .fold(0, |hash, value| hasher.hash_one((hash, &**value)))
         };
         tables[number].insert_unique(hash, place, rehash);
-        self.len += 1;
-        place
+    }
+
+    fn forget(&mut self, place: u32) {
+        self.entries[place as usize].clear();
+        self.free.push(place);
+        self.len -= 1;
     }
 
     /// The count that a part was taken from; `None` where it was idle and is forgotten.
@@ -124,12 +198,17 @@ impl Counts {
     }
 
     /// Forgets idle entries, where their number has doubled since the last time: so it costs each new entry
-    /// only a constant.
+    /// only a constant. Where they are as many as there may be, once a second.
     pub(super) fn sweep_if_grown(&mut self, limits: &Limits, now: impl FnOnce() -> Tick) {
         if self.len < self.sweep_at {
             return;
         }
         let now = now();
+        let lately = |swept: Tick| now < swept.after(SWEEP_AGAIN);
+        if self.len >= self.most && self.swept.is_some_and(lately) {
+            return;
+        }
+        self.swept = Some(now);
         let Counts {
             tables,
             entries,
@@ -137,24 +216,65 @@ impl Counts {
             len,
             ..
         } = self;
-        for (level, table) in limits.levels().iter().zip(tables) {
+        for (number, table) in tables.iter_mut().enumerate() {
             table.retain(|place| {
                 let entry = &mut entries[*place as usize];
-                for (place, window) in level.places.iter().zip(&mut entry.windows) {
-                    window.expire(&limits.rules()[*place as usize], now);
-                }
-                let keep = !entry.windows.iter().all(Window::is_idle);
+                let keep = !entry.expire(limits, number, now);
                 if !keep {
-                    *entry = Entry {
-                        generation: entry.generation.wrapping_add(1),
-                        ..Entry::default()
-                    };
+                    entry.clear();
                     free.push(*place);
                     *len -= 1;
                 }
                 keep
             });
         }
-        self.sweep_at = (self.len * 2).max(SWEEP_FROM);
+        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(self.most);
+    }
+
+    /// About how much memory all of this takes.
+    pub(super) fn bytes(&self) -> usize {
+        let tables = self
+            .tables
+            .iter()
+            .map(|table| table.capacity() * 2 * size_of::<u32>());
+        let entries = self.entries.iter().map(Entry::bytes);
+        let spare = self.entries.capacity() - self.entries.len();
+        tables.chain(entries).sum::<usize>()
+            + spare * size_of::<Entry>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+}
+
+impl Entry {
+    /// Whether this counts all values that have no entry of their own.
+    pub(super) fn is_shared(&self, limit: &Limit) -> bool {
+        self.values.is_empty() && !limit.per.is_empty()
+    }
+
+    /// Lets go what has left by `now`. Returns whether nothing counts here any more.
+    fn expire(&mut self, limits: &Limits, number: usize, now: Tick) -> bool {
+        let places = &limits.levels()[number].places;
+        let mut idle = true;
+        for (place, window) in places.iter().zip(&mut self.windows) {
+            window.expire(&limits.rules()[*place as usize], now);
+            idle &= window.is_idle();
+        }
+        idle
+    }
+
+    /// Grants from before find nothing here any more.
+    fn clear(&mut self) {
+        *self = Entry {
+            generation: self.generation.wrapping_add(1),
+            ..Entry::default()
+        };
+    }
+
+    fn bytes(&self) -> usize {
+        // Each value stands behind two counters.
+        let value = |value: &Arc<str>| size_of::<Arc<str>>() + 2 * size_of::<usize>() + value.len();
+        size_of::<Self>()
+            + self.values.iter().map(value).sum::<usize>()
+            + self.windows.iter().map(Window::bytes).sum::<usize>()
     }
 }

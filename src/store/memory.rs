@@ -11,12 +11,22 @@ use tokio::time::Instant;
 use super::{
     Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part, counts::Counts,
 };
-use crate::limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick};
+use crate::{
+    limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick},
+    tags::Tags,
+};
 
 /// Counts in this process's memory, behind one lock that is never held across an await.
 ///
 /// Its time is `tokio::time`, so that tests can pause it. Counts that are idle are forgotten: the memory
 /// follows what is in use, not what was ever seen.
+///
+/// # Bounds
+/// No more than a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that
+/// many are in use, idle ones go first; these are looked for at most once a second. When all are busy, the
+/// further values of a limit *share one count*, which holds as much as one value may use: too strict for
+/// them, and never unlimited. Values with a count of their own notice nothing. Messages name the shared
+/// count as that of all others, and it ends when nothing counts there any more.
 pub struct MemoryStore {
     limits: Limits,
     start: Instant,
@@ -33,6 +43,27 @@ impl MemoryStore {
             start: Instant::now(),
             counts,
         }
+    }
+
+    /// This store with at most `most` counts, and one more for each set of tags that limits have.
+    ///
+    /// ```
+    /// use tower_quota::{limit::Limits, store::MemoryStore};
+    ///
+    /// let store = MemoryStore::new(Limits::new([])?).max_counts(10_000);
+    /// assert!(store.is_empty());
+    /// # Ok::<(), tower_quota::limit::LimitError>(())
+    /// ```
+    #[must_use]
+    pub fn max_counts(self, most: usize) -> Self {
+        self.lock().set_most(most);
+        self
+    }
+
+    /// About how many bytes the counts take. Looks at each of them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes()
     }
 
     /// How many counts are kept: one for each tag value that limits are split by.
@@ -62,6 +93,20 @@ impl Store for MemoryStore {
         &self.limits
     }
 
+    fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
+        let mut keys = self.limits.keys(tags);
+        let mut counts = self.lock();
+        let now = self.now();
+        for (number, level) in self.limits.levels().iter().enumerate() {
+            if counts.shares(&self.limits, number, tags, now) {
+                let of_level = |key: &&mut LimitKey| level.places.contains(&key.place());
+                let keys = keys.iter_mut().filter(of_level);
+                keys.for_each(|key| *key = key.to_shared());
+            }
+        }
+        keys
+    }
+
     fn now(&self) -> Tick {
         Tick::default().after(self.start.elapsed())
     }
@@ -79,7 +124,8 @@ impl Store for MemoryStore {
             if !tagged.touches(&claim.tags) {
                 continue;
             }
-            let (place, entry) = counts.entry(number, level, tagged, &claim.tags);
+            let (place, entry) = counts.entry(&self.limits, number, &claim.tags, || self.now());
+            let shared = entry.is_shared(tagged);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
                 let Some(amount) = amount(rule, claim) else {
@@ -97,7 +143,11 @@ impl Store for MemoryStore {
                         } else {
                             None
                         };
-                        let key = LimitKey::of(*limit, tagged, &claim.tags);
+                        let key = if shared {
+                            LimitKey::shared(*limit)
+                        } else {
+                            LimitKey::of(*limit, tagged, &claim.tags)
+                        };
                         latest = Some((
                             room,
                             NotNow {

@@ -18,7 +18,8 @@ pub use memory::MemoryStore;
 
 use crate::{
     error::StoreError,
-    limit::{Limits, Tick},
+    limit::{LimitKey, Limits, Tick},
+    tags::Tags,
 };
 
 /// Where counts are kept.
@@ -35,6 +36,12 @@ use crate::{
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The limits that this store counts under.
     fn limits(&self) -> &Limits;
+
+    /// The counts that a call with these tags takes from: others that wait for one of them go first. A store
+    /// that counts some values together says so here.
+    fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
+        self.limits().keys(tags)
+    }
 
     /// The store's time, as well as it is known here without asking.
     fn now(&self) -> Tick;
