@@ -12,6 +12,7 @@ use tower_quota::{
     Limiter, Rejection, Tag, Tags,
     config::{Config, ConfigError},
     limiter::Call,
+    store::MemoryStore,
 };
 
 const BLOCK: &str = "
@@ -173,6 +174,20 @@ async fn a_slice_holds_back_what_the_period_has_room_for() {
         refused.shortage().unwrap().limit,
         "requests 2/s (a slice of 120/min)"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_goes_on_where_the_one_before_was_snapshot() {
+    let config = Config::from_yaml("rate_limiting: { global: { rpm: 1 } }").unwrap();
+    let first = config.build().unwrap();
+    drop(first.limiter.acquire(Call::new()).await.unwrap());
+    let half = Duration::from_secs(30);
+    let store = MemoryStore::restore(config.limits().unwrap(), &first.store.snapshot(), half);
+    let second = config.build_on(store.unwrap()).unwrap();
+    let refused = second.limiter.try_acquire(Call::new()).await.unwrap_err();
+    assert_eq!(refused.retry_after(), Some(Duration::from_millis(30_500)));
+    let fresh = config.build().unwrap();
+    drop(fresh.limiter.try_acquire(Call::new()).await.unwrap());
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Stack {
     pub layer: RateLimitLayer,
     /// The limiter inside it.
     pub limiter: Limiter,
+    /// The store inside that, for a [snapshot](MemoryStore::snapshot).
+    pub store: Arc<MemoryStore>,
     /// What the configuration asks for and this version does **not** enforce. Show it to people: a limit
     /// that is silently off is none.
     pub unenforced: Vec<String>,
@@ -34,6 +36,23 @@ impl Config {
     pub fn build(&self) -> Result<Stack, ConfigError> {
         self.rate_limiting.build()
     }
+
+    /// Checks every value, and puts the limits together without a stack.
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn limits(&self) -> Result<Limits, ConfigError> {
+        self.rate_limiting.limits()
+    }
+
+    /// As [`build`](Self::build), on a store that counts already: one that was restored under
+    /// [`limits`](Self::limits). The limits are the store's.
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
+        self.rate_limiting.build_on(store)
+    }
 }
 
 impl RateLimiting {
@@ -42,19 +61,39 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn build(&self) -> Result<Stack, ConfigError> {
+        self.build_on(MemoryStore::new(self.limits()?))
+    }
+
+    /// As [`Config::limits`].
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn limits(&self) -> Result<Limits, ConfigError> {
         self.check()?;
         let named = if self.enabled {
-            self.limits()
+            self.named()
         } else {
             Vec::new()
         };
         let (paths, limits): (Vec<String>, Vec<Limit>) = named.into_iter().unzip();
-        let limits = Limits::new(limits).map_err(|source| ConfigError::Limit {
+        Limits::new(limits).map_err(|source| ConfigError::Limit {
             path: paths[source.place()].clone(),
             source,
-        })?;
-        let store = Arc::new(MemoryStore::new(limits).max_counts(self.max_counts));
-        let limiter = Limiter::build(store, self.queue.max_waiting, self.queue.aging.into());
+        })
+    }
+
+    /// As [`Config::build_on`].
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
+        self.check()?;
+        let store = Arc::new(store.max_counts(self.max_counts));
+        let limiter = Limiter::build(
+            store.clone(),
+            self.queue.max_waiting,
+            self.queue.aging.into(),
+        );
         let attempts = if self.enabled {
             self.retry.max_attempts
         } else {
@@ -67,6 +106,7 @@ impl RateLimiting {
         Ok(Stack {
             layer,
             limiter,
+            store,
             unenforced: self.unenforced(),
         })
     }
@@ -109,7 +149,7 @@ impl RateLimiting {
     }
 
     /// Every limit, with the path it stands under.
-    fn limits(&self) -> Vec<(String, Limit)> {
+    fn named(&self) -> Vec<(String, Limit)> {
         let mut limits: Vec<(String, Limit)> = Vec::new();
         for (key, limit) in self.global.limits() {
             limits.push((format!("global.{key}"), limit));

@@ -7,6 +7,7 @@ mod charge;
 #[path = "limit.rs"]
 mod definition;
 mod error;
+mod identity;
 mod key;
 mod period;
 mod quantity;
@@ -23,6 +24,7 @@ pub use quantity::{Quantities, Quantity};
 pub use set::Limits;
 pub use tick::Tick;
 
+pub(crate) use identity::Identity;
 pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;
-pub(crate) use window::{Room, Window};
+pub(crate) use window::{Room, Spent, Window};

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Limit, LimitError, LimitKey, Period, Quantity, amount::is_share, tick::micros};
+use super::{
+    Identity, Limit, LimitError, LimitKey, Period, Quantity, amount::is_share, tick::micros,
+};
 use crate::tags::Tags;
 
 /// The longest period that is taken for meant: ten years.
@@ -83,7 +85,7 @@ impl Limits {
             slices.extend(slice(place, &limit)?);
             if let Some(first) = rules
                 .iter()
-                .position(|rule| same_thing(&rule.limit, &limit))
+                .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
             {
                 return Err(LimitError::Duplicate {
                     first,
@@ -114,6 +116,16 @@ impl Limits {
 
     pub(crate) fn levels(&self) -> &[Level] {
         &self.levels
+    }
+
+    /// The number of the level of the limit at this place, and its place there.
+    pub(crate) fn level_of(&self, place: u32) -> (usize, usize) {
+        let levels = self.levels.iter().enumerate();
+        let within = |level: &Level| level.places.iter().position(|other| *other == place);
+        levels
+            .filter_map(|(number, level)| Some((number, within(level)?)))
+            .next()
+            .expect("every limit is of one level")
     }
 
     /// A limit of this level: all have the same tags.
@@ -255,16 +267,6 @@ fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {
         }
     }
     Ok(())
-}
-
-fn same_thing(a: &Limit, b: &Limit) -> bool {
-    let sorted = |limit: &Limit| {
-        let (mut when, mut per) = (limit.when.clone(), limit.per.clone());
-        when.sort();
-        per.sort();
-        (limit.quantity, limit.period, when, per)
-    };
-    sorted(a) == sorted(b)
 }
 
 #[cfg(test)]

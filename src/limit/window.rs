@@ -13,17 +13,25 @@ use super::{Rule, Tick, set::Life};
 /// its **last** charge: never early, and late by at most the slot's length. So the sum of charges in any
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
     slots: VecDeque<Slot>,
     dated: u64,
     held: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     last: Tick,
     amount: u64,
+}
+
+/// A charge as it is kept where no clock is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    /// How long ago it was, in microseconds.
+    pub(crate) age: u64,
+    pub(crate) amount: u64,
 }
 
 /// Whether there is room for a charge.
@@ -56,6 +64,41 @@ impl Window {
     /// About how much memory this takes, itself included.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.slots.capacity() * size_of::<Slot>()
+    }
+
+    /// What counts at `now`, with the age of each charge. What is held counts as charged now, but for calls
+    /// in flight, which end with whoever made them.
+    pub(crate) fn spent(&self, rule: &Rule, now: Tick) -> Vec<Spent> {
+        let mut copy = self.clone();
+        match rule.life {
+            Life::Flight => return Vec::new(),
+            Life::Run => {
+                let amount = self.in_use();
+                return (amount > 0)
+                    .then_some(Spent { age: 0, amount })
+                    .into_iter()
+                    .collect();
+            }
+            Life::Sliding { .. } => {}
+        }
+        copy.expire(rule, now);
+        if copy.held > 0 {
+            copy.book(rule, copy.held, now);
+        }
+        let age = |last: Tick| now.as_micros().saturating_sub(last.as_micros());
+        let spent = |slot: &Slot| Spent {
+            age: age(slot.last),
+            amount: slot.amount,
+        };
+        copy.slots.iter().map(spent).collect()
+    }
+
+    /// Books what counted elsewhere, the oldest first.
+    pub(crate) fn book_spent(&mut self, rule: &Rule, spent: &[Spent], now: Tick) {
+        for Spent { age, amount } in spent {
+            let date = Tick::from_micros(now.as_micros().saturating_sub(*age));
+            self.book(rule, *amount, date);
+        }
     }
 
     /// Lets go what has left by `now`.

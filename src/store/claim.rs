@@ -54,6 +54,8 @@ pub struct NotNow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct Grant {
+    /// Which store it is from: to another it says nothing.
+    pub(super) store: u64,
     pub(super) parts: SmallVec<[Part; 4]>,
 }
 

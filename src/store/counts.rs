@@ -35,7 +35,7 @@ pub(super) struct Counts {
 /// The counts of one level under one set of tag values.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    values: Box<[Arc<str>]>,
+    pub(super) values: Box<[Arc<str>]>,
     /// One for each limit of the level.
     pub(super) windows: Box<[Window]>,
     pub(super) generation: u32,
@@ -86,21 +86,57 @@ impl Counts {
     /// An entry for tags that have none: their own, or the one that is shared.
     #[cold]
     fn make(&mut self, limits: &Limits, number: usize, tags: &Tags, hash: u64, now: Tick) -> u32 {
+        let per = &limits.of_level(&limits.levels()[number]).per;
+        let own = per.is_empty() || self.has_room(limits, number, now);
+        self.place(limits, number, own.then_some((tags, hash)))
+    }
+
+    /// Every entry that there is, with the number of its level.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        let shared = self.shared.iter().enumerate();
+        let shared = shared.filter_map(|(number, place)| Some((number, (*place)?)));
+        let listed = self.tables.iter().enumerate();
+        let listed =
+            listed.flat_map(|(number, table)| table.iter().map(move |place| (number, *place)));
+        listed
+            .chain(shared)
+            .map(|(number, place)| (number, &self.entries[place as usize]))
+    }
+
+    /// The entry that a count which was kept goes to, made where there is none, however many there are;
+    /// without tags the one that is shared.
+    pub(super) fn kept(
+        &mut self,
+        limits: &Limits,
+        number: usize,
+        tags: Option<&Tags>,
+    ) -> &mut Entry {
+        let limit = limits.of_level(&limits.levels()[number]);
+        let place = match tags.map(|tags| (tags, self.find(number, limit, tags))) {
+            Some((_, Ok(place))) => place,
+            Some((tags, Err(hash))) => self.place(limits, number, Some((tags, hash))),
+            None => self.place(limits, number, None),
+        };
+        &mut self.entries[place as usize]
+    }
+
+    /// Where the entry is that is shared, or a new one for these tags under their hash.
+    fn place(&mut self, limits: &Limits, number: usize, own: Option<(&Tags, u64)>) -> u32 {
         let level = &limits.levels()[number];
-        let per = &limits.of_level(level).per;
-        if per.is_empty() || self.has_room(limits, number, now) {
-            let values = per
-                .iter()
-                .map(|tag| tags.shared(tag).cloned().unwrap_or_default());
-            let place = self.put(values.collect(), level);
-            self.list(number, hash, place);
-            return place;
-        }
-        if let Some(place) = self.shared[number] {
-            return place;
-        }
-        let place = self.put(Box::default(), level);
-        self.shared[number] = Some(place);
+        let Some((tags, hash)) = own else {
+            return match self.shared[number] {
+                Some(place) => place,
+                None => {
+                    let place = self.put(Box::default(), level);
+                    self.shared[number] = Some(place);
+                    place
+                }
+            };
+        };
+        let per = limits.of_level(level).per.iter();
+        let values = per.map(|tag| tags.shared(tag).cloned().unwrap_or_default());
+        let place = self.put(values.collect(), level);
+        self.list(number, hash, place);
         place
     }
 

@@ -3,13 +3,15 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part, counts::Counts,
+    Answer, Claim, Decision, Grant, NotNow, RestoreError, Settlement, Snapshot, Store, claim::Part,
+    counts::Counts,
 };
 use crate::{
     limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick},
@@ -29,7 +31,11 @@ use crate::{
 /// count as that of all others, and it ends when nothing counts there any more.
 pub struct MemoryStore {
     limits: Limits,
+    /// Told by grants, so that those of another store do nothing here.
+    id: u64,
     start: Instant,
+    /// The time at the start.
+    began: Tick,
     counts: Mutex<Counts>,
 }
 
@@ -37,12 +43,70 @@ impl MemoryStore {
     /// An empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let counts = Mutex::new(Counts::new(&limits));
+        let counts = Counts::new(&limits);
+        Self::of(limits, counts, Tick::default())
+    }
+
+    fn of(limits: Limits, counts: Counts, began: Tick) -> Self {
         MemoryStore {
             limits,
+            id: fastrand::u64(..),
             start: Instant::now(),
-            counts,
+            began,
+            counts: Mutex::new(counts),
         }
+    }
+
+    /// What is counted now, to be [restored](Self::restore) later or elsewhere.
+    ///
+    /// What grants hold that have not ended counts as spent from now on, because nobody may live to say what
+    /// became of it. Calls in flight are not kept: they end with this process. Looks at every count under
+    /// the lock that claims need.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let counts = self.lock();
+        Snapshot::of(&self.limits, &counts, self.now())
+    }
+
+    /// A store that goes on where the snapshot was taken: it decides as the other would have.
+    ///
+    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; those of
+    /// limits that are no more are dropped. Grants of the other store may be settled and released here and
+    /// change nothing: they count as spent already.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call, store::MemoryStore};
+    /// # use std::sync::Arc;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let limits = Limits::new([Limit::requests(1).every(Duration::from_secs(60))])?;
+    /// let store = Arc::new(MemoryStore::new(limits.clone()));
+    /// let limiter = Limiter::build(store.clone(), 1_000, Duration::from_secs(10));
+    /// drop(limiter.acquire(Call::new()).await?);
+    /// let text = serde_json::to_string(&store.snapshot())?;
+    ///
+    /// // In the next process, ten seconds later:
+    /// let snapshot = serde_json::from_str(&text)?;
+    /// let store = MemoryStore::restore(limits, &snapshot, Duration::from_secs(10))?;
+    /// let refused = Limiter::with_store(store).try_acquire(Call::new()).await.unwrap_err();
+    /// assert_eq!(refused.retry_after(), Some(Duration::from_millis(50_500)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// `since` is the time that has passed since the snapshot. Where nobody knows it, say zero: then
+    /// everything counts longer than it has to, and nothing shorter.
+    ///
+    /// # Errors
+    /// Where the snapshot is of a form that this version does not know, or is damaged.
+    pub fn restore(
+        limits: Limits,
+        snapshot: &Snapshot,
+        since: Duration,
+    ) -> Result<Self, RestoreError> {
+        let (counts, now) = snapshot.counts(&limits, since)?;
+        Ok(Self::of(limits, counts, now))
     }
 
     /// This store with at most `most` counts, and one more for each set of tags that limits have.
@@ -108,7 +172,7 @@ impl Store for MemoryStore {
     }
 
     fn now(&self) -> Tick {
-        Tick::default().after(self.start.elapsed())
+        self.began.after(self.start.elapsed())
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
@@ -180,12 +244,18 @@ impl Store for MemoryStore {
                         .expect("found just above")
                         .hold(part.amount);
                 }
-                Decision::Granted(Grant { parts })
+                Decision::Granted(Grant {
+                    store: self.id,
+                    parts,
+                })
             }
         }))
     }
 
     fn date(&self, grant: &mut Grant) {
+        if grant.store != self.id {
+            return;
+        }
         let mut counts = self.lock();
         let now = self.now();
         for part in &mut grant.parts {
@@ -214,11 +284,8 @@ impl Store for MemoryStore {
             }
         };
         // What is dated and stays what it was needs neither the lock nor the clock.
-        if grant
-            .parts
-            .iter()
-            .all(|part| part.date.is_some() && used(part) == part.amount)
-        {
+        let stays = |part: &Part| part.date.is_some() && used(part) == part.amount;
+        if grant.store != self.id || grant.parts.iter().all(stays) {
             return Answer::Now(Ok(()));
         }
         let mut counts = self.lock();
@@ -242,6 +309,9 @@ impl Store for MemoryStore {
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
+        if grant.store != self.id {
+            return Answer::Now(Ok(()));
+        }
         let mut counts = self.lock();
         for part in &grant.parts {
             let Some(window) = counts.window(part) else {

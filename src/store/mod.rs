@@ -10,11 +10,13 @@ mod claim;
 pub mod contract;
 mod counts;
 mod memory;
+mod snapshot;
 
 use std::{fmt, future::Future, pin::Pin};
 
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement};
 pub use memory::MemoryStore;
+pub use snapshot::{RestoreError, Snapshot};
 
 use crate::{
     error::StoreError,
