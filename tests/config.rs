@@ -190,6 +190,43 @@ async fn a_stack_goes_on_where_the_one_before_was_snapshot() {
     drop(fresh.limiter.try_acquire(Call::new()).await.unwrap());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_read_again_changes_amounts_and_another_set_of_limits_is_refused_whole() {
+    let read = |amount: u64, more: &str| {
+        let limit = "quantity: requests, every: 1m, per: [agent], amounts: { scout: 2 }";
+        let text =
+            format!("rate_limiting: {{ limits: [ {{ {limit}, amount: {amount} }} ], {more} }}");
+        Config::from_yaml(&text).unwrap().limits().unwrap()
+    };
+    let limiter = Limiter::new(read(1, ""));
+    let call = |agent| Call::new().tags(Tags::new().with(Tag::Agent, agent));
+    for agent in ["clerk", "scout", "scout"] {
+        drop(limiter.try_acquire(call(agent)).await.unwrap());
+    }
+    let refused = limiter.try_acquire(call("scout")).await.unwrap_err();
+    assert_eq!(
+        refused.shortage().unwrap().limit,
+        "requests 2/min for agent=scout"
+    );
+    let error = limiter
+        .reconfigure(&read(9, "global: { rpm: 5 }"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("requests 5/min"), "{error}");
+    assert!(
+        limiter.try_acquire(call("clerk")).await.is_err(),
+        "nothing changed"
+    );
+    limiter.reconfigure(&read(2, "")).await.unwrap();
+    drop(limiter.try_acquire(call("clerk")).await.unwrap());
+    let refused = limiter.try_acquire(call("clerk")).await.unwrap_err();
+    assert_eq!(
+        refused.shortage().unwrap().in_use,
+        2,
+        "the first still counts"
+    );
+}
+
 #[test]
 fn headroom_is_the_limits_own_or_that_of_the_whole_block() {
     let stack = Config::from_yaml(
@@ -264,6 +301,14 @@ fn every_wrong_value_is_refused_by_its_path() {
             "`slice`",
         ),
         ("max_counts: 0".into(), "rate_limiting.max_counts"),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, amounts: { a: 5 }"),
+            "`amounts`",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, per: [agent], amounts: { a: 0 }"),
+            "`amounts`",
+        ),
         ("headroom: -0.5".into(), "rate_limiting.headroom"),
         (
             limit("quantity: concurrency, amount: 1, every: 1s"),

@@ -51,6 +51,9 @@ pub struct LimitConfig {
     /// How much later than one period after its send a charge expires.
     #[serde(default)]
     pub margin: Option<Span>,
+    /// Other amounts for some values of the one tag in `per`.
+    #[serde(default)]
+    pub amounts: BTreeMap<String, u64>,
     /// Also no more than its share in any interval of this length: `1s`.
     #[serde(default)]
     pub slice: Option<Span>,
@@ -89,6 +92,9 @@ impl LimitConfig {
         }
         if let Some(margin) = self.margin {
             limit = limit.margin(margin.into());
+        }
+        for (value, amount) in &self.amounts {
+            limit = limit.amount_for(value.as_str(), *amount);
         }
         if let Some(slice) = self.slice {
             limit = limit.slice(slice.into());

@@ -1,6 +1,8 @@
 //! How much of a limit may be used.
 
-use super::{Limit, Period};
+use std::{collections::HashMap, sync::Arc};
+
+use super::{ChargedAt, Demand, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life};
 
 /// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
 const WHOLE: u64 = 1_000_000;
@@ -47,6 +49,15 @@ impl Limit {
         }
     }
 
+    /// What is published for these values of the tags that it is split by.
+    pub(super) fn published_for(&self, values: &[Arc<str>]) -> u64 {
+        let own = |value| self.amounts.iter().find(|(other, _)| other == value);
+        values
+            .first()
+            .and_then(own)
+            .map_or(self.amount, |(_, amount)| *amount)
+    }
+
     /// The limit on each slice of this one's period, where there are slices.
     pub(super) fn of_slice(&self) -> Option<Limit> {
         let (slice, Some(Period::Sliding(whole))) = (self.slice?, self.period) else {
@@ -59,6 +70,77 @@ impl Limit {
             ..self.clone()
         })
     }
+}
+
+impl Rule {
+    pub(super) fn new(limit: Limit, life: Life) -> Self {
+        let own = limit.amounts.iter();
+        let amounts: HashMap<Arc<str>, u64> = own
+            .map(|(value, amount)| (value.clone(), limit.usable(*amount)))
+            .collect();
+        Rule {
+            amount: limit.usable(limit.amount),
+            amounts,
+            limit,
+            life,
+        }
+    }
+
+    /// How much calls with these values may use.
+    pub(crate) fn amount_for(&self, values: &[Arc<str>]) -> u64 {
+        let own = values.first().and_then(|value| self.amounts.get(value));
+        own.copied().unwrap_or(self.amount)
+    }
+
+    /// Whether there is an amount for just this value.
+    pub(crate) fn names(&self, value: &str) -> bool {
+        self.amounts.contains_key(value)
+    }
+
+    /// What a claim needs of a count that holds `amount`; `None`: the limit is not for it.
+    pub(crate) fn need(
+        &self,
+        amount: u64,
+        demand: &Demand,
+        quantities: Quantities,
+        repeat: bool,
+    ) -> Option<u64> {
+        let limit = &self.limit;
+        let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
+        let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
+        (!skip).then(|| asked.min(amount).max(declared))
+    }
+
+    /// Whether a charge stays held from the send to the settlement.
+    pub(crate) fn stays_held(&self) -> bool {
+        match self.limit.quantity {
+            Quantity::Requests => false,
+            Quantity::Concurrency => true,
+            _ => self.limit.charge.at == ChargedAt::Completion,
+        }
+    }
+}
+
+/// Amounts for values make sense where there is one tag, and for each value once.
+pub(super) fn check_amounts(place: usize, limit: &Limit) -> Result<(), LimitError> {
+    for (number, (value, amount)) in limit.amounts.iter().enumerate() {
+        let twice = limit.amounts[..number]
+            .iter()
+            .any(|(other, _)| other == value);
+        let reason = match () {
+            () if limit.per.len() != 1 => "say by which one tag, in `per`",
+            () if *amount == 0 => "0 refuses every call; raise it",
+            () if twice => "stands twice",
+            () => continue,
+        };
+        return Err(LimitError::BadAmounts {
+            place,
+            limit: limit.to_string(),
+            value: value.to_string(),
+            reason,
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

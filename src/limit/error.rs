@@ -69,6 +69,18 @@ pub enum LimitError {
         /// The slice asked for.
         slice: Duration,
     },
+    /// Amounts for values, where there is not one tag that the limit is split by; 0; or a value twice.
+    #[error("limit {place} ({limit}): `amounts` for `{value}`: {reason}")]
+    BadAmounts {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The value.
+        value: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A share that is not more than 0 and at most 1.
     #[error(
         "limit {place} ({limit}): `headroom` is {share}; it must be more than 0 and at most 1: 0.9 uses nine tenths"
@@ -116,6 +128,7 @@ impl LimitError {
             | LimitError::AbsurdPeriod { place, .. }
             | LimitError::MarginOverPeriod { place, .. }
             | LimitError::BadSlice { place, .. }
+            | LimitError::BadAmounts { place, .. }
             | LimitError::BadHeadroom { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,

@@ -62,11 +62,13 @@ impl LimitKey {
     pub(crate) fn describe(&self, limit: &Limit) -> String {
         let mut named = limit.clone();
         named.per.clear();
+        named.amounts.clear();
         if self.shared {
             let others = limit.per.iter().map(|tag| (tag.clone(), OTHERS.into()));
             named.when.extend(others);
             return named.to_string();
         }
+        named.amount = limit.published_for(self.values());
         for (tag, value) in limit
             .per
             .iter()

@@ -34,6 +34,7 @@ pub struct Limit {
     pub(crate) slice: Option<Duration>,
     /// The period that this limit is a slice of.
     pub(crate) whole: Option<Duration>,
+    pub(crate) amounts: Vec<(Arc<str>, u64)>,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -62,6 +63,7 @@ impl Limit {
             headroom: None,
             slice: None,
             whole: None,
+            amounts: Vec::new(),
         }
     }
 
@@ -190,6 +192,22 @@ impl Limit {
         self
     }
 
+    /// Another amount for one value of the tag that it counts [`per`](Self::per). Values named here always
+    /// have a count of their own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Tag, limit::{Limit, Limits}};
+    ///
+    /// let limit = Limit::requests(5).every(Duration::from_secs(60)).per(Tag::Agent).amount_for("scout", 50);
+    /// assert_eq!(limit.to_string(), "requests 5/min per agent (other amounts for 1)");
+    /// assert!(Limits::new([limit]).is_ok());
+    /// ```
+    pub fn amount_for(mut self, value: impl Into<Arc<str>>, amount: u64) -> Self {
+        self.amounts.push((bounded(value.into()), amount));
+        self
+    }
+
     /// Whether a call with these tags falls under this limit.
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when
@@ -241,7 +259,10 @@ impl fmt::Display for Limit {
         for (i, tag) in self.per.iter().enumerate() {
             write!(f, "{}{tag}", if i > 0 { ", " } else { " per " })?;
         }
-        Ok(())
+        match self.amounts.len() {
+            0 => Ok(()),
+            others => write!(f, " (other amounts for {others})"),
+        }
     }
 }
 

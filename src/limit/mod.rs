@@ -3,6 +3,7 @@
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
 mod amount;
+mod change;
 mod charge;
 #[path = "limit.rs"]
 mod definition;
@@ -15,6 +16,7 @@ mod set;
 mod tick;
 mod window;
 
+pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, Demand, TokenCharge};
 pub use definition::{Count, Limit};
 pub use error::LimitError;
@@ -25,6 +27,6 @@ pub use set::Limits;
 pub use tick::Tick;
 
 pub(crate) use identity::Identity;
-pub(crate) use set::{Level, Rule};
+pub(crate) use set::Rule;
 pub(crate) use tick::micros;
 pub(crate) use window::{Room, Spent, Window};

@@ -1,9 +1,11 @@
 //! The limits of one limiter, checked when they are put together.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Identity, Limit, LimitError, LimitKey, Period, Quantity, amount::is_share, tick::micros,
+    Demand, Identity, Limit, LimitError, LimitKey, Period, Quantities, Quantity,
+    amount::{check_amounts, is_share},
+    tick::micros,
 };
 use crate::tags::Tags;
 
@@ -48,6 +50,8 @@ pub(crate) struct Rule {
     pub(crate) limit: Limit,
     /// How much may be used: less than is published, where there is headroom.
     pub(crate) amount: u64,
+    /// The same for values that have an amount of their own.
+    pub(super) amounts: HashMap<Arc<str>, u64>,
     pub(crate) life: Life,
 }
 
@@ -62,16 +66,6 @@ pub(crate) enum Life {
     Flight,
 }
 
-impl Rule {
-    fn new(limit: Limit, life: Life) -> Self {
-        Rule {
-            amount: limit.usable(limit.amount),
-            limit,
-            life,
-        }
-    }
-}
-
 impl Limits {
     /// Checks the limits and puts them together. No limits at all is fine: everything is admitted.
     ///
@@ -82,6 +76,7 @@ impl Limits {
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit)?;
             tags_once(place, &limit)?;
+            check_amounts(place, &limit)?;
             slices.extend(slice(place, &limit)?);
             if let Some(first) = rules
                 .iter()
@@ -151,6 +146,38 @@ impl Limits {
         let shared: Vec<LimitKey> = keys.iter().filter(split).map(LimitKey::to_shared).collect();
         keys.extend(shared);
         keys
+    }
+
+    /// How much may be used of a count.
+    pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
+        self.rules[key.limit()].amount_for(key.values())
+    }
+
+    /// Whether such a claim needs more of a limit than that ever holds.
+    pub(crate) fn never_fit(
+        &self,
+        tags: &Tags,
+        demand: &Demand,
+        quantities: Quantities,
+        repeat: bool,
+    ) -> bool {
+        self.keys(tags).iter().any(|key| {
+            let amount = self.amount_of(key);
+            let need = self.rules[key.limit()].need(amount, demand, quantities, repeat);
+            need.is_some_and(|need| need > amount)
+        })
+    }
+
+    /// Whether the limits of a level have an amount for just this call's value.
+    pub(crate) fn names(&self, level: &Level, tags: &Tags) -> bool {
+        let value = |rule: &Rule| Some(tags.get(rule.limit.per.first()?).unwrap_or_default());
+        let rules = level
+            .places
+            .iter()
+            .map(|place| &self.rules[*place as usize]);
+        rules
+            .filter(|rule| !rule.amounts.is_empty())
+            .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
     }
 
     /// A count in words.
@@ -282,7 +309,30 @@ mod tests {
 
     #[test]
     fn every_field_has_a_value_that_is_refused_by_name() {
-        let cases: [(Limit, &str); 18] = [
+        let cases: [(Limit, &str); 22] = [
+            (
+                Limit::requests(1).every(MINUTE).amount_for("a", 1),
+                "`amounts`",
+            ),
+            (
+                Limit::requests(1)
+                    .every(MINUTE)
+                    .per(Tag::Run)
+                    .per(Tag::User)
+                    .amount_for("a", 1),
+                "`amounts`",
+            ),
+            (
+                Limit::concurrency(1).per(Tag::Agent).amount_for("a", 0),
+                "`amounts`",
+            ),
+            (
+                Limit::concurrency(1)
+                    .per(Tag::Agent)
+                    .amount_for("a", 1)
+                    .amount_for("a", 2),
+                "`amounts`",
+            ),
             (Limit::requests(1).every(MINUTE).slice(MINUTE), "`slice`"),
             (
                 Limit::requests(1).every(MINUTE).slice(Duration::ZERO),

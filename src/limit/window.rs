@@ -13,8 +13,10 @@ use super::{Rule, Tick, set::Life};
 /// its **last** charge: never early, and late by at most the slot's length. So the sum of charges in any
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
+    /// How much may be used.
+    amount: u64,
     slots: VecDeque<Slot>,
     dated: u64,
     held: u64,
@@ -49,6 +51,26 @@ pub(crate) enum Room {
 }
 
 impl Window {
+    /// Nothing used, of this much.
+    pub(crate) fn new(amount: u64) -> Self {
+        Window {
+            amount,
+            slots: VecDeque::new(),
+            dated: 0,
+            held: 0,
+        }
+    }
+
+    /// How much may be used.
+    pub(crate) fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// From now on this much may be used; what counts stays.
+    pub(crate) fn set_amount(&mut self, amount: u64) {
+        self.amount = amount;
+    }
+
     /// What counts at this moment: held and dated, after [`expire`](Self::expire).
     #[must_use]
     pub(crate) fn in_use(&self) -> u64 {
@@ -117,8 +139,8 @@ impl Window {
 
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
     pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
-        let limit = rule.amount;
-        if self.fits(rule, need) {
+        let limit = self.amount;
+        if self.fits(need) {
             return Room::Now;
         }
         let over = self.in_use().saturating_add(need).saturating_sub(limit);
@@ -148,8 +170,8 @@ impl Window {
     }
 
     /// Whether `need` fits without anything expiring: the answer that needs no clock.
-    pub(crate) fn fits(&self, rule: &Rule, need: u64) -> bool {
-        self.in_use().saturating_add(need) <= rule.amount
+    pub(crate) fn fits(&self, need: u64) -> bool {
+        self.in_use().saturating_add(need) <= self.amount
     }
 
     /// Holds `amount`, whether it fits or not.
@@ -239,7 +261,7 @@ mod tests {
 
     #[test]
     fn room_comes_back_one_period_after_the_charge_and_not_a_tick_earlier() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 10, at(5));
         assert_eq!(window.room(&rule, 1), Room::At(at(245)));
         window.expire(&rule, Tick::from_micros(244_999));
@@ -251,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_slot_leaves_with_its_last_charge() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, Tick::from_micros(1_000));
         window.book(&rule, 5, Tick::from_micros(1_999));
         assert_eq!(window.room(&rule, 1), Room::At(Tick::from_micros(241_999)));
@@ -261,7 +283,7 @@ mod tests {
 
     #[test]
     fn charges_in_different_slots_leave_one_by_one() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 6, at(0));
         window.book(&rule, 4, at(100));
         assert_eq!(window.room(&rule, 6), Room::At(at(240)));
@@ -272,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_held_never_expires() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.hold(10);
         window.expire(&rule, at(1_000_000));
         assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
@@ -282,7 +304,7 @@ mod tests {
 
     #[test]
     fn usage_above_the_claim_is_debt_that_is_paid_first() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, at(0));
         window.book(&rule, 5, at(100));
         window.rebook(&rule, at(0), 5, 25);
@@ -294,7 +316,7 @@ mod tests {
 
     #[test]
     fn settling_a_charge_that_has_left_changes_nothing() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, at(0));
         window.expire(&rule, at(240));
         window.rebook(&rule, at(0), 5, 50);
@@ -303,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_charge_dated_backwards_joins_the_latest_slot() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 1, at(100));
         assert_eq!(window.book(&rule, 1, at(50)), at(100));
         window.rebook(&rule, at(100), 2, 0);
@@ -312,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_run_never_gives_back_what_was_used() {
-        let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::default());
+        let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::new(2));
         let date = window.book(&rule, 1, at(0));
         window.hold(1);
         assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
@@ -324,7 +346,19 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_never_fits() {
-        assert_eq!(Window::default().room(&ten(), 11), Room::Never);
-        assert_eq!(Window::default().room(&ten(), 10), Room::Now);
+        assert_eq!(Window::new(10).room(&ten(), 11), Room::Never);
+        assert_eq!(Window::new(10).room(&ten(), 10), Room::Now);
+    }
+
+    #[test]
+    fn a_lowered_amount_makes_what_is_used_a_debt_and_a_raised_one_gives_room_at_once() {
+        let (rule, mut window) = (ten(), Window::new(10));
+        window.book(&rule, 6, at(0));
+        window.book(&rule, 4, at(100));
+        window.set_amount(4);
+        assert_eq!(window.room(&rule, 1), Room::At(at(340)));
+        assert_eq!(window.room(&rule, 5), Room::Never);
+        window.set_amount(11);
+        assert_eq!(window.room(&rule, 1), Room::Now);
     }
 }

@@ -21,6 +21,7 @@ mod driver;
 mod outbox;
 mod permit;
 mod queue;
+mod reconfigure;
 mod waiter;
 
 use std::{
@@ -34,6 +35,7 @@ use tokio::{sync::Notify, time::Instant};
 pub use call::Call;
 pub(crate) use call::Turn;
 pub use permit::Permit;
+pub use reconfigure::ReconfigureError;
 
 use self::{
     outbox::RunToEnd,
@@ -161,7 +163,7 @@ impl Limiter {
         self.shared.queue().len()
     }
 
-    /// The limits.
+    /// The limits, as they were at the start.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.shared.store.limits()
@@ -333,7 +335,7 @@ impl Shared {
 
     fn shortage(&self, refused: &NotNow) -> Shortage {
         Shortage {
-            limit: self.store.limits().describe(&refused.key),
+            limit: self.store.limits_now().describe(&refused.key),
             in_use: refused.in_use,
             needed: refused.needed,
             retry_after: refused.at.map(|at| at.since(self.store.now())),
@@ -341,7 +343,7 @@ impl Shared {
     }
 
     fn never(&self, refused: &NotNow) -> Rejection {
-        let limit = self.store.limits().rules()[refused.key.limit()].amount;
+        let limit = self.store.limits_now().amount_of(&refused.key);
         let shortage = self.shortage(refused);
         if refused.needed > limit {
             Rejection::NeverFits(shortage)

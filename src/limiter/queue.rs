@@ -117,6 +117,11 @@ impl Queue {
         self.kicked.len() > before
     }
 
+    /// Marks every count that somebody waits on.
+    pub(super) fn kick_all(&mut self) {
+        self.kicked.extend(self.counts.keys().cloned());
+    }
+
     /// The counts to look at by `now`.
     pub(super) fn due(&mut self, now: Tick) -> Vec<LimitKey> {
         while let Some((at, _)) = self.timers.first() {

@@ -42,6 +42,8 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_repeat_is_not_counted_as_a_call(&make).await;
     splits_count_apart(&make).await;
     headroom_is_left_alone(&make).await;
+    values_may_have_amounts_of_their_own(&make).await;
+    other_amounts_keep_counts(&make, &pass).await;
     slices_hold_their_share(&make, &pass).await;
     what_can_never_fit_is_said_at_once(&make).await;
     for seed in 0..20 {
@@ -305,6 +307,51 @@ pub async fn slices_hold_their_share(
         pass(TICK).await;
     }
     spend(&*store, &call).await;
+}
+
+/// A value that has an amount of its own has that, and the others the limit's.
+pub async fn values_may_have_amounts_of_their_own(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let limit = window(Limit::requests(1)).per(Tag::Agent);
+    let store = make(limits([limit.amount_for("b", 2)]));
+    let agent = |name: &str| claim(Tags::new().with(Tag::Agent, name));
+    for (name, amount) in [("a", 1), ("b", 2), ("c", 1)] {
+        for _ in 0..amount {
+            spend(&*store, &agent(name)).await;
+        }
+        assert_eq!(refused(&*store, &agent(name)).await.in_use, amount);
+    }
+}
+
+/// Amounts that change keep what counts, in both directions, and grants that are open stay good. A store
+/// that cannot do this says so, and changes nothing.
+pub async fn other_amounts_keep_counts(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let of = |amount| limits([window(Limit::tokens(amount))]);
+    let store = make(of(100));
+    let open = sent(&*store, &tokens(60, 0)).await;
+    let can = store.reconfigure(&of(50)).get().await.is_ok();
+    if !can {
+        spend(&*store, &tokens(40, 0)).await;
+        return;
+    }
+    let decision = store.claim(&tokens(51, 0)).get().await.expect("an answer");
+    assert!(matches!(decision, Decision::Never(_)), "{decision:?}");
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 60);
+    settle(&*store, open, Settlement::Usage(Usage::new(40, 0))).await;
+    spend(&*store, &tokens(10, 0)).await;
+    expect_refusal(&*store, &tokens(1, 0)).await;
+    let answer = store.reconfigure(&of(70)).get().await;
+    answer.expect("changed before");
+    assert_eq!(refused(&*store, &tokens(21, 0)).await.in_use, 50);
+    spend(&*store, &tokens(20, 0)).await;
+    pass(PERIOD - TICK).await;
+    // Of the two that are not settled nothing expires; of the third nothing yet.
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 70);
+    let other = limits([window(Limit::tokens(70)), Limit::concurrency(1)]);
+    let answer = store.reconfigure(&other).get().await;
+    assert!(answer.is_err(), "another set of limits is refused");
 }
 
 /// A declared figure above the limit is refused for good, an estimate is cut to it.

@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::claim::Part;
 use crate::{
-    limit::{Level, Limit, Limits, Tick, Window},
+    limit::{Limit, Limits, Tick, Window},
     tags::Tags,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Counts {
     shared: Vec<Option<u32>>,
     len: usize,
     most: usize,
+    /// The limits with the amounts that hold now.
+    current: Limits,
     sweep_at: usize,
     swept: Option<Tick>,
     hasher: DefaultHashBuilder,
@@ -50,6 +52,7 @@ impl Counts {
             shared: vec![None; limits.levels().len()],
             len: 0,
             most: MOST,
+            current: limits.clone(),
             sweep_at: SWEEP_FROM,
             swept: None,
             hasher: DefaultHashBuilder::default(),
@@ -86,9 +89,37 @@ impl Counts {
     /// An entry for tags that have none: their own, or the one that is shared.
     #[cold]
     fn make(&mut self, limits: &Limits, number: usize, tags: &Tags, hash: u64, now: Tick) -> u32 {
-        let per = &limits.of_level(&limits.levels()[number]).per;
-        let own = per.is_empty() || self.has_room(limits, number, now);
+        let own = self.is_own(limits, number, tags) || self.has_room(limits, number, now);
         self.place(limits, number, own.then_some((tags, hash)))
+    }
+
+    /// Whether a call with these tags has counts of its own at this level, however many there are: the level
+    /// is not split, or the value has an amount of its own.
+    fn is_own(&self, limits: &Limits, number: usize, tags: &Tags) -> bool {
+        let level = &limits.levels()[number];
+        limits.of_level(level).per.is_empty() || self.current.names(level, tags)
+    }
+
+    /// The limits with the amounts that hold now.
+    pub(super) fn current(&self) -> &Limits {
+        &self.current
+    }
+
+    /// Has other amounts hold from now on; the limits are the same.
+    pub(super) fn set_amounts(&mut self, limits: Limits) {
+        self.current = limits;
+        for (number, level) in self.current.levels().iter().enumerate() {
+            let places = self.tables[number].iter().copied();
+            for place in places.chain(self.shared[number]) {
+                let Entry {
+                    values, windows, ..
+                } = &mut self.entries[place as usize];
+                for (limit, window) in level.places.iter().zip(windows) {
+                    let rule = &self.current.rules()[*limit as usize];
+                    window.set_amount(rule.amount_for(values));
+                }
+            }
+        }
     }
 
     /// Every entry that there is, with the number of its level.
@@ -122,20 +153,19 @@ impl Counts {
 
     /// Where the entry is that is shared, or a new one for these tags under their hash.
     fn place(&mut self, limits: &Limits, number: usize, own: Option<(&Tags, u64)>) -> u32 {
-        let level = &limits.levels()[number];
         let Some((tags, hash)) = own else {
             return match self.shared[number] {
                 Some(place) => place,
                 None => {
-                    let place = self.put(Box::default(), level);
+                    let place = self.put(Box::default(), number);
                     self.shared[number] = Some(place);
                     place
                 }
             };
         };
-        let per = limits.of_level(level).per.iter();
+        let per = limits.of_level(&limits.levels()[number]).per.iter();
         let values = per.map(|tag| tags.shared(tag).cloned().unwrap_or_default());
-        let place = self.put(values.collect(), level);
+        let place = self.put(values.collect(), number);
         self.list(number, hash, place);
         place
     }
@@ -149,7 +179,7 @@ impl Counts {
         now: Tick,
     ) -> bool {
         let limit = limits.of_level(&limits.levels()[number]);
-        !limit.per.is_empty()
+        !self.is_own(limits, number, tags)
             && self.find(number, limit, tags).is_err()
             && !self.has_room(limits, number, now)
     }
@@ -190,7 +220,11 @@ impl Counts {
         idle
     }
 
-    fn put(&mut self, values: Box<[Arc<str>]>, level: &Level) -> u32 {
+    fn put(&mut self, values: Box<[Arc<str>]>, number: usize) -> u32 {
+        let rules = self.current.rules();
+        let places = self.current.levels()[number].places.iter();
+        let amounts = places.map(|limit| rules[*limit as usize].amount_for(&values));
+        let windows = amounts.map(Window::new).collect();
         let place = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 counts fit into memory")
@@ -198,7 +232,7 @@ impl Counts {
         let entry = &mut self.entries[place as usize];
         *entry = Entry {
             values,
-            windows: level.places.iter().map(|_| Window::default()).collect(),
+            windows,
             generation: entry.generation,
         };
         self.len += 1;

@@ -14,7 +14,8 @@ use super::{
     counts::Counts,
 };
 use crate::{
-    limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick},
+    error::StoreError,
+    limit::{LimitKey, Limits, Quantity, Room, Rule, Tick},
     tags::Tags,
 };
 
@@ -157,6 +158,20 @@ impl Store for MemoryStore {
         &self.limits
     }
 
+    fn limits_now(&self) -> Limits {
+        self.lock().current().clone()
+    }
+
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        Answer::Now(match self.limits.with_amounts_of(limits) {
+            Ok(limits) => {
+                self.lock().set_amounts(limits);
+                Ok(())
+            }
+            Err(differ) => Err(StoreError::new(differ.to_string())),
+        })
+    }
+
     fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
         let mut keys = self.limits.keys(tags);
         let mut counts = self.lock();
@@ -192,11 +207,17 @@ impl Store for MemoryStore {
             let shared = entry.is_shared(tagged);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
-                let Some(amount) = amount(rule, claim) else {
+                let count = &mut entry.windows[window as usize];
+                let need = rule.need(
+                    count.amount(),
+                    &claim.demand,
+                    claim.quantities,
+                    claim.repeat,
+                );
+                let Some(amount) = need else {
                     continue;
                 };
-                let count = &mut entry.windows[window as usize];
-                if !count.fits(rule, amount) {
+                if !count.fits(amount) {
                     count.expire(rule, *now.get_or_insert_with(|| self.now()));
                     let room = count.room(rule, amount);
                     if room != Room::Now
@@ -260,7 +281,7 @@ impl Store for MemoryStore {
         let now = self.now();
         for part in &mut grant.parts {
             let rule = self.rule(part);
-            if stays_held(rule) {
+            if rule.stays_held() {
                 continue;
             }
             if let Some(window) = counts.window(part) {
@@ -331,25 +352,6 @@ impl fmt::Debug for MemoryStore {
         f.debug_struct("MemoryStore")
             .field("counts", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// What a claim takes from a count under this rule; `None`: the rule is not for it.
-fn amount(rule: &Rule, claim: &Claim) -> Option<u64> {
-    let limit = &rule.limit;
-    let skip =
-        !claim.quantities.contain(limit.quantity) || (claim.repeat && !limit.counts_repeats());
-    let (asked, declared) = limit.charge.reserve(limit.quantity, &claim.demand);
-    (!skip).then(|| asked.min(rule.amount).max(declared))
-}
-
-/// Whether a charge stays held from the send to the settlement.
-fn stays_held(rule: &Rule) -> bool {
-    let limit = &rule.limit;
-    match limit.quantity {
-        Quantity::Requests => false,
-        Quantity::Concurrency => true,
-        _ => limit.charge.at == ChargedAt::Completion,
     }
 }
 

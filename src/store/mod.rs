@@ -39,6 +39,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The limits that this store counts under.
     fn limits(&self) -> &Limits;
 
+    /// The same limits with the amounts that hold now, where these have changed since.
+    fn limits_now(&self) -> Limits {
+        self.limits().clone()
+    }
+
+    /// Other amounts for the same limits, all at once; what counts goes on counting.
+    ///
+    /// # Errors
+    /// Where limits are missing, new or differ in more than their amounts, and by default: not every store
+    /// can do this.
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        let _ = limits;
+        Answer::Now(Err(StoreError::new("its limits cannot change at run time")))
+    }
+
     /// The counts that a call with these tags takes from: others that wait for one of them go first. A store
     /// that counts some values together says so here.
     fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
