@@ -227,6 +227,21 @@ async fn a_file_that_is_read_again_changes_amounts_and_another_set_of_limits_is_
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_shadow_beside_a_limit_says_what_a_lower_one_would_refuse() {
+    let text = "rate_limiting:
+        global: { rpm: 3 }
+        limits: [ { quantity: requests, amount: 2, every: 1m, shadow: true } ]";
+    let stack = Config::from_yaml(text).unwrap().build().unwrap();
+    for _ in 0..3 {
+        drop(stack.limiter.try_acquire(Call::new()).await.unwrap());
+    }
+    let refused = stack.limiter.try_acquire(Call::new()).await.unwrap_err();
+    assert_eq!(refused.shortage().unwrap().limit, "requests 3/min");
+    let shadows = stack.store.would_have_refused();
+    assert_eq!(shadows, [("requests 2/min (shadow)".to_owned(), 1)]);
+}
+
 #[test]
 fn headroom_is_the_limits_own_or_that_of_the_whole_block() {
     let stack = Config::from_yaml(
@@ -308,6 +323,10 @@ fn every_wrong_value_is_refused_by_its_path() {
         (
             limit("quantity: requests, amount: 1, every: 1m, per: [agent], amounts: { a: 0 }"),
             "`amounts`",
+        ),
+        (
+            limit("quantity: tokens, amount: 1, every: 1m, count_refused: true"),
+            "`count_refused`",
         ),
         ("headroom: -0.5".into(), "rate_limiting.headroom"),
         (

@@ -191,7 +191,7 @@ impl Entry {
         while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
             let turn = self.turn();
             if !gate.wait {
-                return Err(Rejection::RateLimited(gate.limiter.shortage(&refused)));
+                return Err(gate.limiter.turn_away(&claim, &refused));
             }
             attempt.release();
             let permit = gate.limiter.wait(&claim, turn, refused).await?;

@@ -51,6 +51,12 @@ pub struct LimitConfig {
     /// How much later than one period after its send a charge expires.
     #[serde(default)]
     pub margin: Option<Span>,
+    /// Only watches: counts, and refuses nothing.
+    #[serde(default)]
+    pub shadow: bool,
+    /// Whether calls that were refused here count as well. For requests.
+    #[serde(default)]
+    pub count_refused: bool,
     /// Other amounts for some values of the one tag in `per`.
     #[serde(default)]
     pub amounts: BTreeMap<String, u64>,
@@ -93,6 +99,8 @@ impl LimitConfig {
         if let Some(margin) = self.margin {
             limit = limit.margin(margin.into());
         }
+        limit.shadow = self.shadow;
+        limit.count_refused = self.count_refused;
         for (value, amount) in &self.amounts {
             limit = limit.amount_for(value.as_str(), *amount);
         }

@@ -69,6 +69,7 @@ fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
         ("`charge`", old.charge == new.charge),
         ("`count`", old.count == new.count),
         ("`margin`", old.margin == new.margin),
+        ("`count_refused`", old.count_refused == new.count_refused),
         ("`slice`", old.slice == new.slice),
     ];
     let mut different = fields.into_iter().filter(|(_, same)| !same);

@@ -81,6 +81,16 @@ pub enum LimitError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Refused calls use no tokens and take no place.
+    #[error(
+        "limit {place} ({limit}): `count_refused` means something for requests alone; leave it out"
+    )]
+    RefusedOfOthers {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+    },
     /// A share that is not more than 0 and at most 1.
     #[error(
         "limit {place} ({limit}): `headroom` is {share}; it must be more than 0 and at most 1: 0.9 uses nine tenths"
@@ -129,6 +139,7 @@ impl LimitError {
             | LimitError::MarginOverPeriod { place, .. }
             | LimitError::BadSlice { place, .. }
             | LimitError::BadAmounts { place, .. }
+            | LimitError::RefusedOfOthers { place, .. }
             | LimitError::BadHeadroom { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Limit, Period, Quantity};
 use crate::tags::Tag;
 
-/// What makes a limit the same limit: the quantity, the period, `when` and `per`. Not the amount.
+/// What makes a limit the same limit: the quantity, the period, `when`, `per`, and whether it acts. Not the
+/// amount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     quantity: Quantity,
@@ -15,6 +16,8 @@ pub(crate) struct Identity {
     /// The period that it is a slice of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     whole: Option<Duration>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shadow: bool,
     when: Vec<(Tag, Arc<str>)>,
     /// In the order in which values are written.
     pub(crate) per: Vec<Tag>,
@@ -26,6 +29,7 @@ impl Identity {
             quantity: limit.quantity,
             period: limit.period,
             whole: limit.whole,
+            shadow: limit.shadow,
             when: limit.when.clone(),
             per: limit.per.clone(),
         }
@@ -37,13 +41,14 @@ impl Identity {
             let (mut when, mut per) = (identity.when.clone(), identity.per.clone());
             when.sort();
             per.sort();
-            (
-                identity.quantity,
-                identity.period,
-                identity.whole,
-                when,
-                per,
-            )
+            let Identity {
+                quantity,
+                period,
+                whole,
+                shadow,
+                ..
+            } = *identity;
+            (quantity, period, whole, shadow, when, per)
         };
         sorted(self) == sorted(other)
     }
@@ -62,6 +67,7 @@ mod tests {
         assert!(same(&a, &limit(2).per(user).per(run)));
         assert!(!same(&a, &limit(1)));
         assert!(!same(&limit(1), &limit(1).every(Duration::from_secs(61))));
+        assert!(!same(&limit(1), &limit(1).shadow()));
         assert!(!same(&limit(1), &limit(1).when(Tag::Agent, "a")));
         let slice = limit(60).slice(Duration::from_secs(1)).of_slice().unwrap();
         assert!(!same(&slice, &limit(1).every(Duration::from_secs(1))));

@@ -35,6 +35,8 @@ pub struct Limit {
     /// The period that this limit is a slice of.
     pub(crate) whole: Option<Duration>,
     pub(crate) amounts: Vec<(Arc<str>, u64)>,
+    pub(crate) shadow: bool,
+    pub(crate) count_refused: bool,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -64,6 +66,8 @@ impl Limit {
             slice: None,
             whole: None,
             amounts: Vec::new(),
+            shadow: false,
+            count_refused: false,
         }
     }
 
@@ -208,6 +212,41 @@ impl Limit {
         self
     }
 
+    /// Only watches: it counts like any other, refuses nothing, and a store says how many of the claims it
+    /// granted this limit would have refused. May stand beside a limit on the same thing that acts.
+    ///
+    /// What it would have refused was sent and counts, so once it is passed the figure is higher than what
+    /// the limit in force would refuse.
+    pub fn shadow(mut self) -> Self {
+        self.shadow = true;
+        self
+    }
+
+    /// Also counts calls that were refused here, by this limit or another: for limits on those who must not
+    /// gain from trying again and again. A call counts once however often it was refused while it waited;
+    /// one that gives up waiting by itself was not refused. For requests alone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let minute = Duration::from_secs(60);
+    /// let limit = Limit::requests(1).every(minute).margin(Duration::ZERO).count_refused();
+    /// let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    /// drop(limiter.try_acquire(Call::new()).await.unwrap());
+    /// tokio::time::advance(minute / 2).await;
+    /// assert!(limiter.try_acquire(Call::new()).await.is_err());
+    /// // A minute after the first call the refused one still counts.
+    /// tokio::time::advance(minute / 2).await;
+    /// assert!(limiter.try_acquire(Call::new()).await.is_err());
+    /// # });
+    /// ```
+    pub fn count_refused(mut self) -> Self {
+        self.count_refused = true;
+        self
+    }
+
     /// Whether a call with these tags falls under this limit.
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when
@@ -259,10 +298,10 @@ impl fmt::Display for Limit {
         for (i, tag) in self.per.iter().enumerate() {
             write!(f, "{}{tag}", if i > 0 { ", " } else { " per " })?;
         }
-        match self.amounts.len() {
-            0 => Ok(()),
-            others => write!(f, " (other amounts for {others})"),
+        if !self.amounts.is_empty() {
+            write!(f, " (other amounts for {})", self.amounts.len())?;
         }
+        f.write_str(if self.shadow { " (shadow)" } else { "" })
     }
 }
 

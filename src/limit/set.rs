@@ -148,6 +148,11 @@ impl Limits {
         keys
     }
 
+    /// Whether any limit counts refused calls.
+    pub(crate) fn count_refused(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limit.count_refused)
+    }
+
     /// How much may be used of a count.
     pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
         self.rules[key.limit()].amount_for(key.values())
@@ -163,8 +168,9 @@ impl Limits {
     ) -> bool {
         self.keys(tags).iter().any(|key| {
             let amount = self.amount_of(key);
-            let need = self.rules[key.limit()].need(amount, demand, quantities, repeat);
-            need.is_some_and(|need| need > amount)
+            let rule = &self.rules[key.limit()];
+            let need = rule.need(amount, demand, quantities, repeat);
+            !rule.limit.shadow && need.is_some_and(|need| need > amount)
         })
     }
 
@@ -216,6 +222,12 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
             place,
             limit: words(),
             share: share.to_string(),
+        });
+    }
+    if limit.count_refused && limit.quantity != Quantity::Requests {
+        return Err(LimitError::RefusedOfOthers {
+            place,
+            limit: words(),
         });
     }
     let length = match (limit.quantity, limit.period) {
@@ -309,7 +321,11 @@ mod tests {
 
     #[test]
     fn every_field_has_a_value_that_is_refused_by_name() {
-        let cases: [(Limit, &str); 22] = [
+        let cases: [(Limit, &str); 23] = [
+            (
+                Limit::tokens(1).every(MINUTE).count_refused(),
+                "`count_refused`",
+            ),
             (
                 Limit::requests(1).every(MINUTE).amount_for("a", 1),
                 "`amounts`",

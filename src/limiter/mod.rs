@@ -22,6 +22,7 @@ mod outbox;
 mod permit;
 mod queue;
 mod reconfigure;
+mod refused;
 mod waiter;
 
 use std::{
@@ -151,9 +152,7 @@ impl Limiter {
                 Ok(permit)
             }
             Err(Refused::Rejected(rejection)) => Err(rejection),
-            Err(Refused::NotNow(refused)) => {
-                Err(Rejection::RateLimited(self.shared.shortage(&refused)))
-            }
+            Err(Refused::NotNow(refused)) => Err(self.turn_away(&claim, &refused)),
         }
     }
 
@@ -189,11 +188,8 @@ impl Limiter {
         if let Some(refused) = self.behind(claim, turn) {
             return Err(Refused::NotNow(refused));
         }
-        shared.ask(claim).await
-    }
-
-    pub(crate) fn shortage(&self, refused: &NotNow) -> Shortage {
-        self.shared.shortage(refused)
+        let answer = shared.ask(claim).await;
+        answer.inspect_err(|refused| self.note_refused(claim, refused))
     }
 
     /// Whether somebody better ranked waits for what this claim needs: then it waits behind.
@@ -214,7 +210,7 @@ impl Limiter {
     }
 
     /// Queues after a refusal, and holds what was claimed once it is granted, undated.
-    pub(crate) async fn wait(
+    async fn stand_in_line(
         &self,
         claim: &Claim,
         turn: Turn,

@@ -42,6 +42,8 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_repeat_is_not_counted_as_a_call(&make).await;
     splits_count_apart(&make).await;
     headroom_is_left_alone(&make).await;
+    a_shadow_refuses_nothing(&make).await;
+    refused_calls_count_where_it_is_said(&make, &pass).await;
     values_may_have_amounts_of_their_own(&make).await;
     other_amounts_keep_counts(&make, &pass).await;
     slices_hold_their_share(&make, &pass).await;
@@ -352,6 +354,39 @@ pub async fn other_amounts_keep_counts(
     let other = limits([window(Limit::tokens(70)), Limit::concurrency(1)]);
     let answer = store.reconfigure(&other).get().await;
     assert!(answer.is_err(), "another set of limits is refused");
+}
+
+/// A limit that only watches refuses nothing, not even what never fits, and hides no other.
+pub async fn a_shadow_refuses_nothing(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let shadow = window(Limit::tokens(10)).shadow();
+    let store = make(limits([shadow, window(Limit::tokens(100))]));
+    spend(&*store, &tokens(60, 0)).await;
+    spend(&*store, &tokens(40, 0)).await;
+    let refused = refused(&*store, &tokens(1, 0)).await;
+    assert_eq!((refused.key.limit(), refused.in_use), (1, 100));
+}
+
+/// A refused call counts under limits that count those, and under no other.
+pub async fn refused_calls_count_where_it_is_said(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let strict = window(Limit::requests(2)).when(Tag::Agent, "a");
+    let store = make(limits([strict.count_refused(), window(Limit::requests(9))]));
+    let a = claim(Tags::new().with(Tag::Agent, "a"));
+    spend(&*store, &a).await;
+    pass(PERIOD / 2).await;
+    store.refuse(&a).get().await.expect("counted");
+    assert_eq!(refused(&*store, &a).await.in_use, 2);
+    pass(PERIOD / 2).await;
+    spend(&*store, &a).await;
+    assert_eq!(refused(&*store, &a).await.in_use, 2, "half a minute longer");
+    store.refuse(&claim(Tags::new())).get().await.expect("told");
+    for _ in 0..8 {
+        spend(&*store, &claim(Tags::new())).await;
+    }
+    let refused = refused(&*store, &claim(Tags::new())).await;
+    assert_eq!(refused.in_use, 9, "no refusal counts here");
 }
 
 /// A declared figure above the limit is refused for good, an estimate is cut to it.

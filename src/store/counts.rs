@@ -27,6 +27,8 @@ pub(super) struct Counts {
     shared: Vec<Option<u32>>,
     len: usize,
     most: usize,
+    /// For each limit that only watches, what it would have refused.
+    over: Vec<u64>,
     /// The limits with the amounts that hold now.
     current: Limits,
     sweep_at: usize,
@@ -52,6 +54,7 @@ impl Counts {
             shared: vec![None; limits.levels().len()],
             len: 0,
             most: MOST,
+            over: vec![0; limits.rules().len()],
             current: limits.clone(),
             sweep_at: SWEEP_FROM,
             swept: None,
@@ -98,6 +101,17 @@ impl Counts {
     fn is_own(&self, limits: &Limits, number: usize, tags: &Tags) -> bool {
         let level = &limits.levels()[number];
         limits.of_level(level).per.is_empty() || self.current.names(level, tags)
+    }
+
+    /// A claim was granted that a limit which only watches would have refused.
+    #[cold]
+    pub(super) fn note_over(&mut self, limit: u32) {
+        self.over[limit as usize] += 1;
+    }
+
+    /// How many those are for each limit.
+    pub(super) fn over(&self) -> &[u64] {
+        &self.over
     }
 
     /// The limits with the amounts that hold now.

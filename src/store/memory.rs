@@ -125,6 +125,36 @@ impl MemoryStore {
         self
     }
 
+    /// What the limits that [only watch](crate::limit::Limit::shadow) would have refused of what was granted
+    /// since this store was made: each limit in words, and how many claims. A call with several attempts
+    /// makes several.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call, store::MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = Limit::requests(1).every(Duration::from_secs(60)).shadow();
+    /// let store = Arc::new(MemoryStore::new(Limits::new([limit])?));
+    /// let limiter = Limiter::build(store.clone(), 1_000, Duration::from_secs(10));
+    /// for _ in 0..3 {
+    ///     drop(limiter.acquire(Call::new()).await?);
+    /// }
+    /// assert_eq!(store.would_have_refused(), [("requests 1/min (shadow)".to_owned(), 2)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn would_have_refused(&self) -> Vec<(String, u64)> {
+        let counts = self.lock();
+        let rules = counts.current().rules().iter().zip(counts.over());
+        let shadows = rules.filter(|(rule, _)| rule.limit.shadow);
+        shadows
+            .map(|(rule, over)| (rule.limit.to_string(), *over))
+            .collect()
+    }
+
     /// About how many bytes the counts take. Looks at each of them.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -156,6 +186,33 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        if !self.limits.count_refused() {
+            return Answer::Now(Ok(()));
+        }
+        let mut counts = self.lock();
+        let now = self.now();
+        for (number, level) in self.limits.levels().iter().enumerate() {
+            if !self.limits.of_level(level).touches(&claim.tags) {
+                continue;
+            }
+            let (_, entry) = counts.entry(&self.limits, number, &claim.tags, || now);
+            for (window, limit) in entry.windows.iter_mut().zip(&level.places) {
+                let rule = &self.limits.rules()[*limit as usize];
+                let need = rule.need(
+                    window.amount(),
+                    &claim.demand,
+                    claim.quantities,
+                    claim.repeat,
+                );
+                if let Some(need) = need.filter(|_| rule.limit.count_refused) {
+                    window.book(rule, need, now);
+                }
+            }
+        }
+        Answer::Now(Ok(()))
     }
 
     fn limits_now(&self) -> Limits {
@@ -197,6 +254,7 @@ impl Store for MemoryStore {
         let mut now = None;
         counts.sweep_if_grown(&self.limits, || self.now());
         let mut parts = SmallVec::new();
+        let mut over: SmallVec<[u32; 4]> = SmallVec::new();
         let mut latest: Option<(Room, NotNow)> = None;
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);
@@ -220,7 +278,9 @@ impl Store for MemoryStore {
                 if !count.fits(amount) {
                     count.expire(rule, *now.get_or_insert_with(|| self.now()));
                     let room = count.room(rule, amount);
-                    if room != Room::Now
+                    if rule.limit.shadow {
+                        over.extend((room != Room::Now).then_some(*limit));
+                    } else if room != Room::Now
                         && latest.as_ref().is_none_or(|(other, _)| later(room, *other))
                     {
                         let at = if let Room::At(at) = room {
@@ -265,6 +325,7 @@ impl Store for MemoryStore {
                         .expect("found just above")
                         .hold(part.amount);
                 }
+                over.iter().for_each(|limit| counts.note_over(*limit));
                 Decision::Granted(Grant {
                     store: self.id,
                     parts,

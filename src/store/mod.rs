@@ -39,6 +39,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The limits that this store counts under.
     fn limits(&self) -> &Limits;
 
+    /// A call was refused, whatever the reason: counts it where a limit
+    /// [says so](crate::limit::Limit::count_refused).
+    ///
+    /// # Errors
+    /// By default, where there is such a limit.
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        let _ = claim;
+        Answer::Now(if self.limits().count_refused() {
+            Err(StoreError::new("it does not count refused calls"))
+        } else {
+            Ok(())
+        })
+    }
+
     /// The same limits with the amounts that hold now, where these have changed since.
     fn limits_now(&self) -> Limits {
         self.limits().clone()
