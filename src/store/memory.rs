@@ -3,15 +3,13 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, NotNow, RestoreError, Settlement, Snapshot, Store, claim::Part,
-    counts::Counts,
+    Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part, counts::Counts,
 };
 use crate::{
     error::StoreError,
@@ -48,7 +46,7 @@ impl MemoryStore {
         Self::of(limits, counts, Tick::default())
     }
 
-    fn of(limits: Limits, counts: Counts, began: Tick) -> Self {
+    pub(super) fn of(limits: Limits, counts: Counts, began: Tick) -> Self {
         MemoryStore {
             limits,
             id: fastrand::u64(..),
@@ -56,58 +54,6 @@ impl MemoryStore {
             began,
             counts: Mutex::new(counts),
         }
-    }
-
-    /// What is counted now, to be [restored](Self::restore) later or elsewhere.
-    ///
-    /// What grants hold that have not ended counts as spent from now on, because nobody may live to say what
-    /// became of it. Calls in flight are not kept: they end with this process. Looks at every count under
-    /// the lock that claims need.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let counts = self.lock();
-        Snapshot::of(&self.limits, &counts, self.now())
-    }
-
-    /// A store that goes on where the snapshot was taken: it decides as the other would have.
-    ///
-    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; those of
-    /// limits that are no more are dropped. Grants of the other store may be settled and released here and
-    /// change nothing: they count as spent already.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call, store::MemoryStore};
-    /// # use std::sync::Arc;
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
-    /// let limits = Limits::new([Limit::requests(1).every(Duration::from_secs(60))])?;
-    /// let store = Arc::new(MemoryStore::new(limits.clone()));
-    /// let limiter = Limiter::build(store.clone(), 1_000, Duration::from_secs(10));
-    /// drop(limiter.acquire(Call::new()).await?);
-    /// let text = serde_json::to_string(&store.snapshot())?;
-    ///
-    /// // In the next process, ten seconds later:
-    /// let snapshot = serde_json::from_str(&text)?;
-    /// let store = MemoryStore::restore(limits, &snapshot, Duration::from_secs(10))?;
-    /// let refused = Limiter::with_store(store).try_acquire(Call::new()).await.unwrap_err();
-    /// assert_eq!(refused.retry_after(), Some(Duration::from_millis(50_500)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    ///
-    /// `since` is the time that has passed since the snapshot. Where nobody knows it, say zero: then
-    /// everything counts longer than it has to, and nothing shorter.
-    ///
-    /// # Errors
-    /// Where the snapshot is of a form that this version does not know, or is damaged.
-    pub fn restore(
-        limits: Limits,
-        snapshot: &Snapshot,
-        since: Duration,
-    ) -> Result<Self, RestoreError> {
-        let (counts, now) = snapshot.counts(&limits, since)?;
-        Ok(Self::of(limits, counts, now))
     }
 
     /// This store with at most `most` counts, and one more for each set of tags that limits have.
@@ -173,7 +119,7 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Counts> {
         // A panic while the lock is held cannot leave a count half changed: each change is one assignment.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,7 +200,7 @@ impl Store for MemoryStore {
         let mut now = None;
         counts.sweep_if_grown(&self.limits, || self.now());
         let mut parts = SmallVec::new();
-        let mut over: SmallVec<[u32; 4]> = SmallVec::new();
+        let mut over: Vec<u32> = Vec::new();
         let mut latest: Option<(Room, NotNow)> = None;
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::Counts;
+use super::{MemoryStore, Store as _, counts::Counts};
 use crate::{
     limit::{Identity, Limits, Spent, Tick, micros},
     tags::{Tag, Tags},
@@ -13,7 +13,7 @@ use crate::{
 /// The form that this version writes, and the only one it reads.
 const VERSION: u32 = 1;
 
-/// What a [`MemoryStore`](super::MemoryStore) counted at one moment: ages, no instants, so that it means
+/// What a [`MemoryStore`] counted at one moment: ages, no instants, so that it means
 /// the same in another process. Holds tag values as they are; treat it as you treat those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -51,6 +51,60 @@ pub enum RestoreError {
         /// Which count.
         place: usize,
     },
+}
+
+impl MemoryStore {
+    /// What is counted now, to be [restored](Self::restore) later or elsewhere.
+    ///
+    /// What grants hold that have not ended counts as spent from now on, because nobody may live to say what
+    /// became of it. Calls in flight are not kept: they end with this process. Looks at every count under
+    /// the lock that claims need.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let counts = self.lock();
+        Snapshot::of(self.limits(), &counts, self.now())
+    }
+
+    /// A store that goes on where the snapshot was taken: it decides as the other would have.
+    ///
+    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; those of
+    /// limits that are no more are dropped. Grants of the other store may be settled and released here and
+    /// change nothing: they count as spent already.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call, store::MemoryStore};
+    /// # use std::sync::Arc;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let limits = Limits::new([Limit::requests(1).every(Duration::from_secs(60))])?;
+    /// let store = Arc::new(MemoryStore::new(limits.clone()));
+    /// let limiter = Limiter::build(store.clone(), 1_000, Duration::from_secs(10));
+    /// drop(limiter.acquire(Call::new()).await?);
+    /// let text = serde_json::to_string(&store.snapshot())?;
+    ///
+    /// // In the next process, ten seconds later:
+    /// let snapshot = serde_json::from_str(&text)?;
+    /// let store = MemoryStore::restore(limits, &snapshot, Duration::from_secs(10))?;
+    /// let refused = Limiter::with_store(store).try_acquire(Call::new()).await.unwrap_err();
+    /// assert_eq!(refused.retry_after(), Some(Duration::from_millis(50_500)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// `since` is the time that has passed since the snapshot. Where nobody knows it, say zero: then
+    /// everything counts longer than it has to, and nothing shorter.
+    ///
+    /// # Errors
+    /// Where the snapshot is of a form that this version does not know, or is damaged.
+    pub fn restore(
+        limits: Limits,
+        snapshot: &Snapshot,
+        since: Duration,
+    ) -> Result<Self, RestoreError> {
+        let (counts, now) = snapshot.counts(&limits, since)?;
+        Ok(Self::of(limits, counts, now))
+    }
 }
 
 impl Snapshot {
