@@ -98,6 +98,7 @@ impl Rule {
     }
 
     /// What a claim needs of a count that holds `amount`; `None`: the limit is not for it.
+    #[inline]
     pub(crate) fn need(
         &self,
         amount: u64,

@@ -73,7 +73,7 @@ impl Counts {
     }
 
     /// The counts of a level under a call's tags, made where there are none yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn entry(
         &mut self,
         limits: &Limits,
@@ -199,7 +199,7 @@ impl Counts {
     }
 
     /// Where a level's entry for these tags is, or under which hash it would be.
-    #[inline]
+    #[inline(always)]
     fn find(&self, number: usize, limit: &Limit, tags: &Tags) -> Result<u32, u64> {
         let value = |tag| tags.get(tag).unwrap_or_default();
         let hash = limit

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, NotNow, Settlement, Store, claim::Part, counts::Counts,
+    Answer, Claim, Decision, Grant, NotNow, Settlement, Store,
+    claim::Part,
+    counts::{Counts, Entry},
 };
 use crate::{
     error::StoreError,
@@ -124,9 +126,65 @@ impl MemoryStore {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is room once what has left is let go; notes it where there is none.
+    #[cold]
+    fn look_closer(
+        &self,
+        met: &mut Met,
+        entry: &mut Entry,
+        (limit, window, needed): (u32, u32, u64),
+        tags: &Tags,
+    ) {
+        let rule = &self.limits.rules()[limit as usize];
+        let shared = entry.is_shared(&rule.limit);
+        let count = &mut entry.windows[window as usize];
+        count.expire(rule, *met.now.get_or_insert_with(|| self.now()));
+        let room = count.room(rule, needed);
+        if room == Room::Now {
+            return;
+        }
+        if rule.limit.shadow {
+            met.over.push(limit);
+            return;
+        }
+        if met
+            .latest
+            .as_ref()
+            .is_none_or(|(other, _)| later(room, *other))
+        {
+            let key = if shared {
+                LimitKey::shared(limit)
+            } else {
+                LimitKey::of(limit, &rule.limit, tags)
+            };
+            let refused = NotNow {
+                key,
+                at: if let Room::At(at) = room {
+                    Some(at)
+                } else {
+                    None
+                },
+                in_use: count.in_use(),
+                needed,
+            };
+            met.latest = Some((room, refused));
+        }
+    }
+
     fn rule(&self, part: &Part) -> &Rule {
         &self.limits.rules()[part.limit as usize]
     }
+}
+
+/// What a claim met that had no room.
+#[derive(Default)]
+struct Met {
+    /// The time, once it was asked for.
+    now: Option<Tick>,
+    /// Limits that only watch.
+    over: Vec<u32>,
+    /// Of the others the one that has room last.
+    latest: Option<(Room, NotNow)>,
 }
 
 impl Store for MemoryStore {
@@ -197,58 +255,26 @@ impl Store for MemoryStore {
         let mut counts = self.lock();
         // The clock is asked only where something has to expire first, and then inside the lock: dates are
         // booked in the order in which they are taken.
-        let mut now = None;
+        let mut met = Met::default();
         counts.sweep_if_grown(&self.limits, || self.now());
         let mut parts = SmallVec::new();
-        let mut over: Vec<u32> = Vec::new();
-        let mut latest: Option<(Room, NotNow)> = None;
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);
             if !tagged.touches(&claim.tags) {
                 continue;
             }
             let (place, entry) = counts.entry(&self.limits, number, &claim.tags, || self.now());
-            let shared = entry.is_shared(tagged);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
-                let count = &mut entry.windows[window as usize];
-                let need = rule.need(
-                    count.amount(),
-                    &claim.demand,
-                    claim.quantities,
-                    claim.repeat,
-                );
+                let count = &entry.windows[window as usize];
+                let most = count.amount();
+                let need = rule.need(most, &claim.demand, claim.quantities, claim.repeat);
                 let Some(amount) = need else {
                     continue;
                 };
                 if !count.fits(amount) {
-                    count.expire(rule, *now.get_or_insert_with(|| self.now()));
-                    let room = count.room(rule, amount);
-                    if rule.limit.shadow {
-                        over.extend((room != Room::Now).then_some(*limit));
-                    } else if room != Room::Now
-                        && latest.as_ref().is_none_or(|(other, _)| later(room, *other))
-                    {
-                        let at = if let Room::At(at) = room {
-                            Some(at)
-                        } else {
-                            None
-                        };
-                        let key = if shared {
-                            LimitKey::shared(*limit)
-                        } else {
-                            LimitKey::of(*limit, tagged, &claim.tags)
-                        };
-                        latest = Some((
-                            room,
-                            NotNow {
-                                key,
-                                at,
-                                in_use: count.in_use(),
-                                needed: amount,
-                            },
-                        ));
-                    }
+                    let at = (*limit, window, amount);
+                    self.look_closer(&mut met, entry, at, &claim.tags);
                 }
                 let generation = entry.generation;
                 parts.push(Part {
@@ -261,21 +287,17 @@ impl Store for MemoryStore {
                 });
             }
         }
-        Answer::Now(Ok(match latest {
+        Answer::Now(Ok(match met.latest {
             Some((Room::Never, refused)) => Decision::Never(refused),
             Some((_, refused)) => Decision::NotNow(refused),
             None => {
                 for part in &parts {
-                    counts
-                        .window(part)
-                        .expect("found just above")
-                        .hold(part.amount);
+                    let window = counts.window(part);
+                    window.expect("found just above").hold(part.amount);
                 }
-                over.iter().for_each(|limit| counts.note_over(*limit));
-                Decision::Granted(Grant {
-                    store: self.id,
-                    parts,
-                })
+                met.over.iter().for_each(|limit| counts.note_over(*limit));
+                let store = self.id;
+                Decision::Granted(Grant { store, parts })
             }
         }))
     }
