@@ -214,6 +214,36 @@ fn every_wrong_value_is_refused_by_its_path() {
             "rate_limiting.limits[0]",
         ),
         (
+            limit("quantity: requests, amount: 1, every: 1m, headroom: 1.5"),
+            "`headroom`",
+        ),
+        (
+            "global: { rpm: 5, headroom: 0 }".into(),
+            "rate_limiting.global.requests_per_minute",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, slice: 1m"),
+            "`slice`",
+        ),
+        (
+            limit("quantity: concurrency, amount: 1, slice: 1s"),
+            "`slice`",
+        ),
+        ("max_counts: 0".into(), "rate_limiting.max_counts"),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, amounts: { a: 5 }"),
+            "`amounts`",
+        ),
+        (
+            limit("quantity: requests, amount: 1, every: 1m, per: [agent], amounts: { a: 0 }"),
+            "`amounts`",
+        ),
+        (
+            limit("quantity: tokens, amount: 1, every: 1m, count_refused: true"),
+            "`count_refused`",
+        ),
+        ("headroom: -0.5".into(), "rate_limiting.headroom"),
+        (
             limit("quantity: concurrency, amount: 1, every: 1s"),
             "`period`",
         ),

@@ -21,7 +21,13 @@ const MODELS: [&str; 2] = ["gpt-5.5", "claude-sonnet-5-5"];
 const REQUESTS: u64 = 3_500;
 const TOKENS: u64 = 6_000_000;
 
-fn limiter() -> Limiter {
+/// What a paced spike keeps to: a slice of one second, and little margin, because nothing jitters here.
+const PACED: Option<Duration> = Some(Duration::from_secs(1));
+const SLICED: SimShape = SimShape::Sliced {
+    slice: Duration::from_secs(1),
+};
+
+fn limiter(slice: Option<Duration>) -> Limiter {
     let tokens = MODELS.map(|model| {
         Limit::tokens(TOKENS)
             .every(MINUTE)
@@ -31,6 +37,10 @@ fn limiter() -> Limiter {
     let limits = [Limit::requests(REQUESTS).every(MINUTE)]
         .into_iter()
         .chain(tokens);
+    let limits = limits.map(|limit| match slice {
+        Some(slice) => limit.slice(slice),
+        None => limit,
+    });
     Limiter::new(Limits::new(limits).unwrap())
 }
 
@@ -97,11 +107,20 @@ where
 }
 
 /// One attempt each: a refusal would show as a failed call, too.
-async fn spike(shape: SimShape) -> (Ledger, Vec<SimLimit>) {
+async fn spike(shape: SimShape, slice: Option<Duration>) -> (Ledger, Vec<SimLimit>) {
+    let (ok, ledger, limits) = send_spike(shape, slice).await;
+    assert_eq!(
+        (ok, ledger.refused(), ledger.over_limit(&limits)),
+        (CALLS, 0, 0)
+    );
+    (ledger, limits)
+}
+
+async fn send_spike(shape: SimShape, slice: Option<Duration>) -> (usize, Ledger, Vec<SimLimit>) {
     let (simulator, limits) = simulator(shape);
     let layer = RateLimitLayer::of(
         RetryLayer::new().max_attempts(1),
-        AdmissionLayer::new(limiter()),
+        AdmissionLayer::new(limiter(slice)),
     );
     let ok = send_all(
         ServiceBuilder::new()
@@ -115,11 +134,7 @@ async fn spike(shape: SimShape) -> (Ledger, Vec<SimLimit>) {
         "{shape:?}: {ok} ok, {} refused, least {least:?}, makespan {makespan:?}",
         ledger.refused()
     );
-    assert_eq!(
-        (ok, ledger.refused(), ledger.over_limit(&limits)),
-        (CALLS, 0, 0)
-    );
-    (ledger, limits)
+    (ok, ledger, limits)
 }
 
 fn ends_in_time(ledger: &Ledger, limits: &[SimLimit]) {
@@ -133,13 +148,13 @@ fn ends_in_time(ledger: &Ledger, limits: &[SimLimit]) {
 
 #[tokio::test(start_paused = true)]
 async fn every_call_succeeds_in_the_least_time_against_a_sliding_window() {
-    let (ledger, limits) = spike(SimShape::Sliding).await;
+    let (ledger, limits) = spike(SimShape::Sliding, None).await;
     ends_in_time(&ledger, &limits);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_call_succeeds_in_the_least_time_against_a_fixed_window() {
-    let (ledger, limits) = spike(SimShape::Fixed).await;
+    let (ledger, limits) = spike(SimShape::Fixed, None).await;
     ends_in_time(&ledger, &limits);
 }
 
@@ -147,7 +162,24 @@ async fn every_call_succeeds_in_the_least_time_against_a_fixed_window() {
 /// window allows. The zeros hold all the same.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_refused_by_a_token_bucket() {
-    spike(SimShape::Bucket).await;
+    spike(SimShape::Bucket, None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_succeeds_in_the_least_time_against_slices_of_a_second() {
+    let (ledger, limits) = spike(SLICED, PACED).await;
+    let (least, makespan) = (ledger.least(&limits), ledger.makespan());
+    let most = least.mul_f64(1.02) + Duration::from_secs(1);
+    assert!(makespan <= most, "{makespan:?} is more than {most:?}");
+}
+
+/// The window of a minute is kept, and the provider refuses most of it: what slices are for.
+#[tokio::test(start_paused = true)]
+async fn without_pacing_slices_refuse_what_the_minute_has_room_for() {
+    let (ok, ledger, limits) = send_spike(SLICED, None).await;
+    assert!(ok < CALLS / 2, "{ok} succeeded");
+    assert_eq!(ledger.refused(), CALLS - ok);
+    assert_eq!(ledger.over_limit(&limits), CALLS - ok);
 }
 
 /// The same without our layers: the tests above would notice if they did nothing.

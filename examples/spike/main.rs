@@ -3,7 +3,12 @@
 //! ```text
 //! cargo run --release --features sim,config --example spike
 //! cargo run --release --features sim,config --example spike -- --bare
+//! cargo run --release --features sim,config --example spike -- --shape sliced
+//! cargo run --release --features sim,config --example spike -- --shape sliced --unpaced
 //! ```
+//!
+//! With `--shape sliced` the provider enforces slices of a second, and our limits get `slice: 1s`. The margin
+//! of 100 ms then takes a tenth of each second: it has to cover the jitter of one send, whatever the window.
 //!
 //! Ends with one line of JSON. `over_limit`, `least_s` and `makespan_s` come from the simulator's ledger,
 //! not from us; `goodput` is `least_s / makespan_s`.
@@ -12,7 +17,7 @@ mod call;
 mod report;
 mod trace;
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use hyper_util::{
@@ -54,6 +59,9 @@ struct Args {
     /// How the simulator's windows move [default: as the configuration says].
     #[arg(long)]
     shape: Option<Shape>,
+    /// Against slices, without keeping to them, to see what pacing is for.
+    #[arg(long)]
+    unpaced: bool,
     /// A provider to call in place of the simulator.
     #[arg(long)]
     base_url: Option<String>,
@@ -70,7 +78,11 @@ enum Shape {
     Sliding,
     Fixed,
     Bucket,
+    /// Slices of a second are enforced, and our limits are paced in the same.
+    Sliced,
 }
+
+const SLICE: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +122,11 @@ async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
             .iter_mut()
             .filter(|l| l.quantity != SimQuantity::Concurrency);
         windows.for_each(|limit| limit.shape = shape.into());
+        if matches!(shape, Shape::Sliced) && !args.unpaced {
+            let limits = file.rate_limiting.limits.iter_mut();
+            let windows = limits.filter(|limit| limit.every.is_some());
+            windows.for_each(|limit| limit.slice = Some(SLICE.into()));
+        }
     }
     let stack = file.rate_limiting.build()?;
     stack
@@ -209,6 +226,7 @@ impl From<Shape> for SimShape {
             Shape::Sliding => SimShape::Sliding,
             Shape::Fixed => SimShape::Fixed,
             Shape::Bucket => SimShape::Bucket,
+            Shape::Sliced => SimShape::Sliced { slice: SLICE },
         }
     }
 }

@@ -207,8 +207,7 @@ impl Entry {
         let attempt = self.attempt();
         while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
             if !gate.wait {
-                let refused = gate.limiter.in_figures(&claim, refused).await?;
-                return Err(Rejection::RateLimited(gate.limiter.shortage(&refused)));
+                return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
             let turn = self.context.turn(&gate);

@@ -21,6 +21,8 @@ pub struct Stack {
     pub layer: RateLimitLayer,
     /// The limiter inside it.
     pub limiter: Limiter,
+    /// The store inside that, for a [snapshot](MemoryStore::snapshot).
+    pub store: Arc<MemoryStore>,
     /// What the configuration asks for and this version does **not** enforce. Show it to people: a limit
     /// that is silently off is none.
     pub unenforced: Vec<String>,
@@ -34,6 +36,23 @@ impl Config {
     pub fn build(&self) -> Result<Stack, ConfigError> {
         self.rate_limiting.build()
     }
+
+    /// Checks every value, and puts the limits together without a stack.
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn limits(&self) -> Result<Limits, ConfigError> {
+        self.rate_limiting.limits()
+    }
+
+    /// As [`build`](Self::build), on a store that counts already: one that was restored under
+    /// [`limits`](Self::limits). The limits are the store's.
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
+        self.rate_limiting.build_on(store)
+    }
 }
 
 impl RateLimiting {
@@ -42,18 +61,34 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn build(&self) -> Result<Stack, ConfigError> {
+        self.build_on(MemoryStore::new(self.limits()?))
+    }
+
+    /// As [`Config::limits`].
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn limits(&self) -> Result<Limits, ConfigError> {
         self.check()?;
         let named = if self.enabled {
-            self.limits()
+            self.named()
         } else {
             Vec::new()
         };
         let (paths, limits): (Vec<String>, Vec<Limit>) = named.into_iter().unzip();
-        let limits = Limits::new(limits).map_err(|source| ConfigError::Limit {
+        Limits::new(limits).map_err(|source| ConfigError::Limit {
             path: paths[source.place()].clone(),
             source,
-        })?;
-        let store = Arc::new(MemoryStore::new(limits));
+        })
+    }
+
+    /// As [`Config::build_on`].
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
+        self.check()?;
+        let store = Arc::new(store.max_counts(self.max_counts));
         let mut queue = QueueOptions::new()
             .max_waiting(self.queue.max_waiting)
             .aging(self.queue.aging.into())
@@ -61,7 +96,7 @@ impl RateLimiting {
         for (party, weight) in &self.queue.weights {
             queue = queue.weight(party.as_str(), *weight);
         }
-        let limiter = Limiter::build(store, queue);
+        let limiter = Limiter::build(store.clone(), queue);
         let retry = RetryLayer::new()
             .max_attempts(self.retry.max_attempts)
             .longest_wait(self.retry.longest_wait.into());
@@ -70,6 +105,7 @@ impl RateLimiting {
         Ok(Stack {
             layer,
             limiter,
+            store,
             unenforced: self.unenforced(),
         })
     }
@@ -100,11 +136,26 @@ impl RateLimiting {
                 "is 0, a share of nothing; 1 is that of a party without a weight",
             );
         }
+        if self.max_counts == 0 {
+            return wrong(
+                "max_counts",
+                "is 0, so that no tag value could have a count of its own; leave it out, or raise it",
+            );
+        }
+        if self
+            .headroom
+            .is_some_and(|share| !(share > 0.0 && share <= 1.0))
+        {
+            return wrong(
+                "headroom",
+                "must be more than 0 and at most 1: 0.9 uses nine tenths",
+            );
+        }
         Ok(())
     }
 
     /// Every limit, with the path it stands under.
-    fn limits(&self) -> Vec<(String, Limit)> {
+    fn named(&self) -> Vec<(String, Limit)> {
         let mut limits: Vec<(String, Limit)> = Vec::new();
         for (key, limit) in self.global.limits() {
             limits.push((format!("global.{key}"), limit));
@@ -136,6 +187,7 @@ impl RateLimiting {
             if limit.margin.is_none() && limit.quantity != Quantity::Concurrency {
                 limit.margin = self.margin.map(Into::into);
             }
+            limit.headroom = limit.headroom.or(self.headroom);
         }
         limits
     }

@@ -51,6 +51,21 @@ pub struct LimitConfig {
     /// How much later than one period after its send a charge expires.
     #[serde(default)]
     pub margin: Option<Span>,
+    /// Only watches: counts, and refuses nothing.
+    #[serde(default)]
+    pub shadow: bool,
+    /// Whether calls that were refused here count as well. For requests.
+    #[serde(default)]
+    pub count_refused: bool,
+    /// Other amounts for some values of the one tag in `per`.
+    #[serde(default)]
+    pub amounts: BTreeMap<String, u64>,
+    /// Also no more than its share in any interval of this length: `1s`.
+    #[serde(default)]
+    pub slice: Option<Span>,
+    /// The share of the amount that may be used: `0.9`.
+    #[serde(default)]
+    pub headroom: Option<f64>,
 }
 
 /// Whose rule tokens are charged by.
@@ -81,10 +96,21 @@ impl LimitConfig {
         if let Some(count) = self.count {
             limit = limit.count(count);
         }
-        match self.margin {
-            Some(margin) => limit.margin(margin.into()),
-            None => limit,
+        if let Some(margin) = self.margin {
+            limit = limit.margin(margin.into());
         }
+        limit.shadow = self.shadow;
+        limit.count_refused = self.count_refused;
+        for (value, amount) in &self.amounts {
+            limit = limit.amount_for(value.as_str(), *amount);
+        }
+        if let Some(slice) = self.slice {
+            limit = limit.slice(slice.into());
+        }
+        if let Some(share) = self.headroom {
+            limit = limit.headroom(share);
+        }
+        limit
     }
 
     fn charge(&self) -> Charge {

@@ -67,6 +67,10 @@ pub struct RateLimiting {
     pub limits: Vec<LimitConfig>,
     /// How much later than one period after its send a charge expires, where a limit does not say itself.
     pub margin: Option<Span>,
+    /// The share of every limit that may be used, where a limit does not say itself.
+    pub headroom: Option<f64>,
+    /// How many counts are kept: one for each tag value that limits are split by.
+    pub max_counts: usize,
     /// Repeating what the provider says may be repeated.
     pub retry: RetryConfig,
     /// Waiting.
@@ -120,6 +124,8 @@ impl Default for RateLimiting {
             agents: BTreeMap::new(),
             limits: Vec::new(),
             margin: None,
+            headroom: None,
+            max_counts: 1_000_000,
             retry: RetryConfig::default(),
             queue: QueueConfig::default(),
             max_hourly_spend: None,

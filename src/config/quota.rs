@@ -44,6 +44,8 @@ pub struct Quota {
     pub concurrent_requests: Option<u64>,
     /// Requests of one run.
     pub max_requests_per_run: Option<u64>,
+    /// The share of each of these limits that may be used: `0.9`.
+    pub headroom: Option<f64>,
     /// Money of one run.
     pub max_cost_per_run: Option<f64>,
     /// Money in any hour.
@@ -97,7 +99,11 @@ impl Quota {
         let run = self
             .max_requests_per_run
             .map(|n| ("max_requests_per_run", Limit::requests(n).every_run()));
-        sliding.chain(flight).chain(run)
+        let all = sliding.chain(flight).chain(run);
+        all.map(|(key, limit)| match self.headroom {
+            Some(share) => (key, limit.headroom(share)),
+            None => (key, limit),
+        })
     }
 
     /// The keys that ask for a budget.

@@ -5,12 +5,16 @@ use std::{fmt, sync::Arc};
 use super::Limit;
 use crate::tags::Tags;
 
+/// What a message says in place of a value that is not counted apart.
+const OTHERS: &str = "(all others: too many values to count apart)";
+
 /// The name of one count: a limit's place in its [`Limits`](super::Limits) and the values of the tags
-/// that it is split by.
+/// that it is split by, or of those values that have no count of their own and share one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LimitKey {
     limit: u32,
     values: Option<Arc<[Arc<str>]>>,
+    shared: bool,
 }
 
 impl LimitKey {
@@ -20,10 +24,44 @@ impl LimitKey {
         LimitKey {
             limit: place,
             values,
+            shared: false,
         }
     }
 
-    /// The limit's place in its [`Limits`](super::Limits).
+    /// The count that values share which have none of their own.
+    pub(crate) fn shared(place: u32) -> Self {
+        LimitKey {
+            limit: place,
+            values: None,
+            shared: true,
+        }
+    }
+
+    /// The name of the count that a call with these tags takes from.
+    pub(crate) fn of_entry(place: u32, limit: &Limit, tags: &Tags, shared: bool) -> Self {
+        if shared {
+            Self::shared(place)
+        } else {
+            Self::of(place, limit, tags)
+        }
+    }
+
+    pub(crate) fn to_shared(&self) -> Self {
+        Self::shared(self.limit)
+    }
+
+    /// Whether this is the one count of all values that have none of their own, because more values are
+    /// in use than are counted apart.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    pub(crate) fn place(&self) -> u32 {
+        self.limit
+    }
+
+    /// The limit's place in its [`Limits`](super::Limits). The slices of limits come after all of them.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit as usize
@@ -33,6 +71,13 @@ impl LimitKey {
     pub(crate) fn describe(&self, limit: &Limit) -> String {
         let mut named = limit.clone();
         named.per.clear();
+        named.amounts.clear();
+        if self.shared {
+            let others = limit.per.iter().map(|tag| (tag.clone(), OTHERS.into()));
+            named.when.extend(others);
+            return named.to_string();
+        }
+        named.amount = limit.published_for(self.values());
         for (tag, value) in limit
             .per
             .iter()
@@ -57,7 +102,12 @@ impl LimitKey {
 
 impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.limit)?;
+        write!(
+            f,
+            "{}{}",
+            self.limit,
+            if self.shared { "/(others)" } else { "" }
+        )?;
         self.values()
             .iter()
             .try_for_each(|value| write!(f, "/{value}"))

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{Charge, Period, Quantity};
-use crate::tags::{Tag, Tags};
+use crate::tags::{Tag, Tags, bounded};
 
 /// An amount of one quantity per period, `when` tags match, counted separately `per` tag value.
 ///
@@ -30,6 +30,13 @@ pub struct Limit {
     pub(crate) charge: Charge,
     pub(crate) count: Option<Count>,
     pub(crate) margin: Option<Duration>,
+    pub(crate) headroom: Option<f64>,
+    pub(crate) slice: Option<Duration>,
+    /// The period that this limit is a slice of.
+    pub(crate) whole: Option<Duration>,
+    pub(crate) amounts: Vec<(Arc<str>, u64)>,
+    pub(crate) shadow: bool,
+    pub(crate) count_refused: bool,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -55,6 +62,12 @@ impl Limit {
             charge: Charge::default(),
             count: None,
             margin: None,
+            headroom: None,
+            slice: None,
+            whole: None,
+            amounts: Vec::new(),
+            shadow: false,
+            count_refused: false,
         }
     }
 
@@ -101,7 +114,7 @@ impl Limit {
 
     /// Only calls with this tag at this value. Several: all must match.
     pub fn when(mut self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
-        self.when.push((tag, value.into()));
+        self.when.push((tag, bounded(value.into())));
         self
     }
 
@@ -127,6 +140,110 @@ impl Limit {
     /// send and the clock of whoever enforces the limit. Default: 1 % of the period, at most 500 ms.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = Some(margin);
+        self
+    }
+
+    /// Uses at most this share of the amount, rounded down and at least 1: something is left for programs
+    /// that use the same account and are not counted here. More than 0, at most 1, kept to the millionth.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::limit::Limit;
+    ///
+    /// let limit = Limit::requests(500).every(Duration::from_secs(60)).headroom(0.9);
+    /// assert_eq!(limit.to_string(), "requests 450/min (0.9 of 500)");
+    /// ```
+    pub fn headroom(mut self, share: f64) -> Self {
+        self.headroom = Some(share);
+        self
+    }
+
+    /// Paces: no interval of this length holds more than its share of the amount, `amount * slice / period`,
+    /// rounded down and at least 1. For providers that enforce the limit in slices, as most do: of 3 500 a
+    /// minute they refuse what comes in one second above 58.
+    ///
+    /// This is a second exact window beside the first. What holds in *any* interval of a slice's length
+    /// holds in each slice of whoever enforces them, wherever theirs begin; a bucket that refills evenly
+    /// and holds a burst lets burst and refill through in one slice, which is too much.
+    ///
+    /// # What it costs
+    /// - [`margin`](Self::margin) counts for slices as well, because jitter does not shrink with them: of a
+    ///   second with 100 ms of margin a tenth is lost. Without a margin set it is 1 % of the slice, which
+    ///   suits a provider near by. Longer slices cost less, if the provider's are as long.
+    /// - A call that declares more tokens than a slice holds never fits, as it would not at the provider.
+    /// - Tokens that are charged at completion are held in the slice until then. With slices shorter than
+    ///   the calls this leaves little room: slice requests, or tokens charged at the send.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let second = Duration::from_secs(1);
+    /// let limit = Limit::requests(120).every(60 * second).slice(second);
+    /// let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    /// drop(limiter.acquire(Call::new()).await);
+    /// drop(limiter.acquire(Call::new()).await);
+    /// assert_eq!(
+    ///     limiter.try_acquire(Call::new()).await.unwrap_err().to_string(),
+    ///     "rate limited here: requests 2/s (a slice of 120/min): 2 in use, this call needs 1 (would be 3); \
+    ///      room in 1.1 s"
+    /// );
+    /// # });
+    /// ```
+    pub fn slice(mut self, length: Duration) -> Self {
+        self.slice = Some(length);
+        self
+    }
+
+    /// Another amount for one value of the tag that it counts [`per`](Self::per). Values named here always
+    /// have a count of their own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Tag, limit::{Limit, Limits}};
+    ///
+    /// let limit = Limit::requests(5).every(Duration::from_secs(60)).per(Tag::Agent).amount_for("scout", 50);
+    /// assert_eq!(limit.to_string(), "requests 5/min per agent (other amounts for 1)");
+    /// assert!(Limits::new([limit]).is_ok());
+    /// ```
+    pub fn amount_for(mut self, value: impl Into<Arc<str>>, amount: u64) -> Self {
+        self.amounts.push((bounded(value.into()), amount));
+        self
+    }
+
+    /// Only watches: it counts like any other, refuses nothing, and a store says how many of the claims it
+    /// granted this limit would have refused. May stand beside a limit on the same thing that acts.
+    ///
+    /// What it would have refused was sent and counts, so once it is passed the figure is higher than what
+    /// the limit in force would refuse.
+    pub fn shadow(mut self) -> Self {
+        self.shadow = true;
+        self
+    }
+
+    /// Also counts calls that were refused here, by this limit or another: for limits on those who must not
+    /// gain from trying again and again. A call counts once however often it was refused while it waited;
+    /// one that gives up waiting by itself was not refused. For requests alone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let minute = Duration::from_secs(60);
+    /// let limit = Limit::requests(1).every(minute).margin(Duration::ZERO).count_refused();
+    /// let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    /// drop(limiter.try_acquire(Call::new()).await.unwrap());
+    /// tokio::time::advance(minute / 2).await;
+    /// assert!(limiter.try_acquire(Call::new()).await.is_err());
+    /// // A minute after the first call the refused one still counts.
+    /// tokio::time::advance(minute / 2).await;
+    /// assert!(limiter.try_acquire(Call::new()).await.is_err());
+    /// # });
+    /// ```
+    pub fn count_refused(mut self) -> Self {
+        self.count_refused = true;
         self
     }
 
@@ -156,9 +273,24 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.quantity, self.amount)?;
+        write!(f, "{} {}", self.quantity, self.usable(self.amount))?;
         if let Some(period) = self.period {
             write!(f, "/{period}")?;
+        }
+        let whole = self
+            .whole
+            .map(|whole| (self.usable_of_whole(self.amount), Period::Sliding(whole)));
+        match (whole, self.headroom) {
+            (Some((used, whole)), None) => write!(f, " (a slice of {used}/{whole})")?,
+            (Some((used, whole)), Some(share)) => {
+                write!(
+                    f,
+                    " (a slice of {used}/{whole}, {share} of {})",
+                    self.amount
+                )?;
+            }
+            (None, Some(share)) => write!(f, " ({share} of {})", self.amount)?,
+            (None, None) => {}
         }
         for (i, (tag, value)) in self.when.iter().enumerate() {
             write!(f, "{}{tag}={value}", if i > 0 { ", " } else { " for " })?;
@@ -166,7 +298,10 @@ impl fmt::Display for Limit {
         for (i, tag) in self.per.iter().enumerate() {
             write!(f, "{}{tag}", if i > 0 { ", " } else { " per " })?;
         }
-        Ok(())
+        if !self.amounts.is_empty() {
+            write!(f, " (other amounts for {})", self.amounts.len())?;
+        }
+        f.write_str(if self.shadow { " (shadow)" } else { "" })
     }
 }
 

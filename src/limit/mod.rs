@@ -2,9 +2,13 @@
 //!
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
+mod amount;
+mod change;
 mod charge;
 #[path = "limit.rs"]
 mod definition;
+mod error;
+mod identity;
 mod key;
 mod period;
 mod quantity;
@@ -12,15 +16,18 @@ mod set;
 mod tick;
 mod window;
 
+pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, Demand, TokenCharge};
 pub use definition::{Count, Limit};
+pub use error::LimitError;
 pub use key::LimitKey;
 pub use period::Period;
 pub use quantity::{Quantities, Quantity};
-pub use set::{LimitError, Limits};
+pub use set::Limits;
 pub use tick::Tick;
 pub use window::Room;
 
-pub(crate) use set::{Level, Rule};
+pub(crate) use identity::Identity;
+pub(crate) use set::Rule;
 pub(crate) use tick::micros;
-pub(crate) use window::Window;
+pub(crate) use window::{Spent, Window};

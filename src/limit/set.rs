@@ -1,8 +1,12 @@
 //! The limits of one limiter, checked when they are put together.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{Demand, Limit, LimitKey, Period, Quantities, Quantity, tick::micros};
+use super::{
+    Identity, Limit, LimitError, LimitKey, Period, Quantity,
+    amount::{check_amounts, is_share},
+    tick::micros,
+};
 use crate::tags::Tags;
 
 /// The longest period that is taken for meant: ten years.
@@ -27,7 +31,9 @@ const SLOTS: u64 = 240;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Those that were given, then the slices of them.
     rules: Arc<[Rule]>,
+    given: usize,
     levels: Arc<[Level]>,
 }
 
@@ -42,22 +48,11 @@ pub(crate) struct Level {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) limit: Limit,
+    /// How much may be used: less than is published, where there is headroom.
+    pub(crate) amount: u64,
+    /// The same for values that have an amount of their own.
+    pub(super) amounts: HashMap<Arc<str>, u64>,
     pub(crate) life: Life,
-}
-
-impl Rule {
-    /// What an attempt takes from a count under this rule; `None`: the rule is not for it.
-    pub(crate) fn amount(
-        &self,
-        quantities: Quantities,
-        repeat: bool,
-        demand: &Demand,
-    ) -> Option<u64> {
-        let limit = &self.limit;
-        let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
-        let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
-        (!skip).then(|| asked.min(limit.amount).max(declared))
-    }
 }
 
 /// How long a charge counts.
@@ -71,113 +66,21 @@ pub(crate) enum Life {
     Flight,
 }
 
-/// Why limits cannot be put together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LimitError {
-    /// An amount of 0 would refuse everything.
-    #[error(
-        "limit {place} ({limit}): `amount` is 0, which refuses every call; leave the limit out, or raise it"
-    )]
-    ZeroAmount {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-    },
-    /// All but concurrency count over a period.
-    #[error("limit {place} ({limit}): `period` is missing; say `every(…)`, or `every_run()`")]
-    NoPeriod {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-    },
-    /// Concurrency counts what is in flight now, over no period.
-    #[error("limit {place} ({limit}): `period` means nothing for concurrency; leave it out")]
-    PeriodOfConcurrency {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-    },
-    /// A period shorter than 1 ms or longer than ten years.
-    #[error(
-        "limit {place} ({limit}): `period` is {period:?}; it must be between 1 ms and ten years"
-    )]
-    AbsurdPeriod {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-        /// The period asked for.
-        period: Duration,
-    },
-    /// A margin longer than the period itself.
-    #[error(
-        "limit {place} ({limit}): `margin` is {margin:?}, longer than the period; 1 % of the period is usual"
-    )]
-    MarginOverPeriod {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-        /// The margin asked for.
-        margin: Duration,
-    },
-    /// One tag with two values in `when`: no call can match both. Or one tag twice in `per`.
-    #[error("limit {place} ({limit}): the tag `{tag}` stands twice in `{field}`")]
-    TagTwice {
-        /// Its place in the list.
-        place: usize,
-        /// The limit, in words.
-        limit: String,
-        /// The field: `when` or `per`.
-        field: &'static str,
-        /// The tag.
-        tag: String,
-    },
-    /// Two limits on the same quantity, period, `when` and `per`: only the smaller would ever act.
-    #[error("limits {first} and {second} are on the same thing ({limit}); keep the smaller")]
-    Duplicate {
-        /// The place of one.
-        first: usize,
-        /// The place of the other.
-        second: usize,
-        /// The second, in words.
-        limit: String,
-    },
-}
-
-impl LimitError {
-    /// The place of the limit that is wrong, in the list that was given.
-    #[must_use]
-    pub fn place(&self) -> usize {
-        match self {
-            LimitError::ZeroAmount { place, .. }
-            | LimitError::NoPeriod { place, .. }
-            | LimitError::PeriodOfConcurrency { place, .. }
-            | LimitError::AbsurdPeriod { place, .. }
-            | LimitError::MarginOverPeriod { place, .. }
-            | LimitError::TagTwice { place, .. }
-            | LimitError::Duplicate { second: place, .. } => *place,
-        }
-    }
-}
-
 impl Limits {
     /// Checks the limits and puts them together. No limits at all is fine: everything is admitted.
     ///
     /// # Errors
     /// The first value that makes no sense, by the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
-        let mut rules: Vec<Rule> = Vec::new();
+        let (mut rules, mut slices): (Vec<Rule>, Vec<Rule>) = Default::default();
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit)?;
             tags_once(place, &limit)?;
+            check_amounts(place, &limit)?;
+            slices.extend(slice(place, &limit)?);
             if let Some(first) = rules
                 .iter()
-                .position(|rule| same_thing(&rule.limit, &limit))
+                .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
             {
                 return Err(LimitError::Duplicate {
                     first,
@@ -185,18 +88,21 @@ impl Limits {
                     limit: limit.to_string(),
                 });
             }
-            rules.push(Rule { limit, life });
+            rules.push(Rule::new(limit, life));
         }
+        let given = rules.len();
+        rules.append(&mut slices);
         let levels = levels(&rules).into();
         Ok(Limits {
             rules: rules.into(),
+            given,
             levels,
         })
     }
 
-    /// The limits, in the order they were given.
+    /// The limits, in the order they were given. Slices are not told apart.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
-        self.rules.iter().map(|rule| &rule.limit)
+        self.rules[..self.given].iter().map(|rule| &rule.limit)
     }
 
     pub(crate) fn rules(&self) -> &[Rule] {
@@ -205,6 +111,16 @@ impl Limits {
 
     pub(crate) fn levels(&self) -> &[Level] {
         &self.levels
+    }
+
+    /// The number of the level of the limit at this place, and its place there.
+    pub(crate) fn level_of(&self, place: u32) -> (usize, usize) {
+        let levels = self.levels.iter().enumerate();
+        let within = |level: &Level| level.places.iter().position(|other| *other == place);
+        levels
+            .filter_map(|(number, level)| Some((number, within(level)?)))
+            .next()
+            .expect("every limit is of one level")
     }
 
     /// A limit of this level: all have the same tags.
@@ -220,6 +136,38 @@ impl Limits {
         touched
             .map(|(place, rule)| LimitKey::of(place, &rule.limit, tags))
             .collect()
+    }
+
+    /// The counts where room may have come back when such a call ends: its own, and those that it may have
+    /// shared with others.
+    pub(crate) fn keys_given_back(&self, tags: &Tags) -> Vec<LimitKey> {
+        let mut keys = self.keys(tags);
+        let split = |key: &&LimitKey| !key.values().is_empty();
+        let shared: Vec<LimitKey> = keys.iter().filter(split).map(LimitKey::to_shared).collect();
+        keys.extend(shared);
+        keys
+    }
+
+    /// Whether any limit counts refused calls.
+    pub(crate) fn count_refused(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limit.count_refused)
+    }
+
+    /// How much may be used of a count.
+    pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
+        self.rules[key.limit()].amount_for(key.values())
+    }
+
+    /// Whether the limits of a level have an amount for just this call's value.
+    pub(crate) fn names(&self, level: &Level, tags: &Tags) -> bool {
+        let value = |rule: &Rule| Some(tags.get(rule.limit.per.first()?).unwrap_or_default());
+        let rules = level
+            .places
+            .iter()
+            .map(|place| &self.rules[*place as usize]);
+        rules
+            .filter(|rule| !rule.amounts.is_empty())
+            .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
     }
 
     /// A count in words.
@@ -249,6 +197,19 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
     let words = || limit.to_string();
     if limit.amount == 0 {
         return Err(LimitError::ZeroAmount {
+            place,
+            limit: words(),
+        });
+    }
+    if let Some(share) = limit.headroom.filter(|share| !is_share(*share)) {
+        return Err(LimitError::BadHeadroom {
+            place,
+            limit: words(),
+            share: share.to_string(),
+        });
+    }
+    if limit.count_refused && limit.quantity != Quantity::Requests {
+        return Err(LimitError::RefusedOfOthers {
             place,
             limit: words(),
         });
@@ -293,6 +254,24 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
     })
 }
 
+/// The rule for a limit's slices, where it has any.
+fn slice(place: usize, limit: &Limit) -> Result<Option<Rule>, LimitError> {
+    let Some(slice) = limit.slice else {
+        return Ok(None);
+    };
+    match (limit.of_slice(), limit.period) {
+        (Some(part), Some(Period::Sliding(whole))) if slice >= SHORTEST && slice < whole => {
+            let life = life(place, &part)?;
+            Ok(Some(Rule::new(part, life)))
+        }
+        _ => Err(LimitError::BadSlice {
+            place,
+            limit: limit.to_string(),
+            slice,
+        }),
+    }
+}
+
 fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {
     let twice = |field, tag: &dyn ToString| LimitError::TagTwice {
         place,
@@ -313,91 +292,6 @@ fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {
     Ok(())
 }
 
-fn same_thing(a: &Limit, b: &Limit) -> bool {
-    let sorted = |limit: &Limit| {
-        let (mut when, mut per) = (limit.when.clone(), limit.per.clone());
-        when.sort();
-        per.sort();
-        (limit.quantity, limit.period, when, per)
-    };
-    sorted(a) == sorted(b)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tags::Tag;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn error(limits: impl IntoIterator<Item = Limit>) -> LimitError {
-        Limits::new(limits).unwrap_err()
-    }
-
-    #[test]
-    fn every_field_has_a_value_that_is_refused_by_name() {
-        let cases: [(Limit, &str); 9] = [
-            (Limit::requests(0).every(MINUTE), "`amount`"),
-            (Limit::requests(1), "`period`"),
-            (Limit::concurrency(1).every(MINUTE), "`period`"),
-            (Limit::concurrency(1).every_run(), "`period`"),
-            (Limit::requests(1).every(Duration::ZERO), "`period`"),
-            (Limit::requests(1).every(LONGEST * 2), "`period`"),
-            (
-                Limit::requests(1).every(MINUTE).margin(MINUTE * 2),
-                "`margin`",
-            ),
-            (
-                Limit::requests(1)
-                    .every(MINUTE)
-                    .when(Tag::Model, "a")
-                    .when(Tag::Model, "b"),
-                "`when`",
-            ),
-            (
-                Limit::requests(1).every(MINUTE).per(Tag::Run).per(Tag::Run),
-                "`per`",
-            ),
-        ];
-        for (limit, field) in cases {
-            let text = error([limit]).to_string();
-            assert!(text.contains(field), "{text} does not name {field}");
-        }
-    }
-
-    #[test]
-    fn the_same_limit_twice_is_refused_and_another_period_is_not() {
-        let limit = |span| {
-            Limit::requests(5)
-                .every(span)
-                .when(Tag::Model, "a")
-                .per(Tag::Agent)
-        };
-        assert!(matches!(
-            error([limit(MINUTE), limit(MINUTE)]),
-            LimitError::Duplicate {
-                first: 0,
-                second: 1,
-                ..
-            }
-        ));
-        assert!(Limits::new([limit(MINUTE), limit(MINUTE * 60)]).is_ok());
-    }
-
-    #[test]
-    fn the_margin_is_a_hundredth_of_the_period_and_never_more_than_half_a_second() {
-        let stay = |limit: Limit| match Limits::new([limit]).unwrap().rules()[0].life {
-            Life::Sliding { stay, .. } => stay,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(
-            stay(Limit::requests(1).every(Duration::from_secs(6))),
-            6_060_000
-        );
-        assert_eq!(stay(Limit::requests(1).every(MINUTE * 60)), 3_600_500_000);
-        assert_eq!(
-            stay(Limit::requests(1).every(MINUTE).margin(Duration::ZERO)),
-            60_000_000
-        );
-    }
-}
+#[path = "set_tests.rs"]
+mod tests;

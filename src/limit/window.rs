@@ -13,17 +13,27 @@ use super::{Rule, Tick, set::Life};
 /// its **last** charge: never early, and late by at most the slot's length. So the sum of charges in any
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
+    /// How much may be used.
+    amount: u64,
     slots: VecDeque<Slot>,
     dated: u64,
     held: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     last: Tick,
     amount: u64,
+}
+
+/// A charge as it is kept where no clock is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    /// How long ago it was, in microseconds.
+    pub(crate) age: u64,
+    pub(crate) amount: u64,
 }
 
 /// Whether there is room for a charge. What comes later in this list has room later.
@@ -41,6 +51,26 @@ pub enum Room {
 }
 
 impl Window {
+    /// Nothing used, of this much.
+    pub(crate) fn new(amount: u64) -> Self {
+        Window {
+            amount,
+            slots: VecDeque::new(),
+            dated: 0,
+            held: 0,
+        }
+    }
+
+    /// How much may be used.
+    pub(crate) fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// From now on this much may be used; what counts stays.
+    pub(crate) fn set_amount(&mut self, amount: u64) {
+        self.amount = amount;
+    }
+
     /// What counts at this moment: held and dated, after [`expire`](Self::expire).
     #[must_use]
     pub(crate) fn in_use(&self) -> u64 {
@@ -51,6 +81,46 @@ impl Window {
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
         self.held == 0 && self.dated == 0 && self.slots.is_empty()
+    }
+
+    /// About how much memory this takes, itself included.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.slots.capacity() * size_of::<Slot>()
+    }
+
+    /// What counts at `now`, with the age of each charge. What is held counts as charged now, but for calls
+    /// in flight, which end with whoever made them.
+    pub(crate) fn spent(&self, rule: &Rule, now: Tick) -> Vec<Spent> {
+        let mut copy = self.clone();
+        match rule.life {
+            Life::Flight => return Vec::new(),
+            Life::Run => {
+                let amount = self.in_use();
+                return (amount > 0)
+                    .then_some(Spent { age: 0, amount })
+                    .into_iter()
+                    .collect();
+            }
+            Life::Sliding { .. } => {}
+        }
+        copy.expire(rule, now);
+        if copy.held > 0 {
+            copy.book(rule, copy.held, now);
+        }
+        let age = |last: Tick| now.as_micros().saturating_sub(last.as_micros());
+        let spent = |slot: &Slot| Spent {
+            age: age(slot.last),
+            amount: slot.amount,
+        };
+        copy.slots.iter().map(spent).collect()
+    }
+
+    /// Books what counted elsewhere, the oldest first.
+    pub(crate) fn book_spent(&mut self, rule: &Rule, spent: &[Spent], now: Tick) {
+        for Spent { age, amount } in spent {
+            let date = Tick::from_micros(now.as_micros().saturating_sub(*age));
+            self.book(rule, *amount, date);
+        }
     }
 
     /// Lets go what has left by `now`.
@@ -69,8 +139,8 @@ impl Window {
 
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
     pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
-        let limit = rule.limit.amount;
-        if self.fits(rule, need) {
+        let limit = self.amount;
+        if self.fits(need) {
             return Room::Now;
         }
         let over = self.in_use().saturating_add(need).saturating_sub(limit);
@@ -101,8 +171,8 @@ impl Window {
 
     /// Whether `need` fits without anything expiring: the answer that needs no clock. Nothing always fits, also
     /// under debt.
-    pub(crate) fn fits(&self, rule: &Rule, need: u64) -> bool {
-        need == 0 || self.in_use().saturating_add(need) <= rule.limit.amount
+    pub(crate) fn fits(&self, need: u64) -> bool {
+        need == 0 || self.in_use().saturating_add(need) <= self.amount
     }
 
     /// Holds `amount`, whether it fits or not.
@@ -189,7 +259,7 @@ mod tests {
 
     #[test]
     fn room_comes_back_one_period_after_the_charge_and_not_a_tick_earlier() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 10, at(5));
         assert_eq!(window.room(&rule, 1), Room::At(at(245)));
         window.expire(&rule, Tick::from_micros(244_999));
@@ -201,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_slot_leaves_with_its_last_charge() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, Tick::from_micros(1_000));
         window.book(&rule, 5, Tick::from_micros(1_999));
         assert_eq!(window.room(&rule, 1), Room::At(Tick::from_micros(241_999)));
@@ -211,7 +281,7 @@ mod tests {
 
     #[test]
     fn charges_in_different_slots_leave_one_by_one() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 6, at(0));
         window.book(&rule, 4, at(100));
         assert_eq!(window.room(&rule, 6), Room::At(at(240)));
@@ -222,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_is_held_never_expires() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.hold(10);
         window.expire(&rule, at(1_000_000));
         assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
@@ -232,7 +302,7 @@ mod tests {
 
     #[test]
     fn usage_above_the_claim_is_debt_that_is_paid_first() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, at(0));
         window.book(&rule, 5, at(100));
         window.rebook(&rule, at(0), 5, 25);
@@ -244,7 +314,7 @@ mod tests {
 
     #[test]
     fn settling_a_charge_that_has_left_changes_nothing() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, at(0));
         window.expire(&rule, at(240));
         window.rebook(&rule, at(0), 5, 50);
@@ -253,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_charge_dated_backwards_joins_the_latest_slot() {
-        let (rule, mut window) = (ten(), Window::default());
+        let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 1, at(100));
         assert_eq!(window.book(&rule, 1, at(50)), at(100));
         window.rebook(&rule, at(100), 2, 0);
@@ -264,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_run_never_gives_back_what_was_used() {
-        let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::default());
+        let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::new(2));
         let date = window.book(&rule, 1, at(0));
         window.hold(1);
         assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
@@ -276,7 +346,19 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_never_fits() {
-        assert_eq!(Window::default().room(&ten(), 11), Room::Never);
-        assert_eq!(Window::default().room(&ten(), 10), Room::Now);
+        assert_eq!(Window::new(10).room(&ten(), 11), Room::Never);
+        assert_eq!(Window::new(10).room(&ten(), 10), Room::Now);
+    }
+
+    #[test]
+    fn a_lowered_amount_makes_what_is_used_a_debt_and_a_raised_one_gives_room_at_once() {
+        let (rule, mut window) = (ten(), Window::new(10));
+        window.book(&rule, 6, at(0));
+        window.book(&rule, 4, at(100));
+        window.set_amount(4);
+        assert_eq!(window.room(&rule, 1), Room::At(at(340)));
+        assert_eq!(window.room(&rule, 5), Room::Never);
+        window.set_amount(11);
+        assert_eq!(window.room(&rule, 1), Room::Now);
     }
 }

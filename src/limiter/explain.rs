@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{Call, Limiter, Peek, peek::Look};
 use crate::{
     error::{self, Rejection, StoreError},
-    limit::{Room, Tick},
+    limit::{Limits, Room, Tick},
     store::Standing,
 };
 
@@ -25,8 +25,8 @@ pub struct Explanation {
     /// When there is room under all its limits together: not before, because what is charged until then, and
     /// the calls that came before, are not in it.
     pub room: Outlook,
-    /// Every limit that it touches, in the order they were given. Concurrency limits of which a call around
-    /// this one holds a slot are not among them.
+    /// Every limit that it touches, in the order they were given, slices of them last. Concurrency limits of
+    /// which a call around this one holds a slot are not among them.
     pub limits: Vec<Explained>,
 }
 
@@ -36,8 +36,10 @@ pub struct Explanation {
 pub struct Explained {
     /// The limit in words: `tokens 90000/min for model=gpt-4o`.
     pub limit: String,
-    /// How much it allows.
+    /// How much of it may be used.
     pub amount: u64,
+    /// Whether it only watches: then it holds nothing up.
+    pub shadow: bool,
     /// What counts under it now.
     pub in_use: u64,
     /// What the call needs of it.
@@ -112,12 +114,14 @@ impl Limiter {
             .map(|standing| queue.ahead(&standing.key, &comer))
             .collect();
         drop(queue);
+        let known = self.limits_now();
         let limits: Vec<Explained> = standings
             .iter()
             .zip(ahead)
-            .map(|(standing, ahead)| self.explained(standing, now, ahead))
+            .map(|(standing, ahead)| explained(&known, standing, now, ahead))
             .collect();
-        let room = limits.iter().map(|limit| limit.room).max();
+        let acting = limits.iter().filter(|limit| !limit.shadow);
+        let room = acting.map(|limit| limit.room).max();
         Ok(Explanation {
             held: matches!(answer, Ok(Peek::Wait(_))),
             refused: answer.err(),
@@ -125,29 +129,30 @@ impl Limiter {
             limits,
         })
     }
+}
 
-    fn explained(&self, standing: &Standing, now: Tick, ahead: usize) -> Explained {
-        let limits = self.limits();
-        let Standing {
-            key,
-            in_use,
-            needed,
-            room,
-        } = standing;
-        Explained {
-            limit: limits.describe(key),
-            amount: limits.rules()[key.limit()].limit.amount,
-            in_use: *in_use,
-            needed: *needed,
-            would_be: in_use.saturating_add(*needed),
-            room: match room {
-                Room::Now => Outlook::Now,
-                Room::At(at) => Outlook::In(at.since(now)),
-                Room::WhenGivenBack => Outlook::WhenGivenBack,
-                Room::Never => Outlook::Never,
-            },
-            ahead,
-        }
+fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> Explained {
+    let Standing {
+        key,
+        in_use,
+        needed,
+        room,
+        shadow,
+    } = standing;
+    Explained {
+        limit: limits.describe(key),
+        amount: limits.amount_of(key),
+        shadow: *shadow,
+        in_use: *in_use,
+        needed: *needed,
+        would_be: in_use.saturating_add(*needed),
+        room: match room {
+            Room::Now => Outlook::Now,
+            Room::At(at) => Outlook::In(at.since(now)),
+            Room::WhenGivenBack => Outlook::WhenGivenBack,
+            Room::Never => Outlook::Never,
+        },
+        ahead,
     }
 }
 
@@ -156,7 +161,7 @@ impl Explanation {
     pub fn held_by(&self) -> impl Iterator<Item = &Explained> {
         self.limits
             .iter()
-            .filter(|limit| limit.room != Outlook::Now || limit.ahead > 0)
+            .filter(|limit| !limit.shadow && (limit.room != Outlook::Now || limit.ahead > 0))
     }
 }
 

@@ -27,8 +27,10 @@ mod outbox;
 mod peek;
 mod permit;
 mod queue;
+mod reconfigure;
 mod refused;
 mod run;
+mod turned_away;
 mod waiter;
 
 use std::{
@@ -45,11 +47,12 @@ pub use explain::{Explained, Explanation, Outlook};
 pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
+pub use reconfigure::ReconfigureError;
 pub(crate) use refused::Refused;
 
 use self::{order::Comer, queue::Queue, waiter::Waiter};
 use crate::{
-    error::{Rejection, Shortage},
+    error::Rejection,
     limit::{LimitKey, Limits, micros},
     store::{BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
@@ -141,10 +144,7 @@ impl Limiter {
                 Ok(permit)
             }
             Err(Refused::Rejected(rejection)) => Err(rejection),
-            Err(Refused::NotNow(refused)) => {
-                let refused = self.in_figures(&claim, refused).await?;
-                Err(Rejection::RateLimited(self.shared.shortage(&refused)))
-            }
+            Err(Refused::NotNow(refused)) => Err(self.turn_away(&claim, refused).await),
         }
     }
 
@@ -154,7 +154,7 @@ impl Limiter {
         self.shared.queue().len()
     }
 
-    /// The limits.
+    /// The limits, as they were at the start.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.shared.store.limits()
@@ -180,11 +180,8 @@ impl Limiter {
         if let Some(refused) = self.behind(claim, turn) {
             return Err(Refused::NotNow(refused));
         }
-        shared.ask(claim).await
-    }
-
-    pub(crate) fn shortage(&self, refused: &NotNow) -> Shortage {
-        self.shared.shortage(refused)
+        let answer = shared.ask(claim).await;
+        answer.inspect_err(|refused| self.note_refused(claim, refused))
     }
 
     /// Whether somebody better ranked waits for what this claim needs: then it waits behind.
@@ -205,7 +202,7 @@ impl Limiter {
     }
 
     /// Queues after a refusal, and holds what was claimed once it is granted, undated.
-    pub(crate) async fn wait(
+    async fn stand_in_line(
         &self,
         claim: &Claim,
         turn: Turn,
@@ -287,12 +284,12 @@ impl Shared {
 
     /// A claim as the queue sees it: the counts it takes from, and who comes.
     fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
-        let limits = self.store.limits();
-        let keys = claim.keys(limits);
+        let limits = self.store.limits_now();
+        let keys = self.store.keys(claim);
         let parts = keys.iter().filter_map(|key| {
-            let rule = &limits.rules()[key.limit()];
-            let need = rule.amount(claim.quantities, claim.repeat, &claim.demand)?;
-            Some((need, rule.limit.amount))
+            let most = limits.amount_of(key);
+            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most)?;
+            Some((need, most))
         });
         let agent = self.options.party(&claim.tags);
         let size = self.options.size(&agent, parts);

@@ -134,7 +134,7 @@ impl Permit {
     }
 
     fn keys(&self) -> Vec<LimitKey> {
-        self.shared.store.limits().keys(&self.tags)
+        self.shared.store.limits().keys_given_back(&self.tags)
     }
 }
 

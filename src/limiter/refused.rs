@@ -19,7 +19,7 @@ pub(crate) enum Refused {
 impl Shared {
     pub(super) fn shortage(&self, refused: &NotNow) -> Shortage {
         Shortage {
-            limit: self.store.limits().describe(&refused.key),
+            limit: self.store.limits_now().describe(&refused.key),
             in_use: refused.in_use,
             needed: refused.needed,
             retry_after: refused.not_before.map(|at| at.since(self.store.now())),
@@ -27,9 +27,7 @@ impl Shared {
     }
 
     pub(super) fn never(&self, refused: &NotNow) -> Rejection {
-        let limit = self.store.limits().rules()[refused.key.limit()]
-            .limit
-            .amount;
+        let limit = self.store.limits_now().amount_of(&refused.key);
         let shortage = self.shortage(refused);
         if refused.needed > limit {
             Rejection::NeverFits(shortage)

@@ -28,9 +28,10 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What it takes from a count that its tags touch; `None`: it leaves it alone.
-    pub(crate) fn amount(&self, place: u32, rule: &Rule) -> Option<u64> {
-        let amount = rule.amount(self.quantities, self.repeat, &self.demand)?;
+    /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
+    #[inline]
+    pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
+        let amount = rule.need(most, &self.demand, self.quantities, self.repeat)?;
         (!self.leaves_alone(place, &rule.limit)).then_some(amount)
     }
 
@@ -40,15 +41,24 @@ impl Claim {
             && self.held.contains(&LimitKey::of(place, limit, &self.tags))
     }
 
-    /// The counts that it takes something from: what it takes nothing from it does not wait for either.
+    /// The counts that it takes something from: what it takes nothing from it does not wait for either, nor
+    /// for limits that only watch.
     pub(crate) fn keys(&self, limits: &Limits) -> Vec<LimitKey> {
         let mut keys = limits.keys(&self.tags);
         keys.retain(|key| {
-            let place = key.limit();
-            let rule = &limits.rules()[place];
-            u32::try_from(place).is_ok_and(|place| self.amount(place, rule) > Some(0))
+            let rule = &limits.rules()[key.limit()];
+            let amount = self.amount(key.place(), rule, limits.amount_of(key));
+            !rule.limit.shadow && amount > Some(0)
         });
         keys
+    }
+
+    /// Whether it needs more of a limit than that ever holds.
+    pub(crate) fn never_fits(&self, limits: &Limits) -> bool {
+        self.keys(limits).iter().any(|key| {
+            let most = limits.amount_of(key);
+            self.amount(key.place(), &limits.rules()[key.limit()], most) > Some(most)
+        })
     }
 }
 
@@ -91,6 +101,8 @@ pub struct Standing {
     pub needed: u64,
     /// Whether it has room, or when, if nothing else is charged and nothing given back.
     pub room: Room,
+    /// Whether the limit only watches: then it refuses nothing, whatever its room.
+    pub shadow: bool,
 }
 
 impl Standing {
@@ -103,11 +115,12 @@ impl Standing {
                 None
             }
         };
-        let last = all.iter().max_by_key(|standing| standing.room)?;
+        let acting = || all.iter().filter(|standing| !standing.shadow);
+        let last = acting().max_by_key(|standing| standing.room)?;
         let refusal = NotNow {
             key: last.key.clone(),
             at: at(last),
-            not_before: all.iter().filter_map(at).max(),
+            not_before: acting().filter_map(at).max(),
             in_use: last.in_use,
             needed: last.needed,
         };
@@ -119,6 +132,8 @@ impl Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct Grant {
+    /// Which store it is from: to another it says nothing.
+    pub(super) store: u64,
     pub(super) parts: SmallVec<[Part; 4]>,
 }
 

@@ -16,13 +16,16 @@
 //! Every function here panics where the store breaks its promise, and says which.
 
 mod aside;
+pub mod settings;
+mod trace;
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub use aside::{
     a_peek_says_what_a_claim_would_hear, slots_that_are_held_already_are_left_alone,
     what_is_recorded_counts_as_used,
 };
+pub use trace::{random_trace, trace_limits};
 
 use super::{Claim, Decision, Grant, NotNow, Settlement, Store};
 use crate::{
@@ -52,6 +55,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_peek_says_what_a_claim_would_hear(&make).await;
     what_is_recorded_counts_as_used(&make, &pass).await;
     slots_that_are_held_already_are_left_alone(&make).await;
+    settings::check(&make, &pass).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;
     }
@@ -289,85 +293,6 @@ pub async fn what_can_never_fit_is_said_at_once(make: &impl Fn(Limits) -> Arc<dy
     estimate.demand.input_declared = false;
     spend(&*store, &estimate).await;
     assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 100);
-}
-
-/// Runs a random trace of claims, sends, ends and pauses, and returns what was decided, a line each: two
-/// stores that keep the contract say the same. On the way it holds every decision against a plain log.
-pub async fn random_trace(
-    store: Arc<dyn Store>,
-    pass: &impl AsyncFn(Duration),
-    seed: u64,
-) -> Vec<String> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let (mut open, mut said): (Vec<(Grant, u64)>, Vec<String>) = (Vec::new(), Vec::new());
-    // When each send was, and what it was charged: of the limit on requests 1.
-    let mut log: Vec<u64> = Vec::new();
-    for _ in 0..200 {
-        match random.u8(..10) {
-            0..5 => {
-                let agent = ["a", "b", "c"][random.usize(..3)];
-                let size = random.u64(1..400);
-                let mut call = tokens(size, size / 2);
-                call.tags = Arc::new(Tags::new().with(Tag::Agent, agent));
-                let seen = aside::peek(&*store, &call).await;
-                let decision = store.claim(&call).get().await.expect("an answer");
-                aside::foretold(&seen, &decision);
-                match decision {
-                    Decision::Granted(mut grant) => {
-                        store.date(&mut grant);
-                        log.push(store.now().as_micros());
-                        open.push((grant, size));
-                        said.push("granted".into());
-                    }
-                    Decision::NotNow(refused) => {
-                        let wait = refused.at.map(|at| at.since(store.now()));
-                        said.push(format!(
-                            "not now: {} {} {wait:?}",
-                            refused.key, refused.in_use
-                        ));
-                    }
-                    Decision::Never(refused) => said.push(format!("never: {}", refused.key)),
-                }
-            }
-            5..8 if !open.is_empty() => {
-                let (grant, size) = open.swap_remove(random.usize(..open.len()));
-                let settlement = match random.u8(..3) {
-                    0 => Settlement::Unknown,
-                    _ => Settlement::Usage(Usage::new(size, random.u64(..size))),
-                };
-                settle(&*store, grant, settlement).await;
-            }
-            _ => pass(Duration::from_millis(random.u64(1..20_000))).await,
-        }
-    }
-    let period = u64::try_from(PERIOD.as_micros()).unwrap_or(u64::MAX);
-    for (i, start) in log.iter().enumerate() {
-        let within = log[i..]
-            .iter()
-            .take_while(|at| **at < start + period)
-            .count();
-        assert!(
-            within <= TRACE_REQUESTS,
-            "{within} sends in one period, seed {seed}"
-        );
-    }
-    let mut summary = String::new();
-    let _ = write!(summary, "{} sent, {} open", log.len(), open.len());
-    said.push(summary);
-    said
-}
-
-const TRACE_REQUESTS: usize = 12;
-
-/// The limits that [`random_trace`] wants.
-#[must_use]
-pub fn trace_limits() -> Limits {
-    limits([
-        window(Limit::requests(TRACE_REQUESTS as u64)),
-        window(Limit::tokens(2_000)).per(Tag::Agent),
-        window(Limit::input_tokens(2_500)).charge(Charge::openai()),
-        Limit::concurrency(6),
-    ])
 }
 
 /// A minute without a margin.

@@ -9,11 +9,12 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, NotNow, Settlement, Standing, Store, claim::Part,
-    counts::Counts,
+    Answer, Claim, Decision, Grant, Settlement, Standing, Store, claim::Part, counts::Counts,
+    met::Met,
 };
 use crate::{
-    limit::{ChargedAt, LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
+    error::StoreError,
+    limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
     tags::Tags,
     usage::Usage,
 };
@@ -22,9 +23,20 @@ use crate::{
 ///
 /// Its time is `tokio::time`, so that tests can pause it. Counts that are idle are forgotten: the memory
 /// follows what is in use, not what was ever seen.
+///
+/// # Bounds
+/// No more than a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that
+/// many are in use, idle ones go first; these are looked for at most once a second. When all are busy, the
+/// further values of a limit *share one count*, which holds as much as one value may use: too strict for
+/// them, and never unlimited. Values with a count of their own notice nothing. Messages name the shared
+/// count as that of all others, and it ends when nothing counts there any more.
 pub struct MemoryStore {
     limits: Limits,
+    /// Told by grants, so that those of another store do nothing here.
+    id: u64,
     start: Instant,
+    /// The time at the start.
+    began: Tick,
     counts: Mutex<Counts>,
 }
 
@@ -32,12 +44,69 @@ impl MemoryStore {
     /// An empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let counts = Mutex::new(Counts::new(&limits));
+        let counts = Counts::new(&limits);
+        Self::of(limits, counts, Tick::default())
+    }
+
+    pub(super) fn of(limits: Limits, counts: Counts, began: Tick) -> Self {
         MemoryStore {
             limits,
+            id: fastrand::u64(..),
             start: Instant::now(),
-            counts,
+            began,
+            counts: Mutex::new(counts),
         }
+    }
+
+    /// This store with at most `most` counts, and one more for each set of tags that limits have.
+    ///
+    /// ```
+    /// use tower_quota::{limit::Limits, store::MemoryStore};
+    ///
+    /// let store = MemoryStore::new(Limits::new([])?).max_counts(10_000);
+    /// assert!(store.is_empty());
+    /// # Ok::<(), tower_quota::limit::LimitError>(())
+    /// ```
+    #[must_use]
+    pub fn max_counts(self, most: usize) -> Self {
+        self.lock().set_most(most);
+        self
+    }
+
+    /// What the limits that [only watch](crate::limit::Limit::shadow) would have refused of what was granted
+    /// since this store was made: each limit in words, and how many claims. A call with several attempts
+    /// makes several.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, QueueOptions}, store::MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = Limit::requests(1).every(Duration::from_secs(60)).shadow();
+    /// let store = Arc::new(MemoryStore::new(Limits::new([limit])?));
+    /// let limiter = Limiter::build(store.clone(), QueueOptions::new());
+    /// for _ in 0..3 {
+    ///     drop(limiter.acquire(Call::new()).await?);
+    /// }
+    /// assert_eq!(store.would_have_refused(), [("requests 1/min (shadow)".to_owned(), 2)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn would_have_refused(&self) -> Vec<(String, u64)> {
+        let counts = self.lock();
+        let rules = counts.current().rules().iter().zip(counts.over());
+        let shadows = rules.filter(|(rule, _)| rule.limit.shadow);
+        shadows
+            .map(|(rule, over)| (rule.limit.to_string(), *over))
+            .collect()
+    }
+
+    /// About how many bytes the counts take. Looks at each of them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes()
     }
 
     /// How many counts are kept: one for each tag value that limits are split by.
@@ -52,7 +121,7 @@ impl MemoryStore {
         self.len() == 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Counts> {
         // A panic while the lock is held cannot leave a count half changed: each change is one assignment.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,20 +130,25 @@ impl MemoryStore {
         &self.limits.rules()[part.limit as usize]
     }
 
-    /// Shows every count that these tags touch. One that is new is made, as by a claim, and swept like it.
+    /// Shows every count that these tags touch, and its name. One that is new is made, as by a claim, and
+    /// swept like it.
     fn each_count(
         &self,
         counts: &mut Counts,
         tags: &Tags,
-        mut show: impl FnMut(u32, &Rule, &mut Window),
+        now: Tick,
+        mut show: impl FnMut(&dyn Fn() -> LimitKey, &Rule, &mut Window),
     ) {
         for (number, level) in self.limits.levels().iter().enumerate() {
-            let tagged = self.limits.of_level(level);
-            if tagged.touches(tags) {
-                let (_, entry) = counts.entry(number, level, tagged, tags);
-                for (place, window) in level.places.iter().zip(&mut entry.windows) {
-                    show(*place, &self.limits.rules()[*place as usize], window);
-                }
+            if !self.limits.of_level(level).touches(tags) {
+                continue;
+            }
+            let (_, entry) = counts.entry(&self.limits, number, tags, || now);
+            let shared = entry.is_shared(self.limits.of_level(level));
+            for (place, window) in level.places.iter().zip(&mut entry.windows) {
+                let rule = &self.limits.rules()[*place as usize];
+                let key = || LimitKey::of_entry(*place, &rule.limit, tags, shared);
+                show(&key, rule, window);
             }
         }
     }
@@ -85,55 +159,78 @@ impl Store for MemoryStore {
         &self.limits
     }
 
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        if !self.limits.count_refused() {
+            return Answer::Now(Ok(()));
+        }
+        let mut counts = self.lock();
+        let now = self.now();
+        self.each_count(&mut counts, &claim.tags, now, |_, rule, window| {
+            // Calls are counted, not slots: none is held already.
+            let most = window.amount();
+            let need = rule.need(most, &claim.demand, claim.quantities, claim.repeat);
+            if let Some(need) = need.filter(|_| rule.limit.count_refused) {
+                window.book(rule, need, now);
+            }
+        });
+        Answer::Now(Ok(()))
+    }
+
+    fn limits_now(&self) -> Limits {
+        self.lock().current().clone()
+    }
+
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        Answer::Now(match self.limits.with_amounts_of(limits) {
+            Ok(limits) => {
+                self.lock().set_amounts(limits);
+                Ok(())
+            }
+            Err(differ) => Err(StoreError::new(differ.to_string())),
+        })
+    }
+
+    fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
+        let mut keys = claim.keys(&self.limits);
+        let mut counts = self.lock();
+        let now = self.now();
+        for (number, level) in self.limits.levels().iter().enumerate() {
+            let of_level = |key: &LimitKey| level.places.contains(&key.place());
+            let any = keys.iter().any(of_level);
+            if any && counts.shares(&self.limits, number, &claim.tags, now) {
+                let keys = keys.iter_mut().filter(|key| of_level(key));
+                keys.for_each(|key| *key = key.to_shared());
+            }
+        }
+        keys
+    }
+
     fn now(&self) -> Tick {
-        Tick::default().after(self.start.elapsed())
+        self.began.after(self.start.elapsed())
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let mut counts = self.lock();
         // The clock is asked only where something has to expire first, and then inside the lock: dates are
         // booked in the order in which they are taken.
-        let mut now = None;
+        let mut met = Met::default();
         counts.sweep_if_grown(&self.limits, || self.now());
         let mut parts = SmallVec::new();
-        let (mut latest, mut not_before): (Option<(Room, NotNow)>, _) = (None, None);
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);
             if !tagged.touches(&claim.tags) {
                 continue;
             }
-            let (place, entry) = counts.entry(number, level, tagged, &claim.tags);
+            let (place, entry) = counts.entry(&self.limits, number, &claim.tags, || self.now());
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &self.limits.rules()[*limit as usize];
-                let Some(amount) = claim.amount(*limit, rule) else {
+                let count = &entry.windows[window as usize];
+                let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
                     continue;
                 };
-                let count = &mut entry.windows[window as usize];
-                if !count.fits(rule, amount) {
-                    count.expire(rule, *now.get_or_insert_with(|| self.now()));
-                    let room = count.room(rule, amount);
-                    let at = if let Room::At(at) = room {
-                        Some(at)
-                    } else {
-                        None
-                    };
-                    not_before = not_before.max(at);
-                    if room != Room::Now
-                        && latest.as_ref().is_none_or(|(other, _)| later(room, *other))
-                    {
-                        let key = LimitKey::of(*limit, tagged, &claim.tags);
-                        let (in_use, needed) = (count.in_use(), amount);
-                        latest = Some((
-                            room,
-                            NotNow {
-                                key,
-                                at,
-                                not_before: None,
-                                in_use,
-                                needed,
-                            },
-                        ));
-                    }
+                if !count.fits(amount) {
+                    let at = (*limit, window, amount);
+                    met.look_closer(rule, entry, at, &claim.tags, || self.now());
                 }
                 let generation = entry.generation;
                 parts.push(Part {
@@ -146,31 +243,27 @@ impl Store for MemoryStore {
                 });
             }
         }
-        let latest = latest.map(|(room, refused)| {
-            (
-                room,
-                NotNow {
-                    not_before,
-                    ..refused
-                },
-            )
-        });
-        Answer::Now(Ok(match latest {
+        Answer::Now(Ok(match met.refusal() {
             Some((Room::Never, refused)) => Decision::Never(refused),
             Some((_, refused)) => Decision::NotNow(refused),
             None => {
                 counts.open(&parts);
-                Decision::Granted(Grant { parts })
+                met.over.iter().for_each(|limit| counts.note_over(*limit));
+                let store = self.id;
+                Decision::Granted(Grant { store, parts })
             }
         }))
     }
 
     fn date(&self, grant: &mut Grant) {
+        if grant.store != self.id {
+            return;
+        }
         let mut counts = self.lock();
         let now = self.now();
         for part in &mut grant.parts {
             let rule = self.rule(part);
-            if stays_held(rule) {
+            if rule.stays_held() {
                 continue;
             }
             if let Some(window) = counts.window(part) {
@@ -193,6 +286,9 @@ impl Store for MemoryStore {
                 Settlement::Unknown => part.amount,
             }
         };
+        if grant.store != self.id {
+            return Answer::Now(Ok(()));
+        }
         let mut counts = self.lock();
         let mut now = None;
         for part in &grant.parts {
@@ -214,6 +310,9 @@ impl Store for MemoryStore {
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
+        if grant.store != self.id {
+            return Answer::Now(Ok(()));
+        }
         let mut counts = self.lock();
         for part in &grant.parts {
             let Some(window) = counts.close(part) else {
@@ -232,14 +331,16 @@ impl Store for MemoryStore {
         let now = self.now();
         counts.sweep_if_grown(&self.limits, || now);
         let mut standings = Vec::new();
-        self.each_count(&mut counts, &claim.tags, |place, rule, count| {
-            if let Some(needed) = claim.amount(place, rule) {
+        self.each_count(&mut counts, &claim.tags, now, |key, rule, count| {
+            let key = key();
+            if let Some(needed) = claim.amount(key.place(), rule, count.amount()) {
                 count.expire(rule, now);
                 standings.push(Standing {
-                    key: LimitKey::of(place, &rule.limit, &claim.tags),
+                    key,
                     in_use: count.in_use(),
                     needed,
                     room: count.room(rule, needed),
+                    shadow: rule.limit.shadow,
                 });
             }
         });
@@ -251,7 +352,7 @@ impl Store for MemoryStore {
         let mut counts = self.lock();
         let now = self.now();
         counts.sweep_if_grown(&self.limits, || now);
-        self.each_count(&mut counts, tags, |_, rule, count| {
+        self.each_count(&mut counts, tags, now, |_, rule, count| {
             let limit = &rule.limit;
             let amount = limit.charge.recorded(limit.quantity, &usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
@@ -268,25 +369,4 @@ impl fmt::Debug for MemoryStore {
             .field("counts", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a charge stays held from the send to the settlement.
-fn stays_held(rule: &Rule) -> bool {
-    let limit = &rule.limit;
-    match limit.quantity {
-        Quantity::Requests => false,
-        Quantity::Concurrency => true,
-        _ => limit.charge.at == ChargedAt::Completion,
-    }
-}
-
-/// Whether `a` has room later than `b`.
-fn later(a: Room, b: Room) -> bool {
-    let order = |room| match room {
-        Room::Now => (0, Tick::default()),
-        Room::At(at) => (1, at),
-        Room::WhenGivenBack => (2, Tick::default()),
-        Room::Never => (3, Tick::default()),
-    };
-    order(a) > order(b)
 }

@@ -10,15 +10,18 @@ mod claim;
 pub mod contract;
 mod counts;
 mod memory;
+mod met;
+mod snapshot;
 
 use std::{fmt, future::Future, pin::Pin};
 
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
 pub use memory::MemoryStore;
+pub use snapshot::{RestoreError, Snapshot};
 
 use crate::{
     error::StoreError,
-    limit::{Limits, Tick},
+    limit::{LimitKey, Limits, Tick},
     tags::Tags,
     usage::Usage,
 };
@@ -37,6 +40,41 @@ use crate::{
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The limits that this store counts under.
     fn limits(&self) -> &Limits;
+
+    /// A call was refused, whatever the reason: counts it where a limit
+    /// [says so](crate::limit::Limit::count_refused).
+    ///
+    /// # Errors
+    /// By default, where there is such a limit.
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        let _ = claim;
+        Answer::Now(if self.limits().count_refused() {
+            Err(StoreError::new("it does not count refused calls"))
+        } else {
+            Ok(())
+        })
+    }
+
+    /// The same limits with the amounts that hold now, where these have changed since.
+    fn limits_now(&self) -> Limits {
+        self.limits().clone()
+    }
+
+    /// Other amounts for the same limits, all at once; what counts goes on counting.
+    ///
+    /// # Errors
+    /// Where limits are missing, new or differ in more than their amounts, and by default: not every store
+    /// can do this.
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        let _ = limits;
+        Answer::Now(Err(StoreError::new("its limits cannot change at run time")))
+    }
+
+    /// The counts that a claim takes something from: others that wait for one of them go first. A store
+    /// that counts some values together says so here.
+    fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
+        claim.keys(self.limits())
+    }
 
     /// The store's time, as well as it is known here without asking.
     fn now(&self) -> Tick;

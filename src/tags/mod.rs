@@ -3,12 +3,14 @@
 //! They travel by a request's extensions, by a [`scope`] that calls inside it inherit, and by
 //! [headers](Tags::from_headers). Where several say something, the nearest to the call wins.
 
+mod bounded;
 mod headers;
 mod scope;
 mod tag;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use bounded::bounded;
 pub use headers::BadHeader;
 #[cfg(feature = "gateway")]
 pub(crate) use headers::{PREFIX, tag_of, value_of};
@@ -21,6 +23,10 @@ pub use tag::Tag;
 /// Put a `Tags` into a request's extensions and every layer of this crate counts the call under it, and under
 /// what it inherits from the [`scope`] it is made in. `provider` and `model` are filled in from the request
 /// where they are not set.
+///
+/// A value longer than 256 bytes is cut, and ends with a digest of the whole, so that what callers send
+/// bounds the memory that counting them takes. The digest tells values apart, not attackers: two values
+/// made to collide share one count.
 ///
 /// ```
 /// use tower_quota::{Tag, Tags};
@@ -52,7 +58,7 @@ impl Tags {
 
     /// Sets one tag; a value already there is replaced.
     pub fn set(&mut self, tag: Tag, value: impl Into<Arc<str>>) {
-        let value = value.into();
+        let value = bounded(value.into());
         match (tag.place(), tag) {
             (Some(place), _) => self.known[place] = Some(value),
             (None, Tag::Free(name)) => match self.free.iter_mut().find(|(n, _)| *n == name) {

@@ -53,6 +53,11 @@ impl Store for LaterStore {
         self.later(move |store| store.settle(grant, settlement))
     }
 
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        let claim = claim.clone();
+        self.later(move |store| store.refuse(&claim))
+    }
+
     fn release(&self, grant: Grant) -> Answer<()> {
         self.later(move |store| store.release(grant))
     }

@@ -1,0 +1,176 @@
+//! How much of a limit may be used.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{ChargedAt, Demand, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life};
+
+/// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
+const WHOLE: u64 = 1_000_000;
+
+/// Whether this is a share of something: more than nothing, and no more than all of it.
+pub(super) fn is_share(share: f64) -> bool {
+    share > 0.0 && share <= 1.0
+}
+
+/// A share of `amount`, rounded down and at least 1.
+fn share_of(amount: u64, share: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share is at most 1"
+    )]
+    let millionths = (share * WHOLE as f64).round() as u64;
+    part_of(amount, millionths.into(), WHOLE.into())
+}
+
+/// `amount` times `part` by `whole`, rounded down and at least 1; `part` is at most `whole`.
+fn part_of(amount: u64, part: u128, whole: u128) -> u64 {
+    let product = u128::from(amount).saturating_mul(part) / whole;
+    u64::try_from(product).unwrap_or(amount).max(1)
+}
+
+impl Limit {
+    /// How much may be used where `published` is allowed.
+    pub(crate) fn usable(&self, published: u64) -> u64 {
+        let whole = self.usable_of_whole(published);
+        match (self.whole, self.period) {
+            (Some(period), Some(Period::Sliding(slice))) => {
+                part_of(whole, slice.as_nanos(), period.as_nanos())
+            }
+            _ => whole,
+        }
+    }
+
+    /// As [`usable`](Self::usable), of the whole period where this is a slice.
+    pub(super) fn usable_of_whole(&self, published: u64) -> u64 {
+        match self.headroom {
+            Some(share) if is_share(share) => share_of(published, share),
+            _ => published,
+        }
+    }
+
+    /// What is published for these values of the tags that it is split by.
+    pub(super) fn published_for(&self, values: &[Arc<str>]) -> u64 {
+        let own = |value| self.amounts.iter().find(|(other, _)| other == value);
+        values
+            .first()
+            .and_then(own)
+            .map_or(self.amount, |(_, amount)| *amount)
+    }
+
+    /// The limit on each slice of this one's period, where there are slices.
+    pub(super) fn of_slice(&self) -> Option<Limit> {
+        let (slice, Some(Period::Sliding(whole))) = (self.slice?, self.period) else {
+            return None;
+        };
+        Some(Limit {
+            period: Some(Period::Sliding(slice)),
+            slice: None,
+            whole: Some(whole),
+            ..self.clone()
+        })
+    }
+}
+
+impl Rule {
+    pub(super) fn new(limit: Limit, life: Life) -> Self {
+        let own = limit.amounts.iter();
+        let amounts: HashMap<Arc<str>, u64> = own
+            .map(|(value, amount)| (value.clone(), limit.usable(*amount)))
+            .collect();
+        Rule {
+            amount: limit.usable(limit.amount),
+            amounts,
+            limit,
+            life,
+        }
+    }
+
+    /// How much calls with these values may use.
+    pub(crate) fn amount_for(&self, values: &[Arc<str>]) -> u64 {
+        let own = values.first().and_then(|value| self.amounts.get(value));
+        own.copied().unwrap_or(self.amount)
+    }
+
+    /// Whether there is an amount for just this value.
+    pub(crate) fn names(&self, value: &str) -> bool {
+        self.amounts.contains_key(value)
+    }
+
+    /// What a claim needs of a count that holds `amount`; `None`: the limit is not for it.
+    #[inline]
+    pub(crate) fn need(
+        &self,
+        amount: u64,
+        demand: &Demand,
+        quantities: Quantities,
+        repeat: bool,
+    ) -> Option<u64> {
+        let limit = &self.limit;
+        let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
+        let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
+        (!skip).then(|| asked.min(amount).max(declared))
+    }
+
+    /// Whether a charge stays held from the send to the settlement.
+    pub(crate) fn stays_held(&self) -> bool {
+        match self.limit.quantity {
+            Quantity::Requests => false,
+            Quantity::Concurrency => true,
+            _ => self.limit.charge.at == ChargedAt::Completion,
+        }
+    }
+}
+
+/// Amounts for values make sense where there is one tag, and for each value once.
+pub(super) fn check_amounts(place: usize, limit: &Limit) -> Result<(), LimitError> {
+    for (number, (value, amount)) in limit.amounts.iter().enumerate() {
+        let twice = limit.amounts[..number]
+            .iter()
+            .any(|(other, _)| other == value);
+        let reason = match () {
+            () if limit.per.len() != 1 => "say by which one tag, in `per`",
+            () if *amount == 0 => "0 refuses every call; raise it",
+            () if twice => "stands twice",
+            () => continue,
+        };
+        return Err(LimitError::BadAmounts {
+            place,
+            limit: limit.to_string(),
+            value: value.to_string(),
+            reason,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_slice_has_its_share_of_what_may_be_used() {
+        let second = Duration::from_secs(1);
+        let limit = Limit::requests(3_500).every(second * 60).headroom(0.9);
+        let slice = limit.clone().slice(second).of_slice().unwrap();
+        assert_eq!(slice.usable(3_500), 52);
+        assert_eq!(
+            slice.to_string(),
+            "requests 52/s (a slice of 3150/min, 0.9 of 3500)"
+        );
+        assert_eq!(limit.of_slice(), None);
+        let small = Limit::requests(10).every(second * 60).slice(second);
+        assert_eq!(small.of_slice().unwrap().usable(10), 1, "at least 1");
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_and_never_nothing() {
+        assert_eq!(share_of(100, 0.29), 29);
+        assert_eq!(share_of(99, 0.9), 89);
+        assert_eq!(share_of(1, 0.5), 1);
+        assert_eq!(share_of(10, 1e-9), 1);
+        assert_eq!(share_of(u64::MAX, 1.0), u64::MAX);
+    }
+}

@@ -1,0 +1,148 @@
+//! Why limits cannot be put together, by the name of the field.
+
+use std::time::Duration;
+
+/// Why limits cannot be put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// An amount of 0 would refuse everything.
+    #[error(
+        "limit {place} ({limit}): `amount` is 0, which refuses every call; leave the limit out, or raise it"
+    )]
+    ZeroAmount {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// All but concurrency count over a period.
+    #[error("limit {place} ({limit}): `period` is missing; say `every(…)`, or `every_run()`")]
+    NoPeriod {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// Concurrency counts what is in flight now, over no period.
+    #[error("limit {place} ({limit}): `period` means nothing for concurrency; leave it out")]
+    PeriodOfConcurrency {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// A period shorter than 1 ms or longer than ten years.
+    #[error(
+        "limit {place} ({limit}): `period` is {period:?}; it must be between 1 ms and ten years"
+    )]
+    AbsurdPeriod {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The period asked for.
+        period: Duration,
+    },
+    /// A margin longer than the period itself, or than its slices.
+    #[error(
+        "limit {place} ({limit}): `margin` is {margin:?}, longer than the period or its slices; 1 % of the period is usual"
+    )]
+    MarginOverPeriod {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The margin asked for.
+        margin: Duration,
+    },
+    /// A slice that is shorter than 1 ms or not shorter than the period, or of something without a period.
+    #[error(
+        "limit {place} ({limit}): `slice` is {slice:?}; it must be at least 1 ms and shorter than the period, and \
+         runs and concurrency have none"
+    )]
+    BadSlice {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The slice asked for.
+        slice: Duration,
+    },
+    /// Amounts for values, where there is not one tag that the limit is split by; 0; or a value twice.
+    #[error("limit {place} ({limit}): `amounts` for `{value}`: {reason}")]
+    BadAmounts {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The value.
+        value: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Refused calls use no tokens and take no place.
+    #[error(
+        "limit {place} ({limit}): `count_refused` means something for requests alone; leave it out"
+    )]
+    RefusedOfOthers {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// A share that is not more than 0 and at most 1.
+    #[error(
+        "limit {place} ({limit}): `headroom` is {share}; it must be more than 0 and at most 1: 0.9 uses nine tenths"
+    )]
+    BadHeadroom {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The share asked for.
+        share: String,
+    },
+    /// One tag with two values in `when`: no call can match both. Or one tag twice in `per`.
+    #[error("limit {place} ({limit}): the tag `{tag}` stands twice in `{field}`")]
+    TagTwice {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The field: `when` or `per`.
+        field: &'static str,
+        /// The tag.
+        tag: String,
+    },
+    /// Two limits on the same quantity, period, `when` and `per`: only the smaller would ever act.
+    #[error("limits {first} and {second} are on the same thing ({limit}); keep the smaller")]
+    Duplicate {
+        /// The place of one.
+        first: usize,
+        /// The place of the other.
+        second: usize,
+        /// The second, in words.
+        limit: String,
+    },
+}
+
+impl LimitError {
+    /// The place of the limit that is wrong, in the list that was given.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        match self {
+            LimitError::ZeroAmount { place, .. }
+            | LimitError::NoPeriod { place, .. }
+            | LimitError::PeriodOfConcurrency { place, .. }
+            | LimitError::AbsurdPeriod { place, .. }
+            | LimitError::MarginOverPeriod { place, .. }
+            | LimitError::BadSlice { place, .. }
+            | LimitError::BadAmounts { place, .. }
+            | LimitError::RefusedOfOthers { place, .. }
+            | LimitError::BadHeadroom { place, .. }
+            | LimitError::TagTwice { place, .. }
+            | LimitError::Duplicate { second: place, .. } => *place,
+        }
+    }
+}

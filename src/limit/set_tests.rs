@@ -1,0 +1,125 @@
+//! What makes no sense is refused by the name of its field.
+
+use super::*;
+use crate::tags::Tag;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn error(limits: impl IntoIterator<Item = Limit>) -> LimitError {
+    Limits::new(limits).unwrap_err()
+}
+
+#[test]
+fn every_field_has_a_value_that_is_refused_by_name() {
+    let cases: [(Limit, &str); 23] = [
+        (
+            Limit::tokens(1).every(MINUTE).count_refused(),
+            "`count_refused`",
+        ),
+        (
+            Limit::requests(1).every(MINUTE).amount_for("a", 1),
+            "`amounts`",
+        ),
+        (
+            Limit::requests(1)
+                .every(MINUTE)
+                .per(Tag::Run)
+                .per(Tag::User)
+                .amount_for("a", 1),
+            "`amounts`",
+        ),
+        (
+            Limit::concurrency(1).per(Tag::Agent).amount_for("a", 0),
+            "`amounts`",
+        ),
+        (
+            Limit::concurrency(1)
+                .per(Tag::Agent)
+                .amount_for("a", 1)
+                .amount_for("a", 2),
+            "`amounts`",
+        ),
+        (Limit::requests(1).every(MINUTE).slice(MINUTE), "`slice`"),
+        (
+            Limit::requests(1).every(MINUTE).slice(Duration::ZERO),
+            "`slice`",
+        ),
+        (Limit::requests(1).every_run().slice(MINUTE), "`slice`"),
+        (Limit::concurrency(1).slice(MINUTE), "`slice`"),
+        (
+            Limit::requests(1)
+                .every(MINUTE)
+                .slice(SHORTEST)
+                .margin(SHORTEST * 2),
+            "`margin`",
+        ),
+        (Limit::requests(1).slice(MINUTE), "`period`"),
+        (Limit::requests(1).every(MINUTE).headroom(0.0), "`headroom`"),
+        (Limit::concurrency(1).headroom(1.000_001), "`headroom`"),
+        (
+            Limit::requests(1).every(MINUTE).headroom(f64::NAN),
+            "`headroom`",
+        ),
+        (Limit::requests(0).every(MINUTE), "`amount`"),
+        (Limit::requests(1), "`period`"),
+        (Limit::concurrency(1).every(MINUTE), "`period`"),
+        (Limit::concurrency(1).every_run(), "`period`"),
+        (Limit::requests(1).every(Duration::ZERO), "`period`"),
+        (Limit::requests(1).every(LONGEST * 2), "`period`"),
+        (
+            Limit::requests(1).every(MINUTE).margin(MINUTE * 2),
+            "`margin`",
+        ),
+        (
+            Limit::requests(1)
+                .every(MINUTE)
+                .when(Tag::Model, "a")
+                .when(Tag::Model, "b"),
+            "`when`",
+        ),
+        (
+            Limit::requests(1).every(MINUTE).per(Tag::Run).per(Tag::Run),
+            "`per`",
+        ),
+    ];
+    for (limit, field) in cases {
+        let text = error([limit]).to_string();
+        assert!(text.contains(field), "{text} does not name {field}");
+    }
+}
+
+#[test]
+fn the_same_limit_twice_is_refused_and_another_period_is_not() {
+    let limit = |span| {
+        Limit::requests(5)
+            .every(span)
+            .when(Tag::Model, "a")
+            .per(Tag::Agent)
+    };
+    assert!(matches!(
+        error([limit(MINUTE), limit(MINUTE)]),
+        LimitError::Duplicate {
+            first: 0,
+            second: 1,
+            ..
+        }
+    ));
+    assert!(Limits::new([limit(MINUTE), limit(MINUTE * 60)]).is_ok());
+}
+
+#[test]
+fn the_margin_is_a_hundredth_of_the_period_and_never_more_than_half_a_second() {
+    let stay = |limit: Limit| match Limits::new([limit]).unwrap().rules()[0].life {
+        Life::Sliding { stay, .. } => stay,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        stay(Limit::requests(1).every(Duration::from_secs(6))),
+        6_060_000
+    );
+    assert_eq!(stay(Limit::requests(1).every(MINUTE * 60)), 3_600_500_000);
+    assert_eq!(
+        stay(Limit::requests(1).every(MINUTE).margin(Duration::ZERO)),
+        60_000_000
+    );
+}

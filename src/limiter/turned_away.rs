@@ -1,0 +1,45 @@
+//! The ends of calls that were refused: limits may count them.
+
+use super::{Limiter, Permit, Refused, Turn};
+use crate::{
+    error::Rejection,
+    store::{Answer, Claim, NotNow},
+};
+
+impl Limiter {
+    /// Refuses a call that does not wait.
+    pub(crate) async fn turn_away(&self, claim: &Claim, refused: NotNow) -> Rejection {
+        let figures = self.in_figures(claim, refused).await;
+        self.count_refused(claim);
+        match figures {
+            Ok(refused) => Rejection::RateLimited(self.shared.shortage(&refused)),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Queues after a refusal, and holds what was claimed once it is granted, undated.
+    pub(crate) async fn wait(
+        &self,
+        claim: &Claim,
+        turn: Turn,
+        refused: NotNow,
+    ) -> Result<Permit, Rejection> {
+        let answer = self.stand_in_line(claim, turn, refused).await;
+        answer.inspect_err(|_| self.count_refused(claim))
+    }
+
+    /// A refusal that there is nothing to wait for is the end of the call; another is not yet.
+    pub(super) fn note_refused(&self, claim: &Claim, refused: &Refused) {
+        if let Refused::Rejected(_) = refused {
+            self.count_refused(claim);
+        }
+    }
+
+    fn count_refused(&self, claim: &Claim) {
+        // A store that cannot count this one counts the next; the call is refused either way.
+        if let Answer::Later(answer) = self.shared.store.refuse(claim) {
+            self.shared
+                .post(Box::pin(async move { drop(answer.await) }));
+        }
+    }
+}

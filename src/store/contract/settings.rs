@@ -1,0 +1,139 @@
+//! What limits can be set to beside an amount and a period.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    PERIOD, TICK, claim, expect_refusal, limits, refused, sent, settle, spend, tokens, window,
+};
+use crate::{
+    limit::{Limit, Limits},
+    store::{Decision, NotNow, Settlement, Store},
+    tags::{Tag, Tags},
+    usage::Usage,
+};
+
+/// Everything below, each with an empty store.
+pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn(Duration)) {
+    headroom_is_left_alone(make).await;
+    a_shadow_refuses_nothing(make).await;
+    refused_calls_count_where_it_is_said(make, pass).await;
+    values_may_have_amounts_of_their_own(make).await;
+    other_amounts_keep_counts(make, pass).await;
+    slices_hold_their_share(make, pass).await;
+}
+
+/// Of a limit with headroom only its share is granted, and estimates are cut to that.
+pub async fn headroom_is_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([window(Limit::tokens(100)).headroom(0.9)]));
+    let decision = store.claim(&tokens(91, 0)).get().await.expect("an answer");
+    assert!(
+        matches!(decision, Decision::Never(NotNow { needed: 91, .. })),
+        "{decision:?}"
+    );
+    let mut estimate = tokens(1_000, 0);
+    estimate.demand.input_declared = false;
+    spend(&*store, &estimate).await;
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 90);
+}
+
+/// A limit that only watches refuses nothing, not even what never fits, and hides no other.
+pub async fn a_shadow_refuses_nothing(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let shadow = window(Limit::tokens(10)).shadow();
+    let store = make(limits([shadow, window(Limit::tokens(100))]));
+    spend(&*store, &tokens(60, 0)).await;
+    spend(&*store, &tokens(40, 0)).await;
+    let refused = refused(&*store, &tokens(1, 0)).await;
+    assert_eq!((refused.key.limit(), refused.in_use), (1, 100));
+}
+
+/// A refused call counts under limits that count those, and under no other.
+pub async fn refused_calls_count_where_it_is_said(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let strict = window(Limit::requests(2)).when(Tag::Agent, "a");
+    let store = make(limits([strict.count_refused(), window(Limit::requests(9))]));
+    let a = claim(Tags::new().with(Tag::Agent, "a"));
+    spend(&*store, &a).await;
+    pass(PERIOD / 2).await;
+    store.refuse(&a).get().await.expect("counted");
+    assert_eq!(refused(&*store, &a).await.in_use, 2);
+    pass(PERIOD / 2).await;
+    spend(&*store, &a).await;
+    assert_eq!(refused(&*store, &a).await.in_use, 2, "half a minute longer");
+    store.refuse(&claim(Tags::new())).get().await.expect("told");
+    for _ in 0..8 {
+        spend(&*store, &claim(Tags::new())).await;
+    }
+    let refused = refused(&*store, &claim(Tags::new())).await;
+    assert_eq!(refused.in_use, 9, "no refusal counts here");
+}
+
+/// A value that has an amount of its own has that, and the others the limit's.
+pub async fn values_may_have_amounts_of_their_own(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let limit = window(Limit::requests(1)).per(Tag::Agent);
+    let store = make(limits([limit.amount_for("b", 2)]));
+    let agent = |name: &str| claim(Tags::new().with(Tag::Agent, name));
+    for (name, amount) in [("a", 1), ("b", 2), ("c", 1)] {
+        for _ in 0..amount {
+            spend(&*store, &agent(name)).await;
+        }
+        assert_eq!(refused(&*store, &agent(name)).await.in_use, amount);
+    }
+}
+
+/// Amounts that change keep what counts, in both directions, and grants that are open stay good. A store
+/// that cannot do this says so, and changes nothing.
+pub async fn other_amounts_keep_counts(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let of = |amount| limits([window(Limit::tokens(amount))]);
+    let store = make(of(100));
+    let open = sent(&*store, &tokens(60, 0)).await;
+    let can = store.reconfigure(&of(50)).get().await.is_ok();
+    if !can {
+        spend(&*store, &tokens(40, 0)).await;
+        return;
+    }
+    let decision = store.claim(&tokens(51, 0)).get().await.expect("an answer");
+    assert!(matches!(decision, Decision::Never(_)), "{decision:?}");
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 60);
+    settle(&*store, open, Settlement::Usage(Usage::new(40, 0))).await;
+    spend(&*store, &tokens(10, 0)).await;
+    expect_refusal(&*store, &tokens(1, 0)).await;
+    let answer = store.reconfigure(&of(70)).get().await;
+    answer.expect("changed before");
+    assert_eq!(refused(&*store, &tokens(21, 0)).await.in_use, 50);
+    spend(&*store, &tokens(20, 0)).await;
+    pass(PERIOD - TICK).await;
+    // Of the two that are not settled nothing expires; of the third nothing yet.
+    assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 70);
+    let other = limits([window(Limit::tokens(70)), Limit::concurrency(1)]);
+    let answer = store.reconfigure(&other).get().await;
+    assert!(answer.is_err(), "another set of limits is refused");
+}
+
+/// No slice holds more than its share, the period no more than the whole; of both the later is said.
+pub async fn slices_hold_their_share(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let slice = PERIOD / 4;
+    let store = make(limits([window(Limit::requests(8)).slice(slice)]));
+    let call = claim(Tags::new());
+    for quarter in 0..4 {
+        spend(&*store, &call).await;
+        spend(&*store, &call).await;
+        let refused = refused(&*store, &call).await;
+        let wait = refused.at.expect("dated").since(store.now());
+        assert_eq!(
+            (refused.key.limit(), wait),
+            (usize::from(quarter < 3), slice)
+        );
+        pass(slice - TICK).await;
+        expect_refusal(&*store, &call).await;
+        pass(TICK).await;
+    }
+    spend(&*store, &call).await;
+}

@@ -1,0 +1,205 @@
+//! What a store counts, as data that outlives it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{MemoryStore, Store as _, counts::Counts};
+use crate::{
+    limit::{Identity, Limits, Spent, Tick, micros},
+    tags::{Tag, Tags},
+};
+
+/// The form that this version writes, and the only one it reads.
+const VERSION: u32 = 1;
+
+/// What a [`MemoryStore`] counted at one moment: ages, no instants, so that it means
+/// the same in another process. Holds tag values as they are; treat it as you treat those.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    version: u32,
+    /// The store's time, in microseconds: where its slots begin hangs on it.
+    clock: u64,
+    limits: Vec<Identity>,
+    counts: Vec<Kept>,
+}
+
+/// One count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// The place of its limit in `limits`.
+    limit: usize,
+    /// The values of the limit's `per` tags; `None`: of all that have no count of their own.
+    values: Option<Vec<Arc<str>>>,
+    /// The oldest first.
+    spent: Vec<Spent>,
+}
+
+/// Why a snapshot cannot be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// It was written in another form.
+    #[error("the snapshot is of version {found}, and this reads version {VERSION}")]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// A count names a limit that the snapshot does not have, or has not as many values as its limit tags.
+    #[error("the snapshot is damaged: count {place} does not go with its limits")]
+    Damaged {
+        /// Which count.
+        place: usize,
+    },
+}
+
+impl MemoryStore {
+    /// What is counted now, to be [restored](Self::restore) later or elsewhere.
+    ///
+    /// What grants hold that have not ended counts as spent from now on, because nobody may live to say what
+    /// became of it. Calls in flight are not kept: they end with this process. Looks at every count under
+    /// the lock that claims need.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let counts = self.lock();
+        Snapshot::of(self.limits(), &counts, self.now())
+    }
+
+    /// A store that goes on where the snapshot was taken: it decides as the other would have.
+    ///
+    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; those of
+    /// limits that are no more are dropped. Grants of the other store may be settled and released here and
+    /// change nothing: they count as spent already.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, QueueOptions}, store::MemoryStore};
+    /// # use std::sync::Arc;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let limits = Limits::new([Limit::requests(1).every(Duration::from_secs(60))])?;
+    /// let store = Arc::new(MemoryStore::new(limits.clone()));
+    /// let limiter = Limiter::build(store.clone(), QueueOptions::new());
+    /// drop(limiter.acquire(Call::new()).await?);
+    /// let text = serde_json::to_string(&store.snapshot())?;
+    ///
+    /// // In the next process, ten seconds later:
+    /// let snapshot = serde_json::from_str(&text)?;
+    /// let store = MemoryStore::restore(limits, &snapshot, Duration::from_secs(10))?;
+    /// let refused = Limiter::with_store(store).try_acquire(Call::new()).await.unwrap_err();
+    /// assert_eq!(refused.retry_after(), Some(Duration::from_millis(50_500)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// `since` is the time that has passed since the snapshot. Where nobody knows it, say zero: then
+    /// everything counts longer than it has to, and nothing shorter.
+    ///
+    /// # Errors
+    /// Where the snapshot is of a form that this version does not know, or is damaged.
+    pub fn restore(
+        limits: Limits,
+        snapshot: &Snapshot,
+        since: Duration,
+    ) -> Result<Self, RestoreError> {
+        let (counts, now) = snapshot.counts(&limits, since)?;
+        Ok(Self::of(limits, counts, now))
+    }
+}
+
+impl Snapshot {
+    /// How many counts it has that are not empty: for each tag value one a limit.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether nothing counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    pub(super) fn of(limits: &Limits, counts: &Counts, now: Tick) -> Self {
+        let mut kept = Vec::new();
+        for (number, entry) in counts.iter() {
+            let level = &limits.levels()[number];
+            let shared = entry.is_shared(limits.of_level(level));
+            for (limit, window) in level.places.iter().zip(&entry.windows) {
+                let limit = *limit as usize;
+                let spent = window.spent(&limits.rules()[limit], now);
+                if !spent.is_empty() {
+                    let values = (!shared).then(|| entry.values.to_vec());
+                    kept.push(Kept {
+                        limit,
+                        values,
+                        spent,
+                    });
+                }
+            }
+        }
+        Snapshot {
+            version: VERSION,
+            clock: now.as_micros(),
+            limits: limits
+                .rules()
+                .iter()
+                .map(|rule| Identity::of(&rule.limit))
+                .collect(),
+            counts: kept,
+        }
+    }
+
+    /// The counts as they are `since` later, and the time then.
+    pub(super) fn counts(
+        &self,
+        limits: &Limits,
+        since: Duration,
+    ) -> Result<(Counts, Tick), RestoreError> {
+        if self.version != VERSION {
+            return Err(RestoreError::Version {
+                found: self.version,
+            });
+        }
+        let taken = Tick::from_micros(self.clock);
+        let mut counts = Counts::new(limits);
+        let places: Vec<Option<u32>> = self.limits.iter().map(|old| place(limits, old)).collect();
+        for (number, kept) in self.counts.iter().enumerate() {
+            let damaged = RestoreError::Damaged { place: number };
+            let old = self.limits.get(kept.limit).ok_or(damaged)?;
+            let tags = match &kept.values {
+                Some(values) if values.len() != old.per.len() => return Err(damaged),
+                Some(values) => Some(tags(&old.per, values)),
+                None if old.per.is_empty() => return Err(damaged),
+                None => None,
+            };
+            let Some(place) = places[kept.limit] else {
+                continue;
+            };
+            let (level, window) = limits.level_of(place);
+            let entry = counts.kept(limits, level, tags.as_ref());
+            let rule = &limits.rules()[place as usize];
+            entry.windows[window].book_spent(rule, &kept.spent, taken);
+        }
+        Ok((
+            counts,
+            Tick::from_micros(self.clock.saturating_add(micros(since))),
+        ))
+    }
+}
+
+/// Where the limit is now.
+fn place(limits: &Limits, old: &Identity) -> Option<u32> {
+    (0..)
+        .zip(limits.rules())
+        .find(|(_, rule)| Identity::of(&rule.limit).same(old))
+        .map(|(place, _)| place)
+}
+
+fn tags(per: &[Tag], values: &[Arc<str>]) -> Tags {
+    per.iter()
+        .zip(values)
+        .fold(Tags::new(), |tags, (tag, value)| {
+            tags.with(tag.clone(), value.clone())
+        })
+}
