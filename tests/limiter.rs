@@ -134,6 +134,33 @@ async fn a_small_call_does_not_pass_a_large_one_that_waits_for_the_same_limit() 
     large.await.unwrap().settle(Usage::new(100, 0));
 }
 
+/// The driver as well: the head of one limit does not pass who goes before it and waits for another.
+#[tokio::test(start_paused = true)]
+async fn the_head_of_one_limit_does_not_pass_an_urgent_call_that_waits_for_another_it_needs() {
+    let limiter = Limiter::new(limits([
+        Limit::requests(1).every(MINUTE / 2).when(Tag::Model, "m"),
+        Limit::tokens(100).every(MINUTE),
+    ]));
+    let start = Instant::now();
+    drop(limiter.acquire(model("m")).await.unwrap());
+    let used = limiter.acquire(Call::new().tokens(60, 0)).await.unwrap();
+    used.settle(Usage::new(60, 0));
+    // It needs a request, which comes back after half a minute, and ten tokens, for which there is room.
+    let mut small = pin!(limiter.acquire(model("m").tokens(10, 0)));
+    assert!(poll_once(small.as_mut()).is_pending());
+    // This one came later, goes first, and needs all the tokens.
+    let large = limiter.acquire(Call::new().tokens(100, 0).priority(1));
+    let large = large.await.unwrap();
+    assert_eq!(
+        start.elapsed().as_secs(),
+        60,
+        "the small one took its tokens"
+    );
+    large.settle(Usage::new(100, 0));
+    drop(small.await.unwrap());
+    assert_eq!(start.elapsed().as_secs(), 121);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_cannot_end_in_time_is_refused_at_once_and_one_that_can_is_not() {
     let limiter = per_minute(1);
