@@ -1,6 +1,7 @@
 //! What every store has to pass.
 //!
-//! For those who write or wrap a [`Store`]: call [`check`] from a test, with a way to make an empty store and a
+//! For those who write a [`Store`] in this crate, or wrap one outside it (what a grant is made of is private):
+//! call [`check`] from a test, with a way to make an empty store and a
 //! way to let its time pass. Each part is a function of its own as well.
 //!
 //! ```
