@@ -414,3 +414,33 @@ fn races_on_threads_strand_nobody() {
     });
     stop.store(true, Ordering::Relaxed);
 }
+
+#[test]
+fn what_a_dying_driver_marks_is_heard_of_by_the_others() {
+    let limiter = Limiter::new(limits([
+        Limit::concurrency(1).when(Tag::Model, "a"),
+        Limit::concurrency(1).when(Tag::Model, "b"),
+    ]));
+    let (one, two) = (rt(), rt());
+    let (ha, hb) = one.block_on(async {
+        (
+            limiter.acquire(model("a")).await.unwrap(),
+            limiter.acquire(model("b")).await.unwrap(),
+        )
+    });
+    // Starts the driver of `one`, and outlives it.
+    let mut kept = Box::pin(limiter.acquire(model("a")));
+    one.block_on(async {
+        let _ = kept.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        tokio::task::yield_now().await;
+    });
+    let l = limiter.clone();
+    let w = two.spawn(async move { l.acquire(model("b")).await.map(drop) });
+    two.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
+    // The driver of `two` sleeps; that of `one` dies, and after that a place comes back.
+    drop(one);
+    two.block_on(tokio::task::yield_now());
+    drop(hb);
+    two.block_on(async { timeout(MINUTE, w).await.expect("stalled").unwrap().unwrap() });
+    drop(ha);
+}

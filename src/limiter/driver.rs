@@ -46,25 +46,25 @@ struct Driver {
 }
 
 async fn drive(mut driver: Driver) {
+    let mut last: Option<LimitKey> = None;
     loop {
         driver.shared.flush();
         let now = driver.shared.store.now();
         let due = {
             let mut queue = driver.shared.queue();
-            let due = queue.due(now);
-            if queue.len() == 0 && due.is_empty() {
+            let due = queue.due(now, last.as_ref());
+            if queue.len() == 0 && due.is_none() {
                 queue.driven.remove(&driver.runtime);
                 driver.finished = true;
                 return;
             }
             due
         };
-        if due.is_empty() {
-            driver.sleep().await;
+        match &due {
+            Some(key) => driver.serve(key).await,
+            None => driver.sleep().await,
         }
-        for key in due {
-            driver.serve(&key).await;
-        }
+        last = due;
     }
 }
 
@@ -101,7 +101,7 @@ impl Driver {
                     drop(head.answer(Ok(permit)));
                     granted += 1;
                     if granted % GRANTS_IN_A_ROW == 0 {
-                        tokio::task::yield_now().await;
+                        self.rest(key).await;
                     }
                 }
                 Err(Refused::NotNow(refused)) => {
@@ -112,6 +112,19 @@ impl Driver {
                 Err(Refused::Rejected(rejection)) => self.reject(&head, rejection),
             }
         }
+    }
+
+    /// Lets others run. Should this runtime not be run any more after that, another driver goes on.
+    async fn rest(&self, key: &LimitKey) {
+        let others = {
+            let mut queue = self.shared.queue();
+            queue.kick([key.clone()]);
+            queue.driven.len() > 1
+        };
+        if others {
+            self.shared.changed.send_replace(());
+        }
+        tokio::task::yield_now().await;
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
@@ -149,5 +162,7 @@ impl Drop for Driver {
                 .collect()
         };
         wakers.into_iter().for_each(std::task::Waker::wake);
+        // And the drivers of other runtimes, which may sleep.
+        self.shared.changed.send_replace(());
     }
 }

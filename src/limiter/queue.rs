@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -261,11 +262,18 @@ impl Queue {
     }
 
     /// Marks counts to be looked at now: something was given back there. Returns whether anybody waits there.
+    ///
+    /// The drivers are to be told then, also where it was marked already: whoever marked it may be a driver
+    /// that died or is not run any more.
     pub(super) fn kick(&mut self, keys: impl IntoIterator<Item = LimitKey>) -> bool {
-        let before = self.kicked.len();
-        self.kicked
-            .extend(keys.into_iter().filter(|key| self.counts.contains_key(key)));
-        self.kicked.len() > before
+        let mut any = false;
+        for key in keys {
+            if self.counts.contains_key(&key) {
+                any = true;
+                self.kicked.insert(key);
+            }
+        }
+        any
     }
 
     /// Marks every count to be looked at.
@@ -273,8 +281,9 @@ impl Queue {
         self.kicked.extend(self.counts.keys().cloned());
     }
 
-    /// The counts to look at by `now`.
-    pub(super) fn due(&mut self, now: Tick) -> Vec<LimitKey> {
+    /// A count to look at by `now`: the next one after `last`, and round again, so that none is starved. The
+    /// others stay marked, for whichever driver comes to them first.
+    pub(super) fn due(&mut self, now: Tick, last: Option<&LimitKey>) -> Option<LimitKey> {
         while let Some((at, _)) = self.timers.first() {
             if *at > now {
                 break;
@@ -285,7 +294,10 @@ impl Queue {
             }
             self.kicked.insert(key);
         }
-        std::mem::take(&mut self.kicked).into_iter().collect()
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.kicked.range((after, Bound::Unbounded)).next();
+        let next = next.or_else(|| self.kicked.first()).cloned()?;
+        self.kicked.take(&next)
     }
 
     /// When the next count is worth looking at; `None` where nothing but a kick can help.
