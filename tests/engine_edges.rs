@@ -127,6 +127,9 @@ impl Store for HookStore {
     fn date(&self, grant: &mut Grant) {
         self.inner.date(grant);
     }
+    fn streamed(&self, grant: &mut Grant, output: u64) {
+        self.inner.streamed(grant, output);
+    }
     fn settle(&self, grant: Grant, s: Settlement) -> Answer<()> {
         self.inner.settle(grant, s)
     }

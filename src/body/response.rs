@@ -4,6 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use crate::{
     call::Unfinished,
@@ -19,6 +21,9 @@ use crate::{
     usage::Usage,
     wire::{Dialect, Meter},
 };
+
+/// How often the output of a stream is dated. Slots of a minute are as long.
+const DATED_EVERY: Duration = Duration::from_millis(250);
 
 pin_project! {
     /// The body of every response that leaves one of our layers.
@@ -82,6 +87,8 @@ pub(crate) struct Metering {
     /// Whether the answer comes while it is generated.
     streamed: bool,
     demand: Demand,
+    /// When the output was dated last.
+    dated: Instant,
 }
 
 impl Metering {
@@ -102,6 +109,21 @@ impl Metering {
             status,
             streamed: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
             demand,
+            dated: Instant::now(),
+        }
+    }
+
+    fn push(&mut self, data: &[u8]) {
+        self.meter.push(data);
+        if !self.streamed {
+            return;
+        }
+        let now = Instant::now();
+        if now.saturating_duration_since(self.dated) >= DATED_EVERY {
+            self.dated = now;
+            if let Some(attempt) = &self.attempt {
+                attempt.streamed(self.meter.output_streamed());
+            }
         }
     }
 
@@ -173,7 +195,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
                 match &frame {
                     Some(Ok(frame)) => {
                         if let Some(data) = frame.data_ref() {
-                            meter.meter.push(data);
+                            meter.push(data);
                         }
                         // Many readers stop here without asking for the end that they know of.
                         if body.is_end_stream() {

@@ -142,6 +142,13 @@ impl Attempt {
         claims.into_iter().for_each(|(_, permit)| permit.release());
     }
 
+    /// So many output tokens have come by now.
+    fn streamed(&self, output: u64) {
+        let mut state = self.lock();
+        let claims = state.claims.iter_mut();
+        claims.for_each(|(_, permit)| permit.streamed(output));
+    }
+
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, settlement: Settlement) {
         for (_, permit) in self.close() {
@@ -182,6 +189,13 @@ impl Unfinished {
         Unfinished {
             attempt: Some(attempt),
             depth,
+        }
+    }
+
+    /// So many output tokens have come by now.
+    pub(crate) fn streamed(&self, output: u64) {
+        if let Some(attempt) = &self.attempt {
+            attempt.streamed(output);
         }
     }
 

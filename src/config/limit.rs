@@ -79,6 +79,10 @@ pub enum ChargeName {
     Azure,
     /// [`Charge::anthropic`]
     Anthropic,
+    /// [`Charge::bedrock`] of the models that count most
+    Bedrock,
+    /// [`Charge::groq`]
+    Groq,
 }
 
 impl LimitConfig {
@@ -118,6 +122,8 @@ impl LimitConfig {
             Some(ChargeName::Openai) => Charge::openai(),
             Some(ChargeName::Azure) => Charge::azure(),
             Some(ChargeName::Anthropic) => Charge::anthropic(),
+            Some(ChargeName::Bedrock) => Charge::bedrock(5),
+            Some(ChargeName::Groq) => Charge::groq(),
             None => self
                 .when
                 .get("provider")

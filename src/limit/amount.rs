@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{ChargedAt, Demand, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life};
+use super::{
+    Charge, ChargedAt, Demand, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life,
+};
 
 /// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
 const WHOLE: u64 = 1_000_000;
@@ -112,12 +114,22 @@ impl Rule {
         (!skip).then(|| asked.min(amount).max(declared))
     }
 
-    /// Whether a charge stays held from the send to the settlement.
+    /// How much of `amount`, claimed for `demand`, is held until the settlement, and how much of that for
+    /// output; the rest is dated at the send.
+    #[inline]
+    pub(crate) fn held(&self, demand: &Demand, amount: u64) -> (u64, u64) {
+        self.limit.charge.held(self.limit.quantity, demand, amount)
+    }
+
+    /// Whether all of a charge stays held from the send to the settlement.
     pub(crate) fn stays_held(&self) -> bool {
+        let Charge { input, output, .. } = self.limit.charge;
         match self.limit.quantity {
             Quantity::Requests => false,
             Quantity::Concurrency => true,
-            _ => self.limit.charge.at == ChargedAt::Completion,
+            Quantity::InputTokens => input == ChargedAt::Completion,
+            Quantity::OutputTokens => output == ChargedAt::Completion,
+            Quantity::Tokens => input == ChargedAt::Completion && output == ChargedAt::Completion,
         }
     }
 }

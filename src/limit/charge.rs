@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Quantity;
+use super::{Demand, Quantity};
 use crate::usage::Usage;
 
 /// How a token limit is charged by whoever enforces it.
@@ -10,15 +10,25 @@ use crate::usage::Usage;
 /// ```
 /// use tower_quota::limit::{Charge, ChargedAt};
 ///
-/// assert_eq!(Charge::openai().at, ChargedAt::Send);
-/// assert_eq!(Charge::default().at, ChargedAt::Completion);
+/// assert_eq!(Charge::openai().output, ChargedAt::Send);
+/// assert_eq!(Charge::anthropic().output, ChargedAt::Completion);
+/// assert!(!Charge::anthropic().cache_reads);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Charge {
     /// What a [`Quantity::Tokens`] limit reserves.
     pub tokens: TokenCharge,
-    /// When the charge is dated, and whether it is corrected to the tokens really used.
-    pub at: ChargedAt,
+    /// When the input is dated.
+    pub input: ChargedAt,
+    /// When the output is dated.
+    pub output: ChargedAt,
+    /// Whether what was reserved is corrected downwards to the tokens really used.
+    pub corrected: bool,
+    /// Whether input that was read from a prompt cache counts.
+    pub cache_reads: bool,
+    /// How often an output token counts in the end under a limit on [`Quantity::Tokens`].
+    pub output_weight: u32,
 }
 
 /// What a limit on [`Quantity::Tokens`] reserves for a call.
@@ -37,11 +47,45 @@ pub enum TokenCharge {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChargedAt {
-    /// At the send: it expires one period later, even while the call is in flight, and is never
-    /// corrected downwards.
+    /// At the send: it expires one period later, even while the call is in flight.
     Send,
-    /// At completion: the reservation stays until then and is replaced by what was used.
+    /// At completion: what was reserved stays until then. Output that streams is dated as it comes.
     Completion,
+}
+
+/// An amount under one limit, by when its parts are dated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// Dated at the send.
+    pub(crate) early: u64,
+    /// Held until completion, or until it has streamed.
+    pub(crate) late: u64,
+}
+
+impl Parts {
+    fn early(amount: u64) -> Self {
+        Parts {
+            early: amount,
+            late: 0,
+        }
+    }
+
+    fn dated(amount: u64, at: ChargedAt) -> Self {
+        match at {
+            ChargedAt::Send => Self::early(amount),
+            ChargedAt::Completion => Parts {
+                early: 0,
+                late: amount,
+            },
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Parts {
+            early: self.early.saturating_add(other.early),
+            late: self.late.saturating_add(other.late),
+        }
+    }
 }
 
 /// The most that a report is believed. More tokens than this in one answer is nonsense, and sums of it must
@@ -49,13 +93,24 @@ pub enum ChargedAt {
 const MOST: u64 = 1 << 53;
 
 impl Charge {
-    /// OpenAI: the larger of `max_tokens` and an estimate from the characters, at admission.
+    /// Everything counts once, and is held until completion. The safe rule where nothing is known of the
+    /// provider's: a charge leaves no earlier than it would under any other.
+    const SAFE: Charge = Charge {
+        tokens: TokenCharge::Sum,
+        input: ChargedAt::Completion,
+        output: ChargedAt::Completion,
+        corrected: true,
+        cache_reads: true,
+        output_weight: 1,
+    };
+
+    /// OpenAI: the larger of `max_tokens` and an estimate from the characters, at admission, not corrected.
     /// Source: OpenAI's guide "Rate limits".
     #[must_use]
     pub const fn openai() -> Self {
         Charge {
             tokens: TokenCharge::Larger,
-            at: ChargedAt::Send,
+            ..Self::azure()
         }
     }
 
@@ -64,28 +119,61 @@ impl Charge {
     #[must_use]
     pub const fn azure() -> Self {
         Charge {
-            tokens: TokenCharge::Sum,
-            at: ChargedAt::Send,
+            input: ChargedAt::Send,
+            output: ChargedAt::Send,
+            corrected: false,
+            ..Self::SAFE
         }
     }
 
-    /// Anthropic: the tokens really used; the output cap plays no part in the end.
-    /// Source: Anthropic's page "Rate limits".
+    /// Anthropic: input at the start, corrected to what it really was, without what was read from a cache;
+    /// output as it is generated. The output cap plays no part in the end.
+    /// Source: Anthropic's page "Rate limits". For the few models whose cache reads count as well, set
+    /// [`cache_reads`](Self::cache_reads).
     #[must_use]
     pub const fn anthropic() -> Self {
         Charge {
-            tokens: TokenCharge::Sum,
-            at: ChargedAt::Completion,
+            input: ChargedAt::Send,
+            cache_reads: false,
+            ..Self::SAFE
         }
     }
 
-    /// The rule of a provider by its name, the default for one that is not known.
+    /// Amazon Bedrock: input and the output cap at the start; in the end the input without what was read
+    /// from a cache, and each output token `output_weight` times: 5 for Claude 3.7 and 4, 1 for others.
+    /// Source: AWS's page "How tokens are counted in Amazon Bedrock". More output than the cap covers by
+    /// its weight is debt, as it is there.
+    #[must_use]
+    pub const fn bedrock(output_weight: u32) -> Self {
+        Charge {
+            input: ChargedAt::Send,
+            output: ChargedAt::Send,
+            cache_reads: false,
+            output_weight,
+            ..Self::SAFE
+        }
+    }
+
+    /// Groq: what was read from a cache does not count. When the rest is dated is not published: as late as
+    /// may be. Source: Groq's page "Rate Limits".
+    #[must_use]
+    pub const fn groq() -> Self {
+        Charge {
+            cache_reads: false,
+            ..Self::SAFE
+        }
+    }
+
+    /// The rule of a provider by its name, the default for one that is not known. Of `bedrock` that of the
+    /// models that count most.
     #[must_use]
     pub fn of(provider: &str) -> Self {
         match provider {
             "openai" => Self::openai(),
             "azure" => Self::azure(),
             "anthropic" => Self::anthropic(),
+            "bedrock" => Self::bedrock(5),
+            "groq" => Self::groq(),
             _ => Self::default(),
         }
     }
@@ -124,21 +212,69 @@ impl Charge {
         }
     }
 
+    /// Of `reserved`, which was claimed for `demand`: how much is held until completion, and how much of that
+    /// for output, which may stream.
+    #[inline]
+    pub(crate) fn held(self, quantity: Quantity, demand: &Demand, reserved: u64) -> (u64, u64) {
+        let late = |amount, at| Parts::dated(amount, at).late;
+        match quantity {
+            Quantity::Requests => (0, 0),
+            Quantity::Concurrency => (reserved, 0),
+            Quantity::InputTokens => (late(reserved, self.input), 0),
+            Quantity::OutputTokens => (late(reserved, self.output), late(reserved, self.output)),
+            Quantity::Tokens => match (self.input, self.output) {
+                (ChargedAt::Send, ChargedAt::Send) => (0, 0),
+                (ChargedAt::Completion, ChargedAt::Completion) => {
+                    (reserved, demand.output.min(reserved))
+                }
+                (ChargedAt::Send, _) => (demand.output.min(reserved), demand.output.min(reserved)),
+                (ChargedAt::Completion, _) => (demand.input.min(reserved), 0),
+            },
+        }
+    }
+
+    /// How much of `output` tokens a limit on `quantity` dates while they stream.
+    pub(crate) fn streamed(self, quantity: Quantity, output: u64) -> u64 {
+        let output = output.min(MOST);
+        match (quantity, self.output) {
+            (Quantity::OutputTokens, ChargedAt::Completion) => output,
+            (Quantity::Tokens, ChargedAt::Completion) if self.tokens == TokenCharge::Sum => {
+                self.weigh(output)
+            }
+            _ => 0,
+        }
+    }
+
+    fn weigh(self, output: u64) -> u64 {
+        output.saturating_mul(self.output_weight.into())
+    }
+
     /// What a limit on `quantity` counts in the end, where `reserved` was claimed and `usage` is known.
-    pub(crate) fn settled(self, quantity: Quantity, reserved: u64, usage: &Usage) -> u64 {
+    pub(crate) fn settled(self, quantity: Quantity, reserved: Parts, usage: &Usage) -> Parts {
+        let read = if self.cache_reads {
+            0
+        } else {
+            usage.cache_read
+        };
+        let input = usage.input.min(MOST).saturating_sub(read);
+        let output = usage.output.min(MOST);
         let used = match quantity {
             Quantity::Requests | Quantity::Concurrency => return reserved,
-            Quantity::InputTokens => usage.input,
-            Quantity::OutputTokens => usage.output,
-            Quantity::Tokens => match (self.tokens, self.at) {
-                (TokenCharge::Larger, ChargedAt::Send) => usage.input,
-                _ => usage.total(),
+            Quantity::InputTokens => Parts::dated(input, self.input),
+            Quantity::OutputTokens => Parts::dated(output, self.output),
+            Quantity::Tokens => match (self.tokens, self.output) {
+                (TokenCharge::Larger, ChargedAt::Send) => Parts::dated(input, self.input),
+                _ => Parts::dated(input, self.input)
+                    .and(Parts::dated(self.weigh(output), self.output)),
             },
         };
-        let used = used.min(MOST);
-        match self.at {
-            ChargedAt::Send => used.max(reserved),
-            ChargedAt::Completion => used,
+        if self.corrected {
+            used
+        } else {
+            Parts {
+                early: used.early.max(reserved.early),
+                late: used.late.max(reserved.late),
+            }
         }
     }
 
@@ -151,104 +287,19 @@ impl Charge {
             ..Demand::default()
         };
         let (reserved, _) = self.reserve(quantity, &demand);
-        self.settled(quantity, reserved, usage)
+        let used = self.settled(quantity, Parts::early(reserved), usage);
+        used.early.saturating_add(used.late)
     }
 }
 
 impl Default for Charge {
-    /// Input and output together, corrected at completion.
+    /// Input and output together, held until completion and then corrected: no provider's charge leaves
+    /// later than this one does.
     fn default() -> Self {
-        Self::anthropic()
-    }
-}
-
-/// What one attempt asks for, before anything is known of its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Demand {
-    /// Requests: 1, as a rule.
-    pub requests: u64,
-    /// Input tokens.
-    pub input: u64,
-    /// Output tokens at most.
-    pub output: u64,
-    /// Whether `input` is the caller's own figure (true) or an estimate (false). An estimate larger than
-    /// a limit is cut to it, a declared figure is refused as never fitting.
-    pub input_declared: bool,
-    /// The same for `output`.
-    pub output_declared: bool,
-}
-
-impl Default for Demand {
-    fn default() -> Self {
-        Demand {
-            requests: 1,
-            input: 0,
-            output: 0,
-            input_declared: true,
-            output_declared: true,
-        }
+        Self::SAFE
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DEMAND: Demand = Demand {
-        requests: 1,
-        input: 300,
-        output: 1_000,
-        input_declared: false,
-        output_declared: true,
-    };
-
-    #[test]
-    fn openai_reserves_the_larger_and_azure_the_sum() {
-        assert_eq!(
-            Charge::openai().reserve(Quantity::Tokens, &DEMAND),
-            (1_000, 1_000)
-        );
-        assert_eq!(
-            Charge::azure().reserve(Quantity::Tokens, &DEMAND),
-            (1_300, 1_000)
-        );
-        assert_eq!(
-            Charge::azure().reserve(Quantity::InputTokens, &DEMAND),
-            (300, 0)
-        );
-    }
-
-    #[test]
-    fn a_charge_at_the_send_is_never_corrected_downwards() {
-        let usage = Usage::new(250, 100);
-        assert_eq!(
-            Charge::azure().settled(Quantity::Tokens, 1_300, &usage),
-            1_300
-        );
-        assert_eq!(
-            Charge::anthropic().settled(Quantity::Tokens, 1_300, &usage),
-            350
-        );
-    }
-
-    #[test]
-    fn usage_above_the_reservation_counts_whole() {
-        let usage = Usage::new(2_000, 900);
-        assert_eq!(
-            Charge::openai().settled(Quantity::Tokens, 1_000, &usage),
-            2_000
-        );
-        assert_eq!(
-            Charge::azure().settled(Quantity::Tokens, 1_300, &usage),
-            2_900
-        );
-    }
-
-    #[test]
-    fn usage_never_changes_the_count_of_requests() {
-        assert_eq!(
-            Charge::default().settled(Quantity::Requests, 1, &Usage::new(9, 9)),
-            1
-        );
-    }
-}
+#[path = "charge_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ mod change;
 mod charge;
 #[path = "limit.rs"]
 mod definition;
+mod demand;
 mod error;
 mod identity;
 mod key;
@@ -17,8 +18,9 @@ mod tick;
 mod window;
 
 pub use change::LimitsDiffer;
-pub use charge::{Charge, ChargedAt, Demand, TokenCharge};
+pub use charge::{Charge, ChargedAt, TokenCharge};
 pub use definition::{Count, Limit};
+pub use demand::Demand;
 pub use error::LimitError;
 pub use key::LimitKey;
 pub use period::Period;
@@ -27,6 +29,7 @@ pub use set::Limits;
 pub use tick::Tick;
 pub use window::Room;
 
+pub(crate) use charge::Parts;
 pub(crate) use identity::Identity;
 pub(crate) use set::Rule;
 pub(crate) use tick::micros;

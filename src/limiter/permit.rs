@@ -90,6 +90,36 @@ impl Permit {
         self.end_with(Settlement::Usage(usage));
     }
 
+    /// So many output tokens have come by now, of an answer that streams. Where a limit charges output at
+    /// completion they are dated as they come, instead of all at the end; and what comes beyond the
+    /// reservation counts at once. The figure is the whole so far, not what came since the last time; a
+    /// smaller one changes nothing. [`settle`](Self::settle) corrects it: an estimate will do.
+    ///
+    /// Cheap, but not free: a few times a second is often enough.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let minute = Duration::from_secs(60);
+    /// let limit = Limit::output_tokens(100).every(minute).margin(Duration::ZERO);
+    /// let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    /// let mut stream = limiter.acquire(Call::new().tokens(0, 100)).await.unwrap();
+    /// stream.streamed(60);
+    /// // A minute later these sixty have left, though the call is still in flight.
+    /// tokio::time::advance(minute).await;
+    /// assert!(limiter.try_acquire(Call::new().tokens(0, 60)).await.is_ok());
+    /// # });
+    /// ```
+    pub fn streamed(&mut self, output: u64) {
+        if let Some(grant) = &mut self.grant {
+            self.shared.store.streamed(grant, output);
+            // What is dated now has an instant at which it leaves.
+            self.shared.look_again(|| self.keys());
+        }
+    }
+
     /// Gives everything back: the call never left.
     pub fn release(mut self) {
         self.sent = false;

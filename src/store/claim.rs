@@ -135,6 +135,8 @@ pub struct Grant {
     /// Which store it is from: to another it says nothing.
     pub(super) store: u64,
     pub(super) parts: SmallVec<[Part; 4]>,
+    /// What was dated while it streamed.
+    pub(super) streamed: Vec<Streamed>,
 }
 
 /// What a claim took from one count.
@@ -147,9 +149,24 @@ pub(super) struct Part {
     pub(super) generation: u32,
     /// Its place among the counts of its level.
     pub(super) window: u32,
-    pub(super) amount: u64,
-    /// Under which date it is booked; `None` while it is held.
+    /// What is dated at the send.
+    pub(super) early: u64,
+    /// What is held until the settlement, or until it has streamed.
+    pub(super) late: u64,
+    /// The part of `late` that is held for output.
+    pub(super) output: u64,
+    /// Under which date the early part is booked; `None` while it is held.
     pub(super) date: Option<Tick>,
+}
+
+/// Output that one part of a grant dated while it streamed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Streamed {
+    /// Which part.
+    pub(super) part: u32,
+    pub(super) total: u64,
+    /// Under which dates, the oldest first.
+    pub(super) dated: Vec<(Tick, u64)>,
 }
 
 /// How an attempt ended.

@@ -18,6 +18,7 @@
 
 mod aside;
 pub mod settings;
+pub mod streams;
 mod trace;
 
 use std::{sync::Arc, time::Duration};
@@ -57,6 +58,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     what_is_recorded_counts_as_used(&make, &pass).await;
     slots_that_are_held_already_are_left_alone(&make).await;
     settings::check(&make, &pass).await;
+    streams::check(&make, &pass).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;
     }

@@ -291,7 +291,7 @@ impl Counts {
         for part in parts {
             if let Some(entry) = self.entry_of(part) {
                 entry.open += 1;
-                entry.windows[part.window as usize].hold(part.amount);
+                entry.windows[part.window as usize].hold(part.early.saturating_add(part.late));
             }
         }
     }

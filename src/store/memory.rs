@@ -9,12 +9,14 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Settlement, Standing, Store, claim::Part, counts::Counts,
+    Answer, Claim, Decision, Grant, Settlement, Standing, Store,
+    claim::{Part, Streamed},
+    counts::Counts,
     met::Met,
 };
 use crate::{
     error::StoreError,
-    limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
+    limit::{LimitKey, Limits, Parts, Quantity, Room, Rule, Tick, Window},
     tags::Tags,
     usage::Usage,
 };
@@ -130,6 +132,43 @@ impl MemoryStore {
         &self.limits.rules()[part.limit as usize]
     }
 
+    /// Ends a grant: of each part counts what `used` says, given how much of it has streamed.
+    fn end(&self, grant: Grant, used: impl Fn(&Part, &Rule, u64) -> Parts) -> Answer<()> {
+        if grant.store != self.id {
+            return Answer::Now(Ok(()));
+        }
+        let mut streams = grant.streamed;
+        let mut counts = self.lock();
+        let mut now = None;
+        for (number, part) in (0u32..).zip(&grant.parts) {
+            let rule = self.rule(part);
+            let Some(window) = counts.close(part) else {
+                continue;
+            };
+            let stream = streams.iter_mut().find(|stream| stream.part == number);
+            let seen = stream.as_ref().map_or(0, |stream| stream.total);
+            let used = used(part, rule, seen);
+            match part.date {
+                Some(date) => window.rebook(rule, date, part.early, used.early),
+                None => window.unhold(part.early),
+            }
+            window.unhold(part.late.saturating_sub(part.output.min(seen)));
+            if rule.limit.quantity == Quantity::Concurrency {
+                continue;
+            }
+            if let Some(stream) = stream {
+                stream.correct(window, rule, used.late);
+            }
+            // What was not dated before is dated now.
+            let early = if part.date.is_none() { used.early } else { 0 };
+            let rest = early.saturating_add(used.late.saturating_sub(seen));
+            if rest > 0 {
+                window.book(rule, rest, *now.get_or_insert_with(|| self.now()));
+            }
+        }
+        Answer::Now(Ok(()))
+    }
+
     /// Shows every count that these tags touch, and its name. One that is new is made, as by a claim, and
     /// swept like it.
     fn each_count(
@@ -233,12 +272,15 @@ impl Store for MemoryStore {
                     met.look_closer(rule, entry, at, &claim.tags, || self.now());
                 }
                 let generation = entry.generation;
+                let (late, output) = rule.held(&claim.demand, amount);
                 parts.push(Part {
                     limit: *limit,
                     entry: place,
                     generation,
                     window,
-                    amount,
+                    early: amount - late,
+                    late,
+                    output,
                     date: None,
                 });
             }
@@ -249,8 +291,11 @@ impl Store for MemoryStore {
             None => {
                 counts.open(&parts);
                 met.over.iter().for_each(|limit| counts.note_over(*limit));
-                let store = self.id;
-                Decision::Granted(Grant { store, parts })
+                Decision::Granted(Grant {
+                    store: self.id,
+                    parts,
+                    streamed: Vec::new(),
+                })
             }
         }))
     }
@@ -268,62 +313,51 @@ impl Store for MemoryStore {
             }
             if let Some(window) = counts.window(part) {
                 match part.date {
-                    None => window.unhold(part.amount),
-                    Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
+                    None => window.unhold(part.early),
+                    Some(earlier) => window.rebook(rule, earlier, part.early, 0),
                 }
-                part.date = Some(window.book(rule, part.amount, now));
+                part.date = Some(window.book(rule, part.early, now));
+            }
+        }
+    }
+
+    fn streamed(&self, grant: &mut Grant, output: u64) {
+        let Grant {
+            store,
+            parts,
+            streamed,
+        } = grant;
+        if *store != self.id {
+            return;
+        }
+        let mut counts = None;
+        for (number, part) in (0u32..).zip(parts.iter()) {
+            let rule = self.rule(part);
+            let total = rule.limit.charge.streamed(rule.limit.quantity, output);
+            if total == 0 {
+                continue;
+            }
+            let (counts, now) = counts.get_or_insert_with(|| (self.lock(), self.now()));
+            let place = streamed.iter().position(|streamed| streamed.part == number);
+            let place = place.unwrap_or_else(|| {
+                streamed.push(Streamed {
+                    part: number,
+                    ..Streamed::default()
+                });
+                streamed.len() - 1
+            });
+            if let Some(window) = counts.window(part) {
+                streamed[place].date(window, rule, part.output, total, *now);
             }
         }
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
-        let used = |part: &Part| {
-            let limit = &self.rule(part).limit;
-            match settlement {
-                Settlement::Usage(usage) => {
-                    limit.charge.settled(limit.quantity, part.amount, &usage)
-                }
-                Settlement::Unknown => part.amount,
-            }
-        };
-        if grant.store != self.id {
-            return Answer::Now(Ok(()));
-        }
-        let mut counts = self.lock();
-        let mut now = None;
-        for part in &grant.parts {
-            let (rule, used) = (self.rule(part), used(part));
-            let Some(window) = counts.close(part) else {
-                continue;
-            };
-            match part.date {
-                Some(date) => window.rebook(rule, date, part.amount, used),
-                None => {
-                    window.unhold(part.amount);
-                    if rule.limit.quantity != Quantity::Concurrency {
-                        window.book(rule, used, *now.get_or_insert_with(|| self.now()));
-                    }
-                }
-            }
-        }
-        Answer::Now(Ok(()))
+        self.end(grant, |part, rule, seen| part.used(rule, &settlement, seen))
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
-        if grant.store != self.id {
-            return Answer::Now(Ok(()));
-        }
-        let mut counts = self.lock();
-        for part in &grant.parts {
-            let Some(window) = counts.close(part) else {
-                continue;
-            };
-            match part.date {
-                Some(date) => window.rebook(self.rule(part), date, part.amount, 0),
-                None => window.unhold(part.amount),
-            }
-        }
-        Answer::Now(Ok(()))
+        self.end(grant, |_, _, _| Parts::default())
     }
 
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {

@@ -12,6 +12,7 @@ mod counts;
 mod memory;
 mod met;
 mod snapshot;
+mod streamed;
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -84,6 +85,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Dates a grant: the attempt leaves now. Dating it again moves it to the later instant.
     fn date(&self, grant: &mut Grant);
+
+    /// So many output tokens have come by now, of an answer that streams: they are dated as they come where a
+    /// limit charges output at completion, and count beyond what was reserved too. The figure is
+    /// the whole so far; one that is no more than the last changes nothing.
+    fn streamed(&self, grant: &mut Grant, output: u64);
 
     /// Replaces what was reserved by what was really used.
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()>;

@@ -169,6 +169,20 @@ impl Meter {
         }
     }
 
+    /// Output tokens of a stream so far: what was reported of them, or what was seen where that is more; see
+    /// [`Reading::output_seen`]. 0 where the body is not an event stream. Costs next to nothing.
+    #[must_use]
+    pub fn output_streamed(&self) -> u64 {
+        match &self.body {
+            Body::Sse(parser) if self.is_success => {
+                let text = self.note.text.saturating_add(parser.dropped_bytes());
+                let reported = self.note.counts.usage().map_or(0, |usage| usage.output);
+                tokens(text).max(reported)
+            }
+            _ => 0,
+        }
+    }
+
     fn report(&self, note: &Note, text_bytes: u64, complete: bool) -> Reading {
         let has_output = self.is_success && self.dialect != Dialect::Generic;
         let is_last = note.closes || note.done;

@@ -19,3 +19,4 @@ mod readiness;
 mod rejections;
 mod repeats;
 mod slots;
+mod streams;

@@ -49,6 +49,10 @@ impl Store for LaterStore {
         self.0.date(grant);
     }
 
+    fn streamed(&self, grant: &mut Grant, output: u64) {
+        self.0.streamed(grant, output);
+    }
+
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
         self.later(move |store| store.settle(grant, settlement))
     }

@@ -60,6 +60,10 @@ impl Store for RecordingStore {
         self.store.date(grant);
     }
 
+    fn streamed(&self, grant: &mut Grant, output: u64) {
+        self.store.streamed(grant, output);
+    }
+
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
         let usage = if let Settlement::Usage(usage) = settlement {
             Some(usage)

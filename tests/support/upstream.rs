@@ -57,6 +57,8 @@ pub(crate) enum Reads {
 pub(crate) enum Answer {
     /// 200, with a body.
     Ok(Frames),
+    /// 200, with a body that is an event stream.
+    Stream(Frames),
     /// 429, come back after so many seconds; with a body.
     Busy(u64, Frames),
     /// A status without more.
@@ -200,6 +202,9 @@ impl From<Answer> for Result<Response<Frames>, Broken> {
         let response = Response::builder();
         let response = match answer {
             Answer::Ok(body) => response.body(body),
+            Answer::Stream(body) => response
+                .header("content-type", "text/event-stream; charset=utf-8")
+                .body(body),
             Answer::Busy(wait, body) => response.status(429).header("retry-after", wait).body(body),
             Answer::Status(status) => response.status(status).body(Frames::empty()),
             Answer::Fails(error) => return Err(error),

@@ -1,0 +1,31 @@
+//! What an attempt asks for.
+
+use serde::{Deserialize, Serialize};
+
+/// What one attempt asks for, before anything is known of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demand {
+    /// Requests: 1, as a rule.
+    pub requests: u64,
+    /// Input tokens.
+    pub input: u64,
+    /// Output tokens at most.
+    pub output: u64,
+    /// Whether `input` is the caller's own figure (true) or an estimate (false). An estimate larger than
+    /// a limit is cut to it, a declared figure is refused as never fitting.
+    pub input_declared: bool,
+    /// The same for `output`.
+    pub output_declared: bool,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Demand {
+            requests: 1,
+            input: 0,
+            output: 0,
+            input_declared: true,
+            output_declared: true,
+        }
+    }
+}
