@@ -1,8 +1,11 @@
 //! A limit in full, for what the short names do not say.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 
 use super::Span;
 use crate::{
@@ -36,9 +39,9 @@ pub struct LimitConfig {
     /// In any interval of this length. Not for concurrency.
     #[serde(default)]
     pub every: Option<Span>,
-    /// Only calls with these tags at these values.
+    /// Only calls with these tags at these values: one, or a list of which any will do.
     #[serde(default)]
-    pub when: BTreeMap<String, String>,
+    pub when: BTreeMap<String, OneOrMore>,
     /// Counted separately for each value of these tags.
     #[serde(default)]
     pub per: Vec<String>,
@@ -68,6 +71,48 @@ pub struct LimitConfig {
     pub headroom: Option<f64>,
 }
 
+/// A value, or a list of values of which any will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OneOrMore(pub Vec<String>);
+
+impl OneOrMore {
+    /// The value, where there is just one.
+    fn only(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values;
+
+        impl<'de> Visitor<'de> for Values {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value, or a list of values")
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<OneOrMore, E> {
+                Ok(OneOrMore(vec![value.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(OneOrMore(values))
+            }
+        }
+
+        deserializer.deserialize_any(Values)
+    }
+}
+
 /// Whose rule tokens are charged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,8 +136,9 @@ impl LimitConfig {
         if let Some(every) = self.every {
             limit = limit.every(every.into());
         }
-        for (tag, value) in &self.when {
-            limit = limit.when(Tag::from(tag.as_str()), value.as_str());
+        for (tag, values) in &self.when {
+            let values = values.0.iter().map(String::as_str);
+            limit = limit.when_any(Tag::from(tag.as_str()), values);
         }
         for tag in &self.per {
             limit = limit.per(Tag::from(tag.as_str()));
@@ -127,7 +173,8 @@ impl LimitConfig {
             None => self
                 .when
                 .get("provider")
-                .map_or_else(Charge::default, |name| Charge::of(name)),
+                .and_then(OneOrMore::only)
+                .map_or_else(Charge::default, Charge::of),
         }
     }
 }

@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use build::Stack;
-pub use limit::LimitConfig;
+pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use quota::Quota;
 pub use span::Span;
 

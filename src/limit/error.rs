@@ -103,7 +103,18 @@ pub enum LimitError {
         /// The share asked for.
         share: String,
     },
-    /// One tag with two values in `when`: no call can match both. Or one tag twice in `per`.
+    /// A tag with no value in `when`: no call can match.
+    #[error("limit {place} ({limit}): `when` has no value for the tag `{tag}`; name one or more")]
+    NoValue {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The tag.
+        tag: String,
+    },
+    /// One tag twice in `when`: no call can match both; where one of several values will do, they stand
+    /// together. Or one tag twice in `per`.
     #[error("limit {place} ({limit}): the tag `{tag}` stands twice in `{field}`")]
     TagTwice {
         /// Its place in the list.
@@ -141,6 +152,7 @@ impl LimitError {
             | LimitError::BadAmounts { place, .. }
             | LimitError::RefusedOfOthers { place, .. }
             | LimitError::BadHeadroom { place, .. }
+            | LimitError::NoValue { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,
         }

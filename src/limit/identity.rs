@@ -1,10 +1,10 @@
 //! What makes a limit the same limit where its amount differs.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limit, Period, Quantity};
+use super::{Limit, Period, Quantity, definition::Values};
 use crate::tags::Tag;
 
 /// What makes a limit the same limit: the quantity, the period, `when`, `per`, and whether it acts. Not the
@@ -18,7 +18,7 @@ pub(crate) struct Identity {
     whole: Option<Duration>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     shadow: bool,
-    when: Vec<(Tag, Arc<str>)>,
+    when: Vec<(Tag, Values)>,
     /// In the order in which values are written.
     pub(crate) per: Vec<Tag>,
 }
@@ -69,6 +69,9 @@ mod tests {
         assert!(!same(&limit(1), &limit(1).every(Duration::from_secs(61))));
         assert!(!same(&limit(1), &limit(1).shadow()));
         assert!(!same(&limit(1), &limit(1).when(Tag::Agent, "a")));
+        let any = |values: [&str; 2]| limit(1).when_any(Tag::Agent, values);
+        assert!(same(&any(["a", "b"]), &any(["b", "a"])));
+        assert!(!same(&any(["a", "b"]), &any(["a", "c"])));
         let slice = limit(60).slice(Duration::from_secs(1)).of_slice().unwrap();
         assert!(!same(&slice, &limit(1).every(Duration::from_secs(1))));
     }

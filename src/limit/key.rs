@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::Limit;
-use crate::tags::Tags;
+use crate::tags::{Tag, Tags};
 
 /// What a message says in place of a value that is not counted apart.
 const OTHERS: &str = "(all others: too many values to count apart)";
@@ -73,9 +73,8 @@ impl LimitKey {
         named.per.clear();
         named.amounts.clear();
         if self.shared {
-            let others = limit.per.iter().map(|tag| (tag.clone(), OTHERS.into()));
-            named.when.extend(others);
-            return named.to_string();
+            let others = |named: Limit, tag: &Tag| named.when(tag.clone(), OTHERS);
+            return limit.per.iter().fold(named, others).to_string();
         }
         named.amount = limit.published_for(self.values());
         for (tag, value) in limit
@@ -117,7 +116,6 @@ impl fmt::Display for LimitKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tags::Tag;
 
     #[test]
     fn calls_without_the_tag_share_one_key() {

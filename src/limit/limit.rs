@@ -3,9 +3,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Charge, Period, Quantity};
 use crate::tags::{Tag, Tags, bounded};
+
+/// The values of one tag, any of which will do.
+pub(crate) type Values = SmallVec<[Arc<str>; 1]>;
 
 /// An amount of one quantity per period, `when` tags match, counted separately `per` tag value.
 ///
@@ -25,7 +29,8 @@ pub struct Limit {
     pub(crate) quantity: Quantity,
     pub(crate) amount: u64,
     pub(crate) period: Option<Period>,
-    pub(crate) when: Vec<(Tag, Arc<str>)>,
+    /// Of each tag one of these values, sorted.
+    pub(crate) when: Vec<(Tag, Values)>,
     pub(crate) per: Vec<Tag>,
     pub(crate) charge: Charge,
     pub(crate) count: Option<Count>,
@@ -113,8 +118,31 @@ impl Limit {
     }
 
     /// Only calls with this tag at this value. Several: all must match.
-    pub fn when(mut self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
-        self.when.push((tag, bounded(value.into())));
+    pub fn when(self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
+        self.when_any(tag, [value.into()])
+    }
+
+    /// Only calls with this tag at one of these values, which share the limit: as a family of models does
+    /// with many providers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{limit::Limit, Tag};
+    ///
+    /// let family = ["claude-opus-4-1", "claude-opus-4-5"];
+    /// let limit = Limit::requests(1_000).every(Duration::from_secs(60)).when_any(Tag::Model, family);
+    /// assert_eq!(limit.to_string(), "requests 1000/min for model=claude-opus-4-1|claude-opus-4-5");
+    /// ```
+    pub fn when_any<V: Into<Arc<str>>>(
+        mut self,
+        tag: Tag,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let values = values.into_iter().map(|value| bounded(value.into()));
+        let mut values: Values = values.collect();
+        values.sort();
+        values.dedup();
+        self.when.push((tag, values));
         self
     }
 
@@ -249,9 +277,10 @@ impl Limit {
 
     /// Whether a call with these tags falls under this limit.
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
-        self.when
-            .iter()
-            .all(|(tag, value)| tags.get(tag) == Some(value))
+        self.when.iter().all(|(tag, values)| {
+            tags.get(tag)
+                .is_some_and(|value| values.iter().any(|v| **v == *value))
+        })
     }
 
     /// Whether a repeated attempt takes from this limit again.
@@ -292,8 +321,9 @@ impl fmt::Display for Limit {
             (None, Some(share)) => write!(f, " ({share} of {})", self.amount)?,
             (None, None) => {}
         }
-        for (i, (tag, value)) in self.when.iter().enumerate() {
-            write!(f, "{}{tag}={value}", if i > 0 { ", " } else { " for " })?;
+        for (i, (tag, values)) in self.when.iter().enumerate() {
+            let values = values.join("|");
+            write!(f, "{}{tag}={values}", if i > 0 { ", " } else { " for " })?;
         }
         for (i, tag) in self.per.iter().enumerate() {
             write!(f, "{}{tag}", if i > 0 { ", " } else { " per " })?;
@@ -319,6 +349,19 @@ mod tests {
         assert!(limit.touches(&tags.clone().with(Tag::Agent, "x")));
         assert!(!limit.touches(&tags.with(Tag::Agent, "y")));
         assert!(Limit::requests(1).touches(&Tags::new()));
+    }
+
+    #[test]
+    fn one_of_several_values_will_do() {
+        let limit = Limit::requests(1)
+            .when_any(Tag::Model, ["b", "a", "b"])
+            .when(Tag::Agent, "x");
+        let tags = |model| Tags::new().with(Tag::Model, model).with(Tag::Agent, "x");
+        assert!(limit.touches(&tags("a")));
+        assert!(limit.touches(&tags("b")));
+        assert!(!limit.touches(&tags("c")));
+        assert!(!limit.touches(&Tags::new().with(Tag::Model, "a")));
+        assert_eq!(limit.to_string(), "requests 1 for model=a|b, agent=x");
     }
 
     #[test]

@@ -279,7 +279,14 @@ fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {
         field,
         tag: tag.to_string(),
     };
-    for (i, (tag, _)) in limit.when.iter().enumerate() {
+    for (i, (tag, values)) in limit.when.iter().enumerate() {
+        if values.is_empty() {
+            return Err(LimitError::NoValue {
+                place,
+                limit: limit.to_string(),
+                tag: tag.to_string(),
+            });
+        }
         if limit.when[..i].iter().any(|(earlier, _)| earlier == tag) {
             return Err(twice("when", tag));
         }
