@@ -8,11 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
-use tower_quota::{
-    Limiter, Rejection, Tag, Tags,
-    config::{Config, ConfigError},
-    limiter::Call,
-};
+use tower_quota::{Limiter, Rejection, Tag, Tags, config::Config, limiter::Call};
 
 const BLOCK: &str = "
 rate_limiting:
@@ -170,136 +166,6 @@ fn a_limit_in_full_has_every_field() {
             "concurrency 3 per api_key"
         ]
     );
-}
-
-/// Each with what its message must name.
-#[test]
-fn every_wrong_value_is_refused_by_its_path() {
-    let limit = |fields: &str| format!("limits: [ {{ {fields} }} ]");
-    let cases = [
-        (
-            "global: { requests_per_minute: 0 }".into(),
-            "rate_limiting.global.requests_per_minute",
-        ),
-        (
-            "global: { rpm: 0 }".into(),
-            "rate_limiting.global.requests_per_minute",
-        ),
-        (
-            "global: { concurrent_requests: 0 }".into(),
-            "rate_limiting.global.concurrent_requests",
-        ),
-        (
-            "agents: { a: { max_requests_per_run: 0 } }".into(),
-            "rate_limiting.agents.a.max_requests_per_run",
-        ),
-        (
-            "providers: { p: { m: { tpm: 0 } } }".into(),
-            "rate_limiting.providers.p.m.tokens_per_minute",
-        ),
-        (
-            "retry: { max_attempts: 0 }".into(),
-            "rate_limiting.retry.max_attempts",
-        ),
-        (
-            "queue: { weights: { a: 0 } }".into(),
-            "rate_limiting.queue.weights.a",
-        ),
-        (
-            "queue: { max_waiting: 0 }".into(),
-            "rate_limiting.queue.max_waiting",
-        ),
-        (
-            limit("quantity: requests, amount: 1"),
-            "rate_limiting.limits[0]",
-        ),
-        (
-            limit("quantity: requests, amount: 1, every: 1m, headroom: 1.5"),
-            "`headroom`",
-        ),
-        (
-            "global: { rpm: 5, headroom: 0 }".into(),
-            "rate_limiting.global.requests_per_minute",
-        ),
-        (
-            limit("quantity: requests, amount: 1, every: 1m, slice: 1m"),
-            "`slice`",
-        ),
-        (
-            limit("quantity: concurrency, amount: 1, slice: 1s"),
-            "`slice`",
-        ),
-        ("max_counts: 0".into(), "rate_limiting.max_counts"),
-        (
-            limit("quantity: requests, amount: 1, every: 1m, amounts: { a: 5 }"),
-            "`amounts`",
-        ),
-        (
-            limit("quantity: requests, amount: 1, every: 1m, per: [agent], amounts: { a: 0 }"),
-            "`amounts`",
-        ),
-        (
-            limit("quantity: tokens, amount: 1, every: 1m, count_refused: true"),
-            "`count_refused`",
-        ),
-        ("headroom: -0.5".into(), "rate_limiting.headroom"),
-        (
-            limit("quantity: concurrency, amount: 1, every: 1s"),
-            "`period`",
-        ),
-        (
-            limit("quantity: requests, amount: 1, every: 20000w"),
-            "`period`",
-        ),
-        (
-            limit("quantity: requests, amount: 1, every: 1m, margin: 2m"),
-            "`margin`",
-        ),
-        (
-            limit("quantity: requests, amount: 1, every: 1m, per: [run, run]"),
-            "`per`",
-        ),
-        (
-            "global: { rpm: 5 }, limits: [ { quantity: requests, amount: 6, every: 1m } ]".into(),
-            "same thing",
-        ),
-    ];
-    for (block, names) in cases {
-        let config = Config::from_yaml(&format!("rate_limiting: {{ {block} }}")).expect(&block);
-        let error = config.build().expect_err(&block).to_string();
-        assert!(error.contains(names), "{block}: {error}");
-    }
-}
-
-#[test]
-fn what_does_not_belong_there_is_refused_with_its_line() {
-    let cases = [
-        ("rate_limiting:\n  globl: {}", "globl"),
-        (
-            "rate_limiting:\n  global: { requests_per_min: 5 }",
-            "requests_per_min",
-        ),
-        ("rate_limiting:\n  global: { rpm: -5 }", "-5"),
-        ("rate_limiting:\n  global: { rpm: many }", "many"),
-        (
-            "rate_limiting:\n  limits: [ { quantity: apples, amount: 1 } ]",
-            "apples",
-        ),
-        ("rate_limiting:\n  margin: soon", "soon"),
-        (
-            "rate_limiting:\n  limits: [ { quantity: requests, amount: 1, charge: mine } ]",
-            "mine",
-        ),
-        ("rate_limits: {}", "rate_limits"),
-        ("rate_limiting:\n  global: { rpm: 1, rpm: 2 }", "rpm"),
-    ];
-    for (text, names) in cases {
-        let Err(ConfigError::Syntax(error)) = Config::from_yaml(text) else {
-            panic!("{text} was taken")
-        };
-        assert!(error.contains(names), "{text}: {error}");
-        assert!(error.contains("line"), "{text}: {error}");
-    }
 }
 
 #[test]

@@ -110,50 +110,6 @@ impl RateLimiting {
         })
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |path: &str, reason: &str| {
-            Err(ConfigError::Value {
-                path: format!("rate_limiting.{path}"),
-                reason: reason.to_owned(),
-            })
-        };
-        if self.retry.max_attempts == 0 {
-            return wrong(
-                "retry.max_attempts",
-                "is 0, which sends nothing; 1 repeats nothing",
-            );
-        }
-        if self.queue.max_waiting == 0 {
-            return wrong(
-                "queue.max_waiting",
-                "is 0, so that nothing could ever wait; leave it out, or raise it",
-            );
-        }
-        if let Some((party, _)) = self.queue.weights.iter().find(|(_, weight)| **weight == 0) {
-            let path = format!("queue.weights.{party}");
-            return wrong(
-                &path,
-                "is 0, a share of nothing; 1 is that of a party without a weight",
-            );
-        }
-        if self.max_counts == 0 {
-            return wrong(
-                "max_counts",
-                "is 0, so that no tag value could have a count of its own; leave it out, or raise it",
-            );
-        }
-        if self
-            .headroom
-            .is_some_and(|share| !(share > 0.0 && share <= 1.0))
-        {
-            return wrong(
-                "headroom",
-                "must be more than 0 and at most 1: 0.9 uses nine tenths",
-            );
-        }
-        Ok(())
-    }
-
     /// Every limit, with the path it stands under.
     fn named(&self) -> Vec<(String, Limit)> {
         let mut limits: Vec<(String, Limit)> = Vec::new();

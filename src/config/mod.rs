@@ -26,8 +26,10 @@
 //! ```
 
 mod build;
+mod check;
 mod limit;
 mod quota;
+mod read;
 mod span;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ use serde::Deserialize;
 pub use build::Stack;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use quota::Quota;
+pub(crate) use read::from_yaml;
 pub use span::Span;
 
 use crate::limit::LimitError;
@@ -162,9 +165,18 @@ impl Default for QueueConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// It does not read, or has a key or a value that does not belong there. The message has line and column.
-    #[error("{0}")]
-    Syntax(String),
+    /// It does not read, or has a key or a value that does not belong there.
+    #[error("{}{reason} (line {line}, column {column})", prefix(path))]
+    Syntax {
+        /// Where it stands: `rate_limiting.queue.aging`; empty where nothing reads.
+        path: String,
+        /// What is wrong and what would be right. Holds the value that is wrong, and nothing else of the file.
+        reason: String,
+        /// The line, from 1; 0 where it is not known.
+        line: u64,
+        /// The column, from 1; 0 where it is not known.
+        column: u64,
+    },
     /// A value is understood and makes no sense.
     #[error("{path}: {reason}")]
     Value {
@@ -189,6 +201,15 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Syntax`] for what does not read; values are checked by [`build`](Config::build).
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))
+        from_yaml(text)
+    }
+}
+
+/// A place in front of what is said of it.
+fn prefix(path: &str) -> String {
+    if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}: ")
     }
 }

@@ -3,7 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde::Deserialize;
 
 use super::Upstream;
-use crate::config::{ConfigError, RateLimiting};
+use crate::config::{ConfigError, RateLimiting, from_yaml};
 
 /// A configuration file of the gateway. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -44,10 +44,7 @@ impl Config {
     /// [`ConfigError::Syntax`], with line and column. Limits are checked by
     /// [`RateLimiting::build`].
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
-            // One line, without the lines of the file around it.
-            ConfigError::Syntax(error.without_snippet().to_string())
-        })
+        from_yaml(text)
     }
 }
 

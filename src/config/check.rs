@@ -1,0 +1,96 @@
+//! Values that read and make no sense. Those of limits are checked where limits are put together.
+
+use super::{ConfigError, Quota, RateLimiting};
+
+const SHARE: &str = "must be more than 0 and at most 1: 0.9 is nine tenths";
+const MONEY: &str = "must be more than 0; leave it out where there is no budget";
+
+impl RateLimiting {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        self.check_queue()?;
+        if self.retry.max_attempts == 0 {
+            return wrong(
+                "retry.max_attempts",
+                "is 0, which sends nothing; 1 repeats nothing",
+            );
+        }
+        if self.max_counts == 0 {
+            return wrong(
+                "max_counts",
+                "is 0, so that no tag value could have a count of its own; leave it out, or raise it",
+            );
+        }
+        share("headroom", self.headroom)?;
+        self.check_money()
+    }
+
+    fn check_queue(&self) -> Result<(), ConfigError> {
+        if self.queue.max_waiting == 0 {
+            return wrong(
+                "queue.max_waiting",
+                "is 0, so that nothing could ever wait; leave it out, or raise it",
+            );
+        }
+        if self.queue.share_by.is_empty() {
+            return wrong("queue.share_by", "is empty; name a tag: `agent`, `team`");
+        }
+        if let Some((party, _)) = self.queue.weights.iter().find(|(_, weight)| **weight == 0) {
+            return wrong(
+                &format!("queue.weights.{party}"),
+                "is 0, a share of nothing; 1 is that of a party without a weight",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_money(&self) -> Result<(), ConfigError> {
+        money("max_hourly_spend", self.max_hourly_spend)?;
+        money("max_daily_spend", self.max_daily_spend)?;
+        money("max_weekly_spend", self.max_weekly_spend)?;
+        money("max_monthly_spend", self.max_monthly_spend)?;
+        share("alert_threshold", self.alert_threshold)?;
+        if let Some(currency) = self.currency.as_deref().filter(|other| *other != "USD") {
+            let reason = format!("is `{currency}`; prices are in USD, and nothing is converted");
+            return wrong("currency", &reason);
+        }
+        check_quota("global", &self.global)?;
+        for (provider, models) in &self.providers {
+            for (model, quota) in models {
+                check_quota(&format!("providers.{provider}.{model}"), quota)?;
+            }
+        }
+        let mut agents = self.agents.iter();
+        agents.try_for_each(|(agent, quota)| check_quota(&format!("agents.{agent}"), quota))
+    }
+}
+
+fn check_quota(path: &str, quota: &Quota) -> Result<(), ConfigError> {
+    share(&format!("{path}.headroom"), quota.headroom)?;
+    money(&format!("{path}.max_cost_per_run"), quota.max_cost_per_run)?;
+    money(
+        &format!("{path}.max_cost_per_hour"),
+        quota.max_cost_per_hour,
+    )?;
+    money(&format!("{path}.max_cost_per_day"), quota.max_cost_per_day)
+}
+
+fn share(path: &str, share: Option<f64>) -> Result<(), ConfigError> {
+    match share {
+        Some(share) if !(share > 0.0 && share <= 1.0) => wrong(path, SHARE),
+        _ => Ok(()),
+    }
+}
+
+fn money(path: &str, amount: Option<f64>) -> Result<(), ConfigError> {
+    match amount {
+        Some(amount) if !(amount > 0.0 && amount.is_finite()) => wrong(path, MONEY),
+        _ => Ok(()),
+    }
+}
+
+fn wrong(path: &str, reason: &str) -> Result<(), ConfigError> {
+    Err(ConfigError::Value {
+        path: format!("rate_limiting.{path}"),
+        reason: reason.to_owned(),
+    })
+}

@@ -1,0 +1,268 @@
+//! What makes no sense in a configuration is refused: by its path, with what is wrong and what was meant.
+#![cfg(feature = "config")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use tower_quota::config::{Config, ConfigError};
+
+/// The path that an error names, and what it says.
+fn refused(yaml: &str) -> (String, String) {
+    let built = Config::from_yaml(yaml).and_then(|config| config.build().map(drop));
+    let error = built.expect_err(yaml);
+    let said = error.to_string();
+    match error {
+        ConfigError::Syntax {
+            path, line, column, ..
+        } => {
+            assert!(line > 0 && column > 0, "{yaml}: {said}");
+            assert!(said.contains("(line "), "{yaml}: {said}");
+            (path, said)
+        }
+        ConfigError::Value { path, .. } | ConfigError::Limit { path, .. } => {
+            assert!(said.starts_with(&path), "{yaml}: {said}");
+            (path, said)
+        }
+        other => panic!("{yaml}: {other}"),
+    }
+}
+
+/// A block, where `FIELDS` stands for the fields that a case sets, and the path of the block.
+struct Block {
+    yaml: &'static str,
+    path: &'static str,
+    /// A field; what is wrong with it; what else the message says. A limit's own error names its field in words.
+    cases: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const QUOTA: &[(&str, &str, &str)] = &[
+    ("requests_per_second", "0", "`amount` is 0"),
+    ("requests_per_minute", "0", "`amount` is 0"),
+    ("requests_per_minute", "-5", ""),
+    ("requests_per_minute", "many", ""),
+    ("requests_per_hour", "0", "`amount` is 0"),
+    ("requests_per_day", "0", "`amount` is 0"),
+    ("tokens_per_minute", "0", "`amount` is 0"),
+    ("tokens_per_minute", "1.5", ""),
+    ("tokens_per_day", "0", "`amount` is 0"),
+    ("input_tokens_per_minute", "0", "`amount` is 0"),
+    ("output_tokens_per_minute", "0", "`amount` is 0"),
+    ("concurrent_requests", "0", "`amount` is 0"),
+    ("max_requests_per_run", "0", "`amount` is 0"),
+    ("headroom", "0", "more than 0 and at most 1"),
+    ("headroom", "1.1", "more than 0 and at most 1"),
+    ("max_cost_per_run", "-1", "more than 0"),
+    ("max_cost_per_hour", "0", "more than 0"),
+    ("max_cost_per_day", ".inf", "more than 0"),
+];
+
+const BLOCKS: &[Block] = &[
+    Block {
+        yaml: "rate_limiting: { FIELDS }",
+        path: "rate_limiting",
+        cases: &[
+            ("enabled", "maybe", "boolean"),
+            ("global", "[]", ""),
+            ("providers", "{ openai: 5 }", ""),
+            ("agents", "{ a: many }", ""),
+            ("limits", "{}", ""),
+            ("margin", "soon", "`soon` is no duration"),
+            ("headroom", "-0.5", "more than 0 and at most 1"),
+            ("headroom", ".nan", "more than 0 and at most 1"),
+            ("max_counts", "0", "is 0"),
+            ("retry", "3", ""),
+            ("queue", "3", ""),
+            ("max_hourly_spend", "0", "more than 0"),
+            ("max_daily_spend", "-5", "more than 0"),
+            ("max_weekly_spend", ".nan", "more than 0"),
+            ("max_monthly_spend", "lots", ""),
+            ("currency", "EUR", "prices are in USD"),
+            ("alert_threshold", "80", "more than 0 and at most 1"),
+        ],
+    },
+    Block {
+        yaml: "rate_limiting: { global: { FIELDS } }",
+        path: "rate_limiting.global",
+        cases: QUOTA,
+    },
+    Block {
+        yaml: "rate_limiting: { providers: { openai: { gpt-4: { FIELDS } } } }",
+        path: "rate_limiting.providers.openai.gpt-4",
+        cases: QUOTA,
+    },
+    Block {
+        yaml: "rate_limiting: { agents: { scout: { FIELDS } } }",
+        path: "rate_limiting.agents.scout",
+        cases: QUOTA,
+    },
+    Block {
+        yaml: "rate_limiting: { retry: { FIELDS } }",
+        path: "rate_limiting.retry",
+        cases: &[
+            ("max_attempts", "0", "is 0"),
+            ("longest_wait", "1 fortnight", "no duration"),
+        ],
+    },
+    Block {
+        yaml: "rate_limiting: { queue: { FIELDS } }",
+        path: "rate_limiting.queue",
+        cases: &[
+            ("max_waiting", "0", "is 0"),
+            ("aging", "-1s", ""),
+            ("share_by", "''", "is empty"),
+            ("weights", "[]", ""),
+        ],
+    },
+];
+
+/// A limit in full: each as the fields of one limit, and the field that the message names.
+const LIMITS: &[(&str, &str)] = &[
+    ("quantity: apples, amount: 1, every: 1m", "quantity"),
+    ("amount: 1, every: 1m", "quantity"),
+    ("quantity: requests, every: 1m", "amount"),
+    ("quantity: requests, amount: 0, every: 1m", "amount"),
+    ("quantity: requests, amount: -1, every: 1m", "amount"),
+    ("quantity: requests, amount: 1", "period"),
+    ("quantity: requests, amount: 1, every: 20000w", "period"),
+    ("quantity: requests, amount: 1, every: 0s", "period"),
+    ("quantity: concurrency, amount: 1, every: 1s", "period"),
+    ("quantity: requests, amount: 1, every: soon", "every"),
+    (
+        "quantity: requests, amount: 1, every: 1m, when: { model: [] }",
+        "when",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, when: { model: { a: 1 } }",
+        "when",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, per: [run, run]",
+        "per",
+    ),
+    ("quantity: requests, amount: 1, every: 1m, per: run", "per"),
+    (
+        "quantity: requests, amount: 1, every: 1m, charge: mine",
+        "charge",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, count: sheep",
+        "count",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, margin: 2m",
+        "margin",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, shadow: perhaps",
+        "shadow",
+    ),
+    (
+        "quantity: tokens, amount: 1, every: 1m, count_refused: true",
+        "count_refused",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, amounts: { a: 5 }",
+        "amounts",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, per: [agent], amounts: { a: 0 }",
+        "amounts",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, slice: 1m",
+        "slice",
+    ),
+    ("quantity: concurrency, amount: 1, slice: 1s", "slice"),
+    (
+        "quantity: requests, amount: 1, every: 1m, headroom: 1.5",
+        "headroom",
+    ),
+];
+
+#[test]
+fn every_wrong_value_is_refused_by_its_path() {
+    for block in BLOCKS {
+        for (field, value, says) in block.cases {
+            let (path, said) = refused(&block.yaml.replace("FIELDS", &format!("{field}: {value}")));
+            let named = format!("{}.{field}", block.path);
+            assert!(path.starts_with(&named), "{named}: {value}: {path}: {said}");
+            assert!(said.contains(says), "{named}: {value}: {said}");
+        }
+    }
+    for (fields, names) in LIMITS {
+        let (path, said) = refused(&format!("rate_limiting: {{ limits: [ {{ {fields} }} ] }}"));
+        assert!(
+            path.starts_with("rate_limiting.limits[0]"),
+            "{fields}: {path}: {said}"
+        );
+        let named = path.ends_with(&format!(".{names}")) || said.contains(&format!("`{names}`"));
+        assert!(
+            named || path.contains(&format!(".{names}.")),
+            "{fields}: {said}"
+        );
+    }
+}
+
+/// What the block takes, by its own word.
+fn fields(block: &str) -> Vec<String> {
+    let (_, said) = refused(&block.replace("FIELDS", "zzzzzz: 1"));
+    let list = said.split("there are ").nth(1).expect(&said);
+    let list = list.split(" (line").next().unwrap();
+    list.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_field_has_a_case_above_and_a_typo_in_it_is_answered_with_its_name() {
+    let limit = Block {
+        yaml: "rate_limiting: { limits: [ { FIELDS } ] }",
+        path: "rate_limiting.limits[0]",
+        cases: &[],
+    };
+    let mut seen = 0;
+    for block in BLOCKS.iter().chain([&limit]) {
+        for field in fields(block.yaml) {
+            seen += 1;
+            let long =
+                |field: &str| !["rps", "rpm", "rpd", "tpm", "tpd", "itpm", "otpm"].contains(&field);
+            let of_limit = LIMITS.iter().map(|(_, names)| *names);
+            let mut cases = block.cases.iter().map(|(field, ..)| *field).chain(of_limit);
+            let alias = field == "max_parallel_requests" || !long(&field);
+            assert!(
+                alias || field == "every" || cases.any(|case| case == field),
+                "{}.{field} has no case",
+                block.path
+            );
+            if field.len() < 4 {
+                continue;
+            }
+            let typo = format!("{field}z");
+            let (path, said) = refused(&block.yaml.replace("FIELDS", &format!("{typo}: 1")));
+            assert!(path.starts_with(block.path), "{path}: {said}");
+            assert!(said.contains(&format!("did you mean `{field}`?")), "{said}");
+        }
+    }
+    assert!(seen > 60, "{seen} fields");
+}
+
+#[test]
+fn the_file_itself_is_held_to_the_same() {
+    assert_eq!(
+        refused("rate_limits: {}").1,
+        "rate_limits: the key `rate_limits` is not known; did you mean `rate_limiting`? (line 1, column 1)"
+    );
+    assert!(refused("{}").1.contains("`rate_limiting` is missing"));
+    assert!(
+        refused("rate_limiting:\n  global: { rpm: 1, rpm: 2 }")
+            .1
+            .contains("rpm")
+    );
+    assert!(refused("rate_limiting: [").1.contains("line"));
+    let twice = "rate_limiting: { global: { rpm: 5 }, limits: [ { quantity: requests, amount: 6, every: 1m } ] }";
+    assert!(refused(twice).1.contains("same thing"));
+}
+
+#[test]
+fn a_message_repeats_nothing_of_the_file_but_what_is_wrong() {
+    let (_, said) = refused(
+        "rate_limiting:\n  # sk-secret\n  agents: { sk-secret: { rpm: 5 } }\n  margin: soon",
+    );
+    assert!(!said.contains("sk-secret"), "{said}");
+}
