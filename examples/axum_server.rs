@@ -1,4 +1,4 @@
-//! An axum server that allows its callers two requests a minute and refuses the third with 429.
+//! An axum server that allows each address two requests a minute and refuses the third with 429.
 //!
 //! The layers around a client wait for room; a server's callers are told to come back.
 //!
@@ -6,24 +6,37 @@
 //! cargo run --example axum_server
 //! ```
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use axum::{Router, body::Body, routing::get};
+use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::net::TcpListener;
 use tower_quota::{
-    AdmissionLayer, Limiter,
+    AdmissionLayer, Limiter, Tags,
     limit::{Limit, Limits},
+    tags::TagLayer,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let limits = Limits::new([Limit::requests(2).every(Duration::from_secs(60))])?;
+    let address = TagLayer::new(|request| {
+        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
+        peer.map_or_else(Tags::new, |ConnectInfo(peer)| {
+            Tags::new().with("ip".into(), peer.ip().to_string())
+        })
+    });
+    let limit = Limit::requests(2).every(Duration::from_secs(60));
+    let limiter = Limiter::new(Limits::new([limit.per("ip".into())])?);
     let app = Router::new()
         .route("/", get(async || "hello\n"))
-        .layer(AdmissionLayer::new(Limiter::new(limits)).reject_when_full());
+        .layer(AdmissionLayer::new(limiter).reject_when_full())
+        .layer(address)
+        .into_make_service_with_connect_info::<SocketAddr>();
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}/", listener.local_addr()?);
@@ -35,8 +48,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let response = client.request(request).await?;
         let (parts, body) = response.into_parts();
         println!("{}", parts.status);
-        if let Some(wait) = parts.headers.get("retry-after") {
-            println!("retry-after: {}", wait.to_str()?);
+        for name in ["retry-after", "ratelimit-policy", "ratelimit"] {
+            if let Some(value) = parts.headers.get(name) {
+                println!("{name}: {}", value.to_str()?);
+            }
         }
         let text = body.collect().await?.to_bytes();
         println!("{}", String::from_utf8_lossy(&text));

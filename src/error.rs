@@ -13,6 +13,8 @@ use std::{fmt, time::Duration};
 ///     in_use: 88_200,
 ///     needed: 2_500,
 ///     retry_after: Some(Duration::from_millis(3_200)),
+///     amount: Some(90_000),
+///     period: Some(Duration::from_secs(60)),
 /// };
 /// assert_eq!(
 ///     Rejection::RateLimited(shortage).to_string(),
@@ -73,6 +75,10 @@ pub struct Shortage {
     pub needed: u64,
     /// How long until there is room, where that can be said. Room that others have to give back has no date.
     pub retry_after: Option<Duration>,
+    /// How much of it may be used; `None` where a provider said no and not how much.
+    pub amount: Option<u64>,
+    /// In which time; `None` for what is counted over none: calls in flight, runs.
+    pub period: Option<Duration>,
 }
 
 impl fmt::Display for Shortage {
@@ -82,6 +88,7 @@ impl fmt::Display for Shortage {
             in_use,
             needed,
             retry_after,
+            ..
         } = self;
         if *needed == 0 {
             return write!(f, "{limit}: calls that came before wait for it");

@@ -4,6 +4,7 @@ mod finish;
 mod future;
 mod keep;
 mod pass;
+mod rate_limit;
 mod refusal;
 mod response;
 

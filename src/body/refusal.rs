@@ -7,18 +7,21 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
-use super::ResponseBody;
+use super::{ResponseBody, rate_limit};
 use crate::{
     error::Rejection,
     wire::{Dialect, error_body},
 };
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The response that says `rejection` in the caller's dialect, with the rejection in its extensions.
 ///
-/// `Retry-After` is rounded up and never 0. `x-should-retry: false`, which the official SDKs obey, goes with
+/// The limit is also said in the fields `RateLimit-Policy` and `RateLimit` (IETF,
+/// draft-ietf-httpapi-ratelimit-headers-10). `Retry-After` is rounded up and never 0. `x-should-retry: false`, which the official SDKs obey, goes with
 /// a refusal that stays one.
 pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
     let status = rejection.status();
@@ -31,6 +34,10 @@ pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<Resp
     if let Some(wait) = rejection.retry_after() {
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis(wait)));
         headers.insert(RETRY_AFTER, HeaderValue::from(millis(wait).div_ceil(1_000)));
+    }
+    if let Some((policy, state)) = rejection.shortage().and_then(rate_limit::fields) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+        headers.insert(RATE_LIMIT, state);
     }
     if !rejection.is_retryable() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

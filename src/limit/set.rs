@@ -158,6 +158,14 @@ impl Limits {
         self.rules[key.limit()].amount_for(key.values())
     }
 
+    /// In which time that much may be used.
+    pub(crate) fn period_of(&self, key: &LimitKey) -> Option<Duration> {
+        match self.rules[key.limit()].limit.period {
+            Some(Period::Sliding(length)) => Some(length),
+            _ => None,
+        }
+    }
+
     /// Whether the limits of a level have an amount for just this call's value.
     pub(crate) fn names(&self, level: &Level, tags: &Tags) -> bool {
         let value = |rule: &Rule| Some(tags.get(rule.limit.per.first()?).unwrap_or_default());

@@ -18,11 +18,14 @@ pub(crate) enum Refused {
 
 impl Shared {
     pub(super) fn shortage(&self, refused: &NotNow) -> Shortage {
+        let limits = self.store.limits_now();
         Shortage {
-            limit: self.store.limits_now().describe(&refused.key),
+            limit: limits.describe(&refused.key),
             in_use: refused.in_use,
             needed: refused.needed,
             retry_after: refused.not_before.map(|at| at.since(self.store.now())),
+            amount: Some(limits.amount_of(&refused.key)),
+            period: limits.period_of(&refused.key),
         }
     }
 

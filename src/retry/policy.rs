@@ -135,6 +135,8 @@ mod tests {
             in_use: 1,
             needed: 1,
             retry_after: None,
+            amount: None,
+            period: None,
         };
         let ours = busy()
             .header("retry-after", "1")

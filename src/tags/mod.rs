@@ -1,10 +1,11 @@
 //! Tags: who makes a call and where it goes.
 //!
 //! They travel by a request's extensions, by a [`scope`] that calls inside it inherit, and by
-//! [headers](Tags::from_headers). Where several say something, the nearest to the call wins.
+//! [headers](Tags::from_headers). A server gives them to its requests by a [`TagLayer`]. Where several say something, the nearest to the call wins.
 
 mod bounded;
 mod headers;
+mod layer;
 mod scope;
 mod tag;
 
@@ -14,6 +15,7 @@ pub(crate) use bounded::bounded;
 pub use headers::BadHeader;
 #[cfg(feature = "gateway")]
 pub(crate) use headers::{PREFIX, tag_of, value_of};
+pub use layer::{TagLayer, Tagged};
 pub use scope::scope;
 pub(crate) use scope::{enter, inherit, inherited};
 pub use tag::Tag;

@@ -116,6 +116,34 @@ async fn no_room_is_429_with_the_wait_rounded_up_and_never_0() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_limit_is_said_in_the_ietfs_fields_and_where_no_limit_refused_it_is_not() {
+    for order in REFUSING {
+        let limiter = one_a_minute();
+        let (answered, _) = ask(order, &limiter, chat()).await;
+        assert_eq!(header(answered.headers(), "ratelimit"), None, "{order}");
+        tokio::time::sleep(secs(20)).await;
+        let (refused, _) = ask(order, &limiter, chat()).await;
+        let said = |name| header(refused.headers(), name);
+        assert_eq!(
+            said("ratelimit-policy"),
+            Some(r#""requests 1/min";q=1;w=60"#),
+            "{order}"
+        );
+        assert_eq!(
+            said("ratelimit"),
+            Some(r#""requests 1/min";r=0;t=41"#),
+            "{order}"
+        );
+    }
+    let twice = Request::post("http://upstream/v1/chat/completions")
+        .body(Full::from(r#"{"model":"a","model":"b"}"#))
+        .unwrap();
+    let (refused, _) = ask("F", &one_a_minute(), twice).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(header(refused.headers(), "ratelimit"), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_waited_as_told_is_let_in() {
     for order in REFUSING {
         let limiter = one_a_minute();
