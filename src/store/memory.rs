@@ -300,7 +300,8 @@ impl Store for MemoryStore {
                 Some(date) => window.rebook(rule, date, part.amount, used),
                 None => {
                     window.unhold(part.amount);
-                    if rule.limit.quantity != Quantity::Concurrency {
+                    // Nothing used keeps nothing of the same slot any longer.
+                    if rule.limit.quantity != Quantity::Concurrency && used > 0 {
                         window.book(rule, used, *now.get_or_insert_with(|| self.now()));
                     }
                 }
