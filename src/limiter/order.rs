@@ -176,12 +176,24 @@ impl Class {
         later.map_or(self.now.max(party.end), |(_, start)| *start)
     }
 
-    /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more.
+    /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more. So does
+    /// one after which more others had their turn than twice as many as wait: where agents come once and are
+    /// granted where they begin, the class's time stands still.
     fn forget_the_past(&mut self) {
-        if self.parties.len() > 2 * self.arrivals.len() + 64 {
-            let now = self.now;
+        let most = 2 * self.arrivals.len() + 64;
+        if self.parties.len() <= most {
+            return;
+        }
+        let now = self.now;
+        self.parties
+            .retain(|_, party| party.end > now || !party.starts.is_empty());
+        if self.parties.len() > most {
+            let gone = self.parties.values().filter(|p| p.starts.is_empty());
+            let mut ends: Vec<u64> = gone.map(|party| party.end).collect();
+            let half = ends.len() / 2;
+            let (_, half, _) = ends.select_nth_unstable(half);
             self.parties
-                .retain(|_, party| party.end > now || !party.starts.is_empty());
+                .retain(|_, party| party.end > *half || !party.starts.is_empty());
         }
     }
 }
@@ -324,5 +336,18 @@ mod tests {
             "{}",
             order.classes[&0].parties.len()
         );
+    }
+
+    #[test]
+    fn agents_that_come_once_are_forgotten_though_the_classs_time_stands_still() {
+        let mut order = Order::new(AGING);
+        order.join(&comer(0, "stays", WHOLE));
+        for i in 1..10_000 {
+            let rank = order.join(&comer(i, &format!("agent {i}"), WHOLE));
+            assert_eq!(rank.seat.start, 0);
+            order.granted(rank, &format!("agent {i}"));
+        }
+        let parties = &order.classes[&0].parties;
+        assert!(parties.len() <= 66 && parties.contains_key("stays"));
     }
 }
