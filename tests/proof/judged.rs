@@ -1,6 +1,9 @@
 //! A memory store with the judge inside: whatever a limiter asks of it is held against the log.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use tower_quota::{
     StoreError, Tags, Usage,
@@ -28,6 +31,9 @@ struct Kept {
     log: Log,
     /// Grants that have not ended, with their numbers. Two that are equal are the same to the store.
     open: Vec<(Grant, usize)>,
+    /// What was decided was wrong, and that was said. From then on everybody is turned away: a panic in a driver
+    /// would start the next one.
+    failed: bool,
 }
 
 impl Judged {
@@ -35,6 +41,7 @@ impl Judged {
         let kept = Kept {
             log: Log::new(plans),
             open: Vec::new(),
+            failed: false,
         };
         let inner = Inner {
             store: MemoryStore::new(limits),
@@ -49,6 +56,7 @@ impl Judged {
     /// The promises over all that was, when everything has ended. Returns how many claims were granted.
     pub(crate) fn finish(&self) -> usize {
         let kept = self.inner.kept();
+        assert!(!kept.failed, "judged wrong");
         assert!(kept.open.is_empty(), "in flight still: {:?}", kept.open);
         kept.log.judge_intervals();
         kept.log.granted()
@@ -86,6 +94,13 @@ impl Inner {
 }
 
 impl Kept {
+    fn judge<T>(&mut self, judge: impl FnOnce(&mut Log) -> T) -> Result<T, StoreError> {
+        let judged = catch_unwind(AssertUnwindSafe(|| judge(&mut self.log)));
+        self.failed |= judged.is_err();
+        let right = judged.ok().filter(|_| !self.failed);
+        right.ok_or_else(|| StoreError::new("judged wrong"))
+    }
+
     fn close(&mut self, grant: &Grant) -> usize {
         let place = self.open.iter().position(|(open, _)| open == grant);
         self.open
@@ -112,7 +127,7 @@ impl Store for Judged {
         self.answer(move |inner| {
             let mut kept = inner.kept();
             let decision = now(inner.store.claim(&claim))?;
-            let number = kept.log.judge(&claim, &decision, inner.micros());
+            let number = kept.judge(|log| log.judge(&claim, &decision, inner.micros()))?;
             if let Decision::Granted(grant) = &decision {
                 kept.open.push((grant.clone(), number.unwrap()));
             }
@@ -165,7 +180,8 @@ impl Store for Judged {
             let standings = now(inner.store.peek(&claim))?;
             let in_use: Vec<u64> = standings.iter().map(|standing| standing.in_use).collect();
             let at = inner.micros();
-            inner.kept().log.judge_in_use(&claim, &in_use, at);
+            let mut kept = inner.kept();
+            kept.judge(|log| log.judge_in_use(&claim, &in_use, at))?;
             Ok(standings)
         })
     }
