@@ -232,6 +232,8 @@ async fn one_dropped(limiter: &Limiter, (scene, op): (Scene, Op), at: At, what: 
     let mut work = work(limiter, op);
     let end = polled(&mut work, at, &mut set).await;
     drop(work);
+    let others = usize::from(matches!(scene, Scene::Somebody));
+    assert!(limiter.waiting() <= others, "{what}: it waits, and is gone");
     let done = end.is_ready();
     if let Poll::Ready(Some(permit)) = end {
         permit.release();
