@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::claim::Part;
 use crate::{
-    limit::{Limit, Limits, Tick, Window},
+    limit::{Limit, Limits, Period, Tick, Window},
     tags::Tags,
 };
 
@@ -14,6 +14,8 @@ use crate::{
 const SWEEP_FROM: usize = 1_024;
 /// A full table is swept no more often than this: a sweep looks at every entry.
 const SWEEP_AGAIN: Duration = Duration::from_secs(1);
+/// Where there are as many entries as there may be, a run that nobody has used for so long is over.
+const RUN_RESTS: Duration = Duration::from_secs(24 * 3_600);
 /// How many entries there may be, where nothing else is said.
 const MOST: usize = 1_000_000;
 
@@ -45,6 +47,8 @@ pub(super) struct Entry {
     pub(super) generation: u32,
     /// Parts of grants that have not ended: one that reserved nothing may still report usage.
     pub(super) open: u32,
+    /// Of a run: what was used when it was last looked at, and since when it is that.
+    resting: Option<(u64, Tick)>,
 }
 
 impl Counts {
@@ -71,7 +75,7 @@ impl Counts {
     /// From now on there are no more entries than this, and one more for each level.
     pub(super) fn set_most(&mut self, most: usize) {
         self.most = most.max(1);
-        self.sweep_at = self.sweep_at.min(self.most);
+        self.sweep_at = self.sweep_at.min(self.most.div_ceil(2));
     }
 
     /// The counts of a level under a call's tags, made where there are none yet.
@@ -228,7 +232,7 @@ impl Counts {
             return true;
         };
         let entry = &mut self.entries[place as usize];
-        let idle = entry.expire(limits, number, now);
+        let idle = entry.expire(limits, number, now) || entry.is_over(limits, number, now);
         if idle {
             self.shared[number] = None;
             self.forget(place);
@@ -309,14 +313,16 @@ impl Counts {
     }
 
     /// Forgets idle entries, where their number has doubled since the last time: so it costs each new entry
-    /// only a constant. Where they are as many as there may be, once a second.
+    /// only a constant. Where they are about as many as there may be, at most once a second; and where there may
+    /// be no more, runs that are over too.
     pub(super) fn sweep_if_grown(&mut self, limits: &Limits, now: impl FnOnce() -> Tick) {
         if self.len < self.sweep_at {
             return;
         }
         let now = now();
         let lately = |swept: Tick| now < swept.after(SWEEP_AGAIN);
-        if self.len >= self.most && self.swept.is_some_and(lately) {
+        let (full, crowded) = (self.len >= self.most, self.len > self.most / 2);
+        if crowded && self.swept.is_some_and(lately) {
             return;
         }
         self.swept = Some(now);
@@ -325,21 +331,27 @@ impl Counts {
             entries,
             free,
             len,
+            shared,
             ..
         } = self;
-        for (number, table) in tables.iter_mut().enumerate() {
-            table.retain(|place| {
+        for (number, (table, shared)) in tables.iter_mut().zip(shared).enumerate() {
+            let mut keep = |place: &u32| {
                 let entry = &mut entries[*place as usize];
-                let keep = !entry.expire(limits, number, now);
+                let idle = entry.expire(limits, number, now);
+                let keep = !(idle || entry.is_over(limits, number, now) && full);
                 if !keep {
                     entry.clear();
                     free.push(*place);
                     *len -= 1;
                 }
                 keep
-            });
+            };
+            table.retain(|place| keep(place));
+            *shared = shared.filter(|place| keep(place));
         }
-        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(self.most);
+        // Half of what is left at a time: by the time it is full it is known which runs rest.
+        let half_full = self.len + self.most.saturating_sub(self.len).div_ceil(2);
+        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(half_full);
     }
 
     /// About how much memory all of this takes.
@@ -371,6 +383,29 @@ impl Entry {
             idle &= window.is_idle();
         }
         idle
+    }
+
+    /// Whether what counts here is of a run that nobody uses any more. Nothing says that a run has ended; were
+    /// all of them kept, new ones would find no room for ever. Notes what it finds, for the next time.
+    fn is_over(&mut self, limits: &Limits, number: usize, now: Tick) -> bool {
+        let places = limits.levels()[number].places.iter().zip(&self.windows);
+        let mut counting = places.filter(|(_, window)| !window.is_idle());
+        let of_run =
+            |place: &u32| limits.rules()[*place as usize].limit.period == Some(Period::Run);
+        let used = counting.try_fold(0u64, |used, (place, window)| {
+            of_run(place).then(|| used.saturating_add(window.in_use()))
+        });
+        let Some(used) = used.filter(|_| self.open == 0) else {
+            self.resting = None;
+            return false;
+        };
+        match self.resting {
+            Some((before, since)) if before == used => now >= since.after(RUN_RESTS),
+            _ => {
+                self.resting = Some((used, now));
+                false
+            }
+        }
     }
 
     /// Grants from before find nothing here any more.
