@@ -15,8 +15,21 @@ use crate::plan::{Life, Plan};
 pub(crate) struct Log {
     plans: Vec<Plan>,
     books: Vec<Book>,
-    /// Of each grant, which rows it wrote.
-    grants: Vec<Vec<(usize, usize)>>,
+    /// Of each grant, what it wrote.
+    grants: Vec<Vec<Entry>>,
+}
+
+/// What a grant wrote into one book: the rows of what is dated at the send, of what is held, and of what has
+/// streamed, the oldest first.
+#[derive(Debug)]
+struct Entry {
+    book: usize,
+    early: usize,
+    late: usize,
+    streamed: Vec<usize>,
+    /// How much has streamed, and how much of what is held is held for that.
+    total: u64,
+    output: u64,
 }
 
 /// Everything under one limit and one set of values.
@@ -73,7 +86,7 @@ impl Log {
                         "granted {need} on top of {in_use:?} of {most}: {plan:?}"
                     );
                 }
-                return Some(self.write(needs));
+                return Some(self.write(needs, claim));
             }
             Decision::NotNow(refused) => self.judge_refusal(&needs, refused, now),
             Decision::Never(refused) => {
@@ -131,33 +144,80 @@ impl Log {
     }
 
     pub(crate) fn dated(&mut self, grant: usize, now: u64) {
-        for (book, row) in &self.grants[grant] {
-            let book = &mut self.books[*book];
-            if !self.plans[book.plan].held_to_the_end() {
-                book.rows[*row].date = Some(now);
+        for entry in &self.grants[grant] {
+            self.books[entry.book].rows[entry.early].date = Some(now);
+        }
+    }
+
+    /// So many output tokens have come by now.
+    pub(crate) fn streamed(&mut self, grant: usize, output: u64, now: u64) {
+        for entry in &mut self.grants[grant] {
+            let book = &mut self.books[entry.book];
+            if !self.plans[book.plan].streams() || output <= entry.total {
+                continue;
             }
+            let came = output - entry.total;
+            let held = &mut book.rows[entry.late];
+            let out_of_it = came.min(entry.output);
+            held.claimed -= out_of_it;
+            held.counts -= out_of_it;
+            entry.output -= out_of_it;
+            entry.total = output;
+            entry.streamed.push(book.rows.len());
+            book.rows.push(Row {
+                claimed: out_of_it,
+                counts: came,
+                date: Some(now),
+                ended: true,
+            });
         }
     }
 
     /// The grant has ended. Without a usage nobody knows it.
     pub(crate) fn settled(&mut self, grant: usize, usage: Option<Usage>, now: u64) {
-        for (book, row) in &self.grants[grant] {
-            let book = &mut self.books[*book];
-            let (plan, row) = (&self.plans[book.plan], &mut book.rows[*row]);
-            row.counts = usage.map_or(row.claimed, |usage| plan.settled(row.claimed, &usage));
-            if plan.life == Life::Flight {
-                row.counts = 0;
+        for entry in &self.grants[grant] {
+            let book = &mut self.books[entry.book];
+            let plan = &self.plans[book.plan];
+            if let Some(usage) = usage {
+                let (early, late) = (
+                    book.rows[entry.early].claimed,
+                    book.rows[entry.late].claimed,
+                );
+                let (early, late) = plan.settled(early, late, &usage);
+                book.rows[entry.early].counts = early;
+                book.rows[entry.late].counts = late.saturating_sub(entry.total);
+                // More was seen to stream than came in truth: the newest goes first.
+                let mut excess = entry.total.saturating_sub(late);
+                for row in entry.streamed.iter().rev() {
+                    let back = excess.min(book.rows[*row].counts);
+                    book.rows[*row].counts -= back;
+                    excess -= back;
+                }
             }
-            row.date = row.date.or(Some(now));
-            row.ended = true;
+            if plan.life == Life::Flight {
+                book.rows[entry.late].counts = 0;
+            }
         }
+        self.end(grant, now);
     }
 
     pub(crate) fn released(&mut self, grant: usize, now: u64) {
-        for (book, row) in &self.grants[grant] {
-            let row = &mut self.books[*book].rows[*row];
-            (row.claimed, row.counts, row.ended) = (0, 0, true);
-            row.date = row.date.or(Some(now));
+        for entry in &self.grants[grant] {
+            let rows = &mut self.books[entry.book].rows;
+            for row in [entry.early, entry.late].iter().chain(&entry.streamed) {
+                (rows[*row].claimed, rows[*row].counts) = (0, 0);
+            }
+        }
+        self.end(grant, now);
+    }
+
+    fn end(&mut self, grant: usize, now: u64) {
+        for entry in &self.grants[grant] {
+            for row in [entry.early, entry.late] {
+                let row = &mut self.books[entry.book].rows[row];
+                row.date = row.date.or(Some(now));
+                row.ended = true;
+            }
         }
     }
 
@@ -254,19 +314,29 @@ impl Log {
         needs
     }
 
-    fn write(&mut self, needs: Vec<(usize, u64)>) -> usize {
-        let rows = needs.into_iter().map(|(book, need)| {
+    fn write(&mut self, needs: Vec<(usize, u64)>, claim: &Claim) -> usize {
+        let entries = needs.into_iter().map(|(book, need)| {
+            let (early, late, output) = self.plans[self.books[book].plan].split(need, claim);
             let rows = &mut self.books[book].rows;
-            rows.push(Row {
-                claimed: need,
-                counts: need,
-                date: None,
-                ended: false,
-            });
-            (book, rows.len() - 1)
+            for claimed in [early, late] {
+                rows.push(Row {
+                    claimed,
+                    counts: claimed,
+                    date: None,
+                    ended: false,
+                });
+            }
+            Entry {
+                book,
+                early: rows.len() - 2,
+                late: rows.len() - 1,
+                streamed: Vec::new(),
+                total: 0,
+                output,
+            }
         });
-        let rows = rows.collect();
-        self.grants.push(rows);
+        let entries = entries.collect();
+        self.grants.push(entries);
         self.grants.len() - 1
     }
 

@@ -44,6 +44,10 @@ pub(crate) enum Rule {
     Sum,
     /// Both, held until the end, and then what was used.
     Used,
+    /// Input at the send, output when it comes; then what was used, but not of a cache.
+    Split,
+    /// Both at the send, then what was used, but not of a cache, and output three times.
+    Weighed,
 }
 
 impl Rule {
@@ -51,7 +55,9 @@ impl Rule {
         match self {
             Rule::Larger => Charge::openai(),
             Rule::Sum => Charge::azure(),
-            Rule::Used => Charge::anthropic(),
+            Rule::Used => Charge::default(),
+            Rule::Split => Charge::anthropic(),
+            Rule::Weighed => Charge::bedrock(3),
         }
     }
 }
@@ -76,13 +82,25 @@ impl Plan {
         }
     }
 
-    /// Whether a claim under it stays held until its end, however long ago its send was.
-    pub(crate) fn held_to_the_end(&self) -> bool {
-        match self.quantity {
-            Quantity::Requests => false,
-            Quantity::Concurrency => true,
-            _ => self.charge == Rule::Used,
+    /// Of what a claim needs: what is dated at the send, and what stays until it comes; and how much of that is
+    /// output, which comes while it streams.
+    pub(crate) fn split(&self, need: u64, claim: &Claim) -> (u64, u64, u64) {
+        let output = claim.demand.output.min(need);
+        match (self.quantity, self.charge) {
+            (Quantity::Requests, _) => (need, 0, 0),
+            (Quantity::Concurrency, _) => (0, need, 0),
+            (Quantity::InputTokens, Rule::Used) => (0, need, 0),
+            (Quantity::OutputTokens, Rule::Used | Rule::Split) => (0, need, need),
+            (Quantity::Tokens, Rule::Used) => (0, need, output),
+            (Quantity::Tokens, Rule::Split) => (need - output, output, output),
+            _ => (need, 0, 0),
         }
+    }
+
+    /// Whether output counts as it streams.
+    pub(crate) fn streams(&self) -> bool {
+        let counted = matches!(self.quantity, Quantity::OutputTokens | Quantity::Tokens);
+        counted && matches!(self.charge, Rule::Used | Rule::Split)
     }
 
     /// What a claim needs of a count that holds `most`; `None`: this limit is not for it.
@@ -114,19 +132,26 @@ impl Plan {
         })
     }
 
-    /// What counts in the end of a claim of `claimed` that used so much.
-    pub(crate) fn settled(&self, claimed: u64, usage: &Usage) -> u64 {
-        let used = match self.quantity {
-            Quantity::Requests | Quantity::Concurrency => return claimed,
-            Quantity::InputTokens => usage.input,
-            Quantity::OutputTokens => usage.output,
-            _ if self.charge == Rule::Larger => usage.input,
-            _ => usage.input + usage.output,
+    /// What counts in the end of a claim that had so much dated at the send and so much held: of both.
+    pub(crate) fn settled(&self, early: u64, late: u64, usage: &Usage) -> (u64, u64) {
+        let input = match self.charge {
+            Rule::Split | Rule::Weighed => usage.input - usage.cache_read,
+            _ => usage.input,
         };
-        if self.charge == Rule::Used {
-            used
-        } else {
-            used.max(claimed)
+        let output = usage.output;
+        match (self.quantity, self.charge) {
+            (Quantity::Requests | Quantity::Concurrency, _) => (early, late),
+            (Quantity::InputTokens, Rule::Used) => (0, input),
+            (Quantity::InputTokens, Rule::Split | Rule::Weighed) => (input, 0),
+            (Quantity::InputTokens, _) => (early.max(input), 0),
+            (Quantity::OutputTokens, Rule::Used | Rule::Split) => (0, output),
+            (Quantity::OutputTokens, Rule::Weighed) => (output, 0),
+            (Quantity::OutputTokens, _) => (early.max(output), 0),
+            (_, Rule::Larger) => (early.max(input), 0),
+            (_, Rule::Sum) => (early.max(input + output), 0),
+            (_, Rule::Used) => (0, input + output),
+            (_, Rule::Split) => (input, output),
+            (_, Rule::Weighed) => (input + 3 * output, 0),
         }
     }
 
@@ -138,6 +163,7 @@ impl Plan {
             Quantity::InputTokens => usage.input,
             Quantity::OutputTokens => usage.output,
             _ if self.charge == Rule::Larger => usage.input.max(usage.output),
+            _ if self.charge == Rule::Weighed => usage.input + 3 * usage.output,
             _ => usage.input + usage.output,
         }
     }
@@ -180,7 +206,13 @@ fn random_limit(random: &mut fastrand::Rng, scale: u64) -> (Limit, Plan, Option<
         _ => random.u64(200..9_000),
     };
     let charge = *random
-        .choice(&[Rule::Larger, Rule::Sum, Rule::Used])
+        .choice(&[
+            Rule::Larger,
+            Rule::Sum,
+            Rule::Used,
+            Rule::Split,
+            Rule::Weighed,
+        ])
         .unwrap();
     let mut limit = Limit::new(quantity, amount).charge(charge.charge());
     let mut plan = Plan {

@@ -24,4 +24,5 @@ fn every_decision_is_right_by_a_naive_log_of_everything() {
     let seen = all.get();
     println!("{seen:?}");
     assert!(seen.refusals > 0 && seen.never > 0 && seen.exact > 0 && seen.debts > 0);
+    assert!(seen.streamed > 0);
 }

@@ -60,6 +60,7 @@ pub(crate) struct Seen {
     pub(crate) never: usize,
     pub(crate) exact: usize,
     pub(crate) debts: usize,
+    pub(crate) streamed: usize,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -69,6 +70,7 @@ impl std::ops::AddAssign for Seen {
         self.never += other.never;
         self.exact += other.exact;
         self.debts += other.debts;
+        self.streamed += other.streamed;
     }
 }
 
@@ -108,7 +110,8 @@ impl World {
             0..55 => self.call().await,
             55..78 => self.end_one(),
             78..82 => self.send_one(),
-            82..84 => self.record(),
+            82..83 => self.stream_one(),
+            83..84 => self.record(),
             84..86 => self.look(),
             _ => {
                 let most = self.scale >> self.random.u32(..12);
@@ -289,6 +292,20 @@ impl World {
         self.log.dated(open.number, self.now);
     }
 
+    /// Some of its output has come.
+    fn stream_one(&mut self) {
+        let Some(number) = self.random_open() else {
+            return;
+        };
+        let open = &mut self.open[number];
+        if open.sent.is_some() {
+            let output = self.random.u64(..=open.reserved.output * 5 / 4);
+            self.store.streamed(&mut open.grant, output);
+            self.log.streamed(open.number, output, self.now);
+            self.seen.streamed += 1;
+        }
+    }
+
     fn random_open(&mut self) -> Option<usize> {
         (!self.open.is_empty()).then(|| self.random.usize(..self.open.len()))
     }
@@ -311,6 +328,11 @@ impl World {
                 Some(Usage::new(input * 2 + 1, output + self.random.u64(..3_000)))
             }
             3 => Some(Usage::new(0, 0)),
+            4 => {
+                let mut usage = Usage::new(input, self.random.u64(..=output));
+                usage.cache_read = self.random.u64(..=input);
+                Some(usage)
+            }
             _ => Some(Usage::new(input, self.random.u64(..=output))),
         };
         self.settle(open, usage);
