@@ -164,7 +164,7 @@ impl World {
             all_or_nothing(&before, &now(self.store.peek(claim)), number.is_some());
         }
         let said = self.in_words(&decision);
-        self.said.as_mut().map(|all| all.push(said));
+        self.said.iter_mut().for_each(|all| all.push(said.clone()));
         match decision {
             Decision::Granted(grant) => {
                 self.seen.admissions += 1;
