@@ -51,7 +51,7 @@ impl Rule {
         match self {
             Rule::Larger => Charge::openai(),
             Rule::Sum => Charge::azure(),
-            Rule::Used => Charge::anthropic(),
+            Rule::Used => Charge::default(),
         }
     }
 }
