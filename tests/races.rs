@@ -64,7 +64,7 @@ async fn polled<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
 
 /// Ends a permit in one of the ways that leave what was reserved counted.
 fn end(number: usize, permit: Permit) {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         permit.settle(Usage::new(3, 4));
     } else {
         drop(permit);
@@ -108,7 +108,9 @@ fn of_a_hundred_that_would_wait_and_have_no_time_exactly_one_is_let_in() {
                 let limiter = limiter.clone();
                 async move {
                     // The window does not open before the deadline, and the call does not wait for it.
-                    let call = Call::new().max_wait(DAY / 2).priority((number % 3) as i32);
+                    let call = Call::new()
+                        .max_wait(DAY / 2)
+                        .priority(i32::from(number.is_multiple_of(3)));
                     match limiter.acquire(call).await {
                         Ok(permit) => {
                             yield_now().await;
@@ -173,7 +175,7 @@ fn a_hundred_that_wait_for_one_place_have_it_one_after_another() {
                 let (limiter, inside) = (limiter.clone(), inside[number % 3].clone());
                 async move {
                     let mut tags = Tags::new().with(Tag::Agent, ["a", "b", "c"][number % 3]);
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         tags.set(Tag::Model, "m");
                     }
                     let mut call = pin!(limiter.acquire(Call::new().tags(tags)));

@@ -4,7 +4,7 @@ use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::claim::Part;
+use super::{claim::Part, resting::Resting};
 use crate::{
     limit::{Limit, Limits, Period, Tick, Window},
     tags::Tags,
@@ -14,8 +14,6 @@ use crate::{
 const SWEEP_FROM: usize = 1_024;
 /// A full table is swept no more often than this: a sweep looks at every entry.
 const SWEEP_AGAIN: Duration = Duration::from_secs(1);
-/// Where there are as many entries as there may be, a run that nobody has used for so long is over.
-const RUN_RESTS: Duration = Duration::from_secs(24 * 3_600);
 /// How many entries there may be, where nothing else is said.
 const MOST: usize = 1_000_000;
 
@@ -35,6 +33,7 @@ pub(super) struct Counts {
     current: Limits,
     sweep_at: usize,
     swept: Option<Tick>,
+    resting: Resting,
     hasher: DefaultHashBuilder,
 }
 
@@ -47,8 +46,6 @@ pub(super) struct Entry {
     pub(super) generation: u32,
     /// Parts of grants that have not ended: one that reserved nothing may still report usage.
     pub(super) open: u32,
-    /// Of a run: what was used when it was last looked at, and since when it is that.
-    resting: Option<(u64, Tick)>,
 }
 
 impl Counts {
@@ -64,6 +61,7 @@ impl Counts {
             current: limits.clone(),
             sweep_at: SWEEP_FROM,
             swept: None,
+            resting: Resting::default(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -232,7 +230,10 @@ impl Counts {
             return true;
         };
         let entry = &mut self.entries[place as usize];
-        let idle = entry.expire(limits, number, now) || entry.is_over(limits, number, now);
+        let idle = entry.expire(limits, number, now)
+            || self
+                .resting
+                .is_over(place, entry.used_by_runs(limits, number), now);
         if idle {
             self.shared[number] = None;
             self.forget(place);
@@ -280,6 +281,7 @@ impl Counts {
 
     fn forget(&mut self, place: u32) {
         self.entries[place as usize].clear();
+        self.resting.forget(place);
         self.free.push(place);
         self.len -= 1;
     }
@@ -332,15 +334,19 @@ impl Counts {
             free,
             len,
             shared,
+            resting,
             ..
         } = self;
         for (number, (table, shared)) in tables.iter_mut().zip(shared).enumerate() {
             let mut keep = |place: &u32| {
                 let entry = &mut entries[*place as usize];
                 let idle = entry.expire(limits, number, now);
-                let keep = !(idle || entry.is_over(limits, number, now) && full);
+                let used = entry.used_by_runs(limits, number);
+                let over = resting.is_over(*place, used, now);
+                let keep = !(idle || over && full);
                 if !keep {
                     entry.clear();
+                    resting.forget(*place);
                     free.push(*place);
                     *len -= 1;
                 }
@@ -365,6 +371,7 @@ impl Counts {
         tables.chain(entries).sum::<usize>()
             + spare * size_of::<Entry>()
             + self.free.capacity() * size_of::<u32>()
+            + self.resting.bytes()
     }
 }
 
@@ -385,27 +392,15 @@ impl Entry {
         idle
     }
 
-    /// Whether what counts here is of a run that nobody uses any more. Nothing says that a run has ended; were
-    /// all of them kept, new ones would find no room for ever. Notes what it finds, for the next time.
-    fn is_over(&mut self, limits: &Limits, number: usize, now: Tick) -> bool {
+    /// What runs used of it, where nothing else counts here and no call is in flight.
+    fn used_by_runs(&self, limits: &Limits, number: usize) -> Option<u64> {
         let places = limits.levels()[number].places.iter().zip(&self.windows);
         let mut counting = places.filter(|(_, window)| !window.is_idle());
-        let of_run =
-            |place: &u32| limits.rules()[*place as usize].limit.period == Some(Period::Run);
+        let of_run = |place: u32| limits.rules()[place as usize].limit.period == Some(Period::Run);
         let used = counting.try_fold(0u64, |used, (place, window)| {
-            of_run(place).then(|| used.saturating_add(window.in_use()))
+            of_run(*place).then(|| used.saturating_add(window.in_use()))
         });
-        let Some(used) = used.filter(|_| self.open == 0) else {
-            self.resting = None;
-            return false;
-        };
-        match self.resting {
-            Some((before, since)) if before == used => now >= since.after(RUN_RESTS),
-            _ => {
-                self.resting = Some((used, now));
-                false
-            }
-        }
+        used.filter(|_| self.open == 0)
     }
 
     /// Grants from before find nothing here any more.

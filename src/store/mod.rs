@@ -11,6 +11,7 @@ pub mod contract;
 mod counts;
 mod memory;
 mod met;
+mod resting;
 mod snapshot;
 mod streamed;
 

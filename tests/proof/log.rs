@@ -117,7 +117,7 @@ impl Log {
         );
         match (refused.at, plan.life) {
             (Some(at), Life::Sliding { .. }) => {
-                assert!(at.as_micros() > now && in_use.held + need <= most)
+                assert!(at.as_micros() > now && in_use.held + need <= most);
             }
             (Some(_), _) => panic!("an instant for what has none: {plan:?}"),
             (None, Life::Sliding { .. }) => assert!(

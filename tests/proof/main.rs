@@ -9,6 +9,7 @@ mod judged;
 mod log;
 mod plan;
 mod restore;
+mod said;
 mod traces;
 mod world;
 

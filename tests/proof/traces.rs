@@ -2,10 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::{
-    prove,
-    world::{Seen, World},
-};
+use crate::{prove, said::Seen, world::World};
 
 #[test]
 fn every_decision_is_right_by_a_naive_log_of_everything() {

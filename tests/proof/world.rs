@@ -6,14 +6,13 @@ use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
     limit::{Demand, LimitKey, Limits, Quantities, Quantity, Tick},
-    store::{
-        Answer, Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Standing, Store as _,
-    },
+    store::{Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Store as _},
 };
 
 use crate::{
     log::Log,
     plan::{self, Life, Plan},
+    said::{Said, Seen, all_or_nothing, now},
 };
 
 pub(crate) struct World {
@@ -38,40 +37,6 @@ struct Open {
     claim: Claim,
     reserved: Demand,
     sent: Option<u64>,
-}
-
-/// A decision without the names that differ between stores.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Said {
-    Granted,
-    NotNow {
-        key: LimitKey,
-        waits: [Option<Duration>; 2],
-        figures: [u64; 2],
-    },
-    Never(LimitKey, u64, u64),
-}
-
-/// What happened, counted: a proof that saw none of a thing proves nothing of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) admissions: usize,
-    pub(crate) refusals: usize,
-    pub(crate) never: usize,
-    pub(crate) exact: usize,
-    pub(crate) debts: usize,
-    pub(crate) streamed: usize,
-}
-
-impl std::ops::AddAssign for Seen {
-    fn add_assign(&mut self, other: Self) {
-        self.admissions += other.admissions;
-        self.refusals += other.refusals;
-        self.never += other.never;
-        self.exact += other.exact;
-        self.debts += other.debts;
-        self.streamed += other.streamed;
-    }
 }
 
 impl World {
@@ -166,8 +131,8 @@ impl World {
         if let Some(before) = before {
             all_or_nothing(&before, &now(self.store.peek(claim)), number.is_some());
         }
-        let said = self.in_words(&decision);
-        self.said.as_mut().map(|all| all.push(said));
+        let said = Said::of(&decision, self.store.now());
+        self.said.iter_mut().for_each(|all| all.push(said.clone()));
         match decision {
             Decision::Granted(grant) => {
                 self.seen.admissions += 1;
@@ -191,19 +156,6 @@ impl World {
                 self.seen.never += 1;
                 Err(None)
             }
-        }
-    }
-
-    fn in_words(&self, decision: &Decision) -> Said {
-        let wait = |at: Option<Tick>| at.map(|at| at.since(self.store.now()));
-        match decision {
-            Decision::Granted(_) => Said::Granted,
-            Decision::NotNow(no) => Said::NotNow {
-                key: no.key.clone(),
-                waits: [wait(no.at), wait(no.not_before)],
-                figures: [no.in_use, no.needed],
-            },
-            Decision::Never(no) => Said::Never(no.key.clone(), no.in_use, no.needed),
         }
     }
 
@@ -419,21 +371,5 @@ impl World {
         }
         let in_use: Vec<u64> = standings.iter().map(|standing| standing.in_use).collect();
         self.log.judge_in_use(&claim, &in_use, self.now);
-    }
-}
-
-/// A refusal took nothing anywhere; a grant took everywhere what it needs.
-fn all_or_nothing(before: &[Standing], after: &[Standing], granted: bool) {
-    for (before, after) in before.iter().zip(after) {
-        let taken = if granted { before.needed } else { 0 };
-        assert_eq!(after.in_use, before.in_use + taken, "{before:?} {after:?}");
-    }
-}
-
-/// The memory answers at once.
-fn now<T>(answer: Answer<T>) -> T {
-    match answer {
-        Answer::Now(answer) => answer.unwrap(),
-        Answer::Later(_) => panic!("the memory answers at once"),
     }
 }
