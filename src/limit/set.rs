@@ -170,6 +170,14 @@ impl Limits {
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
     }
 
+    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks.
+    pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
+        match self.rules[key.limit()].life {
+            Life::Sliding { stay, .. } => Some(stay),
+            Life::Run | Life::Flight => None,
+        }
+    }
+
     /// A count in words.
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
         key.describe(&self.rules[key.limit()].limit)

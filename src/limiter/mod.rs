@@ -21,11 +21,14 @@ mod call;
 mod delegation;
 mod driver;
 mod explain;
+mod heads;
+mod keep;
 mod options;
 mod order;
 mod outbox;
 mod peek;
 mod permit;
+mod pins;
 mod queue;
 mod reconfigure;
 mod refused;
@@ -50,9 +53,13 @@ pub use permit::Permit;
 pub use reconfigure::ReconfigureError;
 pub(crate) use refused::Refused;
 
-use self::{order::Comer, queue::Queue, waiter::Waiter};
+use self::{
+    order::Comer,
+    queue::{Ahead, Queue},
+    waiter::Waiter,
+};
 use crate::{
-    error::Rejection,
+    error::{Rejection, StoreError},
     limit::{LimitKey, Limits, micros},
     store::{BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
@@ -101,9 +108,10 @@ impl Limiter {
     #[must_use]
     pub fn build(store: Arc<dyn Store>, options: QueueOptions) -> Self {
         let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
+        let queue = Queue::new(aging, store.limits().clone());
         let shared = Shared {
             store,
-            queue: Mutex::new(Queue::new(aging)),
+            queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
             outbox: Mutex::default(),
             start: Instant::now(),
@@ -176,29 +184,29 @@ impl Limiter {
 
     /// Holds room if there is some now, undated.
     pub(crate) async fn try_claim(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
-        let shared = &self.shared;
-        if let Some(refused) = self.behind(claim, turn) {
-            return Err(Refused::NotNow(refused));
-        }
-        let answer = shared.ask(claim).await;
+        let answer = self.ask_in_turn(claim, turn).await;
         answer.inspect_err(|refused| self.note_refused(claim, refused))
     }
 
-    /// Whether somebody better ranked waits for what this claim needs: then it waits behind.
-    fn behind(&self, claim: &Claim, turn: Turn) -> Option<NotNow> {
-        let shared = &self.shared;
-        if shared.queue().len() == 0 {
-            return None;
+    async fn ask_in_turn(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
+        if self.waiting() > 0 {
+            if let Some(refused) = self.behind(claim, turn).await? {
+                return Err(Refused::NotNow(refused));
+            }
         }
+        self.shared.ask(claim).await
+    }
+
+    /// Whether somebody better ranked waits for what this claim needs, or has room kept there: then it waits
+    /// behind.
+    async fn behind(&self, claim: &Claim, turn: Turn) -> Result<Option<NotNow>, StoreError> {
+        let shared = &self.shared;
         let (keys, comer) = shared.comer(claim, turn);
-        let key = shared.queue().blocks(&keys, &comer)?.clone();
-        Some(NotNow {
-            key,
-            at: None,
-            not_before: None,
-            in_use: 0,
-            needed: 0,
-        })
+        let ahead = shared.queue().ahead_of(&keys, &comer, shared.store.now());
+        match ahead {
+            Ahead::On(key) => Ok(Some(keep::behind(key, None))),
+            Ahead::Kept(kept) => shared.takes_what_is_kept(claim, &kept).await,
+        }
     }
 
     /// Queues after a refusal, and holds what was claimed once it is granted, undated.
@@ -286,11 +294,12 @@ impl Shared {
     fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
         let limits = self.store.limits_now();
         let keys = self.store.keys(claim);
-        let parts = keys.iter().filter_map(|key| {
+        let parts = keys.iter().map(|key| {
             let most = limits.amount_of(key);
-            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most)?;
-            Some((need, most))
+            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most);
+            (need.unwrap_or_default(), most)
         });
+        let needs = parts.clone().map(|(need, _)| need).collect();
         let agent = self.options.party(&claim.tags);
         let size = self.options.size(&agent, parts);
         let signed = |span| i64::try_from(micros(span)).unwrap_or(i64::MAX);
@@ -313,6 +322,7 @@ impl Shared {
                 start,
                 agent,
                 size,
+                needs,
             },
         )
     }

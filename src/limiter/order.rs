@@ -20,10 +20,16 @@ pub(super) const WHOLE: u64 = 1 << 32;
 /// A waiter's rank. Unique; which of two goes first, [`Order::before`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rank {
-    pub(super) priority: i32,
+    pub(super) line: Line,
     /// When it came, in microseconds.
     pub(super) arrival: i64,
     pub(super) seat: Seat,
+}
+
+/// Those of whom the one with the better seat always goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Line {
+    pub(super) priority: i32,
 }
 
 /// A waiter's place in its class.
@@ -48,6 +54,8 @@ pub(super) struct Comer {
     pub(super) agent: Arc<str>,
     /// How much virtual time it takes.
     pub(super) size: u64,
+    /// What it needs of each of its counts.
+    pub(super) needs: Box<[u64]>,
 }
 
 #[derive(Debug, Default)]
@@ -92,8 +100,11 @@ impl Order {
             order: comer.order,
             place: self.places,
         };
-        Rank {
+        let line = Line {
             priority: comer.priority,
+        };
+        Rank {
+            line,
             arrival: comer.arrival,
             seat,
         }
@@ -119,7 +130,7 @@ impl Order {
 
     /// Lets one go that was granted.
     pub(super) fn granted(&mut self, rank: Rank, agent: &str) {
-        if let Some(class) = self.classes.get_mut(&rank.priority) {
+        if let Some(class) = self.classes.get_mut(&rank.line.priority) {
             class.now = class.now.max(rank.seat.start);
         }
         self.leave(rank, agent);
@@ -127,7 +138,7 @@ impl Order {
 
     /// Lets one go that was not: its agent has not had what it asked for.
     pub(super) fn gave_up(&mut self, rank: Rank, agent: &str, size: u64) {
-        let class = self.classes.get_mut(&rank.priority);
+        let class = self.classes.get_mut(&rank.line.priority);
         if let Some(party) = class.and_then(|class| class.parties.get_mut(agent)) {
             party.end = party.end.saturating_sub(size);
         }
@@ -135,7 +146,7 @@ impl Order {
     }
 
     fn leave(&mut self, rank: Rank, agent: &str) {
-        let Some(class) = self.classes.get_mut(&rank.priority) else {
+        let Some(class) = self.classes.get_mut(&rank.line.priority) else {
             return;
         };
         class.arrivals.remove(&(rank.arrival, rank.seat.place));
@@ -144,7 +155,7 @@ impl Order {
         }
         if class.arrivals.is_empty() {
             // Nobody waits: nobody is ahead of anybody.
-            self.classes.remove(&rank.priority);
+            self.classes.remove(&rank.line.priority);
         }
     }
 
@@ -158,11 +169,11 @@ impl Order {
     fn class(&self, rank: Rank) -> (i64, i64) {
         let oldest = self
             .classes
-            .get(&rank.priority)
+            .get(&rank.line.priority)
             .and_then(|class| class.arrivals.first());
         let oldest = oldest.map_or(rank.arrival, |(arrival, _)| rank.arrival.min(*arrival));
-        let head_start = self.aging.saturating_mul(rank.priority.into());
-        (oldest.saturating_sub(head_start), -i64::from(rank.priority))
+        let head_start = self.aging.saturating_mul(rank.line.priority.into());
+        (oldest.saturating_sub(head_start), -i64::from(rank.line.priority))
     }
 }
 
@@ -200,6 +211,7 @@ mod tests {
             start: None,
             agent: agent.into(),
             size,
+            needs: Box::default(),
         }
     }
 

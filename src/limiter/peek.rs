@@ -62,7 +62,11 @@ impl Limiter {
     pub(super) async fn look(&self, call: &Call) -> Result<Look, StoreError> {
         let (claim, turn) = self.parts(call.clone());
         let standings = self.shared.get(self.shared.store.peek(&claim)).await?;
-        let answer = self.foretell(&claim, turn, &standings);
+        let behind = match self.waiting() {
+            0 => None,
+            _ => self.behind(&claim, turn).await?,
+        };
+        let answer = self.foretell(behind, turn, &standings);
         Ok(Look {
             claim,
             turn,
@@ -86,7 +90,7 @@ impl Limiter {
 
     fn foretell(
         &self,
-        claim: &Claim,
+        behind: Option<NotNow>,
         turn: Turn,
         standings: &[Standing],
     ) -> Result<Peek, Rejection> {
@@ -96,7 +100,7 @@ impl Limiter {
             Some((_, refused)) => Some(refused),
             None => None,
         };
-        let Some(refused) = self.behind(claim, turn).or(last) else {
+        let Some(refused) = behind.or(last) else {
             return Ok(Peek::Room);
         };
         let figures = Standing::refusal(standings).map_or(refused.clone(), |(_, known)| known);

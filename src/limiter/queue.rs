@@ -6,7 +6,7 @@
 //! of them is worth another try. Plain data: no clock, lock or task.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::Bound,
     sync::Arc,
 };
@@ -14,17 +14,28 @@ use std::{
 use tokio::runtime::Id;
 
 use super::{
-    order::{Comer, Order, Rank, Seat},
+    heads::Heads,
+    order::{Comer, Order, Rank},
+    pins::{Kept, Pins},
     waiter::Waiter,
 };
-use crate::limit::{LimitKey, Tick};
+use crate::{
+    limit::{LimitKey, Limits, Tick},
+    store::NotNow,
+};
 
 /// The counts that a group's waiters need.
 pub(super) type Keys = Arc<[LimitKey]>;
 
-#[derive(Debug, Default)]
+/// After so many moves a waiter pins its counts.
+const MOVES: u32 = 2;
+
+#[derive(Debug)]
 pub(super) struct Queue {
     order: Order,
+    /// For how long a charge stays in a count.
+    limits: Limits,
+    pins: Pins,
     groups: HashMap<Keys, Group>,
     counts: HashMap<LimitKey, Parked>,
     len: usize,
@@ -43,30 +54,45 @@ pub(super) enum Next {
     Nobody,
     /// The head waits for something else first, and its group is parked there now. Look again.
     Moved,
-    /// Try this one.
-    Try(Arc<Waiter>),
+    /// Try this one, if it leaves so much room.
+    Try(Arc<Waiter>, Vec<Kept>),
+}
+
+/// Who stands before a comer.
+#[derive(Debug)]
+pub(super) enum Ahead {
+    /// Somebody who waits on this count: the comer waits behind.
+    On(LimitKey),
+    /// Nobody, or those for whom so much room has to be left.
+    Kept(Vec<Kept>),
 }
 
 #[derive(Debug)]
 struct Group {
-    /// By priority, in the order of their seats.
-    classes: BTreeMap<i32, BTreeMap<Seat, Arc<Waiter>>>,
+    waiters: Heads,
     on: LimitKey,
 }
 
 /// A count and the groups parked on it.
 #[derive(Debug, Default)]
 struct Parked {
-    /// By priority the first of each group.
-    heads: BTreeMap<i32, BTreeMap<Seat, Arc<Waiter>>>,
+    /// The first of each line of each group.
+    heads: Heads,
     timer: Option<Tick>,
 }
 
 impl Queue {
-    pub(super) fn new(aging: i64) -> Self {
+    pub(super) fn new(aging: i64, limits: Limits) -> Self {
         Queue {
             order: Order::new(aging),
-            ..Queue::default()
+            limits,
+            pins: Pins::default(),
+            groups: HashMap::new(),
+            counts: HashMap::new(),
+            len: 0,
+            timers: BTreeSet::new(),
+            kicked: BTreeSet::new(),
+            driven: HashSet::new(),
         }
     }
 
@@ -74,19 +100,32 @@ impl Queue {
         self.len
     }
 
-    /// A count on which somebody waits who goes before this comer: then the comer waits behind.
-    pub(super) fn blocks<'a>(&self, keys: &'a [LimitKey], comer: &Comer) -> Option<&'a LimitKey> {
-        self.blocker(keys, self.order.rank(comer))
+    /// Who stands before a comer.
+    pub(super) fn ahead_of(&mut self, keys: &[LimitKey], comer: &Comer, now: Tick) -> Ahead {
+        let rank = self.order.rank(comer);
+        match self.blocker(keys, rank) {
+            Some(key) => Ahead::On(key.clone()),
+            None => Ahead::Kept(self.kept((keys, &comer.needs), rank, now)),
+        }
     }
 
     fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
         keys.iter().find(|key| {
-            let head = self
-                .counts
-                .get(key)
-                .and_then(|parked| parked.head(&self.order));
+            let head = self.counts.get(key).and_then(|parked| self.head(parked));
             head.is_some_and(|head| self.order.before(head.rank, rank))
         })
+    }
+
+    /// The room that is kept for those who stand before this rank.
+    fn kept(&mut self, of: (&[LimitKey], &[u64]), rank: Rank, now: Tick) -> Vec<Kept> {
+        let order = &self.order;
+        self.pins
+            .before(of, rank, now, &self.limits, |a, b| order.before(a, b))
+    }
+
+    /// Whoever goes first of those who wait on a count.
+    fn head<'a>(&self, parked: &'a Parked) -> Option<&'a Arc<Waiter>> {
+        parked.heads.first(|a, b| self.order.before(a, b))
     }
 
     /// Takes a comer in. It is to be [entered](Self::enter).
@@ -109,24 +148,17 @@ impl Queue {
             .groups
             .entry(waiter.keys.clone())
             .or_insert_with(|| Group {
-                classes: BTreeMap::new(),
+                waiters: Heads::default(),
                 on: refused_by.clone(),
             });
         let on = group.on.clone();
-        let class = group.classes.entry(rank.priority).or_default();
-        let old_head = class.keys().next().copied();
-        class.insert(rank.seat, waiter.clone());
+        let old = group.waiters.first_of(rank.line).map(|old| old.rank);
+        group.waiters.insert(waiter.clone());
         self.len += 1;
-        if old_head.is_none_or(|old| rank.seat < old) {
-            let heads = self
-                .counts
-                .entry(on.clone())
-                .or_default()
-                .heads
-                .entry(rank.priority)
-                .or_default();
-            old_head.and_then(|old| heads.remove(&old));
-            heads.insert(rank.seat, waiter.clone());
+        if old.is_none_or(|old| rank.seat < old.seat) {
+            let heads = &mut self.counts.entry(on.clone()).or_default().heads;
+            heads.insert(waiter.clone());
+            old.map(|old| heads.remove(old));
         }
         if fresh {
             self.set_timer(&on, rank, at);
@@ -136,14 +168,33 @@ impl Queue {
     }
 
     /// Parks the group of one that was tried and refused. Nothing where it has gone away meanwhile.
-    pub(super) fn refused(&mut self, waiter: &Waiter, by: &LimitKey, at: Option<Tick>) {
-        if self.holds(waiter) {
-            let moved = self.park(&waiter.keys, by);
-            self.set_timer(by, waiter.rank, at);
-            if moved {
-                // It may have been given back since, when nobody was parked there to be told.
-                self.kick([by.clone()]);
-            }
+    pub(super) fn refused(&mut self, waiter: &Arc<Waiter>, by: &NotNow, now: Tick) {
+        if !self.holds(waiter) {
+            return;
+        }
+        let moved = self.park(&waiter.keys, &by.key);
+        self.set_timer(&by.key, waiter.rank, by.at);
+        if moved {
+            waiter.moved();
+            // It may have been given back since, when nobody was parked there to be told.
+            self.kick([by.key.clone()]);
+        }
+        let known = by.at.and(by.not_before);
+        let least = by.not_before.unwrap_or(now).max(now);
+        let due = known.unwrap_or_else(|| match self.pins.due(waiter) {
+            // Nobody can say: as before, so that it does not pin for ever what it cannot use.
+            Some(due) if !moved => due.max(by.not_before.unwrap_or_default()),
+            _ => least,
+        });
+        self.pin(waiter, &by.key, due);
+    }
+
+    /// Pins the counts of one that has moved too often.
+    fn pin(&mut self, waiter: &Arc<Waiter>, on: &LimitKey, due: Tick) {
+        if waiter.moves() >= MOVES && self.pins.set(waiter, on, due, &self.limits) {
+            // Whoever had to leave it room may have to leave less now.
+            let others = waiter.keys.iter().filter(|key| *key != on);
+            self.kick(others.cloned());
         }
     }
 
@@ -153,30 +204,21 @@ impl Queue {
             return false;
         };
         let from = std::mem::replace(&mut group.on, on.clone());
-        let firsts = group.classes.iter().filter_map(|(priority, class)| {
-            let (seat, first) = class.first_key_value()?;
-            Some((*priority, *seat, first.clone()))
-        });
-        let firsts: Vec<(i32, Seat, Arc<Waiter>)> = firsts.collect();
-        for (priority, seat, first) in firsts {
-            self.unhead(&from, priority, seat);
+        let firsts: Vec<Arc<Waiter>> = group.waiters.firsts().cloned().collect();
+        for first in firsts {
+            self.unhead(&from, first.rank);
             let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-            heads.entry(priority).or_default().insert(seat, first);
+            heads.insert(first);
         }
         true
     }
 
     /// Takes a head off a count, and forgets the count where it was the last.
-    fn unhead(&mut self, on: &LimitKey, priority: i32, seat: Seat) {
+    fn unhead(&mut self, on: &LimitKey, rank: Rank) {
         let Some(parked) = self.counts.get_mut(on) else {
             return;
         };
-        if let Some(heads) = parked.heads.get_mut(&priority) {
-            heads.remove(&seat);
-            if heads.is_empty() {
-                parked.heads.remove(&priority);
-            }
-        }
+        parked.heads.remove(rank);
         if parked.heads.is_empty() {
             if let Some(timer) = parked.timer {
                 self.timers.remove(&(timer, on.clone()));
@@ -186,13 +228,11 @@ impl Queue {
     }
 
     fn set_timer(&mut self, on: &LimitKey, rank: Rank, at: Option<Tick>) {
-        let (Some(parked), Some(at)) = (self.counts.get_mut(on), at) else {
+        let (Some(parked), Some(at)) = (self.counts.get(on), at) else {
             return;
         };
-        if parked
-            .head(&self.order)
-            .is_some_and(|head| head.rank == rank)
-        {
+        if self.head(parked).is_some_and(|head| head.rank == rank) {
+            let parked = self.counts.get_mut(on).expect("looked at just above");
             if let Some(old) = parked.timer.replace(at) {
                 self.timers.remove(&(old, on.clone()));
             }
@@ -201,11 +241,8 @@ impl Queue {
     }
 
     fn holds(&self, waiter: &Waiter) -> bool {
-        let class = self
-            .groups
-            .get(&waiter.keys)
-            .and_then(|group| group.classes.get(&waiter.rank.priority));
-        class.is_some_and(|class| class.contains_key(&waiter.rank.seat))
+        let group = self.groups.get(&waiter.keys);
+        group.is_some_and(|group| group.waiters.holds(waiter.rank))
     }
 
     /// Takes out one that was granted.
@@ -225,23 +262,17 @@ impl Queue {
     }
 
     fn remove(&mut self, waiter: &Waiter) -> bool {
-        let Rank { priority, seat, .. } = waiter.rank;
+        let rank = waiter.rank;
         let Some(group) = self.groups.get_mut(&waiter.keys) else {
             return false;
         };
-        let Some(class) = group.classes.get_mut(&priority) else {
-            return false;
-        };
-        let headed = class.keys().next() == Some(&seat);
-        if class.remove(&seat).is_none() {
+        let headed = group.waiters.first_of(rank.line).map(|head| head.rank) == Some(rank);
+        if !group.waiters.remove(rank) {
             return false;
         }
-        let next = class.values().next().cloned();
-        if next.is_none() {
-            group.classes.remove(&priority);
-        }
+        let next = group.waiters.first_of(rank.line).cloned();
         let on = group.on.clone();
-        if group.classes.is_empty() {
+        if group.waiters.is_empty() {
             self.groups.remove(&waiter.keys);
         }
         self.len -= 1;
@@ -249,14 +280,14 @@ impl Queue {
             if let Some(next) = next {
                 // Before the old one is taken off, so that the count is not forgotten in between.
                 let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-                heads
-                    .entry(priority)
-                    .or_default()
-                    .insert(next.rank.seat, next);
+                heads.insert(next);
             }
-            self.unhead(&on, priority, seat);
+            self.unhead(&on, rank);
             // Whoever is next may need less, and whoever waited behind it elsewhere need not any more.
             self.kick([on]);
+        }
+        if self.pins.remove(waiter, &self.limits) {
+            self.kick(waiter.keys.iter().cloned());
         }
         true
     }
@@ -306,58 +337,37 @@ impl Queue {
     }
 
     /// The head of a count, unless it has to wait behind another one elsewhere.
-    pub(super) fn next_on(&mut self, key: &LimitKey) -> Next {
-        let Some(head) = self
-            .counts
-            .get(key)
-            .and_then(|parked| parked.head(&self.order))
-        else {
+    pub(super) fn next_on(&mut self, key: &LimitKey, now: Tick) -> Next {
+        let parked = self.counts.get(key);
+        let Some(head) = parked.and_then(|parked| self.head(parked)).cloned() else {
             return Next::Nobody;
         };
-        let head = head.clone();
         match self.blocker(&head.keys, head.rank).cloned() {
             Some(other) => {
                 self.park(&head.keys, &other);
+                head.moved();
+                self.pin(&head, &other, now);
                 Next::Moved
             }
-            None => Next::Try(head),
+            None => {
+                let kept = self.kept((&head.keys, head.needs()), head.rank, now);
+                Next::Try(head, kept)
+            }
         }
     }
 
     /// Everybody who waits.
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Arc<Waiter>> {
-        let classes = self
-            .groups
-            .values()
-            .flat_map(|group| group.classes.values());
-        classes.flat_map(BTreeMap::values)
+        self.groups.values().flat_map(|group| group.waiters.all())
     }
 
     /// How many wait on a count who go before this comer.
     pub(super) fn ahead(&self, key: &LimitKey, comer: &Comer) -> usize {
         let rank = self.order.rank(comer);
         let groups = self.groups.values().filter(|group| group.on == *key);
-        let classes = groups.flat_map(|group| group.classes.values());
-        let waiters = classes.flat_map(BTreeMap::values);
+        let waiters = groups.flat_map(|group| group.waiters.all());
         waiters
             .filter(|waiter| self.order.before(waiter.rank, rank))
             .count()
-    }
-}
-
-impl Parked {
-    /// Whoever goes first of those who wait here.
-    fn head(&self, order: &Order) -> Option<&Arc<Waiter>> {
-        let heads = self
-            .heads
-            .values()
-            .filter_map(|class| class.values().next());
-        heads.reduce(|best, head| {
-            if order.before(head.rank, best.rank) {
-                head
-            } else {
-                best
-            }
-        })
     }
 }
