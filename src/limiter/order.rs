@@ -173,7 +173,10 @@ impl Order {
             .and_then(|class| class.arrivals.first());
         let oldest = oldest.map_or(rank.arrival, |(arrival, _)| rank.arrival.min(*arrival));
         let head_start = self.aging.saturating_mul(rank.line.priority.into());
-        (oldest.saturating_sub(head_start), -i64::from(rank.line.priority))
+        (
+            oldest.saturating_sub(head_start),
+            -i64::from(rank.line.priority),
+        )
     }
 }
 
