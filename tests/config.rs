@@ -229,6 +229,18 @@ fn every_wrong_value_is_refused_by_its_path() {
             limit("quantity: concurrency, amount: 1, slice: 1s"),
             "`slice`",
         ),
+        (
+            limit("quantity: requests, amount: 9, every: 1m, shares: { team: { a: 0.5, b: 0.6 } }"),
+            "rate_limiting.limits[0]: limit 0 (requests 9/min (guaranteed shares for 2)): `shares` for `team=b`",
+        ),
+        (
+            limit("quantity: requests, amount: 9, every: 1m, shares: { team: { a: 0.1 }, user: { u: 0.1 } }"),
+            "`shares` for `user=u`: the shares of one limit go by one tag",
+        ),
+        (
+            limit("quantity: requests, amount: 9, every: 1m, per: [team], shares: { team: { a: 0 } }"),
+            "`shares`",
+        ),
         ("max_counts: 0".into(), "rate_limiting.max_counts"),
         (
             limit("quantity: requests, amount: 1, every: 1m, amounts: { a: 5 }"),

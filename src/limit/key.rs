@@ -72,6 +72,7 @@ impl LimitKey {
         let mut named = limit.clone();
         named.per.clear();
         named.amounts.clear();
+        named.shares.clear();
         if self.shared {
             let others = limit.per.iter().map(|tag| (tag.clone(), OTHERS.into()));
             named.when.extend(others);

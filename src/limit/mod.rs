@@ -13,6 +13,7 @@ mod key;
 mod period;
 mod quantity;
 mod set;
+mod share;
 mod tick;
 mod window;
 

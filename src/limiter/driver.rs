@@ -87,6 +87,8 @@ impl Driver {
     async fn serve(&self, key: &LimitKey) {
         let mut granted = 0;
         loop {
+            // A store that cannot say who is below its share says so at the claim as well.
+            let _ = self.shared.look_at_shares(std::slice::from_ref(key)).await;
             let now = self.shared.store.now();
             let next = self.shared.queue().next_on(key, now);
             let (head, kept) = match next {
@@ -94,6 +96,9 @@ impl Driver {
                 Next::Moved => continue,
                 Next::Try(head, kept) => (head, kept),
             };
+            if let Ok(true) = self.shared.look_at_shares(&head.keys).await {
+                continue;
+            }
             match self.shared.ask_beside(&head.claim, &kept).await {
                 Ok(mut permit) => {
                     permit.waited_from(head.rank.seat.start);

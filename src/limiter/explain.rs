@@ -107,7 +107,8 @@ impl Limiter {
             standings,
             answer,
         } = self.look(call).await?;
-        let (now, (_, comer)) = (self.shared.store.now(), self.shared.comer(&claim, turn));
+        let (_, comer) = self.shared.comer_now(&claim, turn).await?;
+        let now = self.shared.store.now();
         let queue = self.shared.queue();
         let ahead: Vec<usize> = standings
             .iter()

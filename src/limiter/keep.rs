@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Permit, Refused, Shared, pins::Kept};
 use crate::{
     error::StoreError,
-    limit::{Demand, LimitKey, Quantities, Quantity, Room, Tick},
+    limit::{Demand, Limit, LimitKey, Quantities, Quantity, Room, Tick},
     store::{Claim, NotNow, Standing},
 };
 
@@ -32,16 +32,8 @@ impl Shared {
         kept: &[Kept],
     ) -> Result<Option<NotNow>, StoreError> {
         for kept in kept {
-            let both = Claim {
-                demand: demand(
-                    self.store.limits().rules()[kept.key.limit()].limit.quantity,
-                    kept.amount,
-                ),
-                quantities: Quantities::ADMISSION,
-                repeat: false,
-                held: Vec::new(),
-                tags: claim.tags.clone(),
-            };
+            let limit = &self.store.limits().rules()[kept.key.limit()].limit;
+            let both = one_of(claim, limit, kept.amount);
             let standings = self.get(self.store.peek(&both)).await?;
             let standing = standings.iter().find(|standing| standing.key == kept.key);
             if standing.is_some_and(|standing| !self.has_room(standing, kept)) {
@@ -65,7 +57,17 @@ impl Shared {
     }
 }
 
-/// A demand that needs so much of a limit on this quantity, by whatever rule it is charged.
+/// A claim under the same tags that needs just so much of one limit, by whatever rule that is charged.
+pub(super) fn one_of(claim: &Claim, limit: &Limit, amount: u64) -> Claim {
+    Claim {
+        tags: claim.tags.clone(),
+        demand: demand(limit.quantity, amount),
+        quantities: Quantities::ADMISSION,
+        repeat: false,
+        held: Vec::new(),
+    }
+}
+
 fn demand(quantity: Quantity, amount: u64) -> Demand {
     let none = Demand {
         requests: 0,

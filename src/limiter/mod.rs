@@ -26,6 +26,7 @@ mod keep;
 mod options;
 mod order;
 mod outbox;
+mod owners;
 mod peek;
 mod permit;
 mod pins;
@@ -33,6 +34,7 @@ mod queue;
 mod reconfigure;
 mod refused;
 mod run;
+mod shares;
 mod turned_away;
 mod waiter;
 
@@ -89,6 +91,8 @@ pub(crate) struct Shared {
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
+    /// Whether anything is guaranteed to anybody.
+    shares: bool,
 }
 
 impl Limiter {
@@ -109,6 +113,7 @@ impl Limiter {
     pub fn build(store: Arc<dyn Store>, options: QueueOptions) -> Self {
         let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
         let queue = Queue::new(aging, store.limits().clone());
+        let shares = store.limits().have_shares();
         let shared = Shared {
             store,
             queue: Mutex::new(queue),
@@ -116,6 +121,7 @@ impl Limiter {
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
+            shares,
         };
         Limiter {
             shared: Arc::new(shared),
@@ -201,7 +207,7 @@ impl Limiter {
     /// behind.
     async fn behind(&self, claim: &Claim, turn: Turn) -> Result<Option<NotNow>, StoreError> {
         let shared = &self.shared;
-        let (keys, comer) = shared.comer(claim, turn);
+        let (keys, comer) = shared.comer_now(claim, turn).await?;
         let ahead = shared.queue().ahead_of(&keys, &comer, shared.store.now());
         match ahead {
             Ahead::On(key) => Ok(Some(keep::behind(key, None))),
@@ -299,6 +305,7 @@ impl Shared {
             let need = claim.amount(key.place(), &limits.rules()[key.limit()], most);
             (need.unwrap_or_default(), most)
         });
+        let shares = self.shares_of(claim, &limits);
         let needs = parts.clone().map(|(need, _)| need).collect();
         let agent = self.options.party(&claim.tags);
         let size = self.options.size(&agent, parts);
@@ -323,6 +330,8 @@ impl Shared {
                 agent,
                 size,
                 needs,
+                shares,
+                below: false,
             },
         )
     }

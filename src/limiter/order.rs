@@ -7,12 +7,17 @@
 //! size over the agent's weight. So an agent that sends nine thousand calls has its share, and the others
 //! have theirs. Calls of one agent keep their order.
 //!
+//! Before all of that go those who are below a guaranteed share, but not before one that was passed by them for
+//! too long.
+//!
 //! Plain data: no clock, lock or task.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
+
+use super::owners::{Owners, Shares};
 
 /// One unit of virtual time: a call that takes a whole limit, by an agent of weight 1.
 pub(super) const WHOLE: u64 = 1 << 32;
@@ -30,6 +35,8 @@ pub(super) struct Rank {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Line {
     pub(super) priority: i32,
+    /// The number of the [owner](Owners) of the shares it has.
+    pub(super) owner: u32,
 }
 
 /// A waiter's place in its class.
@@ -56,6 +63,9 @@ pub(super) struct Comer {
     pub(super) size: u64,
     /// What it needs of each of its counts.
     pub(super) needs: Box<[u64]>,
+    /// The guaranteed shares it has, and whether it is below all of them.
+    pub(super) shares: Option<Shares>,
+    pub(super) below: bool,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +73,9 @@ pub(super) struct Order {
     /// How much older one step of priority makes a class, in microseconds.
     aging: i64,
     classes: BTreeMap<i32, Class>,
+    pub(super) owners: Owners,
+    /// The places of those who are not passed by owners any more.
+    passed: HashSet<u64>,
     places: u64,
 }
 
@@ -91,6 +104,11 @@ impl Order {
         }
     }
 
+    /// How much older one step of priority makes a class, in microseconds.
+    pub(super) fn aging(&self) -> u64 {
+        self.aging.unsigned_abs()
+    }
+
     /// The rank that a comer would have.
     pub(super) fn rank(&self, comer: &Comer) -> Rank {
         let class = self.classes.get(&comer.priority);
@@ -102,6 +120,7 @@ impl Order {
         };
         let line = Line {
             priority: comer.priority,
+            owner: self.owners.number(comer.shares.as_ref(), comer.below),
         };
         Rank {
             line,
@@ -113,7 +132,9 @@ impl Order {
     /// Takes a comer in.
     pub(super) fn join(&mut self, comer: &Comer) -> Rank {
         self.places += 1;
+        let owner = self.owners.join(comer.shares.as_ref(), comer.below);
         let rank = self.rank(comer);
+        debug_assert_eq!(rank.line.owner, owner);
         let class = self.classes.entry(comer.priority).or_default();
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
@@ -130,8 +151,12 @@ impl Order {
 
     /// Lets one go that was granted.
     pub(super) fn granted(&mut self, rank: Rank, agent: &str) {
+        // What is guaranteed goes out of turn, and says nothing of how far the others are.
+        let in_turn = !self.owners.is_below(rank.line.owner);
         if let Some(class) = self.classes.get_mut(&rank.line.priority) {
-            class.now = class.now.max(rank.seat.start);
+            if in_turn {
+                class.now = class.now.max(rank.seat.start);
+            }
         }
         self.leave(rank, agent);
     }
@@ -146,6 +171,8 @@ impl Order {
     }
 
     fn leave(&mut self, rank: Rank, agent: &str) {
+        self.owners.leave(rank.line.owner);
+        self.passed.remove(&rank.seat.place);
         let Some(class) = self.classes.get_mut(&rank.line.priority) else {
             return;
         };
@@ -161,7 +188,26 @@ impl Order {
 
     /// Whether `a` goes before `b`.
     pub(super) fn before(&self, a: Rank, b: Rank) -> bool {
+        match (self.is_first(a), self.is_first(b)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => self.in_turn(a, b),
+        }
+    }
+
+    /// Whether `a` goes before `b` where nothing is guaranteed.
+    pub(super) fn in_turn(&self, a: Rank, b: Rank) -> bool {
         (self.class(a), a.seat) < (self.class(b), b.seat)
+    }
+
+    /// Whether it goes before those who have nothing guaranteed.
+    pub(super) fn is_first(&self, rank: Rank) -> bool {
+        self.owners.is_below(rank.line.owner) || self.passed.contains(&rank.seat.place)
+    }
+
+    /// From now on no owner passes this one out of turn.
+    pub(super) fn was_passed(&mut self, rank: Rank) {
+        self.passed.insert(rank.seat.place);
     }
 
     /// A class's place among classes: its oldest arrival less its priority's worth of aging; of two at the
@@ -215,6 +261,8 @@ mod tests {
             agent: agent.into(),
             size,
             needs: Box::default(),
+            shares: None,
+            below: false,
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::runtime::Id;
 use super::{
     heads::Heads,
     order::{Comer, Order, Rank},
+    owners::Shares,
     pins::{Kept, Pins},
     waiter::Waiter,
 };
@@ -40,11 +41,20 @@ pub(super) struct Queue {
     counts: HashMap<LimitKey, Parked>,
     len: usize,
     /// When to look at a count again.
-    timers: BTreeSet<(Tick, LimitKey)>,
+    timers: BTreeSet<(Tick, LimitKey, Why)>,
     /// Counts to look at now.
     kicked: BTreeSet<LimitKey>,
     /// The runtimes on which a driver runs.
     pub(super) driven: HashSet<Id>,
+}
+
+/// Why to look at a count again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// There is room for its head.
+    Room,
+    /// An owner falls below its share.
+    Share,
 }
 
 /// What to do with the head of a count.
@@ -79,6 +89,7 @@ struct Parked {
     /// The first of each line of each group.
     heads: Heads,
     timer: Option<Tick>,
+    wake: Option<Tick>,
 }
 
 impl Queue {
@@ -220,8 +231,10 @@ impl Queue {
         };
         parked.heads.remove(rank);
         if parked.heads.is_empty() {
-            if let Some(timer) = parked.timer {
-                self.timers.remove(&(timer, on.clone()));
+            let timer = parked.timer.map(|at| (at, on.clone(), Why::Room));
+            let wake = parked.wake.map(|at| (at, on.clone(), Why::Share));
+            for timer in timer.into_iter().chain(wake) {
+                self.timers.remove(&timer);
             }
             self.counts.remove(on);
         }
@@ -234,10 +247,64 @@ impl Queue {
         if self.head(parked).is_some_and(|head| head.rank == rank) {
             let parked = self.counts.get_mut(on).expect("looked at just above");
             if let Some(old) = parked.timer.replace(at) {
-                self.timers.remove(&(old, on.clone()));
+                self.timers.remove(&(old, on.clone(), Why::Room));
             }
-            self.timers.insert((at, on.clone()));
+            self.timers.insert((at, on.clone(), Why::Room));
         }
+    }
+
+    /// Those with guaranteed shares who are first on a count, each with one of its calls.
+    pub(super) fn owners_on(&self, key: &LimitKey) -> Vec<(u32, Shares, Arc<Waiter>)> {
+        let parked = self.counts.get(key).into_iter();
+        let firsts = parked.flat_map(|parked| parked.heads.firsts());
+        let owner = |first: &Arc<Waiter>| {
+            let number = first.rank.line.owner;
+            let shares = self.order.owners.shares(number)?;
+            Some((number, shares.clone(), first.clone()))
+        };
+        firsts.filter_map(owner).collect()
+    }
+
+    /// Notes whether an owner is below its shares. Returns whether that is new.
+    pub(super) fn note_below(&mut self, shares: &Shares, below: bool) -> bool {
+        self.order.owners.note_below(shares, below)
+    }
+
+    /// Has a count looked at when an owner whose calls wait there falls below its shares.
+    pub(super) fn set_wake(&mut self, on: &LimitKey, at: Option<Tick>) {
+        let Some(parked) = self.counts.get_mut(on) else {
+            return;
+        };
+        let old = std::mem::replace(&mut parked.wake, at);
+        if let Some(old) = old {
+            self.timers.remove(&(old, on.clone(), Why::Share));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, on.clone(), Why::Share));
+        }
+    }
+
+    /// Whoever goes next on a count. One that owners have passed there for too long goes before them.
+    fn next_head(&mut self, key: &LimitKey, now: Tick) -> Option<Arc<Waiter>> {
+        let parked = self.counts.get(key)?;
+        let head = self.head(parked)?.clone();
+        if !self.order.is_first(head.rank) {
+            return Some(head);
+        }
+        let in_turn = parked.heads.first(|a, b| self.order.in_turn(a, b))?.clone();
+        if self.order.is_first(in_turn.rank) {
+            return Some(head);
+        }
+        let stay = self.limits.stay(key).unwrap_or(self.order.aging());
+        if now
+            .as_micros()
+            .saturating_sub(in_turn.passed_since(now).as_micros())
+            < stay
+        {
+            return Some(head);
+        }
+        self.order.was_passed(in_turn.rank);
+        self.head(self.counts.get(key)?).cloned()
     }
 
     fn holds(&self, waiter: &Waiter) -> bool {
@@ -315,13 +382,16 @@ impl Queue {
     /// A count to look at by `now`: the next one after `last`, and round again, so that none is starved. The
     /// others stay marked, for whichever driver comes to them first.
     pub(super) fn due(&mut self, now: Tick, last: Option<&LimitKey>) -> Option<LimitKey> {
-        while let Some((at, _)) = self.timers.first() {
+        while let Some((at, _, _)) = self.timers.first() {
             if *at > now {
                 break;
             }
-            let (_, key) = self.timers.pop_first().expect("looked at just above");
+            let (_, key, why) = self.timers.pop_first().expect("looked at just above");
             if let Some(parked) = self.counts.get_mut(&key) {
-                parked.timer = None;
+                match why {
+                    Why::Room => parked.timer = None,
+                    Why::Share => parked.wake = None,
+                }
             }
             self.kicked.insert(key);
         }
@@ -333,13 +403,12 @@ impl Queue {
 
     /// When the next count is worth looking at; `None` where nothing but a kick can help.
     pub(super) fn next_timer(&self) -> Option<Tick> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.first().map(|(at, _, _)| *at)
     }
 
     /// The head of a count, unless it has to wait behind another one elsewhere.
     pub(super) fn next_on(&mut self, key: &LimitKey, now: Tick) -> Next {
-        let parked = self.counts.get(key);
-        let Some(head) = parked.and_then(|parked| self.head(parked)).cloned() else {
+        let Some(head) = self.next_head(key, now) else {
             return Next::Nobody;
         };
         match self.blocker(&head.keys, head.rank).cloned() {

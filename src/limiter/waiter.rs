@@ -3,7 +3,7 @@
 use std::{
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::Rejection,
-    limit::LimitKey,
+    limit::{LimitKey, Tick},
     store::{Claim, NotNow},
 };
 
@@ -33,8 +33,10 @@ pub(super) struct Waiter {
     pub(super) agent: Arc<str>,
     pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
-    /// How often it was sent to another count. Changes under the queue's lock.
+    /// How often it was sent to another count. Changes under the queue's lock, as the next.
     moves: AtomicU32,
+    /// Since when owners go before it out of turn.
+    passed: OnceLock<Tick>,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
     state: Mutex<State>,
@@ -69,6 +71,7 @@ impl Waiter {
             size,
             deadline,
             moves: AtomicU32::new(0),
+            passed: OnceLock::new(),
             refused,
             state,
         }
@@ -93,6 +96,11 @@ impl Waiter {
 
     pub(super) fn moves(&self) -> u32 {
         self.moves.load(Ordering::Relaxed)
+    }
+
+    /// Since when owners go before it out of turn: since now, where none has before.
+    pub(super) fn passed_since(&self, now: Tick) -> Tick {
+        *self.passed.get_or_init(|| now)
     }
 
     /// Why it was not granted when it was last tried.
