@@ -234,11 +234,15 @@ fn every_wrong_value_is_refused_by_its_path() {
             "rate_limiting.limits[0]: limit 0 (requests 9/min (guaranteed shares for 2)): `shares` for `team=b`",
         ),
         (
-            limit("quantity: requests, amount: 9, every: 1m, shares: { team: { a: 0.1 }, user: { u: 0.1 } }"),
+            limit(
+                "quantity: requests, amount: 9, every: 1m, shares: { team: { a: 0.1 }, user: { u: 0.1 } }",
+            ),
             "`shares` for `user=u`: the shares of one limit go by one tag",
         ),
         (
-            limit("quantity: requests, amount: 9, every: 1m, per: [team], shares: { team: { a: 0 } }"),
+            limit(
+                "quantity: requests, amount: 9, every: 1m, per: [team], shares: { team: { a: 0 } }",
+            ),
             "`shares`",
         ),
         ("max_counts: 0".into(), "rate_limiting.max_counts"),

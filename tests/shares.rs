@@ -95,7 +95,11 @@ impl Teams {
         }
         self.until(99).await;
         sleep(SECOND / 2).await;
-        assert_eq!(self.let_in(name, 0..100), 100, "nothing lies idle for an owner");
+        assert_eq!(
+            self.let_in(name, 0..100),
+            100,
+            "nothing lies idle for an owner"
+        );
     }
 }
 
@@ -112,18 +116,33 @@ async fn others_use_all_of_it_and_what_becomes_free_is_the_owners_until_it_has_i
     teams.ask("owner", 200);
     teams.until(150).await;
     sleep(SECOND / 2).await;
-    let (owner, others) = (teams.let_in("owner", 121..151), teams.let_in("others", 121..151));
+    let (owner, others) = (
+        teams.let_in("owner", 121..151),
+        teams.let_in("others", 121..151),
+    );
     println!("of 30 that became free: owner {owner}, others {others}");
     assert_eq!((owner, others), (30, 0));
     // It has its share. Beyond that it had more than its turn, so the others are first until they had as much.
     teams.until(180).await;
     sleep(SECOND / 2).await;
-    assert_eq!((teams.let_in("owner", 151..181), teams.let_in("others", 151..181)), (0, 30));
+    assert_eq!(
+        (
+            teams.let_in("owner", 151..181),
+            teams.let_in("others", 151..181)
+        ),
+        (0, 30)
+    );
     // And from then on both have half of it: it is never less than its fair share either.
     teams.until(380).await;
     sleep(SECOND / 2).await;
-    let halves = (teams.let_in("owner", 181..381), teams.let_in("others", 181..381));
-    println!("of 200 beyond its share: owner {}, others {}", halves.0, halves.1);
+    let halves = (
+        teams.let_in("owner", 181..381),
+        teams.let_in("others", 181..381),
+    );
+    println!(
+        "of 200 beyond its share: owner {}, others {}",
+        halves.0, halves.1
+    );
     assert!((95..=105).contains(&halves.0) && halves.0 + halves.1 == 200);
 }
 
@@ -137,7 +156,10 @@ async fn without_a_share_both_have_half_from_the_start() {
     teams.ask("owner", 200);
     teams.until(180).await;
     sleep(SECOND / 2).await;
-    let (owner, others) = (teams.let_in("owner", 121..181), teams.let_in("others", 121..181));
+    let (owner, others) = (
+        teams.let_in("owner", 121..181),
+        teams.let_in("others", 121..181),
+    );
     assert_eq!((owner, others), (30, 30));
 }
 
@@ -178,7 +200,10 @@ async fn nobody_waits_for_ever_though_all_is_guaranteed_and_used() {
     teams.until(1_000).await;
     let poor: Vec<u64> = {
         let log = teams.log.lock().unwrap();
-        log.iter().filter(|(_, who)| *who == "poor").map(|(at, _)| *at).collect()
+        log.iter()
+            .filter(|(_, who)| *who == "poor")
+            .map(|(at, _)| *at)
+            .collect()
     };
     println!("the third party was let in at {poor:?}");
     assert_eq!(poor.len(), 3);
@@ -246,7 +271,10 @@ async fn next_slot_is_the_owners(limiter: Limiter) {
         permit.settle(Usage::default());
         sleep(SECOND).await;
     }
-    assert_eq!(*order.lock().unwrap(), ["owner", "owner", "others", "others"]);
+    assert_eq!(
+        *order.lock().unwrap(),
+        ["owner", "owner", "others", "others"]
+    );
 }
 
 fn slots() -> Limits {
@@ -307,7 +335,10 @@ async fn shares_change_at_run_time_and_whom_they_are_for_does_not() {
          - requests 10/100s: 0 in use, this call needs 1 (would be 1); room now\n\
          - requests 3/100s (a share of 10/100s) for team=owner: 0 in use, this call needs 1 (would be 1); room now"
     );
-    let refused = limiter.reconfigure(&limits("stranger", 0.3)).await.unwrap_err();
+    let refused = limiter
+        .reconfigure(&limits("stranger", 0.3))
+        .await
+        .unwrap_err();
     assert!(
         matches!(&refused, ReconfigureError::Differ(LimitsDiffer::Field { field, .. }) if field.contains("shares")),
         "{refused}"

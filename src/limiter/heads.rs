@@ -1,6 +1,6 @@
 //! The first of several lines, and whoever goes first of those.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use super::{
     order::{Line, Rank, Seat},
@@ -40,6 +40,10 @@ impl Heads {
         line.is_some_and(|line| line.contains_key(&rank.seat))
     }
 
+    pub(super) fn lines(&self) -> impl Iterator<Item = Line> {
+        self.lines.keys().copied()
+    }
+
     /// The first of one line.
     pub(super) fn first_of(&self, line: Line) -> Option<&Arc<Waiter>> {
         self.lines.get(&line)?.values().next()
@@ -53,6 +57,19 @@ impl Heads {
     /// Everybody.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Waiter>> {
         self.lines.values().flat_map(BTreeMap::values)
+    }
+
+    /// Those of one line from a seat on, up to another.
+    pub(super) fn between(
+        &self,
+        line: Line,
+        from: Seat,
+        to: Option<Seat>,
+    ) -> impl Iterator<Item = &Arc<Waiter>> {
+        let line = self.lines.get(&line).into_iter();
+        let to = to.map_or(Bound::Unbounded, Bound::Excluded);
+        line.flat_map(move |line| line.range((Bound::Included(from), to)))
+            .map(|(_, waiter)| waiter)
     }
 
     /// Whoever goes first.

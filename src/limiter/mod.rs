@@ -18,7 +18,9 @@
 
 mod ask;
 mod call;
+mod deadline;
 mod delegation;
+mod demand;
 mod driver;
 mod explain;
 mod heads;
@@ -223,13 +225,18 @@ impl Limiter {
         refused: NotNow,
     ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
+        let (keys, comer) = shared.comer(claim, turn);
         if turn.deadline.is_some() {
             let refused = self.in_figures(claim, refused.clone()).await?;
-            if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
+            let late = shared.too_late(&refused, turn.deadline);
+            let late = match late {
+                None => shared.too_late_behind(claim, (&keys, &comer), turn).await?,
+                late => late,
+            };
+            if let Some(rejection) = late {
                 return Err(rejection);
             }
         }
-        let (keys, comer) = shared.comer(claim, turn);
         let waiter = {
             let mut queue = shared.queue();
             if queue.len() >= shared.options.max_waiting {

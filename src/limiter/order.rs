@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use super::owners::{Owners, Shares};
+use super::owners::{NOBODY, Owners, Shares};
 
 /// One unit of virtual time: a call that takes a whole limit, by an agent of weight 1.
 pub(super) const WHOLE: u64 = 1 << 32;
@@ -66,6 +66,14 @@ pub(super) struct Comer {
     /// The guaranteed shares it has, and whether it is below all of them.
     pub(super) shares: Option<Shares>,
     pub(super) below: bool,
+}
+
+/// Who of a line goes before a rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surely {
+    All,
+    ByTheirSeats,
+    Nobody,
 }
 
 #[derive(Debug, Default)]
@@ -200,6 +208,31 @@ impl Order {
         (self.class(a), a.seat) < (self.class(b), b.seat)
     }
 
+    /// Who of a line goes before one with this rank for sure, whoever comes or goes after it.
+    pub(super) fn surely_before(&self, line: Line, rank: Rank) -> Surely {
+        let of = rank.line;
+        if line == of {
+            return Surely::ByTheirSeats;
+        }
+        if of.owner != NOBODY {
+            // It may come to be below its share, and pass them.
+            return Surely::Nobody;
+        }
+        if line.priority == of.priority {
+            return Surely::ByTheirSeats;
+        }
+        // A class falls back as its oldest go: it stays before as long as even its newest would.
+        let newest = self
+            .classes
+            .get(&line.priority)
+            .and_then(|class| class.arrivals.last());
+        let newest = newest.map(|(arrival, _)| self.aged(*arrival, line.priority));
+        match newest {
+            Some(newest) if newest < self.class(rank) => Surely::All,
+            _ => Surely::Nobody,
+        }
+    }
+
     /// Whether it goes before those who have nothing guaranteed.
     pub(super) fn is_first(&self, rank: Rank) -> bool {
         self.owners.is_below(rank.line.owner) || self.passed.contains(&rank.seat.place)
@@ -218,11 +251,12 @@ impl Order {
             .get(&rank.line.priority)
             .and_then(|class| class.arrivals.first());
         let oldest = oldest.map_or(rank.arrival, |(arrival, _)| rank.arrival.min(*arrival));
-        let head_start = self.aging.saturating_mul(rank.line.priority.into());
-        (
-            oldest.saturating_sub(head_start),
-            -i64::from(rank.line.priority),
-        )
+        self.aged(oldest, rank.line.priority)
+    }
+
+    fn aged(&self, arrival: i64, priority: i32) -> (i64, i64) {
+        let head_start = self.aging.saturating_mul(priority.into());
+        (arrival.saturating_sub(head_start), -i64::from(priority))
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) type Shares = Arc<[LimitKey]>;
 pub(super) const NOBODY: u32 = 0;
 /// The number of one who may go first, and is not known because none of its calls wait.
 const FIRST: u32 = u32::MAX;
+/// The same of one who may not.
+const STRANGER: u32 = FIRST - 1;
 
 #[derive(Debug, Default)]
 pub(super) struct Owners {
@@ -35,7 +37,7 @@ impl Owners {
         let Some(shares) = shares else {
             return NOBODY;
         };
-        let stranger = if below { FIRST } else { NOBODY };
+        let stranger = if below { FIRST } else { STRANGER };
         self.numbers.get(shares).copied().unwrap_or(stranger)
     }
 
@@ -47,7 +49,7 @@ impl Owners {
         let number = *self.numbers.entry(shares.clone()).or_insert_with(|| {
             // Numbers of those who wait still are passed over: after four thousand million there are some.
             loop {
-                self.last = (self.last + 1) % FIRST;
+                self.last = (self.last + 1) % STRANGER;
                 if self.last != NOBODY && !self.known.contains_key(&self.last) {
                     return self.last;
                 }
@@ -77,7 +79,7 @@ impl Owners {
     /// Whether it may go first.
     pub(super) fn is_below(&self, number: u32) -> bool {
         match number {
-            NOBODY => false,
+            NOBODY | STRANGER => false,
             FIRST => true,
             _ => self.known.get(&number).is_some_and(|owner| owner.below),
         }

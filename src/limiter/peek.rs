@@ -62,11 +62,19 @@ impl Limiter {
     pub(super) async fn look(&self, call: &Call) -> Result<Look, StoreError> {
         let (claim, turn) = self.parts(call.clone());
         let standings = self.shared.get(self.shared.store.peek(&claim)).await?;
-        let behind = match self.waiting() {
-            0 => None,
-            _ => self.behind(&claim, turn).await?,
-        };
-        let answer = self.foretell(behind, turn, &standings);
+        let (mut behind, mut late) = (None, None);
+        if self.waiting() > 0 {
+            behind = self.behind(&claim, turn).await?;
+            let (keys, comer) = self.shared.comer(&claim, turn);
+            late = match turn.deadline {
+                Some(_) => {
+                    let of = (keys.as_slice(), &comer);
+                    self.shared.too_late_behind(&claim, of, turn).await?
+                }
+                None => None,
+            };
+        }
+        let answer = self.foretell(behind, late, turn, &standings);
         Ok(Look {
             claim,
             turn,
@@ -91,6 +99,7 @@ impl Limiter {
     fn foretell(
         &self,
         behind: Option<NotNow>,
+        late_behind: Option<Rejection>,
         turn: Turn,
         standings: &[Standing],
     ) -> Result<Peek, Rejection> {
@@ -104,7 +113,8 @@ impl Limiter {
             return Ok(Peek::Room);
         };
         let figures = Standing::refusal(standings).map_or(refused.clone(), |(_, known)| known);
-        if let Some(late) = shared.too_late(&figures, turn.deadline) {
+        let late = shared.too_late(&figures, turn.deadline);
+        if let Some(late) = late.or(late_behind) {
             return Err(late);
         }
         let (waiting, shortage) = (self.waiting(), shared.shortage(&refused));

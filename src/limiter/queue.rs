@@ -14,8 +14,9 @@ use std::{
 use tokio::runtime::Id;
 
 use super::{
+    demand::Demand,
     heads::Heads,
-    order::{Comer, Order, Rank},
+    order::{Comer, Line, Order, Rank, Surely},
     owners::Shares,
     pins::{Kept, Pins},
     waiter::Waiter,
@@ -30,6 +31,8 @@ pub(super) type Keys = Arc<[LimitKey]>;
 
 /// After so many moves a waiter pins its counts.
 const MOVES: u32 = 2;
+/// Of so many groups on a count it is looked at how much they need.
+const GROUPS: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -80,6 +83,7 @@ pub(super) enum Ahead {
 #[derive(Debug)]
 struct Group {
     waiters: Heads,
+    demand: Demand,
     on: LimitKey,
 }
 
@@ -160,11 +164,13 @@ impl Queue {
             .entry(waiter.keys.clone())
             .or_insert_with(|| Group {
                 waiters: Heads::default(),
+                demand: Demand::default(),
                 on: refused_by.clone(),
             });
         let on = group.on.clone();
         let old = group.waiters.first_of(rank.line).map(|old| old.rank);
         group.waiters.insert(waiter.clone());
+        group.demand.add(waiter, &group.waiters);
         self.len += 1;
         if old.is_none_or(|old| rank.seat < old.seat) {
             let heads = &mut self.counts.entry(on.clone()).or_default().heads;
@@ -337,6 +343,7 @@ impl Queue {
         if !group.waiters.remove(rank) {
             return false;
         }
+        group.demand.remove(waiter);
         let next = group.waiters.first_of(rank.line).cloned();
         let on = group.on.clone();
         if group.waiters.is_empty() {
@@ -422,6 +429,43 @@ impl Queue {
                 let kept = self.kept((&head.keys, head.needs()), head.rank, now);
                 Next::Try(head, kept)
             }
+        }
+    }
+
+    /// How much of each of its counts goes for sure to others before this comer: to those of its own group, and
+    /// to those who wait on that count. Where these are of very many groups, it looks at the first of them.
+    pub(super) fn demand_before(&self, keys: &[LimitKey], comer: &Comer) -> Vec<u128> {
+        let rank = self.order.rank(comer);
+        let mut sums = vec![0; keys.len()];
+        if let Some(own) = self.groups.get(keys) {
+            for line in own.waiters.lines() {
+                let needs = self.needs_before(own, line, rank);
+                sums.iter_mut()
+                    .zip(needs)
+                    .for_each(|(sum, need)| *sum += need);
+            }
+        }
+        for (key, sum) in keys.iter().zip(&mut sums) {
+            let parked = self.counts.get(key).into_iter();
+            let heads = parked.flat_map(|parked| parked.heads.all());
+            let others = heads.filter(|head| *head.keys != *keys);
+            for head in others.take(GROUPS) {
+                let group = self.groups.get(&head.keys).expect("a head is of a group");
+                let needs = self.needs_before(group, head.rank.line, rank);
+                let place = head.keys.iter().position(|other| other == key);
+                let need = place.and_then(|place| needs.get(place));
+                *sum += need.copied().unwrap_or_default();
+            }
+        }
+        sums
+    }
+
+    /// What those of a line in a group need who go before a rank for sure.
+    fn needs_before(&self, group: &Group, line: Line, rank: Rank) -> Vec<u128> {
+        match self.order.surely_before(line, rank) {
+            Surely::All => group.demand.of_line(line),
+            Surely::ByTheirSeats => group.demand.before(line, rank.seat, &group.waiters),
+            Surely::Nobody => Vec::new(),
         }
     }
 
