@@ -151,7 +151,9 @@ impl Order {
             .starts
             .insert((comer.order, rank.seat.place), rank.seat.start);
         if comer.start.is_none() {
-            party.end = now.max(party.end).saturating_add(comer.size);
+            let last = party.starts.values().next_back().copied();
+            let end = now.max(party.end).max(last.unwrap_or_default());
+            party.end = end.saturating_add(comer.size);
         }
         class.forget_the_past();
         rank
@@ -267,7 +269,10 @@ impl Class {
             return self.now;
         };
         let later = party.starts.range((comer.order, u64::MAX)..).next();
-        later.map_or(self.now.max(party.end), |(_, start)| *start)
+        // One that gave up leaves the end before those of its agent that came after it, and wait.
+        let last = party.starts.values().next_back().copied();
+        let end = self.now.max(party.end).max(last.unwrap_or_default());
+        later.map_or(end, |(_, start)| *start)
     }
 
     /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more.
@@ -401,6 +406,19 @@ mod tests {
         order.gave_up(goes, "a", WHOLE * 100);
         let next = order.join(&comer(2, "a", WHOLE));
         assert_eq!(next.seat.start, stays.seat.start + WHOLE);
+    }
+
+    #[test]
+    fn one_that_comes_after_another_gave_up_does_not_go_before_those_of_its_agent() {
+        let mut order = Order::new(AGING);
+        order.join(&comer(0, "a", WHOLE));
+        let goes = order.join(&comer(1, "a", WHOLE * 100));
+        let stays = order.join(&comer(2, "a", WHOLE));
+        order.gave_up(goes, "a", WHOLE * 100);
+        let next = order.join(&comer(3, "a", WHOLE));
+        assert!(order.before(stays, next));
+        let again = order.join(&comer(4, "a", WHOLE));
+        assert_eq!(again.seat.start, next.seat.start + WHOLE);
     }
 
     #[test]
