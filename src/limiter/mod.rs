@@ -29,6 +29,7 @@ mod options;
 mod order;
 mod outbox;
 mod owners;
+mod parked;
 mod peek;
 mod permit;
 mod pins;

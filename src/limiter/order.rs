@@ -81,6 +81,9 @@ pub(super) struct Order {
     /// How much older one step of priority makes a class, in microseconds.
     aging: i64,
     classes: BTreeMap<i32, Class>,
+    /// The classes in the order in which they go.
+    turns: Vec<i32>,
+    turned: bool,
     pub(super) owners: Owners,
     /// The places of those who are not passed by owners any more.
     passed: HashSet<u64>,
@@ -156,6 +159,9 @@ impl Order {
             party.end = end.saturating_add(comer.size);
         }
         class.forget_the_past();
+        if class.arrivals.first() == Some(&(rank.arrival, rank.seat.place)) {
+            self.take_turns();
+        }
         rank
     }
 
@@ -186,7 +192,9 @@ impl Order {
         let Some(class) = self.classes.get_mut(&rank.line.priority) else {
             return;
         };
-        class.arrivals.remove(&(rank.arrival, rank.seat.place));
+        let arrival = (rank.arrival, rank.seat.place);
+        let oldest = class.arrivals.first() == Some(&arrival);
+        class.arrivals.remove(&arrival);
         if let Some(party) = class.parties.get_mut(agent) {
             party.starts.remove(&(rank.seat.order, rank.seat.place));
         }
@@ -194,6 +202,29 @@ impl Order {
             // Nobody waits: nobody is ahead of anybody.
             self.classes.remove(&rank.line.priority);
         }
+        if oldest {
+            self.take_turns();
+        }
+    }
+
+    /// Notes in which order the classes go, and whether any of them passed another.
+    fn take_turns(&mut self) {
+        let oldest = |(priority, class): (&i32, &Class)| {
+            let (arrival, _) = class.arrivals.first()?;
+            Some((self.aged(*arrival, *priority), *priority))
+        };
+        let mut now: Vec<_> = self.classes.iter().filter_map(oldest).collect();
+        now.sort_unstable();
+        let now: Vec<i32> = now.into_iter().map(|(_, priority)| priority).collect();
+        let before = std::mem::replace(&mut self.turns, now);
+        let stayed = before.iter().filter(|class| self.turns.contains(class));
+        let known = self.turns.iter().filter(|class| before.contains(class));
+        self.turned |= !stayed.eq(known);
+    }
+
+    /// Whether any class has passed another since this was asked last.
+    pub(super) fn turned(&mut self) -> bool {
+        std::mem::take(&mut self.turned)
     }
 
     /// Whether `a` goes before `b`.
@@ -406,6 +437,30 @@ mod tests {
         order.gave_up(goes, "a", WHOLE * 100);
         let next = order.join(&comer(2, "a", WHOLE));
         assert_eq!(next.seat.start, stays.seat.start + WHOLE);
+    }
+
+    #[test]
+    fn classes_pass_each_other_when_the_oldest_of_one_goes_and_not_when_one_is_new_or_ends() {
+        let at = |order, arrival, priority| Comer {
+            priority,
+            arrival,
+            ..comer(order, "a", WHOLE)
+        };
+        let mut order = Order::new(AGING);
+        let first = order.join(&at(0, 0, 0));
+        let urgent = order.join(&at(1, AGING / 2, 1));
+        let second = order.join(&at(2, 0, 0));
+        let last = order.join(&at(3, AGING, 0));
+        assert!(!order.turned(), "the urgent one went first from the start");
+        order.granted(urgent, "a");
+        let urgent = order.join(&at(4, AGING + 5, 1));
+        assert!(!order.turned());
+        order.granted(first, "a");
+        assert!(!order.turned(), "another is as old");
+        assert!(order.before(second, urgent));
+        order.granted(second, "a");
+        assert!(order.turned() && !order.turned());
+        assert!(order.before(urgent, last));
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub(super) struct Kept {
 }
 
 impl Pins {
+    /// Whether anybody pins this count.
+    pub(super) fn hold(&self, key: &LimitKey) -> bool {
+        self.counts.contains_key(key)
+    }
+
     /// When this one is due, where it pins.
     pub(super) fn due(&self, waiter: &Waiter) -> Option<Tick> {
         self.due.get(&waiter.rank.seat.place).map(|(due, _)| *due)

@@ -2,12 +2,10 @@
 //!
 //! Waiters that need the same counts are a **group**: among them nobody passes anybody. A group is parked on
 //! *one* count, the one that its head was refused by, and moves as a whole, so that a step costs the same
-//! however many wait. Each count knows the heads of the groups parked there and one instant at which the first
-//! of them is worth another try. Plain data: no clock, lock or task.
+//! however many wait. Plain data: no clock, lock or task.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    ops::Bound,
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,11 +16,12 @@ use super::{
     heads::Heads,
     order::{Comer, Line, Order, Rank, Surely},
     owners::Shares,
+    parked::Counts,
     pins::{Kept, Pins},
     waiter::Waiter,
 };
 use crate::{
-    limit::{LimitKey, Limits, Tick},
+    limit::{LimitKey, Limits, Tick, micros},
     store::NotNow,
 };
 
@@ -41,23 +40,10 @@ pub(super) struct Queue {
     limits: Limits,
     pins: Pins,
     groups: HashMap<Keys, Group>,
-    counts: HashMap<LimitKey, Parked>,
+    counts: Counts,
     len: usize,
-    /// When to look at a count again.
-    timers: BTreeSet<(Tick, LimitKey, Why)>,
-    /// Counts to look at now.
-    kicked: BTreeSet<LimitKey>,
     /// The runtimes on which a driver runs.
     pub(super) driven: HashSet<Id>,
-}
-
-/// Why to look at a count again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Why {
-    /// There is room for its head.
-    Room,
-    /// An owner falls below its share.
-    Share,
 }
 
 /// What to do with the head of a count.
@@ -87,15 +73,6 @@ struct Group {
     on: LimitKey,
 }
 
-/// A count and the groups parked on it.
-#[derive(Debug, Default)]
-struct Parked {
-    /// The first of each line of each group.
-    heads: Heads,
-    timer: Option<Tick>,
-    wake: Option<Tick>,
-}
-
 impl Queue {
     pub(super) fn new(aging: i64, limits: Limits) -> Self {
         Queue {
@@ -103,10 +80,8 @@ impl Queue {
             limits,
             pins: Pins::default(),
             groups: HashMap::new(),
-            counts: HashMap::new(),
+            counts: Counts::default(),
             len: 0,
-            timers: BTreeSet::new(),
-            kicked: BTreeSet::new(),
             driven: HashSet::new(),
         }
     }
@@ -126,7 +101,7 @@ impl Queue {
 
     fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
         keys.iter().find(|key| {
-            let head = self.counts.get(key).and_then(|parked| self.head(parked));
+            let head = self.counts.head(key, &self.order);
             head.is_some_and(|head| self.order.before(head.rank, rank))
         })
     }
@@ -138,14 +113,18 @@ impl Queue {
             .before(of, rank, now, &self.limits, |a, b| order.before(a, b))
     }
 
-    /// Whoever goes first of those who wait on a count.
-    fn head<'a>(&self, parked: &'a Parked) -> Option<&'a Arc<Waiter>> {
-        parked.heads.first(|a, b| self.order.before(a, b))
-    }
-
     /// Takes a comer in. It is to be [entered](Self::enter).
     pub(super) fn join(&mut self, comer: &Comer) -> Rank {
-        self.order.join(comer)
+        let rank = self.order.join(comer);
+        self.turn();
+        rank
+    }
+
+    /// Has those looked at who go first now, because their class has passed another.
+    fn turn(&mut self) {
+        if self.order.turned() {
+            self.counts.turn();
+        }
     }
 
     /// The same counts as one value with those who need them already.
@@ -173,12 +152,13 @@ impl Queue {
         group.demand.add(waiter, &group.waiters);
         self.len += 1;
         if old.is_none_or(|old| rank.seat < old.seat) {
-            let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-            heads.insert(waiter.clone());
-            old.map(|old| heads.remove(old));
+            self.counts.park(&on, waiter.clone(), &self.pins);
+            if let Some(old) = old {
+                self.counts.unpark(&on, old);
+            }
         }
-        if fresh {
-            self.set_timer(&on, rank, at);
+        if let Some(at) = at.filter(|_| fresh) {
+            self.counts.set_timer(&on, rank, at, &self.order);
         }
         // Room may have come back between its refusal and this; or it goes before the others of its group.
         self.kick([on]);
@@ -190,7 +170,9 @@ impl Queue {
             return;
         }
         let moved = self.park(&waiter.keys, &by.key);
-        self.set_timer(&by.key, waiter.rank, by.at);
+        if let Some(at) = by.at {
+            self.counts.set_timer(&by.key, waiter.rank, at, &self.order);
+        }
         if moved {
             waiter.moved();
             // It may have been given back since, when nobody was parked there to be told.
@@ -209,6 +191,7 @@ impl Queue {
     /// Pins the counts of one that has moved too often.
     fn pin(&mut self, waiter: &Arc<Waiter>, on: &LimitKey, due: Tick) {
         if waiter.moves() >= MOVES && self.pins.set(waiter, on, due, &self.limits) {
+            self.counts.pinned(waiter.keys.iter().cloned());
             // Whoever had to leave it room may have to leave less now.
             let others = waiter.keys.iter().filter(|key| *key != on);
             self.kick(others.cloned());
@@ -223,46 +206,16 @@ impl Queue {
         let from = std::mem::replace(&mut group.on, on.clone());
         let firsts: Vec<Arc<Waiter>> = group.waiters.firsts().cloned().collect();
         for first in firsts {
-            self.unhead(&from, first.rank);
-            let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-            heads.insert(first);
+            self.counts.unpark(&from, first.rank);
+            self.counts.park(on, first, &self.pins);
         }
         true
     }
 
-    /// Takes a head off a count, and forgets the count where it was the last.
-    fn unhead(&mut self, on: &LimitKey, rank: Rank) {
-        let Some(parked) = self.counts.get_mut(on) else {
-            return;
-        };
-        parked.heads.remove(rank);
-        if parked.heads.is_empty() {
-            let timer = parked.timer.map(|at| (at, on.clone(), Why::Room));
-            let wake = parked.wake.map(|at| (at, on.clone(), Why::Share));
-            for timer in timer.into_iter().chain(wake) {
-                self.timers.remove(&timer);
-            }
-            self.counts.remove(on);
-        }
-    }
-
-    fn set_timer(&mut self, on: &LimitKey, rank: Rank, at: Option<Tick>) {
-        let (Some(parked), Some(at)) = (self.counts.get(on), at) else {
-            return;
-        };
-        if self.head(parked).is_some_and(|head| head.rank == rank) {
-            let parked = self.counts.get_mut(on).expect("looked at just above");
-            if let Some(old) = parked.timer.replace(at) {
-                self.timers.remove(&(old, on.clone(), Why::Room));
-            }
-            self.timers.insert((at, on.clone(), Why::Room));
-        }
-    }
-
     /// Those with guaranteed shares who are first on a count, each with one of its calls.
     pub(super) fn owners_on(&self, key: &LimitKey) -> Vec<(u32, Shares, Arc<Waiter>)> {
-        let parked = self.counts.get(key).into_iter();
-        let firsts = parked.flat_map(|parked| parked.heads.firsts());
+        let heads = self.counts.heads(key).into_iter();
+        let firsts = heads.flat_map(Heads::firsts);
         let owner = |first: &Arc<Waiter>| {
             let number = first.rank.line.owner;
             let shares = self.order.owners.shares(number)?;
@@ -278,39 +231,26 @@ impl Queue {
 
     /// Has a count looked at when an owner whose calls wait there falls below its shares.
     pub(super) fn set_wake(&mut self, on: &LimitKey, at: Option<Tick>) {
-        let Some(parked) = self.counts.get_mut(on) else {
-            return;
-        };
-        let old = std::mem::replace(&mut parked.wake, at);
-        if let Some(old) = old {
-            self.timers.remove(&(old, on.clone(), Why::Share));
-        }
-        if let Some(at) = at {
-            self.timers.insert((at, on.clone(), Why::Share));
-        }
+        self.counts.set_wake(on, at);
     }
 
     /// Whoever goes next on a count. One that owners have passed there for too long goes before them.
     fn next_head(&mut self, key: &LimitKey, now: Tick) -> Option<Arc<Waiter>> {
-        let parked = self.counts.get(key)?;
-        let head = self.head(parked)?.clone();
+        let head = self.counts.head(key, &self.order)?.clone();
         if !self.order.is_first(head.rank) {
             return Some(head);
         }
-        let in_turn = parked.heads.first(|a, b| self.order.in_turn(a, b))?.clone();
+        let heads = self.counts.heads(key)?;
+        let in_turn = heads.first(|a, b| self.order.in_turn(a, b))?.clone();
         if self.order.is_first(in_turn.rank) {
             return Some(head);
         }
         let stay = self.limits.stay(key).unwrap_or(self.order.aging());
-        if now
-            .as_micros()
-            .saturating_sub(in_turn.passed_since(now).as_micros())
-            < stay
-        {
-            return Some(head);
+        let passed = now.since(in_turn.passed_since(now));
+        if micros(passed) >= stay {
+            self.order.was_passed(in_turn.rank);
         }
-        self.order.was_passed(in_turn.rank);
-        self.head(self.counts.get(key)?).cloned()
+        self.counts.head(key, &self.order).cloned()
     }
 
     fn holds(&self, waiter: &Waiter) -> bool {
@@ -322,6 +262,7 @@ impl Queue {
     pub(super) fn granted(&mut self, waiter: &Waiter) {
         if self.remove(waiter) {
             self.order.granted(waiter.rank, &waiter.agent);
+            self.turn();
         }
     }
 
@@ -330,6 +271,7 @@ impl Queue {
         let there = self.remove(waiter);
         if there {
             self.order.gave_up(waiter.rank, &waiter.agent, waiter.size);
+            self.turn();
         }
         there
     }
@@ -353,10 +295,9 @@ impl Queue {
         if headed {
             if let Some(next) = next {
                 // Before the old one is taken off, so that the count is not forgotten in between.
-                let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-                heads.insert(next);
+                self.counts.park(&on, next, &self.pins);
             }
-            self.unhead(&on, rank);
+            self.counts.unpark(&on, rank);
             // Whoever is next may need less, and whoever waited behind it elsewhere need not any more.
             self.kick([on]);
         }
@@ -371,46 +312,22 @@ impl Queue {
     /// The drivers are to be told then, also where it was marked already: whoever marked it may be a driver
     /// that died or is not run any more.
     pub(super) fn kick(&mut self, keys: impl IntoIterator<Item = LimitKey>) -> bool {
-        let mut any = false;
-        for key in keys {
-            if self.counts.contains_key(&key) {
-                any = true;
-                self.kicked.insert(key);
-            }
-        }
-        any
+        self.counts.kick(keys)
     }
 
     /// Marks every count to be looked at.
     pub(super) fn kick_all(&mut self) {
-        self.kicked.extend(self.counts.keys().cloned());
+        self.counts.kick_all();
     }
 
-    /// A count to look at by `now`: the next one after `last`, and round again, so that none is starved. The
-    /// others stay marked, for whichever driver comes to them first.
+    /// A count to look at by `now`, the next one after `last`.
     pub(super) fn due(&mut self, now: Tick, last: Option<&LimitKey>) -> Option<LimitKey> {
-        while let Some((at, _, _)) = self.timers.first() {
-            if *at > now {
-                break;
-            }
-            let (_, key, why) = self.timers.pop_first().expect("looked at just above");
-            if let Some(parked) = self.counts.get_mut(&key) {
-                match why {
-                    Why::Room => parked.timer = None,
-                    Why::Share => parked.wake = None,
-                }
-            }
-            self.kicked.insert(key);
-        }
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.kicked.range((after, Bound::Unbounded)).next();
-        let next = next.or_else(|| self.kicked.first()).cloned()?;
-        self.kicked.take(&next)
+        self.counts.due(now, last, &self.pins)
     }
 
     /// When the next count is worth looking at; `None` where nothing but a kick can help.
     pub(super) fn next_timer(&self) -> Option<Tick> {
-        self.timers.first().map(|(at, _, _)| *at)
+        self.counts.next_timer()
     }
 
     /// The head of a count, unless it has to wait behind another one elsewhere.
@@ -446,8 +363,7 @@ impl Queue {
             }
         }
         for (key, sum) in keys.iter().zip(&mut sums) {
-            let parked = self.counts.get(key).into_iter();
-            let heads = parked.flat_map(|parked| parked.heads.all());
+            let heads = self.counts.heads(key).into_iter().flat_map(Heads::all);
             let others = heads.filter(|head| *head.keys != *keys);
             for head in others.take(GROUPS) {
                 let group = self.groups.get(&head.keys).expect("a head is of a group");
