@@ -64,7 +64,15 @@ impl Counts {
         let heads = &mut self.parked.entry(on.clone()).or_default().heads;
         heads.insert(head);
         if heads.lines().nth(1).is_some() || pins.hold(on) {
-            self.mixed.insert(on.clone());
+            self.mix(on.clone());
+        }
+    }
+
+    fn mix(&mut self, key: LimitKey) {
+        let new = self.mixed.insert(key);
+        if new && self.turned.0 > 0 {
+            // So that the round gets as far as it would have without this one.
+            self.turned.0 += 1;
         }
     }
 
@@ -132,8 +140,11 @@ impl Counts {
 
     /// These counts are pinned now.
     pub(super) fn pinned(&mut self, keys: impl IntoIterator<Item = LimitKey>) {
-        let parked = |key: &LimitKey| self.parked.contains_key(key);
-        self.mixed.extend(keys.into_iter().filter(parked));
+        for key in keys {
+            if self.parked.contains_key(&key) {
+                self.mix(key);
+            }
+        }
     }
 
     /// One class has passed another. There may be very many counts where that changes who is first: they are
