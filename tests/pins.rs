@@ -2,7 +2,12 @@
 //! not need.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/later.rs"]
+mod later;
+
 use std::{sync::Arc, time::Duration};
+
+use later::LaterStore;
 
 use tokio::{
     task::JoinHandle,
@@ -12,7 +17,7 @@ use tower_quota::{
     Limiter, Tag, Tags,
     limit::{Charge, Limit, Limits},
     limiter::{Call, QueueOptions},
-    store::MemoryStore,
+    store::{MemoryStore, Store},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,27 +44,35 @@ fn call(agent: &str, tags: &[&str], size: u64) -> Call {
     Call::new().tags(tags).tokens(size, 0)
 }
 
-/// Calls that come for ever, three at a time, each three as soon as there is room for those before.
-fn stream(limiter: &Limiter, tag: &'static str, size: u64) -> JoinHandle<()> {
+/// Calls that come for ever, three at a time, each as soon as one before it is done.
+fn stream(limiter: &Limiter, tag: &'static str, size: u64, runs: Duration) -> JoinHandle<()> {
     let limiter = limiter.clone();
     let endless = async move |size| loop {
-        drop(limiter.acquire(call(tag, &[tag], size)).await);
+        let permit = limiter.acquire(call(tag, &[tag], size)).await;
+        sleep(runs).await;
+        drop(permit);
     };
     tokio::spawn(async move {
         tokio::join!(endless(size), endless(size / 2 + 1), endless(size));
     })
 }
 
-/// How long a call waits that takes this share of a thousand of each limit, where streams of small calls keep
-/// each of them full.
-async fn large_on(tags: &[&'static str], periods: &[Duration], size: u64, seed: u64) -> Duration {
+/// How long a call waits that takes so much of each limit's thousand, where streams of small calls keep all of
+/// them full.
+async fn large_on(
+    limiter: &Limiter,
+    tags: &[&'static str],
+    size: u64,
+    runs: Duration,
+    seed: u64,
+) -> Duration {
     let mut random = fastrand::Rng::with_seed(seed);
-    let limits = tags.iter().zip(periods);
-    let limiter = limiter(limits.map(|(tag, period)| tokens(tag, *period)));
     let mut streams = Vec::new();
-    for (tag, period) in tags.iter().zip(periods) {
-        streams.push(stream(&limiter, tag, random.u64(10..80)));
-        sleep(period.mul_f64(random.f64())).await;
+    for tag in tags {
+        // Those that run for a while are larger, so that three at a time keep the limit full.
+        let size = random.u64(10..80) + if runs.is_zero() { 0 } else { 70 };
+        streams.push(stream(limiter, tag, size, runs));
+        sleep(MINUTE.mul_f64(random.f64())).await;
     }
     sleep(2 * MINUTE).await;
     let start = Instant::now();
@@ -87,7 +100,9 @@ async fn a_call_that_is_large_on_several_busy_limits_is_through_within_three_per
         let mut most = Duration::ZERO;
         for seed in 0..10 {
             for size in [600, 900, 1_000] {
-                let waited = large_on(tags, periods, size, seed).await;
+                let limits = tags.iter().zip(periods);
+                let limiter = limiter(limits.map(|(tag, period)| tokens(tag, *period)));
+                let waited = large_on(&limiter, tags, size, Duration::ZERO, seed).await;
                 assert!(
                     waited <= 3 * longest,
                     "{periods:?}, {size}, {seed}: {waited:?}"
@@ -97,6 +112,30 @@ async fn a_call_that_is_large_on_several_busy_limits_is_through_within_three_per
         }
         println!("large on {periods:?}: through after {most:?} at most");
     }
+}
+
+/// What is charged at completion stays while it runs and a period from then: so much later.
+#[tokio::test(start_paused = true)]
+async fn so_it_is_where_calls_in_flight_hold_what_they_may_use() {
+    let (runs, mut most) = (Duration::from_secs(10), Duration::ZERO);
+    for seed in 0..30 {
+        let held = |tag| tokens(tag, MINUTE).charge(Charge::anthropic());
+        let limiter = limiter([held("g"), held("k")]);
+        let waited = large_on(&limiter, &["g", "k"], 900, runs, seed).await;
+        assert!(waited <= 3 * (MINUTE + runs), "{seed}: {waited:?}");
+        most = most.max(waited);
+    }
+    println!("large on two limits of calls that run for {runs:?}: through after {most:?} at most");
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_is_where_the_store_answers_later() {
+    let limits = Limits::new([tokens("g", MINUTE), tokens("k", MINUTE)]).unwrap();
+    let store: Arc<dyn Store> = Arc::new(LaterStore::new(limits));
+    let limiter = Limiter::build(store, QueueOptions::new());
+    let waited = large_on(&limiter, &["g", "k"], 900, Duration::ZERO, 0).await;
+    println!("large on two limits of a slow store: through after {waited:?}");
+    assert!(waited <= 3 * MINUTE, "{waited:?}");
 }
 
 const SECOND: Duration = Duration::from_secs(1);
