@@ -123,39 +123,42 @@ async fn an_agent_that_sends_nine_tenths_does_not_hold_up_the_others() {
 /// that sends nine tenths of all. The urgent go first, whole; then the others share by weight.
 #[tokio::test(start_paused = true)]
 async fn each_agent_ends_within_a_tenth_of_the_ideal_by_weight_and_priority() {
-    let weights = HashMap::from([
-        ("a", 1.0),
-        ("b", 2.0),
-        ("c", 5.0),
-        ("much", 1.0),
-        ("d", 1.0),
-        ("e", 3.0),
+    let weights: HashMap<&str, u32> = HashMap::from([
+        ("a", 1),
+        ("b", 2),
+        ("c", 5),
+        ("much", 1),
+        ("d", 1),
+        ("e", 3),
     ]);
-    let urgent = HashMap::from([("d", 150.0), ("e", 150.0)]);
-    let others = HashMap::from([("much", 9_000.0), ("a", 200.0), ("b", 250.0), ("c", 250.0)]);
+    let urgent = [("d", 150), ("e", 150)];
+    // The agent that sends much first, so that it is before all others where fairness does nothing.
+    let others = [("much", 9_000), ("a", 200), ("b", 250), ("c", 250)];
     let mut options = QueueOptions::new().aging(Duration::from_secs(3_600));
     for (agent, weight) in &weights {
-        options = options.weight(*agent, *weight as u32);
+        options = options.weight(*agent, *weight);
     }
     let limiter = limiter(options);
-    let sends = |all: &HashMap<&'static str, f64>, priority| {
-        let each = all.clone().into_iter();
+    let calls = |all: &[(&'static str, u32)], priority| {
+        let each = all.to_vec().into_iter();
         let each = each.flat_map(move |(agent, calls)| {
-            (0..calls as usize).map(move |_| (agent, call(agent).priority(priority)))
+            (0..calls).map(move |_| (agent, call(agent).priority(priority)))
         });
         each.collect::<Vec<_>>()
     };
-    // The agent that sends much first, so that it is before all others where fairness does nothing.
-    let mut calls = sends(&others, 0);
-    calls.sort_by_key(|(agent, _)| *agent != "much");
-    calls.extend(sends(&urgent, 1));
+    let calls: Vec<_> = [calls(&others, 0), calls(&urgent, 1)].concat();
     assert_eq!(calls.len(), 10_000);
     let ends = finishes(&limiter, calls).await;
-    let mut ideal = fluid(urgent.clone(), |agent| weights[agent]);
-    let first: f64 = urgent.values().sum();
+    let left = |all: &[(&'static str, u32)]| {
+        let each = all.iter().map(|(agent, calls)| (*agent, f64::from(*calls)));
+        each.collect::<HashMap<_, _>>()
+    };
+    let weight = |agent: &str| f64::from(weights[agent]);
+    let mut ideal = fluid(left(&urgent), weight);
+    let first: f64 = left(&urgent).values().sum();
     let first = PERIOD.mul_f64(first / A_PERIOD as f64);
-    let then = fluid(others, |agent| weights[agent]);
-    ideal.extend(then.into_iter().map(|(agent, end)| (agent, first + end)));
+    let then = fluid(left(&others), weight).into_iter();
+    ideal.extend(then.map(|(agent, end)| (agent, first + end)));
     within_a_tenth(&ends, &ideal);
 }
 

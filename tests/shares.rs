@@ -189,9 +189,9 @@ async fn nobody_waits_for_ever_though_all_is_guaranteed_and_used() {
         .share(Tag::Team, "a", 0.5)
         .share(Tag::Team, "b", 0.5);
     let mut teams = Teams::of(limiter([limit], by_team()));
-    for second in 0..10 {
-        teams.until(second * 10).await;
-        teams.ask(["a", "b"][second as usize % 2], 1);
+    for (turn, name) in (0..).zip(["a", "b"].repeat(5)) {
+        teams.until(turn * 10).await;
+        teams.ask(name, 1);
     }
     teams.until(95).await;
     teams.ask("poor", 3);

@@ -2,12 +2,30 @@
 
 use std::sync::Arc;
 
-use super::{Shared, Turn, keep::one_of, order::Comer};
+use super::{Limiter, Shared, Turn, keep::one_of, order::Comer};
 use crate::{
     error::{Rejection, StoreError},
     limit::{LimitKey, Room, Tick},
     store::{Claim, NotNow},
 };
+
+impl Limiter {
+    /// Refuses a wait that cannot end before the deadline.
+    pub(super) async fn ends_in_time(
+        &self,
+        claim: &Claim,
+        refused: NotNow,
+        of: (&[LimitKey], &Comer),
+        turn: Turn,
+    ) -> Result<(), Rejection> {
+        let refused = self.in_figures(claim, refused).await?;
+        let late = match self.shared.too_late(&refused, turn.deadline) {
+            None => self.shared.too_late_behind(claim, of, turn).await?,
+            late => late,
+        };
+        late.map_or(Ok(()), Err)
+    }
+}
 
 impl Shared {
     /// The refusal of a wait that cannot end before the deadline, because of what goes to others before.

@@ -79,6 +79,21 @@ use crate::{
 /// Calls of one agent keep their order. A call that waits for one limit does not hold up calls that do not
 /// touch it. No call passes one that goes before it and waits for a limit it needs itself.
 ///
+/// A call that was sent from one limit to another twice, because each filled up while it waited for the other,
+/// **pins** them: those behind it take from them only what leaves it its room at the instant at which it is due,
+/// or has left by then. So a call that needs much of several busy limits is let in after three of the longest of
+/// their periods at the latest, and thrice what calls in flight take where they hold room, plus what those take
+/// who go before it. A pin sleeps while that instant is a period of its limit or more ahead, and ends one period
+/// after it: what waits for something that nobody can date holds no room for ever. Slots of concurrency are
+/// pinned last, when all else has room.
+///
+/// A limit may be [guaranteed](crate::limit::Limit::share) in parts: whoever is below such a share goes first.
+///
+/// # Deadlines
+/// A call whose wait cannot end in time is refused at once: because of what counts already, or because of what
+/// goes to others before it, as far as that is charged at the send. It is the least that can come of it: those
+/// before it need what they say and stay. Where they are of more than 256 sets of limits, the first are looked at.
+///
 /// # Runtime
 /// Needs tokio's timer. Where somebody has to wait a task is started on that runtime; it ends when nobody does.
 #[derive(Clone)]
@@ -198,12 +213,15 @@ impl Limiter {
     }
 
     async fn ask_in_turn(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
-        if self.waiting() > 0 {
-            if let Some(refused) = self.behind(claim, turn).await? {
-                return Err(Refused::NotNow(refused));
-            }
+        let behind = match self.waiting() {
+            0 => None,
+            // On the heap: most calls never come here, and all would be larger by it.
+            _ => Box::pin(self.behind(claim, turn)).await?,
+        };
+        match behind {
+            Some(refused) => Err(Refused::NotNow(refused)),
+            None => self.shared.ask(claim).await,
         }
-        self.shared.ask(claim).await
     }
 
     /// Whether somebody better ranked waits for what this claim needs, or has room kept there: then it waits
@@ -228,15 +246,8 @@ impl Limiter {
         let shared = &self.shared;
         let (keys, comer) = shared.comer(claim, turn);
         if turn.deadline.is_some() {
-            let refused = self.in_figures(claim, refused.clone()).await?;
-            let late = shared.too_late(&refused, turn.deadline);
-            let late = match late {
-                None => shared.too_late_behind(claim, (&keys, &comer), turn).await?,
-                late => late,
-            };
-            if let Some(rejection) = late {
-                return Err(rejection);
-            }
+            let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
+            Box::pin(in_time).await?;
         }
         let waiter = {
             let mut queue = shared.queue();

@@ -169,10 +169,9 @@ impl Order {
     pub(super) fn granted(&mut self, rank: Rank, agent: &str) {
         // What is guaranteed goes out of turn, and says nothing of how far the others are.
         let in_turn = !self.owners.is_below(rank.line.owner);
-        if let Some(class) = self.classes.get_mut(&rank.line.priority) {
-            if in_turn {
-                class.now = class.now.max(rank.seat.start);
-            }
+        let class = self.classes.get_mut(&rank.line.priority);
+        if let Some(class) = class.filter(|_| in_turn) {
+            class.now = class.now.max(rank.seat.start);
         }
         self.leave(rank, agent);
     }
