@@ -140,7 +140,7 @@ async fn each_agent_ends_within_a_tenth_of_the_ideal_by_weight_and_priority() {
     }
     let limiter = limiter(options);
     let calls = |all: &[(&'static str, u32)], priority| {
-        let each = all.to_vec().into_iter();
+        let each = all.iter().copied();
         let each = each.flat_map(move |(agent, calls)| {
             (0..calls).map(move |_| (agent, call(agent).priority(priority)))
         });

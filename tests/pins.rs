@@ -197,6 +197,13 @@ async fn others_take_what_a_pinned_call_leaves_and_no_more() {
     let script = Script::new([tokens("g", MINUTE), tokens("k", MINUTE)]);
     let large = pinned(&script, 600, 115).await;
     assert!(!script.takes(&["g"], 401).await);
+    let held = script.limiter.explain(&call("anybody", &["g"], 401)).await;
+    assert_eq!(
+        held.unwrap().to_string(),
+        "held by 1 of 1 limits\n\
+         - tokens 1000/min for g=yes: 0 in use, this call needs 401 (would be 401); room now; \
+         1 call that came before waits for it"
+    );
     assert!(script.takes(&["g"], 300).await);
     assert!(!script.takes(&["g"], 101).await);
     assert!(script.takes(&["g"], 100).await);

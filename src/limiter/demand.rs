@@ -131,3 +131,88 @@ impl Block {
             .for_each(|(all, need)| *all += need);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        limit::{Limit, LimitKey, Quantities},
+        limiter::{
+            keep,
+            order::{Comer, Order},
+        },
+        store::Claim,
+        tags::Tags,
+    };
+
+    /// One that needs so much of two counts, somewhere in a line.
+    fn waiter(random: &mut fastrand::Rng, order: u64) -> Arc<Waiter> {
+        let key = |place| LimitKey::of(place, &Limit::concurrency(1), &Tags::new());
+        let comer = Comer {
+            priority: 0,
+            arrival: 0,
+            order,
+            start: Some(random.u64(..1_000)),
+            agent: "a".into(),
+            size: 1,
+            needs: [random.u64(..), random.u64(..9)].into(),
+            shares: None,
+            below: false,
+        };
+        let rank = Order::new(0).rank(&comer);
+        let claim = Claim {
+            tags: Arc::default(),
+            demand: crate::limit::Demand::default(),
+            quantities: Quantities::ADMISSION,
+            repeat: false,
+            held: Vec::new(),
+        };
+        let keys = [key(0), key(1)].into();
+        let refused = keep::behind(key(0), None);
+        Arc::new(Waiter::new(claim, keys, comer, rank, None, refused))
+    }
+
+    #[test]
+    fn the_sum_before_a_seat_is_that_of_each_of_them() {
+        let mut random = fastrand::Rng::with_seed(11);
+        let (mut heads, mut demand) = (Heads::default(), Demand::default());
+        let mut all: Vec<Arc<Waiter>> = Vec::new();
+        for order in 0..4_000 {
+            // More come than go, then more go than come.
+            let comes = random.u64(..4_000) > order;
+            if comes || all.is_empty() {
+                let waiter = waiter(&mut random, order);
+                heads.insert(waiter.clone());
+                demand.add(&waiter, &heads);
+                all.push(waiter);
+            } else {
+                let goes = all.swap_remove(random.usize(..all.len()));
+                heads.remove(goes.rank);
+                demand.remove(&goes);
+            }
+            let asks = waiter(&mut random, order).rank;
+            let sum = |before: &dyn Fn(&Waiter) -> bool, count: usize| -> u128 {
+                let those = all.iter().filter(|waiter| before(waiter));
+                those.map(|waiter| u128::from(waiter.needs()[count])).sum()
+            };
+            let before = demand.before(asks.line, asks.seat, &heads);
+            let whole = demand.of_line(asks.line);
+            for count in 0..2 {
+                let earlier = |waiter: &Waiter| waiter.rank.seat < asks.seat;
+                let found = before.get(count).copied().unwrap_or_default();
+                assert_eq!(found, sum(&earlier, count), "after {order}");
+                let found = whole.get(count).copied().unwrap_or_default();
+                assert_eq!(found, sum(&|_| true, count), "after {order}");
+            }
+            let blocks = demand.lines.values().map(BTreeMap::len).sum::<usize>();
+            assert!(
+                blocks <= all.len().max(1),
+                "{blocks} blocks of {}",
+                all.len()
+            );
+        }
+        assert!(all.len() < 1_000);
+    }
+}

@@ -48,7 +48,7 @@ pub struct Explained {
     pub would_be: u64,
     /// Whether there is room, or when.
     pub room: Outlook,
-    /// How many better ranked calls wait for it.
+    /// How many better ranked calls wait for it, or have room kept there.
     pub ahead: usize,
 }
 

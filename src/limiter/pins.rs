@@ -47,6 +47,12 @@ impl Pins {
         self.counts.contains_key(key)
     }
 
+    /// Those whose pins on a count are awake.
+    pub(super) fn on(&self, key: &LimitKey) -> impl Iterator<Item = &Arc<Waiter>> {
+        let pinned = self.counts.get(key).into_iter();
+        pinned.flat_map(|pinned| pinned.awake.all())
+    }
+
     /// When this one is due, where it pins.
     pub(super) fn due(&self, waiter: &Waiter) -> Option<Tick> {
         self.due.get(&waiter.rank.seat.place).map(|(due, _)| *due)

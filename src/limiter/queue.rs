@@ -4,6 +4,8 @@
 //! *one* count, the one that its head was refused by, and moves as a whole, so that a step costs the same
 //! however many wait. Plain data: no clock, lock or task.
 
+mod before;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -14,7 +16,7 @@ use tokio::runtime::Id;
 use super::{
     demand::Demand,
     heads::Heads,
-    order::{Comer, Line, Order, Rank, Surely},
+    order::{Comer, Order, Rank},
     owners::Shares,
     parked::Counts,
     pins::{Kept, Pins},
@@ -30,8 +32,6 @@ pub(super) type Keys = Arc<[LimitKey]>;
 
 /// After so many moves a waiter pins its counts.
 const MOVES: u32 = 2;
-/// Of so many groups on a count it is looked at how much they need.
-const GROUPS: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -349,54 +349,8 @@ impl Queue {
         }
     }
 
-    /// How much of each of its counts goes for sure to others before this comer: to those of its own group, and
-    /// to those who wait on that count. Where these are of very many groups, it looks at the first of them.
-    pub(super) fn demand_before(&self, keys: &[LimitKey], comer: &Comer) -> Vec<u128> {
-        let rank = self.order.rank(comer);
-        let mut sums = vec![0; keys.len()];
-        if let Some(own) = self.groups.get(keys) {
-            for line in own.waiters.lines() {
-                let needs = self.needs_before(own, line, rank);
-                sums.iter_mut()
-                    .zip(needs)
-                    .for_each(|(sum, need)| *sum += need);
-            }
-        }
-        for (key, sum) in keys.iter().zip(&mut sums) {
-            let heads = self.counts.heads(key).into_iter().flat_map(Heads::all);
-            let others = heads.filter(|head| *head.keys != *keys);
-            for head in others.take(GROUPS) {
-                let group = self.groups.get(&head.keys).expect("a head is of a group");
-                let needs = self.needs_before(group, head.rank.line, rank);
-                let place = head.keys.iter().position(|other| other == key);
-                let need = place.and_then(|place| needs.get(place));
-                *sum += need.copied().unwrap_or_default();
-            }
-        }
-        sums
-    }
-
-    /// What those of a line in a group need who go before a rank for sure.
-    fn needs_before(&self, group: &Group, line: Line, rank: Rank) -> Vec<u128> {
-        match self.order.surely_before(line, rank) {
-            Surely::All => group.demand.of_line(line),
-            Surely::ByTheirSeats => group.demand.before(line, rank.seat, &group.waiters),
-            Surely::Nobody => Vec::new(),
-        }
-    }
-
     /// Everybody who waits.
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Arc<Waiter>> {
         self.groups.values().flat_map(|group| group.waiters.all())
-    }
-
-    /// How many wait on a count who go before this comer.
-    pub(super) fn ahead(&self, key: &LimitKey, comer: &Comer) -> usize {
-        let rank = self.order.rank(comer);
-        let groups = self.groups.values().filter(|group| group.on == *key);
-        let waiters = groups.flat_map(|group| group.waiters.all());
-        waiters
-            .filter(|waiter| self.order.before(waiter.rank, rank))
-            .count()
     }
 }
