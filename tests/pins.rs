@@ -128,6 +128,29 @@ async fn so_it_is_where_calls_in_flight_hold_what_they_may_use() {
     println!("large on two limits of calls that run for {runs:?}: through after {most:?} at most");
 }
 
+/// An owner goes before a pinned call, but not for ever: the call has to have been passed for a period.
+#[tokio::test(start_paused = true)]
+async fn so_it_is_beside_an_owner_that_uses_its_share_a_period_later() {
+    let mut most = Duration::ZERO;
+    for seed in 0..10 {
+        let shared = tokens("g", MINUTE).share(Tag::Agent, "owner", 0.3);
+        let limiter = limiter([shared, tokens("k", MINUTE)]);
+        let owner = tokio::spawn({
+            let limiter = limiter.clone();
+            async move {
+                loop {
+                    drop(limiter.acquire(call("owner", &["g"], 20)).await);
+                }
+            }
+        });
+        let waited = large_on(&limiter, &["g", "k"], 900, Duration::ZERO, seed).await;
+        owner.abort();
+        assert!(waited <= 4 * MINUTE, "{seed}: {waited:?}");
+        most = most.max(waited);
+    }
+    println!("large on two limits beside an owner: through after {most:?} at most");
+}
+
 #[tokio::test(start_paused = true)]
 async fn so_it_is_where_the_store_answers_later() {
     let limits = Limits::new([tokens("g", MINUTE), tokens("k", MINUTE)]).unwrap();

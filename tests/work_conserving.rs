@@ -1,4 +1,4 @@
-//! Nobody waits without a reason, on random loads against a plain log: whoever waits, and shares no limit with anybody
+//! A8. Nobody waits without a reason, on random loads against a plain log: whoever waits, and shares no limit with anybody
 //! who waits and goes before it, has no room. Pins are of those who go before, so they are no other reason.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

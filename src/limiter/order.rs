@@ -240,7 +240,7 @@ impl Order {
         (self.class(a), a.seat) < (self.class(b), b.seat)
     }
 
-    /// Who of a line goes before one with this rank for sure, whoever comes or goes after it.
+    /// Who of a line goes before one with this rank for sure, as long as nobody comes back who is older.
     pub(super) fn surely_before(&self, line: Line, rank: Rank) -> Surely {
         let of = rank.line;
         if line == of {
