@@ -91,8 +91,7 @@ async fn run(plan: Vec<Planned>) -> Vec<Seen> {
         });
     }
     tasks.join_all().await;
-    let seen = std::mem::take(&mut seen.lock().unwrap().1);
-    seen
+    std::mem::take(&mut seen.lock().unwrap().1)
 }
 
 /// What a team had in use when the call with this number was let in, where a charge counts for so long.
@@ -116,14 +115,13 @@ fn holds(all: &[Seen]) -> Result<(), TestCaseError> {
         if at >= let_in.came + PERIOD || may_be(let_in.team) {
             continue;
         }
-        for owner in 0..TEAMS.len() {
+        for (owner, (name, _)) in TEAMS.iter().enumerate() {
             // It may have come at the same millisecond, and after.
             let waits = |seen: &Seen| seen.team == owner && seen.came < at && at < seen.left;
             let waits = all.iter().any(waits);
             prop_assert!(
                 !waits || owner == let_in.team || !below(owner),
-                "{let_in:?} was let in while {} waited below its share",
-                TEAMS[owner].0
+                "{let_in:?} was let in while {name} waited below its share"
             );
         }
     }
