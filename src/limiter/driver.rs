@@ -87,13 +87,19 @@ impl Driver {
     async fn serve(&self, key: &LimitKey) {
         let mut granted = 0;
         loop {
-            let next = self.shared.queue().next_on(key);
-            let head = match next {
+            // A store that cannot say who is below its share says so at the claim as well.
+            let _ = self.shared.look_at_shares(std::slice::from_ref(key)).await;
+            let now = self.shared.store.now();
+            let next = self.shared.queue().next_on(key, now);
+            let (head, kept) = match next {
                 Next::Nobody => return,
                 Next::Moved => continue,
-                Next::Try(head) => head,
+                Next::Try(head, kept) => (head, kept),
             };
-            match self.shared.ask(&head.claim).await {
+            if let Ok(true) = self.shared.look_at_shares(&head.keys).await {
+                continue;
+            }
+            match self.shared.ask_beside(&head.claim, &kept).await {
                 Ok(mut permit) => {
                     permit.waited_from(head.rank.seat.start);
                     self.shared.queue().granted(&head);
@@ -128,14 +134,15 @@ impl Driver {
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
-    fn park(&self, head: &Waiter, refused: &NotNow, key: &LimitKey) -> bool {
+    fn park(&self, head: &Arc<Waiter>, refused: &NotNow, key: &LimitKey) -> bool {
         if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
             self.reject(head, rejection);
             return false;
         }
         head.refuse(refused.clone());
         let same = refused.key == *key;
-        self.shared.queue().refused(head, &refused.key, refused.at);
+        let now = self.shared.store.now();
+        self.shared.queue().refused(head, refused, now);
         same
     }
 

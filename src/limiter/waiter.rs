@@ -2,7 +2,10 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     error::Rejection,
+    limit::{LimitKey, Tick},
     store::{Claim, NotNow},
 };
 
@@ -22,11 +26,17 @@ pub(super) struct Waiter {
     pub(super) claim: Claim,
     /// The counts that the claim touches.
     pub(super) keys: Keys,
+    /// What it needs of each of them.
+    needs: Box<[u64]>,
     pub(super) rank: Rank,
     /// Whose it is, and how much of the share of that party it takes.
     pub(super) agent: Arc<str>,
     pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
+    /// How often it was sent to another count. Changes under the queue's lock, as the next.
+    moves: AtomicU32,
+    /// Since when owners go before it out of turn.
+    passed: OnceLock<Tick>,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
     state: Mutex<State>,
@@ -48,18 +58,49 @@ impl Waiter {
         deadline: Option<Instant>,
         refused: NotNow,
     ) -> Self {
-        let Comer { agent, size, .. } = comer;
+        let Comer {
+            agent, size, needs, ..
+        } = comer;
         let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
             keys,
+            needs,
             rank,
             agent,
             size,
             deadline,
+            moves: AtomicU32::new(0),
+            passed: OnceLock::new(),
             refused,
             state,
         }
+    }
+
+    /// What it needs of its counts, in their order.
+    pub(super) fn needs(&self) -> &[u64] {
+        &self.needs
+    }
+
+    /// What it needs of one of its counts.
+    pub(super) fn need(&self, key: &LimitKey) -> u64 {
+        let place = self.keys.iter().position(|other| other == key);
+        let need = place.and_then(|place| self.needs.get(place));
+        need.copied().unwrap_or_default()
+    }
+
+    /// It was sent to another count.
+    pub(super) fn moved(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn moves(&self) -> u32 {
+        self.moves.load(Ordering::Relaxed)
+    }
+
+    /// Since when owners go before it out of turn: since now, where none has before.
+    pub(super) fn passed_since(&self, now: Tick) -> Tick {
+        *self.passed.get_or_init(|| now)
     }
 
     /// Why it was not granted when it was last tried.
