@@ -13,7 +13,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use crate::{
-    call::Unfinished,
+    call::{Listening, Unfinished},
     limit::Demand,
     store::Settlement,
     usage::Usage,
@@ -77,6 +77,8 @@ pub(crate) struct Metering {
     meter: Meter,
     /// Taken when it is settled.
     attempt: Option<Unfinished>,
+    /// Of a refusal; taken when it is settled.
+    listening: Option<Listening>,
     dialect: Dialect,
     status: StatusCode,
     /// Whether the answer comes while it is generated.
@@ -98,10 +100,24 @@ impl Metering {
         Metering {
             meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
+            listening: None,
             dialect,
             status,
             streamed: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
             demand,
+        }
+    }
+
+    /// This meter, which also hears what a refusal tells.
+    pub(super) fn listening(mut self, listening: Option<Listening>) -> Self {
+        self.listening = listening;
+        self
+    }
+
+    fn push(&mut self, data: &[u8]) {
+        self.meter.push(data);
+        if let Some(listening) = &mut self.listening {
+            listening.push(data);
         }
     }
 
@@ -111,6 +127,10 @@ impl Metering {
     }
 
     fn settle(&mut self) {
+        // While its claims are there still.
+        if let Some(listening) = self.listening.take() {
+            listening.end();
+        }
         if let Some(attempt) = self.attempt.take() {
             attempt.end(self.settlement());
         }
@@ -173,7 +193,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
                 match &frame {
                     Some(Ok(frame)) => {
                         if let Some(data) = frame.data_ref() {
-                            meter.meter.push(data);
+                            meter.push(data);
                         }
                         // Many readers stop here without asking for the end that they know of.
                         if body.is_end_stream() {

@@ -71,6 +71,7 @@ fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
         ("`margin`", old.margin == new.margin),
         ("`count_refused`", old.count_refused == new.count_refused),
         ("`slice`", old.slice == new.slice),
+        ("`adaptive`", old.adaptive == new.adaptive),
     ];
     let mut different = fields.into_iter().filter(|(_, same)| !same);
     different.next().map(|(field, _)| field)

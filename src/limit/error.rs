@@ -103,6 +103,18 @@ pub enum LimitError {
         /// The share asked for.
         share: String,
     },
+    /// A floor that is no share, or learning where there is nothing to learn.
+    #[error("limit {place} ({limit}): `adaptive` is {floor}; it {reason}")]
+    BadAdaptive {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The floor asked for.
+        floor: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// One tag with two values in `when`: no call can match both. Or one tag twice in `per`.
     #[error("limit {place} ({limit}): the tag `{tag}` stands twice in `{field}`")]
     TagTwice {
@@ -141,6 +153,7 @@ impl LimitError {
             | LimitError::BadAmounts { place, .. }
             | LimitError::RefusedOfOthers { place, .. }
             | LimitError::BadHeadroom { place, .. }
+            | LimitError::BadAdaptive { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,
         }

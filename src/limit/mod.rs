@@ -2,14 +2,18 @@
 //!
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
+mod adapt;
 mod amount;
 mod change;
 mod charge;
 #[path = "limit.rs"]
 mod definition;
 mod error;
+mod even;
+mod foreign;
 mod identity;
 mod key;
+mod learnt;
 mod period;
 mod quantity;
 mod set;
@@ -28,6 +32,7 @@ pub use tick::Tick;
 pub use window::Room;
 
 pub(crate) use identity::Identity;
+pub(crate) use learnt::{Charged, Counters, Refill};
 pub(crate) use set::Rule;
 pub(crate) use tick::micros;
 pub(crate) use window::{Spent, Window};

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Identity, Limit, LimitError, LimitKey, Period, Quantity,
-    amount::{check_amounts, is_share},
+    amount::{check_adaptive, check_amounts, is_share},
     tick::micros,
 };
 use crate::tags::Tags;
@@ -77,6 +77,7 @@ impl Limits {
             let life = life(place, &limit)?;
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
+            check_adaptive(place, &limit)?;
             slices.extend(slice(place, &limit)?);
             if let Some(first) = rules
                 .iter()
@@ -153,9 +154,20 @@ impl Limits {
         self.rules.iter().any(|rule| rule.limit.count_refused)
     }
 
-    /// How much may be used of a count.
+    /// Whether any limit learns from refusals.
+    pub(crate) fn adaptive(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limit.adaptive.is_some())
+    }
+
+    /// How much may be used of a count; of a cooldown nothing.
     pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
-        self.rules[key.limit()].amount_for(key.values())
+        let rule = self.rule_of(key);
+        rule.map_or(0, |rule| rule.amount_for(key.values()))
+    }
+
+    /// The rule that a count is kept by; a cooldown has none.
+    pub(crate) fn rule_of(&self, key: &LimitKey) -> Option<&Rule> {
+        (!key.is_cooldown()).then(|| &self.rules[key.limit()])
     }
 
     /// Whether the limits of a level have an amount for just this call's value.
@@ -172,7 +184,10 @@ impl Limits {
 
     /// A count in words.
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
-        key.describe(&self.rules[key.limit()].limit)
+        match self.rule_of(key) {
+            Some(rule) => key.describe(&rule.limit),
+            None => key.describe_cooldown(),
+        }
     }
 }
 

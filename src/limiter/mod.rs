@@ -21,6 +21,7 @@ mod call;
 mod delegation;
 mod driver;
 mod explain;
+mod observe;
 mod options;
 mod order;
 mod outbox;
@@ -288,7 +289,7 @@ impl Shared {
         let keys = self.store.keys(claim);
         let parts = keys.iter().filter_map(|key| {
             let most = limits.amount_of(key);
-            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most)?;
+            let need = claim.amount(key.place(), limits.rule_of(key)?, most)?;
             Some((need, most))
         });
         let agent = self.options.party(&claim.tags);

@@ -35,6 +35,11 @@ impl Claim {
         (!self.leaves_alone(place, &rule.limit)).then_some(amount)
     }
 
+    /// Whether it is of an attempt to be sent, so that it waits where its target was told to.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.quantities.contain(Quantity::Requests)
+    }
+
     fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
@@ -77,7 +82,7 @@ pub enum Decision {
 /// The count that refused, of several the one that has room last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotNow {
-    /// The count.
+    /// The count, or the cooldown of the target: of that nothing is in use and nothing needed.
     pub key: LimitKey,
     /// When it has room, if nothing else is charged and nothing given back. `None`: when something held
     /// is given back, or never.
@@ -135,6 +140,9 @@ pub struct Grant {
     /// Which store it is from: to another it says nothing.
     pub(super) store: u64,
     pub(super) parts: SmallVec<[Part; 4]>,
+    /// When the attempt left.
+    #[serde(default)]
+    pub(super) sent: Option<Tick>,
 }
 
 /// What a claim took from one count.
@@ -150,6 +158,9 @@ pub(super) struct Part {
     pub(super) amount: u64,
     /// Under which date it is booked; `None` while it is held.
     pub(super) date: Option<Tick>,
+    /// What counted when the attempt left, itself included.
+    #[serde(default)]
+    pub(super) then: u64,
 }
 
 /// How an attempt ended.

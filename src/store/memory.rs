@@ -3,14 +3,15 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Settlement, Standing, Store, claim::Part, counts::Counts,
-    met::Met,
+    Answer, Claim, Decision, Grant, Learnt, Observation, Settlement, Standing, Store, claim::Part,
+    counts::Counts, listen::Heard, met::Met,
 };
 use crate::{
     error::StoreError,
@@ -38,6 +39,8 @@ pub struct MemoryStore {
     /// The time at the start.
     began: Tick,
     counts: Mutex<Counts>,
+    /// Whether the counters that providers show are absorbed.
+    absorb: bool,
 }
 
 impl MemoryStore {
@@ -55,6 +58,7 @@ impl MemoryStore {
             start: Instant::now(),
             began,
             counts: Mutex::new(counts),
+            absorb: true,
         }
     }
 
@@ -71,6 +75,33 @@ impl MemoryStore {
     pub fn max_counts(self, most: usize) -> Self {
         self.lock().set_most(most);
         self
+    }
+
+    /// Whether the counters that providers show in their answers' headers are taken in: others may use the same
+    /// account, and room is left for them. They are by default.
+    #[must_use]
+    pub fn absorb_counters(mut self, absorb: bool) -> Self {
+        self.absorb = absorb;
+        self
+    }
+
+    /// What was learnt from answers, of every count that something was learnt of: how much may be used for the
+    /// time being, and what is kept free for others. Looks at every count.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        let mut counts = self.lock();
+        let now = self.now();
+        counts.learnt(&self.limits, now)
+    }
+
+    /// The targets that are to be left alone because a provider told them to wait, in words, and for how long.
+    #[must_use]
+    pub fn cooldowns(&self) -> Vec<(String, Duration)> {
+        let mut counts = self.lock();
+        let now = self.now();
+        let all = counts.gates.all(now).iter();
+        all.map(|(target, until)| (target.describe_cooldown(), until.since(now)))
+            .collect()
     }
 
     /// What the limits that [only watch](crate::limit::Limit::shadow) would have refused of what was granted
@@ -202,6 +233,10 @@ impl Store for MemoryStore {
                 keys.for_each(|key| *key = key.to_shared());
             }
         }
+        // Those who wait for it go first, also when it opens: so it is among the keys as soon as it can be waited for.
+        if counts.gates.used() && claim.is_held_back() {
+            keys.push(LimitKey::cooldown(&claim.tags));
+        }
         keys
     }
 
@@ -215,6 +250,9 @@ impl Store for MemoryStore {
         // booked in the order in which they are taken.
         let mut met = Met::default();
         counts.sweep_if_grown(&self.limits, || self.now());
+        if !counts.gates.is_empty() && claim.is_held_back() {
+            met.look_at_gates(&mut counts.gates, &claim.tags, || self.now());
+        }
         let mut parts = SmallVec::new();
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);
@@ -240,6 +278,7 @@ impl Store for MemoryStore {
                     window,
                     amount,
                     date: None,
+                    then: 0,
                 });
             }
         }
@@ -250,7 +289,11 @@ impl Store for MemoryStore {
                 counts.open(&parts);
                 met.over.iter().for_each(|limit| counts.note_over(*limit));
                 let store = self.id;
-                Decision::Granted(Grant { store, parts })
+                Decision::Granted(Grant {
+                    store,
+                    parts,
+                    sent: None,
+                })
             }
         }))
     }
@@ -261,19 +304,43 @@ impl Store for MemoryStore {
         }
         let mut counts = self.lock();
         let now = self.now();
+        grant.sent = Some(now);
         for part in &mut grant.parts {
             let rule = self.rule(part);
-            if rule.stays_held() {
+            if rule.limit.quantity == Quantity::Concurrency {
                 continue;
             }
             if let Some(window) = counts.window(part) {
-                match part.date {
-                    None => window.unhold(part.amount),
-                    Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
+                if !rule.stays_held() {
+                    match part.date {
+                        None => window.unhold(part.amount),
+                        Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
+                    }
+                    part.date = Some(window.book(rule, part.amount, now));
                 }
-                part.date = Some(window.book(rule, part.amount, now));
+                part.then = window.ours(rule, now);
             }
         }
+    }
+
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        let idle = match seen {
+            Observation::Counters { .. } => !self.absorb,
+            Observation::Limited { .. } | Observation::Succeeded => !self.limits.adaptive(),
+            _ => false,
+        };
+        if idle || grant.store != self.id {
+            return Answer::Now(Ok(false));
+        }
+        let mut counts = self.lock();
+        let heard = Heard {
+            limits: &self.limits,
+            tags,
+            grant,
+            now: self.now(),
+            absorb: self.absorb,
+        };
+        Answer::Now(Ok(heard.learn(&mut counts, seen)))
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
@@ -337,13 +404,24 @@ impl Store for MemoryStore {
                 count.expire(rule, now);
                 standings.push(Standing {
                     key,
-                    in_use: count.in_use(),
+                    in_use: count.in_use_of_all(rule, now),
                     needed,
-                    room: count.room(rule, needed),
+                    room: count.room(rule, needed, now),
                     shadow: rule.limit.shadow,
                 });
             }
         });
+        if let Some((target, until)) = counts.gates.closed(&claim.tags, now)
+            && claim.is_held_back()
+        {
+            standings.push(Standing {
+                key: target.clone(),
+                in_use: 0,
+                needed: 0,
+                room: Room::At(until),
+                shadow: false,
+            });
+        }
         standings.sort_by_key(|standing| standing.key.limit());
         Answer::Now(Ok(standings))
     }

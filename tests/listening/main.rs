@@ -1,0 +1,9 @@
+//! The engine listens (A16): told waits, the provider's counters, refusals. In virtual time; the simulated
+//! provider's ledger is the judge.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod adaptive;
+mod cooldown;
+mod foreign;
+mod work;
