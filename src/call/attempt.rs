@@ -145,7 +145,7 @@ impl Attempt {
 
     /// Tells every limiter that has claimed for it, once, what its answer tells.
     pub(super) fn observe(&self, seen: &Observation) {
-        self.each_limiter(|_, permit| permit.observe(seen.clone()));
+        self.each_limiter(|_, permit| permit.observe(seen));
     }
 
     /// Closes the target for every limiter that has claimed for it, until then. Returns until when, in the time
@@ -155,7 +155,7 @@ impl Attempt {
         let mut closed = Vec::new();
         self.each_limiter(|limiter, permit| {
             let until = permit.now().after(wait);
-            permit.observe(Observation::Closed { until });
+            permit.observe(&Observation::Closed { until });
             closed.push((limiter.clone(), until));
         });
         closed
@@ -165,7 +165,7 @@ impl Attempt {
     pub(super) fn reopen_target(&self, closed: &[(Limiter, Tick)]) {
         self.each_limiter(|limiter, permit| {
             let mine = closed.iter().filter(|(other, _)| other.is(limiter));
-            mine.for_each(|(_, until)| permit.observe(Observation::Reopened { until: *until }));
+            mine.for_each(|(_, until)| permit.observe(&Observation::Reopened { until: *until }));
         });
     }
 

@@ -46,7 +46,10 @@ impl Entry {
         }
         let attempt = self.attempt();
         let provider = self.provider();
-        let (now, refused) = (SystemTime::now(), head.status == StatusCode::TOO_MANY_REQUESTS);
+        let (now, refused) = (
+            SystemTime::now(),
+            head.status == StatusCode::TOO_MANY_REQUESTS,
+        );
         let shown = wire::rate_limits(&provider, &head.headers, now);
         if refused || !shown.is_empty() {
             attempt.observe(&Observation::Counters { shown, refused });

@@ -52,7 +52,10 @@ impl Adapt {
         if sent <= self.changed || !long_ago {
             return false;
         }
-        self.amount = self.amount.saturating_add((whole / STEPS).max(1)).min(whole);
+        self.amount = self
+            .amount
+            .saturating_add((whole / STEPS).max(1))
+            .min(whole);
         self.changed = now;
         true
     }
@@ -107,7 +110,10 @@ mod tests {
         assert!(!adapt.succeeded(at(1), 100, MINUTE, at(59)), "too soon");
         assert!(adapt.succeeded(at(1), 100, MINUTE, at(60)));
         assert_eq!(adapt.amount(), 75);
-        assert!(!adapt.succeeded(at(60), 100, MINUTE, at(200)), "one step each");
+        assert!(
+            !adapt.succeeded(at(60), 100, MINUTE, at(200)),
+            "one step each"
+        );
         for minute in 2..20 {
             adapt.succeeded(at(minute * 60 - 1), 100, MINUTE, at(minute * 60));
         }

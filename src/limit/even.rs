@@ -41,20 +41,35 @@ impl Even {
         if now.sent < self.last.sent {
             return None;
         }
-        let full = now.limit <= self.last.remaining.saturating_add(refill(&self.last, &now, period));
+        let full = now.limit
+            <= self
+                .last
+                .remaining
+                .saturating_add(refill(&self.last, &now, period));
         if full || now.limit != self.last.limit {
             // It may have been full in between, and nobody knows how much was not refilled.
             self.from.clear();
         }
         self.last = now;
         let span = |from: &Reading| now.sent.since(from.sent).as_micros();
-        while self.from.front().is_some_and(|from| span(from) > (period / MOST).into()) {
+        while self
+            .from
+            .front()
+            .is_some_and(|from| span(from) > (period / MOST).into())
+        {
             self.from.pop_front();
         }
-        if self.from.back().is_none_or(|from| span(from) >= (period / FINE).into()) {
+        if self
+            .from
+            .back()
+            .is_none_or(|from| span(from) >= (period / FINE).into())
+        {
             self.from.push_back(now);
         }
-        let from = self.from.front().filter(|from| span(from) >= (period / LEAST).into())?;
+        let from = self
+            .from
+            .front()
+            .filter(|from| span(from) >= (period / LEAST).into())?;
         let came = from.remaining.saturating_add(refill(from, &now, period));
         let taken = came.saturating_sub(now.remaining);
         let others = u128::from(taken.saturating_sub(ours(from.sent)));
@@ -92,7 +107,11 @@ mod tests {
         let mut even = Even::default();
         let ours = |from: Tick| at(8).since(from).as_secs();
         assert_eq!(even.read(reading(0, 60), MINUTE, ours), None);
-        assert_eq!(even.read(reading(4, 60), MINUTE, ours), None, "too soon to say");
+        assert_eq!(
+            even.read(reading(4, 60), MINUTE, ours),
+            None,
+            "too soon to say"
+        );
         // 16 were refilled, 8 of them are ours.
         assert_eq!(even.read(reading(8, 60), MINUTE, ours), Some(60));
     }

@@ -54,13 +54,16 @@ pub(crate) struct Shown {
     pub(crate) ours: u64,
     /// What we have used since. The counters may be from any moment in between.
     pub(crate) since: u64,
+    /// By how much less may be used than is shown, because the counters are rounded.
+    pub(crate) rounded: u64,
 }
 
 impl Shown {
     /// The least and the most that others use.
     pub(crate) fn others(&self) -> (u64, u64) {
         let most = self.used.saturating_sub(self.ours);
-        (most.saturating_sub(self.since), most)
+        let ours = self.since.saturating_add(self.rounded);
+        (most.saturating_sub(ours), most)
     }
 }
 
@@ -72,7 +75,10 @@ impl Foreign {
             return;
         }
         let (least, most) = shown.others();
-        let span = shown.sent.as_micros().saturating_sub(self.from.0.as_micros());
+        let span = shown
+            .sent
+            .as_micros()
+            .saturating_sub(self.from.0.as_micros());
         if span >= stay / RISE {
             self.rise = (most.saturating_sub(self.from.1), span);
             self.from = (shown.sent, most);
@@ -191,6 +197,7 @@ mod tests {
             used,
             ours,
             since,
+            rounded: 0,
         }
     }
 
@@ -199,6 +206,11 @@ mod tests {
         assert_eq!(shown(0, 70, 30, 0).others(), (40, 40));
         assert_eq!(shown(0, 70, 30, 15).others(), (25, 40));
         assert_eq!(shown(0, 70, 80, 0).others(), (0, 0));
+        let rounded = Shown {
+            rounded: 10,
+            ..shown(0, 70, 30, 15)
+        };
+        assert_eq!(rounded.others(), (15, 40));
         assert_eq!(shown(0, 70, u64::MAX, u64::MAX).others(), (0, 0));
     }
 
@@ -240,9 +252,17 @@ mod tests {
         foreign.hear(&shown(0, 30, 0, 0), STAY);
         assert_eq!(foreign.growth(1, at(0), STAY), 1);
         assert_eq!(foreign.growth(1, at(1), STAY), 2);
-        assert_eq!(foreign.growth(500, at(1), STAY), 31, "no more than they use");
+        assert_eq!(
+            foreign.growth(500, at(1), STAY),
+            31,
+            "no more than they use"
+        );
         foreign.hear(&shown(3, 30, 0, 0), STAY);
-        assert_eq!(foreign.growth(1, at(9), STAY), 2 + 60, "what is new may go on");
+        assert_eq!(
+            foreign.growth(1, at(9), STAY),
+            2 + 60,
+            "what is new may go on"
+        );
         foreign.hear(&shown(6, 30, 0, 0), STAY);
         assert_eq!(foreign.growth(1, at(9), STAY), 2, "it stays what it is");
         foreign.hear(&shown(9, 36, 0, 0), STAY);
@@ -269,7 +289,10 @@ mod tests {
         foreign.granted(500);
         foreign.hear(&shown(7, 30, 0, 0), STAY);
         assert!(!enough(&foreign, 8));
-        assert!(!foreign.is_enough(50, 100, at(8), STAY), "a large one alone");
+        assert!(
+            !foreign.is_enough(50, 100, at(8), STAY),
+            "a large one alone"
+        );
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Counters {
     pub(crate) remaining: u64,
     /// What the limit is by our configuration, without headroom.
     pub(crate) published: u64,
+    /// How much more may remain, because the counters are rounded.
+    pub(crate) rounded: u64,
     /// How it comes back.
     pub(crate) refill: Refill,
 }
@@ -65,7 +67,9 @@ impl Window {
         let all = self.dated.saturating_add(held);
         match &self.learnt {
             None => all,
-            Some(_) => before(rule, now).map_or(all, |from| all.saturating_sub(self.dated_by(from))),
+            Some(_) => {
+                before(rule, now).map_or(all, |from| all.saturating_sub(self.dated_by(from)))
+            }
         }
     }
 
@@ -75,10 +79,9 @@ impl Window {
             return;
         };
         self.expire(rule, now);
-        let refused = self
-            .learnt
-            .as_ref()
-            .map_or(0, |learnt| learnt.refused_in(before(rule, charged.sent), charged.sent));
+        let refused = self.learnt.as_ref().map_or(0, |learnt| {
+            learnt.refused_in(before(rule, charged.sent), charged.sent)
+        });
         let held = if rule.stays_held() { self.held } else { 0 };
         let seen = Shown {
             sent: charged.sent,
@@ -89,9 +92,13 @@ impl Window {
                 .dated
                 .saturating_sub(self.dated_by(charged.sent))
                 .saturating_add(held),
+            rounded: shown.rounded,
         };
         self.read_even(rule, charged, shown, now, stay);
-        let known = self.learnt.as_ref().is_some_and(|learnt| learnt.foreign.is_some());
+        let known = self
+            .learnt
+            .as_ref()
+            .is_some_and(|learnt| learnt.foreign.is_some());
         if known || seen.others().0 > 0 {
             let learnt = self.learnt.get_or_insert_default();
             learnt.changed = now;
@@ -125,7 +132,10 @@ impl Window {
         };
         let period = micros(rule.period());
         let even = learnt.even.get_or_insert_default();
-        if let Some(others) = even.read(reading, period, ours).filter(|others| *others > 0) {
+        if let Some(others) = even
+            .read(reading, period, ours)
+            .filter(|others| *others > 0)
+        {
             let foreign = learnt.foreign.get_or_insert_default();
             foreign.certain(others.min(shown.published), now, stay);
         }
@@ -175,7 +185,10 @@ impl Window {
 
     /// How much may be used for the time being.
     pub(crate) fn usable(&self) -> u64 {
-        let adapt = self.learnt.as_ref().and_then(|learnt| learnt.adapt.as_ref());
+        let adapt = self
+            .learnt
+            .as_ref()
+            .and_then(|learnt| learnt.adapt.as_ref());
         adapt.map_or(self.amount(), |adapt| adapt.amount().min(self.amount()))
     }
 
@@ -205,13 +218,21 @@ impl Window {
     pub(super) fn room_learnt(&self, rule: &Rule, need: u64, now: Tick) -> Room {
         let amount = self.usable();
         // What is larger than the amount that was learnt, but not than the limit, goes alone.
-        let part = if need <= self.amount() { need.min(amount) } else { need };
+        let part = if need <= self.amount() {
+            need.min(amount)
+        } else {
+            need
+        };
         let ours = self.in_use();
         let (Some(foreign), Life::Sliding { stay, .. }) = (self.learnt_foreign(), rule.life) else {
             return self.room_of(rule, ours, part, amount, Vec::new());
         };
         // Less is kept free once something is heard. Until then it helps that something of ours leaves.
-        let growth = if ours == 0 { 0 } else { foreign.growth(need, now, stay) };
+        let growth = if ours == 0 {
+            0
+        } else {
+            foreign.growth(need, now, stay)
+        };
         let others = foreign.held(now, stay).saturating_add(growth);
         let used = ours.saturating_add(others);
         let room = self.room_of(rule, used, part, amount, foreign.leaves(now, stay));
@@ -247,7 +268,11 @@ impl Learnt {
     /// Lets go what is too old. Returns whether nothing is left.
     pub(super) fn expire(&mut self, rule: &Rule, now: Tick) -> bool {
         let old = before(rule, now);
-        while self.refused.front().is_some_and(|(date, _)| Some(*date) <= old) {
+        while self
+            .refused
+            .front()
+            .is_some_and(|(date, _)| Some(*date) <= old)
+        {
             self.refused.pop_front();
         }
         if let (Some(foreign), Life::Sliding { stay, .. }) = (&mut self.foreign, rule.life)
@@ -255,7 +280,10 @@ impl Learnt {
         {
             self.foreign = None;
         }
-        let kept = self.changed.as_micros().saturating_add(Adapt::kept(rule.quiet()));
+        let kept = self
+            .changed
+            .as_micros()
+            .saturating_add(Adapt::kept(rule.quiet()));
         if kept <= now.as_micros() {
             (self.adapt, self.even) = (None, None);
         }

@@ -204,14 +204,20 @@ impl Window {
         };
         let mut freed = 0u64;
         let own = self.slots.iter();
-        let mut own = own.map(|slot| (leaves(slot.last, stay), slot.amount)).peekable();
+        let mut own = own
+            .map(|slot| (leaves(slot.last, stay), slot.amount))
+            .peekable();
         loop {
             let others_first = match (own.peek(), others.last()) {
                 (Some((own, _)), Some((other, _))) => other < own,
                 (None, other) => other.is_some(),
                 (Some(_), None) => false,
             };
-            let next = if others_first { others.pop() } else { own.next() };
+            let next = if others_first {
+                others.pop()
+            } else {
+                own.next()
+            };
             let Some((at, amount)) = next else {
                 return Room::WhenGivenBack;
             };
@@ -332,7 +338,10 @@ mod tests {
         let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, Tick::from_micros(1_000));
         window.book(&rule, 5, Tick::from_micros(1_999));
-        assert_eq!(window.room(&rule, 1, at(0)), Room::At(Tick::from_micros(241_999)));
+        assert_eq!(
+            window.room(&rule, 1, at(0)),
+            Room::At(Tick::from_micros(241_999))
+        );
         window.expire(&rule, Tick::from_micros(241_998));
         assert_eq!(window.in_use(), 10);
     }

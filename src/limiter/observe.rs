@@ -25,7 +25,7 @@ impl Permit {
     /// let limiter = Limiter::new(Limits::new([])?);
     /// let call = |model| Call::new().tags(Tags::new().with(Tag::Model, model));
     /// let permit = limiter.acquire(call("a")).await?;
-    /// permit.observe(Observation::Closed { until: permit.now().after(Duration::from_secs(5)) });
+    /// permit.observe(&Observation::Closed { until: permit.now().after(Duration::from_secs(5)) });
     ///
     /// let refused = limiter.try_acquire(call("a")).await.unwrap_err();
     /// assert_eq!(refused.to_string(), "rate limited here: cooldown of model=a; room in 5.0 s");
@@ -36,9 +36,9 @@ impl Permit {
     ///
     /// # Errors
     /// None: a store that cannot learn this learns the next, and what it counts is right all the same.
-    pub fn observe(&self, seen: Observation) {
+    pub fn observe(&self, seen: &Observation) {
         if let Some(grant) = &self.grant {
-            let answer = self.shared.store.observe(&self.tags, grant, &seen);
+            let answer = self.shared.store.observe(&self.tags, grant, seen);
             self.shared.observed(answer, || self.keys_of_target());
         }
     }

@@ -145,7 +145,10 @@ impl Counts {
     pub(super) fn learnt(&mut self, limits: &Limits, now: Tick) -> Vec<Learnt> {
         let mut learnt = Vec::new();
         for (number, level) in limits.levels().iter().enumerate() {
-            let places = self.tables[number].iter().copied().chain(self.shared[number]);
+            let places = self.tables[number]
+                .iter()
+                .copied()
+                .chain(self.shared[number]);
             for place in places {
                 let entry = &mut self.entries[place as usize];
                 let shared = entry.is_shared(limits.of_level(level));

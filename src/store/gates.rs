@@ -9,13 +9,27 @@ use crate::{
 /// from callers.
 const MOST: usize = 1_024;
 
+/// So many instants of one target are told apart. Of more the earliest is forgotten.
+const EACH: usize = 8;
+
 /// Targets that a provider told to wait.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     /// Few, so they are looked through.
-    closed: Vec<(LimitKey, Tick)>,
-    /// Whether any was ever closed.
-    used: bool,
+    closed: Vec<Gate>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    target: LimitKey,
+    /// What was told, the latest last. The latest holds, unless it is taken back.
+    told: Vec<Tick>,
+}
+
+impl Gate {
+    fn until(&self) -> Tick {
+        self.told.last().copied().unwrap_or_default()
+    }
 }
 
 impl Gates {
@@ -25,50 +39,61 @@ impl Gates {
         self.closed.is_empty()
     }
 
-    /// Whether calls may wait for one.
-    pub(super) fn used(&self) -> bool {
-        self.used
-    }
-
     pub(super) fn close(&mut self, target: LimitKey, until: Tick, now: Tick) {
         self.expire(now);
         if until <= now {
             return;
         }
-        self.used = true;
-        if let Some((_, old)) = self.closed.iter_mut().find(|(known, _)| *known == target) {
-            *old = until.max(*old);
+        if let Some(gate) = self.closed.iter_mut().find(|gate| gate.target == target) {
+            let place = gate.told.partition_point(|told| *told < until);
+            gate.told.insert(place, until);
+            if gate.told.len() > EACH {
+                gate.told.remove(0);
+            }
             return;
         }
         if self.closed.len() >= MOST {
-            let first = (0..self.closed.len()).min_by_key(|place| self.closed[*place].1);
+            let first = (0..self.closed.len()).min_by_key(|place| self.closed[*place].until());
             first.map(|place| self.closed.swap_remove(place));
         }
-        self.closed.push((target, until));
+        let told = vec![until];
+        self.closed.push(Gate { target, told });
     }
 
-    /// Opens a target that was closed until then, and not for longer by another. Returns whether it was.
+    /// Takes back what was told until then. Returns whether that opens the target, or opens it earlier.
     pub(super) fn reopen(&mut self, target: &LimitKey, until: Tick) -> bool {
-        let before = self.closed.len();
-        self.closed.retain(|(known, at)| known != target || *at != until);
-        self.closed.len() < before
+        let Some(place) = self.closed.iter().position(|gate| gate.target == *target) else {
+            return false;
+        };
+        let gate = &mut self.closed[place];
+        let latest = gate.until() == until;
+        if let Ok(told) = gate.told.binary_search(&until) {
+            gate.told.remove(told);
+        }
+        if gate.told.is_empty() {
+            self.closed.swap_remove(place);
+        }
+        latest
     }
 
     /// Until when the target of these tags is closed.
     pub(super) fn closed(&mut self, tags: &Tags, now: Tick) -> Option<(&LimitKey, Tick)> {
         self.expire(now);
-        let found = self.closed.iter().find(|(target, _)| target.is_target(tags));
-        found.map(|(target, until)| (target, *until))
+        let gate = self
+            .closed
+            .iter()
+            .find(|gate| gate.target.is_target(tags))?;
+        Some((&gate.target, gate.until()))
     }
 
-    /// All that are closed.
-    pub(super) fn all(&mut self, now: Tick) -> &[(LimitKey, Tick)] {
+    /// All that are closed, and until when.
+    pub(super) fn all(&mut self, now: Tick) -> impl Iterator<Item = (&LimitKey, Tick)> {
         self.expire(now);
-        &self.closed
+        self.closed.iter().map(|gate| (&gate.target, gate.until()))
     }
 
     fn expire(&mut self, now: Tick) {
-        self.closed.retain(|(_, until)| *until > now);
+        self.closed.retain(|gate| gate.until() > now);
     }
 }
 
@@ -100,25 +125,43 @@ mod tests {
         let tick = Tick::from_micros(9_999_999);
         assert_eq!(until(&mut gates, tick), Some(at(10)));
         assert_eq!(until(&mut gates, at(10)), None);
-        assert!(gates.is_empty() && gates.used());
+        assert!(gates.is_empty());
     }
 
     #[test]
     fn what_is_over_already_closes_nothing() {
         let mut gates = Gates::default();
         close(&mut gates, "a", 3, 3);
-        assert!(gates.is_empty() && !gates.used());
+        assert!(gates.is_empty());
     }
 
     #[test]
-    fn only_the_closing_that_was_wrong_is_taken_back() {
+    fn only_what_was_wrong_is_taken_back() {
         let mut gates = Gates::default();
-        close(&mut gates, "a", 5, 0);
-        close(&mut gates, "a", 10, 0);
+        for until in [10, 5, 20, 10] {
+            close(&mut gates, "a", until, 0);
+        }
         let target = LimitKey::cooldown(&model("a"));
-        assert!(!gates.reopen(&target, at(5)), "another closed it for longer");
+        let until = |gates: &mut Gates| gates.closed(&model("a"), at(1)).map(|(_, at)| at);
+        assert!(!gates.reopen(&target, at(5)), "others say longer");
+        assert!(!gates.reopen(&target, at(7)), "nobody said so");
+        assert!(gates.reopen(&target, at(20)));
+        assert_eq!(until(&mut gates), Some(at(10)));
+        gates.reopen(&target, at(10));
+        assert_eq!(until(&mut gates), Some(at(10)), "two said so");
         assert!(gates.reopen(&target, at(10)));
         assert!(gates.is_empty());
+        assert!(!gates.reopen(&target, at(10)));
+    }
+
+    #[test]
+    fn few_instants_of_a_target_are_kept_and_the_latest_is_among_them() {
+        let mut gates = Gates::default();
+        for until in (1..1_000).rev() {
+            close(&mut gates, "a", until, 0);
+        }
+        assert_eq!(gates.closed[0].told.len(), EACH);
+        assert_eq!(gates.closed[0].until(), at(999));
     }
 
     #[test]
@@ -128,7 +171,7 @@ mod tests {
         for i in 0..5_000 {
             close(&mut gates, &format!("m{i}"), 10 + i, 0);
         }
-        assert_eq!(gates.all(at(0)).len(), MOST);
+        assert_eq!(gates.all(at(0)).count(), MOST);
         assert!(gates.closed(&model("long"), at(0)).is_some());
     }
 }

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Grant, Observation,
-    claim::Part,
-    counts::Counts,
-};
+use super::{Grant, Observation, claim::Part, counts::Counts};
 use crate::{
     limit::{Charged, Counters, Limit, LimitKey, Limits, Period, Quantity, Refill, Rule, Tick},
     tags::{Tag, Tags},
@@ -125,6 +121,7 @@ impl Heard<'_> {
                 let shown = Counters {
                     remaining,
                     published,
+                    rounded: rounded(seen, remaining),
                     refill: refill(seen, &rule.limit),
                 };
                 window.hear(rule, &charged, shown, now);
@@ -163,6 +160,16 @@ impl Heard<'_> {
         let rules = self.grant.parts.iter().map(|part| &self.rule(part).limit);
         let alike = rules.filter(|other| other.quantity == limit.quantity && is_shown(other));
         alike.count() == 1
+    }
+}
+
+/// By how much a count of tokens may be rounded: Anthropic rounds to thousands, and others' counts seldom end so.
+fn rounded(seen: &Observed, remaining: u64) -> u64 {
+    let of_tokens = seen.quantity != ObservedQuantity::Requests;
+    if of_tokens && remaining % 1_000 == 0 {
+        500
+    } else {
+        0
     }
 }
 

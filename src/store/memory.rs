@@ -99,7 +99,7 @@ impl MemoryStore {
     pub fn cooldowns(&self) -> Vec<(String, Duration)> {
         let mut counts = self.lock();
         let now = self.now();
-        let all = counts.gates.all(now).iter();
+        let all = counts.gates.all(now);
         all.map(|(target, until)| (target.describe_cooldown(), until.since(now)))
             .collect()
     }
@@ -233,8 +233,8 @@ impl Store for MemoryStore {
                 keys.for_each(|key| *key = key.to_shared());
             }
         }
-        // Those who wait for it go first, also when it opens: so it is among the keys as soon as it can be waited for.
-        if counts.gates.used() && claim.is_held_back() {
+        // Also while it is open: who waits for something else goes apart from calls to other targets.
+        if claim.is_held_back() {
             keys.push(LimitKey::cooldown(&claim.tags));
         }
         keys

