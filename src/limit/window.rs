@@ -173,6 +173,14 @@ impl Window {
         }
     }
 
+    /// Before this there is no room for sure, whatever is learnt meanwhile; `None`: no telling.
+    pub(crate) fn not_before(&self, rule: &Rule, need: u64) -> Option<Tick> {
+        match self.room_of(rule, self.in_use(), need, self.amount, Vec::new()) {
+            Room::At(at) => Some(at),
+            _ => None,
+        }
+    }
+
     /// Whether `need` fits into `amount` beside `used`, of which, besides our own, so much leaves at these
     /// instants, the last first.
     pub(super) fn room_of(

@@ -139,6 +139,7 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
         needed,
         room,
         shadow,
+        ..
     } = standing;
     Explained {
         limit: limits.describe(key),

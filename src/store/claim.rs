@@ -106,6 +106,8 @@ pub struct Standing {
     pub needed: u64,
     /// Whether it has room, or when, if nothing else is charged and nothing given back.
     pub room: Room,
+    /// Before this there is no room for sure. Where room is kept for others it may come earlier than said above.
+    pub not_before: Option<Tick>,
     /// Whether the limit only watches: then it refuses nothing, whatever its room.
     pub shadow: bool,
 }
@@ -125,7 +127,7 @@ impl Standing {
         let refusal = NotNow {
             key: last.key.clone(),
             at: at(last),
-            not_before: acting().filter_map(at).max(),
+            not_before: acting().filter_map(|standing| standing.not_before).max(),
             in_use: last.in_use,
             needed: last.needed,
         };

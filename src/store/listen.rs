@@ -166,7 +166,7 @@ impl Heard<'_> {
 /// By how much a count of tokens may be rounded: Anthropic rounds to thousands, and others' counts seldom end so.
 fn rounded(seen: &Observed, remaining: u64) -> u64 {
     let of_tokens = seen.quantity != ObservedQuantity::Requests;
-    if of_tokens && remaining % 1_000 == 0 {
+    if of_tokens && remaining.is_multiple_of(1_000) {
         500
     } else {
         0

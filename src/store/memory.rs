@@ -407,6 +407,7 @@ impl Store for MemoryStore {
                     in_use: count.in_use_of_all(rule, now),
                     needed,
                     room: count.room(rule, needed, now),
+                    not_before: count.not_before(rule, needed),
                     shadow: rule.limit.shadow,
                 });
             }
@@ -419,6 +420,7 @@ impl Store for MemoryStore {
                 in_use: 0,
                 needed: 0,
                 room: Room::At(until),
+                not_before: Some(until),
                 shadow: false,
             });
         }

@@ -47,7 +47,7 @@ impl Met {
         } else {
             None
         };
-        self.not_before = self.not_before.max(at);
+        self.not_before = self.not_before.max(count.not_before(rule, needed));
         if self.latest.as_ref().is_none_or(|(other, _)| room > *other) {
             let refused = NotNow {
                 key: LimitKey::of_entry(limit, &rule.limit, tags, shared),

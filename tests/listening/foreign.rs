@@ -7,7 +7,7 @@ use std::time::Duration;
 use tower_quota::{
     Tag,
     limit::{Charge, Limit},
-    sim::{SimLimit, SimShape},
+    sim::{SimCharge, SimLimit, SimQuantity, SimShape},
 };
 
 use crate::work::*;
@@ -153,6 +153,57 @@ async fn counters_of_tokens_leave_room_as_those_of_requests_do() {
         let limits: Vec<&str> = learnt.iter().map(|learnt| &*learnt.limit).collect();
         assert_eq!(limits, ["tokens 100000/min for model=m"], "not of requests");
     }
+}
+
+fn anthropic(shape: SimShape) -> [SimLimit; 3] {
+    let actual = |quantity, amount| {
+        let limit = SimLimit::new(quantity, amount, MINUTE);
+        limit.charge(SimCharge::Actual).shape(shape)
+    };
+    [
+        SimLimit::requests(1_000, MINUTE).shape(shape),
+        actual(SimQuantity::InputTokens, 100_000),
+        actual(SimQuantity::OutputTokens, 20_000),
+    ]
+}
+
+/// Output that is charged when it is there, in counters that are rounded to thousands.
+#[tokio::test(start_paused = true)]
+async fn counters_of_what_is_charged_at_completion_leave_room_and_cost_nothing() {
+    let mut ok = Vec::new();
+    for (beside, absorb) in [(true, true), (true, false), (false, true), (false, false)] {
+        let simulator = provider(anthropic(SimShape::Bucket));
+        if beside {
+            others_as(&simulator, message(THEIRS, "m", 2_000), [secs(1); 700]);
+        }
+        tokio::time::sleep(secs(65)).await;
+        let output = Limit::output_tokens(20_000).every(MINUTE);
+        let input = Limit::input_tokens(100_000).every(MINUTE);
+        let limits = [
+            Limit::requests(1_000).every(MINUTE),
+            input.when(Tag::Model, "m"),
+            output.when(Tag::Model, "m"),
+        ];
+        let (limiter, _) = limiter(limits, absorb);
+        let one = || message(OURS, "m", 2_000);
+        let ledger = work_as(&limiter, &simulator, PACED, one, TEN_MINUTES).await;
+        let (good, refused) = judged(&ledger);
+        println!("beside {beside} absorb {absorb}: {good} ok, {refused} refused");
+        ok.push((good, refused));
+    }
+    let [(left, few), (_, many), (alone, none), (unheard, _)] = ok[..] else {
+        unreachable!()
+    };
+    // What others generate just now is in no counter yet.
+    assert!(
+        few <= 3 && many > 100,
+        "{few} refused, {many} without absorbing"
+    );
+    assert!(
+        left >= 400,
+        "{left} of the 400 and a full bucket that others leave"
+    );
+    assert_eq!((alone, none), (unheard, 0), "alone it costs nothing");
 }
 
 /// The counters of a model that has nothing left are no news of another.

@@ -105,8 +105,7 @@ pub(crate) async fn call(
 }
 
 /// One call of somebody else, past our layers.
-pub(crate) async fn foreign(simulator: &Simulator, model: &str, max_tokens: u64) {
-    let request = chat(THEIRS, model, max_tokens);
+async fn foreign(simulator: Simulator, request: Request<Full<Bytes>>) {
     let response = simulator.service().oneshot(request).await.unwrap();
     drop(response.into_body().collect().await);
 }
@@ -118,13 +117,22 @@ pub(crate) fn others(
     max_tokens: u64,
     spans: impl IntoIterator<Item = Duration> + Send + 'static,
 ) {
+    others_as(simulator, chat(THEIRS, model, max_tokens), spans);
+}
+
+/// The same with this request.
+pub(crate) fn others_as(
+    simulator: &Simulator,
+    request: Request<Full<Bytes>>,
+    spans: impl IntoIterator<Item = Duration> + Send + 'static,
+) {
     let simulator = simulator.clone();
     let spans: Vec<Duration> = spans.into_iter().collect();
     tokio::spawn(async move {
         for span in spans {
             tokio::time::sleep(span).await;
             let simulator = simulator.clone();
-            tokio::spawn(async move { foreign(&simulator, model, max_tokens).await });
+            tokio::spawn(foreign(simulator, request.clone()));
         }
     });
 }
@@ -145,11 +153,23 @@ pub(crate) async fn work(
     max_tokens: u64,
     span: Duration,
 ) -> Ledger {
+    let one = || chat(OURS, model, max_tokens);
+    work_as(limiter, simulator, demand, one, span).await
+}
+
+/// The same with these requests.
+pub(crate) async fn work_as(
+    limiter: &Limiter,
+    simulator: &Simulator,
+    demand: Demand,
+    request: impl Fn() -> Request<Full<Bytes>>,
+    span: Duration,
+) -> Ledger {
     let end = Instant::now() + span;
     let mut calls = tokio::task::JoinSet::new();
     let one = || {
-        let (limiter, simulator) = (limiter.clone(), simulator.clone());
-        async move { call(&limiter, &simulator, chat(OURS, model, max_tokens)).await }
+        let (limiter, simulator, request) = (limiter.clone(), simulator.clone(), request());
+        async move { call(&limiter, &simulator, request).await }
     };
     match demand {
         Demand::Backlog(many) => {

@@ -131,6 +131,14 @@ pub async fn room_is_left_for_what_others_use(
     let standings = store.peek(&call).get().await.expect("an answer");
     let used: Vec<u64> = standings.iter().map(|standing| standing.in_use).collect();
     assert_eq!(used, [8, 1], "one of ours and seven of others");
+    tell(&*store, &call, &grant, counters(10, 0)).await;
+    let no = refused(&*store, &call).await;
+    assert_eq!(
+        (no.in_use, no.not_before),
+        (10, None),
+        "others may go before"
+    );
+    assert!(no.at.is_some(), "then it is worth another try");
     pass(2 * PERIOD).await;
     let mut ours = 0;
     while let Decision::Granted(grant) = store.claim(&call).get().await.expect("an answer") {
