@@ -62,14 +62,15 @@ impl LimitKey {
         }
     }
 
-    /// The name of the cooldown of the target that these tags name.
-    pub(crate) fn cooldown(tags: &Tags) -> Self {
+    /// The name of the cooldown of the target that these tags name; `None`: they name none.
+    pub(crate) fn cooldown(tags: &Tags) -> Option<Self> {
         let value = |tag| tags.shared(&tag).cloned().unwrap_or_default();
-        LimitKey {
+        let named = TARGET.iter().any(|tag| tags.get(tag).is_some());
+        named.then(|| LimitKey {
             limit: COOLDOWN,
             values: Some(TARGET.map(value).into()),
             shared: false,
-        }
+        })
     }
 
     /// Whether this is no count but a target (provider, API key, model) that a provider told to wait, until
@@ -90,9 +91,6 @@ impl LimitKey {
         let pairs = TARGET.iter().zip(self.values());
         let named = pairs.filter(|(_, value)| !value.is_empty());
         let named: Vec<String> = named.map(|(tag, value)| format!("{tag}={value}")).collect();
-        if named.is_empty() {
-            return "cooldown of calls without provider, api_key and model".to_owned();
-        }
         format!("cooldown of {}", named.join(", "))
     }
 
@@ -186,8 +184,11 @@ mod tests {
             .with(Tag::Provider, "p")
             .with(Tag::Model, "m")
             .with(Tag::Agent, "a");
-        let key = LimitKey::cooldown(&tags);
-        assert_eq!(key, LimitKey::cooldown(&tags.clone().with(Tag::Agent, "b")));
+        let key = LimitKey::cooldown(&tags).unwrap();
+        let other = tags.clone().with(Tag::Agent, "b");
+        assert_eq!(LimitKey::cooldown(&other).as_ref(), Some(&key));
+        let nobody = Tags::new().with(Tag::Agent, "a");
+        assert_eq!(LimitKey::cooldown(&nobody), None);
         assert!(key.is_target(&tags) && key.is_cooldown());
         assert!(!key.is_target(&tags.clone().with(Tag::ApiKey, "k")));
         assert!(!key.is_target(&tags.with(Tag::Model, "n")));

@@ -51,7 +51,7 @@ impl Permit {
 
     fn keys_of_target(&self) -> Vec<LimitKey> {
         let mut keys = self.keys();
-        keys.push(LimitKey::cooldown(&self.tags));
+        keys.extend(LimitKey::cooldown(&self.tags));
         keys
     }
 }

@@ -111,7 +111,11 @@ mod tests {
     }
 
     fn close(gates: &mut Gates, name: &str, until: u64, now: u64) {
-        gates.close(LimitKey::cooldown(&model(name)), at(until), at(now));
+        gates.close(
+            LimitKey::cooldown(&model(name)).unwrap(),
+            at(until),
+            at(now),
+        );
     }
 
     #[test]
@@ -141,7 +145,7 @@ mod tests {
         for until in [10, 5, 20, 10] {
             close(&mut gates, "a", until, 0);
         }
-        let target = LimitKey::cooldown(&model("a"));
+        let target = LimitKey::cooldown(&model("a")).unwrap();
         let until = |gates: &mut Gates| gates.closed(&model("a"), at(1)).map(|(_, at)| at);
         assert!(!gates.reopen(&target, at(5)), "others say longer");
         assert!(!gates.reopen(&target, at(7)), "nobody said so");

@@ -37,10 +37,14 @@ impl Heard<'_> {
         let target = || LimitKey::cooldown(self.tags);
         match seen {
             Observation::Closed { until } => {
-                counts.gates.close(target(), *until, self.now);
+                if let Some(target) = target() {
+                    counts.gates.close(target, *until, self.now);
+                }
                 false
             }
-            Observation::Reopened { until } => counts.gates.reopen(&target(), *until),
+            Observation::Reopened { until } => {
+                target().is_some_and(|target| counts.gates.reopen(&target, *until))
+            }
             Observation::Counters { shown, refused } => {
                 self.absorb && self.absorb(counts, shown, *refused)
             }

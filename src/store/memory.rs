@@ -235,7 +235,7 @@ impl Store for MemoryStore {
         }
         // Also while it is open: who waits for something else goes apart from calls to other targets.
         if claim.is_held_back() {
-            keys.push(LimitKey::cooldown(&claim.tags));
+            keys.extend(LimitKey::cooldown(&claim.tags));
         }
         keys
     }

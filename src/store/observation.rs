@@ -11,7 +11,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Observation {
-    /// The target (provider, API key and model) is to be left alone until then. Of several the latest holds.
+    /// The target (provider, API key and model) is to be left alone until then. Of several instants the latest
+    /// holds. Tags that name none of the three name no target, and nothing is held back.
     Closed {
         /// In the store's time.
         until: Tick,

@@ -430,6 +430,21 @@ async fn a_refusal_of_another_limiter_further_in_closes_nothing() {
     );
 }
 
+/// Calls that name no target, as those that a server gets, are nobody's siblings.
+#[tokio::test(start_paused = true)]
+async fn without_a_target_nothing_is_held_back() {
+    let (limiter, upstream) = (plenty(), Upstream::new());
+    let service = upstream.behind("A", &limiter);
+    let plain = |name: &str, said: Option<&Say>| {
+        let mut request = request(name, &[], said);
+        *request.uri_mut() = "http://here/any/path".parse().unwrap();
+        request
+    };
+    send(&service, plain("first", Some(&five()))).await;
+    send(&service, plain("second", None)).await;
+    assert_eq!(upstream.came_as("second"), [Duration::ZERO]);
+}
+
 /// A store that answers later learns the same.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_answers_later_holds_back_as_well() {
