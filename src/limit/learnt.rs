@@ -5,153 +5,27 @@ use std::collections::VecDeque;
 use super::{
     Rule, Tick,
     adapt::Adapt,
-    even::{Even, Reading},
-    foreign::{Foreign, Shown},
+    even::Even,
+    foreign::Foreign,
+    hear::{Charged, before},
     set::Life,
-    tick::micros,
     window::{Room, Window},
 };
-
-/// How many refused charges are told apart. Further ones count as if they had been accepted.
-const REFUSED: usize = 256;
 
 /// What one count has learnt. Most have learnt nothing and keep none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Learnt {
-    foreign: Option<Foreign>,
-    adapt: Option<Adapt>,
+    pub(super) foreign: Option<Foreign>,
+    pub(super) adapt: Option<Adapt>,
     /// Readings of a bucket that refills evenly.
-    even: Option<Even>,
+    pub(super) even: Option<Even>,
     /// Charges of ours that were refused: we count them, whoever enforces the limit does not.
-    refused: VecDeque<(Tick, u64)>,
+    pub(super) refused: VecDeque<(Tick, u64)>,
     /// When something was learnt last.
-    changed: Tick,
-}
-
-/// What a provider's counters show of one limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Counters {
-    pub(crate) remaining: u64,
-    /// What the limit is by our configuration, without headroom.
-    pub(crate) published: u64,
-    /// How much more may remain, because the counters are rounded.
-    pub(crate) rounded: u64,
-    /// How it comes back.
-    pub(crate) refill: Refill,
-}
-
-/// How a limit comes back, by what a provider shows of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refill {
-    /// Evenly, so much in a period.
-    Evenly(u64),
-    Otherwise,
-    /// There is no telling.
-    Unknown,
-}
-
-/// One charge, as it was when its attempt left.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Charged {
-    pub(crate) sent: Tick,
-    pub(crate) amount: u64,
-    /// What counted then, itself included.
-    pub(crate) then: u64,
+    pub(super) changed: Tick,
 }
 
 impl Window {
-    /// What is used of ours by now, as it is compared with a provider's counters later.
-    #[inline]
-    pub(crate) fn ours(&self, rule: &Rule, now: Tick) -> u64 {
-        let held = if rule.stays_held() { self.held } else { 0 };
-        let all = self.dated.saturating_add(held);
-        match &self.learnt {
-            None => all,
-            Some(_) => {
-                before(rule, now).map_or(all, |from| all.saturating_sub(self.dated_by(from)))
-            }
-        }
-    }
-
-    /// An answer showed these counters, to an attempt that was charged so.
-    pub(crate) fn hear(&mut self, rule: &Rule, charged: &Charged, shown: Counters, now: Tick) {
-        let Life::Sliding { stay, .. } = rule.life else {
-            return;
-        };
-        self.expire(rule, now);
-        let refused = self.learnt.as_ref().map_or(0, |learnt| {
-            learnt.refused_in(before(rule, charged.sent), charged.sent)
-        });
-        let held = if rule.stays_held() { self.held } else { 0 };
-        let seen = Shown {
-            sent: charged.sent,
-            now,
-            used: shown.published.saturating_sub(shown.remaining),
-            ours: charged.then.saturating_sub(refused),
-            since: self
-                .dated
-                .saturating_sub(self.dated_by(charged.sent))
-                .saturating_add(held),
-            rounded: shown.rounded,
-        };
-        self.read_even(rule, charged, shown, now, stay);
-        let known = self
-            .learnt
-            .as_ref()
-            .is_some_and(|learnt| learnt.foreign.is_some());
-        if known || seen.others().0 > 0 {
-            let learnt = self.learnt.get_or_insert_default();
-            learnt.changed = now;
-            learnt.foreign.get_or_insert_default().hear(&seen, stay);
-        }
-    }
-
-    /// What others take from a bucket that refills.
-    fn read_even(&mut self, rule: &Rule, charged: &Charged, shown: Counters, now: Tick, stay: u64) {
-        let limit = match shown.refill {
-            Refill::Evenly(limit) => limit,
-            Refill::Unknown => return,
-            Refill::Otherwise => {
-                if let Some(learnt) = &mut self.learnt {
-                    learnt.even = None;
-                }
-                return;
-            }
-        };
-        let mut learnt = self.learnt.take().unwrap_or_default();
-        let held = if rule.stays_held() { self.held } else { 0 };
-        let reading = Reading {
-            sent: charged.sent,
-            remaining: shown.remaining,
-            limit,
-        };
-        let after = self.begun_after(rule, charged.sent);
-        let ours = |from| {
-            let since = self.dated.saturating_sub(self.dated_by(from));
-            since.saturating_sub(after).saturating_add(held)
-        };
-        let period = micros(rule.period());
-        let even = learnt.even.get_or_insert_default();
-        if let Some(others) = even
-            .read(reading, period, ours)
-            .filter(|others| *others > 0)
-        {
-            let foreign = learnt.foreign.get_or_insert_default();
-            foreign.certain(others.min(shown.published), now, stay);
-        }
-        learnt.changed = now;
-        self.learnt = Some(learnt);
-    }
-
-    /// A charge was refused: whoever enforces the limit does not count it.
-    pub(crate) fn note_refused(&mut self, charged: &Charged, now: Tick) {
-        let learnt = self.learnt.get_or_insert_default();
-        learnt.changed = now;
-        if learnt.refused.len() < REFUSED {
-            learnt.refused.push_back((charged.sent, charged.amount));
-        }
-    }
-
     /// A charge was refused because of this limit: less of it is used from now on.
     pub(crate) fn cut(&mut self, rule: &Rule, charged: &Charged, now: Tick) {
         let Some(floor) = rule.floor(self.amount()) else {
@@ -210,7 +84,7 @@ impl Window {
         foreign.held(now, stay)
     }
 
-    fn learnt_foreign(&self) -> Option<&Foreign> {
+    pub(super) fn learnt_foreign(&self) -> Option<&Foreign> {
         self.learnt.as_ref()?.foreign.as_ref()
     }
 
@@ -301,16 +175,9 @@ impl Learnt {
     }
 
     /// What was refused of what left after `from`, until `to`.
-    fn refused_in(&self, from: Option<Tick>, to: Tick) -> u64 {
+    pub(super) fn refused_in(&self, from: Option<Tick>, to: Tick) -> u64 {
         let within = |(date, _): &&(Tick, u64)| from < Some(*date) && *date <= to;
         let within = self.refused.iter().filter(within);
         within.fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
     }
-}
-
-/// One period before: what is not newer does not count with whoever enforces the limit, which knows no
-/// margin. `None`: everything still counts.
-fn before(rule: &Rule, now: Tick) -> Option<Tick> {
-    let from = now.as_micros().checked_sub(micros(rule.period()))?;
-    Some(Tick::from_micros(from))
 }

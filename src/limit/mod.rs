@@ -11,6 +11,7 @@ mod definition;
 mod error;
 mod even;
 mod foreign;
+mod hear;
 mod identity;
 mod key;
 mod learnt;
@@ -31,8 +32,8 @@ pub use set::Limits;
 pub use tick::Tick;
 pub use window::Room;
 
+pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use identity::Identity;
-pub(crate) use learnt::{Charged, Counters, Refill};
 pub(crate) use set::Rule;
 pub(crate) use tick::micros;
 pub(crate) use window::{Spent, Window};

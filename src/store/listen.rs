@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Grant, Observation, claim::Part, counts::Counts};
+use super::{Grant, MemoryStore, Observation, Store as _, claim::Part, counts::Counts};
 use crate::{
     limit::{Charged, Counters, Limit, LimitKey, Limits, Period, Quantity, Refill, Rule, Tick},
     tags::{Tag, Tags},
     wire::{Observed, ObservedQuantity},
 };
 
-/// What a count has learnt: see [`MemoryStore::learnt`](super::MemoryStore::learnt).
+/// What a count has learnt: see [`MemoryStore::learnt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Learnt {
@@ -21,19 +21,67 @@ pub struct Learnt {
     pub others: u64,
 }
 
+impl MemoryStore {
+    /// Whether the counters that providers show in their answers' headers are taken in: others may use the same
+    /// account, and room is left for them. They are by default.
+    #[must_use]
+    pub fn absorb_counters(mut self, absorb: bool) -> Self {
+        self.absorb = absorb;
+        self
+    }
+
+    /// What was learnt from answers, of every count that something was learnt of: how much may be used for the
+    /// time being, and what is kept free for others. Looks at every count.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        let mut counts = self.lock();
+        let now = self.now();
+        counts.learnt(self.limits(), now)
+    }
+
+    /// The targets that are to be left alone because a provider told them to wait, in words, and for how long.
+    #[must_use]
+    pub fn cooldowns(&self) -> Vec<(String, Duration)> {
+        let mut counts = self.lock();
+        let now = self.now();
+        let all = counts.gates.all(now);
+        all.map(|(target, until)| (target.describe_cooldown(), until.since(now)))
+            .collect()
+    }
+
+    /// Takes in what an answer tells. Returns whether there may be room now where there was none.
+    pub(super) fn learn(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> bool {
+        let limits = self.limits();
+        let idle = match seen {
+            Observation::Counters { .. } => !self.absorb,
+            Observation::Limited { .. } | Observation::Succeeded => !limits.adaptive(),
+            _ => false,
+        };
+        if idle || grant.store != self.id() {
+            return false;
+        }
+        let mut counts = self.lock();
+        let now = self.now();
+        let heard = Heard {
+            limits,
+            tags,
+            grant,
+            now,
+        };
+        heard.learn(&mut counts, seen)
+    }
+}
+
 /// An answer to a grant.
-pub(super) struct Heard<'a> {
-    pub(super) limits: &'a Limits,
-    pub(super) tags: &'a Tags,
-    pub(super) grant: &'a Grant,
-    pub(super) now: Tick,
-    /// Whether counters are absorbed.
-    pub(super) absorb: bool,
+struct Heard<'a> {
+    limits: &'a Limits,
+    tags: &'a Tags,
+    grant: &'a Grant,
+    now: Tick,
 }
 
 impl Heard<'_> {
-    /// Takes it in. Returns whether there may be room now where there was none.
-    pub(super) fn learn(&self, counts: &mut Counts, seen: &Observation) -> bool {
+    fn learn(&self, counts: &mut Counts, seen: &Observation) -> bool {
         let target = || LimitKey::cooldown(self.tags);
         match seen {
             Observation::Closed { until } => {
@@ -45,9 +93,7 @@ impl Heard<'_> {
             Observation::Reopened { until } => {
                 target().is_some_and(|target| counts.gates.reopen(&target, *until))
             }
-            Observation::Counters { shown, refused } => {
-                self.absorb && self.absorb(counts, shown, *refused)
-            }
+            Observation::Counters { shown, refused } => self.absorb(counts, shown, *refused),
             Observation::Limited { quantity, period } => {
                 for part in self.limited(*quantity, *period) {
                     let charged = self.charged(part);
@@ -128,8 +174,7 @@ impl Heard<'_> {
                     rounded: rounded(seen, remaining),
                     refill: refill(seen, &rule.limit),
                 };
-                window.hear(rule, &charged, shown, now);
-                heard = true;
+                heard |= window.hear(rule, &charged, shown, now);
             }
         }
         heard

@@ -3,15 +3,14 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Learnt, Observation, Settlement, Standing, Store, claim::Part,
-    counts::Counts, listen::Heard, met::Met,
+    Answer, Claim, Decision, Grant, Observation, Settlement, Standing, Store, claim::Part,
+    counts::Counts, met::Met,
 };
 use crate::{
     error::StoreError,
@@ -40,7 +39,7 @@ pub struct MemoryStore {
     began: Tick,
     counts: Mutex<Counts>,
     /// Whether the counters that providers show are absorbed.
-    absorb: bool,
+    pub(super) absorb: bool,
 }
 
 impl MemoryStore {
@@ -75,33 +74,6 @@ impl MemoryStore {
     pub fn max_counts(self, most: usize) -> Self {
         self.lock().set_most(most);
         self
-    }
-
-    /// Whether the counters that providers show in their answers' headers are taken in: others may use the same
-    /// account, and room is left for them. They are by default.
-    #[must_use]
-    pub fn absorb_counters(mut self, absorb: bool) -> Self {
-        self.absorb = absorb;
-        self
-    }
-
-    /// What was learnt from answers, of every count that something was learnt of: how much may be used for the
-    /// time being, and what is kept free for others. Looks at every count.
-    #[must_use]
-    pub fn learnt(&self) -> Vec<Learnt> {
-        let mut counts = self.lock();
-        let now = self.now();
-        counts.learnt(&self.limits, now)
-    }
-
-    /// The targets that are to be left alone because a provider told them to wait, in words, and for how long.
-    #[must_use]
-    pub fn cooldowns(&self) -> Vec<(String, Duration)> {
-        let mut counts = self.lock();
-        let now = self.now();
-        let all = counts.gates.all(now);
-        all.map(|(target, until)| (target.describe_cooldown(), until.since(now)))
-            .collect()
     }
 
     /// What the limits that [only watch](crate::limit::Limit::shadow) would have refused of what was granted
@@ -150,6 +122,10 @@ impl MemoryStore {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -311,36 +287,21 @@ impl Store for MemoryStore {
                 continue;
             }
             if let Some(window) = counts.window(part) {
-                if !rule.stays_held() {
+                let stays_held = rule.stays_held();
+                if !stays_held {
                     match part.date {
                         None => window.unhold(part.amount),
                         Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
                     }
                     part.date = Some(window.book(rule, part.amount, now));
                 }
-                part.then = window.ours(rule, now);
+                part.then = window.ours(rule, stays_held, now);
             }
         }
     }
 
     fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
-        let idle = match seen {
-            Observation::Counters { .. } => !self.absorb,
-            Observation::Limited { .. } | Observation::Succeeded => !self.limits.adaptive(),
-            _ => false,
-        };
-        if idle || grant.store != self.id {
-            return Answer::Now(Ok(false));
-        }
-        let mut counts = self.lock();
-        let heard = Heard {
-            limits: &self.limits,
-            tags,
-            grant,
-            now: self.now(),
-            absorb: self.absorb,
-        };
-        Answer::Now(Ok(heard.learn(&mut counts, seen)))
+        Answer::Now(Ok(self.learn(tags, grant, seen)))
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
