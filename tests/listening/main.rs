@@ -7,6 +7,7 @@ mod adaptive;
 #[cfg(feature = "config")]
 mod config;
 mod cooldown;
+mod counters;
 mod foreign;
 mod hearing;
 #[path = "../support/later.rs"]
