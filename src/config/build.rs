@@ -88,6 +88,7 @@ impl RateLimiting {
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         self.check()?;
+        let store = store.absorb_counters(self.absorb_counters);
         let store = Arc::new(store.max_counts(self.max_counts));
         let mut queue = QueueOptions::new()
             .max_waiting(self.queue.max_waiting)

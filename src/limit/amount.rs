@@ -1,6 +1,6 @@
 //! How much of a limit may be used.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Charge, ChargedAt, Demand, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life,
@@ -59,7 +59,7 @@ impl Limit {
     }
 
     /// What is published for these values of the tags that it is split by.
-    pub(super) fn published_for(&self, values: &[Arc<str>]) -> u64 {
+    pub(crate) fn published_for(&self, values: &[Arc<str>]) -> u64 {
         let own = |value| self.amounts.iter().find(|(other, _)| other == value);
         values
             .first()
@@ -122,6 +122,25 @@ impl Rule {
         (!skip).then(|| asked.min(amount).max(declared))
     }
 
+    /// How little of `amount` is used at least, whatever is refused; `None`: the amount stays as it is.
+    pub(super) fn floor(&self, amount: u64) -> Option<u64> {
+        let share = self.limit.adaptive?;
+        Some(share_of(amount, share))
+    }
+
+    /// Over which time it counts; a minute where it does not say.
+    pub(super) fn period(&self) -> Duration {
+        match self.limit.period {
+            Some(Period::Sliding(length)) => length,
+            _ => Duration::from_secs(60),
+        }
+    }
+
+    /// How long nothing may be refused before more is tried: a slice is learnt as slowly as its whole.
+    pub(super) fn quiet(&self) -> Duration {
+        self.limit.whole.unwrap_or_else(|| self.period())
+    }
+
     /// How much of `amount`, claimed for `demand`, is held until the settlement, and how much of that for
     /// output; the rest is dated at the send.
     #[inline]
@@ -151,6 +170,27 @@ impl Rule {
     }
 }
 
+/// What is learnt from refusals is learnt of limits that a provider enforces, over some time or in flight.
+pub(super) fn check_adaptive(place: usize, limit: &Limit) -> Result<(), LimitError> {
+    let Some(floor) = limit.adaptive else {
+        return Ok(());
+    };
+    let reason = match () {
+        () if !is_share(floor) => "must be more than 0 and at most 1: 0.25 uses a quarter at least",
+        () if limit.period == Some(Period::Run) => "means nothing for a run; leave it out",
+        () if limit.is_callers() => {
+            "is for limits on provider, model and api_key; no provider refuses because of the caller's tags"
+        }
+        () => return Ok(()),
+    };
+    Err(LimitError::BadAdaptive {
+        place,
+        limit: limit.to_string(),
+        floor: floor.to_string(),
+        reason,
+    })
+}
+
 /// Amounts for values make sense where there is one tag, and for each value once.
 pub(super) fn check_amounts(place: usize, limit: &Limit) -> Result<(), LimitError> {
     for (number, (value, amount)) in limit.amounts.iter().enumerate() {
@@ -175,8 +215,6 @@ pub(super) fn check_amounts(place: usize, limit: &Limit) -> Result<(), LimitErro
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     Identity, Limit, LimitError, LimitKey, Period, Quantity,
-    amount::{check_amounts, is_share},
+    amount::{check_adaptive, check_amounts, is_share},
     share::check_shares,
     tick::micros,
 };
@@ -80,6 +80,7 @@ impl Limits {
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
             check_shares(place, &limit)?;
+            check_adaptive(place, &limit)?;
             slices.extend(slice(place, &limit)?);
             shares.extend(limit.of_shares().map(|share| Rule::new(share, life)));
             if let Some(first) = rules
@@ -158,9 +159,20 @@ impl Limits {
         self.rules.iter().any(|rule| rule.limit.count_refused)
     }
 
-    /// How much may be used of a count.
+    /// Whether any limit learns from refusals.
+    pub(crate) fn adaptive(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limit.adaptive.is_some())
+    }
+
+    /// How much may be used of a count; of a cooldown nothing.
     pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
-        self.rules[key.limit()].amount_for(key.values())
+        let rule = self.rule_of(key);
+        rule.map_or(0, |rule| rule.amount_for(key.values()))
+    }
+
+    /// The rule that a count is kept by; a cooldown has none.
+    pub(crate) fn rule_of(&self, key: &LimitKey) -> Option<&Rule> {
+        (!key.is_cooldown()).then(|| &self.rules[key.limit()])
     }
 
     /// In which time that much may be used.
@@ -193,7 +205,10 @@ impl Limits {
 
     /// A count in words.
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
-        key.describe(&self.rules[key.limit()].limit)
+        match self.rule_of(key) {
+            Some(rule) => key.describe(&rule.limit),
+            None => key.describe_cooldown(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Tick, set::Life};
+use super::{Rule, Tick, learnt::Learnt, set::Life};
 
 /// One count under one limit.
 ///
@@ -18,8 +18,10 @@ pub(crate) struct Window {
     /// How much may be used.
     amount: u64,
     slots: VecDeque<Slot>,
-    dated: u64,
-    held: u64,
+    pub(super) dated: u64,
+    pub(super) held: u64,
+    /// What answers have taught, where they have.
+    pub(super) learnt: Option<Box<Learnt>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl Window {
             slots: VecDeque::new(),
             dated: 0,
             held: 0,
+            learnt: None,
         }
     }
 
@@ -69,6 +72,9 @@ impl Window {
     /// From now on this much may be used; what counts stays.
     pub(crate) fn set_amount(&mut self, amount: u64) {
         self.amount = amount;
+        if let Some(learnt) = &mut self.learnt {
+            learnt.reconfigured(amount);
+        }
     }
 
     /// What counts at this moment: held and dated, after [`expire`](Self::expire).
@@ -80,12 +86,13 @@ impl Window {
     /// Whether nothing counts here any more.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
-        self.held == 0 && self.dated == 0 && self.slots.is_empty()
+        self.held == 0 && self.dated == 0 && self.slots.is_empty() && self.learnt.is_none()
     }
 
     /// About how much memory this takes, itself included.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.slots.capacity() * size_of::<Slot>()
+        let learnt = self.learnt.as_ref().map_or(0, |learnt| learnt.bytes());
+        size_of::<Self>() + self.slots.capacity() * size_of::<Slot>() + learnt
     }
 
     /// What counts at `now`, with the age of each charge. What is held counts as charged now, but for calls
@@ -123,8 +130,29 @@ impl Window {
         }
     }
 
+    /// What is dated no later than this, of whole slots.
+    pub(super) fn dated_by(&self, date: Tick) -> u64 {
+        let slots = self.slots.iter().take_while(|slot| slot.last <= date);
+        slots.fold(0, |sum, slot| sum.saturating_add(slot.amount))
+    }
+
+    /// What is dated after this for sure: of slots that began later.
+    pub(super) fn begun_after(&self, rule: &Rule, date: Tick) -> u64 {
+        let Life::Sliding { slot: length, .. } = rule.life else {
+            return 0;
+        };
+        let slots = self.slots.iter().rev();
+        let slots = slots.take_while(|slot| number(slot.last, length) > number(date, length));
+        slots.fold(0, |sum, slot| sum.saturating_add(slot.amount))
+    }
+
     /// Lets go what has left by `now`.
     pub(crate) fn expire(&mut self, rule: &Rule, now: Tick) {
+        if let Some(learnt) = &mut self.learnt
+            && learnt.expire(rule, now)
+        {
+            self.learnt = None;
+        }
         let Life::Sliding { stay, .. } = rule.life else {
             return;
         };
@@ -138,13 +166,36 @@ impl Window {
     }
 
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
-    pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
-        let limit = self.amount;
-        if self.fits(need) {
+    pub(crate) fn room(&self, rule: &Rule, need: u64, now: Tick) -> Room {
+        match &self.learnt {
+            None => self.room_of(rule, self.in_use(), need, self.amount, Vec::new()),
+            Some(_) => self.room_learnt(rule, need, now),
+        }
+    }
+
+    /// Before this there is no room for sure, whatever is learnt meanwhile; `None`: no telling.
+    pub(crate) fn not_before(&self, rule: &Rule, need: u64) -> Option<Tick> {
+        match self.room_of(rule, self.in_use(), need, self.amount, Vec::new()) {
+            Room::At(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether `need` fits into `amount` beside `used`, of which, besides our own, so much leaves at these
+    /// instants, the last first.
+    pub(super) fn room_of(
+        &self,
+        rule: &Rule,
+        used: u64,
+        need: u64,
+        amount: u64,
+        mut others: Vec<(Tick, u64)>,
+    ) -> Room {
+        let over = used.saturating_add(need).saturating_sub(amount);
+        if need == 0 || over == 0 {
             return Room::Now;
         }
-        let over = self.in_use().saturating_add(need).saturating_sub(limit);
-        if need > limit {
+        if need > amount {
             return Room::Never;
         }
         let Life::Sliding { stay, .. } = rule.life else {
@@ -153,31 +204,52 @@ impl Window {
             } else {
                 0
             };
-            return if lasting.saturating_add(need) > limit {
+            return if lasting.saturating_add(need) > amount {
                 Room::Never
             } else {
                 Room::WhenGivenBack
             };
         };
         let mut freed = 0u64;
-        for slot in &self.slots {
-            freed = freed.saturating_add(slot.amount);
+        let own = self.slots.iter();
+        let mut own = own
+            .map(|slot| (leaves(slot.last, stay), slot.amount))
+            .peekable();
+        loop {
+            let others_first = match (own.peek(), others.last()) {
+                (Some((own, _)), Some((other, _))) => other < own,
+                (None, other) => other.is_some(),
+                (Some(_), None) => false,
+            };
+            let next = if others_first {
+                others.pop()
+            } else {
+                own.next()
+            };
+            let Some((at, amount)) = next else {
+                return Room::WhenGivenBack;
+            };
+            freed = freed.saturating_add(amount);
             if freed >= over {
-                return Room::At(leaves(slot.last, stay));
+                return Room::At(at);
             }
         }
-        Room::WhenGivenBack
     }
 
     /// Whether `need` fits without anything expiring: the answer that needs no clock. Nothing always fits, also
-    /// under debt.
+    /// under debt. Where something was learnt, it takes a closer look.
     pub(crate) fn fits(&self, need: u64) -> bool {
-        need == 0 || self.in_use().saturating_add(need) <= self.amount
+        need == 0
+            || (self.in_use().saturating_add(need) <= self.amount
+                && self.learnt.as_ref().is_none_or(|learnt| !learnt.acts()))
     }
 
     /// Holds `amount`, whether it fits or not.
     pub(crate) fn hold(&mut self, amount: u64) {
         self.held = self.held.saturating_add(amount);
+        if self.learnt.is_some() {
+            self.asked(amount);
+        }
     }
 
     /// Gives back what was held.
@@ -261,11 +333,11 @@ mod tests {
     fn room_comes_back_one_period_after_the_charge_and_not_a_tick_earlier() {
         let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 10, at(5));
-        assert_eq!(window.room(&rule, 1), Room::At(at(245)));
+        assert_eq!(window.room(&rule, 1, at(0)), Room::At(at(245)));
         window.expire(&rule, Tick::from_micros(244_999));
-        assert_eq!(window.room(&rule, 1), Room::At(at(245)));
+        assert_eq!(window.room(&rule, 1, at(0)), Room::At(at(245)));
         window.expire(&rule, at(245));
-        assert_eq!(window.room(&rule, 10), Room::Now);
+        assert_eq!(window.room(&rule, 10, at(0)), Room::Now);
         assert!(window.is_idle());
     }
 
@@ -274,7 +346,10 @@ mod tests {
         let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 5, Tick::from_micros(1_000));
         window.book(&rule, 5, Tick::from_micros(1_999));
-        assert_eq!(window.room(&rule, 1), Room::At(Tick::from_micros(241_999)));
+        assert_eq!(
+            window.room(&rule, 1, at(0)),
+            Room::At(Tick::from_micros(241_999))
+        );
         window.expire(&rule, Tick::from_micros(241_998));
         assert_eq!(window.in_use(), 10);
     }
@@ -284,10 +359,10 @@ mod tests {
         let (rule, mut window) = (ten(), Window::new(10));
         window.book(&rule, 6, at(0));
         window.book(&rule, 4, at(100));
-        assert_eq!(window.room(&rule, 6), Room::At(at(240)));
-        assert_eq!(window.room(&rule, 7), Room::At(at(340)));
+        assert_eq!(window.room(&rule, 6, at(0)), Room::At(at(240)));
+        assert_eq!(window.room(&rule, 7, at(0)), Room::At(at(340)));
         window.expire(&rule, at(240));
-        assert_eq!(window.room(&rule, 6), Room::Now);
+        assert_eq!(window.room(&rule, 6, at(0)), Room::Now);
     }
 
     #[test]
@@ -295,9 +370,9 @@ mod tests {
         let (rule, mut window) = (ten(), Window::new(10));
         window.hold(10);
         window.expire(&rule, at(1_000_000));
-        assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
+        assert_eq!(window.room(&rule, 1, at(0)), Room::WhenGivenBack);
         window.unhold(10);
-        assert_eq!(window.room(&rule, 1), Room::Now);
+        assert_eq!(window.room(&rule, 1, at(0)), Room::Now);
     }
 
     #[test]
@@ -308,8 +383,8 @@ mod tests {
         window.rebook(&rule, at(0), 5, 25);
         assert_eq!(window.in_use(), 30);
         window.expire(&rule, at(99));
-        assert_eq!(window.room(&rule, 1), Room::At(at(240)));
-        assert_eq!(window.room(&rule, 6), Room::At(at(340)));
+        assert_eq!(window.room(&rule, 1, at(0)), Room::At(at(240)));
+        assert_eq!(window.room(&rule, 6, at(0)), Room::At(at(340)));
     }
 
     #[test]
@@ -337,17 +412,17 @@ mod tests {
         let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::new(2));
         let date = window.book(&rule, 1, at(0));
         window.hold(1);
-        assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
+        assert_eq!(window.room(&rule, 1, at(0)), Room::WhenGivenBack);
         window.unhold(1);
         window.book(&rule, 1, date);
         window.expire(&rule, at(1_000_000_000));
-        assert_eq!(window.room(&rule, 1), Room::Never);
+        assert_eq!(window.room(&rule, 1, at(0)), Room::Never);
     }
 
     #[test]
     fn more_than_the_limit_never_fits() {
-        assert_eq!(Window::new(10).room(&ten(), 11), Room::Never);
-        assert_eq!(Window::new(10).room(&ten(), 10), Room::Now);
+        assert_eq!(Window::new(10).room(&ten(), 11, at(0)), Room::Never);
+        assert_eq!(Window::new(10).room(&ten(), 10, at(0)), Room::Now);
     }
 
     #[test]
@@ -356,9 +431,9 @@ mod tests {
         window.book(&rule, 6, at(0));
         window.book(&rule, 4, at(100));
         window.set_amount(4);
-        assert_eq!(window.room(&rule, 1), Room::At(at(340)));
-        assert_eq!(window.room(&rule, 5), Room::Never);
+        assert_eq!(window.room(&rule, 1, at(0)), Room::At(at(340)));
+        assert_eq!(window.room(&rule, 5, at(0)), Room::Never);
         window.set_amount(11);
-        assert_eq!(window.room(&rule, 1), Room::Now);
+        assert_eq!(window.room(&rule, 1, at(0)), Room::Now);
     }
 }

@@ -34,9 +34,10 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The limit in words: `tokens 90000/min for model=gpt-4o`.
+    /// The limit in words: `tokens 90000/min for model=gpt-4o`; or the cooldown of the call's target:
+    /// `cooldown of provider=openai, model=gpt-4o`.
     pub limit: String,
-    /// How much of it may be used.
+    /// How much of it may be used; of a cooldown nothing.
     pub amount: u64,
     /// Whether it only watches: then it holds nothing up.
     pub shadow: bool,
@@ -139,6 +140,7 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
         needed,
         room,
         shadow,
+        ..
     } = standing;
     Explained {
         limit: limits.describe(key),
@@ -187,7 +189,11 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        error::counted(f, &self.limit, self.in_use, self.needed)?;
+        if self.amount == 0 {
+            f.write_str(&self.limit)?;
+        } else {
+            error::counted(f, &self.limit, self.in_use, self.needed)?;
+        }
         write!(f, "; {}", self.room)?;
         match self.ahead {
             0 => Ok(()),

@@ -35,6 +35,11 @@ impl Claim {
         (!self.leaves_alone(place, &rule.limit)).then_some(amount)
     }
 
+    /// Whether it is of an attempt to be sent, so that it waits where its target was told to.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.quantities.contain(Quantity::Requests)
+    }
+
     fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
@@ -77,7 +82,7 @@ pub enum Decision {
 /// The count that refused, of several the one that has room last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotNow {
-    /// The count.
+    /// The count, or the cooldown of the target: of that nothing is in use and nothing needed.
     pub key: LimitKey,
     /// When it has room, if nothing else is charged and nothing given back. `None`: when something held
     /// is given back, or never.
@@ -101,6 +106,8 @@ pub struct Standing {
     pub needed: u64,
     /// Whether it has room, or when, if nothing else is charged and nothing given back.
     pub room: Room,
+    /// Before this there is no room for sure. Where room is kept for others it may come earlier than said above.
+    pub not_before: Option<Tick>,
     /// Whether the limit only watches: then it refuses nothing, whatever its room.
     pub shadow: bool,
 }
@@ -120,7 +127,7 @@ impl Standing {
         let refusal = NotNow {
             key: last.key.clone(),
             at: at(last),
-            not_before: acting().filter_map(at).max(),
+            not_before: acting().filter_map(|standing| standing.not_before).max(),
             in_use: last.in_use,
             needed: last.needed,
         };
@@ -137,6 +144,9 @@ pub struct Grant {
     pub(super) parts: SmallVec<[Part; 4]>,
     /// What was dated while it streamed.
     pub(super) streamed: Vec<Streamed>,
+    /// When the attempt left.
+    #[serde(default)]
+    pub(super) sent: Option<Tick>,
 }
 
 /// What a claim took from one count.
@@ -157,6 +167,9 @@ pub(super) struct Part {
     pub(super) output: u64,
     /// Under which date the early part is booked; `None` while it is held.
     pub(super) date: Option<Tick>,
+    /// What counted when the attempt left, itself included.
+    #[serde(default)]
+    pub(super) then: u64,
 }
 
 /// Output that one part of a grant dated while it streamed.

@@ -2,7 +2,8 @@
 //!
 //! For those who write a [`Store`] in this crate, or wrap one outside it (what a grant is made of is private):
 //! call [`check`] from a test, with a way to make an empty store and a
-//! way to let its time pass. Each part is a function of its own as well.
+//! way to let its time pass. Each part is a function of its own as well. Stores that learn from answers call
+//! [`listening::check`] too.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -17,6 +18,7 @@
 //! Every function here panics where the store breaks its promise, and says which.
 
 mod aside;
+pub mod listening;
 pub mod settings;
 pub mod streams;
 mod trace;

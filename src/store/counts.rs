@@ -4,9 +4,9 @@ use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{claim::Part, resting::Resting};
+use super::{Learnt, claim::Part, gates::Gates, resting::Resting};
 use crate::{
-    limit::{Limit, Limits, Period, Tick, Window},
+    limit::{Limit, LimitKey, Limits, Period, Tick, Window},
     tags::Tags,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Counts {
     over: Vec<u64>,
     /// The limits with the amounts that hold now.
     current: Limits,
+    /// Targets that are to be left alone.
+    pub(super) gates: Gates,
     sweep_at: usize,
     swept: Option<Tick>,
     resting: Resting,
@@ -59,6 +61,7 @@ impl Counts {
             most: MOST,
             over: vec![0; limits.rules().len()],
             current: limits.clone(),
+            gates: Gates::default(),
             sweep_at: SWEEP_FROM,
             swept: None,
             resting: Resting::default(),
@@ -138,6 +141,35 @@ impl Counts {
                 }
             }
         }
+    }
+
+    /// What was learnt of every count.
+    pub(super) fn learnt(&mut self, limits: &Limits, now: Tick) -> Vec<Learnt> {
+        let mut learnt = Vec::new();
+        for (number, level) in limits.levels().iter().enumerate() {
+            let places = self.tables[number]
+                .iter()
+                .copied()
+                .chain(self.shared[number]);
+            for place in places {
+                let entry = &mut self.entries[place as usize];
+                let shared = entry.is_shared(limits.of_level(level));
+                for (limit, window) in level.places.iter().zip(&mut entry.windows) {
+                    let rule = &limits.rules()[*limit as usize];
+                    window.expire(rule, now);
+                    if !window.has_learnt() {
+                        continue;
+                    }
+                    let key = LimitKey::of_values(*limit, &entry.values, shared);
+                    learnt.push(Learnt {
+                        limit: self.current.describe(&key),
+                        amount: window.usable(),
+                        others: window.foreign(rule, now),
+                    });
+                }
+            }
+        }
+        learnt
     }
 
     /// Every entry that there is, with the number of its level.
@@ -292,12 +324,20 @@ impl Counts {
             .map(|entry| &mut entry.windows[part.window as usize])
     }
 
+    /// What is published of the limit that a part was taken from; `None` where its count is shared by many
+    /// values, or forgotten.
+    pub(super) fn published(&mut self, part: &Part, limit: &Limit) -> Option<u64> {
+        let now = self.current.rules()[part.limit as usize].limit.clone();
+        let entry = self.entry_of(part)?;
+        (!entry.is_shared(limit)).then(|| now.published_for(&entry.values))
+    }
+
     /// Holds what a grant takes.
     pub(super) fn open(&mut self, parts: &[Part]) {
         for part in parts {
             if let Some(entry) = self.entry_of(part) {
                 entry.open += 1;
-                entry.windows[part.window as usize].hold(part.early.saturating_add(part.late));
+                entry.windows[part.window as usize].hold(part.amount());
             }
         }
     }
@@ -306,7 +346,9 @@ impl Counts {
     pub(super) fn close(&mut self, part: &Part) -> Option<&mut Window> {
         let entry = self.entry_of(part)?;
         entry.open = entry.open.saturating_sub(1);
-        Some(&mut entry.windows[part.window as usize])
+        let window = &mut entry.windows[part.window as usize];
+        window.ended(part.amount());
+        Some(window)
     }
 
     fn entry_of(&mut self, part: &Part) -> Option<&mut Entry> {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Settlement, Standing, Store,
+    Answer, Claim, Decision, Grant, Observation, Settlement, Standing, Store,
     claim::{Part, Streamed},
     counts::Counts,
     met::Met,
@@ -41,6 +41,8 @@ pub struct MemoryStore {
     /// The time at the start.
     began: Tick,
     counts: Mutex<Counts>,
+    /// Whether the counters that providers show are absorbed.
+    pub(super) absorb: bool,
 }
 
 impl MemoryStore {
@@ -58,6 +60,7 @@ impl MemoryStore {
             start: Instant::now(),
             began,
             counts: Mutex::new(counts),
+            absorb: true,
         }
     }
 
@@ -122,6 +125,10 @@ impl MemoryStore {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -242,6 +249,10 @@ impl Store for MemoryStore {
                 keys.for_each(|key| *key = key.to_shared());
             }
         }
+        // Also while it is open: who waits for something else goes apart from calls to other targets.
+        if claim.is_held_back() {
+            keys.extend(LimitKey::cooldown(&claim.tags));
+        }
         keys
     }
 
@@ -255,6 +266,9 @@ impl Store for MemoryStore {
         // booked in the order in which they are taken.
         let mut met = Met::default();
         counts.sweep_if_grown(&self.limits, || self.now());
+        if !counts.gates.is_empty() && claim.is_held_back() {
+            met.look_at_gates(&mut counts.gates, &claim.tags, || self.now());
+        }
         let mut parts = SmallVec::new();
         for (number, level) in self.limits.levels().iter().enumerate() {
             let tagged = self.limits.of_level(level);
@@ -283,6 +297,7 @@ impl Store for MemoryStore {
                     late,
                     output,
                     date: None,
+                    then: 0,
                 });
             }
         }
@@ -296,6 +311,7 @@ impl Store for MemoryStore {
                     store: self.id,
                     parts,
                     streamed: Vec::new(),
+                    sent: None,
                 })
             }
         }))
@@ -307,17 +323,22 @@ impl Store for MemoryStore {
         }
         let mut counts = self.lock();
         let now = self.now();
+        grant.sent = Some(now);
         for part in &mut grant.parts {
             let rule = self.rule(part);
-            if rule.stays_held() {
+            if rule.limit.quantity == Quantity::Concurrency {
                 continue;
             }
             if let Some(window) = counts.window(part) {
-                match part.date {
-                    None => window.unhold(part.early),
-                    Some(earlier) => window.rebook(rule, earlier, part.early, 0),
+                let stays_held = rule.stays_held();
+                if !stays_held {
+                    match part.date {
+                        None => window.unhold(part.early),
+                        Some(earlier) => window.rebook(rule, earlier, part.early, 0),
+                    }
+                    part.date = Some(window.book(rule, part.early, now));
                 }
-                part.date = Some(window.book(rule, part.early, now));
+                part.then = window.ours(rule, stays_held, now);
             }
         }
     }
@@ -327,6 +348,7 @@ impl Store for MemoryStore {
             store,
             parts,
             streamed,
+            ..
         } = grant;
         if *store != self.id {
             return;
@@ -353,6 +375,10 @@ impl Store for MemoryStore {
         }
     }
 
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        Answer::Now(Ok(self.learn(tags, grant, seen)))
+    }
+
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
         self.end(grant, |part, rule, seen| part.used(rule, &settlement, seen))
     }
@@ -372,13 +398,26 @@ impl Store for MemoryStore {
                 count.expire(rule, now);
                 standings.push(Standing {
                     key,
-                    in_use: count.in_use(),
+                    in_use: count.in_use_of_all(rule, now),
                     needed,
-                    room: count.room(rule, needed),
+                    room: count.room(rule, needed, now),
+                    not_before: count.not_before(rule, needed),
                     shadow: rule.limit.shadow,
                 });
             }
         });
+        if let Some((target, until)) = counts.gates.closed(&claim.tags, now)
+            && claim.is_held_back()
+        {
+            standings.push(Standing {
+                key: target.clone(),
+                in_use: 0,
+                needed: 0,
+                room: Room::At(until),
+                not_before: Some(until),
+                shadow: false,
+            });
+        }
         standings.sort_by_key(|standing| standing.key.limit());
         Answer::Now(Ok(standings))
     }

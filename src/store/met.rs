@@ -1,6 +1,6 @@
 //! What a claim meets that has no room.
 
-use super::{NotNow, counts::Entry};
+use super::{NotNow, counts::Entry, gates::Gates};
 use crate::{
     limit::{LimitKey, Room, Rule, Tick},
     tags::Tags,
@@ -32,8 +32,9 @@ impl Met {
     ) {
         let shared = entry.is_shared(&rule.limit);
         let count = &mut entry.windows[window as usize];
-        count.expire(rule, *self.now.get_or_insert_with(now));
-        let room = count.room(rule, needed);
+        let now = *self.now.get_or_insert_with(now);
+        count.expire(rule, now);
+        let room = count.room(rule, needed, now);
         if room == Room::Now {
             return;
         }
@@ -46,16 +47,38 @@ impl Met {
         } else {
             None
         };
-        self.not_before = self.not_before.max(at);
+        self.not_before = self.not_before.max(count.not_before(rule, needed));
         if self.latest.as_ref().is_none_or(|(other, _)| room > *other) {
             let refused = NotNow {
                 key: LimitKey::of_entry(limit, &rule.limit, tags, shared),
                 at,
                 not_before: None,
-                in_use: count.in_use(),
+                in_use: count.in_use_of_all(rule, now),
                 needed,
             };
             self.latest = Some((room, refused));
+        }
+    }
+
+    /// Whether the target is to be left alone; notes it where it is.
+    #[cold]
+    pub(super) fn look_at_gates(
+        &mut self,
+        gates: &mut Gates,
+        tags: &Tags,
+        now: impl FnOnce() -> Tick,
+    ) {
+        let now = *self.now.get_or_insert_with(now);
+        if let Some((target, until)) = gates.closed(tags, now) {
+            self.not_before = self.not_before.max(Some(until));
+            let refused = NotNow {
+                key: target.clone(),
+                at: Some(until),
+                not_before: None,
+                in_use: 0,
+                needed: 0,
+            };
+            self.latest = Some((Room::At(until), refused));
         }
     }
 

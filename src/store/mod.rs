@@ -9,8 +9,11 @@
 mod claim;
 pub mod contract;
 mod counts;
+mod gates;
+mod listen;
 mod memory;
 mod met;
+mod observation;
 mod resting;
 mod snapshot;
 mod streamed;
@@ -18,7 +21,9 @@ mod streamed;
 use std::{fmt, future::Future, pin::Pin};
 
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
+pub use listen::Learnt;
 pub use memory::MemoryStore;
+pub use observation::Observation;
 pub use snapshot::{RestoreError, Snapshot};
 
 use crate::{
@@ -92,6 +97,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// limit charges output at completion, and count beyond what was reserved too. The figure is
     /// the whole so far; one that is no more than the last changes nothing.
     fn streamed(&self, grant: &mut Grant, output: u64);
+
+    /// Takes in what the answer to a grant tells: who is to wait, what others use, what is refused. Says
+    /// whether there may be room now where there was none. The tags are those that were claimed with.
+    ///
+    /// By default nothing is learnt: no target is closed, and no counter is looked at.
+    ///
+    /// # Errors
+    /// By default, where a limit is [adaptive](crate::limit::Limit::adaptive).
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        let _ = (tags, grant, seen);
+        Answer::Now(if self.limits().adaptive() {
+            Err(StoreError::new("it does not learn from refusals"))
+        } else {
+            Ok(false)
+        })
+    }
 
     /// Replaces what was reserved by what was really used.
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()>;

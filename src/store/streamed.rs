@@ -4,6 +4,11 @@ use super::claim::{Part, Settlement, Streamed};
 use crate::limit::{Parts, Rule, Tick, Window};
 
 impl Part {
+    /// All that was claimed.
+    pub(super) fn amount(&self) -> u64 {
+        self.early.saturating_add(self.late)
+    }
+
     /// What this part counts in the end; `seen` of it has streamed.
     pub(super) fn used(&self, rule: &Rule, settlement: &Settlement, seen: u64) -> Parts {
         let Part {
