@@ -67,7 +67,7 @@ pub enum Rejection {
 pub struct Shortage {
     /// The limit in words: `tokens 90000/min for model=gpt-4o`.
     pub limit: String,
-    /// What counts under it now.
+    /// What counts under it now, with what is kept free for others who use the same account.
     pub in_use: u64,
     /// What the call needs of it; 0 where it was not tried, because calls that came before wait for it, and of
     /// a cooldown.

@@ -77,7 +77,7 @@ pub(crate) struct Metering {
     meter: Meter,
     /// Taken when it is settled.
     attempt: Option<Unfinished>,
-    /// Of a refusal; taken when it is settled.
+    /// Taken when it is settled.
     listening: Option<Listening>,
     dialect: Dialect,
     status: StatusCode,
@@ -108,7 +108,7 @@ impl Metering {
         }
     }
 
-    /// This meter, which also hears what a refusal tells.
+    /// This meter, which also hears what the answer tells.
     pub(super) fn listening(mut self, listening: Option<Listening>) -> Self {
         self.listening = listening;
         self
@@ -129,7 +129,13 @@ impl Metering {
     fn settle(&mut self) {
         // While its claims are there still.
         if let Some(listening) = self.listening.take() {
-            listening.end();
+            let failed = !self.status.is_success();
+            let broken = if failed {
+                None
+            } else {
+                self.meter.reading().error
+            };
+            listening.end(broken.as_ref());
         }
         if let Some(attempt) = self.attempt.take() {
             attempt.end(self.settlement());

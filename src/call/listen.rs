@@ -15,7 +15,7 @@ use crate::{
     limiter::Limiter,
     store::Observation,
     tags::Tag,
-    wire::{self, ErrorClass},
+    wire::{self, ErrorClass, ProviderError, StreamError},
 };
 
 /// How much of a refusal's body is read. Providers say what is wrong in a few hundred bytes.
@@ -23,7 +23,7 @@ const BODY_CAP: usize = 64 << 10;
 /// A told wait that is longer than this is taken for this long: what hangs on one word should not hang for ever.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// A refusal whose body is still to come: what it tells is known when it has.
+/// An answer whose body is still to come: what it tells is known when it has.
 #[derive(Debug)]
 pub(crate) struct Listening {
     attempt: Arc<Attempt>,
@@ -37,8 +37,8 @@ pub(crate) struct Listening {
 }
 
 impl Entry {
-    /// Takes in what the head of an answer tells, by the layer that sent the attempt. Where the body may tell
-    /// more it is to be listened to.
+    /// Takes in what the head of an answer tells, by the layer that sent the attempt. The body may tell more:
+    /// an answer that began well may end in a refusal.
     pub(crate) fn listen(&self, head: &Parts) -> Option<Listening> {
         if head.extensions.get::<Rejection>().is_some() {
             // Another stack of ours, further in, has not sent it.
@@ -54,16 +54,20 @@ impl Entry {
         if refused || !shown.is_empty() {
             attempt.observe(&Observation::Counters { shown, refused });
         }
-        if head.status.as_u16() < 400 {
+        let failed = head.status.as_u16() >= 400;
+        if !failed {
             attempt.observe(&Observation::Succeeded);
-            return None;
         }
         let closes = matches!(head.status.as_u16(), 429 | 503 | 529);
         let mut listening = Listening {
             attempt,
             provider,
             status: head.status,
-            headers: head.headers.clone(),
+            headers: if failed {
+                head.headers.clone()
+            } else {
+                HeaderMap::new()
+            },
             came: Instant::now(),
             closed: None,
             body: Vec::new(),
@@ -83,15 +87,21 @@ impl Entry {
 
 impl Listening {
     pub(crate) fn push(&mut self, data: &[u8]) {
+        if self.status.as_u16() < 400 {
+            // What fails on the way the meter sees.
+            return;
+        }
         let room = BODY_CAP - self.body.len();
         self.body.extend_from_slice(&data[..data.len().min(room)]);
     }
 
-    /// The body has ended, or nobody reads on: what is known by now is all.
-    pub(crate) fn end(mut self) {
+    /// The body has ended, or nobody reads on: what is known by now is all. `broken`: with what an answer
+    /// ended that had begun well.
+    pub(crate) fn end(mut self, broken: Option<&StreamError>) {
         let now = SystemTime::now();
         let error = wire::classify(&self.provider, self.status, &self.headers, &self.body, now);
-        let Some(error) = error else {
+        let broken = broken.map(|error| ProviderError::in_stream(&self.provider, error));
+        let Some(error) = error.or(broken) else {
             return;
         };
         match (waits(error.class), error.wait) {
@@ -109,7 +119,13 @@ impl Listening {
 
     /// Closes the target for so long since the answer came.
     fn close(&mut self, wait: Duration) {
-        let until = self.came + wait.min(LONGEST);
+        // A stream's refusal comes when it comes, and not with its head.
+        let told = if self.status.as_u16() < 400 {
+            Instant::now()
+        } else {
+            self.came
+        };
+        let until = told + wait.min(LONGEST);
         self.closed = Some(self.attempt.close_target(until));
     }
 

@@ -41,7 +41,7 @@ pub struct Explained {
     pub amount: u64,
     /// Whether it only watches: then it holds nothing up.
     pub shadow: bool,
-    /// What counts under it now.
+    /// What counts under it now, with what is kept free for others who use the same account.
     pub in_use: u64,
     /// What the call needs of it.
     pub needed: u64,

@@ -89,7 +89,7 @@ pub struct NotNow {
     pub at: Option<Tick>,
     /// Before this there is no room for sure: the latest instant of all counts that refuse. `None`: no telling.
     pub not_before: Option<Tick>,
-    /// What counts there now.
+    /// What counts there now, with what is kept free for others.
     pub in_use: u64,
     /// What the claim needs of it.
     pub needed: u64,
@@ -100,7 +100,7 @@ pub struct NotNow {
 pub struct Standing {
     /// The count.
     pub key: LimitKey,
-    /// What counts there now.
+    /// What counts there now, with what is kept free for others.
     pub in_use: u64,
     /// What the claim needs of it.
     pub needed: u64,

@@ -320,10 +320,11 @@ impl Counts {
 
     /// What is published of the limit that a part was taken from; `None` where its count is shared by many
     /// values, or forgotten.
-    pub(super) fn published(&mut self, part: &Part, limit: &Limit) -> Option<u64> {
-        let now = self.current.rules()[part.limit as usize].limit.clone();
-        let entry = self.entry_of(part)?;
-        (!entry.is_shared(limit)).then(|| now.published_for(&entry.values))
+    pub(super) fn published(&self, part: &Part, limit: &Limit) -> Option<u64> {
+        let entry = self.entries.get(part.entry as usize)?;
+        let known = entry.generation == part.generation && !entry.is_shared(limit);
+        let now = &self.current.rules()[part.limit as usize].limit;
+        known.then(|| now.published_for(&entry.values))
     }
 
     /// Holds what a grant takes.

@@ -355,6 +355,23 @@ async fn what_an_error_means_decides_whether_its_wait_holds_for_others() {
     assert_eq!(held_by("AR", say(429, &[], HINT)).await, millis(2_500));
 }
 
+/// A stream that began well and ends in a refusal.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_inside_a_stream_is_one_like_any_other() {
+    const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream")];
+    const REFUSED: &str = concat!(
+        "data: {\"error\":{\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\",",
+        "\"message\":\"Limit 30000, Used 29214, Requested 1359. Please try again in 2.5s.\"}}\n\n"
+    );
+    const BROKEN: &str = "data: {\"error\":{\"type\":\"server_error\",\"message\":\"oops\"}}\n\n";
+    for order in ["A", "RA", "AR"] {
+        let waited = held_by(order, say(200, STREAM, REFUSED)).await;
+        assert_eq!(waited, millis(2_500), "{order}");
+        let waited = held_by(order, say(200, STREAM, BROKEN)).await;
+        assert_eq!(waited, Duration::ZERO, "{order}");
+    }
+}
+
 /// An answer whose body nobody reads: its head is enough. What is only in the body nobody knows then.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_read_is_heard_all_the_same() {
