@@ -9,6 +9,7 @@ use super::{
     foreign::Foreign,
     hear::{Charged, before},
     set::Life,
+    tick::micros,
     window::{Room, Window},
 };
 
@@ -154,12 +155,12 @@ impl Learnt {
         {
             self.foreign = None;
         }
-        let kept = self
-            .changed
-            .as_micros()
-            .saturating_add(Adapt::kept(rule.quiet()));
-        if kept <= now.as_micros() {
-            (self.adapt, self.even) = (None, None);
+        let age = now.as_micros().saturating_sub(self.changed.as_micros());
+        if age >= micros(rule.period()) {
+            self.even = None;
+        }
+        if age >= Adapt::kept(rule.quiet()) {
+            self.adapt = None;
         }
         !self.acts() && self.even.is_none() && self.refused.is_empty()
     }
@@ -179,5 +180,80 @@ impl Learnt {
         let within = |(date, _): &&(Tick, u64)| from < Some(*date) && *date <= to;
         let within = self.refused.iter().filter(within);
         within.fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limit::{Limit, Limits};
+
+    const MINUTE: u64 = 60_000_000;
+
+    fn rule() -> Rule {
+        let limit = Limit::requests(100).every(Duration::from_secs(60));
+        Limits::new([limit.adaptive(0.5)]).unwrap().rules()[0].clone()
+    }
+
+    fn at(micros: u64) -> Tick {
+        Tick::from_micros(micros)
+    }
+
+    /// How long a window that nobody uses any more is kept for what it has learnt.
+    fn kept(learnt: Learnt) -> u64 {
+        let (rule, mut window) = (rule(), Window::new(100));
+        window.learnt = Some(Box::new(learnt));
+        let minutes = (0..100).find(|minute| {
+            window.expire(&rule, at(minute * MINUTE));
+            window.is_idle()
+        });
+        minutes.unwrap()
+    }
+
+    #[test]
+    fn what_was_learnt_is_forgotten_when_it_says_nothing_any_more() {
+        let nothing = || Learnt::default();
+        assert_eq!(kept(nothing()), 0);
+        let even = Some(Even::default());
+        assert_eq!(kept(Learnt { even, ..nothing() }), 1);
+        let refused = VecDeque::from([(at(1), 1)]);
+        assert_eq!(
+            kept(Learnt {
+                refused,
+                ..nothing()
+            }),
+            2
+        );
+        let foreign = Some(Foreign::default());
+        assert_eq!(
+            kept(Learnt {
+                foreign,
+                ..nothing()
+            }),
+            6
+        );
+        let adapt = Some(Adapt::first(100, 50, at(0)));
+        assert_eq!(kept(Learnt { adapt, ..nothing() }), 40);
+    }
+
+    #[test]
+    fn a_window_that_only_reads_a_bucket_stays_on_the_short_way() {
+        let mut window = Window::new(2);
+        let even = Some(Even::default());
+        window.learnt = Some(Box::new(Learnt {
+            even,
+            ..Learnt::default()
+        }));
+        assert!(window.fits(2) && !window.has_learnt());
+        let adapt = Some(Adapt::first(2, 1, at(0)));
+        window.learnt = Some(Box::new(Learnt {
+            adapt,
+            ..Learnt::default()
+        }));
+        assert!(!window.fits(1), "it takes a closer look");
+        assert_eq!(window.room(&rule(), 1, at(0)), Room::Now);
+        assert_eq!((window.usable(), window.amount()), (1, 2));
     }
 }
