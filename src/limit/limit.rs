@@ -248,6 +248,7 @@ impl Limit {
     }
 
     /// Whether a call with these tags falls under this limit.
+    #[inline]
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when
             .iter()

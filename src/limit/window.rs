@@ -18,6 +18,8 @@ pub(crate) struct Window {
     /// How much may be used.
     amount: u64,
     slots: VecDeque<Slot>,
+    /// Charges dated before this belong to the last slot.
+    until: Tick,
     dated: u64,
     held: u64,
 }
@@ -56,6 +58,7 @@ impl Window {
         Window {
             amount,
             slots: VecDeque::new(),
+            until: Tick::default(),
             dated: 0,
             held: 0,
         }
@@ -125,9 +128,12 @@ impl Window {
 
     /// Lets go what has left by `now`.
     pub(crate) fn expire(&mut self, rule: &Rule, now: Tick) {
-        let Life::Sliding { stay, .. } = rule.life else {
-            return;
-        };
+        if let Life::Sliding { stay, .. } = rule.life {
+            self.let_go(stay, now);
+        }
+    }
+
+    fn let_go(&mut self, stay: u64, now: Tick) {
         while let Some(slot) = self.slots.front() {
             if leaves(slot.last, stay) > now {
                 break;
@@ -186,29 +192,51 @@ impl Window {
     }
 
     /// Dates a charge: it leaves one period and the margin after `date`. Returns the date it was booked
-    /// under, which is later than asked where a later one is booked already. Lets go what has left by then:
-    /// slots that nobody asked about must not pile up.
+    /// under, which is later than asked where a later one is booked already.
+    #[inline]
     pub(crate) fn book(&mut self, rule: &Rule, amount: u64, date: Tick) -> Tick {
-        self.expire(rule, date);
         self.dated = self.dated.saturating_add(amount);
-        let Life::Sliding { slot: length, .. } = rule.life else {
+        let Life::Sliding { stay, slot: length } = rule.life else {
             return date;
         };
         match self.slots.back_mut() {
-            Some(back) if number(back.last, length) >= number(date, length) => {
+            Some(back) if date < self.until => {
                 back.last = back.last.max(date);
                 back.amount = back.amount.saturating_add(amount);
                 back.last
             }
             _ => {
-                self.slots.push_back(Slot { last: date, amount });
+                self.begin_slot(Slot { last: date, amount }, stay, length);
                 date
             }
         }
     }
 
+    /// Lets go what has left first: slots that nobody asked about must not pile up.
+    #[cold]
+    fn begin_slot(&mut self, slot: Slot, stay: u64, length: u64) {
+        self.let_go(stay, slot.last);
+        let begin = number(slot.last, length) * length;
+        self.until = Tick::from_micros(begin.saturating_add(length));
+        // A quarter more places at a time: where there are a million of these, each with a few slots, twice as
+        // many would be most of the memory.
+        let places = self.slots.capacity();
+        if self.slots.len() == places {
+            self.slots.reserve_exact((places / 4).max(1));
+        }
+        self.slots.push_back(slot);
+    }
+
     /// Changes a charge booked under `date` from `old` to `new`. One that has left stays gone.
+    #[inline]
     pub(crate) fn rebook(&mut self, rule: &Rule, date: Tick, old: u64, new: u64) {
+        // As a rule: requests are what they were.
+        if old != new {
+            self.rebook_changed(rule, date, old, new);
+        }
+    }
+
+    fn rebook_changed(&mut self, rule: &Rule, date: Tick, old: u64, new: u64) {
         let Life::Sliding { slot: length, .. } = rule.life else {
             self.dated = self.dated.saturating_sub(old).saturating_add(new);
             return;

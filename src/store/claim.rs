@@ -29,12 +29,13 @@ pub struct Claim {
 
 impl Claim {
     /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
         let amount = rule.need(most, &self.demand, self.quantities, self.repeat)?;
         (!self.leaves_alone(place, &rule.limit)).then_some(amount)
     }
 
+    #[inline]
     fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
@@ -134,8 +135,12 @@ impl Standing {
 pub struct Grant {
     /// Which store it is from: to another it says nothing.
     pub(super) store: u64,
-    pub(super) parts: SmallVec<[Part; 4]>,
+    pub(super) parts: Parts,
 }
+
+/// Few in place, because grants are handed from hand to hand. Where there are more, the memory of those that
+/// ended is used again.
+pub(super) type Parts = SmallVec<[Part; 1]>;
 
 /// What a claim took from one count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,8 +153,43 @@ pub(super) struct Part {
     /// Its place among the counts of its level.
     pub(super) window: u32,
     pub(super) amount: u64,
-    /// Under which date it is booked; `None` while it is held.
-    pub(super) date: Option<Tick>,
+    /// Under which date it is booked.
+    pub(super) date: Date,
+}
+
+/// The date that a part is booked under, or none while it is held: half as large as an option of a tick,
+/// because grants are handed from hand to hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<Tick>", into = "Option<Tick>")]
+pub(super) struct Date(u64);
+
+impl Date {
+    pub(super) const NONE: Date = Date(u64::MAX);
+
+    #[inline]
+    pub(super) fn get(self) -> Option<Tick> {
+        (self != Self::NONE).then(|| Tick::from_micros(self.0))
+    }
+}
+
+impl From<Tick> for Date {
+    #[inline]
+    fn from(tick: Tick) -> Self {
+        // The last tick there is stands for none: it is half a million years away.
+        Date(tick.as_micros().min(u64::MAX - 1))
+    }
+}
+
+impl From<Option<Tick>> for Date {
+    fn from(date: Option<Tick>) -> Self {
+        date.map_or(Self::NONE, Date::from)
+    }
+}
+
+impl From<Date> for Option<Tick> {
+    fn from(date: Date) -> Self {
+        date.get()
+    }
 }
 
 /// How an attempt ended.

@@ -1,10 +1,15 @@
 //! The memory store's table: from a level and tag values to the counts there.
 
-use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 
-use super::claim::Part;
+use super::claim::{Part, Parts};
 use crate::{
     limit::{Limit, Limits, Tick, Window},
     tags::Tags,
@@ -21,10 +26,14 @@ const MOST: usize = 1_000_000;
 pub(super) struct Counts {
     /// For each level, where its entries are.
     tables: Vec<HashTable<u32>>,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     free: Vec<u32>,
     /// For each level, the entry of all values that have none of their own.
     shared: Vec<Option<u32>>,
+    /// For each level that is not split, its entry, which is in its table as well: found without a look there.
+    alone: Vec<Option<u32>>,
+    /// Memory for the parts of grants to come.
+    pub(super) spare: Vec<Parts>,
     len: usize,
     most: usize,
     /// For each limit that only watches, what it would have refused.
@@ -36,10 +45,13 @@ pub(super) struct Counts {
     hasher: DefaultHashBuilder,
 }
 
+/// The values of the tags that a level is split by: one, as a rule.
+type Values = SmallVec<[Arc<str>; 1]>;
+
 /// The counts of one level under one set of tag values.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    pub(super) values: Box<[Arc<str>]>,
+    pub(super) values: Values,
     /// One for each limit of the level.
     pub(super) windows: Box<[Window]>,
     pub(super) generation: u32,
@@ -54,6 +66,8 @@ impl Counts {
             entries: Vec::new(),
             free: Vec::new(),
             shared: vec![None; limits.levels().len()],
+            alone: vec![None; limits.levels().len()],
+            spare: Vec::new(),
             len: 0,
             most: MOST,
             over: vec![0; limits.rules().len()],
@@ -173,7 +187,7 @@ impl Counts {
             return match self.shared[number] {
                 Some(place) => place,
                 None => {
-                    let place = self.put(Box::default(), number);
+                    let place = self.put(Values::new(), number);
                     self.shared[number] = Some(place);
                     place
                 }
@@ -202,20 +216,28 @@ impl Counts {
 
     /// Where a level's entry for these tags is, or under which hash it would be.
     #[inline(always)]
-    fn find(&self, number: usize, limit: &Limit, tags: &Tags) -> Result<u32, u64> {
+    pub(super) fn find(&self, number: usize, limit: &Limit, tags: &Tags) -> Result<u32, u64> {
+        if limit.per.is_empty() {
+            return self.alone[number].ok_or(0);
+        }
         let value = |tag| tags.get(tag).unwrap_or_default();
-        let hash = limit
-            .per
-            .iter()
-            .fold(0, |hash, tag| self.hasher.hash_one((hash, value(tag))));
-        let same = |place: &u32| {
-            let values = &self.entries[*place as usize].values;
-            values
-                .iter()
-                .zip(&limit.per)
-                .all(|(known, tag)| **known == *value(tag))
+        let table = &self.tables[number];
+        let values = |place: &u32| &*self.entries[*place as usize].values;
+        let found = if let [tag] = &*limit.per {
+            // As a rule.
+            let value = value(tag);
+            let hash = hash_of(&self.hasher, [value]);
+            let same = |place: &u32| matches!(values(place), [known] if **known == *value);
+            table.find(hash, same).ok_or(hash)
+        } else {
+            let hash = hash_of(&self.hasher, limit.per.iter().map(value));
+            let same = |place: &u32| {
+                let mut pairs = values(place).iter().zip(&limit.per);
+                pairs.all(|(known, tag)| **known == *value(tag))
+            };
+            table.find(hash, same).ok_or(hash)
         };
-        self.tables[number].find(hash, same).copied().ok_or(hash)
+        found.copied()
     }
 
     /// Whether a new value gets an entry of its own. It does not while others that had to share still count
@@ -236,7 +258,7 @@ impl Counts {
         idle
     }
 
-    fn put(&mut self, values: Box<[Arc<str>]>, number: usize) -> u32 {
+    fn put(&mut self, values: Values, number: usize) -> u32 {
         let rules = self.current.rules();
         let places = self.current.levels()[number].places.iter();
         let amounts = places.map(|limit| rules[*limit as usize].amount_for(&values));
@@ -262,15 +284,17 @@ impl Counts {
         let Counts {
             tables,
             entries,
+            alone,
             hasher,
             ..
         } = self;
         let rehash = |place: &u32| {
-            let values = &entries[*place as usize].values;
-            values
-                .iter()
-                .fold(0, |hash, value| hasher.hash_one((hash, &**value)))
+            let values = entries[*place as usize].values.iter();
+            hash_of(hasher, values.map(AsRef::as_ref))
         };
+        if entries[place as usize].values.is_empty() {
+            alone[number] = Some(place);
+        }
         tables[number].insert_unique(hash, place, rehash);
     }
 
@@ -311,10 +335,18 @@ impl Counts {
     /// Forgets idle entries, where their number has doubled since the last time: so it costs each new entry
     /// only a constant. Where they are as many as there may be, once a second.
     pub(super) fn sweep_if_grown(&mut self, limits: &Limits, now: impl FnOnce() -> Tick) {
-        if self.len < self.sweep_at {
-            return;
+        if self.to_sweep() {
+            self.sweep(limits, now());
         }
-        let now = now();
+    }
+
+    /// Whether there is reason to look for idle entries.
+    #[inline]
+    pub(super) fn to_sweep(&self) -> bool {
+        self.len >= self.sweep_at
+    }
+
+    fn sweep(&mut self, limits: &Limits, now: Tick) {
         let lately = |swept: Tick| now < swept.after(SWEEP_AGAIN);
         if self.len >= self.most && self.swept.is_some_and(lately) {
             return;
@@ -324,6 +356,7 @@ impl Counts {
             tables,
             entries,
             free,
+            alone,
             len,
             ..
         } = self;
@@ -334,6 +367,7 @@ impl Counts {
                 if !keep {
                     entry.clear();
                     free.push(*place);
+                    alone[number] = None;
                     *len -= 1;
                 }
                 keep
@@ -354,6 +388,15 @@ impl Counts {
             + spare * size_of::<Entry>()
             + self.free.capacity() * size_of::<u32>()
     }
+}
+
+#[inline(always)]
+fn hash_of<'a>(hasher: &DefaultHashBuilder, values: impl IntoIterator<Item = &'a str>) -> u64 {
+    let mut state = hasher.build_hasher();
+    for value in values {
+        state.write(value.as_bytes());
+    }
+    state.finish()
 }
 
 impl Entry {
@@ -382,9 +425,16 @@ impl Entry {
     }
 
     fn bytes(&self) -> usize {
-        // Each value stands behind two counters.
-        let value = |value: &Arc<str>| size_of::<Arc<str>>() + 2 * size_of::<usize>() + value.len();
+        // Each value stands behind two counters, and fills whole words.
+        let word = size_of::<usize>();
+        let value = |value: &Arc<str>| 2 * word + value.len().next_multiple_of(word);
+        let apart = if self.values.spilled() {
+            self.values.capacity() * size_of::<Arc<str>>()
+        } else {
+            0
+        };
         size_of::<Self>()
+            + apart
             + self.values.iter().map(value).sum::<usize>()
             + self.windows.iter().map(Window::bytes).sum::<usize>()
     }

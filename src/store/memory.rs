@@ -5,12 +5,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Settlement, Standing, Store, claim::Part, counts::Counts,
-    met::Met,
+    Answer, Claim, Decision, Grant, Settlement, Standing, Store, claim::{Date, Part, Parts},
+    counts::Counts, met::Met,
 };
 use crate::{
     error::StoreError,
@@ -152,6 +151,52 @@ impl MemoryStore {
             }
         }
     }
+
+    /// A claim for which something is to be made, swept or let go first, or which is refused.
+    #[cold]
+    fn claim_closely(&self, counts: &mut Counts, claim: &Claim) -> Answer<Decision> {
+        // The clock is asked only where something has to expire first, and then inside the lock: dates are
+        // booked in the order in which they are taken.
+        let mut met = Met::default();
+        counts.sweep_if_grown(&self.limits, || self.now());
+        let mut parts = Parts::new();
+        for (number, level) in self.limits.levels().iter().enumerate() {
+            let tagged = self.limits.of_level(level);
+            if !tagged.touches(&claim.tags) {
+                continue;
+            }
+            let (place, entry) = counts.entry(&self.limits, number, &claim.tags, || self.now());
+            for (window, limit) in (0u32..).zip(&level.places) {
+                let rule = &self.limits.rules()[*limit as usize];
+                let count = &entry.windows[window as usize];
+                let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
+                    continue;
+                };
+                if !count.fits(amount) {
+                    let at = (*limit, window, amount);
+                    met.look_closer(rule, entry, at, &claim.tags, || self.now());
+                }
+                let generation = entry.generation;
+                parts.push(Part {
+                    limit: *limit,
+                    entry: place,
+                    generation,
+                    window,
+                    amount,
+                    date: Date::NONE,
+                });
+            }
+        }
+        Answer::Now(Ok(match met.refusal() {
+            Some((Room::Never, refused)) => Decision::Never(refused),
+            Some((_, refused)) => Decision::NotNow(refused),
+            None => {
+                counts.open(&parts);
+                met.over.iter().for_each(|limit| counts.note_over(*limit));
+                Decision::Granted(Grant { store: self.id, parts })
+            }
+        }))
+    }
 }
 
 impl Store for MemoryStore {
@@ -210,49 +255,16 @@ impl Store for MemoryStore {
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
+        let mut grant = Grant {
+            store: self.id,
+            parts: Parts::new(),
+        };
         let mut counts = self.lock();
-        // The clock is asked only where something has to expire first, and then inside the lock: dates are
-        // booked in the order in which they are taken.
-        let mut met = Met::default();
-        counts.sweep_if_grown(&self.limits, || self.now());
-        let mut parts = SmallVec::new();
-        for (number, level) in self.limits.levels().iter().enumerate() {
-            let tagged = self.limits.of_level(level);
-            if !tagged.touches(&claim.tags) {
-                continue;
-            }
-            let (place, entry) = counts.entry(&self.limits, number, &claim.tags, || self.now());
-            for (window, limit) in (0u32..).zip(&level.places) {
-                let rule = &self.limits.rules()[*limit as usize];
-                let count = &entry.windows[window as usize];
-                let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
-                    continue;
-                };
-                if !count.fits(amount) {
-                    let at = (*limit, window, amount);
-                    met.look_closer(rule, entry, at, &claim.tags, || self.now());
-                }
-                let generation = entry.generation;
-                parts.push(Part {
-                    limit: *limit,
-                    entry: place,
-                    generation,
-                    window,
-                    amount,
-                    date: None,
-                });
-            }
+        if counts.take(&self.limits, claim, &mut grant.parts) {
+            Answer::Now(Ok(Decision::Granted(grant)))
+        } else {
+            self.claim_closely(&mut counts, claim)
         }
-        Answer::Now(Ok(match met.refusal() {
-            Some((Room::Never, refused)) => Decision::Never(refused),
-            Some((_, refused)) => Decision::NotNow(refused),
-            None => {
-                counts.open(&parts);
-                met.over.iter().for_each(|limit| counts.note_over(*limit));
-                let store = self.id;
-                Decision::Granted(Grant { store, parts })
-            }
-        }))
     }
 
     fn date(&self, grant: &mut Grant) {
@@ -267,11 +279,11 @@ impl Store for MemoryStore {
                 continue;
             }
             if let Some(window) = counts.window(part) {
-                match part.date {
+                match part.date.get() {
                     None => window.unhold(part.amount),
                     Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
                 }
-                part.date = Some(window.book(rule, part.amount, now));
+                part.date = window.book(rule, part.amount, now).into();
             }
         }
     }
@@ -296,7 +308,7 @@ impl Store for MemoryStore {
             let Some(window) = counts.close(part) else {
                 continue;
             };
-            match part.date {
+            match part.date.get() {
                 Some(date) => window.rebook(rule, date, part.amount, used),
                 None => {
                     window.unhold(part.amount);
@@ -306,6 +318,7 @@ impl Store for MemoryStore {
                 }
             }
         }
+        counts.done(grant.parts);
         Answer::Now(Ok(()))
     }
 
@@ -318,11 +331,12 @@ impl Store for MemoryStore {
             let Some(window) = counts.close(part) else {
                 continue;
             };
-            match part.date {
+            match part.date.get() {
                 Some(date) => window.rebook(self.rule(part), date, part.amount, 0),
                 None => window.unhold(part.amount),
             }
         }
+        counts.done(grant.parts);
         Answer::Now(Ok(()))
     }
 

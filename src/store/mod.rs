@@ -12,6 +12,7 @@ mod counts;
 mod memory;
 mod met;
 mod snapshot;
+mod take;
 
 use std::{fmt, future::Future, pin::Pin};
 
