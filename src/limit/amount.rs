@@ -108,11 +108,15 @@ impl Rule {
     ) -> Option<u64> {
         let limit = &self.limit;
         let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
+        if limit.quantity == Quantity::Requests {
+            return (!skip).then_some(demand.requests);
+        }
         let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
         (!skip).then(|| asked.min(amount).max(declared))
     }
 
     /// Whether a charge stays held from the send to the settlement.
+    #[inline]
     pub(crate) fn stays_held(&self) -> bool {
         match self.limit.quantity {
             Quantity::Requests => false,

@@ -92,6 +92,7 @@ impl Charge {
 
     /// How much a limit on `quantity` reserves for `demand`, and how much of that the caller declared:
     /// an estimate may be cut to what the limit can hold, a declared figure may not.
+    #[inline(never)]
     pub(crate) fn reserve(self, quantity: Quantity, demand: &Demand) -> (u64, u64) {
         let input = (
             demand.input,

@@ -42,6 +42,8 @@ pub struct Limits {
 pub(crate) struct Level {
     /// The places of its limits, in order.
     pub(crate) places: Vec<u32>,
+    /// The same with their rules, side by side: each claim looks at them.
+    pub(crate) rules: Vec<(u32, Rule)>,
 }
 
 /// A limit as the arithmetic wants it: lengths in ticks.
@@ -124,8 +126,8 @@ impl Limits {
     }
 
     /// A limit of this level: all have the same tags.
-    pub(crate) fn of_level(&self, level: &Level) -> &Limit {
-        &self.rules[level.places[0] as usize].limit
+    pub(crate) fn of_level<'a>(&self, level: &'a Level) -> &'a Limit {
+        &level.rules[0].1.limit
     }
 
     /// The counts that a call with these tags takes from.
@@ -180,13 +182,17 @@ fn levels(rules: &[Rule]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for (place, rule) in (0u32..).zip(rules) {
         let same = levels.iter_mut().find(|level| {
-            let first = &rules[level.places[0] as usize].limit;
+            let first = &level.rules[0].1.limit;
             first.when == rule.limit.when && first.per == rule.limit.per
         });
         match same {
-            Some(level) => level.places.push(place),
+            Some(level) => {
+                level.places.push(place);
+                level.rules.push((place, rule.clone()));
+            }
             None => levels.push(Level {
                 places: vec![place],
+                rules: vec![(place, rule.clone())],
             }),
         }
     }

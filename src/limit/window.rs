@@ -1,7 +1,5 @@
 //! One count: what was charged, when, and when it leaves.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, Tick, set::Life};
@@ -17,14 +15,17 @@ use super::{Rule, Tick, set::Life};
 pub(crate) struct Window {
     /// How much may be used.
     amount: u64,
-    slots: VecDeque<Slot>,
-    /// Charges dated before this belong to the last slot.
+    /// The slots but the last, from the oldest on.
+    older: Vec<Slot>,
+    /// The last slot stands apart, because nearly every charge goes there.
+    last: Slot,
+    /// Charges dated before this belong to the last slot or to an older one; zero where there is no slot.
     until: Tick,
     dated: u64,
     held: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slot {
     last: Tick,
     amount: u64,
@@ -57,7 +58,8 @@ impl Window {
     pub(crate) fn new(amount: u64) -> Self {
         Window {
             amount,
-            slots: VecDeque::new(),
+            older: Vec::new(),
+            last: Slot::default(),
             until: Tick::default(),
             dated: 0,
             held: 0,
@@ -83,12 +85,23 @@ impl Window {
     /// Whether nothing counts here any more.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
-        self.held == 0 && self.dated == 0 && self.slots.is_empty()
+        self.held == 0 && self.dated == 0 && !self.has_slots()
+    }
+
+    fn has_slots(&self) -> bool {
+        self.until > Tick::default()
+    }
+
+    /// From the oldest on.
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.older
+            .iter()
+            .chain(self.has_slots().then_some(&self.last))
     }
 
     /// About how much memory this takes, itself included.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.slots.capacity() * size_of::<Slot>()
+        size_of::<Self>() + self.older.capacity() * size_of::<Slot>()
     }
 
     /// What counts at `now`, with the age of each charge. What is held counts as charged now, but for calls
@@ -115,7 +128,7 @@ impl Window {
             age: age(slot.last),
             amount: slot.amount,
         };
-        copy.slots.iter().map(spent).collect()
+        copy.slots().map(spent).collect()
     }
 
     /// Books what counted elsewhere, the oldest first.
@@ -134,12 +147,14 @@ impl Window {
     }
 
     fn let_go(&mut self, stay: u64, now: Tick) {
-        while let Some(slot) = self.slots.front() {
-            if leaves(slot.last, stay) > now {
-                break;
-            }
+        let gone = |slot: &Slot| leaves(slot.last, stay) <= now;
+        let count = self.older.partition_point(gone);
+        for slot in self.older.drain(..count) {
             self.dated = self.dated.saturating_sub(slot.amount);
-            self.slots.pop_front();
+        }
+        if self.older.is_empty() && self.has_slots() && gone(&self.last) {
+            self.dated = self.dated.saturating_sub(self.last.amount);
+            self.until = Tick::default();
         }
     }
 
@@ -166,7 +181,7 @@ impl Window {
             };
         };
         let mut freed = 0u64;
-        for slot in &self.slots {
+        for slot in self.slots() {
             freed = freed.saturating_add(slot.amount);
             if freed >= over {
                 return Room::At(leaves(slot.last, stay));
@@ -199,32 +214,31 @@ impl Window {
         let Life::Sliding { stay, slot: length } = rule.life else {
             return date;
         };
-        match self.slots.back_mut() {
-            Some(back) if date < self.until => {
-                back.last = back.last.max(date);
-                back.amount = back.amount.saturating_add(amount);
-                back.last
-            }
-            _ => {
-                self.begin_slot(Slot { last: date, amount }, stay, length);
-                date
-            }
+        if date < self.until {
+            self.last.last = self.last.last.max(date);
+            self.last.amount = self.last.amount.saturating_add(amount);
+            return self.last.last;
         }
+        self.begin_slot(Slot { last: date, amount }, stay, length);
+        date
     }
 
     /// Lets go what has left first: slots that nobody asked about must not pile up.
     #[cold]
     fn begin_slot(&mut self, slot: Slot, stay: u64, length: u64) {
         self.let_go(stay, slot.last);
+        if self.has_slots() {
+            // A quarter more places at a time: where there are a million of these, each with a few slots, twice
+            // as many would be most of the memory.
+            let places = self.older.capacity();
+            if self.older.len() == places {
+                self.older.reserve_exact((places / 4).max(1));
+            }
+            self.older.push(self.last);
+        }
+        self.last = slot;
         let begin = number(slot.last, length) * length;
         self.until = Tick::from_micros(begin.saturating_add(length));
-        // A quarter more places at a time: where there are a million of these, each with a few slots, twice as
-        // many would be most of the memory.
-        let places = self.slots.capacity();
-        if self.slots.len() == places {
-            self.slots.reserve_exact((places / 4).max(1));
-        }
-        self.slots.push_back(slot);
     }
 
     /// Changes a charge booked under `date` from `old` to `new`. One that has left stays gone.
@@ -241,13 +255,16 @@ impl Window {
             self.dated = self.dated.saturating_sub(old).saturating_add(new);
             return;
         };
-        let Ok(place) = self
-            .slots
-            .binary_search_by_key(&number(date, length), |s| number(s.last, length))
-        else {
-            return;
+        let wanted = number(date, length);
+        let slot = if self.has_slots() && number(self.last.last, length) == wanted {
+            &mut self.last
+        } else {
+            let number = |slot: &Slot| number(slot.last, length);
+            let Ok(place) = self.older.binary_search_by_key(&wanted, number) else {
+                return;
+            };
+            &mut self.older[place]
         };
-        let slot = &mut self.slots[place];
         slot.amount = slot.amount.saturating_sub(old).saturating_add(new);
         self.dated = self.dated.saturating_sub(old).saturating_add(new);
     }
@@ -347,6 +364,48 @@ mod tests {
         window.expire(&rule, at(240));
         window.rebook(&rule, at(0), 5, 50);
         assert!(window.is_idle());
+    }
+
+    #[test]
+    fn what_is_booked_in_an_old_slot_is_changed_there_and_in_one_that_left_nowhere() {
+        let (rule, mut window) = (ten(), Window::new(100));
+        for slot in 0..9 {
+            window.book(&rule, 10, at(slot * 20));
+        }
+        window.rebook(&rule, at(40), 10, 1);
+        window.rebook(&rule, at(160), 10, 3);
+        assert_eq!(window.in_use(), 74);
+        assert_eq!(window.room(&rule, 47), Room::At(at(280)));
+        window.expire(&rule, at(280));
+        assert_eq!(window.in_use(), 53);
+        window.rebook(&rule, at(20), 10, 90);
+        assert_eq!(window.in_use(), 53);
+        window.expire(&rule, at(399));
+        assert_eq!(window.in_use(), 3);
+        window.expire(&rule, at(400));
+        assert!(window.is_idle());
+    }
+
+    #[test]
+    fn a_charge_begins_a_slot_where_the_last_one_ends_and_not_before() {
+        let (rule, mut window) = (ten(), Window::new(10));
+        window.book(&rule, 1, Tick::from_micros(1_999));
+        window.book(&rule, 1, Tick::from_micros(2_000));
+        window.expire(&rule, Tick::from_micros(241_999));
+        assert_eq!(window.in_use(), 1);
+        window.book(&rule, 1, Tick::from_micros(2_999));
+        window.expire(&rule, Tick::from_micros(242_998));
+        assert_eq!(window.in_use(), 2);
+    }
+
+    #[test]
+    fn slots_take_little_more_memory_than_they_need() {
+        let (rule, mut window) = (ten(), Window::new(1_000));
+        for slot in 0..200 {
+            window.book(&rule, 1, at(slot));
+            let needed = size_of::<Window>() + window.older.len() * size_of::<Slot>();
+            assert!(window.bytes() <= needed + needed / 4 + size_of::<Slot>());
+        }
     }
 
     #[test]

@@ -201,3 +201,21 @@ pub enum Settlement {
     /// It left, and nobody knows what it used: what was reserved counts.
     Unknown,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_its_tick_or_none_also_where_it_is_kept() {
+        for tick in [0, 1, u64::MAX - 1].map(Tick::from_micros) {
+            let date = Date::from(tick);
+            assert_eq!(date.get(), Some(tick));
+            let text = serde_json::to_string(&date).unwrap();
+            assert_eq!(serde_json::from_str::<Date>(&text).unwrap(), date);
+        }
+        assert_eq!(Date::NONE.get(), None);
+        assert_eq!(serde_json::to_string(&Date::NONE).unwrap(), "null");
+        assert!(Date::from(Tick::from_micros(u64::MAX)).get().is_some());
+    }
+}

@@ -7,11 +7,14 @@ use std::{
 };
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use smallvec::SmallVec;
 
-use super::claim::{Part, Parts};
+use super::{
+    claim::{Part, Parts},
+    values::Values,
+    windows::Windows,
+};
 use crate::{
-    limit::{Limit, Limits, Tick, Window},
+    limit::{Limit, Limits, Rule, Tick, Window},
     tags::Tags,
 };
 
@@ -45,15 +48,13 @@ pub(super) struct Counts {
     hasher: DefaultHashBuilder,
 }
 
-/// The values of the tags that a level is split by: one, as a rule.
-type Values = SmallVec<[Arc<str>; 1]>;
-
 /// The counts of one level under one set of tag values.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Entry {
     pub(super) values: Values,
     /// One for each limit of the level.
-    pub(super) windows: Box<[Window]>,
+    pub(super) windows: Windows,
     pub(super) generation: u32,
     /// Parts of grants that have not ended: one that reserved nothing may still report usage.
     pub(super) open: u32,
@@ -144,9 +145,10 @@ impl Counts {
                 let Entry {
                     values, windows, ..
                 } = &mut self.entries[place as usize];
+                let values = values.shared();
                 for (limit, window) in level.places.iter().zip(windows) {
                     let rule = &self.current.rules()[*limit as usize];
-                    window.set_amount(rule.amount_for(values));
+                    window.set_amount(rule.amount_for(&values));
                 }
             }
         }
@@ -187,7 +189,7 @@ impl Counts {
             return match self.shared[number] {
                 Some(place) => place,
                 None => {
-                    let place = self.put(Values::new(), number);
+                    let place = self.put(&[], number);
                     self.shared[number] = Some(place);
                     place
                 }
@@ -195,7 +197,7 @@ impl Counts {
         };
         let per = limits.of_level(&limits.levels()[number]).per.iter();
         let values = per.map(|tag| tags.shared(tag).cloned().unwrap_or_default());
-        let place = self.put(values.collect(), number);
+        let place = self.put(&values.collect::<Vec<_>>(), number);
         self.list(number, hash, place);
         place
     }
@@ -220,24 +222,33 @@ impl Counts {
         if limit.per.is_empty() {
             return self.alone[number].ok_or(0);
         }
+        self.find_split(number, limit, tags)
+    }
+
+    #[inline(always)]
+    fn find_split(&self, number: usize, limit: &Limit, tags: &Tags) -> Result<u32, u64> {
         let value = |tag| tags.get(tag).unwrap_or_default();
         let table = &self.tables[number];
-        let values = |place: &u32| &*self.entries[*place as usize].values;
+        let values = |place: &u32| &self.entries[*place as usize].values;
         let found = if let [tag] = &*limit.per {
             // As a rule.
             let value = value(tag);
             let hash = hash_of(&self.hasher, [value]);
-            let same = |place: &u32| matches!(values(place), [known] if **known == *value);
+            let same = |place: &u32| values(place).is(value);
             table.find(hash, same).ok_or(hash)
         } else {
-            let hash = hash_of(&self.hasher, limit.per.iter().map(value));
-            let same = |place: &u32| {
-                let mut pairs = values(place).iter().zip(&limit.per);
-                pairs.all(|(known, tag)| **known == *value(tag))
-            };
-            table.find(hash, same).ok_or(hash)
+            return self.find_by_several(number, limit, tags);
         };
         found.copied()
+    }
+
+    #[inline(never)]
+    fn find_by_several(&self, number: usize, limit: &Limit, tags: &Tags) -> Result<u32, u64> {
+        let value = |tag| tags.get(tag).unwrap_or_default();
+        let hash = hash_of(&self.hasher, limit.per.iter().map(value));
+        let known = |place: &u32| &self.entries[*place as usize].values;
+        let same = |place: &u32| known(place).are(limit.per.iter().map(value));
+        self.tables[number].find(hash, same).copied().ok_or(hash)
     }
 
     /// Whether a new value gets an entry of its own. It does not while others that had to share still count
@@ -258,10 +269,10 @@ impl Counts {
         idle
     }
 
-    fn put(&mut self, values: Values, number: usize) -> u32 {
+    fn put(&mut self, values: &[Arc<str>], number: usize) -> u32 {
         let rules = self.current.rules();
         let places = self.current.levels()[number].places.iter();
-        let amounts = places.map(|limit| rules[*limit as usize].amount_for(&values));
+        let amounts = places.map(|limit| rules[*limit as usize].amount_for(values));
         let windows = amounts.map(Window::new).collect();
         let place = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry::default());
@@ -269,7 +280,7 @@ impl Counts {
         });
         let entry = &mut self.entries[place as usize];
         *entry = Entry {
-            values,
+            values: Values::of(values),
             windows,
             ..Entry {
                 generation: entry.generation,
@@ -289,8 +300,10 @@ impl Counts {
             ..
         } = self;
         let rehash = |place: &u32| {
-            let values = entries[*place as usize].values.iter();
-            hash_of(hasher, values.map(AsRef::as_ref))
+            let mut state = hasher.build_hasher();
+            let values = &entries[*place as usize].values;
+            values.each(|value| state.write(value));
+            state.finish()
         };
         if entries[place as usize].values.is_empty() {
             alone[number] = Some(place);
@@ -304,10 +317,18 @@ impl Counts {
         self.len -= 1;
     }
 
-    /// The count that a part was taken from; `None` where it is forgotten.
-    pub(super) fn window(&mut self, part: &Part) -> Option<&mut Window> {
-        self.entry_of(part)
-            .map(|entry| &mut entry.windows[part.window as usize])
+    /// Dates a part; one that is dated already moves to the later instant.
+    #[inline]
+    pub(super) fn date(&mut self, rule: &Rule, part: &mut Part, now: Tick) {
+        let Some(entry) = self.entry_of(part) else {
+            return;
+        };
+        let window = &mut entry.windows[part.window as usize];
+        match part.date.get() {
+            None => window.unhold(part.amount),
+            Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
+        }
+        part.date = window.book(rule, part.amount, now).into();
     }
 
     /// Holds what a grant takes.
@@ -320,13 +341,15 @@ impl Counts {
         }
     }
 
-    /// As [`window`](Self::window), for a part that ends.
+    /// The count that a part that ends was taken from; `None` where it is forgotten.
+    #[inline]
     pub(super) fn close(&mut self, part: &Part) -> Option<&mut Window> {
         let entry = self.entry_of(part)?;
         entry.open = entry.open.saturating_sub(1);
         Some(&mut entry.windows[part.window as usize])
     }
 
+    #[inline]
     fn entry_of(&mut self, part: &Part) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(part.entry as usize)?;
         (entry.generation == part.generation).then_some(entry)
@@ -378,10 +401,7 @@ impl Counts {
 
     /// About how much memory all of this takes.
     pub(super) fn bytes(&self) -> usize {
-        let tables = self
-            .tables
-            .iter()
-            .map(|table| table.capacity() * 2 * size_of::<u32>());
+        let tables = self.tables.iter().map(HashTable::allocation_size);
         let entries = self.entries.iter().map(Entry::bytes);
         let spare = self.entries.capacity() - self.entries.len();
         tables.chain(entries).sum::<usize>()
@@ -425,17 +445,10 @@ impl Entry {
     }
 
     fn bytes(&self) -> usize {
-        // Each value stands behind two counters, and fills whole words.
-        let word = size_of::<usize>();
-        let value = |value: &Arc<str>| 2 * word + value.len().next_multiple_of(word);
-        let apart = if self.values.spilled() {
-            self.values.capacity() * size_of::<Arc<str>>()
-        } else {
-            0
-        };
+        let window = |window: &Window| window.bytes() - size_of::<Window>();
         size_of::<Self>()
-            + apart
-            + self.values.iter().map(value).sum::<usize>()
-            + self.windows.iter().map(Window::bytes).sum::<usize>()
+            + self.values.bytes_apart()
+            + self.windows.bytes_apart()
+            + self.windows.iter().map(window).sum::<usize>()
     }
 }

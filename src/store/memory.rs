@@ -8,8 +8,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Settlement, Standing, Store, claim::{Date, Part, Parts},
-    counts::Counts, met::Met,
+    Answer, Claim, Decision, Grant, Settlement, Standing, Store,
+    claim::{Date, Part, Parts},
+    counts::Counts,
+    met::Met,
 };
 use crate::{
     error::StoreError,
@@ -193,7 +195,10 @@ impl MemoryStore {
             None => {
                 counts.open(&parts);
                 met.over.iter().for_each(|limit| counts.note_over(*limit));
-                Decision::Granted(Grant { store: self.id, parts })
+                Decision::Granted(Grant {
+                    store: self.id,
+                    parts,
+                })
             }
         }))
     }
@@ -255,35 +260,28 @@ impl Store for MemoryStore {
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
-        let mut grant = Grant {
-            store: self.id,
-            parts: Parts::new(),
-        };
+        let mut parts = Parts::new();
         let mut counts = self.lock();
-        if counts.take(&self.limits, claim, &mut grant.parts) {
-            Answer::Now(Ok(Decision::Granted(grant)))
-        } else {
-            self.claim_closely(&mut counts, claim)
+        if !counts.take(&self.limits, claim, &mut parts) {
+            return self.claim_closely(&mut counts, claim);
         }
+        drop(counts);
+        Answer::Now(Ok(Decision::Granted(Grant {
+            store: self.id,
+            parts,
+        })))
     }
 
     fn date(&self, grant: &mut Grant) {
         if grant.store != self.id {
             return;
         }
-        let mut counts = self.lock();
         let now = self.now();
+        let mut counts = self.lock();
         for part in &mut grant.parts {
             let rule = self.rule(part);
-            if rule.stays_held() {
-                continue;
-            }
-            if let Some(window) = counts.window(part) {
-                match part.date.get() {
-                    None => window.unhold(part.amount),
-                    Some(earlier) => window.rebook(rule, earlier, part.amount, 0),
-                }
-                part.date = window.book(rule, part.amount, now).into();
+            if !rule.stays_held() {
+                counts.date(rule, part, now);
             }
         }
     }
@@ -301,8 +299,12 @@ impl Store for MemoryStore {
         if grant.store != self.id {
             return Answer::Now(Ok(()));
         }
-        let mut counts = self.lock();
+        let undated = |part: &Part| {
+            part.date == Date::NONE && self.rule(part).limit.quantity != Quantity::Concurrency
+        };
+        // The clock is asked only where something is to be dated: it is a good part of what a call costs.
         let mut now = None;
+        let mut counts = self.lock();
         for part in &grant.parts {
             let (rule, used) = (self.rule(part), used(part));
             let Some(window) = counts.close(part) else {
@@ -312,7 +314,7 @@ impl Store for MemoryStore {
                 Some(date) => window.rebook(rule, date, part.amount, used),
                 None => {
                     window.unhold(part.amount);
-                    if rule.limit.quantity != Quantity::Concurrency {
+                    if undated(part) {
                         window.book(rule, used, *now.get_or_insert_with(|| self.now()));
                     }
                 }
@@ -328,11 +330,12 @@ impl Store for MemoryStore {
         }
         let mut counts = self.lock();
         for part in &grant.parts {
+            let rule = self.rule(part);
             let Some(window) = counts.close(part) else {
                 continue;
             };
             match part.date.get() {
-                Some(date) => window.rebook(self.rule(part), date, part.amount, 0),
+                Some(date) => window.rebook(rule, date, part.amount, 0),
                 None => window.unhold(part.amount),
             }
         }

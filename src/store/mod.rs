@@ -13,6 +13,8 @@ mod memory;
 mod met;
 mod snapshot;
 mod take;
+mod values;
+mod windows;
 
 use std::{fmt, future::Future, pin::Pin};
 

@@ -129,7 +129,7 @@ impl Snapshot {
                 let limit = *limit as usize;
                 let spent = window.spent(&limits.rules()[limit], now);
                 if !spent.is_empty() {
-                    let values = (!shared).then(|| entry.values.to_vec());
+                    let values = (!shared).then(|| entry.values.shared());
                     kept.push(Kept {
                         limit,
                         values,
