@@ -72,6 +72,8 @@ pub mod error;
 pub mod gateway;
 pub mod limit;
 pub mod limiter;
+pub mod money;
+pub mod pricing;
 pub mod rate_limit;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
@@ -88,6 +90,7 @@ pub use body::ResponseBody;
 pub use call::{CallOptions, NotSent, RequestBody};
 pub use error::{Rejection, Shortage, StoreError};
 pub use limiter::Limiter;
+pub use money::Money;
 pub use rate_limit::RateLimitLayer;
 pub use retry::RetryLayer;
 pub use tags::{Tag, Tags, scope};

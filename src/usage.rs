@@ -26,6 +26,9 @@ pub struct Usage {
     pub cache_read: u64,
     /// The part of `input` that was written to a prompt cache.
     pub cache_write: u64,
+    /// The part of `cache_write` that is to be kept longer than the usual time: an hour with Anthropic, twelve
+    /// with OpenAI.
+    pub cache_write_long: u64,
     /// Billed output tokens, reasoning included.
     pub output: u64,
     /// The part of `output` that was spent on reasoning.
@@ -40,6 +43,7 @@ impl Usage {
             input,
             cache_read: 0,
             cache_write: 0,
+            cache_write_long: 0,
             output,
             reasoning: 0,
         }

@@ -10,8 +10,8 @@ use std::{
 
 /// From values to services. Rooms in one line do not know each other.
 const ORDER: [&[&str]; 14] = [
-    &["error", "tags", "usage"],
-    &["limit", "wire"],
+    &["error", "money", "tags", "usage"],
+    &["limit", "pricing", "wire"],
     &["store"],
     &["limiter"],
     &["call"],
