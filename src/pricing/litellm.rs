@@ -137,7 +137,7 @@ fn price(fields: &BTreeMap<String, &RawValue>) -> (Option<Price>, Vec<String>) {
         match (above, tier) {
             (None, tier) => price.tiers.push((tier, rates(&said, &price.standard))),
             (Some(above), ServiceTier::Standard) => {
-                price.long_of(above).standard = rates(&said, &price.standard)
+                price.long_of(above).standard = rates(&said, &price.standard);
             }
             (Some(above), tier) => {
                 let like = price.long_of(above).standard;

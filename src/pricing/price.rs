@@ -155,24 +155,25 @@ impl Price {
             found.map(|(_, rates)| *rates)
         };
         let long = self.long.iter().rev().find(|long| input > long.above);
-        match (long, own(&self.tiers)) {
-            (None, None) => self.standard,
-            (None, Some(tier)) => tier.filled(&self.standard),
-            (Some(long), short) => match (own(&long.tiers), short) {
-                (Some(tier), _) => tier.filled(&long.standard),
-                (None, None) => long.standard,
-                // As much dearer as the tier is for others.
-                (None, Some(tier)) => {
-                    let times =
-                        |rate: Rate, of: Rate, to: Rate| rate.times(to.as_nanos(), of.as_nanos());
-                    let dearer = Rates {
-                        input: times(long.standard.input, self.standard.input, tier.input),
-                        output: times(long.standard.output, self.standard.output, tier.output),
-                        ..Rates::default()
-                    };
-                    dearer.filled(&long.standard)
-                }
-            },
+        let Some(long) = long else {
+            return match own(&self.tiers) {
+                Some(tier) => tier.filled(&self.standard),
+                None => self.standard,
+            };
+        };
+        let standard = long.standard.filled(&self.standard);
+        match (own(&long.tiers), own(&self.tiers)) {
+            (Some(tier), _) => tier.filled(&standard),
+            (None, None) => standard,
+            // As much dearer as the tier is for others.
+            (None, Some(tier)) => {
+                let dearer = Rates {
+                    input: standard.input.like(self.standard.input, tier.input),
+                    output: standard.output.like(self.standard.output, tier.output),
+                    ..Rates::default()
+                };
+                dearer.filled(&standard)
+            }
         }
     }
 }
@@ -208,12 +209,12 @@ impl Rates {
     /// These, with what they leave open in the same proportion to the input, or to the output, as `like` has it.
     fn filled(self, like: &Rates) -> Self {
         let fill = |own: Option<Rate>, open: Option<Rate>| {
-            let share = |rate: Rate| rate.times(self.input.as_nanos(), like.input.as_nanos());
-            own.or(open.map(share))
+            own.or(open.map(|rate| rate.like(like.input, self.input)))
         };
-        let share = |rate: Rate| rate.times(self.output.as_nanos(), like.output.as_nanos());
         Rates {
-            reasoning: self.reasoning.or(like.reasoning.map(share)),
+            reasoning: self.reasoning.or(like
+                .reasoning
+                .map(|rate| rate.like(like.output, self.output))),
             cache_read: fill(self.cache_read, like.cache_read),
             cache_write: fill(self.cache_write, like.cache_write),
             cache_write_long: fill(self.cache_write_long, like.cache_write_long),

@@ -43,10 +43,18 @@ impl Rate {
         read(dollars, 15)
     }
 
+    /// As much more than this as `to` is more than `from`, rounded up; this where `from` is nothing.
+    pub(super) fn like(self, from: Rate, to: Rate) -> Self {
+        if from.0 == 0 {
+            return self;
+        }
+        self.times(to.0, from.0)
+    }
+
     /// This rate times `numerator / denominator`, rounded up.
     pub(super) fn times(self, numerator: u64, denominator: u64) -> Self {
         let product = u128::from(self.0) * u128::from(numerator);
-        let rate = product.div_ceil(u128::from(denominator.max(1)));
+        let rate = product.div_ceil(u128::from(denominator));
         Rate(u64::try_from(rate).unwrap_or(u64::MAX))
     }
 }
@@ -109,5 +117,7 @@ mod tests {
     fn a_factor_rounds_up() {
         assert_eq!(Rate(10).times(11, 10), Rate(11));
         assert_eq!(Rate(1).times(11, 10), Rate(2));
+        assert_eq!(Rate(5).like(Rate(2), Rate(3)), Rate(8));
+        assert_eq!(Rate(5).like(Rate(0), Rate(3)), Rate(5));
     }
 }
