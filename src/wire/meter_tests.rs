@@ -2,6 +2,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
+use crate::usage::Usage;
 
 const OPENAI: &str = r#"{"choices":[{"message":{"content":"123456789"}}],
     "usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
@@ -222,6 +223,94 @@ fn debug_shows_no_content() {
     }
 }
 
+#[test]
+fn nothing_is_generated_by_embeddings() {
+    let json = [("content-type", "application/json")];
+    let body = r#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":7,"total_tokens":7}}"#;
+    let whole = read_all(meter(Dialect::OpenAiEmbeddings, 200, &json), body);
+    assert_eq!(
+        (whole.usage, whole.output_seen),
+        (Some(Usage::new(7, 0)), 0)
+    );
+    assert!(whole.usage_is_final);
+    let mut cut = meter(Dialect::OpenAiEmbeddings, 200, &json);
+    cut.push(&body.as_bytes()[..40]);
+    assert_eq!(cut.reading().output_seen, 0);
+}
+
+#[test]
+fn usage_at_the_end_of_large_bodies_of_other_shapes() {
+    let json = [("content-type", "application/json")];
+    let long = "x".repeat(2 << 20);
+    for (dialect, rest, expected) in [
+        (
+            Dialect::Gemini,
+            r#""usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":2},"modelVersion":"m"}"#,
+            Usage::new(7, 2),
+        ),
+        (
+            Dialect::CohereEmbed,
+            r#""meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":7}}}"#,
+            Usage::new(7, 0),
+        ),
+        (
+            Dialect::Ollama,
+            r#""prompt_eval_count":7,"prompt_eval_duration":1,"eval_count":2}"#,
+            Usage::new(7, 2),
+        ),
+    ] {
+        let body = format!(r#"{{"x":"{long}",{rest}"#);
+        let reading = read_all(meter(dialect, 200, &json), &body);
+        assert_eq!(reading.usage, Some(expected), "{dialect:?}");
+        assert!(reading.usage_is_final, "{dialect:?}");
+    }
+}
+
+#[test]
+fn gemini_is_over_when_it_ended_with_a_reason() {
+    let stream = |events: &[&str]| {
+        let mut meter = sse(Dialect::Gemini);
+        for event in events {
+            meter.push(format!("data: {event}\r\n\r\n").as_bytes());
+        }
+        let open = meter.reading().complete;
+        meter.end();
+        (open, meter.reading().complete)
+    };
+    let text = r#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}"#;
+    let last = r#"{"candidates":[{"finishReason":"STOP"}]}"#;
+    let error = r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#;
+    assert_eq!(stream(&[text, last]), (false, true));
+    assert_eq!(stream(&[text]), (false, false));
+    assert_eq!(stream(&[text, last, error]), (false, false));
+}
+
+#[test]
+fn an_answer_of_bedrock_whose_body_says_nothing_is_counted_by_its_headers() {
+    let meter = meter(
+        Dialect::BedrockInvoke,
+        200,
+        &[
+            ("content-type", "application/json"),
+            ("x-amzn-bedrock-input-token-count", "17"),
+            ("x-amzn-bedrock-output-token-count", "19"),
+        ],
+    );
+    let reading = read_all(meter, r#"{"outputs":[{"text":"Chalk."}]}"#);
+    assert_eq!(reading.usage, Some(Usage::new(17, 19)));
+    assert!(reading.usage_is_final);
+}
+
+#[test]
+fn content_that_is_no_text_counts_for_something() {
+    let audio = r#"data: {"choices":[{"delta":{"audio":{"data":"QUJD"}}}]}"#;
+    let mut meter = sse(Dialect::OpenAiChat);
+    meter.push(format!("{audio}\n\n").as_bytes());
+    assert_eq!(meter.reading().output_seen, 1);
+    assert_eq!(meter.output_streamed(), 1);
+    assert_eq!(meter.stage("openai"), Stage::Content);
+}
+
 proptest! {
     /// Pieces of streams and of JSON in a random order reach deeper than random bytes.
     #[test]
@@ -239,11 +328,7 @@ proptest! {
                     6 => b"[DONE]",
                     _ => &long,
                 });
-                let kept = match &meter.body {
-                    Body::Sse(parser) => parser.capacity(),
-                    Body::Json(kept) => kept.capacity(),
-                    Body::Counted => 0,
-                };
+                let kept = meter.framing.capacity();
                 prop_assert!(kept <= 5 << 20, "{kept}");
             }
             meter.end();

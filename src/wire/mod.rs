@@ -33,12 +33,15 @@
 //! decide what to do about it. Compressed bodies are not decoded.
 
 mod classify;
+mod counts;
 mod dialect;
 mod error_body;
+mod framing;
 mod kept;
 mod limits;
 mod meter;
 mod note;
+mod reading;
 mod request;
 mod retry_after;
 pub mod sse;
@@ -50,7 +53,8 @@ pub use self::{
     dialect::Dialect,
     error_body::error_body,
     limits::{Observed, ObservedQuantity, rate_limits},
-    meter::{Meter, Reading, StreamError},
-    request::{FactsError, RequestFacts, inspect},
+    meter::{Meter, Stage},
+    reading::{Extras, Reading, Served, StreamError},
+    request::{FactsError, RequestFacts, inspect, inspect_call},
     retry_after::{go_duration, retry_after, should_retry},
 };

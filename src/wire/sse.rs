@@ -110,6 +110,11 @@ impl Parser {
         self.dropped_bytes.saturating_add(open)
     }
 
+    /// Whether all that passed so far is whole events, and no line is open.
+    pub(super) const fn is_between(&self) -> bool {
+        self.line.is_empty() && self.event_bytes == 0
+    }
+
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.line.capacity() + self.name.capacity() + self.data.capacity()

@@ -22,7 +22,7 @@ pub(super) enum Scalar<'a> {
     /// A non-negative integer.
     Whole(u64),
     /// Any other number.
-    OtherNumber,
+    OtherNumber(f64),
     Null,
     /// `[]`, which no element would report.
     EmptyList,
@@ -173,13 +173,13 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.scalar(Scalar::OtherNumber);
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.scalar(Scalar::OtherNumber(number as f64));
         Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.scalar(Scalar::OtherNumber);
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.scalar(Scalar::OtherNumber(number));
         Ok(())
     }
 
@@ -261,7 +261,7 @@ mod tests {
     fn a_skipped_value_may_be_anything_that_is_json() {
         let (seen, whole) = log(r#"{"skip":{"x":[1e999,{}]},"y":-1}"#);
         assert!(whole);
-        assert_eq!(seen, ["y=OtherNumber"]);
+        assert_eq!(seen, ["y=OtherNumber(-1.0)"]);
     }
 
     #[test]
@@ -309,7 +309,7 @@ mod tests {
     fn counts_are_whole_and_sane() {
         assert_eq!(Scalar::Whole(MAX_COUNT).count(), Some(MAX_COUNT));
         assert_eq!(Scalar::Whole(MAX_COUNT + 1).count(), None);
-        assert_eq!(Scalar::OtherNumber.count(), None);
+        assert_eq!(Scalar::OtherNumber(1.0).count(), None);
         assert_eq!(Scalar::Text("5").count(), None);
     }
 }
