@@ -32,15 +32,18 @@
 //! Prices, limits, and the decision to repeat a call: this module reports what was said, and others
 //! decide what to do about it. Compressed bodies are not decoded.
 
+mod ask_for_usage;
 mod classify;
 mod counts;
 mod dialect;
 mod error_body;
 mod framing;
+mod hide_usage;
 mod kept;
 mod limits;
 mod meter;
 mod note;
+mod object;
 mod reading;
 mod request;
 mod retry_after;
@@ -49,9 +52,11 @@ mod timestamp;
 mod walk;
 
 pub use self::{
+    ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
     classify::{ErrorClass, ProviderError, classify},
     dialect::Dialect,
     error_body::error_body,
+    hide_usage::HideUsage,
     limits::{Observed, ObservedQuantity, rate_limits},
     meter::{Meter, Stage},
     reading::{Extras, Reading, Served, StreamError},

@@ -190,7 +190,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 }
 
 /// A key with its escapes resolved, borrowed where it has none: `"mod\u0065l"` is `model`.
-struct Key<'de>(Cow<'de, str>);
+pub(super) struct Key<'de>(pub(super) Cow<'de, str>);
 
 impl<'de> de::Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

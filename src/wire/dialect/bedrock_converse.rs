@@ -83,7 +83,7 @@ pub(super) fn output(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         | ["reasoningContent", "text"]
         | ["reasoningContent", "reasoningText", "text"] => note.add_text(value),
         ["reasoningContent", "signature" | "redactedContent"] | ["image", "source", "bytes"] => {
-            note.add_other(value)
+            note.add_other(value);
         }
         _ => {}
     }
