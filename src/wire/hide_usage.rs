@@ -71,7 +71,7 @@ impl HideUsage {
         let is_second_half = line == b"\n" && std::mem::take(&mut self.after_cr);
         self.after_cr = line.ends_with(b"\r");
         if is_second_half {
-            if !self.event.is_empty() {
+            if self.is_over || !self.event.is_empty() {
                 self.keep(line, shown);
             } else if !self.was_hidden {
                 shown.extend_from_slice(line);

@@ -109,6 +109,23 @@ fn an_event_over_the_cap_passes_and_is_not_held() {
 }
 
 #[test]
+fn an_event_over_the_cap_keeps_its_line_ends() {
+    let usage = "data: {\"choices\":[],\"usage\":{}}\r\n\r\n";
+    let long = format!("data: {}\r\ndata: y\r\n\r\n", "x".repeat(EVENT_CAP));
+    let stream = format!("{usage}{long}{usage}");
+    assert!(hide(stream.as_bytes().chunks(8 * 1024 + 1)) == long);
+    // A chunk ends between CR and LF inside of the event.
+    let cut = long.find('\n').unwrap();
+    assert!(
+        hide([
+            usage.as_bytes(),
+            &long.as_bytes()[..cut],
+            &long.as_bytes()[cut..]
+        ]) == long
+    );
+}
+
+#[test]
 fn debug_shows_no_content() {
     let mut hide = HideUsage::default();
     hide.push(b"data: secret");

@@ -276,7 +276,10 @@ fn read_event(spec: &dyn Spec, frame: &Frame<'_>, note: &mut Note) {
                     note.merge(said);
                 }
             }
-            None => note.text = note.text.saturating_add(data.len() as u64),
+            None => note.merge(Note {
+                text: data.len() as u64,
+                ..Note::default()
+            }),
         },
         Frame::Exception { name, payload } => {
             let mut said = read(spec, payload).unwrap_or_default();

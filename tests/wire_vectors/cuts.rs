@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tower_quota::wire::{Reading, Stage};
+use tower_quota::wire::{HideUsage, Reading, Stage};
 
 use crate::sample::{Sample, samples};
 
@@ -111,6 +111,42 @@ fn a_stream_that_breaks_off_after_an_event_is_never_free_and_never_absurd() {
         }
     }
     assert!(cuts >= 100, "{cuts}");
+}
+
+/// A plain look again: what the request added is all that is missing.
+#[test]
+fn usage_that_was_asked_for_is_hidden() {
+    let all = samples();
+    let find = |name: &str| all.iter().find(|sample| sample.name == name).unwrap();
+    let sample = find("openai-chat-stream.sse");
+    let without: String = String::from_utf8(sample.body.clone())
+        .unwrap()
+        .split_inclusive("\n\n")
+        .filter(|event| !event.contains(r#""choices":[]"#))
+        .map(|event| event.replace(r#""usage":null,"#, ""))
+        .collect();
+    assert!(without.len() < sample.body.len() && !without.contains("usage"));
+    for size in 1..=sample.body.len() {
+        assert_eq!(hidden(&sample.body, size), without.as_bytes(), "{size}");
+    }
+    // It was not asked for, so nothing is hidden.
+    for name in [
+        "openai-chat-stream-nousage.sse",
+        "groq-stream.sse",
+        "openrouter-stream.sse",
+    ] {
+        assert_eq!(hidden(&find(name).body, 100), find(name).body, "{name}");
+    }
+}
+
+fn hidden(body: &[u8], size: usize) -> Vec<u8> {
+    let mut hide = HideUsage::default();
+    let mut shown = Vec::new();
+    for chunk in body.chunks(size) {
+        shown.extend_from_slice(&hide.push(chunk));
+    }
+    shown.extend_from_slice(&hide.end());
+    shown
 }
 
 proptest! {

@@ -36,7 +36,9 @@ pub(super) fn headers(headers: &HeaderMap, note: &mut Note) {
 /// The name stands in the body too, where SDKs look for it if no header has it.
 pub(super) fn error(status: StatusCode, message: &str) -> (&'static str, Value) {
     let name = match status.as_u16() {
-        402 | 429 => "ThrottlingException",
+        // SDKs repeat a throttled call, and this one would fail again.
+        402 => "ServiceQuotaExceededException",
+        429 => "ThrottlingException",
         401 | 403 => "AccessDeniedException",
         404 => "ResourceNotFoundException",
         408 => "ModelTimeoutException",
@@ -51,7 +53,7 @@ pub(super) fn error(status: StatusCode, message: &str) -> (&'static str, Value) 
 /// The exception that ends a stream.
 pub(super) fn last_event(status: StatusCode, message: &str) -> (Option<&'static str>, Value) {
     let name = match status.as_u16() {
-        402 | 429 => "throttlingException",
+        429 => "throttlingException",
         400..=499 => "validationException",
         503 | 529 => "serviceUnavailableException",
         _ => "internalServerException",
