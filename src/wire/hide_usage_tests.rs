@@ -177,8 +177,8 @@ proptest! {
         cuts.extend([0, with.len()]);
         cuts.sort_unstable();
         let chunks = cuts.windows(2).map(|ends| &with.as_bytes()[ends[0]..ends[1]]);
-        prop_assert_eq!(hide(chunks), without.clone());
-        prop_assert_eq!(hide(with.as_bytes().chunks(1)), without);
+        prop_assert_eq!(&hide(chunks), &without);
+        prop_assert_eq!(&hide(with.as_bytes().chunks(1)), &without);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A JSON body, kept until it can be read.
 
-use super::{dialect::Spec, meter::read, note::Note};
+use super::{dialect::Spec, note::Note, read::read};
 
 /// Up to this size a body is kept whole.
 const WHOLE: usize = 1024 * 1024;

@@ -311,28 +311,63 @@ fn content_that_is_no_text_counts_for_something() {
     assert_eq!(meter.stage("openai"), Stage::Content);
 }
 
+/// Pieces of streams, of frames and of JSON.
+fn piece(piece: usize) -> Vec<u8> {
+    // Prelude of a frame of 512 KiB, and of one of 2 GiB.
+    let prelude = |total: u32| {
+        let lengths = [total.to_be_bytes(), [0; 4]].concat();
+        [&lengths[..], &crc32fast::hash(&lengths).to_be_bytes()].concat()
+    };
+    match piece {
+        0 => b"data: ".to_vec(),
+        1 => b"\n".to_vec(),
+        2 => b"\r\n\r\n".to_vec(),
+        3 => b"event: ".to_vec(),
+        4 => b":".to_vec(),
+        5 => b"{\"usage\":".to_vec(),
+        6 => b"[DONE]".to_vec(),
+        7 => vec![b'x'; 200_000],
+        8 => vec![b'['; 200_000],
+        9 => prelude(512 << 10),
+        _ => prelude(u32::MAX),
+    }
+}
+
+fn check_memory(mut meter: Meter, pieces: &[usize], most: usize) {
+    for number in pieces {
+        meter.push(&piece(*number));
+        let kept = meter.framing.capacity();
+        assert!(kept <= most, "{:?}: {kept}", meter.dialect);
+    }
+    meter.end();
+    let _ = meter.reading();
+}
+
 proptest! {
-    /// Pieces of streams and of JSON in a random order reach deeper than random bytes.
+    /// Pieces in a random order reach deeper than random bytes.
     #[test]
     fn memory_stays_capped(pieces in proptest::collection::vec(0_usize..9, 1..40)) {
-        let long = vec![b'x'; 200_000];
-        for mut meter in [json(), sse(Dialect::OpenAiChat), sse(Dialect::AnthropicMessages)] {
-            for piece in &pieces {
-                meter.push(match piece {
-                    0 => b"data: ",
-                    1 => b"\n",
-                    2 => b"\r\n\r\n",
-                    3 => b"event: ",
-                    4 => b":",
-                    5 => b"{\"usage\":",
-                    6 => b"[DONE]",
-                    _ => &long,
-                });
-                let kept = meter.framing.capacity();
-                prop_assert!(kept <= 5 << 20, "{kept}");
-            }
-            meter.end();
-            let _ = meter.reading();
+        for meter in [json(), sse(Dialect::OpenAiChat), sse(Dialect::AnthropicMessages)] {
+            check_memory(meter, &pieces, 5 << 20);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn memory_stays_capped_in_other_framings(
+        pieces in proptest::collection::vec(0_usize..11, 1..60),
+    ) {
+        let of = |dialect, kind| meter(dialect, 200, &[("content-type", kind)]);
+        let frames = "application/vnd.amazon.eventstream";
+        check_memory(of(Dialect::Ollama, "application/x-ndjson"), &pieces, 5 << 20);
+        check_memory(of(Dialect::BedrockInvoke, frames), &pieces, 5 << 20);
+        // Here events may be larger.
+        check_memory(sse(Dialect::OpenAiResponses), &pieces, 40 << 20);
+        check_memory(of(Dialect::Gemini, "application/json"), &pieces, 40 << 20);
+        let list: Vec<usize> = [&[8], &pieces[..]].concat();
+        check_memory(of(Dialect::Gemini, "application/json"), &list, 40 << 20);
     }
 }

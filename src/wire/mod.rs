@@ -44,6 +44,7 @@ mod limits;
 mod meter;
 mod note;
 mod object;
+mod read;
 mod reading;
 mod request;
 mod retry_after;

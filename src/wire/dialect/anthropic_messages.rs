@@ -157,7 +157,7 @@ fn tool(key: &str, value: &Scalar<'_>, note: &mut Note) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::meter::read, *};
+    use super::{super::super::read::read, *};
 
     fn note(json: &str) -> Note {
         read(&AnthropicMessages, json.as_bytes()).unwrap()

@@ -159,7 +159,7 @@ fn metrics(key: &str, value: &Scalar<'_>, note: &mut Note) {
 mod tests {
     use http::HeaderValue;
 
-    use super::{super::super::meter::read, *};
+    use super::{super::super::read::read, *};
 
     fn note(json: &str) -> Note {
         read(&BedrockInvoke, json.as_bytes()).unwrap()

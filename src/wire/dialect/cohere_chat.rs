@@ -93,7 +93,7 @@ pub(super) fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::meter::read, *};
+    use super::{super::super::read::read, *};
 
     fn note(json: &str) -> Note {
         read(&CohereChat, json.as_bytes()).unwrap()

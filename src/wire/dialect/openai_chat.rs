@@ -138,7 +138,7 @@ fn timings(key: &str, value: &Scalar<'_>, note: &mut Note) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::meter::read, *};
+    use super::{super::super::read::read, *};
 
     fn note(json: &str) -> Note {
         read(&OpenAiChat, json.as_bytes()).unwrap()

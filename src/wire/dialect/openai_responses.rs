@@ -160,7 +160,7 @@ fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::meter::read, *};
+    use super::{super::super::read::read, *};
 
     fn note(json: &str) -> Note {
         read(&OpenAiResponses, json.as_bytes()).unwrap()
