@@ -31,8 +31,29 @@ pub(super) struct Counts {
     pub(super) surplus_is_input: bool,
     /// An output that is not reported is 0.
     pub(super) output_may_be_absent: bool,
-    /// The entry of a list of cache writes that is being read: whether it is kept long, and its tokens.
-    pub(super) write: (Option<bool>, Option<u64>),
+    /// The entry that is being read of a list of cache writes: whether it is kept long.
+    pub(super) write: Entry<bool>,
+}
+
+/// An entry of a list that says of what kind some tokens are. Its fields come in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry<K> {
+    kind: Option<K>,
+    tokens: Option<u64>,
+}
+
+impl<K: Copy + Default> Entry<K> {
+    /// Takes one of the fields, and gives both once they are there.
+    pub(super) fn take(&mut self, kind: Option<K>, tokens: Option<u64>) -> Option<(K, u64)> {
+        let kind = kind.or(self.kind);
+        let tokens = tokens.or(self.tokens);
+        let both = kind.zip(tokens);
+        *self = match both {
+            Some(_) => Entry::default(),
+            None => Entry { kind, tokens },
+        };
+        both
+    }
 }
 
 impl Counts {
@@ -66,11 +87,9 @@ impl Counts {
 
     /// Takes in one field of an entry of a list of cache writes; either may come first.
     pub(super) fn cache_entry(&mut self, is_long: Option<bool>, tokens: Option<u64>) {
-        self.write = (is_long.or(self.write.0), tokens.or(self.write.1));
-        if let (Some(is_long), Some(tokens)) = self.write {
+        if let Some((is_long, tokens)) = self.write.take(is_long, tokens) {
             let long = self.cache_write_long.get_or_insert(0);
             *long = long.saturating_add(if is_long { tokens } else { 0 });
-            self.write = (None, None);
         }
     }
 

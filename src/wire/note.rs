@@ -1,7 +1,7 @@
 //! What a dialect reads from one response body or one stream event, and how events add up.
 
 use super::{
-    counts::Counts,
+    counts::{Counts, Entry},
     reading::{Extras, Served, StreamError},
     walk::Scalar,
 };
@@ -37,8 +37,19 @@ pub(super) struct Note {
     pub(super) served: Served,
     pub(super) cost: Option<Money>,
     pub(super) extras: Extras,
+    /// The entry that is being read of a list of modalities (Gemini).
+    pub(super) modality: Entry<Modality>,
     /// What came first. Stays as it was found.
     pub(super) first: Option<First>,
+}
+
+/// What tokens stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Modality {
+    Audio,
+    Image,
+    #[default]
+    Other,
 }
 
 /// What ends the beginning of a stream.

@@ -81,6 +81,12 @@ pub struct Extras {
     pub billed_input: Option<u64>,
     /// The same for the output.
     pub billed_output: Option<u64>,
+    /// The part of the input that is audio, which has a price of its own (OpenAI, Gemini).
+    pub audio_input: u64,
+    /// The same for the output.
+    pub audio_output: u64,
+    /// The part of the output that is images, which have a price of their own (Gemini, OpenRouter).
+    pub image_output: u64,
     /// Input of compaction, which Anthropic leaves out of its usage.
     pub compaction_input: u64,
     /// Output of compaction, the same.
@@ -98,6 +104,9 @@ impl Extras {
             (&mut self.images, later.images),
             (&mut self.sources, later.sources),
             (&mut self.search_units, later.search_units),
+            (&mut self.audio_input, later.audio_input),
+            (&mut self.audio_output, later.audio_output),
+            (&mut self.image_output, later.image_output),
         ] {
             *mine = later.max(*mine);
         }

@@ -217,7 +217,9 @@ impl Sink for Scan {
                     self.facts.stream = stream;
                 }
             }
-            Field::Choices => self.facts.choices = value.count().unwrap_or(1).max(1),
+            Field::Choices => {
+                self.facts.choices = value.count().unwrap_or(1).max(self.facts.choices);
+            }
             Field::TextOrTokens if value.count().is_some() => {
                 self.token_ids = self.token_ids.saturating_add(1);
             }

@@ -192,6 +192,13 @@ fn facts_of_other_dialects() {
             3,
         ),
         (
+            Dialect::OpenAiChat,
+            r#"{"model":"m","max_tokens":9,"prompt":["12345678",[1,2,3]],"n":2,"best_of":4}"#,
+            Some(9),
+            4,
+            5,
+        ),
+        (
             Dialect::Gemini,
             r#"{"contents":[{"parts":[{"text":"12345678"}]}],"systemInstruction":{"parts":[{"text":"1234"}]},
             "generationConfig":{"maxOutputTokens":9,"candidateCount":2},"safetySettings":[{"category":"x"}]}"#,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        note::{Note, count, name},
+        note::{Modality, Note, count, name},
         walk::Scalar,
     },
     Field, InUrl, Spec,
@@ -130,7 +130,40 @@ fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         ["candidatesTokenCount"] => count(&mut counts.output, value),
         ["thoughtsTokenCount"] => count(&mut counts.reasoning, value),
         ["totalTokenCount"] => count(&mut counts.total, value),
+        [
+            list @ ("promptTokensDetails" | "candidatesTokensDetails"),
+            key,
+        ] => {
+            modality(list, key, value, note);
+        }
         ["trafficType"] => name(&mut note.served.tier, value),
+        _ => {}
+    }
+}
+
+/// What has a price of its own.
+fn modality(list: &str, key: &str, value: &Scalar<'_>, note: &mut Note) {
+    let entry = match key {
+        "modality" => {
+            let kind = value.text().map(|kind| match kind {
+                "AUDIO" => Modality::Audio,
+                "IMAGE" => Modality::Image,
+                _ => Modality::Other,
+            });
+            note.modality.take(kind, None)
+        }
+        "tokenCount" => note.modality.take(None, value.count()),
+        _ => None,
+    };
+    let extras = &mut note.extras;
+    match (list, entry) {
+        ("promptTokensDetails", Some((Modality::Audio, tokens))) => extras.audio_input = tokens,
+        ("candidatesTokensDetails", Some((Modality::Audio, tokens))) => {
+            extras.audio_output = tokens;
+        }
+        ("candidatesTokensDetails", Some((Modality::Image, tokens))) => {
+            extras.image_output = tokens;
+        }
         _ => {}
     }
 }
@@ -182,6 +215,18 @@ mod tests {
         let usage = counts.usage().unwrap();
         assert_eq!((usage.input, usage.output), (109, 7));
         assert_eq!(counts.extras(&Default::default()).tool_input, 100);
+    }
+
+    #[test]
+    fn what_has_a_price_of_its_own() {
+        let json = r#"{"usageMetadata":{"promptTokenCount":9,"promptTokensDetails":[
+            {"modality":"TEXT","tokenCount":1},{"tokenCount":3,"modality":"AUDIO"},{"modality":"IMAGE","tokenCount":5}],
+            "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":7},{"modality":"AUDIO","tokenCount":2}]}}"#;
+        let extras = note(json).extras;
+        assert_eq!(
+            (extras.audio_input, extras.audio_output, extras.image_output),
+            (3, 2, 7)
+        );
     }
 
     #[test]

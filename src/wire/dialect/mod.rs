@@ -30,9 +30,9 @@ pub(super) use self::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// OpenAI "Chat Completions", and what is compatible with it: Azure, Mistral, Groq, xAI,
-    /// DeepSeek, OpenRouter, Together, Fireworks, vLLM, llama.cpp, the compatible APIs of Google
-    /// and Ollama.
+    /// OpenAI "Chat Completions" and the older "Completions", and what is compatible with them:
+    /// Azure, Mistral, Groq, xAI, DeepSeek, OpenRouter, Together, Fireworks, vLLM, llama.cpp, the
+    /// compatible APIs of Google and Ollama.
     OpenAiChat,
     /// OpenAI "Responses", which Azure, Groq, xAI and OpenRouter have too.
     OpenAiResponses,
@@ -75,7 +75,7 @@ impl Dialect {
     ///
     /// | path | dialect |
     /// |---|---|
-    /// | `…/chat/completions` | OpenAI chat |
+    /// | `…/chat/completions`, `…/v1/completions`, `…/fim/completions` | OpenAI chat |
     /// | `…/v1/responses`, `/openai/responses`, Azure's `…/deployments/{name}/responses` | OpenAI responses |
     /// | `…/v1/embeddings`, Azure's `…/deployments/{name}/embeddings` | OpenAI embeddings |
     /// | `…/v1/messages` with an `anthropic-version` header, which that API requires | Anthropic messages |

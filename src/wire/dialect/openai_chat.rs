@@ -1,8 +1,8 @@
-//! OpenAI "Chat Completions", and what is compatible with it.
+//! OpenAI "Chat Completions", the older "Completions", and what is compatible with them.
 //!
 //! Sources: OpenAI's documentation: API reference, "Create chat completion", "The chat completion
-//! object", "The chat completion chunk object"; guides "Error codes" and "Streaming". What others
-//! add is told by its shape, not by who sends it:
+//! object", "The chat completion chunk object", "Create completion"; guides "Error codes" and
+//! "Streaming". What others add is told by its shape, not by who sends it:
 //!
 //! - `reasoning_content` and `reasoning` (DeepSeek, xAI and vLLM; OpenRouter), `thinking` (Mistral)
 //!   are reasoning text;
@@ -25,6 +25,7 @@ use super::{
 pub(super) struct OpenAiChat;
 
 const PATH: &str = "/chat/completions";
+const OLD_PATH: &str = "/completions";
 
 impl Spec for OpenAiChat {
     fn provider(&self) -> Option<&'static str> {
@@ -32,11 +33,13 @@ impl Spec for OpenAiChat {
     }
 
     fn serves(&self, path: &str, _headers: &HeaderMap) -> bool {
-        path.ends_with(PATH)
+        let known = [PATH, "/v1/completions", "/fim/completions"];
+        known.iter().any(|known| path.ends_with(known)) || self.in_url(path).model.is_some()
     }
 
     fn in_url(&self, path: &str) -> InUrl {
-        openai::in_url(path, PATH)
+        let suffix = if path.ends_with(PATH) { PATH } else { OLD_PATH };
+        openai::in_url(path, suffix)
     }
 
     fn request(&self) -> &'static [(&'static [&'static str], Field)] {
@@ -46,7 +49,10 @@ impl Spec for OpenAiChat {
             (&["max_tokens"], Field::OldMaxOutput),
             (&["stream"], Field::Stream),
             (&["n"], Field::Choices),
+            (&["best_of"], Field::Choices),
             (&["messages"], Field::Text),
+            (&["prompt"], Field::TextOrTokens),
+            (&["suffix"], Field::Text),
             (&["tools"], Field::Text),
             (&["functions"], Field::Text),
             (&["response_format"], Field::Text),
@@ -60,6 +66,7 @@ impl Spec for OpenAiChat {
         match path {
             ["choices"] => note.closes = *value == Scalar::EmptyList,
             ["choices", "delta" | "message", rest @ ..] => output(rest, value, note),
+            ["choices", "text"] => note.add_text(value),
             ["choices", "finish_reason"] => name(&mut note.finish, value),
             ["usage", rest @ ..] | ["x_groq", "usage", rest @ ..] => usage(rest, value, note),
             ["timings", key] => timings(key, value, note),
@@ -120,9 +127,25 @@ pub(super) fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         ["completion_tokens"] => count(&mut counts.output, value),
         ["completion_tokens_details", "reasoning_tokens"] => count(&mut counts.reasoning, value),
         ["total_tokens"] => count(&mut counts.total, value),
+        [
+            "prompt_tokens_details" | "completion_tokens_details",
+            "audio_tokens" | "image_tokens",
+        ] => modality(path, value, note),
         [key] => openai::charges(key, value, note),
         _ => {}
     }
+}
+
+/// What has a price of its own.
+fn modality(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
+    let extras = &mut note.extras;
+    let place = match path {
+        ["prompt_tokens_details", "audio_tokens"] => &mut extras.audio_input,
+        ["completion_tokens_details", "audio_tokens"] => &mut extras.audio_output,
+        ["completion_tokens_details", "image_tokens"] => &mut extras.image_output,
+        _ => return,
+    };
+    *place = value.count().unwrap_or(*place);
 }
 
 /// llama.cpp says without being asked what it read, apart from its cache, and wrote.
@@ -256,6 +279,19 @@ mod tests {
         ] {
             assert_eq!(usage(json), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn what_has_a_price_of_its_own() {
+        let note = note(
+            r#"{"usage":{"prompt_tokens_details":{"audio_tokens":3,"image_tokens":4},
+            "completion_tokens_details":{"audio_tokens":2,"image_tokens":7}}}"#,
+        );
+        let extras = note.extras;
+        assert_eq!(
+            (extras.audio_input, extras.audio_output, extras.image_output),
+            (3, 2, 7)
+        );
     }
 
     #[test]

@@ -32,6 +32,13 @@ fn tells_dialects_by_path_and_header() {
             None,
             Dialect::OpenAiChat,
         ),
+        ("/v1/completions", None, Dialect::OpenAiChat),
+        ("/v1/fim/completions", None, Dialect::OpenAiChat),
+        (
+            "/openai/deployments/d/completions",
+            None,
+            Dialect::OpenAiChat,
+        ),
         ("/v1/responses", None, Dialect::OpenAiResponses),
         ("/openai/v1/responses", None, Dialect::OpenAiResponses),
         ("/openai/responses", None, Dialect::OpenAiResponses),
@@ -79,7 +86,8 @@ fn takes_no_other_path_for_a_dialect() {
     let anthropic = Some("anthropic-version");
     for (path, header) in [
         ("", None),
-        ("/v1/completions", None),
+        ("/completions", None),
+        ("/v1/completions/1", None),
         ("/v1/chat/completions/chatcmpl-1", None),
         ("/v1/messages", None),
         ("/v1/messages/count_tokens", anthropic),
