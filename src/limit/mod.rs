@@ -3,6 +3,7 @@
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
 mod amount;
+mod calendar;
 mod change;
 mod charge;
 #[path = "limit.rs"]
@@ -17,6 +18,7 @@ mod set;
 mod tick;
 mod window;
 
+pub use calendar::{Calendar, CalendarError, CalendarUnit};
 pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, TokenCharge};
 pub use definition::{Count, Limit};
