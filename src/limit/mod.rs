@@ -28,6 +28,6 @@ pub use tick::Tick;
 pub use window::Room;
 
 pub(crate) use identity::Identity;
-pub(crate) use set::Rule;
+pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;
 pub(crate) use window::{Spent, Window};
