@@ -192,3 +192,101 @@ async fn those_who_share_a_count_wait_for_each_other_and_the_message_says_so() {
         .unwrap();
     drop((two, known));
 }
+
+fn run(name: &str) -> Claim {
+    Claim {
+        tags: Arc::new(Tags::new().with(Tag::Run, name)),
+        ..agent("a")
+    }
+}
+
+fn runs(most: usize) -> MemoryStore {
+    let limit = Limit::requests(2).every_run();
+    MemoryStore::new(Limits::new([limit]).unwrap()).max_counts(most)
+}
+
+fn is_used_up(store: &MemoryStore, run: &Claim) -> bool {
+    match store.claim(run) {
+        Answer::Now(Ok(Decision::Never(_))) => true,
+        Answer::Now(Ok(Decision::Granted(grant))) => {
+            let Answer::Now(Ok(())) = store.release(grant) else {
+                panic!("the memory answers at once")
+            };
+            false
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Nothing says that a run has ended: once there were as many as there may be counts, every new one shared a
+/// count that never ended either, and was refused for ever.
+#[tokio::test(start_paused = true)]
+async fn runs_that_rest_make_room_for_new_ones_where_there_is_none() {
+    let (store, day) = (runs(3), MINUTE * 60 * 24);
+    let old = ["one", "two", "three"].map(run);
+    for run in old.iter().chain(&old) {
+        assert!(claim(&store, run).is_ok());
+    }
+    advance(MINUTE * 60 * 24 * 30).await;
+    // As many as there may be: these two share what one may use, and the third of them is refused.
+    assert!(claim(&store, &run("four")).is_ok() && claim(&store, &run("five")).is_ok());
+    advance(MINUTE).await;
+    assert!(is_used_up(&store, &run("six")));
+    advance(day - MINUTE).await;
+    assert!(
+        is_used_up(&store, &run("six")),
+        "a day has not passed since"
+    );
+    assert!(old.iter().all(|run| is_used_up(&store, run)));
+    advance(MINUTE * 2).await;
+    for name in ["six", "seven", "six", "seven"] {
+        assert!(
+            claim(&store, &run(name)).is_ok(),
+            "{name} has its own count"
+        );
+    }
+    assert!(is_used_up(&store, &run("six")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_go_on_and_runs_for_which_there_is_room_are_counted_for_ever() {
+    let (roomy, full, hour) = (runs(4), runs(3), MINUTE * 60);
+    let names = ["one", "two", "three"].map(run);
+    for run in names.iter().chain(&names) {
+        assert!(claim(&roomy, run).is_ok() && claim(&full, run).is_ok());
+    }
+    // A call of the first is in flight, those of the others have ended.
+    let open = Claim {
+        demand: Demand {
+            requests: 0,
+            ..Demand::default()
+        },
+        ..run("one")
+    };
+    let flying = sent(&full, &open).unwrap();
+    for _ in 0..100 {
+        advance(hour).await;
+        assert!(names.iter().all(|run| is_used_up(&roomy, run)));
+        assert!(is_used_up(&full, &run("one")));
+        // Somebody new comes, again and again.
+        let _ = full.claim(&run("new"));
+    }
+    end(&full, flying);
+    assert!(is_used_up(&full, &run("one")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_come_and_go_find_room_for_months() {
+    let store = runs(1_000);
+    let (mut admitted, mut longest) = (0, 0);
+    // 240 a day, each with its two requests.
+    for number in 0..240 * 60 {
+        let run = run(&format!("run {number}"));
+        admitted += u64::from(claim(&store, &run).is_ok()) + u64::from(claim(&store, &run).is_ok());
+        assert!(is_used_up(&store, &run));
+        longest = longest.max(store.len());
+        advance(MINUTE * 6).await;
+    }
+    assert_eq!(admitted, 2 * 240 * 60, "each run had its own count");
+    assert!(longest <= 1_000, "{longest} counts");
+}

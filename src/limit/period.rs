@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Period {
     /// Any interval of this length: an exact sliding window, not a fixed one and not a refilling bucket.
     Sliding(Duration),
-    /// The life of one run. What is counted never expires; a call without a `run` tag counts under the
+    /// The life of one run. What is counted never expires, as long as the store has
+    /// [room](crate::store::MemoryStore#bounds) for all runs; a call without a `run` tag counts under the
     /// run with the empty name, so that leaving the tag out is no way around the limit.
     Run,
 }

@@ -5,7 +5,8 @@
 //! came long before is not passed for ever. Within a class the agents share: *start-time fair queueing*. Each
 //! call begins, in the class's virtual time, where its agent's call before it ends, and takes as long as its
 //! size over the agent's weight. So an agent that sends nine thousand calls has its share, and the others
-//! have theirs. Calls of one agent keep their order.
+//! have theirs. Calls of one agent keep their order. The class's time goes on with all that is served, and
+//! newcomers begin there: they may come without end, and starve nobody.
 //!
 //! Plain data: no clock, lock or task.
 
@@ -24,6 +25,8 @@ pub(super) struct Rank {
     /// When it came, in microseconds.
     pub(super) arrival: i64,
     pub(super) seat: Seat,
+    /// How much virtual time it takes.
+    pub(super) size: u64,
 }
 
 /// A waiter's place in its class.
@@ -62,9 +65,13 @@ pub(super) struct Order {
 struct Class {
     /// When each came, with its place.
     arrivals: BTreeSet<(i64, u64)>,
-    /// Where the call that was granted last began.
+    /// Where the call that was granted last began, or where all who wait would be by now, whichever is later.
     now: u64,
+    /// How far everybody would be, were all who wait served at the same time.
+    fluid: u64,
     parties: HashMap<Arc<str>, Party>,
+    /// How many of them wait.
+    busy: u64,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +103,7 @@ impl Order {
             priority: comer.priority,
             arrival: comer.arrival,
             seat,
+            size: comer.size,
         }
     }
 
@@ -107,6 +115,7 @@ impl Order {
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
         let party = class.parties.entry(comer.agent.clone()).or_default();
+        class.busy += u64::from(party.starts.is_empty());
         party
             .starts
             .insert((comer.order, rank.seat.place), rank.seat.start);
@@ -120,7 +129,7 @@ impl Order {
     /// Lets one go that was granted.
     pub(super) fn granted(&mut self, rank: Rank, agent: &str) {
         if let Some(class) = self.classes.get_mut(&rank.priority) {
-            class.now = class.now.max(rank.seat.start);
+            class.advance(rank);
         }
         self.leave(rank, agent);
     }
@@ -140,7 +149,9 @@ impl Order {
         };
         class.arrivals.remove(&(rank.arrival, rank.seat.place));
         if let Some(party) = class.parties.get_mut(agent) {
-            party.starts.remove(&(rank.seat.order, rank.seat.place));
+            let key = (rank.seat.order, rank.seat.place);
+            let left = party.starts.remove(&key).is_some();
+            class.busy -= u64::from(left && party.starts.is_empty());
         }
         if class.arrivals.is_empty() {
             // Nobody waits: nobody is ahead of anybody.
@@ -167,6 +178,16 @@ impl Order {
 }
 
 impl Class {
+    /// One that was granted moves the class's time. Each newcomer begins at that time, so it must not stand still
+    /// while newcomers come and are served: calls that wait further on would wait for ever. Up to one call
+    /// behind the fluid schedule it stays where the last call began.
+    fn advance(&mut self, Rank { seat, size, .. }: Rank) {
+        let step = size.div_ceil(self.busy.max(1));
+        self.fluid = self.fluid.max(seat.start).saturating_add(step);
+        let behind = self.fluid.saturating_sub(size);
+        self.now = self.now.max(seat.start).max(behind);
+    }
+
     /// Where a comer begins: where its agent's last call ends, or before a call that waits and came later.
     fn start(&self, comer: &Comer) -> u64 {
         let Some(party) = self.parties.get(&comer.agent) else {
@@ -176,18 +197,32 @@ impl Class {
         later.map_or(self.now.max(party.end), |(_, start)| *start)
     }
 
-    /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more.
+    /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more. So does
+    /// one after which more others had their turn than twice as many as wait: otherwise all that ever came would
+    /// be looked at for each that comes.
     fn forget_the_past(&mut self) {
-        if self.parties.len() > 2 * self.arrivals.len() + 64 {
-            let now = self.now;
+        let most = 2 * self.arrivals.len() + 64;
+        if self.parties.len() <= most {
+            return;
+        }
+        let now = self.now;
+        self.parties
+            .retain(|_, party| party.end > now || !party.starts.is_empty());
+        if self.parties.len() > most {
+            let gone = self.parties.values().filter(|p| p.starts.is_empty());
+            let mut ends: Vec<u64> = gone.map(|party| party.end).collect();
+            let half = ends.len() / 2;
+            let (_, half, _) = ends.select_nth_unstable(half);
             self.parties
-                .retain(|_, party| party.end > now || !party.starts.is_empty());
+                .retain(|_, party| party.end > *half || !party.starts.is_empty());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     const AGING: i64 = 10;
@@ -323,6 +358,49 @@ mod tests {
             order.classes[&0].parties.len() < 100,
             "{}",
             order.classes[&0].parties.len()
+        );
+    }
+
+    #[test]
+    fn agents_that_come_once_are_forgotten_while_many_wait() {
+        let mut order = Order::new(AGING);
+        for i in 0..200 {
+            order.join(&comer(i, &format!("stays {i}"), WHOLE));
+        }
+        for i in 200..20_000 {
+            let rank = order.join(&comer(i, &format!("agent {i}"), WHOLE));
+            order.granted(rank, &format!("agent {i}"));
+            assert!(order.classes[&0].parties.len() <= 2 * 201 + 64);
+        }
+        let stay = |i| {
+            order.classes[&0]
+                .parties
+                .contains_key(&*format!("stays {i}"))
+        };
+        assert!((0..200).all(stay));
+    }
+
+    #[test]
+    fn newcomers_without_end_do_not_starve_a_call_that_waits_further_on() {
+        let mut order = Order::new(AGING);
+        let first = order.join(&comer(0, "a", WHOLE));
+        let second = order.join(&comer(1, "a", WHOLE));
+        order.granted(first, "a");
+        let mut waiting: VecDeque<(u64, Rank)> = (2..12)
+            .map(|i| (i, order.join(&comer(i, &format!("agent {i}"), WHOLE))))
+            .collect();
+        // One comes, the first of them goes, again and again; until the second of `a` goes before all of them.
+        let passed = (12..).take_while(|i| {
+            waiting.push_back((*i, order.join(&comer(*i, &format!("agent {i}"), WHOLE))));
+            let (number, rank) = waiting.pop_front().unwrap();
+            let passed = order.before(rank, second);
+            order.granted(rank, &format!("agent {number}"));
+            passed && *i < 1_000
+        });
+        let passed = passed.count();
+        assert!(
+            (10..=24).contains(&passed),
+            "{passed}: twice as many as wait"
         );
     }
 }

@@ -4,9 +4,9 @@ use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::claim::Part;
+use super::{claim::Part, resting::Resting};
 use crate::{
-    limit::{Limit, Limits, Tick, Window},
+    limit::{Level, Limit, Limits, Period, Tick, Window},
     tags::Tags,
 };
 
@@ -33,6 +33,7 @@ pub(super) struct Counts {
     current: Limits,
     sweep_at: usize,
     swept: Option<Tick>,
+    resting: Resting,
     hasher: DefaultHashBuilder,
 }
 
@@ -60,6 +61,7 @@ impl Counts {
             current: limits.clone(),
             sweep_at: SWEEP_FROM,
             swept: None,
+            resting: Resting::default(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -71,7 +73,7 @@ impl Counts {
     /// From now on there are no more entries than this, and one more for each level.
     pub(super) fn set_most(&mut self, most: usize) {
         self.most = most.max(1);
-        self.sweep_at = self.sweep_at.min(self.most);
+        self.sweep_at = self.sweep_at.min(self.most.div_ceil(2));
     }
 
     /// The counts of a level under a call's tags, made where there are none yet.
@@ -228,7 +230,10 @@ impl Counts {
             return true;
         };
         let entry = &mut self.entries[place as usize];
-        let idle = entry.expire(limits, number, now);
+        let idle = entry.expire(limits, number, now)
+            || self
+                .resting
+                .is_over(place, entry.used_by_runs(limits, number), now);
         if idle {
             self.shared[number] = None;
             self.forget(place);
@@ -276,6 +281,7 @@ impl Counts {
 
     fn forget(&mut self, place: u32) {
         self.entries[place as usize].clear();
+        self.resting.forget(place);
         self.free.push(place);
         self.len -= 1;
     }
@@ -309,14 +315,16 @@ impl Counts {
     }
 
     /// Forgets idle entries, where their number has doubled since the last time: so it costs each new entry
-    /// only a constant. Where they are as many as there may be, once a second.
+    /// only a constant. Where they are about as many as there may be, at most once a second; and where there may
+    /// be no more, runs that are over too.
     pub(super) fn sweep_if_grown(&mut self, limits: &Limits, now: impl FnOnce() -> Tick) {
         if self.len < self.sweep_at {
             return;
         }
         let now = now();
         let lately = |swept: Tick| now < swept.after(SWEEP_AGAIN);
-        if self.len >= self.most && self.swept.is_some_and(lately) {
+        let (full, crowded) = (self.len >= self.most, self.len > self.most / 2);
+        if crowded && self.swept.is_some_and(lately) {
             return;
         }
         self.swept = Some(now);
@@ -325,21 +333,39 @@ impl Counts {
             entries,
             free,
             len,
+            shared,
+            resting,
             ..
         } = self;
-        for (number, table) in tables.iter_mut().enumerate() {
-            table.retain(|place| {
+        for (number, (table, shared)) in tables.iter_mut().zip(shared).enumerate() {
+            let runs = counts_runs(limits, &limits.levels()[number]);
+            let mut keep = |place: &u32| {
                 let entry = &mut entries[*place as usize];
-                let keep = !entry.expire(limits, number, now);
+                let idle = entry.expire(limits, number, now);
+                let used = || entry.used_by_runs(limits, number);
+                let over = runs && resting.is_over(*place, used(), now);
+                let keep = !(idle || over && full);
                 if !keep {
                     entry.clear();
+                    resting.forget(*place);
                     free.push(*place);
                     *len -= 1;
                 }
                 keep
-            });
+            };
+            table.retain(|place| keep(place));
+            *shared = shared.filter(|place| keep(place));
         }
-        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(self.most);
+        let mut most = self.most;
+        if limits
+            .levels()
+            .iter()
+            .any(|level| counts_runs(limits, level))
+        {
+            // Half of what is left at a time: by the time it is full it is known which runs rest.
+            most = self.len + most.saturating_sub(self.len).div_ceil(2);
+        }
+        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(most);
     }
 
     /// About how much memory all of this takes.
@@ -353,7 +379,17 @@ impl Counts {
         tables.chain(entries).sum::<usize>()
             + spare * size_of::<Entry>()
             + self.free.capacity() * size_of::<u32>()
+            + self.resting.bytes()
     }
+}
+
+fn is_of_run(limits: &Limits, place: u32) -> bool {
+    limits.rules()[place as usize].limit.period == Some(Period::Run)
+}
+
+/// Whether any limit of a level is on runs.
+fn counts_runs(limits: &Limits, level: &Level) -> bool {
+    level.places.iter().any(|place| is_of_run(limits, *place))
 }
 
 impl Entry {
@@ -371,6 +407,16 @@ impl Entry {
             idle &= window.is_idle();
         }
         idle
+    }
+
+    /// What runs used of it, where nothing else counts here and no call is in flight.
+    fn used_by_runs(&self, limits: &Limits, number: usize) -> Option<u64> {
+        let places = limits.levels()[number].places.iter().zip(&self.windows);
+        let mut counting = places.filter(|(_, window)| !window.is_idle());
+        let used = counting.try_fold(0u64, |used, (place, window)| {
+            is_of_run(limits, *place).then(|| used.saturating_add(window.in_use()))
+        });
+        used.filter(|_| self.open == 0)
     }
 
     /// Grants from before find nothing here any more.

@@ -28,8 +28,9 @@ use crate::{
 ///
 /// # Bounds
 /// No more than a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that
-/// many are in use, idle ones go first; these are looked for at most once a second. When all are busy, the
-/// further values of a limit *share one count*, which holds as much as one value may use: too strict for
+/// many are in use, idle ones go first; these are looked for at most once a second. So do runs that used nothing
+/// for a day from then on: nothing says that a run has ended, and without that new ones would find no room for ever.
+/// When all are busy, the further values of a limit *share one count*, which holds as much as one value may use: too strict for
 /// them, and never unlimited. Values with a count of their own notice nothing. Messages name the shared
 /// count as that of all others, and it ends when nothing counts there any more.
 pub struct MemoryStore {

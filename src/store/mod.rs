@@ -11,6 +11,7 @@ pub mod contract;
 mod counts;
 mod memory;
 mod met;
+mod resting;
 mod snapshot;
 mod streamed;
 
@@ -83,7 +84,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Takes what the claim needs from every limit that it touches, or nothing.
     fn claim(&self, claim: &Claim) -> Answer<Decision>;
 
-    /// Dates a grant: the attempt leaves now. Dating it again moves it to the later instant.
+    /// Dates a grant: the attempt leaves now. Dating it again moves it to the later instant, also where what
+    /// was dated has left by then: that counts again, and nobody asks whether there is room.
     fn date(&self, grant: &mut Grant);
 
     /// So many output tokens have come by now, of an answer that streams: they are dated as they come where a

@@ -65,7 +65,9 @@ impl MemoryStore {
         Snapshot::of(self.limits(), &counts, self.now())
     }
 
-    /// A store that goes on where the snapshot was taken: it decides as the other would have.
+    /// A store that goes on where the snapshot was taken: it decides as the other would have, to the tick, if
+    /// that had settled then what it held. Only where there may be no more counts may it have one for a value that
+    /// would have shared one there, because idle counts are not kept.
     ///
     /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; those of
     /// limits that are no more are dropped. Grants of the other store may be settled and released here and
