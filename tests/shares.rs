@@ -351,3 +351,38 @@ fn shares_watch_nothing_that_a_shadow_would_report() {
     let store = MemoryStore::new(Limits::new([limit]).unwrap());
     assert_eq!(store.would_have_refused(), []);
 }
+
+/// An owner whose calls find room as they come, and never wait, starves nobody who needs more than it leaves.
+#[tokio::test(start_paused = true)]
+async fn nor_for_ever_where_it_never_waits() {
+    let limit = Limit::tokens(100)
+        .every(PERIOD)
+        .margin(Duration::ZERO)
+        .charge(Charge::azure())
+        .share(Tag::Team, "owner", 0.3);
+    // All are one party: who came first goes first.
+    let limiter = limiter([limit], QueueOptions::new());
+    drop(limiter.acquire(team("others").tokens(80, 0)).await.unwrap());
+    let start = Instant::now();
+    let large = tokio::spawn({
+        let (limiter, call) = (limiter.clone(), team("others").tokens(90, 0));
+        async move {
+            drop(limiter.acquire(call).await.unwrap());
+            start.elapsed()
+        }
+    });
+    // Two every ten seconds: twenty of its share of thirty, and never more.
+    let mut waited = Vec::new();
+    while !large.is_finished() {
+        let asked = Instant::now();
+        drop(limiter.acquire(team("owner").tokens(2, 0)).await.unwrap());
+        waited.push(asked.elapsed());
+        sleep(10 * SECOND).await;
+        assert!(start.elapsed() < 10 * PERIOD, "starved");
+    }
+    let large = large.await.unwrap();
+    println!("large beside an owner that never waits: through after {large:?}");
+    // A period in which it is passed; and a period until what was taken has left.
+    assert!(large > PERIOD && large <= 2 * PERIOD, "{large:?}");
+    assert!(waited[..10].iter().all(Duration::is_zero), "{waited:?}");
+}

@@ -36,7 +36,7 @@ struct Block {
 impl Demand {
     /// Adds one that is among `waiters` by now.
     pub(super) fn add(&mut self, waiter: &Waiter, waiters: &Heads) {
-        let (line, seat) = (waiter.rank.line, waiter.rank.seat);
+        let (line, seat) = (waiter.rank().line, waiter.rank().seat);
         let blocks = self.lines.entry(line).or_default();
         let from = *blocks
             .range(..=seat)
@@ -51,7 +51,7 @@ impl Demand {
         let mut middle = None;
         let mut second = Block::default();
         for waiter in waiters.between(line, from, to).skip(MOST / 2) {
-            middle.get_or_insert(waiter.rank.seat);
+            middle.get_or_insert(waiter.rank().seat);
             second.add(waiter);
         }
         if let (Some(middle), Some(first)) = (middle, blocks.get_mut(&from)) {
@@ -67,7 +67,7 @@ impl Demand {
 
     /// Takes one off.
     pub(super) fn remove(&mut self, waiter: &Waiter) {
-        let (line, seat) = (waiter.rank.line, waiter.rank.seat);
+        let (line, seat) = (waiter.rank().line, waiter.rank().seat);
         let Some(blocks) = self.lines.get_mut(&line) else {
             return;
         };
@@ -189,10 +189,10 @@ mod tests {
                 all.push(waiter);
             } else {
                 let goes = all.swap_remove(random.usize(..all.len()));
-                heads.remove(goes.rank);
+                heads.remove(goes.rank());
                 demand.remove(&goes);
             }
-            let asks = waiter(&mut random, order).rank;
+            let asks = waiter(&mut random, order).rank();
             let sum = |before: &dyn Fn(&Waiter) -> bool, count: usize| -> u128 {
                 let those = all.iter().filter(|waiter| before(waiter));
                 those.map(|waiter| u128::from(waiter.needs()[count])).sum()
@@ -200,7 +200,7 @@ mod tests {
             let before = demand.before(asks.line, asks.seat, &heads);
             let whole = demand.of_line(asks.line);
             for count in 0..2 {
-                let earlier = |waiter: &Waiter| waiter.rank.seat < asks.seat;
+                let earlier = |waiter: &Waiter| waiter.rank().seat < asks.seat;
                 let found = before.get(count).copied().unwrap_or_default();
                 assert_eq!(found, sum(&earlier, count), "after {order}");
                 let found = whole.get(count).copied().unwrap_or_default();

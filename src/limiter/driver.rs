@@ -49,7 +49,6 @@ struct Driver {
 
 async fn drive(mut driver: Driver) {
     let mut last: Option<LimitKey> = None;
-    let mut served = 0u32;
     loop {
         driver.shared.flush();
         let now = driver.shared.store.now();
@@ -66,12 +65,6 @@ async fn drive(mut driver: Driver) {
         match &due {
             Some(key) => {
                 driver.serve(key).await;
-                // What was granted has no date until its task has run, which may have to run on this thread:
-                // groups that are sent to and fro meanwhile must not keep it from that.
-                served = served.wrapping_add(1);
-                if served.is_multiple_of(GRANTS_IN_A_ROW) {
-                    tokio::task::yield_now().await;
-                }
             }
             None => driver.sleep().await,
         }
@@ -112,7 +105,7 @@ impl Driver {
             }
             match self.shared.ask_beside(&head.claim, &kept).await {
                 Ok(mut permit) => {
-                    permit.waited_from(head.rank.seat.start);
+                    permit.waited_from(head.rank().seat.start);
                     self.shared.queue().granted(&head);
                     // Where nobody wants it any more it is dropped here, and gives everything back.
                     drop(head.answer(Ok(permit)));

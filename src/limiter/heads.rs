@@ -15,7 +15,7 @@ pub(super) struct Heads {
 
 impl Heads {
     pub(super) fn insert(&mut self, waiter: Arc<Waiter>) {
-        let Rank { line, seat, .. } = waiter.rank;
+        let Rank { line, seat, .. } = waiter.rank();
         self.lines.entry(line).or_default().insert(seat, waiter);
     }
 
@@ -75,7 +75,7 @@ impl Heads {
     /// Whoever goes first.
     pub(super) fn first(&self, before: impl Fn(Rank, Rank) -> bool) -> Option<&Arc<Waiter>> {
         self.firsts().reduce(|best, head| {
-            if before(head.rank, best.rank) {
+            if before(head.rank(), best.rank()) {
                 head
             } else {
                 best

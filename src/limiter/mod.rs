@@ -216,7 +216,7 @@ impl Limiter {
         let behind = match self.waiting() {
             0 => None,
             // On the heap: most calls never come here, and all would be larger by it.
-            _ => Box::pin(self.behind(claim, turn)).await?,
+            _ => Box::pin(self.behind(claim, turn, true)).await?,
         };
         match behind {
             Some(refused) => Err(Refused::NotNow(refused)),
@@ -225,11 +225,23 @@ impl Limiter {
     }
 
     /// Whether somebody better ranked waits for what this claim needs, or has room kept there: then it waits
-    /// behind.
-    async fn behind(&self, claim: &Claim, turn: Turn) -> Result<Option<NotNow>, StoreError> {
+    /// behind. `takes`: whether it takes the room where nobody does.
+    async fn behind(
+        &self,
+        claim: &Claim,
+        turn: Turn,
+        takes: bool,
+    ) -> Result<Option<NotNow>, StoreError> {
         let shared = &self.shared;
         let (keys, comer) = shared.comer_now(claim, turn).await?;
-        let ahead = shared.queue().ahead_of(&keys, &comer, shared.store.now());
+        let now = shared.store.now();
+        let ahead = {
+            let mut queue = shared.queue();
+            if takes {
+                queue.comes(&keys, &comer, now);
+            }
+            queue.ahead_of(&keys, &comer, now)
+        };
         match ahead {
             Ahead::On(key) => Ok(Some(keep::behind(key, None))),
             Ahead::Kept(kept) => shared.takes_what_is_kept(claim, &kept).await,

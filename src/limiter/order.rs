@@ -14,7 +14,7 @@
 //! Plain data: no clock, lock or task.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -34,10 +34,13 @@ pub(super) struct Rank {
     pub(super) size: u64,
 }
 
-/// Those of whom the one with the better seat always goes first.
+/// Those of whom the one with the better seat always goes first: all else that ranks them is the same for all of
+/// a line, or the first of it would not be its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Line {
     pub(super) priority: i32,
+    /// Those whom owners passed for too long stand apart: they go before better seats.
+    pub(super) lifted: bool,
     /// The number of the [owner](Owners) of the shares it has.
     pub(super) owner: u32,
 }
@@ -88,8 +91,6 @@ pub(super) struct Order {
     turns: Vec<i32>,
     turned: bool,
     pub(super) owners: Owners,
-    /// The places of those who are not passed by owners any more.
-    passed: HashSet<u64>,
     places: u64,
 }
 
@@ -134,10 +135,11 @@ impl Order {
         let seat = Seat {
             start: start.unwrap_or_default(),
             order: comer.order,
-            place: self.places,
+            place: self.places + 1,
         };
         let line = Line {
             priority: comer.priority,
+            lifted: false,
             owner: self.owners.number(comer.shares.as_ref(), comer.below),
         };
         Rank {
@@ -150,10 +152,10 @@ impl Order {
 
     /// Takes a comer in.
     pub(super) fn join(&mut self, comer: &Comer) -> Rank {
-        self.places += 1;
         let owner = self.owners.join(comer.shares.as_ref(), comer.below);
         let rank = self.rank(comer);
         debug_assert_eq!(rank.line.owner, owner);
+        self.places += 1;
         let class = self.classes.entry(comer.priority).or_default();
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
@@ -196,7 +198,6 @@ impl Order {
 
     fn leave(&mut self, rank: Rank, agent: &str) {
         self.owners.leave(rank.line.owner);
-        self.passed.remove(&rank.seat.place);
         let Some(class) = self.classes.get_mut(&rank.line.priority) else {
             return;
         };
@@ -278,12 +279,7 @@ impl Order {
 
     /// Whether it goes before those who have nothing guaranteed.
     pub(super) fn is_first(&self, rank: Rank) -> bool {
-        self.owners.is_below(rank.line.owner) || self.passed.contains(&rank.seat.place)
-    }
-
-    /// From now on no owner passes this one out of turn.
-    pub(super) fn was_passed(&mut self, rank: Rank) {
-        self.passed.insert(rank.seat.place);
+        rank.line.lifted || self.owners.is_below(rank.line.owner)
     }
 
     /// A class's place among classes: its oldest arrival less its priority's worth of aging; of two at the

@@ -95,7 +95,7 @@ impl Counts {
 
     /// Has a count looked at when there is room for this one, if it is the head.
     pub(super) fn set_timer(&mut self, on: &LimitKey, rank: Rank, at: Tick, order: &Order) {
-        if self.head(on, order).is_some_and(|head| head.rank == rank) {
+        if self.head(on, order).is_some_and(|head| head.rank() == rank) {
             self.set(on, Why::Room, at);
         }
     }

@@ -64,7 +64,7 @@ impl Limiter {
         let standings = self.shared.get(self.shared.store.peek(&claim)).await?;
         let (mut behind, mut late) = (None, None);
         if self.waiting() > 0 {
-            behind = self.behind(&claim, turn).await?;
+            behind = self.behind(&claim, turn, false).await?;
             let (keys, comer) = self.shared.comer(&claim, turn);
             late = match turn.deadline {
                 Some(_) => {

@@ -55,7 +55,7 @@ impl Pins {
 
     /// When this one is due, where it pins.
     pub(super) fn due(&self, waiter: &Waiter) -> Option<Tick> {
-        self.due.get(&waiter.rank.seat.place).map(|(due, _)| *due)
+        self.due.get(&waiter.rank().seat.place).map(|(due, _)| *due)
     }
 
     /// Pins the counts of a waiter that is parked on one of them and due at an instant. Returns whether
@@ -68,11 +68,11 @@ impl Pins {
         limits: &Limits,
     ) -> bool {
         let pin = (due, on.clone());
-        if self.due.get(&waiter.rank.seat.place) == Some(&pin) {
+        if self.due.get(&waiter.rank().seat.place) == Some(&pin) {
             return false;
         }
         self.remove(waiter, limits);
-        self.due.insert(waiter.rank.seat.place, pin);
+        self.due.insert(waiter.rank().seat.place, pin);
         for key in waiter.keys.iter() {
             // A slot is pinned last: it would lie idle while other room is awaited.
             if limits.stay(key).is_some() || key == on {
@@ -83,9 +83,21 @@ impl Pins {
         true
     }
 
+    /// One that pins stands in another line now.
+    pub(super) fn lifted(&mut self, waiter: &Arc<Waiter>, from: Rank) {
+        for key in waiter.keys.iter() {
+            let pinned = self.counts.get_mut(key);
+            if let Some(pinned) = pinned
+                && pinned.awake.remove(from)
+            {
+                pinned.awake.insert(waiter.clone());
+            }
+        }
+    }
+
     /// Lets the counts of a waiter go. Returns whether it pinned them.
     pub(super) fn remove(&mut self, waiter: &Waiter, limits: &Limits) -> bool {
-        let rank = waiter.rank;
+        let rank = waiter.rank();
         let Some((due, _)) = self.due.remove(&rank.seat.place) else {
             return false;
         };
@@ -118,7 +130,7 @@ impl Pins {
             let pinned = self.counts.get_mut(key)?;
             let stay = limits.stay(key);
             let (first, due) = pinned.first(&self.due, stay, now, &before)?;
-            let ahead = first.rank != rank && before(first.rank, rank);
+            let ahead = first.rank() != rank && before(first.rank(), rank);
             ahead.then(|| Kept {
                 key: key.clone(),
                 amount: first.need(key).saturating_add(*need),
@@ -147,7 +159,7 @@ impl Pinned {
         }
         loop {
             let first = self.awake.first(before)?.clone();
-            let place = first.rank.seat.place;
+            let place = first.rank().seat.place;
             let (due, _) = due.get(&place)?;
             let wakes = wakes(*due, stay);
             if wakes > now {
@@ -156,7 +168,7 @@ impl Pinned {
                 return Some((first, *due));
             }
             // Asleep, or over: until it is due at another instant.
-            self.awake.remove(first.rank);
+            self.awake.remove(first.rank());
         }
     }
 }

@@ -90,6 +90,12 @@ impl Queue {
         self.len
     }
 
+    /// One that goes first is about to take from these counts, and so to pass those who wait there.
+    pub(super) fn comes(&mut self, keys: &[LimitKey], comer: &Comer, now: Tick) {
+        let rank = self.order.rank(comer);
+        keys.iter().for_each(|key| self.passes(key, rank, now));
+    }
+
     /// Who stands before a comer.
     pub(super) fn ahead_of(&mut self, keys: &[LimitKey], comer: &Comer, now: Tick) -> Ahead {
         let rank = self.order.rank(comer);
@@ -102,7 +108,7 @@ impl Queue {
     fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
         keys.iter().find(|key| {
             let head = self.counts.head(key, &self.order);
-            head.is_some_and(|head| self.order.before(head.rank, rank))
+            head.is_some_and(|head| self.order.before(head.rank(), rank))
         })
     }
 
@@ -136,7 +142,7 @@ impl Queue {
     /// Has one that joined wait with its group, or on the count that refused it. `at`: when there is room for it,
     /// where that is known.
     pub(super) fn enter(&mut self, waiter: &Arc<Waiter>, refused_by: &LimitKey, at: Option<Tick>) {
-        let rank = waiter.rank;
+        let rank = waiter.rank();
         let fresh = !self.groups.contains_key(&waiter.keys);
         let group = self
             .groups
@@ -147,7 +153,7 @@ impl Queue {
                 on: refused_by.clone(),
             });
         let on = group.on.clone();
-        let old = group.waiters.first_of(rank.line).map(|old| old.rank);
+        let old = group.waiters.first_of(rank.line).map(|old| old.rank());
         group.waiters.insert(waiter.clone());
         group.demand.add(waiter, &group.waiters);
         self.len += 1;
@@ -171,7 +177,8 @@ impl Queue {
         }
         let moved = self.park(&waiter.keys, &by.key);
         if let Some(at) = by.at {
-            self.counts.set_timer(&by.key, waiter.rank, at, &self.order);
+            self.counts
+                .set_timer(&by.key, waiter.rank(), at, &self.order);
         }
         if moved {
             waiter.moved();
@@ -206,7 +213,7 @@ impl Queue {
         let from = std::mem::replace(&mut group.on, on.clone());
         let firsts: Vec<Arc<Waiter>> = group.waiters.firsts().cloned().collect();
         for first in firsts {
-            self.counts.unpark(&from, first.rank);
+            self.counts.unpark(&from, first.rank());
             self.counts.park(on, first, &self.pins);
         }
         true
@@ -217,7 +224,7 @@ impl Queue {
         let heads = self.counts.heads(key).into_iter();
         let firsts = heads.flat_map(Heads::firsts);
         let owner = |first: &Arc<Waiter>| {
-            let number = first.rank.line.owner;
+            let number = first.rank().line.owner;
             let shares = self.order.owners.shares(number)?;
             Some((number, shares.clone(), first.clone()))
         };
@@ -242,32 +249,68 @@ impl Queue {
 
     /// Whoever goes next on a count. One that owners have passed there for too long goes before them.
     fn next_head(&mut self, key: &LimitKey, now: Tick) -> Option<Arc<Waiter>> {
-        let head = self.counts.head(key, &self.order)?.clone();
-        if !self.order.is_first(head.rank) {
-            return Some(head);
+        let head = self.counts.head(key, &self.order)?.rank();
+        self.passes(key, head, now);
+        self.counts.head(key, &self.order).cloned()
+    }
+
+    /// One that goes first may pass another here that goes before it in turn: not for ever.
+    fn passes(&mut self, key: &LimitKey, rank: Rank, now: Tick) {
+        if !self.order.is_first(rank) {
+            return;
         }
-        let heads = self.counts.heads(key)?;
-        let in_turn = heads.first(|a, b| self.order.in_turn(a, b))?.clone();
-        if self.order.is_first(in_turn.rank) {
-            return Some(head);
+        let heads = self.counts.heads(key);
+        let in_turn = heads.and_then(|heads| heads.first(|a, b| self.order.in_turn(a, b)));
+        let Some(in_turn) = in_turn.cloned() else {
+            return;
+        };
+        if self.order.is_first(in_turn.rank()) || !self.order.in_turn(in_turn.rank(), rank) {
+            return;
         }
         let stay = self.limits.stay(key).unwrap_or(self.order.aging());
         let passed = now.since(in_turn.passed_since(now));
         if micros(passed) >= stay {
-            self.order.was_passed(in_turn.rank);
+            self.lift(&in_turn);
         }
-        self.counts.head(key, &self.order).cloned()
+    }
+
+    /// Has one go before owners, out of its line: better seats wait on there.
+    fn lift(&mut self, waiter: &Arc<Waiter>) {
+        let Some(group) = self.groups.get_mut(&waiter.keys) else {
+            return;
+        };
+        let from = waiter.rank();
+        group.waiters.remove(from);
+        group.demand.remove(waiter);
+        waiter.lift();
+        let to = waiter.rank();
+        let known = group.waiters.first_of(to.line).map(|known| known.rank());
+        group.waiters.insert(waiter.clone());
+        group.demand.add(waiter, &group.waiters);
+        let next = group.waiters.first_of(from.line).cloned();
+        let on = group.on.clone();
+        if known.is_none_or(|known| to.seat < known.seat) {
+            self.counts.park(&on, waiter.clone(), &self.pins);
+            if let Some(known) = known {
+                self.counts.unpark(&on, known);
+            }
+        }
+        if let Some(next) = next {
+            self.counts.park(&on, next, &self.pins);
+        }
+        self.counts.unpark(&on, from);
+        self.pins.lifted(waiter, from);
     }
 
     fn holds(&self, waiter: &Waiter) -> bool {
         let group = self.groups.get(&waiter.keys);
-        group.is_some_and(|group| group.waiters.holds(waiter.rank))
+        group.is_some_and(|group| group.waiters.holds(waiter.rank()))
     }
 
     /// Takes out one that was granted.
     pub(super) fn granted(&mut self, waiter: &Waiter) {
         if self.remove(waiter) {
-            self.order.granted(waiter.rank, &waiter.agent);
+            self.order.granted(waiter.rank(), &waiter.agent);
             self.turn();
         }
     }
@@ -276,18 +319,19 @@ impl Queue {
     pub(super) fn gave_up(&mut self, waiter: &Waiter) -> bool {
         let there = self.remove(waiter);
         if there {
-            self.order.gave_up(waiter.rank, &waiter.agent, waiter.size);
+            self.order
+                .gave_up(waiter.rank(), &waiter.agent, waiter.size);
             self.turn();
         }
         there
     }
 
     fn remove(&mut self, waiter: &Waiter) -> bool {
-        let rank = waiter.rank;
+        let rank = waiter.rank();
         let Some(group) = self.groups.get_mut(&waiter.keys) else {
             return false;
         };
-        let headed = group.waiters.first_of(rank.line).map(|head| head.rank) == Some(rank);
+        let headed = group.waiters.first_of(rank.line).map(|head| head.rank()) == Some(rank);
         if !group.waiters.remove(rank) {
             return false;
         }
@@ -341,7 +385,7 @@ impl Queue {
         let Some(head) = self.next_head(key, now) else {
             return Next::Nobody;
         };
-        match self.blocker(&head.keys, head.rank).cloned() {
+        match self.blocker(&head.keys, head.rank()).cloned() {
             Some(other) => {
                 self.park(&head.keys, &other);
                 head.moved();
@@ -349,7 +393,7 @@ impl Queue {
                 Next::Moved
             }
             None => {
-                let kept = self.kept((&head.keys, head.needs()), head.rank, now);
+                let kept = self.kept((&head.keys, head.needs()), head.rank(), now);
                 Next::Try(head, kept)
             }
         }

@@ -4,7 +4,7 @@ use std::{
     fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -28,15 +28,18 @@ pub(super) struct Waiter {
     pub(super) keys: Keys,
     /// What it needs of each of them.
     needs: Box<[u64]>,
-    pub(super) rank: Rank,
+    /// As it joined.
+    rank: Rank,
     /// Whose it is, and how much of the share of that party it takes.
     pub(super) agent: Arc<str>,
     pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
-    /// How often it was sent to another count. Changes under the queue's lock, as the next.
+    /// How often it was sent to another count. Changes under the queue's lock, as the next two.
     moves: AtomicU32,
     /// Since when owners go before it out of turn.
     passed: OnceLock<Tick>,
+    /// Whether they do no more.
+    lifted: AtomicBool,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
     state: Mutex<State>,
@@ -72,9 +75,22 @@ impl Waiter {
             deadline,
             moves: AtomicU32::new(0),
             passed: OnceLock::new(),
+            lifted: AtomicBool::new(false),
             refused,
             state,
         }
+    }
+
+    /// Its rank at this moment.
+    pub(super) fn rank(&self) -> Rank {
+        let mut rank = self.rank;
+        rank.line.lifted = self.lifted.load(Ordering::Relaxed);
+        rank
+    }
+
+    /// From now on no owner passes it out of turn. It is to be put into its new line wherever it stands.
+    pub(super) fn lift(&self) {
+        self.lifted.store(true, Ordering::Relaxed);
     }
 
     /// What it needs of its counts, in their order.
@@ -181,7 +197,7 @@ impl Waiter {
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter")
-            .field("rank", &self.rank)
+            .field("rank", &self.rank())
             .field("claim", &self.claim)
             .finish_non_exhaustive()
     }

@@ -34,7 +34,7 @@ impl Queue {
             let others = heads.filter(|head| *head.keys != *keys);
             for head in others.take(GROUPS) {
                 let group = self.groups.get(&head.keys).expect("a head is of a group");
-                let needs = self.needs_before(group, head.rank.line, rank);
+                let needs = self.needs_before(group, head.rank().line, rank);
                 let place = head.keys.iter().position(|other| other == key);
                 let need = place.and_then(|place| needs.get(place));
                 *sum += need.copied().unwrap_or_default();
@@ -63,7 +63,7 @@ impl Queue {
         };
         let waiters = waiters.chain(self.pins.on(key).filter(elsewhere));
         waiters
-            .filter(|waiter| self.order.before(waiter.rank, rank))
+            .filter(|waiter| self.order.before(waiter.rank(), rank))
             .count()
     }
 }
