@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    task::yield_now,
+    task::{JoinSet, yield_now},
     time::{Instant, advance},
 };
 use tower_quota::{
@@ -282,4 +282,35 @@ fn the_queue_comes_to_rest_whatever_happens() {
         most = most.max(runtime.block_on(steps_of(seed)));
     }
     println!("at most {most:.1} steps for each that waited");
+}
+
+/// A driver that has very much to do lets the granted run in between, also where each of them is on a count of its
+/// own.
+#[tokio::test(start_paused = true)]
+async fn the_granted_run_before_all_are_granted() {
+    const AGENTS: usize = 200;
+    let slots = |most| Limits::new([Limit::concurrency(most).per(Tag::Agent)]).unwrap();
+    let limiter = Limiter::new(slots(1));
+    let call = |agent: usize| Call::new().tags(Tags::new().with(Tag::Agent, agent.to_string()));
+    let (mut held, mut tasks) = (Vec::new(), JoinSet::new());
+    for agent in 0..AGENTS {
+        held.push(limiter.acquire(call(agent)).await.unwrap());
+        let (limiter, call) = (limiter.clone(), call(agent));
+        tasks.spawn(async move {
+            let permit = limiter.acquire(call).await.unwrap();
+            (permit, limiter.waiting())
+        });
+    }
+    while limiter.waiting() < AGENTS {
+        yield_now().await;
+    }
+    limiter.reconfigure(&slots(2)).await.unwrap();
+    let waiting = tasks
+        .join_all()
+        .await
+        .into_iter()
+        .map(|(_, waiting)| waiting);
+    let most = waiting.max().unwrap();
+    println!("{most} of {AGENTS} waited still when the first ran");
+    assert!(most >= AGENTS - 32, "{most}");
 }

@@ -18,9 +18,10 @@ use tokio::{
 use super::{Refused, Shared, queue::Next, waiter::Waiter};
 use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 
-/// After this many grants in a row the driver lets the granted calls go to work. Otherwise thousands leave
-/// at one instant by the books and over the next half second in truth, and their dates are wrong by that.
-const GRANTS_IN_A_ROW: u32 = 32;
+/// After this many steps in a row, on whichever counts, the driver lets others run. Otherwise thousands that it
+/// grants leave at one instant by the books and over the next half second in truth, and their dates are wrong by
+/// that; and a thread is kept from all else while it looks at very many counts.
+const STEPS_IN_A_ROW: u32 = 32;
 
 /// Starts a driver on this runtime, where none runs there. Outside a runtime nothing happens.
 pub(super) fn ensure(shared: &Arc<Shared>) {
@@ -33,6 +34,7 @@ pub(super) fn ensure(shared: &Arc<Shared>) {
             shared: shared.clone(),
             runtime: runtime.id(),
             told,
+            steps: 0,
             finished: false,
         };
         runtime.spawn(drive(driver));
@@ -44,6 +46,7 @@ struct Driver {
     runtime: Id,
     /// Says that something changed.
     told: watch::Receiver<()>,
+    steps: u32,
     finished: bool,
 }
 
@@ -63,9 +66,7 @@ async fn drive(mut driver: Driver) {
             due
         };
         match &due {
-            Some(key) => {
-                driver.serve(key).await;
-            }
+            Some(key) => driver.serve(key).await,
             None => driver.sleep().await,
         }
         last = due;
@@ -88,9 +89,12 @@ impl Driver {
     }
 
     /// Grants the waiters on one count in rank order, as far as there is room.
-    async fn serve(&self, key: &LimitKey) {
-        let mut granted = 0;
+    async fn serve(&mut self, key: &LimitKey) {
         loop {
+            self.steps = self.steps.wrapping_add(1);
+            if self.steps.is_multiple_of(STEPS_IN_A_ROW) {
+                self.rest(key).await;
+            }
             // A store that cannot say who is below its share says so at the claim as well.
             let _ = self.shared.look_at_shares(std::slice::from_ref(key)).await;
             let now = self.shared.store.now();
@@ -109,10 +113,6 @@ impl Driver {
                     self.shared.queue().granted(&head);
                     // Where nobody wants it any more it is dropped here, and gives everything back.
                     drop(head.answer(Ok(permit)));
-                    granted += 1;
-                    if granted % GRANTS_IN_A_ROW == 0 {
-                        self.rest(key).await;
-                    }
                 }
                 Err(Refused::NotNow(refused)) => {
                     if self.park(&head, &refused, key) {
