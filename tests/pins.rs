@@ -287,3 +287,30 @@ async fn a_pin_ends_a_period_after_the_instant_at_which_its_call_was_due() {
         (50, 71, 1_071)
     );
 }
+
+/// Kept room is looked at again as soon as there is enough for both, which may be before the pin ends.
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_kept_room_go_when_there_is_room_for_both() {
+    let slot = Limit::concurrency(1).when(Tag::Free("c".into()), "yes");
+    let script = Script::new([tokens("g", MINUTE), slot]);
+    assert!(script.takes(&["g"], AMOUNT).await);
+    let large = script.ask(&["g", "c"], 600, 0);
+    script.until(50).await;
+    let first = script.ask(&["c"], 0, 20);
+    script.until(61).await;
+    assert!(script.takes(&["g"], 700).await);
+    script.until(69).await;
+    assert!(script.takes(&["g"], 300).await);
+    script.until(71).await;
+    let second = script.ask(&["c"], 0, 1_000);
+    // At 121 it is sent to the slot again, and pins what it needs until 181.
+    script.until(122).await;
+    assert!(!script.takes(&["g"], 101).await, "pinned now");
+    let waits = script.ask(&["g"], 300, 0);
+    assert_eq!(waits.await.unwrap(), 129);
+    let granted = (first.await, second.await, large.await);
+    assert_eq!(
+        (granted.0.unwrap(), granted.1.unwrap(), granted.2.unwrap()),
+        (50, 71, 1_071)
+    );
+}

@@ -36,8 +36,14 @@ impl Shared {
             let both = one_of(claim, limit, kept.amount);
             let standings = self.get(self.store.peek(&both)).await?;
             let standing = standings.iter().find(|standing| standing.key == kept.key);
-            if standing.is_some_and(|standing| !self.has_room(standing, kept)) {
-                return Ok(Some(behind(kept.key.clone(), kept.until)));
+            if let Some(standing) = standing.filter(|standing| !self.has_room(standing, kept)) {
+                // It may go when the pin ends, or before, when there is room for both.
+                let both = match standing.room {
+                    Room::At(at) => Some(at),
+                    _ => None,
+                };
+                let at = [both, kept.until].into_iter().flatten().min();
+                return Ok(Some(behind(kept.key.clone(), at)));
             }
         }
         Ok(None)

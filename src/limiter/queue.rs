@@ -199,7 +199,8 @@ impl Queue {
     fn pin(&mut self, waiter: &Arc<Waiter>, on: &LimitKey, due: Tick) {
         if waiter.moves() >= MOVES && self.pins.set(waiter, on, due, &self.limits) {
             self.counts.pinned(waiter.keys.iter().cloned());
-            // Whoever had to leave it room may have to leave less now.
+            // Whoever had to leave it room may have to leave less now. And whoever waited behind it, where another
+            // driver had sent it meanwhile, waits there alone.
             let others = waiter.keys.iter().filter(|key| *key != on);
             self.kick(others.cloned());
         }
@@ -404,3 +405,7 @@ impl Queue {
         self.groups.values().flat_map(|group| group.waiters.all())
     }
 }
+
+#[cfg(test)]
+#[path = "queue/tests.rs"]
+mod tests;
