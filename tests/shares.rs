@@ -386,3 +386,49 @@ async fn nor_for_ever_where_it_never_waits() {
     assert!(large > PERIOD && large <= 2 * PERIOD, "{large:?}");
     assert!(waited[..10].iter().all(Duration::is_zero), "{waited:?}");
 }
+
+/// An owner falls below its shares where none of its calls wait: it goes first where they do, at once.
+#[tokio::test(start_paused = true)]
+async fn an_owner_is_looked_at_when_it_falls_below_its_share_of_another_limit() {
+    let yes = |limit: Limit, tag: &str| limit.when(Tag::Free(tag.into()), "yes");
+    let tokens = Limit::tokens(100)
+        .every(PERIOD)
+        .margin(Duration::ZERO)
+        .charge(Charge::azure());
+    let limits = [
+        yes(tokens, "g").share(Tag::Team, "owner", 0.3),
+        yes(Limit::concurrency(4), "c").share(Tag::Team, "owner", 0.25),
+    ];
+    let limiter = limiter(limits, QueueOptions::new());
+    let call = |name: &str, on: &[&str], size| {
+        let tags = Tags::new().with(Tag::Team, name);
+        let yes = |all: Tags, tag: &&str| all.with(Tag::Free((*tag).into()), "yes");
+        Call::new().tags(on.iter().fold(tags, yes)).tokens(size, 0)
+    };
+    let start = Instant::now();
+    let slot = limiter.acquire(call("owner", &["c"], 0)).await.unwrap();
+    drop(limiter.acquire(call("others", &["g"], 50)).await.unwrap());
+    let mut tasks = Vec::new();
+    for call in [
+        call("others", &["g"], 90),
+        call("owner", &["c", "g"], 10),
+        call("others", &["g"], 10),
+    ] {
+        let limiter = limiter.clone();
+        tasks.push(tokio::spawn(async move {
+            drop(limiter.acquire(call).await.unwrap());
+            start.elapsed().as_secs()
+        }));
+        sleep(SECOND).await;
+    }
+    sleep_until(start + 10 * SECOND).await;
+    // It has its share of slots: behind those who came before.
+    assert_eq!(limiter.waiting(), 3);
+    slot.release();
+    let mut seconds = Vec::new();
+    for task in tasks {
+        seconds.push(task.await.unwrap());
+    }
+    // The large one has to wait for what the owner took to leave.
+    assert_eq!(seconds, [100, 10, 110]);
+}

@@ -21,6 +21,8 @@ const STRANGER: u32 = FIRST - 1;
 pub(super) struct Owners {
     numbers: HashMap<Shares, u32>,
     known: HashMap<u32, Owner>,
+    /// Of each count of a share, who has it.
+    of: HashMap<LimitKey, Vec<u32>>,
     last: u32,
 }
 
@@ -51,9 +53,13 @@ impl Owners {
             loop {
                 self.last = (self.last + 1) % STRANGER;
                 if self.last != NOBODY && !self.known.contains_key(&self.last) {
-                    return self.last;
+                    break;
                 }
             }
+            for share in shares.iter() {
+                self.of.entry(share.clone()).or_default().push(self.last);
+            }
+            self.last
         });
         let owner = self.known.entry(number).or_insert_with(|| Owner {
             shares: shares.clone(),
@@ -71,6 +77,14 @@ impl Owners {
         };
         owner.waiting -= 1;
         if owner.waiting == 0 {
+            for share in owner.shares.iter() {
+                if let Some(of) = self.of.get_mut(share) {
+                    of.retain(|other| *other != number);
+                    if of.is_empty() {
+                        self.of.remove(share);
+                    }
+                }
+            }
             self.numbers.remove(&owner.shares);
             self.known.remove(&number);
         }
@@ -92,6 +106,16 @@ impl Owners {
             return false;
         };
         std::mem::replace(&mut owner.below, below) != below
+    }
+
+    /// Those whose calls wait, who have a share in one of these counts and are not below their shares.
+    pub(super) fn not_below(&self, counts: &[LimitKey]) -> Vec<u32> {
+        if self.known.is_empty() {
+            return Vec::new();
+        }
+        let of = counts.iter().filter_map(|count| self.of.get(count));
+        let of = of.flatten().copied();
+        of.filter(|number| !self.is_below(*number)).collect()
     }
 
     /// The shares of one whose calls wait.
@@ -129,9 +153,12 @@ mod tests {
         );
         assert!(owners.note_below(&a, false) && !owners.note_below(&a, false));
         assert!(!owners.is_below(owners.number(Some(&a), true)));
+        assert_eq!(owners.not_below(&a), [one]);
         owners.leave(one);
         assert_eq!(owners.number(Some(&a), true), one);
         owners.leave(one);
+        assert_eq!(owners.not_below(&a), []);
+        assert!(!owners.of.contains_key(&a[0]), "nothing is kept of it");
         assert_eq!(owners.number(Some(&a), true), FIRST);
         assert!(owners.shares(one).is_none());
     }

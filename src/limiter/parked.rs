@@ -4,7 +4,7 @@
 //! another try. Plain data: no clock, lock or task.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
     sync::Arc,
 };
@@ -12,6 +12,7 @@ use std::{
 use super::{
     heads::Heads,
     order::{Order, Rank},
+    owners::NOBODY,
     pins::Pins,
     waiter::Waiter,
 };
@@ -24,6 +25,8 @@ pub(super) struct Counts {
     timers: BTreeSet<(Tick, LimitKey, Why)>,
     /// Counts to look at now.
     kicked: BTreeSet<LimitKey>,
+    /// By owner of shares, the counts on which its calls are parked, and how many are first there.
+    owned: HashMap<u32, BTreeMap<LimitKey, usize>>,
     /// Counts with several lines or with pins: who is first there, or has to leave room to whom, changes when
     /// one class passes another.
     mixed: BTreeSet<LimitKey>,
@@ -61,6 +64,15 @@ impl Counts {
     }
 
     pub(super) fn park(&mut self, on: &LimitKey, head: Arc<Waiter>, pins: &Pins) {
+        let owner = head.rank().line.owner;
+        if owner != NOBODY {
+            *self
+                .owned
+                .entry(owner)
+                .or_default()
+                .entry(on.clone())
+                .or_default() += 1;
+        }
         let heads = &mut self.parked.entry(on.clone()).or_default().heads;
         heads.insert(head);
         if heads.lines().nth(1).is_some() || pins.hold(on) {
@@ -81,7 +93,13 @@ impl Counts {
         let Some(parked) = self.parked.get_mut(on) else {
             return;
         };
-        parked.heads.remove(rank);
+        let there = parked.heads.remove(rank);
+        if there && rank.line.owner != NOBODY {
+            self.owner_leaves(on, rank.line.owner);
+        }
+        let Some(parked) = self.parked.get(on) else {
+            return;
+        };
         if parked.heads.is_empty() {
             let timer = parked.timer.map(|at| (at, on.clone(), Why::Room));
             let wake = parked.wake.map(|at| (at, on.clone(), Why::Share));
@@ -91,6 +109,35 @@ impl Counts {
             self.mixed.remove(on);
             self.parked.remove(on);
         }
+    }
+
+    fn owner_leaves(&mut self, on: &LimitKey, owner: u32) {
+        let Some(counts) = self.owned.get_mut(&owner) else {
+            return;
+        };
+        if let Some(heads) = counts.get_mut(on).filter(|heads| **heads > 1) {
+            *heads -= 1;
+            return;
+        }
+        let watched = counts.keys().next() == Some(on);
+        counts.remove(on);
+        match counts.keys().next() {
+            None => drop(self.owned.remove(&owner)),
+            // Nobody looks there any more when it falls below its shares: from now on at this one.
+            Some(next) if watched => drop(self.kicked.insert(next.clone())),
+            Some(_) => (),
+        }
+    }
+
+    /// Marks a count on which calls of an owner are parked to be looked at, always the same. Returns whether there is
+    /// one.
+    pub(super) fn kick_one_of(&mut self, owner: u32) -> bool {
+        let counts = self.owned.get(&owner);
+        let first = counts.and_then(|counts| counts.keys().next());
+        first.is_some_and(|first| {
+            self.kicked.insert(first.clone());
+            true
+        })
     }
 
     /// Has a count looked at when there is room for this one, if it is the head.

@@ -366,6 +366,14 @@ impl Queue {
         self.counts.kick(keys)
     }
 
+    /// As [`kick`](Self::kick), where something was given back. Owners that have it in their shares may be below
+    /// them by now, and go first wherever their calls wait: one of those counts is looked at for all.
+    pub(super) fn given_back(&mut self, keys: Vec<LimitKey>) -> bool {
+        let owners = self.order.owners.not_below(&keys).into_iter();
+        let owners = owners.fold(false, |any, owner| self.counts.kick_one_of(owner) || any);
+        self.kick(keys) || owners
+    }
+
     /// Marks every count to be looked at.
     pub(super) fn kick_all(&mut self) {
         self.counts.kick_all();
