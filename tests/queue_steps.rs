@@ -282,6 +282,8 @@ fn the_queue_comes_to_rest_whatever_happens() {
         most = most.max(runtime.block_on(steps_of(seed)));
     }
     println!("at most {most:.1} steps for each that waited");
+    // Asking itself takes some of them.
+    assert!(most <= 10.0, "{most}");
 }
 
 /// A driver that has very much to do lets the granted run in between, also where each of them is on a count of its

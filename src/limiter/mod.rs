@@ -82,8 +82,10 @@ use crate::{
 /// A call that was sent from one limit to another twice, because each filled up while it waited for the other,
 /// **pins** them: those behind it take from them only what leaves it its room at the instant at which it is due,
 /// or has left by then. So a call that needs much of several busy limits is let in after three of the longest of
-/// their periods at the latest, and thrice what calls in flight take where they hold room, plus what those take
-/// who go before it. A pin sleeps while that instant is a period of its limit or more ahead, and ends one period
+/// their periods at the latest, and thrice what calls in flight take where they hold room. Where a guaranteed share
+/// is used before it, after four. That is without what those take who go before it, now or by a higher priority
+/// later, without usage above what was claimed, and without waits for slots of concurrency: these have no bound of
+/// their own. A pin sleeps while that instant is a period of its limit or more ahead, and ends one period
 /// after it: what waits for something that nobody can date holds no room for ever. Slots of concurrency are
 /// pinned last, when all else has room.
 ///

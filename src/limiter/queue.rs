@@ -369,9 +369,11 @@ impl Queue {
     /// As [`kick`](Self::kick), where something was given back. Owners that have it in their shares may be below
     /// them by now, and go first wherever their calls wait: one of those counts is looked at for all.
     pub(super) fn given_back(&mut self, keys: Vec<LimitKey>) -> bool {
-        let owners = self.order.owners.not_below(&keys).into_iter();
-        let owners = owners.fold(false, |any, owner| self.counts.kick_one_of(owner) || any);
-        self.kick(keys) || owners
+        let mut any = false;
+        for owner in self.order.owners.not_below(&keys) {
+            any |= self.counts.kick_one_of(owner);
+        }
+        self.kick(keys) || any
     }
 
     /// Marks every count to be looked at.
