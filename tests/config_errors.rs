@@ -172,6 +172,18 @@ const LIMITS: &[(&str, &str)] = &[
     ),
     ("quantity: concurrency, amount: 1, slice: 1s", "slice"),
     (
+        "quantity: requests, amount: 9, every: 1m, shares: { team: { a: 0.5, b: 0.6 } }",
+        "shares",
+    ),
+    (
+        "quantity: requests, amount: 9, every: 1m, shares: { team: { a: 0.1 }, user: { u: 0.1 } }",
+        "shares",
+    ),
+    (
+        "quantity: requests, amount: 9, every: 1m, per: [team], shares: { team: { a: 0 } }",
+        "shares",
+    ),
+    (
         "quantity: requests, amount: 1, every: 1m, headroom: 1.5",
         "headroom",
     ),

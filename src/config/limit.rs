@@ -63,6 +63,10 @@ pub struct LimitConfig {
     /// Other amounts for some values of the one tag in `per`.
     #[serde(default)]
     pub amounts: BTreeMap<String, u64>,
+    /// Guaranteed shares by the values of one tag, which others use while these do not:
+    /// `{ team: { search: 0.3, support: 0.2 } }`.
+    #[serde(default)]
+    pub shares: BTreeMap<String, BTreeMap<String, f64>>,
     /// Also no more than its share in any interval of this length: `1s`.
     #[serde(default)]
     pub slice: Option<Span>,
@@ -153,6 +157,11 @@ impl LimitConfig {
         limit.count_refused = self.count_refused;
         for (value, amount) in &self.amounts {
             limit = limit.amount_for(value.as_str(), *amount);
+        }
+        for (tag, parts) in &self.shares {
+            for (value, part) in parts {
+                limit = limit.share(Tag::from(tag.as_str()), value.as_str(), *part);
+            }
         }
         if let Some(slice) = self.slice {
             limit = limit.slice(slice.into());

@@ -16,13 +16,17 @@ pub(super) fn is_share(share: f64) -> bool {
 
 /// A share of `amount`, rounded down and at least 1.
 fn share_of(amount: u64, share: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share is at most 1"
-    )]
-    let millionths = (share * WHOLE as f64).round() as u64;
-    part_of(amount, millionths.into(), WHOLE.into())
+    part_of(amount, millionths(share).into(), WHOLE.into())
+}
+
+/// A share in millionths.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share is at most 1"
+)]
+pub(super) fn millionths(share: f64) -> u64 {
+    (share * WHOLE as f64).round() as u64
 }
 
 /// `amount` times `part` by `whole`, rounded down and at least 1; `part` is at most `whole`.
@@ -35,6 +39,9 @@ impl Limit {
     /// How much may be used where `published` is allowed.
     pub(crate) fn usable(&self, published: u64) -> u64 {
         let whole = self.usable_of_whole(published);
+        if let Some(part) = self.part.filter(|part| is_share(*part)) {
+            return share_of(whole, part);
+        }
         match (self.whole, self.period) {
             (Some(period), Some(Period::Sliding(slice))) => {
                 part_of(whole, slice.as_nanos(), period.as_nanos())
@@ -68,6 +75,7 @@ impl Limit {
         Some(Limit {
             period: Some(Period::Sliding(slice)),
             slice: None,
+            shares: Vec::new(),
             whole: Some(whole),
             ..self.clone()
         })
@@ -119,6 +127,15 @@ impl Rule {
     #[inline]
     pub(crate) fn held(&self, demand: &Demand, amount: u64) -> (u64, u64) {
         self.limit.charge.held(self.limit.quantity, demand, amount)
+    }
+
+    /// Whether less may count in the end than was reserved, of a call that was sent.
+    pub(crate) fn may_shrink(&self) -> bool {
+        match self.limit.quantity {
+            Quantity::Requests => false,
+            Quantity::Concurrency => true,
+            _ => self.limit.charge.corrected,
+        }
     }
 
     /// Whether all of a charge stays held from the send to the settlement.

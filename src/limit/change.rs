@@ -33,7 +33,7 @@ pub enum LimitsDiffer {
 }
 
 impl Limits {
-    /// These limits with the amounts, the headroom and the amounts for values of `new`, matched by quantity,
+    /// These limits with the amounts, the headroom, the shares and the amounts for values of `new`, matched by quantity,
     /// period, `when` and `per`, in whatever order.
     pub(crate) fn with_amounts_of(&self, new: &Limits) -> Result<Limits, LimitsDiffer> {
         let same = |a: &Limit, b: &Limit| Identity::of(a).same(&Identity::of(b));
@@ -57,6 +57,7 @@ impl Limits {
                 amount: new.amount,
                 amounts: new.amounts.clone(),
                 headroom: new.headroom,
+                shares: old.shares_as_in(new),
                 ..old.clone()
             });
         }
@@ -71,6 +72,7 @@ fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
         ("`margin`", old.margin == new.margin),
         ("`count_refused`", old.count_refused == new.count_refused),
         ("`slice`", old.slice == new.slice),
+        ("whom `shares` are for", old.has_shares_of(new)),
     ];
     let mut different = fields.into_iter().filter(|(_, same)| !same);
     different.next().map(|(field, _)| field)

@@ -81,6 +81,20 @@ pub enum LimitError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A guaranteed share of nothing, of more than there is, or of what cannot be guaranteed.
+    #[error("limit {place} ({limit}): `shares` for `{tag}={value}`: {reason}")]
+    BadShare {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The tag that shares go by.
+        tag: String,
+        /// The value.
+        value: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// Refused calls use no tokens and take no place.
     #[error(
         "limit {place} ({limit}): `count_refused` means something for requests alone; leave it out"
@@ -150,6 +164,7 @@ impl LimitError {
             | LimitError::MarginOverPeriod { place, .. }
             | LimitError::BadSlice { place, .. }
             | LimitError::BadAmounts { place, .. }
+            | LimitError::BadShare { place, .. }
             | LimitError::RefusedOfOthers { place, .. }
             | LimitError::BadHeadroom { place, .. }
             | LimitError::NoValue { place, .. }

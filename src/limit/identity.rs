@@ -18,6 +18,9 @@ pub(crate) struct Identity {
     whole: Option<Duration>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     shadow: bool,
+    /// Whether it is a guaranteed share of another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    share: bool,
     when: Vec<(Tag, Values)>,
     /// In the order in which values are written.
     pub(crate) per: Vec<Tag>,
@@ -30,6 +33,7 @@ impl Identity {
             period: limit.period,
             whole: limit.whole,
             shadow: limit.shadow,
+            share: limit.part.is_some(),
             when: limit.when.clone(),
             per: limit.per.clone(),
         }
@@ -46,9 +50,10 @@ impl Identity {
                 period,
                 whole,
                 shadow,
+                share,
                 ..
             } = *identity;
-            (quantity, period, whole, shadow, when, per)
+            (quantity, period, whole, shadow, share, when, per)
         };
         sorted(self) == sorted(other)
     }

@@ -72,6 +72,7 @@ impl LimitKey {
         let mut named = limit.clone();
         named.per.clear();
         named.amounts.clear();
+        named.shares.clear();
         if self.shared {
             let others = |named: Limit, tag: &Tag| named.when(tag.clone(), OTHERS);
             return limit.per.iter().fold(named, others).to_string();

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Charge, Period, Quantity};
+use super::{Charge, Period, Quantity, share::Share};
 use crate::tags::{Tag, Tags, bounded};
 
 /// The values of one tag, any of which will do.
@@ -40,6 +40,9 @@ pub struct Limit {
     /// The period that this limit is a slice of.
     pub(crate) whole: Option<Duration>,
     pub(crate) amounts: Vec<(Arc<str>, u64)>,
+    pub(crate) shares: Vec<Share>,
+    /// The part that this limit is of another.
+    pub(crate) part: Option<f64>,
     pub(crate) shadow: bool,
     pub(crate) count_refused: bool,
 }
@@ -71,6 +74,8 @@ impl Limit {
             slice: None,
             whole: None,
             amounts: Vec::new(),
+            shares: Vec::new(),
+            part: None,
             shadow: false,
             count_refused: false,
         }
@@ -240,6 +245,36 @@ impl Limit {
         self
     }
 
+    /// Guarantees a part of this limit to calls with this tag at this value. More than 0, all together at most
+    /// 1, kept to the millionth; where the limit is split, that part of each count.
+    ///
+    /// Others use what the party leaves: nothing lies idle for it. When it wants its share again, it does not
+    /// take back what is in use, but what becomes free goes to it first, until what it has in use is its
+    /// share. Beyond that its calls wait like all others, by priority and fair share. Where a call has shares of
+    /// several limits, it goes first while it is below each of them.
+    ///
+    /// One thing goes before it: a call that was the first in turn for one of its limits and was passed by
+    /// guaranteed ones for a period of that limit (for concurrency, an [aging] span). So nobody waits for ever,
+    /// though all of a limit is guaranteed and used.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Tag, limit::{Limit, LimitError, Limits}};
+    ///
+    /// let limit = Limit::tokens(90_000).every(Duration::from_secs(60)).share(Tag::Team, "search", 0.3);
+    /// assert!(Limits::new([limit.clone()]).is_ok());
+    ///
+    /// let error = Limits::new([limit.share(Tag::Team, "support", 0.8)]).unwrap_err();
+    /// assert!(matches!(error, LimitError::BadShare { .. }));
+    /// ```
+    ///
+    /// [aging]: crate::limiter::QueueOptions::aging
+    pub fn share(mut self, tag: Tag, value: impl Into<Arc<str>>, part: f64) -> Self {
+        let value = bounded(value.into());
+        self.shares.push(Share { tag, value, part });
+        self
+    }
+
     /// Only watches: it counts like any other, refuses nothing, and a store says how many of the claims it
     /// granted this limit would have refused. May stand beside a limit on the same thing that acts.
     ///
@@ -318,6 +353,14 @@ impl fmt::Display for Limit {
                     self.amount
                 )?;
             }
+            (None, _) if self.part.is_some() => {
+                write!(f, " (a share of {}", self.usable_of_whole(self.amount))?;
+                let period = self.period.iter();
+                period
+                    .into_iter()
+                    .try_for_each(|period| write!(f, "/{period}"))?;
+                f.write_str(")")?;
+            }
             (None, Some(share)) => write!(f, " ({share} of {})", self.amount)?,
             (None, None) => {}
         }
@@ -331,7 +374,11 @@ impl fmt::Display for Limit {
         if !self.amounts.is_empty() {
             write!(f, " (other amounts for {})", self.amounts.len())?;
         }
-        f.write_str(if self.shadow { " (shadow)" } else { "" })
+        if !self.shares.is_empty() {
+            write!(f, " (guaranteed shares for {})", self.shares.len())?;
+        }
+        let shadow = self.shadow && self.part.is_none();
+        f.write_str(if shadow { " (shadow)" } else { "" })
     }
 }
 

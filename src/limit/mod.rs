@@ -14,6 +14,7 @@ mod key;
 mod period;
 mod quantity;
 mod set;
+mod share;
 mod tick;
 mod window;
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     Identity, Limit, LimitError, LimitKey, Period, Quantity,
     amount::{check_amounts, is_share},
+    share::check_shares,
     tick::micros,
 };
 use crate::tags::Tags;
@@ -31,7 +32,7 @@ const SLOTS: u64 = 240;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Those that were given, then the slices of them.
+    /// Those that were given, then the slices of them, then the guaranteed shares.
     rules: Arc<[Rule]>,
     given: usize,
     levels: Arc<[Level]>,
@@ -72,12 +73,15 @@ impl Limits {
     /// # Errors
     /// The first value that makes no sense, by the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
-        let (mut rules, mut slices): (Vec<Rule>, Vec<Rule>) = Default::default();
+        let (mut rules, mut slices, mut shares): (Vec<Rule>, Vec<Rule>, Vec<Rule>) =
+            Default::default();
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit)?;
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
+            check_shares(place, &limit)?;
             slices.extend(slice(place, &limit)?);
+            shares.extend(limit.of_shares().map(|share| Rule::new(share, life)));
             if let Some(first) = rules
                 .iter()
                 .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
@@ -92,6 +96,7 @@ impl Limits {
         }
         let given = rules.len();
         rules.append(&mut slices);
+        rules.append(&mut shares);
         let levels = levels(&rules).into();
         Ok(Limits {
             rules: rules.into(),
@@ -100,7 +105,7 @@ impl Limits {
         })
     }
 
-    /// The limits, in the order they were given. Slices are not told apart.
+    /// The limits, in the order they were given. Slices and shares are not told apart.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
         self.rules[..self.given].iter().map(|rule| &rule.limit)
     }
@@ -176,6 +181,14 @@ impl Limits {
         rules
             .filter(|rule| !rule.amounts.is_empty())
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
+    }
+
+    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks.
+    pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
+        match self.rules[key.limit()].life {
+            Life::Sliding { stay, .. } => Some(stay),
+            Life::Run | Life::Flight => None,
+        }
     }
 
     /// A count in words.

@@ -76,7 +76,7 @@ impl Shared {
     }
 
     pub(super) fn kick(&self, keys: Vec<LimitKey>) {
-        if self.queue().kick(keys) {
+        if self.queue().given_back(keys) {
             self.changed.send_replace(());
         }
     }

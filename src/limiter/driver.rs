@@ -18,9 +18,10 @@ use tokio::{
 use super::{Refused, Shared, queue::Next, waiter::Waiter};
 use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 
-/// After this many grants in a row the driver lets the granted calls go to work. Otherwise thousands leave
-/// at one instant by the books and over the next half second in truth, and their dates are wrong by that.
-const GRANTS_IN_A_ROW: u32 = 32;
+/// After this many steps in a row, on whichever counts, the driver lets others run. Otherwise thousands that it
+/// grants leave at one instant by the books and over the next half second in truth, and their dates are wrong by
+/// that; and a thread is kept from all else while it looks at very many counts.
+const STEPS_IN_A_ROW: u32 = 32;
 
 /// Starts a driver on this runtime, where none runs there. Outside a runtime nothing happens.
 pub(super) fn ensure(shared: &Arc<Shared>) {
@@ -33,6 +34,7 @@ pub(super) fn ensure(shared: &Arc<Shared>) {
             shared: shared.clone(),
             runtime: runtime.id(),
             told,
+            steps: 0,
             finished: false,
         };
         runtime.spawn(drive(driver));
@@ -44,6 +46,7 @@ struct Driver {
     runtime: Id,
     /// Says that something changed.
     told: watch::Receiver<()>,
+    steps: u32,
     finished: bool,
 }
 
@@ -86,25 +89,30 @@ impl Driver {
     }
 
     /// Grants the waiters on one count in rank order, as far as there is room.
-    async fn serve(&self, key: &LimitKey) {
-        let mut granted = 0;
+    async fn serve(&mut self, key: &LimitKey) {
         loop {
-            let next = self.shared.queue().next_on(key);
-            let head = match next {
+            self.steps = self.steps.wrapping_add(1);
+            if self.steps.is_multiple_of(STEPS_IN_A_ROW) {
+                self.rest(key).await;
+            }
+            // A store that cannot say who is below its share says so at the claim as well.
+            let _ = self.shared.look_at_shares(std::slice::from_ref(key)).await;
+            let now = self.shared.store.now();
+            let next = self.shared.queue().next_on(key, now);
+            let (head, kept) = match next {
                 Next::Nobody => return,
                 Next::Moved => continue,
-                Next::Try(head) => head,
+                Next::Try(head, kept) => (head, kept),
             };
-            match self.shared.ask(&head.claim).await {
+            if let Ok(true) = self.shared.look_at_shares(&head.keys).await {
+                continue;
+            }
+            match self.shared.ask_beside(&head.claim, &kept).await {
                 Ok(mut permit) => {
-                    permit.waited_from(head.rank.seat.start);
+                    permit.waited_from(head.rank().seat.start);
                     self.shared.queue().granted(&head);
                     // Where nobody wants it any more it is dropped here, and gives everything back.
                     drop(head.answer(Ok(permit)));
-                    granted += 1;
-                    if granted % GRANTS_IN_A_ROW == 0 {
-                        self.rest(key).await;
-                    }
                 }
                 Err(Refused::NotNow(refused)) => {
                     if self.park(&head, &refused, key) {
@@ -130,14 +138,15 @@ impl Driver {
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
-    fn park(&self, head: &Waiter, refused: &NotNow, key: &LimitKey) -> bool {
+    fn park(&self, head: &Arc<Waiter>, refused: &NotNow, key: &LimitKey) -> bool {
         if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
             self.reject(head, rejection);
             return false;
         }
         head.refuse(refused.clone());
         let same = refused.key == *key;
-        self.shared.queue().refused(head, &refused.key, refused.at);
+        let now = self.shared.store.now();
+        self.shared.queue().refused(head, refused, now);
         same
     }
 

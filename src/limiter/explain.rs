@@ -48,7 +48,7 @@ pub struct Explained {
     pub would_be: u64,
     /// Whether there is room, or when.
     pub room: Outlook,
-    /// How many better ranked calls wait for it.
+    /// How many better ranked calls wait for it, or have room kept there.
     pub ahead: usize,
 }
 
@@ -107,7 +107,8 @@ impl Limiter {
             standings,
             answer,
         } = self.look(call).await?;
-        let (now, (_, comer)) = (self.shared.store.now(), self.shared.comer(&claim, turn));
+        let (_, comer) = self.shared.comer_now(&claim, turn).await?;
+        let now = self.shared.store.now();
         let queue = self.shared.queue();
         let ahead: Vec<usize> = standings
             .iter()

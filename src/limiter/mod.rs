@@ -18,18 +18,26 @@
 
 mod ask;
 mod call;
+mod deadline;
 mod delegation;
+mod demand;
 mod driver;
 mod explain;
+mod heads;
+mod keep;
 mod options;
 mod order;
 mod outbox;
+mod owners;
+mod parked;
 mod peek;
 mod permit;
+mod pins;
 mod queue;
 mod reconfigure;
 mod refused;
 mod run;
+mod shares;
 mod turned_away;
 mod waiter;
 
@@ -50,9 +58,13 @@ pub use permit::Permit;
 pub use reconfigure::ReconfigureError;
 pub(crate) use refused::Refused;
 
-use self::{order::Comer, queue::Queue, waiter::Waiter};
+use self::{
+    order::Comer,
+    queue::{Ahead, Queue},
+    waiter::Waiter,
+};
 use crate::{
-    error::Rejection,
+    error::{Rejection, StoreError},
     limit::{LimitKey, Limits, micros},
     store::{BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
@@ -66,6 +78,23 @@ use crate::{
 /// agent, or by another tag: an agent that sends nine thousand calls has its share, and the others theirs.
 /// Calls of one agent keep their order. A call that waits for one limit does not hold up calls that do not
 /// touch it. No call passes one that goes before it and waits for a limit it needs itself.
+///
+/// A call that was sent from one limit to another twice, because each filled up while it waited for the other,
+/// **pins** them: those behind it take from them only what leaves it its room at the instant at which it is due,
+/// or has left by then. So a call that needs much of several busy limits is let in after three of the longest of
+/// their periods at the latest, and thrice what calls in flight take where they hold room. Where a guaranteed share
+/// is used before it, after four. That is without what those take who go before it, now or by a higher priority
+/// later, without usage above what was claimed, and without waits for slots of concurrency: these have no bound of
+/// their own. A pin sleeps while that instant is a period of its limit or more ahead, and ends one period
+/// after it: what waits for something that nobody can date holds no room for ever. Slots of concurrency are
+/// pinned last, when all else has room.
+///
+/// A limit may be [guaranteed](crate::limit::Limit::share) in parts: whoever is below such a share goes first.
+///
+/// # Deadlines
+/// A call whose wait cannot end in time is refused at once: because of what counts already, or because of what
+/// goes to others before it, as far as that is never corrected downwards. It is the least that can come of it: those
+/// before it need what they say and stay. Where they are of more than 256 sets of limits, the first are looked at.
 ///
 /// # Runtime
 /// Needs tokio's timer. Where somebody has to wait a task is started on that runtime; it ends when nobody does.
@@ -82,6 +111,8 @@ pub(crate) struct Shared {
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
+    /// Whether anything is guaranteed to anybody.
+    shares: bool,
 }
 
 impl Limiter {
@@ -101,13 +132,16 @@ impl Limiter {
     #[must_use]
     pub fn build(store: Arc<dyn Store>, options: QueueOptions) -> Self {
         let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
+        let queue = Queue::new(aging, store.limits().clone());
+        let shares = store.limits().have_shares();
         let shared = Shared {
             store,
-            queue: Mutex::new(Queue::new(aging)),
+            queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
+            shares,
         };
         Limiter {
             shared: Arc::new(shared),
@@ -176,29 +210,44 @@ impl Limiter {
 
     /// Holds room if there is some now, undated.
     pub(crate) async fn try_claim(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
-        let shared = &self.shared;
-        if let Some(refused) = self.behind(claim, turn) {
-            return Err(Refused::NotNow(refused));
-        }
-        let answer = shared.ask(claim).await;
+        let answer = self.ask_in_turn(claim, turn).await;
         answer.inspect_err(|refused| self.note_refused(claim, refused))
     }
 
-    /// Whether somebody better ranked waits for what this claim needs: then it waits behind.
-    fn behind(&self, claim: &Claim, turn: Turn) -> Option<NotNow> {
-        let shared = &self.shared;
-        if shared.queue().len() == 0 {
-            return None;
+    async fn ask_in_turn(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
+        let behind = match self.waiting() {
+            0 => None,
+            // On the heap: most calls never come here, and all would be larger by it.
+            _ => Box::pin(self.behind(claim, turn, true)).await?,
+        };
+        match behind {
+            Some(refused) => Err(Refused::NotNow(refused)),
+            None => self.shared.ask(claim).await,
         }
-        let (keys, comer) = shared.comer(claim, turn);
-        let key = shared.queue().blocks(&keys, &comer)?.clone();
-        Some(NotNow {
-            key,
-            at: None,
-            not_before: None,
-            in_use: 0,
-            needed: 0,
-        })
+    }
+
+    /// Whether somebody better ranked waits for what this claim needs, or has room kept there: then it waits
+    /// behind. `takes`: whether it takes the room where nobody does.
+    async fn behind(
+        &self,
+        claim: &Claim,
+        turn: Turn,
+        takes: bool,
+    ) -> Result<Option<NotNow>, StoreError> {
+        let shared = &self.shared;
+        let (keys, comer) = shared.comer_now(claim, turn).await?;
+        let now = shared.store.now();
+        let ahead = {
+            let mut queue = shared.queue();
+            if takes {
+                queue.comes(&keys, &comer, now);
+            }
+            queue.ahead_of(&keys, &comer, now)
+        };
+        match ahead {
+            Ahead::On(key) => Ok(Some(keep::behind(key, None))),
+            Ahead::Kept(kept) => shared.takes_what_is_kept(claim, &kept).await,
+        }
     }
 
     /// Queues after a refusal, and holds what was claimed once it is granted, undated.
@@ -209,13 +258,11 @@ impl Limiter {
         refused: NotNow,
     ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
-        if turn.deadline.is_some() {
-            let refused = self.in_figures(claim, refused.clone()).await?;
-            if let Some(rejection) = shared.too_late(&refused, turn.deadline) {
-                return Err(rejection);
-            }
-        }
         let (keys, comer) = shared.comer(claim, turn);
+        if turn.deadline.is_some() {
+            let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
+            Box::pin(in_time).await?;
+        }
         let waiter = {
             let mut queue = shared.queue();
             if queue.len() >= shared.options.max_waiting {
@@ -286,11 +333,13 @@ impl Shared {
     fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
         let limits = self.store.limits_now();
         let keys = self.store.keys(claim);
-        let parts = keys.iter().filter_map(|key| {
+        let parts = keys.iter().map(|key| {
             let most = limits.amount_of(key);
-            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most)?;
-            Some((need, most))
+            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most);
+            (need.unwrap_or_default(), most)
         });
+        let shares = self.shares_of(claim, &limits);
+        let needs = parts.clone().map(|(need, _)| need).collect();
         let agent = self.options.party(&claim.tags);
         let size = self.options.size(&agent, parts);
         let signed = |span| i64::try_from(micros(span)).unwrap_or(i64::MAX);
@@ -313,6 +362,9 @@ impl Shared {
                 start,
                 agent,
                 size,
+                needs,
+                shares,
+                below: false,
             },
         )
     }

@@ -8,6 +8,9 @@
 //! have theirs. Calls of one agent keep their order. The class's time goes on with all that is served, and
 //! newcomers begin there: they may come without end, and starve nobody.
 //!
+//! Before all of that go those who are below a guaranteed share, but not before one that was passed by them for
+//! too long.
+//!
 //! Plain data: no clock, lock or task.
 
 use std::{
@@ -15,18 +18,31 @@ use std::{
     sync::Arc,
 };
 
+use super::owners::{NOBODY, Owners, Shares};
+
 /// One unit of virtual time: a call that takes a whole limit, by an agent of weight 1.
 pub(super) const WHOLE: u64 = 1 << 32;
 
 /// A waiter's rank. Unique; which of two goes first, [`Order::before`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rank {
-    pub(super) priority: i32,
+    pub(super) line: Line,
     /// When it came, in microseconds.
     pub(super) arrival: i64,
     pub(super) seat: Seat,
     /// How much virtual time it takes.
     pub(super) size: u64,
+}
+
+/// Those of whom the one with the better seat always goes first: all else that ranks them is the same for all of
+/// a line, or the first of it would not be its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Line {
+    pub(super) priority: i32,
+    /// Those whom owners passed for too long stand apart: they go before better seats.
+    pub(super) lifted: bool,
+    /// The number of the [owner](Owners) of the shares it has.
+    pub(super) owner: u32,
 }
 
 /// A waiter's place in its class.
@@ -51,6 +67,19 @@ pub(super) struct Comer {
     pub(super) agent: Arc<str>,
     /// How much virtual time it takes.
     pub(super) size: u64,
+    /// What it needs of each of its counts.
+    pub(super) needs: Box<[u64]>,
+    /// The guaranteed shares it has, and whether it is below all of them.
+    pub(super) shares: Option<Shares>,
+    pub(super) below: bool,
+}
+
+/// Who of a line goes before a rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surely {
+    All,
+    ByTheirSeats,
+    Nobody,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +87,10 @@ pub(super) struct Order {
     /// How much older one step of priority makes a class, in microseconds.
     aging: i64,
     classes: BTreeMap<i32, Class>,
+    /// The classes in the order in which they go.
+    turns: Vec<i32>,
+    turned: bool,
+    pub(super) owners: Owners,
     places: u64,
 }
 
@@ -90,6 +123,11 @@ impl Order {
         }
     }
 
+    /// How much older one step of priority makes a class, in microseconds.
+    pub(super) fn aging(&self) -> u64 {
+        self.aging.unsigned_abs()
+    }
+
     /// The rank that a comer would have.
     pub(super) fn rank(&self, comer: &Comer) -> Rank {
         let class = self.classes.get(&comer.priority);
@@ -97,10 +135,15 @@ impl Order {
         let seat = Seat {
             start: start.unwrap_or_default(),
             order: comer.order,
-            place: self.places,
+            place: self.places + 1,
+        };
+        let line = Line {
+            priority: comer.priority,
+            lifted: false,
+            owner: self.owners.number(comer.shares.as_ref(), comer.below),
         };
         Rank {
-            priority: comer.priority,
+            line,
             arrival: comer.arrival,
             seat,
             size: comer.size,
@@ -109,8 +152,10 @@ impl Order {
 
     /// Takes a comer in.
     pub(super) fn join(&mut self, comer: &Comer) -> Rank {
-        self.places += 1;
+        let owner = self.owners.join(comer.shares.as_ref(), comer.below);
         let rank = self.rank(comer);
+        debug_assert_eq!(rank.line.owner, owner);
+        self.places += 1;
         let class = self.classes.entry(comer.priority).or_default();
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
@@ -120,15 +165,23 @@ impl Order {
             .starts
             .insert((comer.order, rank.seat.place), rank.seat.start);
         if comer.start.is_none() {
-            party.end = now.max(party.end).saturating_add(comer.size);
+            let last = party.starts.values().next_back().copied();
+            let end = now.max(party.end).max(last.unwrap_or_default());
+            party.end = end.saturating_add(comer.size);
         }
         class.forget_the_past();
+        if class.arrivals.first() == Some(&(rank.arrival, rank.seat.place)) {
+            self.take_turns();
+        }
         rank
     }
 
     /// Lets one go that was granted.
     pub(super) fn granted(&mut self, rank: Rank, agent: &str) {
-        if let Some(class) = self.classes.get_mut(&rank.priority) {
+        // What is guaranteed goes out of turn, and says nothing of how far the others are.
+        let in_turn = !self.owners.is_below(rank.line.owner);
+        let class = self.classes.get_mut(&rank.line.priority);
+        if let Some(class) = class.filter(|_| in_turn) {
             class.advance(rank);
         }
         self.leave(rank, agent);
@@ -136,7 +189,7 @@ impl Order {
 
     /// Lets one go that was not: its agent has not had what it asked for.
     pub(super) fn gave_up(&mut self, rank: Rank, agent: &str, size: u64) {
-        let class = self.classes.get_mut(&rank.priority);
+        let class = self.classes.get_mut(&rank.line.priority);
         if let Some(party) = class.and_then(|class| class.parties.get_mut(agent)) {
             party.end = party.end.saturating_sub(size);
         }
@@ -144,10 +197,13 @@ impl Order {
     }
 
     fn leave(&mut self, rank: Rank, agent: &str) {
-        let Some(class) = self.classes.get_mut(&rank.priority) else {
+        self.owners.leave(rank.line.owner);
+        let Some(class) = self.classes.get_mut(&rank.line.priority) else {
             return;
         };
-        class.arrivals.remove(&(rank.arrival, rank.seat.place));
+        let arrival = (rank.arrival, rank.seat.place);
+        let oldest = class.arrivals.first() == Some(&arrival);
+        class.arrivals.remove(&arrival);
         if let Some(party) = class.parties.get_mut(agent) {
             let key = (rank.seat.order, rank.seat.place);
             let left = party.starts.remove(&key).is_some();
@@ -155,13 +211,75 @@ impl Order {
         }
         if class.arrivals.is_empty() {
             // Nobody waits: nobody is ahead of anybody.
-            self.classes.remove(&rank.priority);
+            self.classes.remove(&rank.line.priority);
         }
+        if oldest {
+            self.take_turns();
+        }
+    }
+
+    /// Notes in which order the classes go, and whether any of them passed another.
+    fn take_turns(&mut self) {
+        let oldest = |(priority, class): (&i32, &Class)| {
+            let (arrival, _) = class.arrivals.first()?;
+            Some((self.aged(*arrival, *priority), *priority))
+        };
+        let mut now: Vec<_> = self.classes.iter().filter_map(oldest).collect();
+        now.sort_unstable();
+        let now: Vec<i32> = now.into_iter().map(|(_, priority)| priority).collect();
+        let before = std::mem::replace(&mut self.turns, now);
+        let stayed = before.iter().filter(|class| self.turns.contains(class));
+        let known = self.turns.iter().filter(|class| before.contains(class));
+        self.turned |= !stayed.eq(known);
+    }
+
+    /// Whether any class has passed another since this was asked last.
+    pub(super) fn turned(&mut self) -> bool {
+        std::mem::take(&mut self.turned)
     }
 
     /// Whether `a` goes before `b`.
     pub(super) fn before(&self, a: Rank, b: Rank) -> bool {
+        match (self.is_first(a), self.is_first(b)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => self.in_turn(a, b),
+        }
+    }
+
+    /// Whether `a` goes before `b` where nothing is guaranteed.
+    pub(super) fn in_turn(&self, a: Rank, b: Rank) -> bool {
         (self.class(a), a.seat) < (self.class(b), b.seat)
+    }
+
+    /// Who of a line goes before one with this rank for sure, as long as nobody comes back who is older.
+    pub(super) fn surely_before(&self, line: Line, rank: Rank) -> Surely {
+        let of = rank.line;
+        if line == of {
+            return Surely::ByTheirSeats;
+        }
+        if of.owner != NOBODY {
+            // It may come to be below its share, and pass them.
+            return Surely::Nobody;
+        }
+        if line.priority == of.priority {
+            return Surely::ByTheirSeats;
+        }
+        // A class falls back as its oldest go: it stays before as long as even its newest would.
+        let newest = self
+            .classes
+            .get(&line.priority)
+            .and_then(|class| class.arrivals.last());
+        let newest = newest.map(|(arrival, _)| self.aged(*arrival, line.priority));
+        match newest {
+            Some(newest) if newest < self.class(rank) => Surely::All,
+            _ => Surely::Nobody,
+        }
+    }
+
+    /// Whether it goes before those who have nothing guaranteed.
+    pub(super) fn is_first(&self, rank: Rank) -> bool {
+        rank.line.lifted || self.owners.is_below(rank.line.owner)
     }
 
     /// A class's place among classes: its oldest arrival less its priority's worth of aging; of two at the
@@ -169,11 +287,15 @@ impl Order {
     fn class(&self, rank: Rank) -> (i64, i64) {
         let oldest = self
             .classes
-            .get(&rank.priority)
+            .get(&rank.line.priority)
             .and_then(|class| class.arrivals.first());
         let oldest = oldest.map_or(rank.arrival, |(arrival, _)| rank.arrival.min(*arrival));
-        let head_start = self.aging.saturating_mul(rank.priority.into());
-        (oldest.saturating_sub(head_start), -i64::from(rank.priority))
+        self.aged(oldest, rank.line.priority)
+    }
+
+    fn aged(&self, arrival: i64, priority: i32) -> (i64, i64) {
+        let head_start = self.aging.saturating_mul(priority.into());
+        (arrival.saturating_sub(head_start), -i64::from(priority))
     }
 }
 
@@ -194,7 +316,10 @@ impl Class {
             return self.now;
         };
         let later = party.starts.range((comer.order, u64::MAX)..).next();
-        later.map_or(self.now.max(party.end), |(_, start)| *start)
+        // One that gave up leaves the end before those of its agent that came after it, and wait.
+        let last = party.starts.values().next_back().copied();
+        let end = self.now.max(party.end).max(last.unwrap_or_default());
+        later.map_or(end, |(_, start)| *start)
     }
 
     /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more. So does
@@ -220,187 +345,5 @@ impl Class {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use super::*;
-
-    const AGING: i64 = 10;
-
-    fn comer(order: u64, agent: &str, size: u64) -> Comer {
-        Comer {
-            priority: 0,
-            arrival: 0,
-            order,
-            start: None,
-            agent: agent.into(),
-            size,
-        }
-    }
-
-    /// Takes everybody in, in this order, and says in which order they go.
-    fn goes(comers: &[Comer]) -> Vec<u64> {
-        let mut order = Order::new(AGING);
-        let mut ranks: Vec<Rank> = comers.iter().map(|comer| order.join(comer)).collect();
-        let mut went = Vec::new();
-        while !ranks.is_empty() {
-            let first = (1..ranks.len()).fold(0, |best, i| {
-                if order.before(ranks[i], ranks[best]) {
-                    i
-                } else {
-                    best
-                }
-            });
-            let rank = ranks.remove(first);
-            let agent = comers[usize::try_from(rank.seat.order).unwrap()]
-                .agent
-                .clone();
-            order.granted(rank, &agent);
-            went.push(rank.seat.order);
-        }
-        assert!(
-            order.classes.is_empty(),
-            "nothing is kept of those who went"
-        );
-        went
-    }
-
-    #[test]
-    fn calls_of_one_agent_go_in_the_order_they_came() {
-        assert_eq!(
-            goes(&(0..5).map(|i| comer(i, "a", WHOLE)).collect::<Vec<_>>()),
-            [0, 1, 2, 3, 4]
-        );
-    }
-
-    #[test]
-    fn an_agent_that_came_late_does_not_wait_behind_all_of_one_that_sent_much() {
-        let mut comers: Vec<Comer> = (0..4).map(|i| comer(i, "much", WHOLE)).collect();
-        comers.extend((4..6).map(|i| comer(i, "few", WHOLE)));
-        assert_eq!(goes(&comers), [0, 4, 1, 5, 2, 3]);
-    }
-
-    #[test]
-    fn twice_the_weight_is_twice_the_share() {
-        let mut comers: Vec<Comer> = (0..6).map(|i| comer(i, "light", WHOLE)).collect();
-        comers.extend((6..12).map(|i| comer(i, "heavy", WHOLE / 2)));
-        let first: Vec<u64> = goes(&comers).into_iter().take(6).collect();
-        assert_eq!(
-            first.iter().filter(|order| **order >= 6).count(),
-            4,
-            "{first:?}"
-        );
-    }
-
-    #[test]
-    fn a_priority_goes_first_and_one_that_came_an_aging_span_before_goes_before_it() {
-        let urgent = |order, arrival| Comer {
-            priority: 1,
-            arrival,
-            ..comer(order, "b", WHOLE)
-        };
-        assert_eq!(goes(&[comer(0, "a", WHOLE), urgent(1, 0)]), [1, 0]);
-        assert_eq!(goes(&[comer(0, "a", WHOLE), urgent(1, AGING)]), [1, 0]);
-        assert_eq!(goes(&[comer(0, "a", WHOLE), urgent(1, AGING + 1)]), [0, 1]);
-    }
-
-    #[test]
-    fn one_that_queues_again_keeps_its_place() {
-        let mut order = Order::new(AGING);
-        let first = order.join(&comer(0, "a", WHOLE));
-        let others: Vec<Rank> = (1..4).map(|i| order.join(&comer(i, "a", WHOLE))).collect();
-        order.granted(first, "a");
-        let again = Comer {
-            start: Some(first.seat.start),
-            ..comer(0, "a", WHOLE)
-        };
-        let again = order.join(&again);
-        assert!(others.iter().all(|other| order.before(again, *other)));
-    }
-
-    #[test]
-    fn one_that_came_first_and_joins_last_goes_before_those_of_its_agent() {
-        let mut order = Order::new(AGING);
-        let others: Vec<Rank> = (1..4).map(|i| order.join(&comer(i, "a", WHOLE))).collect();
-        let other_agent = order.join(&comer(4, "b", WHOLE));
-        let first = order.join(&comer(0, "a", WHOLE));
-        assert!(others.iter().all(|other| order.before(first, *other)));
-        assert!(
-            order.before(other_agent, others[1]),
-            "and takes nothing from another agent"
-        );
-    }
-
-    #[test]
-    fn who_gives_up_leaves_its_agent_no_further_behind() {
-        let mut order = Order::new(AGING);
-        let stays = order.join(&comer(0, "a", WHOLE));
-        let goes = order.join(&comer(1, "a", WHOLE * 100));
-        order.gave_up(goes, "a", WHOLE * 100);
-        let next = order.join(&comer(2, "a", WHOLE));
-        assert_eq!(next.seat.start, stays.seat.start + WHOLE);
-    }
-
-    #[test]
-    fn agents_that_are_gone_are_forgotten() {
-        let mut order = Order::new(AGING);
-        let stays = order.join(&comer(0, "stays", 0));
-        for i in 1..10_000 {
-            let rank = order.join(&comer(i, &format!("agent {i}"), 1));
-            order.granted(rank, &format!("agent {i}"));
-            let seat = Seat {
-                start: i + 2,
-                ..stays.seat
-            };
-            order.classes.get_mut(&0).unwrap().now = seat.start;
-        }
-        assert!(
-            order.classes[&0].parties.len() < 100,
-            "{}",
-            order.classes[&0].parties.len()
-        );
-    }
-
-    #[test]
-    fn agents_that_come_once_are_forgotten_while_many_wait() {
-        let mut order = Order::new(AGING);
-        for i in 0..200 {
-            order.join(&comer(i, &format!("stays {i}"), WHOLE));
-        }
-        for i in 200..20_000 {
-            let rank = order.join(&comer(i, &format!("agent {i}"), WHOLE));
-            order.granted(rank, &format!("agent {i}"));
-            assert!(order.classes[&0].parties.len() <= 2 * 201 + 64);
-        }
-        let stay = |i| {
-            order.classes[&0]
-                .parties
-                .contains_key(&*format!("stays {i}"))
-        };
-        assert!((0..200).all(stay));
-    }
-
-    #[test]
-    fn newcomers_without_end_do_not_starve_a_call_that_waits_further_on() {
-        let mut order = Order::new(AGING);
-        let first = order.join(&comer(0, "a", WHOLE));
-        let second = order.join(&comer(1, "a", WHOLE));
-        order.granted(first, "a");
-        let mut waiting: VecDeque<(u64, Rank)> = (2..12)
-            .map(|i| (i, order.join(&comer(i, &format!("agent {i}"), WHOLE))))
-            .collect();
-        // One comes, the first of them goes, again and again; until the second of `a` goes before all of them.
-        let passed = (12..).take_while(|i| {
-            waiting.push_back((*i, order.join(&comer(*i, &format!("agent {i}"), WHOLE))));
-            let (number, rank) = waiting.pop_front().unwrap();
-            let passed = order.before(rank, second);
-            order.granted(rank, &format!("agent {number}"));
-            passed && *i < 1_000
-        });
-        let passed = passed.count();
-        assert!(
-            (10..=24).contains(&passed),
-            "{passed}: twice as many as wait"
-        );
-    }
-}
+#[path = "order_tests.rs"]
+mod tests;

@@ -62,7 +62,19 @@ impl Limiter {
     pub(super) async fn look(&self, call: &Call) -> Result<Look, StoreError> {
         let (claim, turn) = self.parts(call.clone());
         let standings = self.shared.get(self.shared.store.peek(&claim)).await?;
-        let answer = self.foretell(&claim, turn, &standings);
+        let (mut behind, mut late) = (None, None);
+        if self.waiting() > 0 {
+            behind = self.behind(&claim, turn, false).await?;
+            let (keys, comer) = self.shared.comer(&claim, turn);
+            late = match turn.deadline {
+                Some(_) => {
+                    let of = (keys.as_slice(), &comer);
+                    self.shared.too_late_behind(&claim, of, turn).await?
+                }
+                None => None,
+            };
+        }
+        let answer = self.foretell(behind, late, turn, &standings);
         Ok(Look {
             claim,
             turn,
@@ -86,7 +98,8 @@ impl Limiter {
 
     fn foretell(
         &self,
-        claim: &Claim,
+        behind: Option<NotNow>,
+        late_behind: Option<Rejection>,
         turn: Turn,
         standings: &[Standing],
     ) -> Result<Peek, Rejection> {
@@ -96,11 +109,12 @@ impl Limiter {
             Some((_, refused)) => Some(refused),
             None => None,
         };
-        let Some(refused) = self.behind(claim, turn).or(last) else {
+        let Some(refused) = behind.or(last) else {
             return Ok(Peek::Room);
         };
         let figures = Standing::refusal(standings).map_or(refused.clone(), |(_, known)| known);
-        if let Some(late) = shared.too_late(&figures, turn.deadline) {
+        let late = shared.too_late(&figures, turn.deadline);
+        if let Some(late) = late.or(late_behind) {
             return Err(late);
         }
         let (waiting, shortage) = (self.waiting(), shared.shortage(&refused));

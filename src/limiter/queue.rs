@@ -2,36 +2,46 @@
 //!
 //! Waiters that need the same counts are a **group**: among them nobody passes anybody. A group is parked on
 //! *one* count, the one that its head was refused by, and moves as a whole, so that a step costs the same
-//! however many wait. Each count knows the heads of the groups parked there and one instant at which the first
-//! of them is worth another try. Plain data: no clock, lock or task.
+//! however many wait. Plain data: no clock, lock or task.
+
+mod before;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ops::Bound,
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use tokio::runtime::Id;
 
 use super::{
-    order::{Comer, Order, Rank, Seat},
+    demand::Demand,
+    heads::Heads,
+    order::{Comer, Order, Rank},
+    owners::Shares,
+    parked::Counts,
+    pins::{Kept, Pins},
     waiter::Waiter,
 };
-use crate::limit::{LimitKey, Tick};
+use crate::{
+    limit::{LimitKey, Limits, Tick, micros},
+    store::NotNow,
+};
 
 /// The counts that a group's waiters need.
 pub(super) type Keys = Arc<[LimitKey]>;
 
-#[derive(Debug, Default)]
+/// After so many moves a waiter pins its counts.
+const MOVES: u32 = 2;
+
+#[derive(Debug)]
 pub(super) struct Queue {
     order: Order,
+    /// For how long a charge stays in a count.
+    limits: Limits,
+    pins: Pins,
     groups: HashMap<Keys, Group>,
-    counts: HashMap<LimitKey, Parked>,
+    counts: Counts,
     len: usize,
-    /// When to look at a count again.
-    timers: BTreeSet<(Tick, LimitKey)>,
-    /// Counts to look at now.
-    kicked: BTreeSet<LimitKey>,
     /// The runtimes on which a driver runs.
     pub(super) driven: HashSet<Id>,
 }
@@ -43,30 +53,36 @@ pub(super) enum Next {
     Nobody,
     /// The head waits for something else first, and its group is parked there now. Look again.
     Moved,
-    /// Try this one.
-    Try(Arc<Waiter>),
+    /// Try this one, if it leaves so much room.
+    Try(Arc<Waiter>, Vec<Kept>),
+}
+
+/// Who stands before a comer.
+#[derive(Debug)]
+pub(super) enum Ahead {
+    /// Somebody who waits on this count: the comer waits behind.
+    On(LimitKey),
+    /// Nobody, or those for whom so much room has to be left.
+    Kept(Vec<Kept>),
 }
 
 #[derive(Debug)]
 struct Group {
-    /// By priority, in the order of their seats.
-    classes: BTreeMap<i32, BTreeMap<Seat, Arc<Waiter>>>,
+    waiters: Heads,
+    demand: Demand,
     on: LimitKey,
 }
 
-/// A count and the groups parked on it.
-#[derive(Debug, Default)]
-struct Parked {
-    /// By priority the first of each group.
-    heads: BTreeMap<i32, BTreeMap<Seat, Arc<Waiter>>>,
-    timer: Option<Tick>,
-}
-
 impl Queue {
-    pub(super) fn new(aging: i64) -> Self {
+    pub(super) fn new(aging: i64, limits: Limits) -> Self {
         Queue {
             order: Order::new(aging),
-            ..Queue::default()
+            limits,
+            pins: Pins::default(),
+            groups: HashMap::new(),
+            counts: Counts::default(),
+            len: 0,
+            driven: HashSet::new(),
         }
     }
 
@@ -74,24 +90,47 @@ impl Queue {
         self.len
     }
 
-    /// A count on which somebody waits who goes before this comer: then the comer waits behind.
-    pub(super) fn blocks<'a>(&self, keys: &'a [LimitKey], comer: &Comer) -> Option<&'a LimitKey> {
-        self.blocker(keys, self.order.rank(comer))
+    /// One that goes first is about to take from these counts, and so to pass those who wait there.
+    pub(super) fn comes(&mut self, keys: &[LimitKey], comer: &Comer, now: Tick) {
+        let rank = self.order.rank(comer);
+        keys.iter().for_each(|key| self.passes(key, rank, now));
+    }
+
+    /// Who stands before a comer.
+    pub(super) fn ahead_of(&mut self, keys: &[LimitKey], comer: &Comer, now: Tick) -> Ahead {
+        let rank = self.order.rank(comer);
+        match self.blocker(keys, rank) {
+            Some(key) => Ahead::On(key.clone()),
+            None => Ahead::Kept(self.kept((keys, &comer.needs), rank, now)),
+        }
     }
 
     fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
         keys.iter().find(|key| {
-            let head = self
-                .counts
-                .get(key)
-                .and_then(|parked| parked.head(&self.order));
-            head.is_some_and(|head| self.order.before(head.rank, rank))
+            let head = self.counts.head(key, &self.order);
+            head.is_some_and(|head| self.order.before(head.rank(), rank))
         })
+    }
+
+    /// The room that is kept for those who stand before this rank.
+    fn kept(&mut self, of: (&[LimitKey], &[u64]), rank: Rank, now: Tick) -> Vec<Kept> {
+        let order = &self.order;
+        self.pins
+            .before(of, rank, now, &self.limits, |a, b| order.before(a, b))
     }
 
     /// Takes a comer in. It is to be [entered](Self::enter).
     pub(super) fn join(&mut self, comer: &Comer) -> Rank {
-        self.order.join(comer)
+        let rank = self.order.join(comer);
+        self.turn();
+        rank
+    }
+
+    /// Has those looked at who go first now, because their class has passed another.
+    fn turn(&mut self) {
+        if self.order.turned() {
+            self.counts.turn();
+        }
     }
 
     /// The same counts as one value with those who need them already.
@@ -103,47 +142,67 @@ impl Queue {
     /// Has one that joined wait with its group, or on the count that refused it. `at`: when there is room for it,
     /// where that is known.
     pub(super) fn enter(&mut self, waiter: &Arc<Waiter>, refused_by: &LimitKey, at: Option<Tick>) {
-        let rank = waiter.rank;
+        let rank = waiter.rank();
         let fresh = !self.groups.contains_key(&waiter.keys);
         let group = self
             .groups
             .entry(waiter.keys.clone())
             .or_insert_with(|| Group {
-                classes: BTreeMap::new(),
+                waiters: Heads::default(),
+                demand: Demand::default(),
                 on: refused_by.clone(),
             });
         let on = group.on.clone();
-        let class = group.classes.entry(rank.priority).or_default();
-        let old_head = class.keys().next().copied();
-        class.insert(rank.seat, waiter.clone());
+        let old = group.waiters.first_of(rank.line).map(|old| old.rank());
+        group.waiters.insert(waiter.clone());
+        group.demand.add(waiter, &group.waiters);
         self.len += 1;
-        if old_head.is_none_or(|old| rank.seat < old) {
-            let heads = self
-                .counts
-                .entry(on.clone())
-                .or_default()
-                .heads
-                .entry(rank.priority)
-                .or_default();
-            old_head.and_then(|old| heads.remove(&old));
-            heads.insert(rank.seat, waiter.clone());
+        if old.is_none_or(|old| rank.seat < old.seat) {
+            self.counts.park(&on, waiter.clone(), &self.pins);
+            if let Some(old) = old {
+                self.counts.unpark(&on, old);
+            }
         }
-        if fresh {
-            self.set_timer(&on, rank, at);
+        if let Some(at) = at.filter(|_| fresh) {
+            self.counts.set_timer(&on, rank, at, &self.order);
         }
         // Room may have come back between its refusal and this; or it goes before the others of its group.
         self.kick([on]);
     }
 
     /// Parks the group of one that was tried and refused. Nothing where it has gone away meanwhile.
-    pub(super) fn refused(&mut self, waiter: &Waiter, by: &LimitKey, at: Option<Tick>) {
-        if self.holds(waiter) {
-            let moved = self.park(&waiter.keys, by);
-            self.set_timer(by, waiter.rank, at);
-            if moved {
-                // It may have been given back since, when nobody was parked there to be told.
-                self.kick([by.clone()]);
-            }
+    pub(super) fn refused(&mut self, waiter: &Arc<Waiter>, by: &NotNow, now: Tick) {
+        if !self.holds(waiter) {
+            return;
+        }
+        let moved = self.park(&waiter.keys, &by.key);
+        if let Some(at) = by.at {
+            self.counts
+                .set_timer(&by.key, waiter.rank(), at, &self.order);
+        }
+        if moved {
+            waiter.moved();
+            // It may have been given back since, when nobody was parked there to be told.
+            self.kick([by.key.clone()]);
+        }
+        let known = by.at.and(by.not_before);
+        let least = by.not_before.unwrap_or(now).max(now);
+        let due = known.unwrap_or_else(|| match self.pins.due(waiter) {
+            // Nobody can say: as before, so that it does not pin for ever what it cannot use.
+            Some(due) if !moved => due.max(by.not_before.unwrap_or_default()),
+            _ => least,
+        });
+        self.pin(waiter, &by.key, due);
+    }
+
+    /// Pins the counts of one that has moved too often.
+    fn pin(&mut self, waiter: &Arc<Waiter>, on: &LimitKey, due: Tick) {
+        if waiter.moves() >= MOVES && self.pins.set(waiter, on, due, &self.limits) {
+            self.counts.pinned(waiter.keys.iter().cloned());
+            // Whoever had to leave it room may have to leave less now. And whoever waited behind it, where another
+            // driver had sent it meanwhile, waits there alone.
+            let others = waiter.keys.iter().filter(|key| *key != on);
+            self.kick(others.cloned());
         }
     }
 
@@ -153,65 +212,107 @@ impl Queue {
             return false;
         };
         let from = std::mem::replace(&mut group.on, on.clone());
-        let firsts = group.classes.iter().filter_map(|(priority, class)| {
-            let (seat, first) = class.first_key_value()?;
-            Some((*priority, *seat, first.clone()))
-        });
-        let firsts: Vec<(i32, Seat, Arc<Waiter>)> = firsts.collect();
-        for (priority, seat, first) in firsts {
-            self.unhead(&from, priority, seat);
-            let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-            heads.entry(priority).or_default().insert(seat, first);
+        let firsts: Vec<Arc<Waiter>> = group.waiters.firsts().cloned().collect();
+        for first in firsts {
+            self.counts.unpark(&from, first.rank());
+            self.counts.park(on, first, &self.pins);
         }
         true
     }
 
-    /// Takes a head off a count, and forgets the count where it was the last.
-    fn unhead(&mut self, on: &LimitKey, priority: i32, seat: Seat) {
-        let Some(parked) = self.counts.get_mut(on) else {
+    /// Those with guaranteed shares who are first on a count, each with one of its calls.
+    pub(super) fn owners_on(&self, key: &LimitKey) -> Vec<(u32, Shares, Arc<Waiter>)> {
+        let heads = self.counts.heads(key).into_iter();
+        let firsts = heads.flat_map(Heads::firsts);
+        let owner = |first: &Arc<Waiter>| {
+            let number = first.rank().line.owner;
+            let shares = self.order.owners.shares(number)?;
+            Some((number, shares.clone(), first.clone()))
+        };
+        firsts.filter_map(owner).collect()
+    }
+
+    /// Notes whether an owner is below its shares. Returns whether that is new.
+    pub(super) fn note_below(&mut self, shares: &Shares, below: bool) -> bool {
+        let changed = self.order.owners.note_below(shares, below);
+        if changed {
+            // It was first on its counts and is not, or the other way round, wherever its calls wait.
+            self.counts.turn();
+        }
+        changed
+    }
+
+    /// Has a count looked at when an owner whose calls wait there falls below its shares. Returns whether that
+    /// is earlier than was known.
+    pub(super) fn set_wake(&mut self, on: &LimitKey, at: Tick) -> bool {
+        self.counts.set_wake(on, at)
+    }
+
+    /// Whoever goes next on a count. One that owners have passed there for too long goes before them.
+    fn next_head(&mut self, key: &LimitKey, now: Tick) -> Option<Arc<Waiter>> {
+        let head = self.counts.head(key, &self.order)?.rank();
+        self.passes(key, head, now);
+        self.counts.head(key, &self.order).cloned()
+    }
+
+    /// One that goes first may pass another here that goes before it in turn: not for ever.
+    fn passes(&mut self, key: &LimitKey, rank: Rank, now: Tick) {
+        if !self.order.is_first(rank) {
+            return;
+        }
+        let heads = self.counts.heads(key);
+        let in_turn = heads.and_then(|heads| heads.first(|a, b| self.order.in_turn(a, b)));
+        let Some(in_turn) = in_turn.cloned() else {
             return;
         };
-        if let Some(heads) = parked.heads.get_mut(&priority) {
-            heads.remove(&seat);
-            if heads.is_empty() {
-                parked.heads.remove(&priority);
-            }
+        if self.order.is_first(in_turn.rank()) || !self.order.in_turn(in_turn.rank(), rank) {
+            return;
         }
-        if parked.heads.is_empty() {
-            if let Some(timer) = parked.timer {
-                self.timers.remove(&(timer, on.clone()));
-            }
-            self.counts.remove(on);
+        let stay = self.limits.stay(key).unwrap_or(self.order.aging());
+        let passed = now.since(in_turn.passed_since(now));
+        if micros(passed) >= stay {
+            self.lift(&in_turn);
         }
     }
 
-    fn set_timer(&mut self, on: &LimitKey, rank: Rank, at: Option<Tick>) {
-        let (Some(parked), Some(at)) = (self.counts.get_mut(on), at) else {
+    /// Has one go before owners, out of its line: better seats wait on there.
+    fn lift(&mut self, waiter: &Arc<Waiter>) {
+        let Some(group) = self.groups.get_mut(&waiter.keys) else {
             return;
         };
-        if parked
-            .head(&self.order)
-            .is_some_and(|head| head.rank == rank)
-        {
-            if let Some(old) = parked.timer.replace(at) {
-                self.timers.remove(&(old, on.clone()));
+        let from = waiter.rank();
+        group.waiters.remove(from);
+        group.demand.remove(waiter);
+        waiter.lift();
+        let to = waiter.rank();
+        let known = group.waiters.first_of(to.line).map(|known| known.rank());
+        group.waiters.insert(waiter.clone());
+        group.demand.add(waiter, &group.waiters);
+        let next = group.waiters.first_of(from.line).cloned();
+        let on = group.on.clone();
+        if known.is_none_or(|known| to.seat < known.seat) {
+            self.counts.park(&on, waiter.clone(), &self.pins);
+            if let Some(known) = known {
+                self.counts.unpark(&on, known);
             }
-            self.timers.insert((at, on.clone()));
         }
+        if let Some(next) = next {
+            self.counts.park(&on, next, &self.pins);
+        }
+        self.counts.unpark(&on, from);
+        self.pins.lifted(waiter, from);
     }
 
     fn holds(&self, waiter: &Waiter) -> bool {
-        let class = self
-            .groups
-            .get(&waiter.keys)
-            .and_then(|group| group.classes.get(&waiter.rank.priority));
-        class.is_some_and(|class| class.contains_key(&waiter.rank.seat))
+        let group = self.groups.get(&waiter.keys);
+        group.is_some_and(|group| group.waiters.holds(waiter.rank()))
     }
 
     /// Takes out one that was granted.
     pub(super) fn granted(&mut self, waiter: &Waiter) {
         if self.remove(waiter) {
-            self.order.granted(waiter.rank, &waiter.agent);
+            self.order.granted(waiter.rank(), &waiter.agent);
+            self.turn();
         }
     }
 
@@ -219,44 +320,40 @@ impl Queue {
     pub(super) fn gave_up(&mut self, waiter: &Waiter) -> bool {
         let there = self.remove(waiter);
         if there {
-            self.order.gave_up(waiter.rank, &waiter.agent, waiter.size);
+            self.order
+                .gave_up(waiter.rank(), &waiter.agent, waiter.size);
+            self.turn();
         }
         there
     }
 
     fn remove(&mut self, waiter: &Waiter) -> bool {
-        let Rank { priority, seat, .. } = waiter.rank;
+        let rank = waiter.rank();
         let Some(group) = self.groups.get_mut(&waiter.keys) else {
             return false;
         };
-        let Some(class) = group.classes.get_mut(&priority) else {
-            return false;
-        };
-        let headed = class.keys().next() == Some(&seat);
-        if class.remove(&seat).is_none() {
+        let headed = group.waiters.first_of(rank.line).map(|head| head.rank()) == Some(rank);
+        if !group.waiters.remove(rank) {
             return false;
         }
-        let next = class.values().next().cloned();
-        if next.is_none() {
-            group.classes.remove(&priority);
-        }
+        group.demand.remove(waiter);
+        let next = group.waiters.first_of(rank.line).cloned();
         let on = group.on.clone();
-        if group.classes.is_empty() {
+        if group.waiters.is_empty() {
             self.groups.remove(&waiter.keys);
         }
         self.len -= 1;
         if headed {
             if let Some(next) = next {
                 // Before the old one is taken off, so that the count is not forgotten in between.
-                let heads = &mut self.counts.entry(on.clone()).or_default().heads;
-                heads
-                    .entry(priority)
-                    .or_default()
-                    .insert(next.rank.seat, next);
+                self.counts.park(&on, next, &self.pins);
             }
-            self.unhead(&on, priority, seat);
+            self.counts.unpark(&on, rank);
             // Whoever is next may need less, and whoever waited behind it elsewhere need not any more.
             self.kick([on]);
+        }
+        if self.pins.remove(waiter, &self.limits) {
+            self.kick(waiter.keys.iter().cloned());
         }
         true
     }
@@ -266,98 +363,59 @@ impl Queue {
     /// The drivers are to be told then, also where it was marked already: whoever marked it may be a driver
     /// that died or is not run any more.
     pub(super) fn kick(&mut self, keys: impl IntoIterator<Item = LimitKey>) -> bool {
+        self.counts.kick(keys)
+    }
+
+    /// As [`kick`](Self::kick), where something was given back. Owners that have it in their shares may be below
+    /// them by now, and go first wherever their calls wait: one of those counts is looked at for all.
+    pub(super) fn given_back(&mut self, keys: Vec<LimitKey>) -> bool {
         let mut any = false;
-        for key in keys {
-            if self.counts.contains_key(&key) {
-                any = true;
-                self.kicked.insert(key);
-            }
+        for owner in self.order.owners.not_below(&keys) {
+            any |= self.counts.kick_one_of(owner);
         }
-        any
+        self.kick(keys) || any
     }
 
     /// Marks every count to be looked at.
     pub(super) fn kick_all(&mut self) {
-        self.kicked.extend(self.counts.keys().cloned());
+        self.counts.kick_all();
     }
 
-    /// A count to look at by `now`: the next one after `last`, and round again, so that none is starved. The
-    /// others stay marked, for whichever driver comes to them first.
+    /// A count to look at by `now`, the next one after `last`.
     pub(super) fn due(&mut self, now: Tick, last: Option<&LimitKey>) -> Option<LimitKey> {
-        while let Some((at, _)) = self.timers.first() {
-            if *at > now {
-                break;
-            }
-            let (_, key) = self.timers.pop_first().expect("looked at just above");
-            if let Some(parked) = self.counts.get_mut(&key) {
-                parked.timer = None;
-            }
-            self.kicked.insert(key);
-        }
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.kicked.range((after, Bound::Unbounded)).next();
-        let next = next.or_else(|| self.kicked.first()).cloned()?;
-        self.kicked.take(&next)
+        self.counts.due(now, last, &self.pins)
     }
 
     /// When the next count is worth looking at; `None` where nothing but a kick can help.
     pub(super) fn next_timer(&self) -> Option<Tick> {
-        self.timers.first().map(|(at, _)| *at)
+        self.counts.next_timer()
     }
 
     /// The head of a count, unless it has to wait behind another one elsewhere.
-    pub(super) fn next_on(&mut self, key: &LimitKey) -> Next {
-        let Some(head) = self
-            .counts
-            .get(key)
-            .and_then(|parked| parked.head(&self.order))
-        else {
+    pub(super) fn next_on(&mut self, key: &LimitKey, now: Tick) -> Next {
+        let Some(head) = self.next_head(key, now) else {
             return Next::Nobody;
         };
-        let head = head.clone();
-        match self.blocker(&head.keys, head.rank).cloned() {
+        match self.blocker(&head.keys, head.rank()).cloned() {
             Some(other) => {
                 self.park(&head.keys, &other);
+                head.moved();
+                self.pin(&head, &other, now);
                 Next::Moved
             }
-            None => Next::Try(head),
+            None => {
+                let kept = self.kept((&head.keys, head.needs()), head.rank(), now);
+                Next::Try(head, kept)
+            }
         }
     }
 
     /// Everybody who waits.
     pub(super) fn waiters(&self) -> impl Iterator<Item = &Arc<Waiter>> {
-        let classes = self
-            .groups
-            .values()
-            .flat_map(|group| group.classes.values());
-        classes.flat_map(BTreeMap::values)
-    }
-
-    /// How many wait on a count who go before this comer.
-    pub(super) fn ahead(&self, key: &LimitKey, comer: &Comer) -> usize {
-        let rank = self.order.rank(comer);
-        let groups = self.groups.values().filter(|group| group.on == *key);
-        let classes = groups.flat_map(|group| group.classes.values());
-        let waiters = classes.flat_map(BTreeMap::values);
-        waiters
-            .filter(|waiter| self.order.before(waiter.rank, rank))
-            .count()
+        self.groups.values().flat_map(|group| group.waiters.all())
     }
 }
 
-impl Parked {
-    /// Whoever goes first of those who wait here.
-    fn head(&self, order: &Order) -> Option<&Arc<Waiter>> {
-        let heads = self
-            .heads
-            .values()
-            .filter_map(|class| class.values().next());
-        heads.reduce(|best, head| {
-            if order.before(head.rank, best.rank) {
-                head
-            } else {
-                best
-            }
-        })
-    }
-}
+#[cfg(test)]
+#[path = "queue/tests.rs"]
+mod tests;

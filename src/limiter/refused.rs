@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::{
-    error::{Rejection, Shortage},
+    error::{Rejection, Shortage, StoreError},
     store::NotNow,
 };
 
@@ -14,6 +14,12 @@ pub(crate) enum Refused {
     NotNow(NotNow),
     /// There is nothing to wait for.
     Rejected(Rejection),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Refused::Rejected(error.into())
+    }
 }
 
 impl Shared {

@@ -2,7 +2,10 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     error::Rejection,
+    limit::{LimitKey, Tick},
     store::{Claim, NotNow},
 };
 
@@ -22,11 +26,20 @@ pub(super) struct Waiter {
     pub(super) claim: Claim,
     /// The counts that the claim touches.
     pub(super) keys: Keys,
-    pub(super) rank: Rank,
+    /// What it needs of each of them.
+    needs: Box<[u64]>,
+    /// As it joined.
+    rank: Rank,
     /// Whose it is, and how much of the share of that party it takes.
     pub(super) agent: Arc<str>,
     pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
+    /// How often it was sent to another count. Changes under the queue's lock, as the next two.
+    moves: AtomicU32,
+    /// Since when owners go before it out of turn.
+    passed: OnceLock<Tick>,
+    /// Whether they do no more.
+    lifted: AtomicBool,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
     state: Mutex<State>,
@@ -48,18 +61,62 @@ impl Waiter {
         deadline: Option<Instant>,
         refused: NotNow,
     ) -> Self {
-        let Comer { agent, size, .. } = comer;
+        let Comer {
+            agent, size, needs, ..
+        } = comer;
         let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
             keys,
+            needs,
             rank,
             agent,
             size,
             deadline,
+            moves: AtomicU32::new(0),
+            passed: OnceLock::new(),
+            lifted: AtomicBool::new(false),
             refused,
             state,
         }
+    }
+
+    /// Its rank at this moment.
+    pub(super) fn rank(&self) -> Rank {
+        let mut rank = self.rank;
+        rank.line.lifted = self.lifted.load(Ordering::Relaxed);
+        rank
+    }
+
+    /// From now on no owner passes it out of turn. It is to be put into its new line wherever it stands.
+    pub(super) fn lift(&self) {
+        self.lifted.store(true, Ordering::Relaxed);
+    }
+
+    /// What it needs of its counts, in their order.
+    pub(super) fn needs(&self) -> &[u64] {
+        &self.needs
+    }
+
+    /// What it needs of one of its counts.
+    pub(super) fn need(&self, key: &LimitKey) -> u64 {
+        let place = self.keys.iter().position(|other| other == key);
+        let need = place.and_then(|place| self.needs.get(place));
+        need.copied().unwrap_or_default()
+    }
+
+    /// It was sent to another count.
+    pub(super) fn moved(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn moves(&self) -> u32 {
+        self.moves.load(Ordering::Relaxed)
+    }
+
+    /// Since when owners go before it out of turn: since now, where none has before.
+    pub(super) fn passed_since(&self, now: Tick) -> Tick {
+        *self.passed.get_or_init(|| now)
     }
 
     /// Why it was not granted when it was last tried.
@@ -140,7 +197,7 @@ impl Waiter {
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter")
-            .field("rank", &self.rank)
+            .field("rank", &self.rank())
             .field("claim", &self.claim)
             .finish_non_exhaustive()
     }

@@ -100,7 +100,7 @@ impl MemoryStore {
     pub fn would_have_refused(&self) -> Vec<(String, u64)> {
         let counts = self.lock();
         let rules = counts.current().rules().iter().zip(counts.over());
-        let shadows = rules.filter(|(rule, _)| rule.limit.shadow);
+        let shadows = rules.filter(|(rule, _)| rule.limit.shadow && !rule.is_share());
         shadows
             .map(|(rule, over)| (rule.limit.to_string(), *over))
             .collect()

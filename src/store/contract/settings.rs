@@ -6,8 +6,8 @@ use super::{
     PERIOD, TICK, claim, expect_refusal, limits, refused, sent, settle, spend, tokens, window,
 };
 use crate::{
-    limit::{Limit, Limits},
-    store::{Decision, NotNow, Settlement, Store},
+    limit::{Charge, Limit, Limits, Room},
+    store::{Claim, Decision, NotNow, Settlement, Store},
     tags::{Tag, Tags},
     usage::Usage,
 };
@@ -20,6 +20,7 @@ pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn
     values_may_have_amounts_of_their_own(make).await;
     other_amounts_keep_counts(make, pass).await;
     slices_hold_their_share(make, pass).await;
+    guaranteed_shares_count_and_refuse_nothing(make, pass).await;
 }
 
 /// Of a limit with headroom only its share is granted, and estimates are cut to that.
@@ -44,6 +45,38 @@ pub async fn a_shadow_refuses_nothing(make: &impl Fn(Limits) -> Arc<dyn Store>) 
     spend(&*store, &tokens(40, 0)).await;
     let refused = refused(&*store, &tokens(1, 0)).await;
     assert_eq!((refused.key.limit(), refused.in_use), (1, 100));
+}
+
+/// A guaranteed share counts what its party uses, tells it, and refuses nothing.
+pub async fn guaranteed_shares_count_and_refuse_nothing(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let limit = window(Limit::tokens(100)).charge(Charge::azure());
+    let store = make(limits([limit.share(Tag::Team, "a", 0.3)]));
+    let team = |name: &str, size| Claim {
+        tags: Arc::new(Tags::new().with(Tag::Team, name)),
+        ..tokens(size, 0)
+    };
+    spend(&*store, &team("b", 50)).await;
+    spend(&*store, &team("a", 40)).await;
+    let share = async || {
+        let standings = store.peek(&team("a", 1)).get().await.expect("told");
+        let of_share = standings.iter().find(|count| count.key.limit() == 1);
+        let share = of_share.expect("a share is told like any other limit");
+        assert!(share.shadow, "it refuses nothing");
+        (share.in_use, share.room)
+    };
+    let (in_use, room) = share().await;
+    assert!(
+        in_use == 40 && matches!(room, Room::At(_)),
+        "{in_use}, {room:?}"
+    );
+    spend(&*store, &team("a", 10)).await;
+    let refused = refused(&*store, &team("a", 1)).await;
+    assert_eq!((refused.key.limit(), refused.in_use), (0, 100));
+    pass(PERIOD).await;
+    assert_eq!(share().await, (0, Room::Now));
 }
 
 /// A refused call counts under limits that count those, and under no other.

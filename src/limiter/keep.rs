@@ -1,0 +1,107 @@
+//! Whether a claim leaves the room that is kept for those who go before it.
+
+use std::sync::Arc;
+
+use super::{Permit, Refused, Shared, pins::Kept};
+use crate::{
+    error::StoreError,
+    limit::{Demand, Limit, LimitKey, Quantities, Quantity, Room, Tick},
+    store::{Claim, NotNow, Standing},
+};
+
+impl Shared {
+    /// Asks the store, if the claim leaves so much room.
+    pub(super) async fn ask_beside(
+        self: &Arc<Self>,
+        claim: &Claim,
+        kept: &[Kept],
+    ) -> Result<Permit, Refused> {
+        match self.takes_what_is_kept(claim, kept).await? {
+            Some(refused) => Err(Refused::NotNow(refused)),
+            None => self.ask(claim).await,
+        }
+    }
+
+    /// The first count of which the claim would take room that is kept for another.
+    ///
+    /// Asked before the claim is made: where another claim comes in between, the room may be short by that
+    /// one, and whoever it is kept for waits for that longer.
+    pub(super) async fn takes_what_is_kept(
+        self: &Arc<Self>,
+        claim: &Claim,
+        kept: &[Kept],
+    ) -> Result<Option<NotNow>, StoreError> {
+        for kept in kept {
+            let limit = &self.store.limits().rules()[kept.key.limit()].limit;
+            let both = one_of(claim, limit, kept.amount);
+            let standings = self.get(self.store.peek(&both)).await?;
+            let standing = standings.iter().find(|standing| standing.key == kept.key);
+            if let Some(standing) = standing.filter(|standing| !self.has_room(standing, kept)) {
+                // It may go when the pin ends, or before, when there is room for both.
+                let both = match standing.room {
+                    Room::At(at) => Some(at),
+                    _ => None,
+                };
+                let at = [both, kept.until].into_iter().flatten().min();
+                return Ok(Some(behind(kept.key.clone(), at)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has_room(&self, standing: &Standing, kept: &Kept) -> bool {
+        let rules = self.store.limits();
+        if rules.rules()[kept.key.limit()].limit.quantity == Quantity::Concurrency {
+            let most = self.store.limits_now().amount_of(&kept.key);
+            return standing.in_use.saturating_add(kept.amount) <= most;
+        }
+        match standing.room {
+            Room::Now => true,
+            Room::At(at) => at <= kept.at,
+            Room::WhenGivenBack | Room::Never => false,
+        }
+    }
+}
+
+/// A claim under the same tags that needs just so much of one limit, by whatever rule that is charged.
+pub(super) fn one_of(claim: &Claim, limit: &Limit, amount: u64) -> Claim {
+    Claim {
+        tags: claim.tags.clone(),
+        demand: demand(limit.quantity, amount),
+        quantities: Quantities::ADMISSION,
+        repeat: false,
+        held: Vec::new(),
+    }
+}
+
+fn demand(quantity: Quantity, amount: u64) -> Demand {
+    let none = Demand {
+        requests: 0,
+        ..Demand::default()
+    };
+    match quantity {
+        Quantity::Requests => Demand {
+            requests: amount,
+            ..none
+        },
+        Quantity::OutputTokens => Demand {
+            output: amount,
+            ..none
+        },
+        Quantity::Tokens | Quantity::InputTokens | Quantity::Concurrency => Demand {
+            input: amount,
+            ..none
+        },
+    }
+}
+
+/// The refusal of a claim that was not tried, because others go before it. `at`: when they may not any more.
+pub(super) fn behind(key: LimitKey, at: Option<Tick>) -> NotNow {
+    NotNow {
+        key,
+        at,
+        not_before: None,
+        in_use: 0,
+        needed: 0,
+    }
+}
