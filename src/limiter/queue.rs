@@ -226,7 +226,12 @@ impl Queue {
 
     /// Notes whether an owner is below its shares. Returns whether that is new.
     pub(super) fn note_below(&mut self, shares: &Shares, below: bool) -> bool {
-        self.order.owners.note_below(shares, below)
+        let changed = self.order.owners.note_below(shares, below);
+        if changed {
+            // It was first on its counts and is not, or the other way round, wherever its calls wait.
+            self.counts.turn();
+        }
+        changed
     }
 
     /// Has a count looked at when an owner whose calls wait there falls below its shares.

@@ -42,12 +42,20 @@ impl Shared {
         let (keys, mut comer) = self.comer(claim, turn);
         if let Some(shares) = comer.shares.clone() {
             comer.below = self.standing(claim, &shares).await?.below;
-            self.queue().note_below(&shares, comer.below);
+            self.note_below(&shares, comer.below);
         }
-        if self.look_at_shares(&keys).await? {
-            self.kick(keys.clone());
-        }
+        self.look_at_shares(&keys).await?;
         Ok((keys, comer))
+    }
+
+    /// Notes whether an owner is below its shares. The drivers are told at once where that is new: whoever
+    /// asks may go away at the next await. Returns whether it is new.
+    fn note_below(&self, shares: &Shares, below: bool) -> bool {
+        let new = self.queue().note_below(shares, below);
+        if new {
+            self.changed.send_replace(());
+        }
+        new
     }
 
     /// Asks the store how those stand to their shares who are first on one of these counts. Returns whether
@@ -69,7 +77,7 @@ impl Shared {
                     None => self.standing(&waiter.claim, &shares).await?,
                 };
                 known.insert(owner, standing);
-                changed |= self.queue().note_below(&shares, standing.below);
+                changed |= self.note_below(&shares, standing.below);
                 wake = [wake, standing.at].into_iter().flatten().min();
             }
             self.queue().set_wake(key, wake);
