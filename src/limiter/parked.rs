@@ -96,16 +96,22 @@ impl Counts {
     /// Has a count looked at when there is room for this one, if it is the head.
     pub(super) fn set_timer(&mut self, on: &LimitKey, rank: Rank, at: Tick, order: &Order) {
         if self.head(on, order).is_some_and(|head| head.rank == rank) {
-            self.set(on, Why::Room, Some(at));
+            self.set(on, Why::Room, at);
         }
     }
 
-    /// Has a count looked at when an owner whose calls wait there falls below its shares.
-    pub(super) fn set_wake(&mut self, on: &LimitKey, at: Option<Tick>) {
-        self.set(on, Why::Share, at);
+    /// Has a count looked at when an owner whose calls wait there falls below its shares. An earlier instant stays:
+    /// whoever asks may know less than who asked before. Returns whether this one is the earlier.
+    pub(super) fn set_wake(&mut self, on: &LimitKey, at: Tick) -> bool {
+        let parked = self.parked.get(on);
+        let earlier = parked.is_some_and(|parked| parked.wake.is_none_or(|old| at < old));
+        if earlier {
+            self.set(on, Why::Share, at);
+        }
+        earlier
     }
 
-    fn set(&mut self, on: &LimitKey, why: Why, at: Option<Tick>) {
+    fn set(&mut self, on: &LimitKey, why: Why, at: Tick) {
         let Some(parked) = self.parked.get_mut(on) else {
             return;
         };
@@ -113,12 +119,10 @@ impl Counts {
             Why::Room => &mut parked.timer,
             Why::Share => &mut parked.wake,
         };
-        if let Some(old) = std::mem::replace(timer, at) {
+        if let Some(old) = timer.replace(at) {
             self.timers.remove(&(old, on.clone(), why));
         }
-        if let Some(at) = at {
-            self.timers.insert((at, on.clone(), why));
-        }
+        self.timers.insert((at, on.clone(), why));
     }
 
     /// Marks counts to be looked at now: something was given back there. Returns whether anybody waits there.

@@ -234,9 +234,10 @@ impl Queue {
         changed
     }
 
-    /// Has a count looked at when an owner whose calls wait there falls below its shares.
-    pub(super) fn set_wake(&mut self, on: &LimitKey, at: Option<Tick>) {
-        self.counts.set_wake(on, at);
+    /// Has a count looked at when an owner whose calls wait there falls below its shares. Returns whether that
+    /// is earlier than was known.
+    pub(super) fn set_wake(&mut self, on: &LimitKey, at: Tick) -> bool {
+        self.counts.set_wake(on, at)
     }
 
     /// Whoever goes next on a count. One that owners have passed there for too long goes before them.

@@ -80,7 +80,10 @@ impl Shared {
                 changed |= self.note_below(&shares, standing.below);
                 wake = [wake, standing.at].into_iter().flatten().min();
             }
-            self.queue().set_wake(key, wake);
+            if wake.is_some_and(|at| self.queue().set_wake(key, at)) {
+                // A driver may sleep for longer than that.
+                self.changed.send_replace(());
+            }
         }
         Ok(changed)
     }
