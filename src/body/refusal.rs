@@ -21,8 +21,8 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The response that says `rejection` in the caller's dialect, with the rejection in its extensions.
 ///
 /// The limit is also said in the fields `RateLimit-Policy` and `RateLimit` (IETF,
-/// draft-ietf-httpapi-ratelimit-headers-10). `Retry-After` is rounded up and never 0. `x-should-retry: false`, which the official SDKs obey, goes with
-/// a refusal that stays one.
+/// draft-ietf-httpapi-ratelimit-headers-10). `Retry-After` is rounded up and never 0. `x-should-retry: false`,
+/// which the official SDKs obey, goes with a refusal that stays one.
 pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
     let status = rejection.status();
     let (content_type, body) =

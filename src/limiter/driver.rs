@@ -3,7 +3,9 @@
 //! Granting must not hang on a waiter being polled: a future that is kept and never polled again would
 //! stop everybody behind it. So a task grants, one for each runtime on which somebody waits: it is started
 //! when somebody has to wait and ends when nobody does. A runtime that is not run any more stalls nobody on
-//! another. Two drivers may try the same waiter; it takes one grant, and the other is given back.
+//! another, but for one that is left while its driver waits for a store that answers later: what it had taken
+//! up is looked at again when something is given back there, or when that runtime is run or shut down. Two
+//! drivers may try the same waiter; it takes one grant, and the other is given back.
 
 use std::sync::Arc;
 

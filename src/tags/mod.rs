@@ -1,7 +1,8 @@
 //! Tags: who makes a call and where it goes.
 //!
 //! They travel by a request's extensions, by a [`scope`] that calls inside it inherit, and by
-//! [headers](Tags::from_headers). A server gives them to its requests by a [`TagLayer`]. Where several say something, the nearest to the call wins.
+//! [headers](Tags::from_headers). A server gives them to its requests by a [`TagLayer`]. Where several say
+//! something, the nearest to the call wins.
 
 mod bounded;
 mod headers;
