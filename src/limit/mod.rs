@@ -38,6 +38,6 @@ pub use window::Room;
 pub(crate) use charge::Parts;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use identity::Identity;
-pub(crate) use set::Rule;
+pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;
 pub(crate) use window::{Spent, Window};

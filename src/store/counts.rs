@@ -6,7 +6,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{Learnt, claim::Part, gates::Gates, resting::Resting};
 use crate::{
-    limit::{Limit, LimitKey, Limits, Period, Tick, Window},
+    limit::{Level, Limit, LimitKey, Limits, Period, Tick, Window},
+
     tags::Tags,
 };
 
@@ -380,11 +381,12 @@ impl Counts {
             ..
         } = self;
         for (number, (table, shared)) in tables.iter_mut().zip(shared).enumerate() {
+            let runs = counts_runs(limits, &limits.levels()[number]);
             let mut keep = |place: &u32| {
                 let entry = &mut entries[*place as usize];
                 let idle = entry.expire(limits, number, now);
-                let used = entry.used_by_runs(limits, number);
-                let over = resting.is_over(*place, used, now);
+                let used = || entry.used_by_runs(limits, number);
+                let over = runs && resting.is_over(*place, used(), now);
                 let keep = !(idle || over && full);
                 if !keep {
                     entry.clear();
@@ -397,9 +399,16 @@ impl Counts {
             table.retain(|place| keep(place));
             *shared = shared.filter(|place| keep(place));
         }
-        // Half of what is left at a time: by the time it is full it is known which runs rest.
-        let half_full = self.len + self.most.saturating_sub(self.len).div_ceil(2);
-        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(half_full);
+        let mut most = self.most;
+        if limits
+            .levels()
+            .iter()
+            .any(|level| counts_runs(limits, level))
+        {
+            // Half of what is left at a time: by the time it is full it is known which runs rest.
+            most = self.len + most.saturating_sub(self.len).div_ceil(2);
+        }
+        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(most);
     }
 
     /// About how much memory all of this takes.
@@ -415,6 +424,15 @@ impl Counts {
             + self.free.capacity() * size_of::<u32>()
             + self.resting.bytes()
     }
+}
+
+fn is_of_run(limits: &Limits, place: u32) -> bool {
+    limits.rules()[place as usize].limit.period == Some(Period::Run)
+}
+
+/// Whether any limit of a level is on runs.
+fn counts_runs(limits: &Limits, level: &Level) -> bool {
+    level.places.iter().any(|place| is_of_run(limits, *place))
 }
 
 impl Entry {
@@ -438,9 +456,8 @@ impl Entry {
     fn used_by_runs(&self, limits: &Limits, number: usize) -> Option<u64> {
         let places = limits.levels()[number].places.iter().zip(&self.windows);
         let mut counting = places.filter(|(_, window)| !window.is_idle());
-        let of_run = |place: u32| limits.rules()[place as usize].limit.period == Some(Period::Run);
         let used = counting.try_fold(0u64, |used, (place, window)| {
-            of_run(*place).then(|| used.saturating_add(window.in_use()))
+            is_of_run(limits, *place).then(|| used.saturating_add(window.in_use()))
         });
         used.filter(|_| self.open == 0)
     }
