@@ -175,9 +175,9 @@ impl Limits {
         (!key.is_cooldown()).then(|| &self.rules[key.limit()])
     }
 
-    /// In which time that much may be used.
+    /// In which time that much may be used; of a cooldown in none.
     pub(crate) fn period_of(&self, key: &LimitKey) -> Option<Duration> {
-        match self.rules[key.limit()].limit.period {
+        match self.rule_of(key)?.limit.period {
             Some(Period::Sliding(length)) => Some(length),
             _ => None,
         }
@@ -195,9 +195,10 @@ impl Limits {
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
     }
 
-    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks.
+    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks. Nothing is charged
+    /// to a cooldown.
     pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
-        match self.rules[key.limit()].life {
+        match self.rule_of(key)?.life {
             Life::Sliding { stay, .. } => Some(stay),
             Life::Run | Life::Flight => None,
         }

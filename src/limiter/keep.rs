@@ -32,20 +32,21 @@ impl Shared {
         kept: &[Kept],
     ) -> Result<Option<NotNow>, StoreError> {
         for kept in kept {
-            let limit = &self.store.limits().rules()[kept.key.limit()].limit;
-            let both = one_of(claim, limit, kept.amount);
+            let Some(rule) = self.store.limits().rule_of(&kept.key) else {
+                continue;
+            };
+            let both = one_of(claim, &rule.limit, kept.amount);
             let standings = self.get(self.store.peek(&both)).await?;
             let standing = standings.iter().find(|standing| standing.key == kept.key);
-            if standing.is_some_and(|standing| !self.has_room(standing, kept)) {
+            if standing.is_some_and(|standing| !self.has_room(&rule.limit, standing, kept)) {
                 return Ok(Some(behind(kept.key.clone(), kept.until)));
             }
         }
         Ok(None)
     }
 
-    fn has_room(&self, standing: &Standing, kept: &Kept) -> bool {
-        let rules = self.store.limits();
-        if rules.rules()[kept.key.limit()].limit.quantity == Quantity::Concurrency {
+    fn has_room(&self, limit: &Limit, standing: &Standing, kept: &Kept) -> bool {
+        if limit.quantity == Quantity::Concurrency {
             let most = self.store.limits_now().amount_of(&kept.key);
             return standing.in_use.saturating_add(kept.amount) <= most;
         }

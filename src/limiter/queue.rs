@@ -243,7 +243,8 @@ impl Queue {
     /// Whoever goes next on a count. One that owners have passed there for too long goes before them.
     fn next_head(&mut self, key: &LimitKey, now: Tick) -> Option<Arc<Waiter>> {
         let head = self.counts.head(key, &self.order)?.clone();
-        if !self.order.is_first(head.rank) {
+        // While a cooldown lasts nobody passes anybody, and after it everybody goes on.
+        if !self.order.is_first(head.rank) || key.is_cooldown() {
             return Some(head);
         }
         let heads = self.counts.heads(key)?;

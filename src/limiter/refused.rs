@@ -36,7 +36,9 @@ impl Shared {
                 .not_before
                 .or(refused.at)
                 .map(|at| at.since(self.store.now())),
-            amount: Some(limits.amount_of(&refused.key)),
+            amount: limits
+                .rule_of(&refused.key)
+                .map(|_| limits.amount_of(&refused.key)),
             period: limits.period_of(&refused.key),
         }
     }

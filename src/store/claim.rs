@@ -51,9 +51,8 @@ impl Claim {
     pub(crate) fn keys(&self, limits: &Limits) -> Vec<LimitKey> {
         let mut keys = limits.keys(&self.tags);
         keys.retain(|key| {
-            let rule = &limits.rules()[key.limit()];
-            let amount = self.amount(key.place(), rule, limits.amount_of(key));
-            !rule.limit.shadow && amount > Some(0)
+            let acts = limits.rule_of(key).filter(|rule| !rule.limit.shadow);
+            acts.is_some_and(|rule| self.amount(key.place(), rule, limits.amount_of(key)) > Some(0))
         });
         keys
     }
@@ -62,7 +61,8 @@ impl Claim {
     pub(crate) fn never_fits(&self, limits: &Limits) -> bool {
         self.keys(limits).iter().any(|key| {
             let most = limits.amount_of(key);
-            self.amount(key.place(), &limits.rules()[key.limit()], most) > Some(most)
+            let amount = |rule| self.amount(key.place(), rule, most);
+            limits.rule_of(key).and_then(amount) > Some(most)
         })
     }
 }

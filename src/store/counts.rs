@@ -7,7 +7,6 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::{Learnt, claim::Part, gates::Gates, resting::Resting};
 use crate::{
     limit::{Level, Limit, LimitKey, Limits, Period, Tick, Window},
-
     tags::Tags,
 };
 

@@ -12,4 +12,5 @@ mod foreign;
 mod hearing;
 #[path = "../support/later.rs"]
 mod later;
+mod waiting;
 mod work;
