@@ -63,8 +63,8 @@ fn a_floor_that_makes_no_sense_is_refused_by_its_path() {
         ),
         (
             "global: { rpm: 5, adaptive: 0 }".to_owned(),
-            "rate_limiting.global.requests_per_minute",
-            "`adaptive` is 0",
+            "rate_limiting.global.adaptive",
+            "more than 0 and at most 1",
         ),
         (
             "agents: { scout: { rpm: 5, adaptive: 0.5 } }".to_owned(),
