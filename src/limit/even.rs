@@ -1,7 +1,9 @@
 //! What others take from a bucket that refills evenly.
 //!
 //! There the counters say nothing of what was used a while ago: it has been refilled. But what is missing now,
-//! and neither we have taken nor was missing before, others took in the meantime.
+//! and neither we have taken nor was missing before, others took in the meantime. Where we have used it up and
+//! were still until it should be full, nobody knows if it is: one call asks before the others follow, until it
+//! was seen that nobody else is there.
 
 use std::collections::VecDeque;
 
@@ -12,12 +14,22 @@ const LEAST: u64 = 8;
 const MOST: u64 = 2;
 /// How finely instants to look back to are kept.
 const FINE: u64 = 16;
+/// The news is old after this part of the period.
+const OLD: u64 = 10;
 
 /// Readings of one bucket that was never full since the first of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Even {
     from: VecDeque<Reading>,
     last: Reading,
+    /// The latest of all, also of those that might be of something else than a bucket.
+    latest: Reading,
+    /// When that was heard.
+    heard: Tick,
+    /// Whether it was seen that others take nothing.
+    alone: bool,
+    /// What was granted since something was heard, and has not ended.
+    unanswered: u64,
 }
 
 /// What a bucket had left when an attempt left.
@@ -30,8 +42,39 @@ pub(super) struct Reading {
 }
 
 impl Even {
-    /// Takes in a reading. Returns what others take in a `period` (in microseconds), where that can be said;
+    /// Takes in a reading that was heard at an instant, of what may be any limit, if it was not known for a bucket.
     /// `ours` is what we have sent since an instant.
+    pub(super) fn look(
+        &mut self,
+        now: Reading,
+        heard: Tick,
+        period: u64,
+        ours: impl Fn(Tick) -> u64,
+    ) {
+        let before = self.latest;
+        if now.sent < before.sent {
+            return;
+        }
+        (self.latest, self.heard, self.unanswered) = (now, heard, 0);
+        if (now.sent, now.limit) == (before.sent, before.limit) {
+            // Of those that left together the one that came last shows what all of them left.
+            self.latest.remaining = now.remaining.min(before.remaining);
+            return;
+        }
+        let came = before
+            .remaining
+            .saturating_add(refill(&before, &now, period));
+        let long = now.sent.since(before.sent).as_micros() >= (period / LEAST).into();
+        // What came in while it was full was not refilled, and others may have taken as much.
+        let shows = came.saturating_sub(now.limit) <= now.limit / FINE;
+        if long && shows && now.limit == before.limit {
+            let missing = came.min(now.limit).saturating_sub(now.remaining);
+            self.alone = missing <= ours(before.sent);
+        }
+    }
+
+    /// Takes in a reading of a bucket. Returns what others take in a `period` (in microseconds), where that can be
+    /// said; `ours` is what we have sent since an instant.
     pub(super) fn read(
         &mut self,
         now: Reading,
@@ -49,6 +92,10 @@ impl Even {
         if full || now.limit != self.last.limit {
             // It may have been full in between, and nobody knows how much was not refilled.
             self.from.clear();
+        }
+        if let Some(from) = self.from.back_mut().filter(|from| from.sent == now.sent) {
+            // What left together with it took what is missing here.
+            from.remaining = from.remaining.min(now.remaining);
         }
         self.last = now;
         let span = |from: &Reading| now.sent.since(from.sent).as_micros();
@@ -73,7 +120,36 @@ impl Even {
         let came = from.remaining.saturating_add(refill(from, &now, period));
         let taken = came.saturating_sub(now.remaining);
         let others = u128::from(taken.saturating_sub(ours(from.sent)));
-        u64::try_from(others * u128::from(period) / span(from)).ok()
+        let others = u64::try_from(others * u128::from(period) / span(from)).ok();
+        if let Some(others) = others {
+            self.alone = others == 0;
+        }
+        others
+    }
+
+    /// What a full one holds.
+    pub(super) fn limit(&self) -> u64 {
+        self.latest.limit
+    }
+
+    /// Whether nobody knows if others take from it, and much of it was gone when something was heard last: it
+    /// would be full again if they do not.
+    pub(super) fn is_doubtful(&self) -> bool {
+        !self.alone && self.latest.remaining < self.latest.limit / 2
+    }
+
+    /// Whether one goes ahead to ask, and its answer is to be waited for.
+    pub(super) fn asks(&self, now: Tick, period: u64) -> bool {
+        let old = now.since(self.heard).as_micros() >= (period / OLD).into();
+        self.is_doubtful() && old && self.unanswered > 0
+    }
+
+    pub(super) fn granted(&mut self, amount: u64) {
+        self.unanswered = self.unanswered.saturating_add(amount);
+    }
+
+    pub(super) fn ended(&mut self, amount: u64) {
+        self.unanswered = self.unanswered.saturating_sub(amount);
     }
 }
 
@@ -136,6 +212,54 @@ mod tests {
             ..reading(30, 60)
         };
         assert_eq!(even.read(other, MINUTE, |_| 0), None, "another bucket");
+    }
+
+    #[test]
+    fn what_left_together_with_a_reading_is_ours() {
+        let mut even = Even::default();
+        // Forty at once; the one that was heard first had left before the others.
+        even.read(reading(1, 119), MINUTE, |_| 0);
+        even.read(reading(1, 80), MINUTE, |_| 0);
+        even.read(reading(1, 100), MINUTE, |_| 0);
+        assert_eq!(even.read(reading(9, 95), MINUTE, |_| 1), Some(0));
+    }
+
+    fn looked(second: u64, remaining: u64, ours: u64) -> Even {
+        let mut even = Even::default();
+        even.look(reading(1, 60), at(2), MINUTE, |_| 0);
+        even.look(reading(1, 2), at(2), MINUTE, |_| 0);
+        even.look(reading(1, 30), at(2), MINUTE, |_| 0);
+        assert!(even.is_doubtful());
+        even.look(reading(second, remaining), at(second), MINUTE, |_| ours);
+        even
+    }
+
+    #[test]
+    fn others_are_not_there_where_all_that_is_missing_is_ours() {
+        assert!(looked(61, 119, 1).alone, "full but for one");
+        assert!(looked(60, 50, 70).alone);
+        assert!(!looked(61, 50, 1).alone);
+        assert!(looked(61, 50, 1).is_doubtful());
+        assert!(!looked(61, 100, 1).is_doubtful(), "little is missing");
+        assert!(
+            !looked(200, 119, 1).alone,
+            "it was full for long: no telling"
+        );
+        assert!(!looked(3, 5, 1).alone, "too soon to say");
+    }
+
+    #[test]
+    fn one_goes_ahead_where_the_news_is_old_and_the_others_may_be_there() {
+        let mut even = looked(3, 5, 1);
+        even.granted(2);
+        assert!(!even.asks(at(8), MINUTE), "the news is fresh");
+        assert!(even.asks(at(9), MINUTE));
+        even.ended(2);
+        assert!(!even.asks(at(9), MINUTE), "nobody asks");
+        even.granted(1);
+        even.look(reading(60, 119), at(61), MINUTE, |_| 1);
+        even.granted(50);
+        assert!(!even.asks(at(90), MINUTE), "it is ours alone");
     }
 
     #[test]

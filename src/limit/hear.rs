@@ -1,6 +1,13 @@
 //! From a provider's counters to what others use.
 
-use super::{Rule, Tick, even::Reading, foreign::Shown, set::Life, tick::micros, window::Window};
+use super::{
+    Rule, Tick,
+    even::{Even, Reading},
+    foreign::Shown,
+    set::Life,
+    tick::micros,
+    window::Window,
+};
 
 /// How many refused charges are told apart. Further ones count as if they had been accepted.
 const REFUSED: usize = 256;
@@ -23,7 +30,7 @@ pub(crate) enum Refill {
     /// Evenly, so much in a period.
     Evenly(u64),
     Otherwise,
-    /// There is no telling.
+    /// There is no telling, unless it was known before.
     Unknown,
 }
 
@@ -82,10 +89,12 @@ impl Window {
                 .saturating_add(held),
             rounded: shown.rounded,
         };
+        let asked = self.is_doubtful();
         self.read_even(rule, charged, shown, now, stay);
         let known = self.learnt_foreign().is_some();
         if !known && seen.others().0 == 0 {
-            return false;
+            // Those behind the one that went ahead may go on.
+            return asked;
         }
         let learnt = self.learnt.get_or_insert_default();
         learnt.changed = now;
@@ -95,10 +104,12 @@ impl Window {
 
     /// What others take from a bucket that refills.
     fn read_even(&mut self, rule: &Rule, charged: &Charged, shown: Counters, now: Tick, stay: u64) {
-        let limit = match shown.refill {
-            Refill::Evenly(limit) => limit,
-            Refill::Unknown => return,
-            Refill::Otherwise => {
+        let even = self.learnt.as_ref().and_then(|learnt| learnt.even.as_ref());
+        let known = even.map(Even::limit);
+        let limit = match (shown.refill, known) {
+            (Refill::Evenly(limit), _) | (Refill::Unknown, Some(limit)) => limit,
+            (Refill::Unknown, None) => return,
+            (Refill::Otherwise, _) => {
                 if let Some(learnt) = &mut self.learnt {
                     learnt.even = None;
                 }
@@ -119,10 +130,11 @@ impl Window {
         };
         let period = micros(rule.period());
         let even = learnt.even.get_or_insert_default();
-        if let Some(others) = even
-            .read(reading, period, ours)
-            .filter(|others| *others > 0)
-        {
+        even.look(reading, now, period, ours);
+        // What might be something else says nothing so exact.
+        let known = shown.refill != Refill::Unknown;
+        let others = known.then(|| even.read(reading, period, ours)).flatten();
+        if let Some(others) = others.filter(|others| *others > 0) {
             let foreign = learnt.foreign.get_or_insert_default();
             foreign.certain(others.min(shown.published), now, stay);
         }

@@ -9,6 +9,7 @@ use super::{
     foreign::Foreign,
     hear::{Charged, before},
     set::Life,
+    tick::micros,
     window::{Room, Window},
 };
 
@@ -73,7 +74,14 @@ impl Window {
 
     /// Whether anything was learnt that changes what may be used.
     pub(crate) fn has_learnt(&self) -> bool {
-        self.learnt.as_ref().is_some_and(|learnt| learnt.acts())
+        let learnt = self.learnt.as_ref();
+        learnt.is_some_and(|learnt| learnt.foreign.is_some() || learnt.adapt.is_some())
+    }
+
+    /// Whether others may have emptied a bucket that would be full again without them.
+    pub(super) fn is_doubtful(&self) -> bool {
+        let learnt = self.learnt.as_ref();
+        learnt.is_some_and(|learnt| learnt.is_doubtful())
     }
 
     /// What is kept free for others, after [`expire`](Window::expire).
@@ -99,7 +107,13 @@ impl Window {
         };
         let ours = self.in_use();
         let (Some(foreign), Life::Sliding { stay, .. }) = (self.learnt_foreign(), rule.life) else {
-            return self.room_of(rule, ours, part, amount, Vec::new());
+            let room = self.room_of(rule, ours, part, amount, Vec::new());
+            let waits = need > 0 && self.asks(rule, now);
+            return if room == Room::Now && waits {
+                Room::WhenGivenBack
+            } else {
+                room
+            };
         };
         // Less is kept free once something is heard. Until then it helps that something of ours leaves.
         let growth = if ours == 0 {
@@ -118,17 +132,25 @@ impl Window {
         room
     }
 
+    /// Whether the answer to what is on its way is to be waited for, because nobody knows if others are there.
+    fn asks(&self, rule: &Rule, now: Tick) -> bool {
+        let even = self.learnt.as_ref().and_then(|learnt| learnt.even.as_ref());
+        even.is_some_and(|even| even.asks(now, micros(rule.period())))
+    }
+
     /// A claim was granted, or has ended.
     pub(super) fn asked(&mut self, amount: u64) {
-        if let Some(foreign) = self.learnt.as_mut().and_then(|l| l.foreign.as_mut()) {
-            foreign.granted(amount);
+        if let Some(learnt) = &mut self.learnt {
+            learnt.foreign.iter_mut().for_each(|f| f.granted(amount));
+            learnt.even.iter_mut().for_each(|even| even.granted(amount));
         }
     }
 
     /// A part of a grant has ended: no answer to it is to be waited for.
     pub(crate) fn ended(&mut self, amount: u64) {
-        if let Some(foreign) = self.learnt.as_mut().and_then(|l| l.foreign.as_mut()) {
-            foreign.ended(amount);
+        if let Some(learnt) = &mut self.learnt {
+            learnt.foreign.iter_mut().for_each(|f| f.ended(amount));
+            learnt.even.iter_mut().for_each(|even| even.ended(amount));
         }
     }
 }
@@ -136,7 +158,11 @@ impl Window {
 impl Learnt {
     /// Whether there is anything to look at before there is room.
     pub(super) fn acts(&self) -> bool {
-        self.foreign.is_some() || self.adapt.is_some()
+        self.foreign.is_some() || self.adapt.is_some() || self.is_doubtful()
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.even.as_ref().is_some_and(Even::is_doubtful)
     }
 
     /// Lets go what is too old. Returns whether nothing is left.
