@@ -40,6 +40,10 @@ pub(crate) struct Foreign {
     rise: (u64, u64),
     /// What was granted since something was heard, and has not ended.
     unanswered: u64,
+    /// What they are expected to use since they had used up the limit, and since when.
+    expected: (u64, Tick),
+    /// When they were heard of first.
+    known: Option<Tick>,
 }
 
 /// What one answer shows.
@@ -84,10 +88,29 @@ impl Foreign {
             self.from = (shown.sent, most);
         }
         (self.sent, self.heard, self.most) = (shown.sent, shown.now, most);
+        self.known.get_or_insert(shown.now);
         self.unanswered = 0;
         if least > 0 {
             self.certain(least, shown.now, stay);
         }
+    }
+
+    /// An attempt that left at `sent` found a limit of `amount` used up, though room was left in it: others took
+    /// that as well, and may have wanted more than there was. Half of what they do not use is left for them from now
+    /// on. What left before anything was heard of them, or before that was found, says no more.
+    pub(crate) fn used_up(&mut self, sent: Tick, amount: u64, now: Tick, stay: u64) {
+        let known = self.known.is_some_and(|known| known < sent);
+        if known && self.expected.1 < sent {
+            let held = self.held(now, stay);
+            let more = amount.saturating_sub(held) / 2;
+            self.expected = (held.saturating_add(more), now);
+        }
+    }
+
+    /// What they are expected to use, and until when.
+    fn expects(&self, stay: u64) -> (Tick, u64) {
+        let (amount, since) = self.expected;
+        (left(since, stay.saturating_mul(CAUTION)), amount)
     }
 
     /// Others use so much for certain.
@@ -116,15 +139,18 @@ impl Foreign {
     pub(crate) fn held(&self, now: Tick, stay: u64) -> u64 {
         let fresh = left(self.heard, stay) > now;
         let most = if fresh { self.most } else { 0 };
-        self.peaks.front().map_or(0, |(_, peak)| *peak).max(most)
+        let (until, expected) = self.expects(stay);
+        let expected = if until > now { expected } else { 0 };
+        let peak = self.peaks.front().map_or(0, |(_, peak)| *peak);
+        peak.max(most).max(expected)
     }
 
     /// When how much of it is let go, if nothing is heard until then; the last first.
     pub(crate) fn leaves(&self, now: Tick, stay: u64) -> Vec<(Tick, u64)> {
         let peaks = self.peaks.iter();
         let peaks = peaks.map(|(date, amount)| (left(*date, hold(stay)), *amount));
-        let latest = (left(self.heard, stay), self.most);
-        let mut all: Vec<_> = peaks.chain([latest]).filter(|(at, _)| *at > now).collect();
+        let latest = [(left(self.heard, stay), self.most), self.expects(stay)];
+        let mut all: Vec<_> = peaks.chain(latest).filter(|(at, _)| *at > now).collect();
         all.sort_unstable();
         let mut later = 0;
         let mut steps = Vec::new();
@@ -293,6 +319,31 @@ mod tests {
             !foreign.is_enough(50, 100, at(8), STAY),
             "a large one alone"
         );
+    }
+
+    #[test]
+    fn who_uses_up_what_was_left_is_left_half_of_the_rest_for_a_while() {
+        let mut foreign = Foreign::default();
+        foreign.hear(&shown(0, 30, 0, 0), STAY);
+        foreign.used_up(at(0), 100, at(1), STAY);
+        assert_eq!(
+            foreign.held(at(1), STAY),
+            30,
+            "it left before they were known"
+        );
+        foreign.hear(&shown(3, 32, 0, 0), STAY);
+        foreign.used_up(at(3), 100, at(4), STAY);
+        assert_eq!(foreign.held(at(4), STAY), 32 + 34);
+        foreign.used_up(at(3), 100, at(5), STAY);
+        foreign.used_up(at(4), 100, at(5), STAY);
+        assert_eq!(foreign.held(at(5), STAY), 66, "these left before that");
+        foreign.used_up(at(5), 100, at(6), STAY);
+        assert_eq!(foreign.held(at(6), STAY), 66 + 17);
+        let leaves = foreign.leaves(at(6), STAY);
+        assert_eq!(leaves[0], (at(306), 83), "{leaves:?}");
+        assert_eq!(foreign.held(at(305), STAY), 83);
+        foreign.expire(at(306), STAY);
+        assert_eq!(foreign.held(at(306), STAY), 0);
     }
 
     #[test]

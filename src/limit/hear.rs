@@ -96,9 +96,15 @@ impl Window {
             // Those behind the one that went ahead may go on.
             return asked;
         }
+        let amount = self.amount();
         let learnt = self.learnt.get_or_insert_default();
         learnt.changed = now;
-        learnt.foreign.get_or_insert_default().hear(&seen, stay);
+        let foreign = learnt.foreign.get_or_insert_default();
+        foreign.hear(&seen, stay);
+        // Where the limit is adaptive refusals cut it.
+        if shown.remaining < charged.amount && rule.limit.adaptive.is_none() {
+            foreign.used_up(charged.sent, amount, now, stay);
+        }
         true
     }
 
