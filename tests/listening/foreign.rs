@@ -202,9 +202,10 @@ async fn counters_of_what_is_charged_at_completion_leave_room_and_cost_nothing()
     let [(left, few), (_, many), (alone, none), (unheard, _)] = ok[..] else {
         unreachable!()
     };
-    // What others generate just now is in no counter yet.
+    // What others generate just now is in no counter yet, and rounding hides the little that they took before: the
+    // first sign is that nothing is left. (Under paused time no reset, a time of day here, tells of a bucket.)
     assert!(
-        few <= 3 && many > 100,
+        few <= 1 && many > 100,
         "{few} refused, {many} without absorbing"
     );
     assert!(
