@@ -14,6 +14,8 @@ const LEAST: u64 = 8;
 const MOST: u64 = 2;
 /// How finely instants to look back to are kept.
 const FINE: u64 = 16;
+/// So many readings say that it is a bucket: of fewer any limit may look so by chance.
+const SURE: u32 = 8;
 /// The news is old after this part of the period.
 const OLD: u64 = 10;
 
@@ -26,6 +28,8 @@ pub(super) struct Even {
     latest: Reading,
     /// When that was heard.
     heard: Tick,
+    /// How many there were, up to as many as it takes to be sure that it is a bucket.
+    readings: u32,
     /// Whether it was seen that others take nothing.
     alone: bool,
     /// What was granted since something was heard, and has not ended.
@@ -51,6 +55,7 @@ impl Even {
         period: u64,
         ours: impl Fn(Tick) -> u64,
     ) {
+        self.readings = (self.readings + 1).min(SURE);
         let before = self.latest;
         if now.sent < before.sent {
             return;
@@ -135,7 +140,8 @@ impl Even {
     /// Whether nobody knows if others take from it, and much of it was gone when something was heard last: it
     /// would be full again if they do not.
     pub(super) fn is_doubtful(&self) -> bool {
-        !self.alone && self.latest.remaining < self.latest.limit / 2
+        let sure = self.readings >= SURE;
+        sure && !self.alone && self.latest.remaining < self.latest.limit / 2
     }
 
     /// Whether one goes ahead to ask, and its answer is to be waited for.
@@ -226,9 +232,11 @@ mod tests {
 
     fn looked(second: u64, remaining: u64, ours: u64) -> Even {
         let mut even = Even::default();
-        even.look(reading(1, 60), at(2), MINUTE, |_| 0);
-        even.look(reading(1, 2), at(2), MINUTE, |_| 0);
-        even.look(reading(1, 30), at(2), MINUTE, |_| 0);
+        for remaining in [60, 50, 40, 2, 30, 20, 10] {
+            even.look(reading(1, remaining), at(2), MINUTE, |_| 0);
+            assert!(!even.is_doubtful(), "it may be no bucket");
+        }
+        even.look(reading(1, 5), at(2), MINUTE, |_| 0);
         assert!(even.is_doubtful());
         even.look(reading(second, remaining), at(second), MINUTE, |_| ours);
         even
