@@ -70,6 +70,10 @@ impl Claim {
 /// What a store says to a claim.
 #[derive(Debug)]
 #[must_use]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most claims are granted, and boxed each would allocate"
+)]
 pub enum Decision {
     /// All of it was taken.
     Granted(Grant),
