@@ -71,7 +71,8 @@ pub struct Shortage {
     pub limit: String,
     /// What counts under it now.
     pub in_use: u64,
-    /// What the call needs of it; 0 where it was not tried, because calls that came before wait for it.
+    /// What the call needs of it; 0 where it was not tried, because calls that came before wait for it, and of
+    /// a cooldown.
     pub needed: u64,
     /// How long until there is room, where that can be said. Room that others have to give back has no date.
     pub retry_after: Option<Duration>,
@@ -90,6 +91,10 @@ impl fmt::Display for Shortage {
             retry_after,
             ..
         } = self;
+        if let (0, Some(wait)) = (*needed, retry_after) {
+            write!(f, "{limit}; ")?;
+            return room_in(f, *wait);
+        }
         if *needed == 0 {
             return write!(f, "{limit}: calls that came before wait for it");
         }

@@ -49,6 +49,11 @@ const QUOTA: &[(&str, &str, &str)] = &[
     ("max_requests_per_run", "0", "`amount` is 0"),
     ("headroom", "0", "more than 0 and at most 1"),
     ("headroom", "1.1", "more than 0 and at most 1"),
+    ("adaptive", "0", "more than 0 and at most 1"),
+    ("adaptive", "1.1", "more than 0 and at most 1"),
+    ("adaptive", "-0.25", "more than 0 and at most 1"),
+    ("adaptive", ".nan", "more than 0 and at most 1"),
+    ("adaptive", "yes", ""),
     ("max_cost_per_run", "-1", "more than 0"),
     ("max_cost_per_hour", "0", "more than 0"),
     ("max_cost_per_day", ".inf", "more than 0"),
@@ -67,6 +72,8 @@ const BLOCKS: &[Block] = &[
             ("margin", "soon", "`soon` is no duration"),
             ("headroom", "-0.5", "more than 0 and at most 1"),
             ("headroom", ".nan", "more than 0 and at most 1"),
+            ("absorb_counters", "never", "boolean"),
+            ("absorb_counters", "1", "boolean"),
             ("max_counts", "0", "is 0"),
             ("retry", "3", ""),
             ("queue", "3", ""),
@@ -186,6 +193,22 @@ const LIMITS: &[(&str, &str)] = &[
     (
         "quantity: requests, amount: 1, every: 1m, headroom: 1.5",
         "headroom",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, adaptive: 0",
+        "adaptive",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, adaptive: 1.01",
+        "adaptive",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, adaptive: a little",
+        "adaptive",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, per: [run], adaptive: 0.5",
+        "adaptive",
     ),
 ];
 

@@ -198,7 +198,7 @@ async fn run(plan: &[Planned], deadline: Option<(usize, Duration)>) -> Vec<Optio
         .share(Tag::Agent, "c", 0.3);
     let own = Limit::requests(4).every(10 * second).margin(Duration::ZERO);
     let limits = Limits::new([tokens, own.per(Tag::Agent)]).unwrap();
-    let options = QueueOptions::new().weight("b", 3);
+    let options = QueueOptions::new().weight("b", 3.try_into().unwrap());
     let limiter = Limiter::build(Arc::new(MemoryStore::new(limits)), options);
     let start = Instant::now();
     let mut tasks = JoinSet::new();

@@ -294,6 +294,26 @@ mod http {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_new_client_or_agent_resets_no_window_and_no_run() {
+        let per_run = Limit::requests(3).every_run();
+        let limiter = Limiter::new(limits([Limit::requests(4).every(MINUTE), per_run]));
+        let call = async |run: &str, agent: usize| {
+            let layer = AdmissionLayer::new(limiter.clone()).reject_when_full();
+            let client = calling(layer, async |_| 200);
+            let tags = Tags::new().with(Tag::Agent, agent.to_string());
+            ask(&client, tags.with(Tag::Run, run)).await == 200
+        };
+        let mut let_in = Vec::new();
+        for (agent, run) in ["7", "7", "7", "7", "8", "8"].into_iter().enumerate() {
+            let_in.push(call(run, agent).await);
+        }
+        assert_eq!(let_in, [true, true, true, false, true, false]);
+        tokio::time::sleep(MINUTE * 2).await;
+        assert!(!call("7", 9).await, "a run is used up for good");
+        assert!(call("8", 9).await, "and a window is not");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_request_of_a_spawned_task_carries_its_delegation() {
         let limiter = slots(1);
         let service = calling(

@@ -136,7 +136,7 @@ async fn each_agent_ends_within_a_tenth_of_the_ideal_by_weight_and_priority() {
     let others = [("much", 9_000), ("a", 200), ("b", 250), ("c", 250)];
     let mut options = QueueOptions::new().aging(Duration::from_secs(3_600));
     for (agent, weight) in &weights {
-        options = options.weight(*agent, *weight);
+        options = options.weight(*agent, (*weight).try_into().unwrap());
     }
     let limiter = limiter(options);
     let calls = |all: &[(&'static str, u32)], priority| {
@@ -180,7 +180,7 @@ async fn an_agent_of_large_calls_has_no_more_than_one_of_small_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn shares_go_by_weight() {
-    let limiter = limiter(QueueOptions::new().weight("heavy", 3));
+    let limiter = limiter(QueueOptions::new().weight("heavy", 3.try_into().unwrap()));
     let calls = (0..2_000)
         .map(|i| ["light", "heavy"][i % 2])
         .map(|agent| (agent, call(agent)));

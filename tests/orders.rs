@@ -151,7 +151,7 @@ const BUSY: [(&str, f64); 2] = [
 ];
 
 fn retry() -> RetryLayer {
-    RetryLayer::new().max_attempts(20)
+    RetryLayer::new().max_attempts(20.try_into().unwrap())
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,7 +203,7 @@ async fn two_gates_on_one_limiter_around_a_retry_claim_once() {
 async fn two_retries_around_a_gate_settle_once() {
     let bench = bench(&BUSY);
     let admission = AdmissionLayer::new(bench.limiter.clone());
-    let few = RetryLayer::new().max_attempts(3);
+    let few = RetryLayer::new().max_attempts(3.try_into().unwrap());
     let service = ServiceBuilder::new()
         .layer(retry())
         .layer(admission)

@@ -119,7 +119,7 @@ async fn spike(shape: SimShape, slice: Option<Duration>) -> (Ledger, Vec<SimLimi
 async fn send_spike(shape: SimShape, slice: Option<Duration>) -> (usize, Ledger, Vec<SimLimit>) {
     let (simulator, limits) = simulator(shape);
     let layer = RateLimitLayer::of(
-        RetryLayer::new().max_attempts(1),
+        RetryLayer::new().max_attempts(1.try_into().unwrap()),
         AdmissionLayer::new(limiter(slice)),
     );
     let ok = send_all(
@@ -173,11 +173,12 @@ async fn every_call_succeeds_in_the_least_time_against_slices_of_a_second() {
     assert!(makespan <= most, "{makespan:?} is more than {most:?}");
 }
 
-/// The window of a minute is kept, and the provider refuses most of it: what slices are for.
+/// The window of a minute is kept, and the provider refuses a good part of it: what slices are for. Told waits hold
+/// back those that would be refused next, or hardly two in a hundred would succeed.
 #[tokio::test(start_paused = true)]
 async fn without_pacing_slices_refuse_what_the_minute_has_room_for() {
     let (ok, ledger, limits) = send_spike(SLICED, None).await;
-    assert!(ok < CALLS / 2, "{ok} succeeded");
+    assert!((CALLS / 2..CALLS * 3 / 4).contains(&ok), "{ok} succeeded");
     assert_eq!(ledger.refused(), CALLS - ok);
     assert_eq!(ledger.over_limit(&limits), CALLS - ok);
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{advance, timeout};
 use tower_quota::{
-    Limiter, Tag, Tags,
+    Limiter, Tag, Tags, Usage,
     limit::{Demand, Limit, Limits, Quantities},
     limiter::Call,
     store::{Answer, Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Store as _},
@@ -156,6 +156,84 @@ async fn a_count_of_a_call_that_has_not_ended_stays_however_old_its_charge_is() 
     end(&store, shared);
     assert!(claim(&store, &agent("later")).is_ok());
     assert!(!claim(&store, &agent("later")).unwrap_err().key.is_shared());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_count_of_a_limit_that_is_not_split_goes_when_it_is_idle_and_begins_anew() {
+    let limits = [
+        Limit::requests(2).every(MINUTE).when(Tag::Team, "red"),
+        Limit::requests(1).every(MINUTE).per(Tag::Agent),
+    ];
+    let store = MemoryStore::new(Limits::new(limits).unwrap());
+    let red = |n: usize| {
+        let tags = Tags::new().with(Tag::Team, "red");
+        let tags = Arc::new(tags.with(Tag::Agent, format!("red {n}")));
+        Claim {
+            tags,
+            ..agent("red")
+        }
+    };
+    let end_of = |n| end(&store, sent(&store, &red(n)).unwrap());
+    end_of(0);
+    end_of(1);
+    assert_eq!(claim(&store, &red(2)).unwrap_err().key.limit(), 0);
+    advance(MINUTE * 2).await;
+    // So many that idle ones are looked for.
+    for n in 0..2_000 {
+        end(&store, sent(&store, &agent(format!("n {n}"))).unwrap());
+    }
+    advance(MINUTE * 2).await;
+    for n in 2_000..5_000 {
+        end(&store, sent(&store, &agent(format!("n {n}"))).unwrap());
+    }
+    assert!(store.len() <= 4_000, "{}", store.len());
+    for n in 0..2 {
+        assert!(claim(&store, &red(n)).is_ok());
+    }
+    assert_eq!(claim(&store, &red(2)).unwrap_err().key.limit(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_that_end_in_any_order_give_back_what_they_took_and_nothing_else() {
+    let limits = [
+        Limit::requests(100).every(MINUTE),
+        Limit::tokens(1_000).every(MINUTE),
+        Limit::concurrency(10),
+    ];
+    let store = MemoryStore::new(Limits::new(limits).unwrap());
+    let of = |input: u64| Claim {
+        demand: Demand {
+            input,
+            ..Demand::default()
+        },
+        ..agent("a")
+    };
+    let in_use = || {
+        let Answer::Now(Ok(standings)) = store.peek(&of(0)) else {
+            panic!("it answers at once");
+        };
+        let in_use = standings.iter().map(|standing| standing.in_use);
+        in_use.collect::<Vec<_>>()
+    };
+    for round in 1..=3 {
+        let mut grants: Vec<Grant> = (1..=10)
+            .map(|n| sent(&store, &of(n * 10)).unwrap())
+            .collect();
+        assert_eq!(in_use(), [10 + (round - 1) * 5, 550 + (round - 1) * 5, 10]);
+        // Some are refused at the last count, after they took from the first two.
+        assert_eq!(claim(&store, &of(1)).unwrap_err().key.limit(), 2);
+        while grants.len() > 5 {
+            let Answer::Now(Ok(())) = store.release(grants.swap_remove(grants.len() / 2)) else {
+                panic!("it answers at once");
+            };
+        }
+        for mut grant in grants {
+            store.date(&mut grant);
+            let used = Settlement::Usage(Usage::new(1, 0));
+            assert!(matches!(store.settle(grant, used), Answer::Now(Ok(()))));
+        }
+        assert_eq!(in_use(), [round * 5, round * 5, 0]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,11 +16,21 @@ async fn the_memory_store_keeps_the_contract() {
         tokio::time::advance,
     )
     .await;
+    contract::listening::check(
+        |limits| Arc::new(MemoryStore::new(limits)),
+        tokio::time::advance,
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_answers_later_keeps_the_contract() {
     contract::check(
+        |limits| Arc::new(LaterStore::new(limits)),
+        tokio::time::advance,
+    )
+    .await;
+    contract::listening::check(
         |limits| Arc::new(LaterStore::new(limits)),
         tokio::time::advance,
     )

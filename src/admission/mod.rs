@@ -17,6 +17,17 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! It listens to the answers of what it sent:
+//!
+//! - A wait told with a 429, 503 or 529 (`retry-after-ms`, `Retry-After`, or the body) holds back every call
+//!   with the same provider, API key and model until then, those that wait already too. A wait that comes with
+//!   an error that is not about the target, or without one of these tags, holds back nobody.
+//! - Rate headers (`x-ratelimit-*`, `anthropic-ratelimit-*` and others: [`wire::rate_limits`](crate::wire::rate_limits))
+//!   show what everybody uses on the account. What is not ours is left to others, in limits of the same
+//!   quantity and period. Not seen is what no counter shows: others who come while the account is idle, or
+//!   within the second between two answers.
+//! - A 429 cuts limits that are [adaptive](crate::limit::Limit::adaptive).
 
 mod layer;
 mod service;

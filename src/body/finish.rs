@@ -21,13 +21,15 @@ where
         Sent::Answer(response, None) => Ok(response.map(ResponseBody::passed)),
         Sent::Answer(response, Some(attempt)) => {
             let (parts, body) = response.into_parts();
+            let listening = entry.listen(&parts);
             let meter = Metering::new(
                 attempt,
                 entry.dialect(),
                 entry.demand(),
                 parts.status,
                 &parts.headers,
-            );
+            )
+            .listening(listening);
             Ok(Response::from_parts(
                 parts,
                 ResponseBody::metered(body, meter),

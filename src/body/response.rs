@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::{
-    call::Unfinished,
+    call::{Listening, Unfinished},
     limit::Demand,
     store::Settlement,
     usage::Usage,
@@ -82,6 +82,8 @@ pub(crate) struct Metering {
     meter: Meter,
     /// Taken when it is settled.
     attempt: Option<Unfinished>,
+    /// Of a refusal; taken when it is settled.
+    listening: Option<Listening>,
     dialect: Dialect,
     status: StatusCode,
     /// Whether the answer comes while it is generated.
@@ -105,6 +107,7 @@ impl Metering {
         Metering {
             meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
+            listening: None,
             dialect,
             status,
             streamed: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
@@ -115,6 +118,9 @@ impl Metering {
 
     fn push(&mut self, data: &[u8]) {
         self.meter.push(data);
+        if let Some(listening) = &mut self.listening {
+            listening.push(data);
+        }
         if !self.streamed {
             return;
         }
@@ -127,12 +133,22 @@ impl Metering {
         }
     }
 
+    /// This meter, which also hears what a refusal tells.
+    pub(super) fn listening(mut self, listening: Option<Listening>) -> Self {
+        self.listening = listening;
+        self
+    }
+
     fn end(&mut self) {
         self.meter.end();
         self.settle();
     }
 
     fn settle(&mut self) {
+        // While its claims are there still.
+        if let Some(listening) = self.listening.take() {
+            listening.end();
+        }
         if let Some(attempt) = self.attempt.take() {
             attempt.end(self.settlement());
         }

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::context::Gate;
 use crate::{
-    limiter::{Delegation, Permit},
-    store::Settlement,
+    limit::Tick,
+    limiter::{Delegation, Limiter, Permit},
+    store::{Observation, Settlement},
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -147,6 +148,44 @@ impl Attempt {
         let mut state = self.lock();
         let claims = state.claims.iter_mut();
         claims.for_each(|(_, permit)| permit.streamed(output));
+    }
+
+    /// Tells every limiter that has claimed for it, once, what its answer tells.
+    pub(super) fn observe(&self, seen: &Observation) {
+        self.each_limiter(|_, permit| permit.observe(seen));
+    }
+
+    /// Closes the target for every limiter that has claimed for it, until then. Returns until when, in the time
+    /// of each.
+    pub(super) fn close_target(&self, until: Instant) -> Vec<(Limiter, Tick)> {
+        let wait = until.saturating_duration_since(Instant::now());
+        let mut closed = Vec::new();
+        self.each_limiter(|limiter, permit| {
+            let until = permit.now().after(wait);
+            permit.observe(&Observation::Closed { until });
+            closed.push((limiter.clone(), until));
+        });
+        closed
+    }
+
+    /// Takes that back.
+    pub(super) fn reopen_target(&self, closed: &[(Limiter, Tick)]) {
+        self.each_limiter(|limiter, permit| {
+            let mine = closed.iter().filter(|(other, _)| other.is(limiter));
+            mine.for_each(|(_, until)| permit.observe(&Observation::Reopened { until: *until }));
+        });
+    }
+
+    fn each_limiter(&self, mut tell: impl FnMut(&Limiter, &Permit)) {
+        let state = self.lock();
+        for (number, (gate, permit)) in state.claims.iter().enumerate() {
+            let told = state.claims[..number]
+                .iter()
+                .any(|(other, _)| other.limiter.is(&gate.limiter));
+            if !told {
+                tell(&gate.limiter, permit);
+            }
+        }
     }
 
     /// Ends it: every claim is settled with the same words.

@@ -170,6 +170,10 @@ impl Entry {
         self.context.facts.turn
     }
 
+    pub(super) fn tags(&self) -> &Tags {
+        &self.context.facts.tags
+    }
+
     pub(crate) fn attempt(&self) -> Arc<Attempt> {
         self.context.lock().attempt.clone()
     }

@@ -15,6 +15,7 @@
 mod attempt;
 mod context;
 mod enter;
+mod listen;
 mod options;
 mod request_body;
 mod send;
@@ -22,6 +23,7 @@ mod send;
 pub(crate) use attempt::Unfinished;
 pub(crate) use context::{Entry, Gate};
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
+pub(crate) use listen::Listening;
 pub use options::{CallOptions, NotSent};
 pub use request_body::RequestBody;
 pub(crate) use send::Sent;

@@ -1,6 +1,6 @@
 //! From a configuration to a stack that runs.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use super::{Config, ConfigError, RateLimiting};
 use crate::{
@@ -88,17 +88,18 @@ impl RateLimiting {
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         self.check()?;
+        let store = store.absorb_counters(self.absorb_counters);
         let store = Arc::new(store.max_counts(self.max_counts));
         let mut queue = QueueOptions::new()
             .max_waiting(self.queue.max_waiting)
             .aging(self.queue.aging.into())
             .share_by(Tag::from(self.queue.share_by.as_str()));
         for (party, weight) in &self.queue.weights {
-            queue = queue.weight(party.as_str(), *weight);
+            queue = queue.weight(party.as_str(), checked(*weight));
         }
         let limiter = Limiter::build(store.clone(), queue);
         let retry = RetryLayer::new()
-            .max_attempts(self.retry.max_attempts)
+            .max_attempts(checked(self.retry.max_attempts))
             .longest_wait(self.retry.longest_wait.into());
         let layer = RateLimitLayer::of(retry, AdmissionLayer::new(limiter.clone()));
         let layer = if self.enabled { layer } else { layer.off() };
@@ -176,4 +177,9 @@ impl RateLimiting {
         all.map(|path| format!("rate_limiting.{path}: budgets are not enforced by this version"))
             .collect()
     }
+}
+
+/// A number that was found not to be 0.
+fn checked(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }

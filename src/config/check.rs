@@ -66,6 +66,7 @@ impl RateLimiting {
 
 fn check_quota(path: &str, quota: &Quota) -> Result<(), ConfigError> {
     share(&format!("{path}.headroom"), quota.headroom)?;
+    share(&format!("{path}.adaptive"), quota.adaptive)?;
     money(&format!("{path}.max_cost_per_run"), quota.max_cost_per_run)?;
     money(
         &format!("{path}.max_cost_per_hour"),

@@ -73,6 +73,9 @@ pub struct LimitConfig {
     /// The share of the amount that may be used: `0.9`.
     #[serde(default)]
     pub headroom: Option<f64>,
+    /// Learns from 429s how much is allowed, down to this share of the amount: `0.25`.
+    #[serde(default)]
+    pub adaptive: Option<f64>,
 }
 
 /// A value, or a list of values of which any will do.
@@ -168,6 +171,9 @@ impl LimitConfig {
         }
         if let Some(share) = self.headroom {
             limit = limit.headroom(share);
+        }
+        if let Some(floor) = self.adaptive {
+            limit = limit.adaptive(floor);
         }
         limit
     }

@@ -72,6 +72,8 @@ pub struct RateLimiting {
     pub margin: Option<Span>,
     /// The share of every limit that may be used, where a limit does not say itself.
     pub headroom: Option<f64>,
+    /// Whether room is left for others that use the same account, by the counters that providers show in headers.
+    pub absorb_counters: bool,
     /// How many counts are kept: one for each tag value that limits are split by.
     pub max_counts: usize,
     /// Repeating what the provider says may be repeated.
@@ -128,6 +130,7 @@ impl Default for RateLimiting {
             limits: Vec::new(),
             margin: None,
             headroom: None,
+            absorb_counters: true,
             max_counts: 1_000_000,
             retry: RetryConfig::default(),
             queue: QueueConfig::default(),

@@ -46,6 +46,8 @@ pub struct Quota {
     pub max_requests_per_run: Option<u64>,
     /// The share of each of these limits that may be used: `0.9`.
     pub headroom: Option<f64>,
+    /// Learns from 429s how much of each of these is allowed, down to this share: `0.25`. Not of runs.
+    pub adaptive: Option<f64>,
     /// Money of one run.
     pub max_cost_per_run: Option<f64>,
     /// Money in any hour.
@@ -99,8 +101,13 @@ impl Quota {
         let run = self
             .max_requests_per_run
             .map(|n| ("max_requests_per_run", Limit::requests(n).every_run()));
-        let all = sliding.chain(flight).chain(run);
-        all.map(|(key, limit)| match self.headroom {
+        let learns = sliding
+            .chain(flight)
+            .map(|(key, limit)| match self.adaptive {
+                Some(floor) => (key, limit.adaptive(floor)),
+                None => (key, limit),
+            });
+        learns.chain(run).map(|(key, limit)| match self.headroom {
             Some(share) => (key, limit.headroom(share)),
             None => (key, limit),
         })

@@ -1,10 +1,8 @@
 //! How much of a limit may be used.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{
-    Charge, ChargedAt, Demand, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life,
-};
+use super::{Demand, Hold, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life};
 
 /// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
 const WHOLE: u64 = 1_000_000;
@@ -58,13 +56,11 @@ impl Limit {
         }
     }
 
-    /// What is published for these values of the tags that it is split by.
-    pub(super) fn published_for(&self, values: &[Arc<str>]) -> u64 {
-        let own = |value| self.amounts.iter().find(|(other, _)| other == value);
-        values
-            .first()
-            .and_then(own)
-            .map_or(self.amount, |(_, amount)| *amount)
+    /// What is published for this value of the first tag that it is split by.
+    pub(crate) fn published_for(&self, value: Option<&str>) -> u64 {
+        let own = |value: &str| self.amounts.iter().find(|(other, _)| **other == *value);
+        let own = value.and_then(own);
+        own.map_or(self.amount, |(_, amount)| *amount)
     }
 
     /// The limit on each slice of this one's period, where there are slices.
@@ -91,14 +87,16 @@ impl Rule {
         Rule {
             amount: limit.usable(limit.amount),
             amounts,
+            hold: Hold::of(limit.quantity, limit.charge),
+            listens: limit.is_shown() || limit.adaptive.is_some(),
             limit,
             life,
         }
     }
 
-    /// How much calls with these values may use.
-    pub(crate) fn amount_for(&self, values: &[Arc<str>]) -> u64 {
-        let own = values.first().and_then(|value| self.amounts.get(value));
+    /// How much calls with this value of the first tag that it is split by may use.
+    pub(crate) fn amount_for(&self, value: Option<&str>) -> u64 {
+        let own = value.and_then(|value| self.amounts.get(value));
         own.copied().unwrap_or(self.amount)
     }
 
@@ -118,15 +116,35 @@ impl Rule {
     ) -> Option<u64> {
         let limit = &self.limit;
         let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
+        if limit.quantity == Quantity::Requests {
+            return (!skip).then_some(demand.requests);
+        }
         let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
         (!skip).then(|| asked.min(amount).max(declared))
     }
 
-    /// How much of `amount`, claimed for `demand`, is held until the settlement, and how much of that for
-    /// output; the rest is dated at the send.
-    #[inline]
-    pub(crate) fn held(&self, demand: &Demand, amount: u64) -> (u64, u64) {
-        self.limit.charge.held(self.limit.quantity, demand, amount)
+    /// Whether any of a charge is dated when the attempt ends.
+    pub(super) fn dates_at_the_end(&self) -> bool {
+        self.hold != Hold::Nothing && self.limit.quantity != Quantity::Concurrency
+    }
+
+    /// How little of `amount` is used at least, whatever is refused; `None`: the amount stays as it is.
+    pub(super) fn floor(&self, amount: u64) -> Option<u64> {
+        let share = self.limit.adaptive?;
+        Some(share_of(amount, share))
+    }
+
+    /// Over which time it counts; a minute where it does not say.
+    pub(super) fn period(&self) -> Duration {
+        match self.limit.period {
+            Some(Period::Sliding(length)) => length,
+            _ => Duration::from_secs(60),
+        }
+    }
+
+    /// How long nothing may be refused before more is tried: a slice is learnt as slowly as its whole.
+    pub(super) fn quiet(&self) -> Duration {
+        self.limit.whole.unwrap_or_else(|| self.period())
     }
 
     /// Whether less may count in the end than was reserved, of a call that was sent.
@@ -137,18 +155,27 @@ impl Rule {
             _ => self.limit.charge.corrected,
         }
     }
+}
 
-    /// Whether all of a charge stays held from the send to the settlement.
-    pub(crate) fn stays_held(&self) -> bool {
-        let Charge { input, output, .. } = self.limit.charge;
-        match self.limit.quantity {
-            Quantity::Requests => false,
-            Quantity::Concurrency => true,
-            Quantity::InputTokens => input == ChargedAt::Completion,
-            Quantity::OutputTokens => output == ChargedAt::Completion,
-            Quantity::Tokens => input == ChargedAt::Completion && output == ChargedAt::Completion,
+/// What is learnt from refusals is learnt of limits that a provider enforces, over some time or in flight.
+pub(super) fn check_adaptive(place: usize, limit: &Limit) -> Result<(), LimitError> {
+    let Some(floor) = limit.adaptive else {
+        return Ok(());
+    };
+    let reason = match () {
+        () if !is_share(floor) => "must be more than 0 and at most 1: 0.25 uses a quarter at least",
+        () if limit.period == Some(Period::Run) => "means nothing for a run; leave it out",
+        () if limit.is_callers() => {
+            "is for limits on provider, model and api_key; no provider refuses because of the caller's tags"
         }
-    }
+        () => return Ok(()),
+    };
+    Err(LimitError::BadAdaptive {
+        place,
+        limit: limit.to_string(),
+        floor: floor.to_string(),
+        reason,
+    })
 }
 
 /// Amounts for values make sense where there is one tag, and for each value once.
@@ -175,8 +202,6 @@ pub(super) fn check_amounts(place: usize, limit: &Limit) -> Result<(), LimitErro
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

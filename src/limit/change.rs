@@ -73,6 +73,7 @@ fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
         ("`count_refused`", old.count_refused == new.count_refused),
         ("`slice`", old.slice == new.slice),
         ("whom `shares` are for", old.has_shares_of(new)),
+        ("`adaptive`", old.adaptive == new.adaptive),
     ];
     let mut different = fields.into_iter().filter(|(_, same)| !same);
     different.next().map(|(field, _)| field)

@@ -180,6 +180,7 @@ impl Charge {
 
     /// How much a limit on `quantity` reserves for `demand`, and how much of that the caller declared:
     /// an estimate may be cut to what the limit can hold, a declared figure may not.
+    #[inline]
     pub(crate) fn reserve(self, quantity: Quantity, demand: &Demand) -> (u64, u64) {
         let input = (
             demand.input,
@@ -208,27 +209,6 @@ impl Charge {
                     input.0.saturating_add(output.0),
                     input.1.saturating_add(output.1),
                 ),
-            },
-        }
-    }
-
-    /// Of `reserved`, which was claimed for `demand`: how much is held until completion, and how much of that
-    /// for output, which may stream.
-    #[inline]
-    pub(crate) fn held(self, quantity: Quantity, demand: &Demand, reserved: u64) -> (u64, u64) {
-        let late = |amount, at| Parts::dated(amount, at).late;
-        match quantity {
-            Quantity::Requests => (0, 0),
-            Quantity::Concurrency => (reserved, 0),
-            Quantity::InputTokens => (late(reserved, self.input), 0),
-            Quantity::OutputTokens => (late(reserved, self.output), late(reserved, self.output)),
-            Quantity::Tokens => match (self.input, self.output) {
-                (ChargedAt::Send, ChargedAt::Send) => (0, 0),
-                (ChargedAt::Completion, ChargedAt::Completion) => {
-                    (reserved, demand.output.min(reserved))
-                }
-                (ChargedAt::Send, _) => (demand.output.min(reserved), demand.output.min(reserved)),
-                (ChargedAt::Completion, _) => (demand.input.min(reserved), 0),
             },
         }
     }

@@ -117,6 +117,18 @@ pub enum LimitError {
         /// The share asked for.
         share: String,
     },
+    /// A floor that is no share, or learning where there is nothing to learn.
+    #[error("limit {place} ({limit}): `adaptive` is {floor}; it {reason}")]
+    BadAdaptive {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// The floor asked for.
+        floor: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A tag with no value in `when`: no call can match.
     #[error("limit {place} ({limit}): `when` has no value for the tag `{tag}`; name one or more")]
     NoValue {
@@ -168,6 +180,7 @@ impl LimitError {
             | LimitError::RefusedOfOthers { place, .. }
             | LimitError::BadHeadroom { place, .. }
             | LimitError::NoValue { place, .. }
+            | LimitError::BadAdaptive { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,
         }

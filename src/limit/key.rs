@@ -8,8 +8,15 @@ use crate::tags::{Tag, Tags};
 /// What a message says in place of a value that is not counted apart.
 const OTHERS: &str = "(all others: too many values to count apart)";
 
+/// The place of what is no limit: a target that a provider told to wait.
+const COOLDOWN: u32 = u32::MAX;
+/// The tags that name a target.
+const TARGET: [Tag; 3] = [Tag::Provider, Tag::ApiKey, Tag::Model];
+
 /// The name of one count: a limit's place in its [`Limits`](super::Limits) and the values of the tags
 /// that it is split by, or of those values that have no count of their own and share one.
+///
+/// A [cooldown](Self::is_cooldown) has such a name as well, because calls wait for it as for a count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LimitKey {
     limit: u32,
@@ -25,6 +32,15 @@ impl LimitKey {
             limit: place,
             values,
             shared: false,
+        }
+    }
+
+    /// The name of the count of these values, or of the one that is shared.
+    pub(crate) fn of_values(place: u32, values: &[Arc<str>], shared: bool) -> Self {
+        LimitKey {
+            limit: place,
+            values: (!values.is_empty()).then(|| values.into()),
+            shared,
         }
     }
 
@@ -44,6 +60,38 @@ impl LimitKey {
         } else {
             Self::of(place, limit, tags)
         }
+    }
+
+    /// The name of the cooldown of the target that these tags name; `None`: they name none.
+    pub(crate) fn cooldown(tags: &Tags) -> Option<Self> {
+        let value = |tag| tags.shared(&tag).cloned().unwrap_or_default();
+        let named = TARGET.iter().any(|tag| tags.get(tag).is_some());
+        named.then(|| LimitKey {
+            limit: COOLDOWN,
+            values: Some(TARGET.map(value).into()),
+            shared: false,
+        })
+    }
+
+    /// Whether this is no count but a target (provider, API key, model) that a provider told to wait, until
+    /// then. Its [`limit`](Self::limit) is the place of none, its values are those three.
+    #[must_use]
+    pub fn is_cooldown(&self) -> bool {
+        self.limit == COOLDOWN
+    }
+
+    /// Whether these tags name the target of this cooldown.
+    pub(crate) fn is_target(&self, tags: &Tags) -> bool {
+        let same = |(tag, value): (&Tag, &Arc<str>)| tags.get(tag).unwrap_or_default() == &**value;
+        self.is_cooldown() && TARGET.iter().zip(self.values()).all(same)
+    }
+
+    /// `cooldown of provider=openai, model=gpt-4o`.
+    pub(crate) fn describe_cooldown(&self) -> String {
+        let pairs = TARGET.iter().zip(self.values());
+        let named = pairs.filter(|(_, value)| !value.is_empty());
+        let named: Vec<String> = named.map(|(tag, value)| format!("{tag}={value}")).collect();
+        format!("cooldown of {}", named.join(", "))
     }
 
     pub(crate) fn to_shared(&self) -> Self {
@@ -77,7 +125,7 @@ impl LimitKey {
             let others = |named: Limit, tag: &Tag| named.when(tag.clone(), OTHERS);
             return limit.per.iter().fold(named, others).to_string();
         }
-        named.amount = limit.published_for(self.values());
+        named.amount = limit.published_for(self.values().first().map(AsRef::as_ref));
         for (tag, value) in limit
             .per
             .iter()
@@ -128,5 +176,24 @@ mod tests {
             key(Tags::new()).describe(&limit),
             "requests 1 for agent=(none)"
         );
+    }
+
+    #[test]
+    fn a_cooldown_is_of_one_target_whoever_calls() {
+        let tags = Tags::new()
+            .with(Tag::Provider, "p")
+            .with(Tag::Model, "m")
+            .with(Tag::Agent, "a");
+        let key = LimitKey::cooldown(&tags).unwrap();
+        let other = tags.clone().with(Tag::Agent, "b");
+        assert_eq!(LimitKey::cooldown(&other).as_ref(), Some(&key));
+        let nobody = Tags::new().with(Tag::Agent, "a");
+        assert_eq!(LimitKey::cooldown(&nobody), None);
+        assert!(key.is_target(&tags) && key.is_cooldown());
+        assert!(!key.is_target(&tags.clone().with(Tag::ApiKey, "k")));
+        assert!(!key.is_target(&tags.with(Tag::Model, "n")));
+        assert_eq!(key.describe_cooldown(), "cooldown of provider=p, model=m");
+        let limit = Limit::requests(1);
+        assert!(!LimitKey::of(0, &limit, &Tags::new()).is_cooldown());
     }
 }

@@ -45,6 +45,7 @@ pub struct Limit {
     pub(crate) part: Option<f64>,
     pub(crate) shadow: bool,
     pub(crate) count_refused: bool,
+    pub(crate) adaptive: Option<f64>,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -78,6 +79,7 @@ impl Limit {
             part: None,
             shadow: false,
             count_refused: false,
+            adaptive: None,
         }
     }
 
@@ -310,7 +312,32 @@ impl Limit {
         self
     }
 
+    /// Learns how much of the amount is allowed, where it is less than was published, or changes without a
+    /// word: each flight of attempts that a provider refuses with a 429 cuts what is used to seven tenths of
+    /// itself, never below `floor`, a share of the amount; after every quiet period it grows by a twentieth
+    /// of the amount, until it is whole again. It never passes the amount.
+    ///
+    /// Where the 429 names a quantity, or a period, only limits on that are cut; otherwise all that the
+    /// attempt took from. A call that is larger than what was learnt, and not than the amount, goes when
+    /// nothing else counts. The floor is more than 0 and at most 1, kept to the millionth. For limits on where
+    /// calls go; those on who makes them are yours, and no provider refuses because of them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Tag, limit::{Limit, Limits}};
+    ///
+    /// let limit = Limit::requests(500).every(Duration::from_secs(60)).adaptive(0.2);
+    /// assert_eq!(limit.to_string(), "requests 500/min (adaptive)");
+    /// assert!(Limits::new([limit.clone()]).is_ok());
+    /// assert!(Limits::new([limit.per(Tag::Agent)]).is_err());
+    /// ```
+    pub fn adaptive(mut self, floor: f64) -> Self {
+        self.adaptive = Some(floor);
+        self
+    }
+
     /// Whether a call with these tags falls under this limit.
+    #[inline]
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when.iter().all(|(tag, values)| {
             tags.get(tag)
@@ -320,18 +347,30 @@ impl Limit {
 
     /// Whether a repeated attempt takes from this limit again.
     pub(crate) fn counts_repeats(&self) -> bool {
-        let callers = || {
-            self.when
-                .iter()
-                .map(|(tag, _)| tag)
-                .chain(&self.per)
-                .any(Tag::is_callers)
-        };
         match self.count {
             _ if self.quantity != Quantity::Requests => true,
             Some(count) => count == Count::Attempts,
-            None => !callers(),
+            None => !self.is_callers(),
         }
+    }
+
+    /// Whether any of its tags says who calls.
+    pub(crate) fn is_callers(&self) -> bool {
+        self.tags().any(Tag::is_callers)
+    }
+
+    /// Whether a provider's counters may be about it: on where calls go, over a time, whole, for every attempt.
+    pub(crate) fn is_shown(&self) -> bool {
+        matches!(self.period, Some(Period::Sliding(_)))
+            && self.whole.is_none()
+            && !self.shadow
+            && !self.is_callers()
+            && self.counts_repeats()
+    }
+
+    /// The tags that it looks at.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.when.iter().map(|(tag, _)| tag).chain(&self.per)
     }
 }
 
@@ -376,6 +415,9 @@ impl fmt::Display for Limit {
         }
         if !self.shares.is_empty() {
             write!(f, " (guaranteed shares for {})", self.shares.len())?;
+        }
+        if self.adaptive.is_some() {
+            f.write_str(" (adaptive)")?;
         }
         let shadow = self.shadow && self.part.is_none();
         f.write_str(if shadow { " (shadow)" } else { "" })

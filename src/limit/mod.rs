@@ -2,6 +2,7 @@
 //!
 //! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
 
+mod adapt;
 mod amount;
 mod change;
 mod charge;
@@ -9,8 +10,13 @@ mod charge;
 mod definition;
 mod demand;
 mod error;
+mod even;
+mod foreign;
+mod hear;
+mod hold;
 mod identity;
 mod key;
+mod learnt;
 mod period;
 mod quantity;
 mod set;
@@ -31,6 +37,8 @@ pub use tick::Tick;
 pub use window::Room;
 
 pub(crate) use charge::Parts;
+pub(crate) use hear::{Charged, Counters, Refill};
+pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
 pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;

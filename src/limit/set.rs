@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Identity, Limit, LimitError, LimitKey, Period, Quantity,
-    amount::{check_amounts, is_share},
+    Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity,
+    amount::{check_adaptive, check_amounts, is_share},
     share::check_shares,
     tick::micros,
 };
@@ -36,6 +36,7 @@ pub struct Limits {
     rules: Arc<[Rule]>,
     given: usize,
     levels: Arc<[Level]>,
+    dates_at_the_end: bool,
 }
 
 /// Limits on the same tags: their counts are found together.
@@ -43,6 +44,8 @@ pub struct Limits {
 pub(crate) struct Level {
     /// The places of its limits, in order.
     pub(crate) places: Vec<u32>,
+    /// The same with their rules, side by side: each claim looks at them.
+    pub(crate) rules: Vec<(u32, Rule)>,
 }
 
 /// A limit as the arithmetic wants it: lengths in ticks.
@@ -54,6 +57,9 @@ pub(crate) struct Rule {
     /// The same for values that have an amount of their own.
     pub(super) amounts: HashMap<Arc<str>, u64>,
     pub(crate) life: Life,
+    pub(crate) hold: Hold,
+    /// Whether answers may teach anything of it.
+    pub(crate) listens: bool,
 }
 
 /// How long a charge counts.
@@ -80,6 +86,7 @@ impl Limits {
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
             check_shares(place, &limit)?;
+            check_adaptive(place, &limit)?;
             slices.extend(slice(place, &limit)?);
             shares.extend(limit.of_shares().map(|share| Rule::new(share, life)));
             if let Some(first) = rules
@@ -99,6 +106,7 @@ impl Limits {
         rules.append(&mut shares);
         let levels = levels(&rules).into();
         Ok(Limits {
+            dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
             rules: rules.into(),
             given,
             levels,
@@ -129,8 +137,8 @@ impl Limits {
     }
 
     /// A limit of this level: all have the same tags.
-    pub(crate) fn of_level(&self, level: &Level) -> &Limit {
-        &self.rules[level.places[0] as usize].limit
+    pub(crate) fn of_level<'a>(&self, level: &'a Level) -> &'a Limit {
+        &level.rules[0].1.limit
     }
 
     /// The counts that a call with these tags takes from.
@@ -153,19 +161,38 @@ impl Limits {
         keys
     }
 
+    /// Whether any limit dates something when an attempt ends.
+    #[inline]
+    pub(crate) fn dates_at_the_end(&self) -> bool {
+        self.dates_at_the_end
+    }
+
     /// Whether any limit counts refused calls.
     pub(crate) fn count_refused(&self) -> bool {
         self.rules.iter().any(|rule| rule.limit.count_refused)
     }
 
-    /// How much may be used of a count.
-    pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
-        self.rules[key.limit()].amount_for(key.values())
+    /// Whether any limit learns from refusals.
+    pub(crate) fn adaptive(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limit.adaptive.is_some())
     }
 
-    /// In which time that much may be used.
+    /// How much may be used of a count; of a cooldown nothing.
+    pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
+        let rule = self.rule_of(key);
+        rule.map_or(0, |rule| {
+            rule.amount_for(key.values().first().map(AsRef::as_ref))
+        })
+    }
+
+    /// The rule that a count is kept by; a cooldown has none.
+    pub(crate) fn rule_of(&self, key: &LimitKey) -> Option<&Rule> {
+        (!key.is_cooldown()).then(|| &self.rules[key.limit()])
+    }
+
+    /// In which time that much may be used; of a cooldown in none.
     pub(crate) fn period_of(&self, key: &LimitKey) -> Option<Duration> {
-        match self.rules[key.limit()].limit.period {
+        match self.rule_of(key)?.limit.period {
             Some(Period::Sliding(length)) => Some(length),
             _ => None,
         }
@@ -183,9 +210,10 @@ impl Limits {
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
     }
 
-    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks.
+    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks. Nothing is charged
+    /// to a cooldown.
     pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
-        match self.rules[key.limit()].life {
+        match self.rule_of(key)?.life {
             Life::Sliding { stay, .. } => Some(stay),
             Life::Run | Life::Flight => None,
         }
@@ -193,7 +221,10 @@ impl Limits {
 
     /// A count in words.
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
-        key.describe(&self.rules[key.limit()].limit)
+        match self.rule_of(key) {
+            Some(rule) => key.describe(&rule.limit),
+            None => key.describe_cooldown(),
+        }
     }
 }
 
@@ -201,13 +232,17 @@ fn levels(rules: &[Rule]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for (place, rule) in (0u32..).zip(rules) {
         let same = levels.iter_mut().find(|level| {
-            let first = &rules[level.places[0] as usize].limit;
+            let first = &level.rules[0].1.limit;
             first.when == rule.limit.when && first.per == rule.limit.per
         });
         match same {
-            Some(level) => level.places.push(place),
+            Some(level) => {
+                level.places.push(place);
+                level.rules.push((place, rule.clone()));
+            }
             None => levels.push(Level {
                 places: vec![place],
+                rules: vec![(place, rule.clone())],
             }),
         }
     }

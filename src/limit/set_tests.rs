@@ -123,3 +123,19 @@ fn the_margin_is_a_hundredth_of_the_period_and_never_more_than_half_a_second() {
         60_000_000
     );
 }
+
+#[test]
+fn a_cooldown_is_kept_by_no_rule() {
+    let limits = Limits::new([Limit::requests(5).every(MINUTE)]).unwrap();
+    let tags = Tags::new().with(Tag::Model, "m");
+    let key = LimitKey::cooldown(&tags).unwrap();
+    assert!(limits.rule_of(&key).is_none());
+    assert_eq!(limits.amount_of(&key), 0);
+    assert_eq!((limits.period_of(&key), limits.stay(&key)), (None, None));
+    assert_eq!(limits.describe(&key), "cooldown of model=m");
+    let count = &limits.keys(&tags)[0];
+    assert_eq!(
+        (limits.period_of(count), limits.amount_of(count)),
+        (Some(MINUTE), 5)
+    );
+}

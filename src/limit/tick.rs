@@ -40,8 +40,10 @@ impl Tick {
 }
 
 /// A duration in ticks, rounded up: no wait comes out short.
+#[inline]
 pub(crate) fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
+    let whole = span.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(span.subsec_nanos().div_ceil(1_000).into())
 }
 
 #[cfg(test)]
@@ -53,6 +55,7 @@ mod tests {
         assert_eq!(micros(Duration::from_nanos(1)), 1);
         assert_eq!(micros(Duration::from_nanos(1_000)), 1);
         assert_eq!(micros(Duration::from_nanos(1_001)), 2);
+        assert_eq!(micros(Duration::new(7, 999_999_001)), 8_000_000);
         assert_eq!(micros(Duration::MAX), u64::MAX);
     }
 

@@ -1,10 +1,8 @@
 //! One count: what was charged, when, and when it leaves.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Tick, set::Life};
+use super::{Rule, Tick, learnt::Learnt, set::Life};
 
 /// One count under one limit.
 ///
@@ -14,15 +12,24 @@ use super::{Rule, Tick, set::Life};
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// In this order, so that what a claim looks at stands together.
+#[repr(C)]
 pub(crate) struct Window {
     /// How much may be used.
     amount: u64,
-    slots: VecDeque<Slot>,
-    dated: u64,
-    held: u64,
+    pub(super) held: u64,
+    pub(super) dated: u64,
+    /// What answers have taught, where they have.
+    pub(super) learnt: Option<Box<Learnt>>,
+    /// Charges dated before this belong to the last slot or to an older one; zero where there is no slot.
+    until: Tick,
+    /// The last slot stands apart, because nearly every charge goes there.
+    last: Slot,
+    /// The slots but the last, from the oldest on.
+    older: Vec<Slot>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slot {
     last: Tick,
     amount: u64,
@@ -55,9 +62,12 @@ impl Window {
     pub(crate) fn new(amount: u64) -> Self {
         Window {
             amount,
-            slots: VecDeque::new(),
+            older: Vec::new(),
+            last: Slot::default(),
+            until: Tick::default(),
             dated: 0,
             held: 0,
+            learnt: None,
         }
     }
 
@@ -69,6 +79,9 @@ impl Window {
     /// From now on this much may be used; what counts stays.
     pub(crate) fn set_amount(&mut self, amount: u64) {
         self.amount = amount;
+        if let Some(learnt) = &mut self.learnt {
+            learnt.reconfigured(amount);
+        }
     }
 
     /// What counts at this moment: held and dated, after [`expire`](Self::expire).
@@ -80,12 +93,24 @@ impl Window {
     /// Whether nothing counts here any more.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
-        self.held == 0 && self.dated == 0 && self.slots.is_empty()
+        self.held == 0 && self.dated == 0 && !self.has_slots() && self.learnt.is_none()
+    }
+
+    fn has_slots(&self) -> bool {
+        self.until > Tick::default()
+    }
+
+    /// From the oldest on.
+    fn slots(&self) -> impl DoubleEndedIterator<Item = &Slot> {
+        self.older
+            .iter()
+            .chain(self.has_slots().then_some(&self.last))
     }
 
     /// About how much memory this takes, itself included.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.slots.capacity() * size_of::<Slot>()
+        let learnt = self.learnt.as_ref().map_or(0, |learnt| learnt.bytes());
+        size_of::<Self>() + self.older.capacity() * size_of::<Slot>() + learnt
     }
 
     /// What counts at `now`, with the age of each charge. What is held counts as charged now, but for calls
@@ -112,7 +137,7 @@ impl Window {
             age: age(slot.last),
             amount: slot.amount,
         };
-        copy.slots.iter().map(spent).collect()
+        copy.slots().map(spent).collect()
     }
 
     /// Books what counted elsewhere, the oldest first.
@@ -123,28 +148,77 @@ impl Window {
         }
     }
 
+    /// What is dated no later than this, of whole slots.
+    pub(super) fn dated_by(&self, date: Tick) -> u64 {
+        let slots = self.slots().take_while(|slot| slot.last <= date);
+        slots.fold(0, |sum, slot| sum.saturating_add(slot.amount))
+    }
+
+    /// What is dated after this for sure: of slots that began later.
+    pub(super) fn begun_after(&self, rule: &Rule, date: Tick) -> u64 {
+        let Life::Sliding { slot: length, .. } = rule.life else {
+            return 0;
+        };
+        let slots = self.slots().rev();
+        let slots = slots.take_while(|slot| number(slot.last, length) > number(date, length));
+        slots.fold(0, |sum, slot| sum.saturating_add(slot.amount))
+    }
+
     /// Lets go what has left by `now`.
     pub(crate) fn expire(&mut self, rule: &Rule, now: Tick) {
-        let Life::Sliding { stay, .. } = rule.life else {
-            return;
-        };
-        while let Some(slot) = self.slots.front() {
-            if leaves(slot.last, stay) > now {
-                break;
-            }
+        if let Some(learnt) = &mut self.learnt
+            && learnt.expire(rule, now)
+        {
+            self.learnt = None;
+        }
+        if let Life::Sliding { stay, .. } = rule.life {
+            self.let_go(stay, now);
+        }
+    }
+
+    fn let_go(&mut self, stay: u64, now: Tick) {
+        let gone = |slot: &Slot| leaves(slot.last, stay) <= now;
+        let count = self.older.partition_point(gone);
+        for slot in self.older.drain(..count) {
             self.dated = self.dated.saturating_sub(slot.amount);
-            self.slots.pop_front();
+        }
+        if self.older.is_empty() && self.has_slots() && gone(&self.last) {
+            self.dated = self.dated.saturating_sub(self.last.amount);
+            self.until = Tick::default();
         }
     }
 
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
-    pub(crate) fn room(&self, rule: &Rule, need: u64) -> Room {
-        let limit = self.amount;
-        if self.fits(need) {
+    pub(crate) fn room(&self, rule: &Rule, need: u64, now: Tick) -> Room {
+        match &self.learnt {
+            None => self.room_of(rule, self.in_use(), need, self.amount, Vec::new()),
+            Some(_) => self.room_learnt(rule, need, now),
+        }
+    }
+
+    /// Before this there is no room for sure, whatever is learnt meanwhile; `None`: no telling.
+    pub(crate) fn not_before(&self, rule: &Rule, need: u64) -> Option<Tick> {
+        match self.room_of(rule, self.in_use(), need, self.amount, Vec::new()) {
+            Room::At(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether `need` fits into `amount` beside `used`, of which, besides our own, so much leaves at these
+    /// instants, the last first.
+    pub(super) fn room_of(
+        &self,
+        rule: &Rule,
+        used: u64,
+        need: u64,
+        amount: u64,
+        mut others: Vec<(Tick, u64)>,
+    ) -> Room {
+        let over = used.saturating_add(need).saturating_sub(amount);
+        if need == 0 || over == 0 {
             return Room::Now;
         }
-        let over = self.in_use().saturating_add(need).saturating_sub(limit);
-        if need > limit {
+        if need > amount {
             return Room::Never;
         }
         let Life::Sliding { stay, .. } = rule.life else {
@@ -153,31 +227,52 @@ impl Window {
             } else {
                 0
             };
-            return if lasting.saturating_add(need) > limit {
+            return if lasting.saturating_add(need) > amount {
                 Room::Never
             } else {
                 Room::WhenGivenBack
             };
         };
         let mut freed = 0u64;
-        for slot in &self.slots {
-            freed = freed.saturating_add(slot.amount);
+        let own = self.slots();
+        let mut own = own
+            .map(|slot| (leaves(slot.last, stay), slot.amount))
+            .peekable();
+        loop {
+            let others_first = match (own.peek(), others.last()) {
+                (Some((own, _)), Some((other, _))) => other < own,
+                (None, other) => other.is_some(),
+                (Some(_), None) => false,
+            };
+            let next = if others_first {
+                others.pop()
+            } else {
+                own.next()
+            };
+            let Some((at, amount)) = next else {
+                return Room::WhenGivenBack;
+            };
+            freed = freed.saturating_add(amount);
             if freed >= over {
-                return Room::At(leaves(slot.last, stay));
+                return Room::At(at);
             }
         }
-        Room::WhenGivenBack
     }
 
     /// Whether `need` fits without anything expiring: the answer that needs no clock. Nothing always fits, also
-    /// under debt.
+    /// under debt. Where something was learnt, it takes a closer look.
     pub(crate) fn fits(&self, need: u64) -> bool {
-        need == 0 || self.in_use().saturating_add(need) <= self.amount
+        need == 0
+            || (self.in_use().saturating_add(need) <= self.amount
+                && self.learnt.as_ref().is_none_or(|learnt| !learnt.acts()))
     }
 
     /// Holds `amount`, whether it fits or not.
     pub(crate) fn hold(&mut self, amount: u64) {
         self.held = self.held.saturating_add(amount);
+        if self.learnt.is_some() {
+            self.asked(amount);
+        }
     }
 
     /// Gives back what was held.
@@ -186,40 +281,72 @@ impl Window {
     }
 
     /// Dates a charge: it leaves one period and the margin after `date`. Returns the date it was booked
-    /// under, which is later than asked where a later one is booked already. Lets go what has left by then:
-    /// slots that nobody asked about must not pile up.
+    /// under, which is later than asked where a later one is booked already.
+    #[inline]
     pub(crate) fn book(&mut self, rule: &Rule, amount: u64, date: Tick) -> Tick {
-        self.expire(rule, date);
         self.dated = self.dated.saturating_add(amount);
-        let Life::Sliding { slot: length, .. } = rule.life else {
+        let Life::Sliding { stay, slot: length } = rule.life else {
             return date;
         };
-        match self.slots.back_mut() {
-            Some(back) if number(back.last, length) >= number(date, length) => {
-                back.last = back.last.max(date);
-                back.amount = back.amount.saturating_add(amount);
-                back.last
-            }
-            _ => {
-                self.slots.push_back(Slot { last: date, amount });
-                date
-            }
+        if date < self.until {
+            self.last.last = self.last.last.max(date);
+            self.last.amount = self.last.amount.saturating_add(amount);
+            return self.last.last;
         }
+        self.begin_slot(Slot { last: date, amount }, stay, length);
+        date
+    }
+
+    /// Lets go what has left first: slots that nobody asked about must not pile up.
+    #[cold]
+    fn begin_slot(&mut self, slot: Slot, stay: u64, length: u64) {
+        self.let_go(stay, slot.last);
+        if self.has_slots() {
+            // A quarter more places at a time: where there are a million of these, each with a few slots, twice
+            // as many would be most of the memory.
+            let places = self.older.capacity();
+            if self.older.len() == places {
+                self.older.reserve_exact((places / 4).max(1));
+            }
+            self.older.push(self.last);
+        }
+        self.last = slot;
+        let begin = number(slot.last, length) * length;
+        self.until = Tick::from_micros(begin.saturating_add(length));
+    }
+
+    /// Whether charges of these dates leave together.
+    pub(crate) fn same_slot(rule: &Rule, one: Tick, other: Tick) -> bool {
+        let Life::Sliding { slot, .. } = rule.life else {
+            return true;
+        };
+        number(one, slot) == number(other, slot)
     }
 
     /// Changes a charge booked under `date` from `old` to `new`. One that has left stays gone.
+    #[inline]
     pub(crate) fn rebook(&mut self, rule: &Rule, date: Tick, old: u64, new: u64) {
+        // As a rule: requests are what they were.
+        if old != new {
+            self.rebook_changed(rule, date, old, new);
+        }
+    }
+
+    fn rebook_changed(&mut self, rule: &Rule, date: Tick, old: u64, new: u64) {
         let Life::Sliding { slot: length, .. } = rule.life else {
             self.dated = self.dated.saturating_sub(old).saturating_add(new);
             return;
         };
-        let Ok(place) = self
-            .slots
-            .binary_search_by_key(&number(date, length), |s| number(s.last, length))
-        else {
-            return;
+        let wanted = number(date, length);
+        let slot = if self.has_slots() && number(self.last.last, length) == wanted {
+            &mut self.last
+        } else {
+            let number = |slot: &Slot| number(slot.last, length);
+            let Ok(place) = self.older.binary_search_by_key(&wanted, number) else {
+                return;
+            };
+            &mut self.older[place]
         };
-        let slot = &mut self.slots[place];
         slot.amount = slot.amount.saturating_sub(old).saturating_add(new);
         self.dated = self.dated.saturating_sub(old).saturating_add(new);
     }
@@ -234,131 +361,5 @@ fn number(date: Tick, length: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::limit::{Limit, Limits};
-
-    fn rule(limit: Limit) -> Rule {
-        Limits::new([limit]).unwrap().rules()[0].clone()
-    }
-
-    /// 10 per 240 ms, so that a slot is 1 ms, and no margin.
-    fn ten() -> Rule {
-        rule(
-            Limit::requests(10)
-                .every(Duration::from_millis(240))
-                .margin(Duration::ZERO),
-        )
-    }
-
-    fn at(millis: u64) -> Tick {
-        Tick::from_micros(millis * 1_000)
-    }
-
-    #[test]
-    fn room_comes_back_one_period_after_the_charge_and_not_a_tick_earlier() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 10, at(5));
-        assert_eq!(window.room(&rule, 1), Room::At(at(245)));
-        window.expire(&rule, Tick::from_micros(244_999));
-        assert_eq!(window.room(&rule, 1), Room::At(at(245)));
-        window.expire(&rule, at(245));
-        assert_eq!(window.room(&rule, 10), Room::Now);
-        assert!(window.is_idle());
-    }
-
-    #[test]
-    fn a_slot_leaves_with_its_last_charge() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 5, Tick::from_micros(1_000));
-        window.book(&rule, 5, Tick::from_micros(1_999));
-        assert_eq!(window.room(&rule, 1), Room::At(Tick::from_micros(241_999)));
-        window.expire(&rule, Tick::from_micros(241_998));
-        assert_eq!(window.in_use(), 10);
-    }
-
-    #[test]
-    fn charges_in_different_slots_leave_one_by_one() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 6, at(0));
-        window.book(&rule, 4, at(100));
-        assert_eq!(window.room(&rule, 6), Room::At(at(240)));
-        assert_eq!(window.room(&rule, 7), Room::At(at(340)));
-        window.expire(&rule, at(240));
-        assert_eq!(window.room(&rule, 6), Room::Now);
-    }
-
-    #[test]
-    fn what_is_held_never_expires() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.hold(10);
-        window.expire(&rule, at(1_000_000));
-        assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
-        window.unhold(10);
-        assert_eq!(window.room(&rule, 1), Room::Now);
-    }
-
-    #[test]
-    fn usage_above_the_claim_is_debt_that_is_paid_first() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 5, at(0));
-        window.book(&rule, 5, at(100));
-        window.rebook(&rule, at(0), 5, 25);
-        assert_eq!(window.in_use(), 30);
-        window.expire(&rule, at(99));
-        assert_eq!(window.room(&rule, 1), Room::At(at(240)));
-        assert_eq!(window.room(&rule, 6), Room::At(at(340)));
-    }
-
-    #[test]
-    fn settling_a_charge_that_has_left_changes_nothing() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 5, at(0));
-        window.expire(&rule, at(240));
-        window.rebook(&rule, at(0), 5, 50);
-        assert!(window.is_idle());
-    }
-
-    #[test]
-    fn a_charge_dated_backwards_joins_the_latest_slot() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 1, at(100));
-        assert_eq!(window.book(&rule, 1, at(50)), at(100));
-        window.rebook(&rule, at(100), 2, 0);
-        assert_eq!(window.in_use(), 0);
-        window.expire(&rule, at(340));
-        assert!(window.is_idle());
-    }
-
-    #[test]
-    fn a_run_never_gives_back_what_was_used() {
-        let (rule, mut window) = (rule(Limit::requests(2).every_run()), Window::new(2));
-        let date = window.book(&rule, 1, at(0));
-        window.hold(1);
-        assert_eq!(window.room(&rule, 1), Room::WhenGivenBack);
-        window.unhold(1);
-        window.book(&rule, 1, date);
-        window.expire(&rule, at(1_000_000_000));
-        assert_eq!(window.room(&rule, 1), Room::Never);
-    }
-
-    #[test]
-    fn more_than_the_limit_never_fits() {
-        assert_eq!(Window::new(10).room(&ten(), 11), Room::Never);
-        assert_eq!(Window::new(10).room(&ten(), 10), Room::Now);
-    }
-
-    #[test]
-    fn a_lowered_amount_makes_what_is_used_a_debt_and_a_raised_one_gives_room_at_once() {
-        let (rule, mut window) = (ten(), Window::new(10));
-        window.book(&rule, 6, at(0));
-        window.book(&rule, 4, at(100));
-        window.set_amount(4);
-        assert_eq!(window.room(&rule, 1), Room::At(at(340)));
-        assert_eq!(window.room(&rule, 5), Room::Never);
-        window.set_amount(11);
-        assert_eq!(window.room(&rule, 1), Room::Now);
-    }
-}
+#[path = "window_tests.rs"]
+mod tests;

@@ -42,13 +42,14 @@ impl Shared {
         let limits = self.store.limits_now();
         let before = self.queue().demand_before(keys, comer);
         for ((key, need), before) in keys.iter().zip(&comer.needs).zip(before) {
-            let (rule, most) = (&limits.rules()[key.limit()], limits.amount_of(key));
-            let Some(stay) = limits
-                .stay(key)
-                .filter(|_| before > 0 && !rule.may_shrink())
-            else {
+            // Nobody takes from a cooldown, so those before take no time there: its end is in the refusal.
+            let Some(rule) = limits.rule_of(key).filter(|rule| !rule.may_shrink()) else {
                 continue;
             };
+            let Some(stay) = limits.stay(key).filter(|_| before > 0) else {
+                continue;
+            };
+            let most = limits.amount_of(key);
             let Some((whole, rest)) = periods(before + u128::from(*need), most) else {
                 continue;
             };

@@ -25,8 +25,9 @@ pub struct Explanation {
     /// When there is room under all its limits together: not before, because what is charged until then, and
     /// the calls that came before, are not in it.
     pub room: Outlook,
-    /// Every limit that it touches, in the order they were given, slices of them last. Concurrency limits of
-    /// which a call around this one holds a slot are not among them.
+    /// Every limit that it touches, in the order they were given, slices of them after those, and last the
+    /// cooldown of its target while there is one. Concurrency limits of which a call around this one holds a slot
+    /// are not among them.
     pub limits: Vec<Explained>,
 }
 
@@ -34,9 +35,10 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The limit in words: `tokens 90000/min for model=gpt-4o`.
+    /// The limit in words: `tokens 90000/min for model=gpt-4o`; or the cooldown of the call's target:
+    /// `cooldown of provider=openai, model=gpt-4o`.
     pub limit: String,
-    /// How much of it may be used.
+    /// How much of it may be used; of a cooldown nothing.
     pub amount: u64,
     /// Whether it only watches: then it holds nothing up.
     pub shadow: bool,
@@ -139,6 +141,7 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
         needed,
         room,
         shadow,
+        ..
     } = standing;
     Explained {
         limit: limits.describe(key),
@@ -187,7 +190,11 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        error::counted(f, &self.limit, self.in_use, self.needed)?;
+        if self.amount == 0 {
+            f.write_str(&self.limit)?;
+        } else {
+            error::counted(f, &self.limit, self.in_use, self.needed)?;
+        }
         write!(f, "; {}", self.room)?;
         match self.ahead {
             0 => Ok(()),

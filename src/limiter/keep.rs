@@ -32,11 +32,15 @@ impl Shared {
         kept: &[Kept],
     ) -> Result<Option<NotNow>, StoreError> {
         for kept in kept {
-            let limit = &self.store.limits().rules()[kept.key.limit()].limit;
-            let both = one_of(claim, limit, kept.amount);
+            let Some(rule) = self.store.limits().rule_of(&kept.key) else {
+                continue;
+            };
+            let both = one_of(claim, &rule.limit, kept.amount);
             let standings = self.get(self.store.peek(&both)).await?;
             let standing = standings.iter().find(|standing| standing.key == kept.key);
-            if let Some(standing) = standing.filter(|standing| !self.has_room(standing, kept)) {
+            if let Some(standing) =
+                standing.filter(|standing| !self.has_room(&rule.limit, standing, kept))
+            {
                 // It may go when the pin ends, or before, when there is room for both.
                 let both = match standing.room {
                     Room::At(at) => Some(at),
@@ -49,9 +53,8 @@ impl Shared {
         Ok(None)
     }
 
-    fn has_room(&self, standing: &Standing, kept: &Kept) -> bool {
-        let rules = self.store.limits();
-        if rules.rules()[kept.key.limit()].limit.quantity == Quantity::Concurrency {
+    fn has_room(&self, limit: &Limit, standing: &Standing, kept: &Kept) -> bool {
+        if limit.quantity == Quantity::Concurrency {
             let most = self.store.limits_now().amount_of(&kept.key);
             return standing.in_use.saturating_add(kept.amount) <= most;
         }

@@ -25,6 +25,7 @@ mod driver;
 mod explain;
 mod heads;
 mod keep;
+mod observe;
 mod options;
 mod order;
 mod outbox;
@@ -335,7 +336,9 @@ impl Shared {
         let keys = self.store.keys(claim);
         let parts = keys.iter().map(|key| {
             let most = limits.amount_of(key);
-            let need = claim.amount(key.place(), &limits.rules()[key.limit()], most);
+            let need = limits
+                .rule_of(key)
+                .and_then(|rule| claim.amount(key.place(), rule, most));
             (need.unwrap_or_default(), most)
         });
         let shares = self.shares_of(claim, &limits);

@@ -1,6 +1,6 @@
 //! How a limiter's queue behaves.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use super::order::WHOLE;
 use crate::tags::{Tag, Tags};
@@ -8,14 +8,14 @@ use crate::tags::{Tag, Tags};
 /// How those who wait share what there is.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{num::NonZeroU32, time::Duration};
 /// use tower_quota::{Tag, limiter::QueueOptions};
 ///
 /// let options = QueueOptions::new()
 ///     .max_waiting(10_000)
 ///     .aging(Duration::from_secs(30))
 ///     .share_by(Tag::Team)
-///     .weight("research", 3);
+///     .weight("research", const { NonZeroU32::new(3).unwrap() });
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -23,7 +23,7 @@ pub struct QueueOptions {
     pub(super) max_waiting: usize,
     pub(super) aging: Duration,
     share_by: Tag,
-    weights: HashMap<Arc<str>, u32>,
+    weights: HashMap<Arc<str>, NonZeroU32>,
 }
 
 impl QueueOptions {
@@ -55,9 +55,9 @@ impl QueueOptions {
         self
     }
 
-    /// The share of one party, beside 1 for those that are not named. 0 is taken for 1.
-    pub fn weight(mut self, party: impl Into<Arc<str>>, weight: u32) -> Self {
-        self.weights.insert(party.into(), weight.max(1));
+    /// The share of one party, beside 1 for those that are not named.
+    pub fn weight(mut self, party: impl Into<Arc<str>>, weight: NonZeroU32) -> Self {
+        self.weights.insert(party.into(), weight);
         self
     }
 
@@ -72,7 +72,7 @@ impl QueueOptions {
             u128::from(need) * u128::from(WHOLE) / u128::from(amount.max(1))
         };
         let largest = u64::try_from(parts.map(part).max().unwrap_or_default()).unwrap_or(u64::MAX);
-        let weight = self.weights.get(party).copied().unwrap_or(1);
+        let weight = self.weights.get(party).map_or(1, |weight| weight.get());
         (largest / u64::from(weight)).max(1)
     }
 }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_call_is_as_large_as_the_largest_part_it_needs_of_any_limit() {
-        let options = QueueOptions::new().weight("heavy", 4);
+        let options = QueueOptions::new().weight("heavy", 4.try_into().unwrap());
         let parts = || [(1, 100), (500, 1_000)].into_iter();
         assert_eq!(options.size("light", parts()), WHOLE / 2);
         assert_eq!(options.size("heavy", parts()), WHOLE / 8);

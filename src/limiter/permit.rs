@@ -22,10 +22,10 @@ use crate::{
 /// inside it.
 #[must_use = "dropping a permit counts what it reserved as used"]
 pub struct Permit {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Taken when it ends.
-    grant: Option<Grant>,
-    tags: Arc<Tags>,
+    pub(super) grant: Option<Grant>,
+    pub(super) tags: Arc<Tags>,
     /// As claimed: what it took slots of.
     quantities: Quantities,
     held: Vec<LimitKey>,
@@ -163,7 +163,7 @@ impl Permit {
         self.shared.given_back(answer, || self.keys());
     }
 
-    fn keys(&self) -> Vec<LimitKey> {
+    pub(super) fn keys(&self) -> Vec<LimitKey> {
         self.shared.store.limits().keys_given_back(&self.tags)
     }
 }

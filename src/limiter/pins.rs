@@ -74,8 +74,10 @@ impl Pins {
         self.remove(waiter, limits);
         self.due.insert(waiter.rank().seat.place, pin);
         for key in waiter.keys.iter() {
-            // A slot is pinned last: it would lie idle while other room is awaited.
-            if limits.stay(key).is_some() || key == on {
+            // A slot is pinned last: it would lie idle while other room is awaited. Of a cooldown nobody takes
+            // anything, so there is nothing to leave.
+            let dated = limits.stay(key).is_some();
+            if (dated || key == on) && !key.is_cooldown() {
                 let pinned = self.counts.entry(key.clone()).or_default();
                 pinned.awake.insert(waiter.clone());
             }

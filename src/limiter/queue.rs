@@ -257,7 +257,8 @@ impl Queue {
 
     /// One that goes first may pass another here that goes before it in turn: not for ever.
     fn passes(&mut self, key: &LimitKey, rank: Rank, now: Tick) {
-        if !self.order.is_first(rank) {
+        // While a cooldown lasts nobody passes anybody, and after it everybody goes on.
+        if !self.order.is_first(rank) || key.is_cooldown() {
             return;
         }
         let heads = self.counts.heads(key);

@@ -1,5 +1,7 @@
 //! A no of the store, in the words that the caller hears.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::Shared;
@@ -29,8 +31,14 @@ impl Shared {
             limit: limits.describe(&refused.key),
             in_use: refused.in_use,
             needed: refused.needed,
-            retry_after: refused.not_before.map(|at| at.since(self.store.now())),
-            amount: Some(limits.amount_of(&refused.key)),
+            // Where nothing is certain, when it is worth another try.
+            retry_after: refused
+                .not_before
+                .or(refused.at)
+                .map(|at| at.since(self.store.now())),
+            amount: limits
+                .rule_of(&refused.key)
+                .map(|_| limits.amount_of(&refused.key)),
             period: limits.period_of(&refused.key),
         }
     }
@@ -51,8 +59,9 @@ impl Shared {
         refused: &NotNow,
         deadline: Option<Instant>,
     ) -> Option<Rejection> {
-        let shortage = self.shortage(refused);
-        let end = Instant::now() + shortage.retry_after.unwrap_or_default();
-        (end > deadline?).then_some(Rejection::DeadlineExceeded(shortage))
+        let at = refused.not_before;
+        let wait = at.map_or(Duration::ZERO, |at| at.since(self.store.now()));
+        let late = Instant::now() + wait > deadline?;
+        late.then(|| Rejection::DeadlineExceeded(self.shortage(refused)))
     }
 }

@@ -96,7 +96,10 @@ impl Shared {
     ) -> Result<Standing, StoreError> {
         let mut last = Room::Now;
         for share in shares.iter() {
-            let one = one_of(claim, &self.store.limits().rules()[share.limit()].limit, 1);
+            let Some(rule) = self.store.limits().rule_of(share) else {
+                continue;
+            };
+            let one = one_of(claim, &rule.limit, 1);
             let standings = self.get(self.store.peek(&one)).await?;
             let mut counts = standings.iter();
             let count = counts.find(|count| count.key.limit() == share.limit());

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use tower_layer::Layer;
 
@@ -19,8 +19,8 @@ impl RetryLayer {
         Self::default()
     }
 
-    /// How many attempts a call has in all; 1 repeats nothing, 0 is taken for 1.
-    pub fn max_attempts(mut self, attempts: u32) -> Self {
+    /// How many attempts a call has in all; 1 repeats nothing.
+    pub fn max_attempts(mut self, attempts: NonZeroU32) -> Self {
         self.policy.max_attempts = attempts;
         self
     }

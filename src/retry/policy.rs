@@ -1,6 +1,9 @@
 //! Whether to repeat, and after which wait: a decision, nothing sleeps here.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use http::{Response, StatusCode};
 use tokio::time::Instant;
@@ -12,14 +15,14 @@ const JITTER: f64 = 0.1;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
-    pub(super) max_attempts: u32,
+    pub(super) max_attempts: NonZeroU32,
     pub(super) longest_wait: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Policy {
-            max_attempts: 3,
+            max_attempts: const { NonZeroU32::new(3).unwrap() },
             longest_wait: Duration::from_secs(60),
         }
     }
@@ -34,7 +37,7 @@ impl Policy {
         deadline: Option<Instant>,
         now: SystemTime,
     ) -> Option<Instant> {
-        let may = attempt < self.max_attempts
+        let may = attempt < self.max_attempts.get()
             && response.extensions().get::<Rejection>().is_none()
             && is_busy(response.status())
             && wire::should_retry(response.headers()) != Some(false);

@@ -160,6 +160,12 @@ impl Core {
         }
     }
 
+    pub(crate) fn set_amount(&self, limit: usize, amount: u64) {
+        let mut state = self.lock();
+        let at = self.clock.now();
+        state.enforcer.set_amount(at, limit, amount);
+    }
+
     pub(crate) fn ledger(&self) -> Ledger {
         Ledger::new(self.lock().attempts.clone())
     }

@@ -35,6 +35,14 @@ impl Simulator {
         self.core.clock.now()
     }
 
+    /// Another amount for the limit at this place of the configuration, from now on, as providers change
+    /// theirs without a word. What was charged stays. Nothing where there is no such limit.
+    ///
+    /// The ledger's judgements know nothing of it: they replay the limits that they are given.
+    pub fn set_amount(&self, limit: usize, amount: u64) {
+        self.core.set_amount(limit, amount);
+    }
+
     /// A copy of everything that has reached the provider so far.
     pub fn ledger(&self) -> Ledger {
         self.core.ledger()

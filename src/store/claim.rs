@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
+use super::grants::Name;
 use crate::{
     limit::{Demand, Limit, LimitKey, Limits, Quantities, Quantity, Room, Rule, Tick},
     tags::Tags,
@@ -29,12 +29,18 @@ pub struct Claim {
 
 impl Claim {
     /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
         let amount = rule.need(most, &self.demand, self.quantities, self.repeat)?;
         (!self.leaves_alone(place, &rule.limit)).then_some(amount)
     }
 
+    /// Whether it is of an attempt to be sent, so that it waits where its target was told to.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.quantities.contain(Quantity::Requests)
+    }
+
+    #[inline]
     fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
@@ -46,9 +52,8 @@ impl Claim {
     pub(crate) fn keys(&self, limits: &Limits) -> Vec<LimitKey> {
         let mut keys = limits.keys(&self.tags);
         keys.retain(|key| {
-            let rule = &limits.rules()[key.limit()];
-            let amount = self.amount(key.place(), rule, limits.amount_of(key));
-            !rule.limit.shadow && amount > Some(0)
+            let acts = limits.rule_of(key).filter(|rule| !rule.limit.shadow);
+            acts.is_some_and(|rule| self.amount(key.place(), rule, limits.amount_of(key)) > Some(0))
         });
         keys
     }
@@ -57,7 +62,8 @@ impl Claim {
     pub(crate) fn never_fits(&self, limits: &Limits) -> bool {
         self.keys(limits).iter().any(|key| {
             let most = limits.amount_of(key);
-            self.amount(key.place(), &limits.rules()[key.limit()], most) > Some(most)
+            let amount = |rule| self.amount(key.place(), rule, most);
+            limits.rule_of(key).and_then(amount) > Some(most)
         })
     }
 }
@@ -77,7 +83,7 @@ pub enum Decision {
 /// The count that refused, of several the one that has room last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotNow {
-    /// The count.
+    /// The count, or the cooldown of the target: of that nothing is in use and nothing needed.
     pub key: LimitKey,
     /// When it has room, if nothing else is charged and nothing given back. `None`: when something held
     /// is given back, or never.
@@ -101,6 +107,8 @@ pub struct Standing {
     pub needed: u64,
     /// Whether it has room, or when, if nothing else is charged and nothing given back.
     pub room: Room,
+    /// Before this there is no room for sure. Where room is kept for others it may come earlier than said above.
+    pub not_before: Option<Tick>,
     /// Whether the limit only watches: then it refuses nothing, whatever its room.
     pub shadow: bool,
 }
@@ -120,7 +128,7 @@ impl Standing {
         let refusal = NotNow {
             key: last.key.clone(),
             at: at(last),
-            not_before: acting().filter_map(at).max(),
+            not_before: acting().filter_map(|standing| standing.not_before).max(),
             in_use: last.in_use,
             needed: last.needed,
         };
@@ -128,45 +136,17 @@ impl Standing {
     }
 }
 
-/// What a claim took, as the store wants it told again. Plain data: dropping it gives nothing back.
+/// The name of what a claim took, as the store wants it told again. Plain data: dropping it gives nothing back.
+///
+/// It means something only to the very store that gave it, while that lives: to a store that was restored from a
+/// snapshot it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct Grant {
     /// Which store it is from: to another it says nothing.
     pub(super) store: u64,
-    pub(super) parts: SmallVec<[Part; 4]>,
-    /// What was dated while it streamed.
-    pub(super) streamed: Vec<Streamed>,
-}
-
-/// What a claim took from one count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Part {
-    /// The limit's place.
-    pub(super) limit: u32,
-    /// The count's place in the store, and its generation there.
-    pub(super) entry: u32,
-    pub(super) generation: u32,
-    /// Its place among the counts of its level.
-    pub(super) window: u32,
-    /// What is dated at the send.
-    pub(super) early: u64,
-    /// What is held until the settlement, or until it has streamed.
-    pub(super) late: u64,
-    /// The part of `late` that is held for output.
-    pub(super) output: u64,
-    /// Under which date the early part is booked; `None` while it is held.
-    pub(super) date: Option<Tick>,
-}
-
-/// Output that one part of a grant dated while it streamed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Streamed {
-    /// Which part.
-    pub(super) part: u32,
-    pub(super) total: u64,
-    /// Under which dates, the oldest first.
-    pub(super) dated: Vec<(Tick, u64)>,
+    /// Which one of that store.
+    pub(super) name: Name,
 }
 
 /// How an attempt ended.

@@ -2,7 +2,8 @@
 //!
 //! For those who write a [`Store`] in this crate, or wrap one outside it (what a grant is made of is private):
 //! call [`check`] from a test, with a way to make an empty store and a
-//! way to let its time pass. Each part is a function of its own as well.
+//! way to let its time pass. Each part is a function of its own as well. Stores that learn from answers call
+//! [`listening::check`] too.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -17,6 +18,7 @@
 //! Every function here panics where the store breaks its promise, and says which.
 
 mod aside;
+pub mod listening;
 pub mod settings;
 pub mod streams;
 mod trace;
@@ -57,6 +59,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_peek_says_what_a_claim_would_hear(&make).await;
     what_is_recorded_counts_as_used(&make, &pass).await;
     slots_that_are_held_already_are_left_alone(&make).await;
+    a_grant_ends_once(&make).await;
     settings::check(&make, &pass).await;
     streams::check(&make, &pass).await;
     for seed in 0..20 {
@@ -111,6 +114,27 @@ pub async fn room_comes_back_when_it_was_said_and_not_earlier(
     );
     pass(TICK).await;
     spend(&*store, &call).await;
+}
+
+/// What is said of a grant that has ended changes nothing, also where others were given since.
+pub async fn a_grant_ends_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([Limit::concurrency(2)]));
+    let call = claim(Tags::new());
+    let mut first = granted(&*store, &call).await;
+    let mut again = first.clone();
+    store.date(&mut first);
+    settle(&*store, first, Settlement::Unknown).await;
+    let both = [granted(&*store, &call).await, granted(&*store, &call).await];
+    store.date(&mut again);
+    settle(&*store, again.clone(), Settlement::Unknown).await;
+    store.release(again).get().await.expect("an answer");
+    expect_refusal(&*store, &call).await;
+    for grant in both {
+        store.release(grant).get().await.expect("released");
+    }
+    spend(&*store, &call).await;
+    spend(&*store, &call).await;
+    expect_refusal(&*store, &call).await;
 }
 
 /// A grant that is not dated stays, however long its attempt takes to leave.

@@ -1,22 +1,16 @@
 //! The store in this process's memory.
 
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::fmt;
 
-use smallvec::SmallVec;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Settlement, Standing, Store,
-    claim::{Part, Streamed},
-    counts::Counts,
-    met::Met,
+    Answer, Claim, Decision, Grant, Observation, Settlement, Standing, Store, counts::Counts,
 };
 use crate::{
     error::StoreError,
-    limit::{LimitKey, Limits, Parts, Quantity, Room, Rule, Tick, Window},
+    limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
     tags::Tags,
     usage::Usage,
 };
@@ -24,15 +18,17 @@ use crate::{
 /// Counts in this process's memory, behind one lock that is never held across an await.
 ///
 /// Its time is `tokio::time`, so that tests can pause it. Counts that are idle are forgotten: the memory
-/// follows what is in use, not what was ever seen.
+/// follows what is in use, not what was ever seen. Grants that have ended leave about a hundred bytes each, which
+/// are used again: so that part follows the most that were open at a time.
 ///
 /// # Bounds
 /// No more than a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that
-/// many are in use, idle ones go first; these are looked for at most once a second. So do runs that used nothing
-/// for a day from then on: nothing says that a run has ended, and without that new ones would find no room for ever.
-/// When all are busy, the further values of a limit *share one count*, which holds as much as one value may use: too strict for
-/// them, and never unlimited. Values with a count of their own notice nothing. Messages name the shared
-/// count as that of all others, and it ends when nothing counts there any more.
+/// many are in use, idle ones go first; these are looked for when a claim is made that finds no count or no room,
+/// and at most once a second. So do runs that used nothing for a day from then on: nothing says that a run has
+/// ended, and without that new ones would find no room for ever. When all are busy, the further values of a limit
+/// *share one count*, which holds as much as one value may use: too strict for them, and never unlimited. Values
+/// with a count of their own notice nothing. Messages name the shared count as that of all others, and it ends when
+/// nothing counts there any more.
 pub struct MemoryStore {
     limits: Limits,
     /// Told by grants, so that those of another store do nothing here.
@@ -40,8 +36,14 @@ pub struct MemoryStore {
     start: Instant,
     /// The time at the start.
     began: Tick,
-    counts: Mutex<Counts>,
+    counts: Aligned<Mutex<Counts>>,
+    /// Whether the counters that providers show are absorbed.
+    pub(super) absorb: bool,
 }
+
+/// From the beginning of a line of the cache on, so that the lock and what changes with each call are in one.
+#[repr(align(64))]
+struct Aligned<T>(T);
 
 impl MemoryStore {
     /// An empty store that counts under `limits`.
@@ -57,7 +59,8 @@ impl MemoryStore {
             id: fastrand::u64(..),
             start: Instant::now(),
             began,
-            counts: Mutex::new(counts),
+            counts: Aligned(Mutex::new(counts)),
+            absorb: true,
         }
     }
 
@@ -124,50 +127,18 @@ impl MemoryStore {
         self.len() == 0
     }
 
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Counts> {
-        // A panic while the lock is held cannot leave a count half changed: each change is one assignment.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.0.lock()
     }
 
-    fn rule(&self, part: &Part) -> &Rule {
-        &self.limits.rules()[part.limit as usize]
-    }
-
-    /// Ends a grant: of each part counts what `used` says, given how much of it has streamed.
-    fn end(&self, grant: Grant, used: impl Fn(&Part, &Rule, u64) -> Parts) -> Answer<()> {
-        if grant.store != self.id {
-            return Answer::Now(Ok(()));
-        }
-        let mut streams = grant.streamed;
-        let mut counts = self.lock();
-        let mut now = None;
-        for (number, part) in (0u32..).zip(&grant.parts) {
-            let rule = self.rule(part);
-            let Some(window) = counts.close(part) else {
-                continue;
-            };
-            let stream = streams.iter_mut().find(|stream| stream.part == number);
-            let seen = stream.as_ref().map_or(0, |stream| stream.total);
-            let used = used(part, rule, seen);
-            match part.date {
-                Some(date) => window.rebook(rule, date, part.early, used.early),
-                None => window.unhold(part.early),
-            }
-            window.unhold(part.late.saturating_sub(part.output.min(seen)));
-            if rule.limit.quantity == Quantity::Concurrency {
-                continue;
-            }
-            if let Some(stream) = stream {
-                stream.correct(window, rule, used.late);
-            }
-            // What was not dated before is dated now.
-            let early = if part.date.is_none() { used.early } else { 0 };
-            let rest = early.saturating_add(used.late.saturating_sub(seen));
-            if rest > 0 {
-                window.book(rule, rest, *now.get_or_insert_with(|| self.now()));
-            }
-        }
-        Answer::Now(Ok(()))
+    /// The same where nobody else has it.
+    #[inline]
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, Counts>> {
+        self.counts.0.try_lock()
     }
 
     /// Shows every count that these tags touch, and its name. One that is new is made, as by a claim, and
@@ -242,6 +213,10 @@ impl Store for MemoryStore {
                 keys.for_each(|key| *key = key.to_shared());
             }
         }
+        // Also while it is open: who waits for something else goes apart from calls to other targets.
+        if claim.is_held_back() {
+            keys.extend(LimitKey::cooldown(&claim.tags));
+        }
         keys
     }
 
@@ -251,114 +226,44 @@ impl Store for MemoryStore {
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let mut counts = self.lock();
-        // The clock is asked only where something has to expire first, and then inside the lock: dates are
-        // booked in the order in which they are taken.
-        let mut met = Met::default();
-        counts.sweep_if_grown(&self.limits, || self.now());
-        let mut parts = SmallVec::new();
-        for (number, level) in self.limits.levels().iter().enumerate() {
-            let tagged = self.limits.of_level(level);
-            if !tagged.touches(&claim.tags) {
-                continue;
-            }
-            let (place, entry) = counts.entry(&self.limits, number, &claim.tags, || self.now());
-            for (window, limit) in (0u32..).zip(&level.places) {
-                let rule = &self.limits.rules()[*limit as usize];
-                let count = &entry.windows[window as usize];
-                let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
-                    continue;
-                };
-                if !count.fits(amount) {
-                    let at = (*limit, window, amount);
-                    met.look_closer(rule, entry, at, &claim.tags, || self.now());
-                }
-                let generation = entry.generation;
-                let (late, output) = rule.held(&claim.demand, amount);
-                parts.push(Part {
-                    limit: *limit,
-                    entry: place,
-                    generation,
-                    window,
-                    early: amount - late,
-                    late,
-                    output,
-                    date: None,
-                });
-            }
+        if let Some(name) = counts.take(&self.limits, claim) {
+            drop(counts);
+            return Answer::Now(Ok(Decision::Granted(Grant {
+                store: self.id,
+                name,
+            })));
         }
-        Answer::Now(Ok(match met.refusal() {
-            Some((Room::Never, refused)) => Decision::Never(refused),
-            Some((_, refused)) => Decision::NotNow(refused),
-            None => {
-                counts.open(&parts);
-                met.over.iter().for_each(|limit| counts.note_over(*limit));
-                Decision::Granted(Grant {
-                    store: self.id,
-                    parts,
-                    streamed: Vec::new(),
-                })
-            }
-        }))
+        Answer::Now(Ok(self.claim_closely(&mut counts, claim)))
     }
 
     fn date(&self, grant: &mut Grant) {
-        if grant.store != self.id {
-            return;
-        }
-        let mut counts = self.lock();
-        let now = self.now();
-        for part in &mut grant.parts {
-            let rule = self.rule(part);
-            if rule.stays_held() {
-                continue;
-            }
-            if let Some(window) = counts.window(part) {
-                match part.date {
-                    None => window.unhold(part.early),
-                    Some(earlier) => window.rebook(rule, earlier, part.early, 0),
-                }
-                part.date = Some(window.book(rule, part.early, now));
-            }
+        if grant.store == self.id {
+            self.date_parts(grant.name);
         }
     }
 
     fn streamed(&self, grant: &mut Grant, output: u64) {
-        let Grant {
-            store,
-            parts,
-            streamed,
-        } = grant;
-        if *store != self.id {
-            return;
+        if grant.store == self.id {
+            self.date_output(grant.name, output);
         }
-        let mut counts = None;
-        for (number, part) in (0u32..).zip(parts.iter()) {
-            let rule = self.rule(part);
-            let total = rule.limit.charge.streamed(rule.limit.quantity, output);
-            if total == 0 {
-                continue;
-            }
-            let (counts, now) = counts.get_or_insert_with(|| (self.lock(), self.now()));
-            let place = streamed.iter().position(|streamed| streamed.part == number);
-            let place = place.unwrap_or_else(|| {
-                streamed.push(Streamed {
-                    part: number,
-                    ..Streamed::default()
-                });
-                streamed.len() - 1
-            });
-            if let Some(window) = counts.window(part) {
-                streamed[place].date(window, rule, part.output, total, *now);
-            }
-        }
+    }
+
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        Answer::Now(Ok(self.learn(tags, grant, seen)))
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
-        self.end(grant, |part, rule, seen| part.used(rule, &settlement, seen))
+        if grant.store == self.id {
+            self.end(grant.name, Some(settlement));
+        }
+        Answer::Now(Ok(()))
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
-        self.end(grant, |_, _, _| Parts::default())
+        if grant.store == self.id {
+            self.end(grant.name, None);
+        }
+        Answer::Now(Ok(()))
     }
 
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
@@ -372,13 +277,26 @@ impl Store for MemoryStore {
                 count.expire(rule, now);
                 standings.push(Standing {
                     key,
-                    in_use: count.in_use(),
+                    in_use: count.in_use_of_all(rule, now),
                     needed,
-                    room: count.room(rule, needed),
+                    room: count.room(rule, needed, now),
+                    not_before: count.not_before(rule, needed),
                     shadow: rule.limit.shadow,
                 });
             }
         });
+        if let Some((target, until)) = counts.gates.closed(&claim.tags, now)
+            && claim.is_held_back()
+        {
+            standings.push(Standing {
+                key: target.clone(),
+                in_use: 0,
+                needed: 0,
+                room: Room::At(until),
+                not_before: Some(until),
+                shadow: false,
+            });
+        }
         standings.sort_by_key(|standing| standing.key.limit());
         Answer::Now(Ok(standings))
     }

@@ -1,6 +1,9 @@
 //! What a claim meets that has no room.
 
-use super::{NotNow, counts::Entry};
+use super::{
+    Claim, Decision, Grant, MemoryStore, NotNow, Store as _, counts::Counts, entry::Entry,
+    gates::Gates, grants::Part,
+};
 use crate::{
     limit::{LimitKey, Room, Rule, Tick},
     tags::Tags,
@@ -32,8 +35,9 @@ impl Met {
     ) {
         let shared = entry.is_shared(&rule.limit);
         let count = &mut entry.windows[window as usize];
-        count.expire(rule, *self.now.get_or_insert_with(now));
-        let room = count.room(rule, needed);
+        let now = *self.now.get_or_insert_with(now);
+        count.expire(rule, now);
+        let room = count.room(rule, needed, now);
         if room == Room::Now {
             return;
         }
@@ -46,16 +50,38 @@ impl Met {
         } else {
             None
         };
-        self.not_before = self.not_before.max(at);
+        self.not_before = self.not_before.max(count.not_before(rule, needed));
         if self.latest.as_ref().is_none_or(|(other, _)| room > *other) {
             let refused = NotNow {
                 key: LimitKey::of_entry(limit, &rule.limit, tags, shared),
                 at,
                 not_before: None,
-                in_use: count.in_use(),
+                in_use: count.in_use_of_all(rule, now),
                 needed,
             };
             self.latest = Some((room, refused));
+        }
+    }
+
+    /// Whether the target is to be left alone; notes it where it is.
+    #[cold]
+    pub(super) fn look_at_gates(
+        &mut self,
+        gates: &mut Gates,
+        tags: &Tags,
+        now: impl FnOnce() -> Tick,
+    ) {
+        let now = *self.now.get_or_insert_with(now);
+        if let Some((target, until)) = gates.closed(tags, now) {
+            self.not_before = self.not_before.max(Some(until));
+            let refused = NotNow {
+                key: target.clone(),
+                at: Some(until),
+                not_before: None,
+                in_use: 0,
+                needed: 0,
+            };
+            self.latest = Some((Room::At(until), refused));
         }
     }
 
@@ -70,5 +96,54 @@ impl Met {
                 ..refused
             },
         ))
+    }
+}
+
+impl MemoryStore {
+    /// A claim for which something is to be made, swept or let go first, or which is refused.
+    #[cold]
+    pub(super) fn claim_closely(&self, counts: &mut Counts, claim: &Claim) -> Decision {
+        // The clock is asked only where something has to expire first, and then inside the lock: dates are
+        // booked in the order in which they are taken.
+        let mut met = Met::default();
+        let limits = self.limits();
+        counts.sweep_if_grown(limits, || self.now());
+        if !counts.gates.is_empty() && claim.is_held_back() {
+            met.look_at_gates(&mut counts.gates, &claim.tags, || self.now());
+        }
+        let mut parts = Vec::new();
+        for (number, level) in limits.levels().iter().enumerate() {
+            let tagged = limits.of_level(level);
+            if !tagged.touches(&claim.tags) {
+                continue;
+            }
+            let (place, entry) = counts.entry(limits, number, &claim.tags, || self.now());
+            for (window, limit) in (0u32..).zip(&level.places) {
+                let rule = &limits.rules()[*limit as usize];
+                let count = &entry.windows[window as usize];
+                let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
+                    continue;
+                };
+                if !count.fits(amount) {
+                    let at = (*limit, window, amount);
+                    met.look_closer(rule, entry, at, &claim.tags, || self.now());
+                }
+                let at = (*limit, place, window);
+                parts.push(Part::new(at, rule, &claim.demand, amount));
+            }
+        }
+        match met.refusal() {
+            Some((Room::Never, refused)) => Decision::Never(refused),
+            Some((_, refused)) => Decision::NotNow(refused),
+            None => {
+                parts.iter().for_each(|part| counts.entries.open(part));
+                let name = counts.grants.put(parts);
+                met.over.iter().for_each(|limit| counts.note_over(*limit));
+                Decision::Granted(Grant {
+                    store: self.id(),
+                    name,
+                })
+            }
+        }
     }
 }

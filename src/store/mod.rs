@@ -6,19 +6,31 @@
 //!
 //! [`contract`] holds the checks that every store passes.
 
+mod attempt;
 mod claim;
 pub mod contract;
 mod counts;
+mod entry;
+mod gates;
+mod grants;
+mod index;
+mod listen;
 mod memory;
 mod met;
+mod observation;
 mod resting;
 mod snapshot;
-mod streamed;
+mod sweep;
+mod take;
+mod values;
+mod windows;
 
 use std::{fmt, future::Future, pin::Pin};
 
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
+pub use listen::Learnt;
 pub use memory::MemoryStore;
+pub use observation::Observation;
 pub use snapshot::{RestoreError, Snapshot};
 
 use crate::{
@@ -33,8 +45,8 @@ use crate::{
 /// # Promises
 /// - A claim takes from every limit that its tags touch, or from none.
 /// - A grant is *held* until it is [dated](Store::date): until then it does not expire.
-/// - What a grant reserved counts until it is settled or released; each grant ends exactly once, because
-///   both take it by value.
+/// - What a grant reserved counts until it is settled or released. Each grant ends once: what is said of one that
+///   has ended, or that this store never gave, changes nothing.
 ///
 /// # Cancel safety
 /// The futures of [`Answer::Later`] are run to their end by the limiter, even where the caller that
@@ -92,6 +104,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// limit charges output at completion, and count beyond what was reserved too. The figure is
     /// the whole so far; one that is no more than the last changes nothing.
     fn streamed(&self, grant: &mut Grant, output: u64);
+
+    /// Takes in what the answer to a grant tells: who is to wait, what others use, what is refused. Says
+    /// whether there may be room now where there was none. The tags are those that were claimed with.
+    ///
+    /// By default nothing is learnt: no target is closed, and no counter is looked at.
+    ///
+    /// # Errors
+    /// By default, where a limit is [adaptive](crate::limit::Limit::adaptive).
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        let _ = (tags, grant, seen);
+        Answer::Now(if self.limits().adaptive() {
+            Err(StoreError::new("it does not learn from refusals"))
+        } else {
+            Ok(false)
+        })
+    }
 
     /// Replaces what was reserved by what was really used.
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()>;

@@ -14,7 +14,8 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// What a [`MemoryStore`] counted at one moment: ages, no instants, so that it means
-/// the same in another process. Holds tag values as they are; treat it as you treat those.
+/// the same in another process. What was learnt from answers is not kept: cooldowns, the use of others, and what is
+/// allowed of adaptive limits are learnt again. Holds tag values as they are; treat it as you treat those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     version: u32,
@@ -131,7 +132,7 @@ impl Snapshot {
                 let limit = *limit as usize;
                 let spent = window.spent(&limits.rules()[limit], now);
                 if !spent.is_empty() {
-                    let values = (!shared).then(|| entry.values.to_vec());
+                    let values = (!shared).then(|| entry.values.shared());
                     kept.push(Kept {
                         limit,
                         values,

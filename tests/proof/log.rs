@@ -5,7 +5,8 @@
 //! least and the most that may count, and what is decided has to be right by both.
 
 use tower_quota::{
-    Tags, Usage,
+    Tag, Tags, Usage,
+    limit::{Quantity, Tick},
     store::{Claim, Decision, NotNow},
 };
 
@@ -17,6 +18,8 @@ pub(crate) struct Log {
     books: Vec<Book>,
     /// Of each grant, what it wrote.
     grants: Vec<Vec<Entry>>,
+    /// Models that were to be left alone, and until when: all that was told and not taken back.
+    told: Vec<(String, u64)>,
 }
 
 /// What a grant wrote into one book: the rows of what is dated at the send, of what is held, and of what has
@@ -64,7 +67,32 @@ impl Log {
             plans,
             books: Vec::new(),
             grants: Vec::new(),
+            told: Vec::new(),
         }
+    }
+
+    /// A provider told to leave a model alone until then.
+    pub(crate) fn closed(&mut self, model: &str, until: u64) {
+        self.told.push((model.to_owned(), until));
+    }
+
+    /// One of those was wrong. Which it is: its model, and until when.
+    pub(crate) fn reopened(&mut self, place: usize) -> (String, u64) {
+        self.told.swap_remove(place)
+    }
+
+    /// How many were told.
+    pub(crate) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// Until when the claim has to leave its model alone; not one that is of no attempt.
+    fn closed_for(&self, claim: &Claim, now: u64) -> Option<u64> {
+        let model = claim.tags.get(&Tag::Model)?;
+        let of_attempt = claim.quantities.contain(Quantity::Requests);
+        let told = self.told.iter();
+        let told = told.filter(|(other, until)| of_attempt && other == model && *until > now);
+        told.map(|(_, until)| *until).max()
     }
 
     /// How many claims were granted.
@@ -75,8 +103,10 @@ impl Log {
     /// Holds a decision against the log, and writes it down. Of a grant: its number.
     pub(crate) fn judge(&mut self, claim: &Claim, decision: &Decision, now: u64) -> Option<usize> {
         let needs = self.needs(claim);
+        let closed = self.closed_for(claim, now);
         match decision {
             Decision::Granted(_) => {
+                assert_eq!(closed, None, "granted where it was told to wait");
                 for (book, need) in &needs {
                     let most = self.most(*book);
                     let in_use = self.in_use(*book, now);
@@ -88,7 +118,16 @@ impl Log {
                 }
                 return Some(self.write(needs, claim));
             }
-            Decision::NotNow(refused) => self.judge_refusal(&needs, refused, now),
+            Decision::NotNow(refused) => {
+                let told = refused.not_before.map(Tick::as_micros);
+                assert!(told >= closed, "{refused:?} before {closed:?}");
+                if refused.key.is_cooldown() {
+                    self.judge_cooldown(&needs, refused, (claim, closed), now);
+                } else {
+                    assert!(refused.at.is_none_or(|at| Some(at.as_micros()) >= closed));
+                    self.judge_refusal(&needs, refused, now);
+                }
+            }
             Decision::Never(refused) => {
                 let (book, need) = self.named(&needs, refused);
                 let plan = &self.plans[self.books[book].plan];
@@ -103,6 +142,33 @@ impl Log {
             }
         }
         None
+    }
+
+    /// It is told to wait, until then, and no limit has room later.
+    fn judge_cooldown(
+        &self,
+        needs: &[(usize, u64)],
+        refused: &NotNow,
+        (claim, closed): (&Claim, Option<u64>),
+        now: u64,
+    ) {
+        let at = refused.at.map(Tick::as_micros);
+        assert!(closed.is_some() && at == closed, "{refused:?}, {closed:?}");
+        assert_eq!((refused.in_use, refused.needed), (0, 0));
+        let model = claim.tags.get(&Tag::Model).unwrap_or_default();
+        assert!(refused.key.values().iter().any(|value| **value == *model));
+        for (book, need) in needs.iter().filter(|(_, need)| *need > 0) {
+            let (in_use, most) = (self.in_use(*book, now), self.most(*book));
+            let plan = &self.plans[self.books[*book].plan];
+            let stays = match plan.life {
+                Life::Sliding { .. } => in_use.held,
+                Life::Run | Life::Flight => in_use.least,
+            };
+            assert!(
+                plan.shadow || stays + need <= most,
+                "nobody knows when there is room: {need} on top of {in_use:?} of {most}: {plan:?}"
+            );
+        }
     }
 
     fn judge_refusal(&self, needs: &[(usize, u64)], refused: &NotNow, now: u64) {

@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) exact: usize,
     pub(crate) debts: usize,
     pub(crate) streamed: usize,
+    pub(crate) told: usize,
+    pub(crate) held_back: usize,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -38,6 +40,8 @@ impl std::ops::AddAssign for Seen {
         self.exact += other.exact;
         self.debts += other.debts;
         self.streamed += other.streamed;
+        self.told += other.told;
+        self.held_back += other.held_back;
     }
 }
 

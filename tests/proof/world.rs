@@ -6,7 +6,7 @@ use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
     limit::{Demand, LimitKey, Limits, Quantities, Quantity, Tick},
-    store::{Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Store as _},
+    store::{Claim, Decision, Grant, MemoryStore, NotNow, Observation, Settlement, Store as _},
 };
 
 use crate::{
@@ -27,6 +27,8 @@ pub(crate) struct World {
     now: u64,
     /// What was decided, where it is wanted.
     said: Option<Vec<Said>>,
+    /// Whether providers tell to wait. No snapshot knows of that.
+    told: bool,
     pub(crate) seen: Seen,
 }
 
@@ -55,7 +57,15 @@ impl World {
             open: Vec::new(),
             now: 0,
             said: None,
+            told: false,
             seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn told(seed: u64) -> Self {
+        World {
+            told: true,
+            ..Self::new(seed)
         }
     }
 
@@ -78,6 +88,7 @@ impl World {
             82..83 => self.stream_one(),
             83..84 => self.record(),
             84..86 => self.look(),
+            86..89 if self.told => self.tell(),
             _ => {
                 let most = self.scale >> self.random.u32(..12);
                 let pause = self.random.u64(..=most);
@@ -150,6 +161,7 @@ impl World {
             }
             Decision::NotNow(refused) => {
                 self.seen.refusals += 1;
+                self.seen.held_back += usize::from(refused.key.is_cooldown());
                 Err(Some(refused))
             }
             Decision::Never(_) => {
@@ -216,7 +228,8 @@ impl World {
 
     fn look(&mut self) {
         let claim = self.random_claim();
-        let standings = now(self.store.peek(&claim));
+        let mut standings = now(self.store.peek(&claim));
+        standings.retain(|standing| !standing.key.is_cooldown());
         let in_use: Vec<u64> = standings.iter().map(|standing| standing.in_use).collect();
         self.log.judge_in_use(&claim, &in_use, self.now);
     }
@@ -255,6 +268,35 @@ impl World {
             self.store.streamed(&mut open.grant, output);
             self.log.streamed(open.number, output, self.now);
             self.seen.streamed += 1;
+        }
+    }
+
+    /// A provider tells to leave a model alone, or takes that back.
+    fn tell(&mut self) {
+        let told = self.log.told();
+        if told > 0 && self.random.u8(..4) == 0 {
+            let (model, until) = self.log.reopened(self.random.usize(..told));
+            let until = Tick::from_micros(until);
+            let Some(open) = self.open.first() else {
+                return self.log.closed(&model, until.as_micros());
+            };
+            let tags = Tags::new().with(Tag::Model, model);
+            let seen = Observation::Reopened { until };
+            now(self.store.observe(&tags, &open.grant, &seen));
+            return;
+        }
+        // A store keeps only the latest of very many.
+        let Some(number) = self.random_open().filter(|_| told < 8) else {
+            return;
+        };
+        let open = &self.open[number];
+        let span = Duration::from_micros(self.random.u64(..=self.scale));
+        let until = self.store.now().after(span);
+        let seen = Observation::Closed { until };
+        now(self.store.observe(&open.claim.tags, &open.grant, &seen));
+        if let Some(model) = open.claim.tags.get(&Tag::Model) {
+            self.log.closed(model, until.as_micros());
+            self.seen.told += 1;
         }
     }
 

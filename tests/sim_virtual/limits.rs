@@ -379,3 +379,39 @@ async fn tells_a_limit_of_nothing_that_is_never_full_again() {
     );
     assert_eq!(status(&simulator, &chat()).await, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_amount_holds_at_once_and_what_was_charged_stays() {
+    for shape in [SimShape::Sliding, SimShape::Fixed, SimShape::Bucket] {
+        let simulator = limited([SimLimit::requests(4, MINUTE).shape(shape)]);
+        assert_eq!(status(&simulator, &chat()).await, 200);
+        assert_eq!(status(&simulator, &chat()).await, 200);
+        simulator.set_amount(0, 2);
+        let refused = send(&simulator, &chat()).await;
+        assert_eq!(refused.status, 429, "{shape:?}");
+        assert_eq!(refused.number("x-ratelimit-limit-requests"), 2);
+        simulator.set_amount(0, 3);
+        assert_eq!(status(&simulator, &chat()).await, 200, "{shape:?}");
+        assert_eq!(status(&simulator, &chat()).await, 429, "{shape:?}");
+        simulator.set_amount(1, 100);
+        assert_eq!(
+            status(&simulator, &chat()).await,
+            429,
+            "there is no such limit"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_amount_is_shared_out_over_slices() {
+    let shape = SimShape::Sliced { slice: ms(1_000) };
+    let simulator = limited([SimLimit::requests(120, MINUTE).shape(shape)]);
+    simulator.set_amount(0, 60);
+    assert_eq!(status(&simulator, &chat()).await, 200);
+    simulator.set_amount(0, 60);
+    assert_eq!(status(&simulator, &chat()).await, 429);
+    simulator.set_amount(0, 180);
+    assert_eq!(status(&simulator, &chat()).await, 200);
+    assert_eq!(status(&simulator, &chat()).await, 200);
+    assert_eq!(status(&simulator, &chat()).await, 429);
+}

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tower_quota::{
     Tags, Usage,
-    limit::{Limits, Tick},
-    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Standing, Store},
+    limit::{LimitKey, Limits, Tick},
+    store::{
+        Answer, Claim, Decision, Grant, MemoryStore, Observation, Settlement, Standing, Store,
+    },
 };
 
 /// The memory store, asked through futures that yield before they answer.
@@ -60,6 +62,15 @@ impl Store for LaterStore {
     fn refuse(&self, claim: &Claim) -> Answer<()> {
         let claim = claim.clone();
         self.later(move |store| store.refuse(&claim))
+    }
+
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        let (tags, grant, seen) = (tags.clone(), grant.clone(), seen.clone());
+        self.later(move |store| store.observe(&tags, &grant, &seen))
+    }
+
+    fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
+        self.0.keys(claim)
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {

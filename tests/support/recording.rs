@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use tower_quota::{
     Tags, Usage,
     limit::{Limits, Tick},
-    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Standing, Store},
+    store::{
+        Answer, Claim, Decision, Grant, MemoryStore, Observation, Settlement, Standing, Store,
+    },
 };
 
 /// What became of the claims. A grant ends once: settling and releasing take it by value.
@@ -72,6 +74,10 @@ impl Store for RecordingStore {
         };
         self.record(|record| record.settled.push(usage));
         self.store.settle(grant, settlement)
+    }
+
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        self.store.observe(tags, grant, seen)
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {

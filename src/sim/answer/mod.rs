@@ -99,8 +99,9 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         if let (Wait::After(wait), false) = (refusal.wait, faults.missing_headers) {
             rate_headers::retry(&mut headers, ask.dialect, wait);
         }
-        let limit = &core.config.limits[refusal.limit];
-        Some((429, complaint::refused(ask, limit, refusal)))
+        let mut limit = core.config.limits[refusal.limit].clone();
+        limit.amount = refusal.amount;
+        Some((429, complaint::refused(ask, &limit, refusal)))
     } else if let Some(status) = faults.status {
         if let Some(seconds) = faults.retry_after {
             headers.insert("retry-after", seconds.into());

@@ -62,6 +62,13 @@ impl Counter for Bucket {
         self.level -= i128::from(units).saturating_mul(self.unit);
     }
 
+    fn set_amount(&mut self, at: Duration, amount: u64) {
+        self.refill(at);
+        let missing = self.capacity() - self.level;
+        self.amount = i128::from(amount);
+        self.level = self.capacity() - missing;
+    }
+
     fn room(&mut self, at: Duration) -> (u64, Duration) {
         self.refill(at);
         let missing = self.capacity() - self.level;

@@ -50,6 +50,10 @@ impl Counter for FixedWindow {
         self.used += units;
     }
 
+    fn set_amount(&mut self, _: Duration, amount: u64) {
+        self.amount = amount;
+    }
+
     fn room(&mut self, at: Duration) -> (u64, Duration) {
         self.roll(at);
         let full_in = if self.used == 0 {

@@ -34,6 +34,8 @@ pub(crate) trait Counter: fmt::Debug + Send {
     fn charge(&mut self, at: Duration, units: u64);
     /// What the period still has room for, and the time until it has room for everything.
     fn room(&mut self, at: Duration) -> (u64, Duration);
+    /// The amount is another one from now on. What was charged stays.
+    fn set_amount(&mut self, at: Duration, amount: u64);
     /// An attempt that was charged has ended.
     fn ended(&mut self) {}
 }
@@ -51,6 +53,7 @@ pub(crate) struct Touch {
 pub(crate) struct Refusal {
     /// The limit that has room last, by its place in the configuration.
     pub(crate) limit: usize,
+    pub(crate) amount: u64,
     pub(crate) wait: Wait,
     pub(crate) used: u64,
     pub(crate) requested: u64,
@@ -93,6 +96,23 @@ impl Enforcer {
             limits,
             groups: HashMap::new(),
             counters: Vec::new(),
+        }
+    }
+
+    /// Another amount for a limit, and for all its groups.
+    pub(crate) fn set_amount(&mut self, at: Duration, place: usize, amount: u64) {
+        let Some(limit) = self.limits.get_mut(place) else {
+            return;
+        };
+        limit.amount = amount;
+        let (_, of_window) = limit.window();
+        let sliced = matches!(limit.shape, SimShape::Sliced { .. });
+        for (group, counter) in &self.groups {
+            if group.limit == place {
+                // A sliced counter shares it out itself.
+                let amount = if sliced { amount } else { of_window };
+                self.counters[*counter].set_amount(at, amount);
+            }
         }
     }
 
@@ -141,6 +161,7 @@ impl Enforcer {
                 let amount = self.limits[touch.limit].amount;
                 last = Some(Refusal {
                     limit: touch.limit,
+                    amount,
                     wait,
                     used: amount.saturating_sub(counter.room(at).0),
                     requested: need,
@@ -227,7 +248,7 @@ fn counter(limit: &SimLimit) -> Box<dyn Counter> {
         SimShape::Sliced { .. } => {
             let slice = fixed::FixedWindow::new(window, amount);
             let period = fixed::FixedWindow::new(limit.period, limit.amount);
-            Box::new(sliced::Sliced::new(slice, period))
+            Box::new(sliced::Sliced::new(slice, period, limit.clone()))
         }
     }
 }

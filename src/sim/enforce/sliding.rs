@@ -65,6 +65,10 @@ impl Counter for SlidingLog {
         }
     }
 
+    fn set_amount(&mut self, _: Duration, amount: u64) {
+        self.amount = amount;
+    }
+
     fn room(&mut self, at: Duration) -> (u64, Duration) {
         self.expire(at);
         let last = self.charges.back();

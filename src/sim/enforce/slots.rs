@@ -28,6 +28,10 @@ impl Counter for Slots {
         self.open += units;
     }
 
+    fn set_amount(&mut self, _: Duration, amount: u64) {
+        self.amount = amount;
+    }
+
     fn room(&mut self, _: Duration) -> (u64, Duration) {
         (self.amount.saturating_sub(self.open), Duration::ZERO)
     }

@@ -1,0 +1,74 @@
+//! What answers tell goes to the store, and those who wait look again where it makes room.
+
+use std::sync::Arc;
+
+use super::{Permit, Shared};
+use crate::{
+    limit::{LimitKey, Tick},
+    store::{Answer, Observation},
+};
+
+impl Permit {
+    /// Takes in what the answer to this call tells of its limits: the provider's counters, that a limit refused
+    /// it, that it is to be left alone for a while. Behind the layers of this crate that is done already; this
+    /// is for programs that call by other ways than HTTP.
+    ///
+    /// Say it before the permit ends; with the same answer, once. Before the call has left nothing was told.
+    /// Only tags that say where the call goes (provider, API key, model) matter.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, Tag, Tags, limit::Limits, limiter::Call, store::Observation};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::new(Limits::new([])?);
+    /// let call = |model| Call::new().tags(Tags::new().with(Tag::Model, model));
+    /// let permit = limiter.acquire(call("a")).await?;
+    /// permit.observe(&Observation::Closed { until: permit.now().after(Duration::from_secs(5)) });
+    ///
+    /// let refused = limiter.try_acquire(call("a")).await.unwrap_err();
+    /// assert_eq!(refused.to_string(), "rate limited here: cooldown of model=a; room in 5.0 s");
+    /// assert!(limiter.try_acquire(call("b")).await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// None: a store that cannot learn this learns the next, and what it counts is right all the same.
+    pub fn observe(&self, seen: &Observation) {
+        if let Some(grant) = &self.grant {
+            let answer = self.shared.store.observe(&self.tags, grant, seen);
+            self.shared.observed(answer, || self.keys_of_target());
+        }
+    }
+
+    /// The store's time, in which [observations](Observation) are dated.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.shared.store.now()
+    }
+
+    fn keys_of_target(&self) -> Vec<LimitKey> {
+        let mut keys = self.keys();
+        keys.extend(LimitKey::cooldown(&self.tags));
+        keys
+    }
+}
+
+impl Shared {
+    fn observed(self: &Arc<Self>, answer: Answer<bool>, keys: impl FnOnce() -> Vec<LimitKey>) {
+        match answer {
+            Answer::Now(Ok(true)) => self.look_again(keys),
+            Answer::Now(_) => {}
+            Answer::Later(answer) => {
+                let (shared, keys) = (self.clone(), keys());
+                self.post(Box::pin(async move {
+                    if answer.await == Ok(true) {
+                        shared.kick(keys);
+                    }
+                }));
+            }
+        }
+    }
+}

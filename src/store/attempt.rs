@@ -1,0 +1,207 @@
+//! A grant from its send to its end: when its parts are dated, and what they come to.
+
+use super::{
+    MemoryStore, Settlement, Store as _,
+    entry::Entries,
+    grants::{Name, Open, Part, Streamed},
+};
+use crate::limit::{Parts, Quantity, Rule, Tick, Window};
+
+impl MemoryStore {
+    #[inline]
+    fn rule(&self, part: &Part) -> &Rule {
+        &self.limits().rules()[part.limit as usize]
+    }
+
+    /// Dates what counts from the send; where it is dated already it moves to the later instant.
+    #[inline]
+    pub(super) fn date_parts(&self, name: Name) {
+        // Nobody waits for the lock while the clock is asked; but who waits for it is not dated before that.
+        let early = self.now();
+        let (mut counts, now) = match self.try_lock() {
+            Some(counts) => (counts, early),
+            None => (self.lock(), self.now()),
+        };
+        let counts = &mut *counts;
+        if let Some(open) = counts.grants.find_mut(name) {
+            for part in &mut open.parts {
+                part.date(&mut counts.entries, self.rule(part), now);
+            }
+        }
+    }
+
+    /// Dates what has streamed since the last time: `output` tokens in all.
+    pub(super) fn date_output(&self, name: Name, output: u64) {
+        if !self.limits().dates_at_the_end() {
+            return;
+        }
+        let counts = &mut *self.lock();
+        let Some(Open {
+            parts, streamed, ..
+        }) = counts.grants.find_mut(name)
+        else {
+            return;
+        };
+        let mut now = None;
+        for (number, part) in (0u32..).zip(parts) {
+            let rule = self.rule(part);
+            let total = rule.limit.charge.streamed(rule.limit.quantity, output);
+            if total == 0 {
+                continue;
+            }
+            let place = streamed.iter().position(|streamed| streamed.part == number);
+            let place = place.unwrap_or_else(|| {
+                streamed.push(Streamed {
+                    part: number,
+                    ..Streamed::default()
+                });
+                streamed.len() - 1
+            });
+            let now = *now.get_or_insert_with(|| self.now());
+            let (_, output) = part.held(rule);
+            let window = counts.entries.window(part);
+            streamed[place].date(window, rule, output, total, now);
+        }
+    }
+
+    /// Ends a grant: of each part counts what the settlement says; without one, nothing.
+    #[inline]
+    pub(super) fn end(&self, name: Name, settlement: Option<Settlement>) {
+        // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
+        let mut now =
+            (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
+        let counts = &mut *self.lock();
+        let Some(Open {
+            parts, streamed, ..
+        }) = counts.grants.find_mut(name)
+        else {
+            return;
+        };
+        for (number, part) in (0u32..).zip(&*parts) {
+            let rule = self.rule(part);
+            let window = counts.entries.close(part);
+            if rule.limit.quantity == Quantity::Requests
+                && part.sent.is_some()
+                && settlement.is_some()
+            {
+                // It was dated, and is what it was.
+                continue;
+            }
+            let stream = streamed.iter_mut().find(|stream| stream.part == number);
+            let seen = stream.as_ref().map_or(0, |stream| stream.total);
+            let used = settlement.map_or(Parts::default(), |settlement| {
+                part.used(rule, &settlement, seen)
+            });
+            let (late, output) = part.held(rule);
+            let early = part.amount - late;
+            match part.sent {
+                Some(date) => window.rebook(rule, date, early, used.early),
+                None => window.unhold(early),
+            }
+            window.unhold(late.saturating_sub(output.min(seen)));
+            if rule.limit.quantity == Quantity::Concurrency {
+                continue;
+            }
+            if let Some(stream) = stream {
+                stream.correct(window, rule, used.late);
+            }
+            // What was not dated before is dated now.
+            let early = part.sent.map_or(used.early, |_| 0);
+            let rest = early.saturating_add(used.late.saturating_sub(seen));
+            if rest > 0 {
+                window.book(rule, rest, *now.get_or_insert_with(|| self.now()));
+            }
+        }
+        counts.grants.end(name);
+    }
+}
+
+impl Part {
+    /// Dates what is not held any more from the send on, and notes what counts by then.
+    #[inline]
+    fn date(&mut self, entries: &mut Entries, rule: &Rule, now: Tick) {
+        if rule.hold.is_all() && !rule.listens {
+            self.sent = Some(now);
+            return;
+        }
+        let window = entries.window(self);
+        let mut sent = now;
+        if !rule.hold.is_all() {
+            let early = self.amount - self.held(rule).0;
+            match self.sent {
+                None => window.unhold(early),
+                Some(earlier) => window.rebook(rule, earlier, early, 0),
+            }
+            sent = window.book(rule, early, now);
+        }
+        self.then = if rule.listens {
+            window.ours(rule, now)
+        } else {
+            0
+        };
+        self.sent = Some(sent);
+    }
+
+    /// How much of it is held until the settlement, or until it has streamed; and how much of that for output.
+    #[inline]
+    fn held(&self, rule: &Rule) -> (u64, u64) {
+        rule.hold.parts(self.amount, self.apart)
+    }
+
+    /// What this part counts in the end; `seen` of it has streamed.
+    #[inline]
+    pub(super) fn used(&self, rule: &Rule, settlement: &Settlement, seen: u64) -> Parts {
+        let (late, output) = self.held(rule);
+        let early = self.amount - late;
+        let limit = &rule.limit;
+        match settlement {
+            Settlement::Usage(usage) => {
+                limit
+                    .charge
+                    .settled(limit.quantity, Parts { early, late }, usage)
+            }
+            Settlement::Unknown => Parts {
+                early,
+                late: late.saturating_add(seen.saturating_sub(output)),
+            },
+        }
+    }
+}
+
+impl Streamed {
+    /// Dates what came since the last time, so that `total` is dated of it: out of what is held for it,
+    /// `output` in the beginning, and beyond that as debt.
+    pub(super) fn date(
+        &mut self,
+        window: &mut Window,
+        rule: &Rule,
+        output: u64,
+        total: u64,
+        now: Tick,
+    ) {
+        let came = total.saturating_sub(self.total);
+        if came == 0 {
+            return;
+        }
+        window.unhold(came.min(output.saturating_sub(self.total)));
+        let date = window.book(rule, came, now);
+        self.total = total;
+        match self.dated.last_mut() {
+            Some((last, amount)) if Window::same_slot(rule, *last, date) => {
+                *last = date;
+                *amount += came;
+            }
+            _ => self.dated.push((date, came)),
+        }
+    }
+
+    /// Takes back what was dated beyond `used`, the newest first: what streamed was estimated.
+    pub(super) fn correct(&mut self, window: &mut Window, rule: &Rule, used: u64) {
+        let mut excess = self.total.saturating_sub(used);
+        while let Some((date, amount)) = self.dated.pop().filter(|_| excess > 0) {
+            let back = amount.min(excess);
+            window.rebook(rule, date, back, 0);
+            excess -= back;
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What an answer tells of the limits that its attempt took from.
+
+use std::time::Duration;
+
+use crate::{
+    limit::Tick,
+    wire::{Observed, ObservedQuantity},
+};
+
+/// What an answer tells, besides what its attempt used. Plain data, as a store may keep it on another machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Observation {
+    /// The target (provider, API key and model) is to be left alone until then. Of several instants the latest
+    /// holds. Tags that name none of the three name no target, and nothing is held back.
+    Closed {
+        /// In the store's time.
+        until: Tick,
+    },
+    /// It was [closed](Self::Closed) until then by mistake: the rest of the answer says otherwise.
+    Reopened {
+        /// As it was closed.
+        until: Tick,
+    },
+    /// The provider's own counters.
+    Counters {
+        /// As the headers show them.
+        shown: Vec<Observed>,
+        /// Whether the attempt was refused, so that it is not in them.
+        refused: bool,
+    },
+    /// A limit refused the attempt: one of this quantity and this period, where they are named.
+    Limited {
+        /// What the limit counts.
+        quantity: Option<ObservedQuantity>,
+        /// Over which time.
+        period: Option<Duration>,
+    },
+    /// No limit refused the attempt.
+    Succeeded,
+}
