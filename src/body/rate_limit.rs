@@ -52,7 +52,9 @@ mod tests {
     fn shortage() -> Shortage {
         Shortage {
             limit: "requests 100/min for user=a\"é".into(),
+            unit: crate::error::Unit::Number,
             in_use: 98,
+            reserved: 0,
             needed: 5,
             retry_after: Some(Duration::from_millis(2_001)),
             amount: Some(100),
@@ -78,7 +80,9 @@ mod tests {
         let half = Shortage {
             period: Some(Duration::from_millis(500)),
             retry_after: None,
+            unit: crate::error::Unit::Number,
             in_use: 130,
+            reserved: 0,
             ..shortage()
         };
         let (policy, state) = said(&half).unwrap();

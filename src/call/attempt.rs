@@ -190,7 +190,8 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, settlement: Settlement) {
-        for (_, permit) in self.close() {
+        for (gate, permit) in self.close() {
+            let settlement = gate.settlement(permit.tags(), settlement);
             permit.end_with(settlement);
         }
     }

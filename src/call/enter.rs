@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::{
     CallOptions, Entry,
     context::{Facts, Handle},
+    priced::Bound,
 };
 use crate::{
     error::Rejection,
@@ -173,6 +174,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
     Ok(Facts {
         dialect,
         demand: demand(dialect, found.as_ref()),
+        bound: bound(body, found.as_ref()),
         tags: tags(
             dialect,
             delegation.tags(),
@@ -200,8 +202,22 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
         requests: 1,
         input: facts.input_estimate,
         output,
+        cost: 0,
         input_declared: false,
         output_declared: facts.max_output.is_some(),
+    }
+}
+
+/// The most that it can come to: no token is shorter than a byte.
+fn bound<B>(body: &ReadBody<B>, facts: Option<&RequestFacts>) -> Bound {
+    let input = match body {
+        ReadBody::Whole(bytes) => bytes.len() as u64,
+        ReadBody::Unread(_) => u64::MAX,
+    };
+    Bound {
+        input,
+        output: facts.and_then(|facts| facts.max_output),
+        choices: facts.map_or(1, |facts| facts.choices),
     }
 }
 

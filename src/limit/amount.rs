@@ -151,7 +151,7 @@ impl Rule {
     pub(crate) fn may_shrink(&self) -> bool {
         match self.limit.quantity {
             Quantity::Requests => false,
-            Quantity::Concurrency => true,
+            Quantity::Concurrency | Quantity::Cost => true,
             _ => self.limit.charge.corrected,
         }
     }

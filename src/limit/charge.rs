@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Demand, Quantity};
+use crate::money::Money;
 use crate::usage::Usage;
 
 /// How a token limit is charged by whoever enforces it.
@@ -201,6 +202,8 @@ impl Charge {
         match quantity {
             Quantity::Requests => (demand.requests, demand.requests),
             Quantity::Concurrency => (1, 1),
+            // Whatever it is, it is a bound: a budget is not passed.
+            Quantity::Cost => (demand.cost, demand.cost),
             Quantity::InputTokens => input,
             Quantity::OutputTokens => output,
             Quantity::Tokens => match self.tokens {
@@ -240,6 +243,12 @@ impl Charge {
         let output = usage.output.min(MOST);
         let used = match quantity {
             Quantity::Requests | Quantity::Concurrency => return reserved,
+            Quantity::Cost => {
+                return Parts {
+                    early: 0,
+                    late: usage.cost.map_or(reserved.late, Money::as_nanos),
+                };
+            }
             Quantity::InputTokens => Parts::dated(input, self.input),
             Quantity::OutputTokens => Parts::dated(output, self.output),
             Quantity::Tokens => match (self.tokens, self.output) {
@@ -261,6 +270,9 @@ impl Charge {
     /// What a limit on `quantity` counts for usage that nothing was claimed for: as if exactly that had been
     /// asked for.
     pub(crate) fn recorded(self, quantity: Quantity, usage: &Usage) -> u64 {
+        if quantity == Quantity::Cost {
+            return usage.cost.map_or(0, Money::as_nanos);
+        }
         let demand = Demand {
             input: usage.input,
             output: usage.output,

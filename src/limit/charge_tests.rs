@@ -6,6 +6,7 @@ const DEMAND: Demand = Demand {
     requests: 1,
     input: 300,
     output: 1_000,
+    cost: 0,
     input_declared: false,
     output_declared: true,
 };

@@ -22,7 +22,7 @@ impl Hold {
         use ChargedAt::{Completion, Send};
         match quantity {
             Quantity::Requests => Hold::Nothing,
-            Quantity::Concurrency => Hold::All,
+            Quantity::Concurrency | Quantity::Cost => Hold::All,
             Quantity::InputTokens if charge.input == Completion => Hold::All,
             Quantity::OutputTokens if charge.output == Completion => Hold::AllOutput,
             Quantity::InputTokens | Quantity::OutputTokens => Hold::Nothing,

@@ -4,6 +4,8 @@
 
 mod adapt;
 mod amount;
+mod by_calendar;
+mod calendar;
 mod change;
 mod charge;
 #[path = "limit.rs"]
@@ -22,8 +24,10 @@ mod quantity;
 mod set;
 mod share;
 mod tick;
+mod wall;
 mod window;
 
+pub use calendar::{Calendar, CalendarError, CalendarUnit};
 pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, TokenCharge};
 pub use definition::{Count, Limit};
@@ -42,4 +46,5 @@ pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
 pub(crate) use set::{Level, Rule};
 pub(crate) use tick::micros;
+pub(crate) use wall::{Wall, WallCalendar};
 pub(crate) use window::{Spent, Window};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::money::Money;
+
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +21,8 @@ pub enum Quantity {
     OutputTokens,
     /// Calls in flight, from the send to the end of the response body.
     Concurrency,
+    /// Money, in billionths of a US dollar.
+    Cost,
 }
 
 impl Quantity {
@@ -31,6 +35,15 @@ impl Quantity {
             Quantity::InputTokens => "input_tokens",
             Quantity::OutputTokens => "output_tokens",
             Quantity::Concurrency => "concurrency",
+            Quantity::Cost => "cost",
+        }
+    }
+
+    /// An amount of it as people write it: money in dollars, anything else as a number.
+    pub(crate) fn amount(self, amount: u64) -> String {
+        match self {
+            Quantity::Cost => Money::from_nanos(amount).to_string(),
+            _ => amount.to_string(),
         }
     }
 
@@ -58,6 +71,12 @@ impl Quantities {
             | Quantity::OutputTokens.bit()
             | Quantity::Concurrency.bit(),
     );
+
+    /// All there are.
+    pub const ALL: Quantities = Quantities(u8::MAX);
+
+    /// All that budgets look at: cost.
+    pub const BUDGET: Quantities = Quantities(Quantity::Cost.bit());
 
     /// Whether `quantity` belongs to this set.
     #[must_use]

@@ -3,12 +3,13 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity,
+    Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
+    WallCalendar,
     amount::{check_adaptive, check_amounts, is_share},
     share::check_shares,
     tick::micros,
 };
-use crate::tags::Tags;
+use crate::{error::Unit, tags::Tags};
 
 /// The longest period that is taken for meant: ten years.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -37,6 +38,9 @@ pub struct Limits {
     given: usize,
     levels: Arc<[Level]>,
     dates_at_the_end: bool,
+    have_calendars: bool,
+    /// What the clock shows by which calendars go.
+    wall: Arc<Wall>,
 }
 
 /// Limits on the same tags: their counts are found together.
@@ -63,10 +67,12 @@ pub(crate) struct Rule {
 }
 
 /// How long a charge counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Life {
     /// Until `stay` after its date; charges dated within one `slot` leave together.
     Sliding { stay: u64, slot: u64 },
+    /// Until the period of a calendar ends in which it was dated.
+    Calendar(WallCalendar),
     /// For ever.
     Run,
     /// While it is in flight.
@@ -79,16 +85,44 @@ impl Limits {
     /// # Errors
     /// The first value that makes no sense, by the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
+        Self::on_wall(limits, Arc::default())
+    }
+
+    /// The same limits for one more store, with a clock of its own.
+    pub(crate) fn for_a_store(&self) -> Self {
+        if !self.have_calendars() {
+            return self.clone();
+        }
+        Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
+    }
+
+    /// Whether any limit goes by a calendar.
+    pub(crate) fn have_calendars(&self) -> bool {
+        self.have_calendars
+    }
+
+    pub(crate) fn wall(&self) -> &Arc<Wall> {
+        &self.wall
+    }
+
+    pub(super) fn on_wall(
+        limits: impl IntoIterator<Item = Limit>,
+        wall: Arc<Wall>,
+    ) -> Result<Self, LimitError> {
         let (mut rules, mut slices, mut shares): (Vec<Rule>, Vec<Rule>, Vec<Rule>) =
             Default::default();
         for (place, limit) in limits.into_iter().enumerate() {
-            let life = life(place, &limit)?;
+            let life = life(place, &limit, &wall)?;
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
             check_shares(place, &limit)?;
             check_adaptive(place, &limit)?;
-            slices.extend(slice(place, &limit)?);
-            shares.extend(limit.of_shares().map(|share| Rule::new(share, life)));
+            slices.extend(slice(place, &limit, &wall)?);
+            shares.extend(
+                limit
+                    .of_shares()
+                    .map(|share| Rule::new(share, life.clone())),
+            );
             if let Some(first) = rules
                 .iter()
                 .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
@@ -106,10 +140,14 @@ impl Limits {
         rules.append(&mut shares);
         let levels = levels(&rules).into();
         Ok(Limits {
+            have_calendars: rules
+                .iter()
+                .any(|rule| matches!(rule.life, Life::Calendar(_))),
             dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
             rules: rules.into(),
             given,
             levels,
+            wall,
         })
     }
 
@@ -215,7 +253,15 @@ impl Limits {
     pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
         match self.rule_of(key)?.life {
             Life::Sliding { stay, .. } => Some(stay),
-            Life::Run | Life::Flight => None,
+            Life::Calendar(_) | Life::Run | Life::Flight => None,
+        }
+    }
+
+    /// What the amounts of a count are of.
+    pub(crate) fn unit_of(&self, key: &LimitKey) -> Unit {
+        match self.rule_of(key).map(|rule| rule.limit.quantity) {
+            Some(Quantity::Cost) => Unit::NanoDollar,
+            _ => Unit::Number,
         }
     }
 
@@ -249,7 +295,7 @@ fn levels(rules: &[Rule]) -> Vec<Level> {
     levels
 }
 
-fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
+fn life(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Life, LimitError> {
     let words = || limit.to_string();
     if limit.amount == 0 {
         return Err(LimitError::ZeroAmount {
@@ -285,6 +331,7 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
             });
         }
         (_, Some(Period::Run)) => return Ok(Life::Run),
+        (_, Some(Period::Calendar(unit))) => return calendar(place, limit, unit, wall),
         (_, Some(Period::Sliding(length))) => length,
     };
     if !(SHORTEST..=LONGEST).contains(&length) {
@@ -310,14 +357,32 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
     })
 }
 
+fn calendar(
+    place: usize,
+    limit: &Limit,
+    unit: CalendarUnit,
+    wall: &Arc<Wall>,
+) -> Result<Life, LimitError> {
+    let calendar = Calendar::new(unit, limit.zone.as_deref().unwrap_or("UTC"));
+    let calendar = calendar.map_err(|source| LimitError::BadZone {
+        place,
+        limit: limit.to_string(),
+        source,
+    })?;
+    Ok(Life::Calendar(WallCalendar {
+        calendar: Arc::new(calendar),
+        wall: wall.clone(),
+    }))
+}
+
 /// The rule for a limit's slices, where it has any.
-fn slice(place: usize, limit: &Limit) -> Result<Option<Rule>, LimitError> {
+fn slice(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Option<Rule>, LimitError> {
     let Some(slice) = limit.slice else {
         return Ok(None);
     };
     match (limit.of_slice(), limit.period) {
         (Some(part), Some(Period::Sliding(whole))) if slice >= SHORTEST && slice < whole => {
-            let life = life(place, &part)?;
+            let life = life(place, &part, wall)?;
             Ok(Some(Rule::new(part, life)))
         }
         _ => Err(LimitError::BadSlice {

@@ -68,6 +68,7 @@ impl Shared {
                 at: Some(at),
                 not_before: Some(at),
                 in_use: count.in_use,
+                reserved: count.reserved,
                 needed: *need,
             };
             if let Some(late) = self.too_late(&refused, turn.deadline) {

@@ -70,6 +70,7 @@ impl MemoryStore {
         // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
         let mut now =
             (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
+        self.clock.set_calendars(self.limits());
         let counts = &mut *self.lock();
         let Some(Open {
             parts, streamed, ..

@@ -92,6 +92,8 @@ pub struct NotNow {
     pub not_before: Option<Tick>,
     /// What counts there now.
     pub in_use: u64,
+    /// The part of it that is reserved for attempts that have not ended.
+    pub reserved: u64,
     /// What the claim needs of it.
     pub needed: u64,
 }
@@ -103,6 +105,8 @@ pub struct Standing {
     pub key: LimitKey,
     /// What counts there now.
     pub in_use: u64,
+    /// The part of it that is reserved for attempts that have not ended.
+    pub reserved: u64,
     /// What the claim needs of it.
     pub needed: u64,
     /// Whether it has room, or when, if nothing else is charged and nothing given back.
@@ -130,6 +134,7 @@ impl Standing {
             at: at(last),
             not_before: acting().filter_map(|standing| standing.not_before).max(),
             in_use: last.in_use,
+            reserved: last.reserved,
             needed: last.needed,
         };
         (last.room != Room::Now).then_some((last.room, refusal))
