@@ -30,6 +30,10 @@ impl AdmissionLayer {
         self
     }
 
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.gate.limiter
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;

@@ -80,6 +80,9 @@ impl<S> Layer<S> for BudgetLayer {
 
     fn layer(&self, inner: S) -> Budget<S> {
         let gate = self.gate.clone().priced(self.pricing.clone());
-        Budget::new(inner, gate, self.inspect)
+        let mut inspect = self.inspect;
+        // Where there is no budget, nothing is to be claimed.
+        inspect.off |= !gate.limiter.limits().count_cost();
+        Budget::new(inner, gate, inspect)
     }
 }

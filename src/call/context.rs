@@ -338,8 +338,10 @@ impl CallContext {
             tags, delegation, ..
         } = &self.facts;
         let demand = match &gate.pricing {
-            Some(pricing) => pricing.demand(&self.facts)?,
-            None => self.facts.demand,
+            Some(pricing) if gate.limiter.limits().have_budgets(tags) => {
+                pricing.demand(&self.facts)?
+            }
+            _ => self.facts.demand,
         };
         let repeat = self
             .lock()

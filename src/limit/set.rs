@@ -96,6 +96,17 @@ impl Limits {
         Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
     }
 
+    /// Whether any limit is on cost.
+    pub(crate) fn count_cost(&self) -> bool {
+        self.iter().any(|limit| limit.quantity == Quantity::Cost)
+    }
+
+    /// Whether any budget is for calls with these tags.
+    pub(crate) fn have_budgets(&self, tags: &Tags) -> bool {
+        let mut limits = self.rules.iter().map(|rule| &rule.limit);
+        limits.any(|limit| limit.quantity == Quantity::Cost && limit.touches(tags))
+    }
+
     /// Whether any limit goes by a calendar.
     pub(crate) fn have_calendars(&self) -> bool {
         self.have_calendars
