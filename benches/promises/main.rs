@@ -1,5 +1,5 @@
-//! The promises that are figures: what a call costs beside the peers, in time and in memory, and how much comes
-//! through in a minute. What each line means stands in the README beside this directory.
+//! The promises that are figures: what a call costs beside the peers, in time and in memory, what a chunk of a
+//! stream costs, and how much comes through in a minute. What each line means stands in the README beside this directory.
 //!
 //! `cargo bench` prints a line for each: name, ours, peer, ratio, and OK or MISS against what was promised. A MISS
 //! fails it.
@@ -7,6 +7,7 @@
 mod calls;
 mod keys;
 mod measure;
+mod meter;
 mod speed;
 mod threads;
 mod waiters;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let mut verdicts = measure::Verdicts::new();
     speed::run(&mut verdicts);
     threads::run(&mut verdicts);
+    meter::run(&mut verdicts);
     // From here on time is paused: what asks for it takes longer, so what is compared with peers comes before.
     let paused = tokio::runtime::Builder::new_current_thread()
         .enable_all()

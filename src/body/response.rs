@@ -86,8 +86,6 @@ pub(crate) struct Metering {
     listening: Option<Listening>,
     dialect: Dialect,
     status: StatusCode,
-    /// Whether the answer comes while it is generated.
-    streamed: bool,
     demand: Demand,
     /// When the output was dated last.
     dated: Instant,
@@ -101,16 +99,12 @@ impl Metering {
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Self {
-        let kind = headers
-            .get(http::header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok());
         Metering {
             meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
             listening: None,
             dialect,
             status,
-            streamed: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
             demand,
             dated: Instant::now(),
         }
@@ -121,7 +115,7 @@ impl Metering {
         if let Some(listening) = &mut self.listening {
             listening.push(data);
         }
-        if !self.streamed {
+        if !self.meter.is_stream() {
             return;
         }
         let now = Instant::now();
@@ -164,7 +158,7 @@ impl Metering {
             return Settlement::Unknown;
         }
         let reading = self.meter.reading();
-        if !self.streamed && !reading.complete && !reading.usage_is_final {
+        if !self.meter.is_stream() && !reading.complete && !reading.usage_is_final {
             // It was generated whole before its first byte came, and nobody read how much it was.
             return Settlement::Unknown;
         }

@@ -150,16 +150,16 @@ where
 }
 
 fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {
-    let found = match body {
-        ReadBody::Whole(bytes) => {
-            Some(
-                wire::inspect(dialect, bytes).map_err(|error| Rejection::BadRequest {
-                    message: error.to_string(),
-                })?,
-            )
-        }
-        ReadBody::Unread(_) => None,
+    // Of a body that was not read there is still what the URL says.
+    let (bytes, is_read) = match body {
+        ReadBody::Whole(bytes) => (&bytes[..], true),
+        ReadBody::Unread(_) => (&b""[..], false),
     };
+    let found = wire::inspect_call(dialect, parts.uri.path(), bytes).map_err(|error| {
+        Rejection::BadRequest {
+            message: error.to_string(),
+        }
+    })?;
     let options = parts
         .extensions
         .get::<CallOptions>()
@@ -173,14 +173,9 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
     let said = parts.extensions.get::<Tags>();
     Ok(Facts {
         dialect,
-        demand: demand(dialect, found.as_ref()),
-        bound: bound(body, found.as_ref()),
-        tags: tags(
-            dialect,
-            delegation.tags(),
-            said,
-            found.and_then(|found| found.model),
-        ),
+        demand: demand(dialect, Some(&found).filter(|_| is_read)),
+        bound: bound(body, &found),
+        tags: tags(dialect, delegation.tags(), said, found.model),
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),
@@ -209,15 +204,15 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
 }
 
 /// The most that it can come to: no token is shorter than a byte.
-fn bound<B>(body: &ReadBody<B>, facts: Option<&RequestFacts>) -> Bound {
+fn bound<B>(body: &ReadBody<B>, facts: &RequestFacts) -> Bound {
     let input = match body {
         ReadBody::Whole(bytes) => bytes.len() as u64,
         ReadBody::Unread(_) => u64::MAX,
     };
     Bound {
         input,
-        output: facts.and_then(|facts| facts.max_output),
-        choices: facts.map_or(1, |facts| facts.choices),
+        output: facts.max_output,
+        choices: facts.choices,
     }
 }
 
