@@ -40,6 +40,14 @@ impl AdmissionLayer {
         self
     }
 
+    /// Requests leave as they came. By default a stream in OpenAI's chat dialect is asked for its usage where the caller
+    /// does not, and where the provider tells it only if asked (`stream_options.include_usage`); the caller sees nothing
+    /// of it. Without, such a stream is settled by an estimate.
+    pub fn as_it_came(mut self) -> Self {
+        self.inspect.as_is = true;
+        self
+    }
+
     /// How many bytes of a request body are read into memory; 32 MiB by default. A body of known length
     /// above it passes unread, and only limits that need no knowledge of it apply. One of unknown length
     /// that grows above it is refused with 413.

@@ -14,6 +14,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::hiding::{Hiding, Seen};
 use crate::{
     call::{Listening, Unfinished},
     limit::Demand,
@@ -29,7 +30,8 @@ pin_project! {
     /// The body of every response that leaves one of our layers.
     ///
     /// It passes the inner body's bytes on unchanged and at once, and reads the usage that the provider
-    /// reports. When it ends, fails or is dropped, the attempt is settled, once.
+    /// reports. Unchanged but for this: OpenAI chat streams are asked for their usage, and where the caller did not
+    /// ask for it, the extra chunk and each `usage: null` are taken out, so that events come whole. When it ends, fails or is dropped, the attempt is settled, once.
     pub struct ResponseBody<R> {
         #[pin]
         kind: Kind<R>,
@@ -84,6 +86,8 @@ pub(crate) struct Metering {
     attempt: Option<Unfinished>,
     /// Of a refusal; taken when it is settled.
     listening: Option<Listening>,
+    /// Of a stream whose caller did not ask for its usage.
+    hiding: Option<Hiding>,
     dialect: Dialect,
     status: StatusCode,
     demand: Demand,
@@ -103,6 +107,7 @@ impl Metering {
             meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
             listening: None,
+            hiding: None,
             dialect,
             status,
             demand,
@@ -130,6 +135,12 @@ impl Metering {
     /// This meter, which also hears what a refusal tells.
     pub(super) fn listening(mut self, listening: Option<Listening>) -> Self {
         self.listening = listening;
+        self
+    }
+
+    /// This meter, which keeps the usage of a stream from the caller.
+    pub(super) fn hiding(mut self) -> Self {
+        self.hiding = Some(Hiding::default());
         self
     }
 
@@ -200,35 +211,54 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             KindProjection::Local { body } => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
-            KindProjection::Metered { mut body, meter } => {
+            KindProjection::Metered { mut body, meter } => loop {
+                if let Some(seen) = meter.hiding.as_mut().and_then(Hiding::pending) {
+                    return Poll::Ready(seen.frame().map(Ok));
+                }
                 let frame = ready!(body.as_mut().poll_frame(cx));
+                // Many readers stop where they know of the end, without asking for it.
+                let is_last = body.is_end_stream();
                 match &frame {
                     Some(Ok(frame)) => {
                         if let Some(data) = frame.data_ref() {
                             meter.push(data);
                         }
-                        // Many readers stop here without asking for the end that they know of.
-                        if body.is_end_stream() {
+                        if is_last {
                             meter.end();
                         }
                     }
                     Some(Err(_)) => meter.settle(),
                     None => meter.end(),
                 }
-                Poll::Ready(frame)
-            }
+                let Some(hiding) = &mut meter.hiding else {
+                    return Poll::Ready(frame);
+                };
+                let seen = match frame {
+                    Some(Ok(frame)) => hiding.push(frame, is_last),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => hiding.end(),
+                };
+                if !matches!(seen, Seen::Nothing) {
+                    return Poll::Ready(seen.frame().map(Ok));
+                }
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } | Kind::Metered { body, .. } => body.is_end_stream(),
+            Kind::Metered { meter, body } => match &meter.hiding {
+                Some(hiding) => hiding.is_end(),
+                None => body.is_end_stream(),
+            },
+            Kind::Passed { body } => body.is_end_stream(),
             Kind::Local { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            Kind::Metered { meter, .. } if meter.hiding.is_some() => SizeHint::default(),
             Kind::Passed { body } | Kind::Metered { body, .. } => body.size_hint(),
             Kind::Local { body } => body.size_hint(),
         }

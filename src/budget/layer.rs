@@ -67,6 +67,12 @@ impl BudgetLayer {
         self
     }
 
+    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came).
+    pub fn as_it_came(mut self) -> Self {
+        self.inspect.as_is = true;
+        self
+    }
+
     /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). What a body costs that passes unread, nobody
     /// knows: it is refused where its model is to have a price.
     pub fn body_cap(mut self, bytes: usize) -> Self {

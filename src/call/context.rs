@@ -30,6 +30,8 @@ pub(super) struct Facts {
     pub(super) demand: Demand,
     /// What it can come to at most.
     pub(super) bound: Bound,
+    /// Whether its stream was asked for its usage, and not by the caller.
+    pub(super) hides_usage: bool,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -206,6 +208,10 @@ impl Entry {
 
     pub(crate) fn demand(&self) -> Demand {
         self.context.facts.demand
+    }
+
+    pub(crate) fn hides_usage(&self) -> bool {
+        self.context.facts.hides_usage
     }
 
     pub(crate) fn turn(&self) -> Turn {

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header::ACCEPT_ENCODING, request::Parts};
+use http::{
+    HeaderValue, Method, Request,
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH},
+    request::Parts,
+};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -17,7 +21,7 @@ use crate::{
     limit::Demand,
     limiter::Delegation,
     tags::{Tag, Tags},
-    wire::{self, Dialect, RequestFacts},
+    wire::{self, Dialect, RequestFacts, UsageAsk},
 };
 
 /// Output tokens that are reserved for a call which names no cap. An estimate: it is cut to what a limit
@@ -31,6 +35,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Inspect {
     /// How much of a body is read into memory.
     pub(crate) body_cap: usize,
+    /// Whether requests leave as they came: their streams are not asked for their usage.
+    pub(crate) as_is: bool,
     /// Whether requests are not looked into at all: everything passes as it is.
     pub(crate) off: bool,
 }
@@ -40,6 +46,7 @@ impl Default for Inspect {
     fn default() -> Self {
         Inspect {
             body_cap: 32 << 20,
+            as_is: false,
             off: false,
         }
     }
@@ -84,7 +91,15 @@ where
         if let Some(entry) = further {
             return Ok(Entered { entry, parts, body });
         }
-        let facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        let mut body = body;
+        if let (false, Some(asking)) = (inspect.as_is, asking(&facts, &body)) {
+            facts.hides_usage = true;
+            if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
+                *length = asking.len().into();
+            }
+            body = ReadBody::Whole(asking);
+        }
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
             parts
@@ -175,6 +190,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         dialect,
         demand: demand(dialect, Some(&found).filter(|_| is_read)),
         bound: bound(body, &found),
+        hides_usage: false,
         tags: tags(dialect, delegation.tags(), said, found.model),
         turn: Facts::turn(options),
         delegation: match said {
@@ -200,6 +216,20 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
         cost: 0,
         input_declared: false,
         output_declared: facts.max_output.is_some(),
+    }
+}
+
+/// The body that asks for the usage of a stream, where the caller's does not and the provider tells it only if asked.
+fn asking<B>(facts: &Facts, body: &ReadBody<B>) -> Option<Bytes> {
+    let ReadBody::Whole(bytes) = body else {
+        return None;
+    };
+    let provider = facts.tags.get(&Tag::Provider)?;
+    let silent =
+        facts.dialect == Dialect::OpenAiChat && wire::streams_usage_only_if_asked(provider);
+    match wire::ask_for_usage(silent.then_some(bytes)?) {
+        UsageAsk::Added(asking) | UsageAsk::Declined(asking) => Some(asking),
+        _ => None,
     }
 }
 
