@@ -109,7 +109,7 @@ fn provider(
         let chunks = text.as_bytes().chunks(cut);
         let mut response = Response::new(Chunks {
             left: chunks.map(Bytes::copy_from_slice).collect(),
-            tells_end: cut % 2 == 0,
+            tells_end: cut.is_multiple_of(2),
         });
         let headers = response.headers_mut();
         headers.insert("content-type", "text/event-stream".parse().unwrap());

@@ -58,7 +58,7 @@ impl Window {
         } else {
             calendar.end(now)
         };
-        (amount > 0).then(|| Spent {
+        (amount > 0).then_some(Spent {
             age: 0,
             amount,
             until: Some(until),

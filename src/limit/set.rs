@@ -89,9 +89,9 @@ impl Limits {
     }
 
     /// The same limits for one more store, with a clock of its own.
-    pub(crate) fn for_a_store(&self) -> Self {
+    pub(crate) fn for_a_store(self) -> Self {
         if !self.have_calendars() {
-            return self.clone();
+            return self;
         }
         Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
     }
