@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::time::{Instant, advance, sleep};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{Layer as _, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, Rejection, RetryLayer, Tag, Tags,
     limit::{CalendarUnit, Limit, Limits},
@@ -97,20 +97,10 @@ async fn in_use(limiter: &Limiter, agent: &str) -> (u64, u64) {
     (limit.in_use - limit.reserved, limit.reserved)
 }
 
+type Provider = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, Infallible>;
+
 /// A provider that answers after a second, and how many it has answered.
-fn provider(
-    output: u64,
-) -> (
-    impl tower::Service<
-        Request<Full<Bytes>>,
-        Response = Response<Full<Bytes>>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static,
-    Arc<AtomicU64>,
-) {
+fn provider(output: u64) -> (Provider, Arc<AtomicU64>) {
     let served = Arc::new(AtomicU64::new(0));
     let count = served.clone();
     let service = service_fn(move |_: Request<Full<Bytes>>| {
@@ -121,7 +111,7 @@ fn provider(
             Ok::<_, Infallible>(answer(10, output))
         }
     });
-    (service, served)
+    (BoxCloneSyncService::new(service), served)
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,13 +285,13 @@ async fn a_call_that_waits_for_admission_reserves_no_money_meanwhile_in_any_orde
         let budget = BudgetLayer::new(limiter.clone(), prices());
         let admission = AdmissionLayer::new(limiter.clone());
         let service = if inside {
-            tower::util::BoxCloneSyncService::new(
+            BoxCloneSyncService::new(
                 admission
                     .layer(budget.layer(inner))
                     .map_response(|response| response.map(|body| body.boxed_unsync())),
             )
         } else {
-            tower::util::BoxCloneSyncService::new(
+            BoxCloneSyncService::new(
                 budget
                     .layer(admission.layer(inner))
                     .map_response(|response| response.map(|body| body.boxed_unsync())),

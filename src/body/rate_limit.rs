@@ -7,10 +7,14 @@ use std::{fmt::Write as _, time::Duration};
 
 use http::HeaderValue;
 
-use crate::error::Shortage;
+use crate::error::{Shortage, Unit};
 
 /// The policy and the state, where the limit is one of ours.
 pub(super) fn fields(shortage: &Shortage) -> Option<(HeaderValue, HeaderValue)> {
+    if shortage.unit != Unit::Number {
+        // The fields are for whole numbers of requests and the like.
+        return None;
+    }
     let amount = shortage.amount?;
     let name = quoted(&shortage.limit);
     let mut policy = format!("{name};q={amount}");
@@ -52,7 +56,7 @@ mod tests {
     fn shortage() -> Shortage {
         Shortage {
             limit: "requests 100/min for user=a\"é".into(),
-            unit: crate::error::Unit::Number,
+            unit: Unit::Number,
             in_use: 98,
             reserved: 0,
             needed: 5,
@@ -80,7 +84,7 @@ mod tests {
         let half = Shortage {
             period: Some(Duration::from_millis(500)),
             retry_after: None,
-            unit: crate::error::Unit::Number,
+            unit: Unit::Number,
             in_use: 130,
             reserved: 0,
             ..shortage()
