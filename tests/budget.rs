@@ -373,3 +373,59 @@ async fn a_soft_budget_only_watches() {
     assert_eq!(served.load(Ordering::Relaxed), 3);
     assert_eq!(store.would_have_refused()[0].1, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_soft_budget_refuses_no_model_whose_price_nobody_knows() {
+    let (inner, served) = provider(100);
+    let limiter = limiter([cost(1).shadow()]);
+    let service = BudgetLayer::new(limiter, Arc::new(PriceTable::new())).layer(inner);
+    assert_eq!(ask(&service, chat("a", 100)).await.0, StatusCode::OK);
+    assert_eq!(served.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_larger_of_two_caps_is_reserved() {
+    let limiter = limiter([cost(worst(50_000) / 2)]);
+    let (inner, served) = provider(100);
+    let service = BudgetLayer::new(limiter, prices()).layer(inner);
+    let body = r#"{"model":"m","max_completion_tokens":1,"max_tokens":50000,"messages":[]}"#;
+    let request = Request::post("http://provider/v1/chat/completions").body(Full::from(body));
+    let (status, refused) = ask(&service, request.unwrap()).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{refused:?}");
+    assert_eq!(served.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_reserved_money_goes_when_the_period_ends() {
+    let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(3_600 - 10);
+    let start = Instant::now();
+    let limit =
+        Limit::cost(Money::from_nanos(2 * worst(100))).every_calendar(CalendarUnit::Hour, "UTC");
+    let store =
+        MemoryStore::new(Limits::new([limit]).unwrap()).wall_clock(move || begin + start.elapsed());
+    let limiter = Limiter::build(Arc::new(store), QueueOptions::new());
+    let (quick, _) = provider(100);
+    let layer = BudgetLayer::new(limiter.clone(), prices());
+    assert_eq!(
+        ask(&layer.clone().layer(quick), chat("a", 100)).await.0,
+        StatusCode::OK
+    );
+    let slow = layer.layer(service_fn(async |_: Request<Full<Bytes>>| {
+        sleep(HOUR).await;
+        Ok::<_, Infallible>(answer(1, 1))
+    }));
+    // It holds its half for an hour; what the first one cost leaves with the period.
+    let held = tokio::spawn(slow.clone().oneshot(chat("a", 100)));
+    tokio::task::yield_now().await;
+    let waiting = tokio::spawn(slow.oneshot(chat("a", 100)));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(in_use(&limiter, "a").await.1, worst(100));
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        in_use(&limiter, "a").await,
+        (0, 2 * worst(100)),
+        "at the turn"
+    );
+    held.abort();
+    waiting.abort();
+}

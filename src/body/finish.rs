@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     Response,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     response::Parts,
 };
 use http_body::Body;
@@ -52,5 +52,9 @@ where
 fn is_event_stream(parts: &Parts) -> bool {
     let kind = parts.headers.get(CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok());
-    parts.status.is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+    // What is encoded has no events to look into.
+    let plain = !parts.headers.contains_key(CONTENT_ENCODING);
+    plain
+        && parts.status.is_success()
+        && kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }

@@ -16,11 +16,12 @@ use tokio::time::Instant;
 
 use super::hiding::{Hiding, Seen};
 use crate::{
-    call::{Listening, Unfinished},
+    call::{Ended, Listening, Unfinished},
     limit::Demand,
+    pricing::ServiceTier,
     store::Settlement,
     usage::Usage,
-    wire::{Dialect, Meter},
+    wire::{Dialect, Meter, Served},
 };
 
 /// How often the output of a stream is dated. Slots of a minute are as long.
@@ -155,26 +156,26 @@ impl Metering {
             listening.end();
         }
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(self.settlement());
+            attempt.end(self.ended());
         }
     }
 
     /// What the answer used, by the best that is known of it: what was reported; else what was seen of
     /// the output and estimated of the input; of an error, nothing but the request.
-    fn settlement(&self) -> Settlement {
+    fn ended(&self) -> Ended {
         if !self.status.is_success() {
-            return Settlement::Usage(Usage::default());
+            return Ended::with(Settlement::Usage(Usage::default()));
         }
         if self.dialect == Dialect::Generic {
-            return Settlement::Unknown;
+            return Ended::with(Settlement::Unknown);
         }
         let reading = self.meter.reading();
         if !self.meter.is_stream() && !reading.complete && !reading.usage_is_final {
             // It was generated whole before its first byte came, and nobody read how much it was.
-            return Settlement::Unknown;
+            return Ended::with(Settlement::Unknown);
         }
         let seen = Usage::new(self.demand.input, reading.output_seen);
-        let usage = match reading.usage {
+        let mut usage = match reading.usage {
             Some(usage) if reading.usage_is_final => usage,
             // A report that is not the last word: the input is, the output is at least what was seen.
             Some(mut usage) => {
@@ -188,7 +189,23 @@ impl Metering {
             }
             None => seen,
         };
-        Settlement::Usage(usage)
+        usage.cost = reading.cost;
+        Ended {
+            settlement: Settlement::Usage(usage),
+            is_final: reading.usage_is_final,
+            tier: tier(&reading.served),
+        }
+    }
+}
+
+/// The tier that an answer says it was served in.
+fn tier(served: &Served) -> ServiceTier {
+    match (served.tier.as_deref(), served.speed.as_deref()) {
+        (Some("batch"), _) => ServiceTier::Batch,
+        (Some("flex"), _) => ServiceTier::Flex,
+        (Some("priority"), _) => ServiceTier::Priority,
+        (_, Some("fast")) => ServiceTier::Fast,
+        _ => ServiceTier::Standard,
     }
 }
 

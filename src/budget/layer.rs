@@ -67,7 +67,8 @@ impl BudgetLayer {
         self
     }
 
-    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came).
+    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came), where this is the first of our layers that
+    /// a request comes to: it is the one that looks into it.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self

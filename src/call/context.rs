@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CallOptions, Pricing, Unfinished, attempt::Attempt, priced::Bound};
+use super::{CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound};
 use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
@@ -104,16 +104,16 @@ impl Gate {
     }
 
     /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
-    pub(super) fn settlement(&self, tags: &Tags, settlement: Settlement) -> Settlement {
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
         match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, settlement),
-            None => settlement,
+            Some(pricing) => pricing.settlement(tags, ended),
+            None => ended.settlement,
         }
     }
 
     /// A turn of no longer than it waits.
-    fn turn(&self, turn: Turn) -> Turn {
-        let until = self.patience.map(|span| Instant::now() + span);
+    fn turn(&self, turn: Turn, from: Instant) -> Turn {
+        let until = self.patience.and_then(|span| from.checked_add(span));
         Turn {
             deadline: turn.deadline.into_iter().chain(until).min(),
             ..turn
@@ -256,13 +256,13 @@ impl Entry {
 
     /// Claims for every gate from here outwards that holds nothing yet, waiting where it has to.
     pub(super) async fn claim(&self) -> Result<(), Rejection> {
-        let attempt = self.attempt();
+        let (attempt, from) = (self.attempt(), Instant::now());
         while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
             if !gate.wait {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
-            let turn = gate.turn(self.context.turn(&gate));
+            let turn = gate.turn(self.context.turn(&gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
             self.context.note_start(&gate, permit.start());
             attempt.add(gate, permit);
@@ -344,10 +344,14 @@ impl CallContext {
             tags, delegation, ..
         } = &self.facts;
         let demand = match &gate.pricing {
-            Some(pricing) if gate.limiter.limits().have_budgets(tags) => {
-                pricing.demand(&self.facts)?
-            }
-            _ => self.facts.demand,
+            Some(pricing) => match pricing.demand(&self.facts) {
+                // Where budgets only watch, nobody is refused.
+                Err(rejection) if gate.limiter.limits().have_budgets(tags) => {
+                    return Err(rejection);
+                }
+                demand => demand.unwrap_or(self.facts.demand),
+            },
+            None => self.facts.demand,
         };
         let repeat = self
             .lock()

@@ -73,25 +73,51 @@ impl Pricing {
             .or(price.max_output)
             .unwrap_or(self.output_without_cap);
         let output = each.saturating_mul(bound.choices);
-        let cost = price.bound(bound.input, output, ServiceTier::Standard);
+        // Which tier serves it is told at the end.
+        let tiers = price.tiers.iter().map(|(tier, _)| *tier);
+        let tiers = tiers.chain([ServiceTier::Standard]);
+        let costs = tiers.map(|tier| price.bound(bound.input, output, tier));
         Ok(Demand {
-            cost: cost.as_nanos(),
+            cost: costs.max().unwrap_or_default().as_nanos(),
             ..*demand
         })
     }
 
-    /// How it ended, with what it cost. What a provider says of its own price goes before ours.
-    pub(super) fn settlement(&self, tags: &Tags, settlement: Settlement) -> Settlement {
-        let Settlement::Usage(usage) = settlement else {
-            return settlement;
+    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
+        let Settlement::Usage(usage) = ended.settlement else {
+            return ended.settlement;
         };
+        if !ended.is_final && usage.output == 0 {
+            // Nothing was seen of it, and nobody knows what was generated: what was reserved.
+            return Settlement::Unknown;
+        }
         let price = self.price(tags).ok().flatten();
-        let cost = usage
-            .cost
-            .or_else(|| Some(price?.cost(&usage, ServiceTier::Standard)));
+        let ours = price.map(|price| price.cost(&usage, ended.tier));
         Settlement::Usage(Usage {
-            cost: Some(cost.unwrap_or_default()),
+            cost: Some(ours.max(usage.cost).unwrap_or_default()),
             ..usage
         })
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) settlement: Settlement,
+    /// Whether its usage is the provider's last word, and no estimate.
+    pub(crate) is_final: bool,
+    /// How it was served.
+    pub(crate) tier: ServiceTier,
+}
+
+impl Ended {
+    /// So, for sure.
+    pub(crate) fn with(settlement: Settlement) -> Self {
+        Ended {
+            settlement,
+            is_final: true,
+            tier: ServiceTier::Standard,
+        }
     }
 }

@@ -41,9 +41,15 @@ impl Window {
         }
     }
 
-    /// When there is room, where there is none now: at the end of the period, or when something is given back.
-    pub(super) fn room_by_calendar(&self, calendar: &WallCalendar, need: u64, amount: u64) -> Room {
-        if self.dated.saturating_add(need) > amount {
+    /// When there is room, where there is none now: at the end of the period, unless what is held is too much then too.
+    pub(super) fn room_by_calendar(
+        &self,
+        calendar: &WallCalendar,
+        (used, need): (u64, u64),
+        amount: u64,
+    ) -> Room {
+        let held = used.saturating_sub(self.dated);
+        if self.has_slots() && held.saturating_add(need) <= amount {
             Room::At(calendar.tick(self.until.as_micros()))
         } else {
             Room::WhenGivenBack

@@ -46,13 +46,20 @@ fn all_of_it_is_there_again_when_the_period_ends_and_nothing_before() {
 }
 
 #[test]
-fn what_is_reserved_waits_for_what_is_given_back_and_not_for_the_next_period() {
+fn for_what_is_reserved_nobody_need_wait_until_the_next_period() {
     let (_limits, rule) = hourly(0);
     let mut window = Window::new(10);
     window.hold(8);
     window.book(&rule, 2, at(0));
+    // Beside the eight that are held two have room when the period ends, and five have not.
+    assert_eq!(window.room(&rule, 2, at(0)), Room::At(at(HOUR)));
+    assert_eq!(
+        window.not_before(&rule, 2),
+        None,
+        "what is held may be given back"
+    );
     assert_eq!(window.room(&rule, 5, at(0)), Room::WhenGivenBack);
-    assert_eq!(window.room(&rule, 9, at(0)), Room::At(at(HOUR)));
+    assert_eq!(window.not_before(&rule, 9), Some(at(HOUR)));
     assert_eq!(window.room(&rule, 11, at(0)), Room::Never);
 }
 

@@ -246,7 +246,9 @@ impl Charge {
             Quantity::Cost => {
                 return Parts {
                     early: 0,
-                    late: usage.cost.map_or(reserved.late, Money::as_nanos),
+                    late: usage
+                        .cost
+                        .map_or(reserved.late, |cost| cost.as_nanos().min(MOST)),
                 };
             }
             Quantity::InputTokens => Parts::dated(input, self.input),

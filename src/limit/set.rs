@@ -101,10 +101,10 @@ impl Limits {
         self.iter().any(|limit| limit.quantity == Quantity::Cost)
     }
 
-    /// Whether any budget is for calls with these tags.
+    /// Whether any budget that acts is for calls with these tags.
     pub(crate) fn have_budgets(&self, tags: &Tags) -> bool {
         let mut limits = self.rules.iter().map(|rule| &rule.limit);
-        limits.any(|limit| limit.quantity == Quantity::Cost && limit.touches(tags))
+        limits.any(|limit| limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags))
     }
 
     /// Whether any limit goes by a calendar.

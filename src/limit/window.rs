@@ -251,7 +251,7 @@ impl Window {
             return Room::Never;
         }
         if let Life::Calendar(calendar) = &rule.life {
-            return self.room_by_calendar(calendar, need, amount);
+            return self.room_by_calendar(calendar, (used, need), amount);
         }
         let Life::Sliding { stay, .. } = rule.life else {
             let lasting = if matches!(rule.life, Life::Run) {

@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::policy::Policy;
 use crate::{
     body::{ResponseBody, ResponseFuture, finish, keep, pass, refuse},
-    call::{Entered, Entry, Inspect, ReadBody, Refusal},
+    call::{Ended, Entered, Entry, Inspect, ReadBody, Refusal},
     error::Rejection,
     store::Settlement,
     usage::Usage,
@@ -118,7 +118,9 @@ where
         // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
         entry.note_counted();
         let response = keep(response, at.min(Instant::now() + LONGEST_READ)).await;
-        entry.attempt().end(Settlement::Usage(Usage::default()));
+        entry
+            .attempt()
+            .end(Ended::with(Settlement::Usage(Usage::default())));
         tokio::time::sleep_until(at).await;
         entry.next_attempt();
         answered = Some(response);

@@ -165,7 +165,8 @@ struct Scan {
 
 impl Scan {
     fn finish(mut self) -> RequestFacts {
-        self.facts.max_output = self.facts.max_output.or(self.old_max_output);
+        // Which of two the provider goes by, it alone knows: the larger is a bound.
+        self.facts.max_output = self.facts.max_output.max(self.old_max_output);
         self.facts.input_estimate = tokens(self.text_bytes)
             .saturating_add(self.token_ids)
             .saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
