@@ -16,6 +16,7 @@ impl MemoryStore {
     /// Dates what counts from the send; where it is dated already it moves to the later instant.
     #[inline]
     pub(super) fn date_parts(&self, name: Name) {
+        self.clock.set_calendars(self.limits());
         // Nobody waits for the lock while the clock is asked; but who waits for it is not dated before that.
         let early = self.now();
         let (mut counts, now) = match self.try_lock() {
@@ -67,6 +68,7 @@ impl MemoryStore {
     /// Ends a grant: of each part counts what the settlement says; without one, nothing.
     #[inline]
     pub(super) fn end(&self, name: Name, settlement: Option<Settlement>) {
+        self.clock.set_calendars(self.limits());
         // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
         let mut now =
             (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
