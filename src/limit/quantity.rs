@@ -73,7 +73,7 @@ impl Quantities {
     );
 
     /// All there are.
-    pub const ALL: Quantities = Quantities(u8::MAX);
+    pub const ALL: Quantities = Quantities(Self::ADMISSION.0 | Self::BUDGET.0);
 
     /// All that budgets look at: cost.
     pub const BUDGET: Quantities = Quantities(Quantity::Cost.bit());
@@ -82,6 +82,11 @@ impl Quantities {
     #[must_use]
     pub const fn contain(self, quantity: Quantity) -> bool {
         self.0 & quantity.bit() != 0
+    }
+
+    /// A bit for each, by its number.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
     }
 }
 

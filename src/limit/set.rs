@@ -3,10 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
+    Calendar, CalendarUnit, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
     WallCalendar,
     amount::{check_adaptive, check_amounts, is_share},
     share::check_shares,
+    terms::Terms,
     tick::micros,
 };
 use crate::{error::Unit, tags::Tags};
@@ -35,6 +36,8 @@ const SLOTS: u64 = 240;
 pub struct Limits {
     /// Those that were given, then the slices of them, then the guaranteed shares.
     rules: Arc<[Rule]>,
+    /// What each call asks of them, side by side.
+    terms: Arc<[Terms]>,
     given: usize,
     levels: Arc<[Level]>,
     dates_at_the_end: bool,
@@ -48,8 +51,10 @@ pub struct Limits {
 pub(crate) struct Level {
     /// The places of its limits, in order.
     pub(crate) places: Vec<u32>,
-    /// The same with their rules, side by side: each claim looks at them.
-    pub(crate) rules: Vec<(u32, Rule)>,
+    /// The same with what each call asks of them, side by side.
+    pub(crate) terms: Vec<(u32, Terms)>,
+    /// One of them: all have the same tags.
+    pub(crate) limit: Limit,
 }
 
 /// A limit as the arithmetic wants it: lengths in ticks.
@@ -61,9 +66,7 @@ pub(crate) struct Rule {
     /// The same for values that have an amount of their own.
     pub(super) amounts: HashMap<Arc<str>, u64>,
     pub(crate) life: Life,
-    pub(crate) hold: Hold,
-    /// Whether answers may teach anything of it.
-    pub(crate) listens: bool,
+    pub(crate) terms: Terms,
 }
 
 /// How long a charge counts.
@@ -155,6 +158,7 @@ impl Limits {
                 .iter()
                 .any(|rule| matches!(rule.life, Life::Calendar(_))),
             dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
+            terms: rules.iter().map(|rule| rule.terms).collect(),
             rules: rules.into(),
             given,
             levels,
@@ -171,6 +175,11 @@ impl Limits {
         &self.rules
     }
 
+    #[inline]
+    pub(crate) fn terms(&self, place: u32) -> Terms {
+        self.terms[place as usize]
+    }
+
     pub(crate) fn levels(&self) -> &[Level] {
         &self.levels
     }
@@ -183,11 +192,6 @@ impl Limits {
             .filter_map(|(number, level)| Some((number, within(level)?)))
             .next()
             .expect("every limit is of one level")
-    }
-
-    /// A limit of this level: all have the same tags.
-    pub(crate) fn of_level<'a>(&self, level: &'a Level) -> &'a Limit {
-        &level.rules[0].1.limit
     }
 
     /// The counts that a call with these tags takes from.
@@ -289,17 +293,17 @@ fn levels(rules: &[Rule]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for (place, rule) in (0u32..).zip(rules) {
         let same = levels.iter_mut().find(|level| {
-            let first = &level.rules[0].1.limit;
-            first.when == rule.limit.when && first.per == rule.limit.per
+            level.limit.when == rule.limit.when && level.limit.per == rule.limit.per
         });
         match same {
             Some(level) => {
                 level.places.push(place);
-                level.rules.push((place, rule.clone()));
+                level.terms.push((place, rule.terms));
             }
             None => levels.push(Level {
                 places: vec![place],
-                rules: vec![(place, rule.clone())],
+                terms: vec![(place, rule.terms)],
+                limit: rule.limit.clone(),
             }),
         }
     }

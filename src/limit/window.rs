@@ -394,7 +394,7 @@ impl Window {
 }
 
 fn leaves(last: Tick, stay: u64) -> Tick {
-    Tick::from_micros(last.as_micros().saturating_add(stay))
+    last.after_micros(stay)
 }
 
 fn number(date: Tick, length: u64) -> u64 {

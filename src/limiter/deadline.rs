@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Limiter, Shared, Turn, keep::one_of, order::Comer};
 use crate::{
     error::{Rejection, StoreError},
-    limit::{LimitKey, Room, Tick},
+    limit::{LimitKey, Room},
     store::{Claim, NotNow},
 };
 
@@ -62,7 +62,7 @@ impl Shared {
                 Room::At(at) => at,
                 _ => self.store.now(),
             };
-            let at = Tick::from_micros(from.as_micros().saturating_add(stay.saturating_mul(whole)));
+            let at = from.after_micros(stay.saturating_mul(whole));
             let refused = NotNow {
                 key: key.clone(),
                 at: Some(at),

@@ -5,7 +5,7 @@ use super::{
     entry::Entries,
     grants::{Name, Open, Part, Streamed},
 };
-use crate::limit::{Parts, Quantity, Rule, Tick, Window};
+use crate::limit::{Measure, Parts, Rule, Terms, Tick, Window};
 
 impl MemoryStore {
     #[inline]
@@ -26,7 +26,11 @@ impl MemoryStore {
         let counts = &mut *counts;
         if let Some(open) = counts.grants.find_mut(name) {
             for part in &mut open.parts {
-                part.date(&mut counts.entries, self.rule(part), now);
+                if self.limits().terms(part.limit).waits_for_the_end() {
+                    part.sent = Some(now);
+                } else {
+                    part.date(&mut counts.entries, self.rule(part), now);
+                }
             }
         }
     }
@@ -59,7 +63,7 @@ impl MemoryStore {
                 streamed.len() - 1
             });
             let now = *now.get_or_insert_with(|| self.now());
-            let (_, output) = part.held(rule);
+            let (_, output) = part.held(rule.terms);
             let window = counts.entries.window(part);
             streamed[place].date(window, rule, output, total, now);
         }
@@ -68,7 +72,6 @@ impl MemoryStore {
     /// Ends a grant: of each part counts what the settlement says; without one, nothing.
     #[inline]
     pub(super) fn end(&self, name: Name, settlement: Option<&Settlement>) {
-        self.clock.set_calendars(self.limits());
         // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
         let mut now =
             (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
@@ -81,28 +84,41 @@ impl MemoryStore {
             return;
         };
         for (number, part) in (0u32..).zip(&*parts) {
-            let rule = self.rule(part);
             let window = counts.entries.close(part);
-            if rule.limit.quantity == Quantity::Requests
-                && part.sent.is_some()
-                && settlement.is_some()
+            let terms = self.limits().terms(part.limit);
+            if terms.measure == Measure::Requests && part.sent.is_some() && settlement.is_some()
             {
                 // It was dated, and is what it was.
                 continue;
             }
+            if terms.hold.is_all() && streamed.is_empty() {
+                // As a rule.
+                window.unhold(part.amount);
+                if let Some(settlement) = settlement
+                    && terms.measure != Measure::Concurrency
+                {
+                    let rule = self.rule(part);
+                    let used = part.used_at_the_end(rule, settlement);
+                    if used > 0 {
+                        window.book(rule, used, *now.get_or_insert_with(|| self.now()));
+                    }
+                }
+                continue;
+            }
+            let rule = self.rule(part);
             let stream = streamed.iter_mut().find(|stream| stream.part == number);
             let seen = stream.as_ref().map_or(0, |stream| stream.total);
             let used = settlement.map_or(Parts::default(), |settlement| {
                 part.used(rule, settlement, seen)
             });
-            let (late, output) = part.held(rule);
+            let (late, output) = part.held(terms);
             let early = part.amount - late;
             match part.sent {
                 Some(date) => window.rebook(rule, date, early, used.early),
                 None => window.unhold(early),
             }
             window.unhold(late.saturating_sub(output.min(seen)));
-            if rule.limit.quantity == Quantity::Concurrency {
+            if terms.measure == Measure::Concurrency {
                 continue;
             }
             if let Some(stream) = stream {
@@ -123,38 +139,32 @@ impl Part {
     /// Dates what is not held any more from the send on, and notes what counts by then.
     #[inline]
     fn date(&mut self, entries: &mut Entries, rule: &Rule, now: Tick) {
-        if rule.hold.is_all() && !rule.listens {
-            self.sent = Some(now);
-            return;
-        }
         let window = entries.window(self);
         let mut sent = now;
-        if !rule.hold.is_all() {
-            let early = self.amount - self.held(rule).0;
+        if !rule.terms.hold.is_all() {
+            let early = self.amount - self.held(rule.terms).0;
             match self.sent {
                 None => window.unhold(early),
                 Some(earlier) => window.rebook(rule, earlier, early, 0),
             }
             sent = window.book(rule, early, now);
         }
-        self.then = if rule.listens {
-            window.ours(rule, now)
-        } else {
-            0
-        };
+        if rule.terms.listens {
+            self.then = window.ours(rule, now);
+        }
         self.sent = Some(sent);
     }
 
     /// How much of it is held until the settlement, or until it has streamed; and how much of that for output.
     #[inline]
-    fn held(&self, rule: &Rule) -> (u64, u64) {
-        rule.hold.parts(self.amount, self.apart)
+    fn held(&self, terms: Terms) -> (u64, u64) {
+        terms.hold.parts(self.amount, self.apart)
     }
 
     /// What this part counts in the end; `seen` of it has streamed.
     #[inline]
     pub(super) fn used(&self, rule: &Rule, settlement: &Settlement, seen: u64) -> Parts {
-        let (late, output) = self.held(rule);
+        let (late, output) = self.held(rule.terms);
         let early = self.amount - late;
         let limit = &rule.limit;
         match settlement {
@@ -168,6 +178,18 @@ impl Part {
                 late: late.saturating_add(seen.saturating_sub(output)),
             },
         }
+    }
+
+    /// The same of one that is held until the end, and of which nothing has streamed.
+    #[inline]
+    fn used_at_the_end(&self, rule: &Rule, settlement: &Settlement) -> u64 {
+        let Settlement::Usage(usage) = settlement else {
+            return self.amount;
+        };
+        let limit = &rule.limit;
+        limit
+            .charge
+            .settled_at_the_end(limit.quantity, self.amount, usage)
     }
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::grants::Name;
 use crate::{
-    limit::{Demand, Limit, LimitKey, Limits, Quantities, Quantity, Room, Rule, Tick},
+    limit::{
+        Asked, Demand, Limit, LimitKey, Limits, Measure, Quantities, Quantity, Room, Rule, Terms, Tick,
+    },
     tags::Tags,
     usage::Usage,
 };
@@ -29,10 +31,15 @@ pub struct Claim {
 
 impl Claim {
     /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
-    #[inline(always)]
     pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
-        let amount = rule.need(most, &self.demand, self.quantities, self.repeat)?;
-        (!self.leaves_alone(place, &rule.limit)).then_some(amount)
+        let amount = self.asked().amount(rule.terms, most)?;
+        (!self.holds_already(place, &rule.limit)).then_some(amount)
+    }
+
+    /// What it asks of any limit.
+    #[inline]
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked::of(&self.demand, self.quantities, self.repeat)
     }
 
     /// Whether it is of an attempt to be sent, so that it waits where its target was told to.
@@ -40,8 +47,15 @@ impl Claim {
         self.quantities.contain(Quantity::Requests)
     }
 
+    /// Whether it takes nothing of a limit, because a call around it holds a slot there.
     #[inline]
-    fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
+    pub(super) fn leaves_alone(&self, place: u32, terms: Terms, limits: &Limits) -> bool {
+        terms.measure == Measure::Concurrency
+            && !self.held.is_empty()
+            && self.holds_already(place, &limits.rules()[place as usize].limit)
+    }
+
+    fn holds_already(&self, place: u32, limit: &Limit) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
             && self.held.contains(&LimitKey::of(place, limit, &self.tags))

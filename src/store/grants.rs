@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limit::{Demand, Rule, Tick};
+use crate::limit::{Demand, Terms, Tick};
 
 /// What a claim took that has not ended.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Part {
     #[inline]
     pub(super) fn new(
         (limit, entry, window): (u32, u32, u32),
-        rule: &Rule,
+        terms: Terms,
         demand: &Demand,
         amount: u64,
     ) -> Self {
@@ -48,7 +48,7 @@ impl Part {
             entry,
             window,
             amount,
-            apart: rule.hold.apart(demand, amount),
+            apart: terms.hold.apart(demand, amount),
             sent: None,
             then: 0,
         }

@@ -160,11 +160,11 @@ impl MemoryStore {
     ) {
         self.clock.set_calendars(&self.limits);
         for (number, level) in self.limits.levels().iter().enumerate() {
-            if !self.limits.of_level(level).touches(tags) {
+            if !level.limit.touches(tags) {
                 continue;
             }
             let (_, entry) = counts.entry(&self.limits, number, tags, || now);
-            let shared = entry.is_shared(self.limits.of_level(level));
+            let shared = entry.is_shared(&level.limit);
             for (place, window) in level.places.iter().zip(&mut entry.windows) {
                 let rule = &self.limits.rules()[*place as usize];
                 let key = || LimitKey::of_entry(*place, &rule.limit, tags, shared);
@@ -188,7 +188,7 @@ impl Store for MemoryStore {
         self.each_count(&mut counts, &claim.tags, now, |_, rule, window| {
             // Calls are counted, not slots: none is held already.
             let most = window.amount();
-            let need = rule.need(most, &claim.demand, claim.quantities, claim.repeat);
+            let need = claim.asked().amount(rule.terms, most);
             if let Some(need) = need.filter(|_| rule.limit.count_refused) {
                 window.book(rule, need, now);
             }
@@ -318,7 +318,7 @@ impl Store for MemoryStore {
         counts.sweep_if_grown(&self.limits, || now);
         self.each_count(&mut counts, tags, now, |_, rule, count| {
             let limit = &rule.limit;
-            let amount = limit.charge.recorded(limit.quantity, &usage);
+            let amount = rule.recorded(&usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
                 count.book(rule, amount, now);
             }

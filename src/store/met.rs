@@ -116,7 +116,7 @@ impl MemoryStore {
         }
         let mut parts = Vec::new();
         for (number, level) in limits.levels().iter().enumerate() {
-            let tagged = limits.of_level(level);
+            let tagged = &level.limit;
             if !tagged.touches(&claim.tags) {
                 continue;
             }
@@ -132,7 +132,7 @@ impl MemoryStore {
                     met.look_closer(rule, entry, at, &claim.tags, || self.now());
                 }
                 let at = (*limit, place, window);
-                parts.push(Part::new(at, rule, &claim.demand, amount));
+                parts.push(Part::new(at, rule.terms, &claim.demand, amount));
             }
         }
         match met.refusal() {

@@ -132,7 +132,7 @@ impl Snapshot {
         let mut kept = Vec::new();
         for (number, entry) in counts.iter() {
             let level = &limits.levels()[number];
-            let shared = entry.is_shared(limits.of_level(level));
+            let shared = entry.is_shared(&level.limit);
             for (limit, window) in level.places.iter().zip(&entry.windows) {
                 let limit = *limit as usize;
                 let spent = window.spent(&limits.rules()[limit], now);
