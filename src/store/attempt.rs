@@ -86,49 +86,26 @@ impl MemoryStore {
         for (number, part) in (0u32..).zip(&*parts) {
             let window = counts.entries.close(part);
             let terms = self.limits().terms(part.limit);
-            if terms.measure == Measure::Requests && part.sent.is_some() && settlement.is_some()
-            {
+            if terms.measure == Measure::Requests && part.sent.is_some() && settlement.is_some() {
                 // It was dated, and is what it was.
                 continue;
             }
-            if terms.hold.is_all() && streamed.is_empty() {
+            let undated = if terms.hold.is_all() && streamed.is_empty() {
                 // As a rule.
                 window.unhold(part.amount);
-                if let Some(settlement) = settlement
-                    && terms.measure != Measure::Concurrency
-                {
-                    let rule = self.rule(part);
-                    let used = part.used_at_the_end(rule, settlement);
-                    if used > 0 {
-                        window.book(rule, used, *now.get_or_insert_with(|| self.now()));
+                match settlement {
+                    Some(settlement) if terms.measure != Measure::Concurrency => {
+                        part.used_at_the_end(self.rule(part), settlement)
                     }
+                    _ => 0,
                 }
-                continue;
-            }
-            let rule = self.rule(part);
-            let stream = streamed.iter_mut().find(|stream| stream.part == number);
-            let seen = stream.as_ref().map_or(0, |stream| stream.total);
-            let used = settlement.map_or(Parts::default(), |settlement| {
-                part.used(rule, settlement, seen)
-            });
-            let (late, output) = part.held(terms);
-            let early = part.amount - late;
-            match part.sent {
-                Some(date) => window.rebook(rule, date, early, used.early),
-                None => window.unhold(early),
-            }
-            window.unhold(late.saturating_sub(output.min(seen)));
-            if terms.measure == Measure::Concurrency {
-                continue;
-            }
-            if let Some(stream) = stream {
-                stream.correct(window, rule, used.late);
-            }
-            // What was not dated before is dated now.
-            let early = part.sent.map_or(used.early, |_| 0);
-            let rest = early.saturating_add(used.late.saturating_sub(seen));
-            if rest > 0 {
-                window.book(rule, rest, *now.get_or_insert_with(|| self.now()));
+            } else {
+                let stream = streamed.iter_mut().find(|stream| stream.part == number);
+                part.end(window, self.rule(part), settlement, stream)
+            };
+            if undated > 0 {
+                let now = *now.get_or_insert_with(|| self.now());
+                window.book(self.rule(part), undated, now);
             }
         }
         counts.grants.end(name);
@@ -153,6 +130,37 @@ impl Part {
             self.then = window.ours(rule, now);
         }
         self.sent = Some(sent);
+    }
+
+    /// Takes back or corrects what is held and dated of it; what is left to be dated.
+    #[inline(never)]
+    fn end(
+        &self,
+        window: &mut Window,
+        rule: &Rule,
+        settlement: Option<&Settlement>,
+        stream: Option<&mut Streamed>,
+    ) -> u64 {
+        let seen = stream.as_ref().map_or(0, |stream| stream.total);
+        let used = settlement.map_or(Parts::default(), |settlement| {
+            self.used(rule, settlement, seen)
+        });
+        let (late, output) = self.held(rule.terms);
+        let early = self.amount - late;
+        match self.sent {
+            Some(date) => window.rebook(rule, date, early, used.early),
+            None => window.unhold(early),
+        }
+        window.unhold(late.saturating_sub(output.min(seen)));
+        if rule.terms.measure == Measure::Concurrency {
+            return 0;
+        }
+        if let Some(stream) = stream {
+            stream.correct(window, rule, used.late);
+        }
+        // What was not dated before is dated now.
+        let early = self.sent.map_or(used.early, |_| 0);
+        early.saturating_add(used.late.saturating_sub(seen))
     }
 
     /// How much of it is held until the settlement, or until it has streamed; and how much of that for output.
