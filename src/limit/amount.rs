@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     Demand, Hold, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
     set::Life,
-    terms::{Asked, Terms},
+    terms::{Asked, Measure, Terms},
 };
 use crate::{money::Money, usage::Usage};
 
@@ -92,7 +92,8 @@ impl Rule {
         Rule {
             amount: limit.usable(limit.amount),
             amounts,
-            terms: Terms::of(&limit),
+            terms: Terms::of(&limit, Hold::of(limit.quantity, limit.charge)),
+            hold: Hold::of(limit.quantity, limit.charge),
             limit,
             life,
         }
@@ -120,14 +121,14 @@ impl Rule {
             ..Demand::default()
         };
         let asked = Asked::of(&demand, Quantities::ALL, false);
-        let reserved = Parts::early(asked.whole(self.terms.measure));
+        let reserved = Parts::early(asked.whole(Measure::of(&self.limit)));
         let used = self.limit.charge.settled(self.limit.quantity, reserved, usage);
         used.early.saturating_add(used.late)
     }
 
     /// Whether any of a charge is dated when the attempt ends.
     pub(super) fn dates_at_the_end(&self) -> bool {
-        self.terms.hold != Hold::Nothing && self.limit.quantity != Quantity::Concurrency
+        self.hold != Hold::Nothing && self.limit.quantity != Quantity::Concurrency
     }
 
     /// How little of `amount` is used at least, whatever is refused; `None`: the amount stays as it is.

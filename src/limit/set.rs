@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Calendar, CalendarUnit, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
+    Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
     WallCalendar,
     amount::{check_adaptive, check_amounts, is_share},
     share::check_shares,
@@ -36,8 +36,6 @@ const SLOTS: u64 = 240;
 pub struct Limits {
     /// Those that were given, then the slices of them, then the guaranteed shares.
     rules: Arc<[Rule]>,
-    /// What each call asks of them, side by side.
-    terms: Arc<[Terms]>,
     given: usize,
     levels: Arc<[Level]>,
     dates_at_the_end: bool,
@@ -67,6 +65,7 @@ pub(crate) struct Rule {
     pub(super) amounts: HashMap<Arc<str>, u64>,
     pub(crate) life: Life,
     pub(crate) terms: Terms,
+    pub(crate) hold: Hold,
 }
 
 /// How long a charge counts.
@@ -158,7 +157,6 @@ impl Limits {
                 .iter()
                 .any(|rule| matches!(rule.life, Life::Calendar(_))),
             dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
-            terms: rules.iter().map(|rule| rule.terms).collect(),
             rules: rules.into(),
             given,
             levels,
@@ -173,11 +171,6 @@ impl Limits {
 
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
-    }
-
-    #[inline]
-    pub(crate) fn terms(&self, place: u32) -> Terms {
-        self.terms[place as usize]
     }
 
     pub(crate) fn levels(&self) -> &[Level] {

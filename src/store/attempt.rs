@@ -5,7 +5,7 @@ use super::{
     entry::Entries,
     grants::{Name, Open, Part, Streamed},
 };
-use crate::limit::{Measure, Parts, Rule, Terms, Tick, Window};
+use crate::limit::{Measure, Parts, Rule, Tick, Window};
 
 impl MemoryStore {
     #[inline]
@@ -26,7 +26,7 @@ impl MemoryStore {
         let counts = &mut *counts;
         if let Some(open) = counts.grants.find_mut(name) {
             for part in &mut open.parts {
-                if self.limits().terms(part.limit).waits_for_the_end() {
+                if part.terms.wait_for_the_end() {
                     part.sent = Some(now);
                 } else {
                     part.date(&mut counts.entries, self.rule(part), now);
@@ -63,7 +63,7 @@ impl MemoryStore {
                 streamed.len() - 1
             });
             let now = *now.get_or_insert_with(|| self.now());
-            let (_, output) = part.held(rule.terms);
+            let (_, output) = part.held(rule);
             let window = counts.entries.window(part);
             streamed[place].date(window, rule, output, total, now);
         }
@@ -85,16 +85,15 @@ impl MemoryStore {
         };
         for (number, part) in (0u32..).zip(&*parts) {
             let window = counts.entries.close(part);
-            let terms = self.limits().terms(part.limit);
-            if terms.measure == Measure::Requests && part.sent.is_some() && settlement.is_some() {
+            if part.terms.take(Measure::Requests) && part.sent.is_some() && settlement.is_some() {
                 // It was dated, and is what it was.
                 continue;
             }
-            let undated = if terms.hold.is_all() && streamed.is_empty() {
+            let undated = if part.terms.hold_all() && streamed.is_empty() {
                 // As a rule.
                 window.unhold(part.amount);
                 match settlement {
-                    Some(settlement) if terms.measure != Measure::Concurrency => {
+                    Some(settlement) if !part.terms.take(Measure::Concurrency) => {
                         part.used_at_the_end(self.rule(part), settlement)
                     }
                     _ => 0,
@@ -118,15 +117,18 @@ impl Part {
     fn date(&mut self, entries: &mut Entries, rule: &Rule, now: Tick) {
         let window = entries.window(self);
         let mut sent = now;
-        if !rule.terms.hold.is_all() {
-            let early = self.amount - self.held(rule.terms).0;
+        if !self.terms.hold_all() {
+            let early = match self.terms.hold_nothing() {
+                true => self.amount,
+                false => self.amount - self.held(rule).0,
+            };
             match self.sent {
                 None => window.unhold(early),
                 Some(earlier) => window.rebook(rule, earlier, early, 0),
             }
             sent = window.book(rule, early, now);
         }
-        if rule.terms.listens {
+        if self.terms.listen() {
             self.then = window.ours(rule, now);
         }
         self.sent = Some(sent);
@@ -145,14 +147,14 @@ impl Part {
         let used = settlement.map_or(Parts::default(), |settlement| {
             self.used(rule, settlement, seen)
         });
-        let (late, output) = self.held(rule.terms);
+        let (late, output) = self.held(rule);
         let early = self.amount - late;
         match self.sent {
             Some(date) => window.rebook(rule, date, early, used.early),
             None => window.unhold(early),
         }
         window.unhold(late.saturating_sub(output.min(seen)));
-        if rule.terms.measure == Measure::Concurrency {
+        if self.terms.take(Measure::Concurrency) {
             return 0;
         }
         if let Some(stream) = stream {
@@ -165,14 +167,14 @@ impl Part {
 
     /// How much of it is held until the settlement, or until it has streamed; and how much of that for output.
     #[inline]
-    fn held(&self, terms: Terms) -> (u64, u64) {
-        terms.hold.parts(self.amount, self.apart)
+    fn held(&self, rule: &Rule) -> (u64, u64) {
+        rule.hold.parts(self.amount, self.apart)
     }
 
     /// What this part counts in the end; `seen` of it has streamed.
     #[inline]
     pub(super) fn used(&self, rule: &Rule, settlement: &Settlement, seen: u64) -> Parts {
-        let (late, output) = self.held(rule.terms);
+        let (late, output) = self.held(rule);
         let early = self.amount - late;
         let limit = &rule.limit;
         match settlement {

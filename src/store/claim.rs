@@ -50,7 +50,7 @@ impl Claim {
     /// Whether it takes nothing of a limit, because a call around it holds a slot there.
     #[inline]
     pub(super) fn leaves_alone(&self, place: u32, terms: Terms, limits: &Limits) -> bool {
-        terms.measure == Measure::Concurrency
+        terms.take(Measure::Concurrency)
             && !self.held.is_empty()
             && self.holds_already(place, &limits.rules()[place as usize].limit)
     }

@@ -21,6 +21,7 @@ pub(super) struct Open {
 pub(super) struct Part {
     /// The limit's place.
     pub(super) limit: u32,
+    pub(super) terms: Terms,
     /// The count's place in the store.
     pub(super) entry: u32,
     /// Its place among the counts of its level.
@@ -45,10 +46,11 @@ impl Part {
     ) -> Self {
         Part {
             limit,
+            terms,
             entry,
             window,
             amount,
-            apart: terms.hold.apart(demand, amount),
+            apart: terms.apart(demand, amount),
             sent: None,
             then: 0,
         }
