@@ -92,6 +92,12 @@ impl Parts {
 /// not run over.
 const MOST: u64 = 1 << 53;
 
+/// So much of a report, as far as they are believed.
+#[inline]
+pub(super) fn believed(reported: u64) -> u64 {
+    reported.min(MOST)
+}
+
 impl Charge {
     /// Everything counts once, and is held until completion. The safe rule where nothing is known of the
     /// provider's: a charge leaves no earlier than it would under any other.
@@ -180,7 +186,7 @@ impl Charge {
 
     /// How much of `output` tokens a limit on `quantity` dates while they stream.
     pub(crate) fn streamed(self, quantity: Quantity, output: u64) -> u64 {
-        let output = output.min(MOST);
+        let output = believed(output);
         match (quantity, self.output) {
             (Quantity::OutputTokens, ChargedAt::Completion) => output,
             (Quantity::Tokens, ChargedAt::Completion) if self.tokens == TokenCharge::Sum => {
@@ -188,6 +194,11 @@ impl Charge {
             }
             _ => 0,
         }
+    }
+
+    /// Whether each token counts once, whatever was reserved and wherever it was read from.
+    pub(super) fn counts_all_once(self) -> bool {
+        self.corrected && self.cache_reads && self.output_weight == 1
     }
 
     fn weigh(self, output: u64) -> u64 {
@@ -250,8 +261,8 @@ impl Charge {
         } else {
             usage.cache_read
         };
-        let input = usage.input.min(MOST).saturating_sub(read);
-        let output = usage.output.min(MOST);
+        let input = believed(usage.input).saturating_sub(read);
+        let output = believed(usage.output);
         match quantity {
             Quantity::InputTokens => (input, 0),
             Quantity::OutputTokens => (0, output),
@@ -263,7 +274,7 @@ impl Charge {
 
 /// What it cost, as far as it is known.
 fn cost(reserved: u64, usage: &Usage) -> u64 {
-    usage.cost.map_or(reserved, |cost| cost.as_nanos().min(MOST))
+    usage.cost.map_or(reserved, |cost| believed(cost.as_nanos()))
 }
 
 impl Default for Charge {

@@ -307,6 +307,15 @@ impl Window {
         }
     }
 
+    /// Holds `amount`, which [fits](Self::fits).
+    #[inline]
+    pub(crate) fn hold_fitting(&mut self, amount: u64) {
+        self.held += amount;
+        if self.learnt.is_some() {
+            self.asked(amount);
+        }
+    }
+
     /// Gives back what was held.
     pub(crate) fn unhold(&mut self, amount: u64) {
         self.held = self.held.saturating_sub(amount);

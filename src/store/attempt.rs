@@ -196,10 +196,11 @@ impl Part {
         let Settlement::Usage(usage) = settlement else {
             return self.amount;
         };
-        let limit = &rule.limit;
-        limit
-            .charge
-            .settled_at_the_end(limit.quantity, self.amount, usage)
+        self.terms.used(usage).unwrap_or_else(|| {
+            let limit = &rule.limit;
+            let charge = limit.charge;
+            charge.settled_at_the_end(limit.quantity, self.amount, usage)
+        })
     }
 }
 

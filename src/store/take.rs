@@ -79,7 +79,7 @@ fn take_from(
         if !count.fits(amount) {
             return false;
         }
-        count.hold(amount);
+        count.hold_fitting(amount);
         *open += 1;
         let at = (*limit, place, window);
         parts.push(Part::new(at, *terms, &claim.demand, amount));
