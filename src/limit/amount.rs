@@ -122,7 +122,10 @@ impl Rule {
         };
         let asked = Asked::of(&demand, Quantities::ALL, false);
         let reserved = Parts::early(asked.whole(Measure::of(&self.limit)));
-        let used = self.limit.charge.settled(self.limit.quantity, reserved, usage);
+        let used = self
+            .limit
+            .charge
+            .settled(self.limit.quantity, reserved, usage);
         used.early.saturating_add(used.late)
     }
 

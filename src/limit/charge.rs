@@ -274,7 +274,9 @@ impl Charge {
 
 /// What it cost, as far as it is known.
 fn cost(reserved: u64, usage: &Usage) -> u64 {
-    usage.cost.map_or(reserved, |cost| believed(cost.as_nanos()))
+    usage
+        .cost
+        .map_or(reserved, |cost| believed(cost.as_nanos()))
 }
 
 impl Default for Charge {

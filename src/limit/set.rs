@@ -285,9 +285,9 @@ impl Limits {
 fn levels(rules: &[Rule]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for (place, rule) in (0u32..).zip(rules) {
-        let same = levels.iter_mut().find(|level| {
-            level.limit.when == rule.limit.when && level.limit.per == rule.limit.per
-        });
+        let same = levels
+            .iter_mut()
+            .find(|level| level.limit.when == rule.limit.when && level.limit.per == rule.limit.per);
         match same {
             Some(level) => {
                 level.places.push(place);

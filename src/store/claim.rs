@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::grants::Name;
 use crate::{
     limit::{
-        Asked, Demand, Limit, LimitKey, Limits, Measure, Quantities, Quantity, Room, Rule, Terms, Tick,
+        Asked, Demand, Limit, LimitKey, Limits, Measure, Quantities, Quantity, Room, Rule, Terms,
+        Tick,
     },
     tags::Tags,
     usage::Usage,

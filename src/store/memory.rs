@@ -236,7 +236,6 @@ impl Store for MemoryStore {
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let mut counts = self.lock();
         if let Some(name) = counts.take(&self.limits, claim) {
-            drop(counts);
             return Answer::Now(Ok(Decision::Granted(Grant {
                 store: self.id,
                 name,

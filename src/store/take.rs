@@ -40,7 +40,13 @@ impl Counts {
                 return false;
             };
             let parts = &mut self.grants.at(grant).parts;
-            if !take_from(&mut self.entries, (limits, level), entry, (claim, &mut asked), parts) {
+            if !take_from(
+                &mut self.entries,
+                (limits, level),
+                entry,
+                (claim, &mut asked),
+                parts,
+            ) {
                 return false;
             }
         }
