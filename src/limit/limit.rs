@@ -368,7 +368,13 @@ impl Limit {
 
     /// Whether a call with these tags falls under this limit.
     #[inline]
+    #[inline]
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
+        self.when.is_empty() || self.matches(tags)
+    }
+
+    #[inline(never)]
+    fn matches(&self, tags: &Tags) -> bool {
         self.when.iter().all(|(tag, values)| {
             tags.get(tag)
                 .is_some_and(|value| values.iter().any(|v| **v == *value))
