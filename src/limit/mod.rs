@@ -46,7 +46,7 @@ pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
 pub(crate) use set::{Level, Rule};
-pub(crate) use terms::{Amounts, Asked, Measure, Terms};
+pub(crate) use terms::{Asked, Measure, Terms};
 pub(crate) use tick::micros;
 pub(crate) use wall::{Wall, WallCalendar};
 pub(crate) use window::{Spent, Window};

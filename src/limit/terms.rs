@@ -1,5 +1,7 @@
 //! What each call asks of a limit, in few bytes: a rule is looked at only where these do not say enough.
 
+use std::cell::OnceCell;
+
 use super::{Demand, Hold, Limit, Quantities, Quantity, TokenCharge, charge::believed};
 use crate::usage::Usage;
 
@@ -136,17 +138,16 @@ impl Terms {
 }
 
 /// What a claim asks of limits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Asked<'a> {
     demand: &'a Demand,
     /// Which measures are looked at.
     measures: u8,
     repeat: bool,
+    /// What is asked for by each measure, and how much of that the caller declared; made for the first limit that is
+    /// not on requests.
+    amounts: OnceCell<[(u64, u64); MEASURES]>,
 }
-
-/// What is asked for by each measure, and how much of that the caller declared; made for the first limit that is not
-/// on requests.
-pub(crate) type Amounts = Option<[(u64, u64); MEASURES]>;
 
 impl<'a> Asked<'a> {
     #[inline]
@@ -155,13 +156,14 @@ impl<'a> Asked<'a> {
             demand,
             measures: quantities.measures(),
             repeat,
+            amounts: OnceCell::new(),
         }
     }
 
     /// How much of it a limit reserves that holds `most`; `None`: the limit is not for it. An estimate is cut to what
     /// the limit can hold, a declared figure is not.
     #[inline]
-    pub(crate) fn amount(&self, amounts: &mut Amounts, terms: Terms, most: u64) -> Option<u64> {
+    pub(crate) fn amount(&self, terms: Terms, most: u64) -> Option<u64> {
         let measure = terms.0 & MEASURE;
         if self.measures & (1 << measure) == 0 || (self.repeat && !terms.has(COUNTS_REPEATS)) {
             return None;
@@ -169,7 +171,7 @@ impl<'a> Asked<'a> {
         if terms.take(Measure::Requests) {
             return Some(self.demand.requests);
         }
-        let amounts = amounts.get_or_insert_with(|| all_amounts(self.demand));
+        let amounts = self.amounts.get_or_init(|| all_amounts(self.demand));
         let (asked, declared) = amounts[measure as usize % MEASURES];
         Some(asked.min(most).max(declared))
     }
@@ -238,7 +240,7 @@ mod tests {
     }
 
     fn amount(limit: Limit, most: u64) -> Option<u64> {
-        Asked::of(&DEMAND, Quantities::ALL, false).amount(&mut None, terms(&limit), most)
+        Asked::of(&DEMAND, Quantities::ALL, false).amount(terms(&limit), most)
     }
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
             let quantities = [only.quantity].into_iter().collect();
             let asked = Asked::of(&DEMAND, quantities, false);
             for limit in &limits {
-                let taken = asked.amount(&mut None, terms(limit), u64::MAX);
+                let taken = asked.amount(terms(limit), u64::MAX);
                 assert_eq!(taken.is_some(), limit.quantity == only.quantity, "{limit}");
             }
         }
@@ -284,7 +286,7 @@ mod tests {
     fn a_repeat_is_not_counted_where_calls_are() {
         let again = Asked::of(&DEMAND, Quantities::ALL, true);
         let minute = |limit: Limit| terms(&limit.every(Duration::from_secs(60)));
-        let amount = |limit| again.amount(&mut None, minute(limit), 10);
+        let amount = |limit| again.amount(minute(limit), 10);
         assert_eq!(amount(Limit::requests(1).per(Tag::Agent)), None);
         assert_eq!(amount(Limit::requests(1).per(Tag::Model)), Some(1));
         assert_eq!(amount(Limit::output_tokens(1).per(Tag::Agent)), Some(1_000));

@@ -33,7 +33,7 @@ pub struct Claim {
 impl Claim {
     /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
     pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
-        let amount = self.asked().amount(&mut None, rule.terms, most)?;
+        let amount = self.asked().amount(rule.terms, most)?;
         (!self.holds_already(place, &rule.limit)).then_some(amount)
     }
 

@@ -188,7 +188,7 @@ impl Store for MemoryStore {
         self.each_count(&mut counts, &claim.tags, now, |_, rule, window| {
             // Calls are counted, not slots: none is held already.
             let most = window.amount();
-            let need = claim.asked().amount(&mut None, rule.terms, most);
+            let need = claim.asked().amount(rule.terms, most);
             if let Some(need) = need.filter(|_| rule.limit.count_refused) {
                 window.book(rule, need, now);
             }

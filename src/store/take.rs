@@ -6,7 +6,7 @@ use super::{
     entry::{Entries, Entry},
     grants::{Name, Part},
 };
-use crate::limit::{Amounts, Asked, Level, Limits};
+use crate::limit::{Asked, Level, Limits};
 
 impl Counts {
     /// Takes what the claim needs of every count that it touches, where all of them are there and have room
@@ -30,7 +30,7 @@ impl Counts {
     /// Takes from the counts of each level, up to the first that has no room.
     #[inline]
     fn take_all(&mut self, limits: &Limits, claim: &Claim, grant: u32) -> bool {
-        let (asked, mut amounts) = (claim.asked(), None);
+        let asked = claim.asked();
         for (number, level) in limits.levels().iter().enumerate() {
             let limit = &level.limit;
             if !limit.touches(&claim.tags) {
@@ -44,7 +44,7 @@ impl Counts {
                 &mut self.entries,
                 (limits, level),
                 entry,
-                (claim, &asked, &mut amounts),
+                (claim, &asked),
                 parts,
             ) {
                 return false;
@@ -71,12 +71,12 @@ fn take_from(
     entries: &mut Entries,
     (limits, level): (&Limits, &Level),
     place: u32,
-    (claim, asked, amounts): (&Claim, &Asked<'_>, &mut Amounts),
+    (claim, asked): (&Claim, &Asked<'_>),
     parts: &mut Vec<Part>,
 ) -> bool {
     let Entry { windows, open, .. } = entries.at_mut(place);
     for (window, ((limit, terms), count)) in (0..).zip(level.terms.iter().zip(windows)) {
-        let Some(amount) = asked.amount(amounts, *terms, count.amount()) else {
+        let Some(amount) = asked.amount(*terms, count.amount()) else {
             continue;
         };
         if claim.leaves_alone(*limit, *terms, limits) {
