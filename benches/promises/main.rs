@@ -16,22 +16,24 @@ mod worst;
 use std::{alloc::System, process::ExitCode};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
-    let only: Vec<String> = std::env::args().skip(1).filter(is_a_name).collect();
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo says `--bench` as well.
+    let only: Vec<&String> = only.iter().filter(|name| !name.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| **only == name);
     let mut verdicts = measure::Verdicts::new();
-    let parts: [(&str, fn(&mut measure::Verdicts)); 3] = [
-        ("speed", speed::run),
-        ("threads", threads::run),
-        ("meter", meter::run),
-    ];
-    for (_, run) in parts.iter().filter(|(name, _)| wanted(name)) {
-        run(&mut verdicts);
+    if wanted("speed") {
+        speed::run(&mut verdicts);
+    }
+    if wanted("threads") {
+        threads::run(&mut verdicts);
+    }
+    if wanted("meter") {
+        meter::run(&mut verdicts);
     }
     // From here on time is paused: what asks for it takes longer, so what is compared with peers comes before.
     let paused = tokio::runtime::Builder::new_current_thread()
@@ -39,22 +41,18 @@ fn main() -> ExitCode {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    let parts: [(&str, fn(&mut measure::Verdicts, &Runtime)); 3] = [
-        ("keys", keys::run),
-        ("waiters", waiters::run),
-        ("worst", worst::run),
-    ];
-    for (_, run) in parts.iter().filter(|(name, _)| wanted(name)) {
-        run(&mut verdicts, &paused);
+    if wanted("keys") {
+        keys::run(&mut verdicts, &paused);
+    }
+    if wanted("waiters") {
+        waiters::run(&mut verdicts, &paused);
+    }
+    if wanted("worst") {
+        worst::run(&mut verdicts, &paused);
     }
     if verdicts.missed() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }
-}
-
-/// Whether an argument is the name of a part: cargo says `--bench` as well.
-fn is_a_name(argument: &String) -> bool {
-    !argument.starts_with('-')
 }

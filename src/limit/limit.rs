@@ -368,7 +368,6 @@ impl Limit {
 
     /// Whether a call with these tags falls under this limit.
     #[inline]
-    #[inline]
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
         self.when.is_empty() || self.matches(tags)
     }

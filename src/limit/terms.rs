@@ -239,26 +239,29 @@ mod tests {
         Terms::of(limit, Hold::of(limit.quantity, limit.charge))
     }
 
-    fn amount(limit: Limit, most: u64) -> Option<u64> {
-        Asked::of(&DEMAND, Quantities::ALL, false).amount(terms(&limit), most)
+    fn amount(limit: &Limit, most: u64) -> Option<u64> {
+        Asked::of(&DEMAND, Quantities::ALL, false).amount(terms(limit), most)
     }
 
     #[test]
     fn openai_reserves_the_larger_and_azure_the_sum() {
-        let tokens = |charge| amount(Limit::tokens(1).charge(charge), u64::MAX);
+        let tokens = |charge| amount(&Limit::tokens(1).charge(charge), u64::MAX);
         assert_eq!(tokens(Charge::openai()), Some(1_000));
         assert_eq!(tokens(Charge::azure()), Some(1_300));
     }
 
     #[test]
     fn an_estimate_is_cut_to_what_there_is_and_what_was_declared_is_not() {
-        assert_eq!(amount(Limit::input_tokens(1), 200), Some(200));
-        assert_eq!(amount(Limit::output_tokens(1), 200), Some(1_000));
-        assert_eq!(amount(Limit::tokens(1), 1_100), Some(1_100));
-        assert_eq!(amount(Limit::tokens(1), 900), Some(1_000));
-        assert_eq!(amount(Limit::requests(1), 0), Some(1));
-        assert_eq!(amount(Limit::concurrency(1), 5), Some(1));
-        assert_eq!(amount(Limit::cost(crate::Money::from_nanos(1)), 5), Some(7));
+        assert_eq!(amount(&Limit::input_tokens(1), 200), Some(200));
+        assert_eq!(amount(&Limit::output_tokens(1), 200), Some(1_000));
+        assert_eq!(amount(&Limit::tokens(1), 1_100), Some(1_100));
+        assert_eq!(amount(&Limit::tokens(1), 900), Some(1_000));
+        assert_eq!(amount(&Limit::requests(1), 0), Some(1));
+        assert_eq!(amount(&Limit::concurrency(1), 5), Some(1));
+        assert_eq!(
+            amount(&Limit::cost(crate::Money::from_nanos(1)), 5),
+            Some(7)
+        );
     }
 
     #[test]
@@ -286,10 +289,13 @@ mod tests {
     fn a_repeat_is_not_counted_where_calls_are() {
         let again = Asked::of(&DEMAND, Quantities::ALL, true);
         let minute = |limit: Limit| terms(&limit.every(Duration::from_secs(60)));
-        let amount = |limit| again.amount(minute(limit), 10);
-        assert_eq!(amount(Limit::requests(1).per(Tag::Agent)), None);
-        assert_eq!(amount(Limit::requests(1).per(Tag::Model)), Some(1));
-        assert_eq!(amount(Limit::output_tokens(1).per(Tag::Agent)), Some(1_000));
+        let amount = |limit: &Limit| again.amount(minute(limit.clone()), 10);
+        assert_eq!(amount(&Limit::requests(1).per(Tag::Agent)), None);
+        assert_eq!(amount(&Limit::requests(1).per(Tag::Model)), Some(1));
+        assert_eq!(
+            amount(&Limit::output_tokens(1).per(Tag::Agent)),
+            Some(1_000)
+        );
     }
 
     #[test]
