@@ -66,6 +66,7 @@ pub mod admission;
 pub mod body;
 pub mod budget;
 mod call;
+mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;

@@ -10,7 +10,7 @@ use std::{
 
 /// From values to services. Rooms in one line do not know each other.
 const ORDER: [&[&str]; 17] = [
-    &["money"],
+    &["clock", "money"],
     &["error", "tags", "usage"],
     &["pricing"],
     &["limit", "wire"],

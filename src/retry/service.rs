@@ -1,6 +1,6 @@
 use std::{
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use super::policy::Policy;
 use crate::{
     body::{ResponseBody, ResponseFuture, finish, keep, pass, refuse},
     call::{Ended, Entered, Entry, Inspect, ReadBody, Refusal},
+    clock::time_of_day,
     error::Rejection,
     store::Settlement,
     usage::Usage,
@@ -111,7 +112,7 @@ where
             // answer.
             return Ok(answered);
         }
-        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, SystemTime::now())
+        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, time_of_day())
         else {
             return Ok(response);
         };

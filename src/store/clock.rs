@@ -1,16 +1,16 @@
 //! The memory store's clocks: the one it counts by, and the one on the wall.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::SystemTime};
 
 use tokio::time::Instant;
 
-use crate::limit::{Limits, Tick};
+use crate::{
+    clock::time_of_day,
+    limit::{Limits, Tick},
+};
 
-/// What the clock on the wall shows so long after the start.
-type Shown = dyn Fn(Duration) -> SystemTime + Send + Sync;
+/// What the clock on the wall shows.
+type Shown = dyn Fn() -> SystemTime + Send + Sync;
 
 pub(super) struct Clock {
     start: Instant,
@@ -25,12 +25,12 @@ impl Clock {
         Clock {
             start: Instant::now(),
             began,
-            shown: Box::new(system()),
+            shown: Box::new(time_of_day),
         }
     }
 
     pub(super) fn show(&mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) {
-        self.shown = Box::new(move |_| shown());
+        self.shown = Box::new(shown);
     }
 
     #[inline]
@@ -41,27 +41,7 @@ impl Clock {
     /// Has the calendars of these limits go by what the clock on the wall shows now.
     pub(super) fn set_calendars(&self, limits: &Limits) {
         if limits.have_calendars() {
-            let elapsed = self.start.elapsed();
-            limits
-                .wall()
-                .set(self.began.after(elapsed), (self.shown)(elapsed));
-        }
-    }
-}
-
-/// The system's clock, as it is set; but it goes with `tokio::time`, which tests pause.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "by how much the system's clock was set shows beside one that nobody sets"
-)]
-fn system() -> impl Fn(Duration) -> SystemTime {
-    let (shown, true_start) = (SystemTime::now(), std::time::Instant::now());
-    move |elapsed| {
-        let expected = shown + true_start.elapsed();
-        let really = SystemTime::now();
-        match really.duration_since(expected) {
-            Ok(forward) => shown + elapsed + forward,
-            Err(back) => shown + elapsed - back.duration(),
+            limits.wall().set(self.now(), (self.shown)());
         }
     }
 }
