@@ -54,6 +54,9 @@ pub enum Rejection {
     /// The money is spent: what the call may cost does not fit what is left of a budget.
     #[error("budget exceeded: {0}")]
     BudgetExceeded(Shortage),
+    /// The budget went over, and is a [circuit](crate::limit::Limit::circuit): it stops until somebody resets it.
+    #[error("stopped until it is reset: {0}")]
+    CircuitOpen(Shortage),
     /// Nobody knows what the model costs, and a budget that counts nothing is no budget.
     #[error(
         "no price is known for the model `{model}`{by}; set one, read a price file that has it, or say \
@@ -206,6 +209,7 @@ impl Rejection {
             Rejection::NeverFits(_) => "never_fits",
             Rejection::RunUsedUp(_) => "run_used_up",
             Rejection::BudgetExceeded(_) => "budget_exceeded",
+            Rejection::CircuitOpen(_) => "circuit_open",
             Rejection::UnknownPrice { .. } => "unknown_price",
             Rejection::BodyTooLarge { .. } => "body_too_large",
             Rejection::BadRequest { .. } => "bad_request",
@@ -221,9 +225,9 @@ impl Rejection {
                 http::StatusCode::PAYLOAD_TOO_LARGE
             }
             Rejection::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
-            Rejection::BudgetExceeded(_) | Rejection::UnknownPrice { .. } => {
-                http::StatusCode::PAYMENT_REQUIRED
-            }
+            Rejection::BudgetExceeded(_)
+            | Rejection::CircuitOpen(_)
+            | Rejection::UnknownPrice { .. } => http::StatusCode::PAYMENT_REQUIRED,
             Rejection::StoreUnavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
             _ => http::StatusCode::TOO_MANY_REQUESTS,
         }
@@ -238,7 +242,8 @@ impl Rejection {
             | Rejection::DeadlineExceeded(shortage)
             | Rejection::NeverFits(shortage)
             | Rejection::RunUsedUp(shortage)
-            | Rejection::BudgetExceeded(shortage) => Some(shortage),
+            | Rejection::BudgetExceeded(shortage)
+            | Rejection::CircuitOpen(shortage) => Some(shortage),
             _ => None,
         }
     }
@@ -260,6 +265,7 @@ impl Rejection {
             | Rejection::NeverFits(_)
             | Rejection::RunUsedUp(_)
             | Rejection::BudgetExceeded(_)
+            | Rejection::CircuitOpen(_)
             | Rejection::UnknownPrice { .. }
             | Rejection::BodyTooLarge { .. }
             | Rejection::BadRequest { .. } => false,

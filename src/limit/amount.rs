@@ -18,7 +18,7 @@ pub(super) fn is_share(share: f64) -> bool {
 }
 
 /// A share of `amount`, rounded down and at least 1.
-fn share_of(amount: u64, share: f64) -> u64 {
+pub(super) fn share_of(amount: u64, share: f64) -> u64 {
     part_of(amount, millionths(share).into(), WHOLE.into())
 }
 

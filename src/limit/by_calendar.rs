@@ -13,8 +13,10 @@ impl Window {
     /// Lets the period go, where it has ended by now.
     pub(super) fn turn(&mut self, calendar: &WallCalendar, now: Tick) {
         if self.has_slots() && self.until.as_micros() <= calendar.shown(now) {
-            self.dated = 0;
-            self.until = Tick::default();
+            self.forget_dated();
+            if let Some(learnt) = &mut self.learnt {
+                learnt.warned = 0;
+            }
         }
     }
 

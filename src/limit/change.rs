@@ -75,6 +75,8 @@ fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
         ("`slice`", old.slice == new.slice),
         ("whom `shares` are for", old.has_shares_of(new)),
         ("`adaptive`", old.adaptive == new.adaptive),
+        ("`thresholds`", old.thresholds == new.thresholds),
+        ("`circuit`", old.circuit == new.circuit),
     ];
     let mut different = fields.into_iter().filter(|(_, same)| !same);
     different.next().map(|(field, _)| field)

@@ -107,6 +107,18 @@ pub enum LimitError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Something that is for budgets, on something else, or nonsense.
+    #[error("limit {place} ({limit}): `{field}` {reason}")]
+    BadAlarm {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// `thresholds` or `circuit`.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// Refused calls use no tokens and take no place.
     #[error(
         "limit {place} ({limit}): `count_refused` means something for requests alone; leave it out"
@@ -194,6 +206,7 @@ impl LimitError {
             | LimitError::BadHeadroom { place, .. }
             | LimitError::NoValue { place, .. }
             | LimitError::BadAdaptive { place, .. }
+            | LimitError::BadAlarm { place, .. }
             | LimitError::TagTwice { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,
         }

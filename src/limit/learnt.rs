@@ -24,6 +24,11 @@ pub(super) struct Learnt {
     pub(super) refused: VecDeque<(Tick, u64)>,
     /// When something was learnt last.
     pub(super) changed: Tick,
+    /// Whether the circuit of a budget is open.
+    pub(super) tripped: bool,
+    /// Of how many of a budget's thresholds was warned, and when last.
+    pub(super) warned: usize,
+    pub(super) warned_at: Tick,
 }
 
 impl Window {
@@ -160,7 +165,7 @@ impl Window {
 impl Learnt {
     /// Whether there is anything to look at before there is room.
     pub(super) fn acts(&self) -> bool {
-        self.foreign.is_some() || self.adapt.is_some() || self.is_doubtful()
+        self.foreign.is_some() || self.adapt.is_some() || self.is_doubtful() || self.tripped
     }
 
     fn is_doubtful(&self) -> bool {
@@ -189,7 +194,7 @@ impl Learnt {
         if kept <= now.as_micros() {
             (self.adapt, self.even) = (None, None);
         }
-        !self.acts() && self.even.is_none() && self.refused.is_empty()
+        !self.acts() && self.even.is_none() && self.refused.is_empty() && self.warned == 0
     }
 
     pub(super) fn reconfigured(&mut self, whole: u64) {

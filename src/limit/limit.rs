@@ -51,6 +51,10 @@ pub struct Limit {
     pub(crate) shadow: bool,
     pub(crate) count_refused: bool,
     pub(crate) adaptive: Option<f64>,
+    /// Shares of a budget to warn of, sorted.
+    pub(crate) thresholds: Vec<f64>,
+    /// Whether it stops until it is reset.
+    pub(crate) circuit: bool,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -84,6 +88,8 @@ impl Limit {
             shares: Vec::new(),
             part: None,
             shadow: false,
+            thresholds: Vec::new(),
+            circuit: false,
             count_refused: false,
             adaptive: None,
         }
@@ -457,6 +463,9 @@ impl fmt::Display for Limit {
         }
         if self.adaptive.is_some() {
             f.write_str(" (adaptive)")?;
+        }
+        if self.circuit {
+            f.write_str(" (circuit)")?;
         }
         let shadow = self.shadow && self.part.is_none();
         f.write_str(if shadow { " (shadow)" } else { "" })

@@ -8,6 +8,7 @@ mod by_calendar;
 mod calendar;
 mod change;
 mod charge;
+mod circuit;
 #[path = "limit.rs"]
 mod definition;
 mod demand;
@@ -42,6 +43,7 @@ pub use tick::Tick;
 pub use window::Room;
 
 pub(crate) use charge::Parts;
+pub(crate) use circuit::Happened;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;

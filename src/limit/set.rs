@@ -6,6 +6,7 @@ use super::{
     Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
     WallCalendar,
     amount::{check_adaptive, check_amounts, is_share},
+    circuit::check_alarms,
     share::check_shares,
     terms::Terms,
     tick::micros,
@@ -130,6 +131,7 @@ impl Limits {
             check_amounts(place, &limit)?;
             check_shares(place, &limit)?;
             check_adaptive(place, &limit)?;
+            check_alarms(place, &limit)?;
             slices.extend(slice(place, &limit, &wall)?);
             shares.extend(
                 limit

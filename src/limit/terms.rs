@@ -53,6 +53,7 @@ const COUNTS_REPEATS: u32 = 1 << 6;
 const OUTPUT_APART: u32 = 1 << 7;
 const INPUT_APART: u32 = 1 << 8;
 const COUNTS_ALL_ONCE: u32 = 1 << 9;
+const WATCHED: u32 = 1 << 10;
 
 impl Terms {
     pub(super) fn of(limit: &Limit, hold: Hold) -> Self {
@@ -64,6 +65,7 @@ impl Terms {
             (hold.keeps_output_apart(), OUTPUT_APART),
             (hold.keeps_input_apart(), INPUT_APART),
             (limit.charge.counts_all_once(), COUNTS_ALL_ONCE),
+            (limit.is_watched(), WATCHED),
         ];
         let bits = bits.iter().map(|(is_so, bit)| u32::from(*is_so) * bit);
         Terms(bits.fold(Measure::of(limit) as u32, |all, bit| all | bit))
@@ -84,6 +86,12 @@ impl Terms {
     #[inline]
     pub(crate) const fn listen(self) -> bool {
         self.has(LISTENS)
+    }
+
+    /// Whether somebody looks at what is spent of it.
+    #[inline]
+    pub(crate) const fn are_watched(self) -> bool {
+        self.has(WATCHED)
     }
 
     /// Whether nothing of a charge is dated at the send.

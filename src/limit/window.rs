@@ -81,8 +81,9 @@ impl Window {
     }
 
     /// From now on this much may be used; what counts stays.
-    pub(crate) fn set_amount(&mut self, amount: u64) {
+    pub(crate) fn set_amount(&mut self, rule: &Rule, amount: u64) {
         self.amount = amount;
+        self.warn_again(rule);
         if let Some(learnt) = &mut self.learnt {
             learnt.reconfigured(amount);
         }
@@ -92,6 +93,11 @@ impl Window {
     #[must_use]
     pub(crate) fn in_use(&self) -> u64 {
         self.held.saturating_add(self.dated)
+    }
+
+    /// The part of that which is dated: of a budget what is spent.
+    pub(crate) fn settled(&self) -> u64 {
+        self.dated
     }
 
     /// The part of that which is held.
@@ -198,6 +204,30 @@ impl Window {
             Life::Calendar(calendar) => self.turn(calendar, now),
             Life::Run | Life::Flight => {}
         }
+        if self.learnt.is_some() {
+            self.warn_again_when_below(rule, now);
+        }
+    }
+
+    /// Nothing is dated any more.
+    pub(super) fn forget_dated(&mut self) {
+        self.older.clear();
+        (self.dated, self.until) = (0, Tick::default());
+    }
+
+    /// Takes back so much of what is dated, the newest first; no more than there is.
+    pub(crate) fn take_back(&mut self, rule: &Rule, amount: u64) {
+        let amount = amount.min(self.dated);
+        self.dated -= amount;
+        if !matches!(rule.life, Life::Sliding { .. }) || !self.has_slots() {
+            return;
+        }
+        let mut left = amount;
+        for slot in std::iter::once(&mut self.last).chain(self.older.iter_mut().rev()) {
+            let part = left.min(slot.amount);
+            slot.amount -= part;
+            left -= part;
+        }
     }
 
     fn let_go(&mut self, stay: u64, now: Tick) {
@@ -214,6 +244,9 @@ impl Window {
 
     /// Whether `need` fits at `now`. Call [`expire`](Self::expire) first.
     pub(crate) fn room(&self, rule: &Rule, need: u64, now: Tick) -> Room {
+        if need > 0 && self.is_tripped() {
+            return Room::Never;
+        }
         match &self.learnt {
             None => self.room_of(rule, self.in_use(), need, self.amount, Vec::new()),
             Some(_) => self.room_learnt(rule, need, now),
@@ -222,6 +255,9 @@ impl Window {
 
     /// Before this there is no room for sure, whatever is learnt meanwhile; `None`: no telling.
     pub(crate) fn not_before(&self, rule: &Rule, need: u64) -> Option<Tick> {
+        if self.is_tripped() {
+            return None;
+        }
         // Of what may cost so much at most, most costs less: who waits for that waits for no instant.
         let used = match rule.limit.quantity {
             Quantity::Cost => self.dated,

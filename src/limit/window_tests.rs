@@ -165,9 +165,9 @@ fn a_lowered_amount_makes_what_is_used_a_debt_and_a_raised_one_gives_room_at_onc
     let (rule, mut window) = (ten(), Window::new(10));
     window.book(&rule, 6, at(0));
     window.book(&rule, 4, at(100));
-    window.set_amount(4);
+    window.set_amount(&rule, 4);
     assert_eq!(window.room(&rule, 1, at(0)), Room::At(at(340)));
     assert_eq!(window.room(&rule, 5, at(0)), Room::Never);
-    window.set_amount(11);
+    window.set_amount(&rule, 11);
     assert_eq!(window.room(&rule, 1, at(0)), Room::Now);
 }

@@ -45,7 +45,10 @@ impl Shared {
         match answer {
             Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim)),
             Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
-            Ok(Decision::Never(refused)) => Err(Refused::Rejected(self.never(&refused))),
+            Ok(Decision::Never(refused)) => {
+                self.tell_events();
+                Err(Refused::Rejected(self.never(&refused)))
+            }
             Err(error) => Err(Refused::Rejected(error.into())),
         }
     }
@@ -61,9 +64,11 @@ impl Shared {
             self.post(Box::pin(async move {
                 // A store that cannot settle keeps the reservation: nothing is given back that was spent.
                 let _ = answer.await;
+                shared.tell_events();
                 shared.kick(keys);
             }));
         } else {
+            self.tell_events();
             self.look_again(keys);
         }
     }

@@ -17,6 +17,7 @@
 //! ```
 
 mod ask;
+mod budgets;
 mod call;
 mod deadline;
 mod delegation;
@@ -114,6 +115,9 @@ pub(crate) struct Shared {
     options: QueueOptions,
     /// Whether anything is guaranteed to anybody.
     shares: bool,
+    /// Whether any limit is on cost.
+    has_budgets: bool,
+    listeners: budgets::Listeners,
 }
 
 impl Limiter {
@@ -135,6 +139,7 @@ impl Limiter {
         let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
         let queue = Queue::new(aging, store.limits().clone());
         let shares = store.limits().have_shares();
+        let has_budgets = store.limits().count_cost();
         let shared = Shared {
             store,
             queue: Mutex::new(queue),
@@ -143,6 +148,8 @@ impl Limiter {
             start: Instant::now(),
             options,
             shares,
+            has_budgets,
+            listeners: budgets::Listeners::default(),
         };
         Limiter {
             shared: Arc::new(shared),

@@ -58,6 +58,7 @@ impl Limiter {
         let answer = shared.store.reconfigure(limits);
         let work = async move {
             answer.get().await?;
+            shared.tell_events();
             shared.amounts_changed().await;
             Ok(())
         };

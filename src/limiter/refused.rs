@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Shared;
 use crate::{
     error::{Rejection, Shortage, StoreError, Unit},
+    limit::Rule,
     store::NotNow,
 };
 
@@ -46,10 +47,13 @@ impl Shared {
     }
 
     pub(super) fn never(&self, refused: &NotNow) -> Rejection {
-        let limit = self.store.limits_now().amount_of(&refused.key);
+        let limits = self.store.limits_now();
         let shortage = self.shortage(refused);
-        if refused.needed > limit {
+        let stops = |rule: &Rule| rule.limit.circuit;
+        if refused.needed > limits.amount_of(&refused.key) {
             Rejection::NeverFits(shortage)
+        } else if limits.rule_of(&refused.key).is_some_and(stops) {
+            Rejection::CircuitOpen(shortage)
         } else if shortage.unit == Unit::NanoDollar {
             Rejection::BudgetExceeded(shortage)
         } else {

@@ -81,6 +81,8 @@ impl Limiter {
         let inherited = tags::inherited().map(|outer| Tags::clone(&outer).overlaid(tags));
         let tags = inherited.as_ref().unwrap_or(tags);
         let shared = &self.shared;
-        shared.get(shared.store.record(tags, usage)).await
+        shared.get(shared.store.record(tags, usage)).await?;
+        shared.tell_events();
+        Ok(())
     }
 }

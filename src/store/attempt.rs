@@ -105,9 +105,16 @@ impl MemoryStore {
             if undated > 0 {
                 let now = *now.get_or_insert_with(|| self.now());
                 window.book(self.rule(part), undated, now);
+                if part.terms.are_watched() {
+                    let happened = window.after_spending(self.rule(part), now);
+                    let entry = counts.entries.at(part.entry);
+                    let at = (part.limit, part.window);
+                    counts.events.note(&counts.current, entry, at, happened);
+                }
             }
         }
         counts.grants.end(name);
+        self.has_news(counts);
     }
 }
 

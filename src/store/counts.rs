@@ -10,6 +10,7 @@ use hashbrown::DefaultHashBuilder;
 use super::{
     Learnt,
     entry::{Entries, Entry},
+    event::Events,
     gates::Gates,
     grants::Grants,
     index::Index,
@@ -50,6 +51,7 @@ pub(super) struct Counts {
     pub(super) current: Limits,
     pub(super) swept: Option<Tick>,
     pub(super) resting: Resting,
+    pub(super) events: Events,
 }
 
 impl Counts {
@@ -69,6 +71,7 @@ impl Counts {
             sweep_at: SWEEP_FROM,
             swept: None,
             resting: Resting::default(),
+            events: Events::default(),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -141,7 +144,7 @@ impl Counts {
                 } = self.entries.at_mut(place);
                 for (limit, window) in level.places.iter().zip(windows) {
                     let rule = &self.current.rules()[*limit as usize];
-                    window.set_amount(rule.amount_for(values.first()));
+                    window.set_amount(rule, rule.amount_for(values.first()));
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! The store in this process's memory.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::atomic::AtomicBool, time::SystemTime};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    Answer, Claim, Decision, Grant, Observation, Settlement, Standing, Store, clock::Clock,
-    counts::Counts,
+    Answer, BudgetEvent, Claim, Correction, Decision, Grant, Observation, Settlement, Standing,
+    Store, clock::Clock, counts::Counts,
 };
 use crate::{
     error::StoreError,
@@ -37,6 +37,8 @@ pub struct MemoryStore {
     counts: Aligned<Mutex<Counts>>,
     /// Whether the counters that providers show are absorbed.
     pub(super) absorb: bool,
+    /// Whether anything has happened to budgets that nobody has asked for.
+    pub(super) news: AtomicBool,
 }
 
 /// From the beginning of a line of the cache on, so that the lock and what changes with each call are in one.
@@ -60,6 +62,7 @@ impl MemoryStore {
             clock,
             counts: Aligned(Mutex::new(counts)),
             absorb: true,
+            news: AtomicBool::new(false),
         }
     }
 
@@ -151,7 +154,7 @@ impl MemoryStore {
 
     /// Shows every count that these tags touch, and its name. One that is new is made, as by a claim, and
     /// swept like it.
-    fn each_count(
+    pub(super) fn each_count(
         &self,
         counts: &mut Counts,
         tags: &Tags,
@@ -203,7 +206,9 @@ impl Store for MemoryStore {
     fn reconfigure(&self, limits: &Limits) -> Answer<()> {
         Answer::Now(match self.limits.with_amounts_of(limits) {
             Ok(limits) => {
-                self.lock().set_amounts(limits);
+                let mut counts = self.lock();
+                self.tell_amounts(&mut counts, &limits);
+                counts.set_amounts(limits);
                 Ok(())
             }
             Err(differ) => Err(StoreError::new(differ.to_string())),
@@ -315,14 +320,34 @@ impl Store for MemoryStore {
         let mut counts = self.lock();
         let now = self.now();
         counts.sweep_if_grown(&self.limits, || now);
-        self.each_count(&mut counts, tags, now, |_, rule, count| {
+        let (mut spent, current) = (Vec::new(), counts.current().clone());
+        self.each_count(&mut counts, tags, now, |key, rule, count| {
             let limit = &rule.limit;
             let amount = rule.recorded(&usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
                 count.book(rule, amount, now);
+                if rule.terms.are_watched() {
+                    for happened in count.after_spending(rule, now) {
+                        spent.push(BudgetEvent::of(&current, &key(), count, happened.into()));
+                    }
+                }
             }
         });
+        self.tell(&mut counts, spent);
         Answer::Now(Ok(()))
+    }
+
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
+        self.correct_budgets(tags, correction, reason);
+        Answer::Now(Ok(()))
+    }
+
+    fn reset(&self, tags: &Tags) -> Answer<u64> {
+        Answer::Now(Ok(self.reset_circuits(tags)))
+    }
+
+    fn events(&self) -> Vec<BudgetEvent> {
+        self.take_events()
     }
 }
 

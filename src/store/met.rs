@@ -5,7 +5,7 @@ use super::{
     gates::Gates, grants::Part,
 };
 use crate::{
-    limit::{LimitKey, Room, Rule, Tick},
+    limit::{Happened, LimitKey, Room, Rule, Tick},
     tags::Tags,
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Met {
     latest: Option<(Room, NotNow)>,
     /// The latest instant of all that refuse.
     not_before: Option<Tick>,
+    /// Counts whose circuits have opened: limits, entries and windows.
+    tripped: Vec<(u32, u32, u32)>,
 }
 
 impl Met {
@@ -29,7 +31,7 @@ impl Met {
         &mut self,
         rule: &Rule,
         entry: &mut Entry,
-        (limit, window, needed): (u32, u32, u64),
+        (limit, place, window, needed): (u32, u32, u32, u64),
         tags: &Tags,
         now: impl FnOnce() -> Tick,
     ) {
@@ -37,13 +39,17 @@ impl Met {
         let count = &mut entry.windows[window as usize];
         let now = *self.now.get_or_insert_with(now);
         count.expire(rule, now);
-        let room = count.room(rule, needed, now);
+        let mut room = count.room(rule, needed, now);
         if room == Room::Now {
             return;
         }
         if rule.limit.shadow {
             self.over.push(limit);
             return;
+        }
+        if count.after_refusing(rule, needed).is_some() {
+            self.tripped.push((limit, place, window));
+            room = Room::Never;
         }
         let at = if let Room::At(at) = room {
             Some(at)
@@ -128,13 +134,20 @@ impl MemoryStore {
                     continue;
                 };
                 if !count.fits(amount) {
-                    let at = (*limit, window, amount);
+                    let at = (*limit, place, window, amount);
                     met.look_closer(rule, entry, at, &claim.tags, || self.now());
                 }
                 let at = (*limit, place, window);
                 parts.push(Part::new(at, rule.terms, &claim.demand, amount));
             }
         }
+        for (limit, place, window) in met.tripped.drain(..) {
+            let (entry, tripped) = (counts.entries.at(place), vec![Happened::Tripped]);
+            counts
+                .events
+                .note(&counts.current, entry, (limit, window), tripped);
+        }
+        self.has_news(counts);
         match met.refusal() {
             Some((Room::Never, refused)) => Decision::Never(refused),
             Some((_, refused)) => Decision::NotNow(refused),

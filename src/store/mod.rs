@@ -10,8 +10,10 @@ mod attempt;
 mod claim;
 mod clock;
 pub mod contract;
+mod correct;
 mod counts;
 mod entry;
+mod event;
 mod gates;
 mod grants;
 mod index;
@@ -29,6 +31,8 @@ mod windows;
 use std::{fmt, future::Future, pin::Pin};
 
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
+pub use correct::Correction;
+pub use event::{BudgetChange, BudgetEvent};
 pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
@@ -134,6 +138,31 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Counts what was used without a claim: one request and these tokens, dated now, under every limit that
     /// the tags touch but those on concurrency; over the limit too, and then it is debt.
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()>;
+
+    /// Corrects what is spent of every budget that the tags touch.
+    ///
+    /// # Errors
+    /// By default: not every store can do this.
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
+        let _ = (tags, correction, reason);
+        Answer::Now(Err(StoreError::new("what is spent cannot be corrected")))
+    }
+
+    /// Closes the circuits that are open of the budgets which the tags touch, and forgets what was spent of those.
+    /// Says how many there were.
+    ///
+    /// # Errors
+    /// By default: not every store has circuits.
+    fn reset(&self, tags: &Tags) -> Answer<u64> {
+        let _ = tags;
+        Answer::Now(Err(StoreError::new("it has no circuits")))
+    }
+
+    /// What has happened to budgets, and has not been told yet: each once, to whoever asks first. Cheap where nothing
+    /// has.
+    fn events(&self) -> Vec<BudgetEvent> {
+        Vec::new()
+    }
 }
 
 /// A store's answer: at once, or as a future.

@@ -34,6 +34,12 @@ struct Kept {
     values: Option<Vec<Arc<str>>>,
     /// The oldest first.
     spent: Vec<Spent>,
+    /// Whether its circuit is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tripped: bool,
+    /// Of how many thresholds was warned.
+    #[serde(default)]
+    warned: usize,
 }
 
 /// Why a snapshot cannot be restored.
@@ -136,12 +142,15 @@ impl Snapshot {
             for (limit, window) in level.places.iter().zip(&entry.windows) {
                 let limit = *limit as usize;
                 let spent = window.spent(&limits.rules()[limit], now);
-                if !spent.is_empty() {
+                let (tripped, warned) = (window.is_tripped(), window.warned());
+                if !spent.is_empty() || tripped {
                     let values = (!shared).then(|| entry.values.shared());
                     kept.push(Kept {
                         limit,
                         values,
                         spent,
+                        tripped,
+                        warned,
                     });
                 }
             }
@@ -183,7 +192,11 @@ impl Snapshot {
             let (level, window) = limits.level_of(place);
             let entry = counts.kept(limits, level, tags.as_ref());
             let rule = &limits.rules()[place as usize];
-            entry.windows[window].book_spent(rule, &kept.spent, taken);
+            let count = &mut entry.windows[window];
+            count.book_spent(rule, &kept.spent, taken);
+            // Of a period that has ended since nobody was warned.
+            let warned = if count.settled() > 0 { kept.warned } else { 0 };
+            count.set_alarms(kept.tripped, warned, taken);
         }
         Ok(counts)
     }

@@ -1,0 +1,192 @@
+//! Budgets that warn, and budgets that stop for good.
+//!
+//! Both look at what is spent: settled, not reserved.
+
+use super::{Limit, LimitError, Quantity, Rule, Tick, amount::share_of, set::Life, window::Window};
+
+/// What happens to a budget when something is spent or refused.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Happened {
+    /// This share of it is spent, for the first time in its period.
+    Passed(f64),
+    /// Its circuit has opened.
+    Tripped,
+}
+
+impl Limit {
+    /// Warns when these shares of it are spent, each once in a period (of a rolling one: once until it was below it
+    /// again and a period has passed; of a run: once), as a [`BudgetEvent`](crate::store::BudgetEvent). Where the
+    /// amount is changed, what is not spent of the new one is warned of again. For limits on
+    /// [cost](Self::cost); each more than 0 and at most 1, kept to the millionth.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Money, limit::{Limit, Limits}};
+    ///
+    /// let budget = Limit::cost(Money::from_dollars(10)).every_run().thresholds([0.5, 0.8]);
+    /// assert!(Limits::new([budget]).is_ok());
+    /// let of_requests = Limit::requests(10).every_run().thresholds([0.5]);
+    /// assert!(Limits::new([of_requests]).is_err());
+    /// ```
+    pub fn thresholds(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
+        self.thresholds = shares.into_iter().collect();
+        self.thresholds.sort_by(f64::total_cmp);
+        self
+    }
+
+    /// Stops for good: once a call was refused because of what is spent, or what was spent passes the amount, every
+    /// further call is refused, also in the next period, until somebody [resets](crate::Limiter::reset) it. Where it
+    /// is split, or of a run, the one that went over stops, and the others go on. For limits on [cost](Self::cost).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Money, Tag, limit::{Limit, Limits}};
+    ///
+    /// let hour = Duration::from_secs(3_600);
+    /// let budget = Limit::cost(Money::from_dollars(10)).every(hour).per(Tag::Agent).circuit();
+    /// assert_eq!(budget.to_string(), "cost $10.00/hour per agent (circuit)");
+    /// assert!(Limits::new([budget]).is_ok());
+    /// ```
+    pub fn circuit(mut self) -> Self {
+        self.circuit = true;
+        self
+    }
+
+    /// Whether somebody looks at what is spent of it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.circuit || !self.thresholds.is_empty()
+    }
+}
+
+impl Window {
+    /// Whether it refuses everything until it is reset.
+    pub(crate) fn is_tripped(&self) -> bool {
+        self.learnt.as_ref().is_some_and(|learnt| learnt.tripped)
+    }
+
+    /// What has happened since it was looked at last: something was spent.
+    pub(crate) fn after_spending(&mut self, rule: &Rule, now: Tick) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        let (passed, warned) = (self.passed(rule), self.warned());
+        if passed > warned {
+            let learnt = self.learnt.get_or_insert_default();
+            (learnt.warned, learnt.warned_at) = (passed, now);
+            let passed = &rule.limit.thresholds[warned..passed];
+            happened.extend(passed.iter().map(|share| Happened::Passed(*share)));
+        }
+        if self.dated > self.amount() {
+            happened.extend(self.trip(rule));
+        }
+        happened
+    }
+
+    /// A claim of so much found no room. Whether that opens the circuit: only where the money is spent, and the call
+    /// would have fitted otherwise.
+    pub(crate) fn after_refusing(&mut self, rule: &Rule, needed: u64) -> Option<Happened> {
+        let spent = self.dated.saturating_add(needed) > self.amount();
+        if spent && needed <= self.amount() {
+            self.trip(rule)
+        } else {
+            None
+        }
+    }
+
+    fn trip(&mut self, rule: &Rule) -> Option<Happened> {
+        if !rule.limit.circuit || self.is_tripped() {
+            return None;
+        }
+        self.learnt.get_or_insert_default().tripped = true;
+        Some(Happened::Tripped)
+    }
+
+    /// Closes the circuit, and begins anew: what was spent is forgotten, what is reserved stays. Returns whether it
+    /// was open.
+    pub(crate) fn reset(&mut self) -> bool {
+        let tripped = self.is_tripped();
+        if let Some(learnt) = self.learnt.as_mut().filter(|_| tripped) {
+            (learnt.tripped, learnt.warned) = (false, 0);
+            self.forget_dated();
+        }
+        tripped
+    }
+
+    /// How many thresholds are passed by what is spent.
+    fn passed(&self, rule: &Rule) -> usize {
+        let amount = self.amount();
+        let passed = |share: &&f64| self.dated >= share_of(amount, **share);
+        let thresholds = rule.limit.thresholds.iter();
+        thresholds.take_while(passed).count()
+    }
+
+    /// Of how many of them was warned.
+    pub(crate) fn warned(&self) -> usize {
+        self.learnt.as_ref().map_or(0, |learnt| learnt.warned)
+    }
+
+    /// As it was kept.
+    pub(crate) fn set_alarms(&mut self, tripped: bool, warned: usize, now: Tick) {
+        if tripped || warned > 0 {
+            let learnt = self.learnt.get_or_insert_default();
+            (learnt.tripped, learnt.warned, learnt.warned_at) = (tripped, warned, now);
+        }
+    }
+
+    /// A period has ended, or the amount is another: what is not spent may be warned of again.
+    pub(super) fn warn_again(&mut self, rule: &Rule) {
+        let passed = self.passed(rule);
+        if let Some(learnt) = &mut self.learnt {
+            learnt.warned = learnt.warned.min(passed);
+        }
+    }
+
+    /// The same of a period that has no end of its own.
+    pub(super) fn warn_again_when_below(&mut self, rule: &Rule, now: Tick) {
+        let Life::Sliding { stay, .. } = rule.life else {
+            return;
+        };
+        let over = |at: Tick| at.after_micros(stay) <= now;
+        if self
+            .learnt
+            .as_ref()
+            .is_some_and(|learnt| learnt.warned > 0 && over(learnt.warned_at))
+        {
+            self.warn_again(rule);
+        }
+    }
+}
+
+/// Budgets are of money, and a share is a share.
+pub(super) fn check_alarms(place: usize, limit: &Limit) -> Result<(), LimitError> {
+    let field = if limit.circuit {
+        "circuit"
+    } else {
+        "thresholds"
+    };
+    let wrong = |share: &&f64| !super::amount::is_share(**share);
+    let (field, reason) = match limit.thresholds.iter().find(wrong) {
+        _ if limit.is_watched() && limit.quantity != Quantity::Cost => (
+            field,
+            "is for limits on cost; other limits have room again by themselves".to_owned(),
+        ),
+        _ if limit.circuit && limit.shadow => (
+            field,
+            "would stop calls, and a limit that only watches stops none; say one of both"
+                .to_owned(),
+        ),
+        Some(share) => (
+            "thresholds",
+            format!("{share} must be more than 0 and at most 1: 0.8 warns at four fifths"),
+        ),
+        None => return Ok(()),
+    };
+    Err(LimitError::BadAlarm {
+        place,
+        limit: limit.to_string(),
+        field,
+        reason,
+    })
+}
+
+#[cfg(test)]
+#[path = "circuit_tests.rs"]
+mod tests;

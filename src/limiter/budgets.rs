@@ -1,0 +1,115 @@
+//! Budgets by hand, and what happens to them.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Limiter, Shared};
+use crate::{
+    error::StoreError,
+    store::{BudgetEvent, Correction},
+    tags::Tags,
+};
+
+type Listener = Arc<dyn Fn(&BudgetEvent) + Send + Sync>;
+
+/// Who is to hear what happens to budgets.
+#[derive(Default)]
+pub(super) struct Listeners(RwLock<Vec<Listener>>);
+
+impl Limiter {
+    /// Tells what happens to budgets from now on, and what nobody has been told of yet: thresholds that are passed,
+    /// circuits that open, and every change by hand. Each event once, to every listener that is there.
+    ///
+    /// It is called by whoever settles, refuses or changes something, with no lock held, and must not block. Events
+    /// of calls that end at the same time may come in another order. While nobody listens, the last 1 024 are kept.
+    /// Where processes share a store each hears what it has caused.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use tower_quota::{Limiter, Money, Tags, Usage, limit::{Limit, Limits}, store::{BudgetEvent, Correction}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hour = std::time::Duration::from_secs(3_600);
+    /// let budget = Limit::cost(Money::from_dollars(10)).every(hour).thresholds([0.8]);
+    /// let limiter = Limiter::new(Limits::new([budget])?);
+    /// let heard = Arc::new(Mutex::new(Vec::<BudgetEvent>::new()));
+    /// let listener = heard.clone();
+    /// limiter.on_event(move |event| listener.lock().unwrap().push(event.clone()));
+    ///
+    /// let mut usage = Usage::new(1_000, 100);
+    /// usage.cost = Some(Money::from_dollars(9));
+    /// limiter.record(&Tags::new(), usage).await?;
+    /// limiter.correct(&Tags::new(), Correction::Less(Money::from_dollars(2)), "refunded").await?;
+    /// let heard = heard.lock().unwrap();
+    /// assert_eq!(heard.len(), 2);
+    /// assert_eq!(heard[0].budget, "cost $10.00/hour");
+    /// assert_eq!(heard[1].settled, Some(Money::from_dollars(7)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_event(&self, listener: impl Fn(&BudgetEvent) + Send + Sync + 'static) {
+        let listeners = self.shared.listeners.0.write();
+        let mut listeners = listeners.unwrap_or_else(PoisonError::into_inner);
+        listeners.push(Arc::new(listener));
+        drop(listeners);
+        self.shared.tell_events();
+    }
+
+    /// Corrects what is spent of every budget that the tags touch, because the count and the bill differ. What is
+    /// taken back makes room at once; what is added is never refused, and may be debt.
+    ///
+    /// # Errors
+    /// Where the store cannot do this.
+    ///
+    /// # Cancel safety
+    /// Once polled, it counts, even where the future is dropped.
+    pub async fn correct(
+        &self,
+        tags: &Tags,
+        correction: Correction,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let answer = shared.store.correct(tags, correction, reason);
+        shared.get(answer).await?;
+        shared.budgets_changed(tags);
+        Ok(())
+    }
+
+    /// Resets what [went over](crate::limit::Limit::circuit): the open circuits of the budgets that the tags touch
+    /// close, and what was spent of these is forgotten. Says how many there were.
+    ///
+    /// # Errors
+    /// Where the store cannot do this.
+    ///
+    /// # Cancel safety
+    /// Once polled, it counts, even where the future is dropped.
+    pub async fn reset(&self, tags: &Tags) -> Result<u64, StoreError> {
+        let shared = &self.shared;
+        let reset = shared.get(shared.store.reset(tags)).await?;
+        shared.budgets_changed(tags);
+        Ok(reset)
+    }
+}
+
+impl Shared {
+    fn budgets_changed(self: &Arc<Self>, tags: &Tags) {
+        self.tell_events();
+        self.look_again(|| self.store.limits().keys_given_back(tags));
+    }
+
+    /// Tells what has happened to budgets, where anything may have and anybody listens.
+    pub(super) fn tell_events(&self) {
+        if !self.has_budgets {
+            return;
+        }
+        let listeners = self.listeners.0.read();
+        let listeners = listeners.unwrap_or_else(PoisonError::into_inner).clone();
+        if listeners.is_empty() {
+            return;
+        }
+        for event in self.store.events() {
+            listeners.iter().for_each(|listener| listener(&event));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What is done to budgets by hand.
+
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BudgetChange, BudgetEvent, MemoryStore, Store as _, counts::Counts};
+use crate::{
+    limit::{Limits, Quantity},
+    money::Money,
+    tags::Tags,
+};
+
+/// A correction of what is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Correction {
+    /// So much more was spent.
+    More(Money),
+    /// So much less was: no more is taken back than is counted.
+    Less(Money),
+}
+
+impl MemoryStore {
+    pub(super) fn correct_budgets(&self, tags: &Tags, correction: Correction, reason: &str) {
+        let mut counts = self.lock();
+        let now = self.now();
+        let (mut changed, current) = (Vec::new(), counts.current().clone());
+        self.each_count(&mut counts, tags, now, |key, rule, count| {
+            if rule.limit.quantity != Quantity::Cost {
+                return;
+            }
+            count.expire(rule, now);
+            let before = Money::from_nanos(count.settled());
+            match correction {
+                Correction::More(money) => drop(count.book(rule, money.as_nanos(), now)),
+                Correction::Less(money) => count.take_back(rule, money.as_nanos()),
+            }
+            let (key, reason) = (key(), reason.to_owned());
+            let corrected = BudgetChange::Corrected { before, reason };
+            changed.push(BudgetEvent::of(&current, &key, count, corrected));
+            for happened in count.after_spending(rule, now) {
+                changed.push(BudgetEvent::of(&current, &key, count, happened.into()));
+            }
+        });
+        self.tell(&mut counts, changed);
+    }
+
+    /// Returns how many circuits were open.
+    pub(super) fn reset_circuits(&self, tags: &Tags) -> u64 {
+        let mut counts = self.lock();
+        let now = self.now();
+        let (mut changed, current) = (Vec::new(), counts.current().clone());
+        self.each_count(&mut counts, tags, now, |key, rule, count| {
+            count.expire(rule, now);
+            let before = Money::from_nanos(count.settled());
+            if count.reset() {
+                let reset = BudgetChange::Reset { before };
+                changed.push(BudgetEvent::of(&current, &key(), count, reset));
+            }
+        });
+        let reset = changed.len() as u64;
+        self.tell(&mut counts, changed);
+        reset
+    }
+
+    /// The budgets whose amount is another.
+    pub(super) fn tell_amounts(&self, counts: &mut Counts, new: &Limits) {
+        let old = counts.current().iter().zip(new.iter());
+        let budgets = old.filter(|(old, new)| {
+            old.quantity == Quantity::Cost
+                && (old.amount, &old.amounts) != (new.amount, &new.amounts)
+        });
+        let changed = budgets.map(|(old, new)| BudgetEvent {
+            budget: new.to_string(),
+            change: BudgetChange::AmountChanged {
+                before: Money::from_nanos(old.amount),
+            },
+            settled: None,
+            amount: Money::from_nanos(new.amount),
+        });
+        let changed = changed.collect();
+        self.tell(counts, changed);
+    }
+
+    pub(super) fn tell(&self, counts: &mut Counts, changed: Vec<BudgetEvent>) {
+        changed
+            .into_iter()
+            .for_each(|event| counts.events.push(event));
+        self.has_news(counts);
+    }
+
+    /// Whether something has happened that nobody has asked for.
+    pub(super) fn has_news(&self, counts: &Counts) {
+        if !counts.events.is_empty() {
+            self.news.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn take_events(&self) -> Vec<BudgetEvent> {
+        // As a rule nothing has, and nobody is kept from the lock.
+        if !self.news.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut counts = self.lock();
+        self.news.store(false, Ordering::Release);
+        counts.events.take()
+    }
+}

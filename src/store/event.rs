@@ -1,0 +1,135 @@
+//! What happens to budgets, for whoever is to know.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Entry;
+use crate::{
+    limit::{Happened, LimitKey, Limits, Window},
+    money::Money,
+};
+
+/// So many that nobody has asked for are kept; further ones push out the oldest.
+const KEPT: usize = 1_024;
+
+/// Something that has happened to a budget: to be logged, sent to somebody, kept as an audit record.
+///
+/// ```
+/// use tower_quota::{Money, store::{BudgetChange, BudgetEvent}};
+///
+/// let event = BudgetEvent {
+///     budget: "cost $10.00/hour".into(),
+///     change: BudgetChange::Passed { share: 0.8 },
+///     settled: Some(Money::from_dollars(8)),
+///     amount: Money::from_dollars(10),
+/// };
+/// let text = r#"{"budget":"cost $10.00/hour","change":{"passed":{"share":0.8}},"settled":8.0,"amount":10.0}"#;
+/// assert_eq!(serde_json::to_string(&event)?, text);
+/// assert_eq!(serde_json::from_str::<BudgetEvent>(text)?, event);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetEvent {
+    /// The budget in words, and whose it is where it is split.
+    pub budget: String,
+    /// What has happened.
+    pub change: BudgetChange,
+    /// What is spent of it by then; `None` where it is split, and all of its counts are meant.
+    pub settled: Option<Money>,
+    /// How much may be spent.
+    pub amount: Money,
+}
+
+/// What has happened to a budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BudgetChange {
+    /// So much of it is spent, for the first time in its period: a [threshold](crate::limit::Limit::thresholds).
+    Passed {
+        /// The threshold.
+        share: f64,
+    },
+    /// It went over, and everything under it stops until it is [reset](crate::Limiter::reset).
+    Tripped,
+    /// It was reset by hand.
+    Reset {
+        /// What was spent of it.
+        before: Money,
+    },
+    /// What is spent of it was [corrected](crate::Limiter::correct) by hand.
+    Corrected {
+        /// What was spent of it by the count.
+        before: Money,
+        /// Why, in the words of whoever did it.
+        reason: String,
+    },
+    /// Another amount holds from now on.
+    AmountChanged {
+        /// The one that held.
+        before: Money,
+    },
+}
+
+impl From<Happened> for BudgetChange {
+    fn from(happened: Happened) -> Self {
+        match happened {
+            Happened::Passed(share) => BudgetChange::Passed { share },
+            Happened::Tripped => BudgetChange::Tripped,
+        }
+    }
+}
+
+impl BudgetEvent {
+    /// Of a count as it stands now.
+    pub(super) fn of(
+        limits: &Limits,
+        key: &LimitKey,
+        count: &Window,
+        change: BudgetChange,
+    ) -> Self {
+        BudgetEvent {
+            budget: limits.describe(key),
+            change,
+            settled: Some(Money::from_nanos(count.settled())),
+            amount: Money::from_nanos(count.amount()),
+        }
+    }
+}
+
+/// The events of one store that nobody has asked for yet.
+#[derive(Debug, Default)]
+pub(super) struct Events(Vec<BudgetEvent>);
+
+impl Events {
+    pub(super) fn push(&mut self, event: BudgetEvent) {
+        if self.0.len() == KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(event);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<BudgetEvent> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Notes what has happened to a count of an entry.
+    #[cold]
+    pub(super) fn note(
+        &mut self,
+        limits: &Limits,
+        entry: &Entry,
+        (limit, window): (u32, u32),
+        happened: Vec<Happened>,
+    ) {
+        let count = &entry.windows[window as usize];
+        let shared = entry.is_shared(&limits.rules()[limit as usize].limit);
+        let key = LimitKey::of_values(limit, &entry.values.shared(), shared);
+        for happened in happened {
+            self.push(BudgetEvent::of(limits, &key, count, happened.into()));
+        }
+    }
+}
