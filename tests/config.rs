@@ -2,13 +2,18 @@
 #![cfg(feature = "config")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
-use tower_quota::{Limiter, Rejection, Tag, Tags, config::Config, limiter::Call};
+use tower_quota::{
+    Limiter, Money, Rejection, Tag, Tags, Usage, config::Config, limiter::Call, store::BudgetEvent,
+};
 
 const BLOCK: &str = "
 rate_limiting:
@@ -58,7 +63,6 @@ fn the_block_in_the_readme_loads_and_builds() {
         .and_then(|rest| rest.split("```").next());
     let stack = Config::from_yaml(block.unwrap()).unwrap().build().unwrap();
     assert_eq!(stack.limiter.limits().iter().count(), 6);
-    assert!(stack.unenforced.is_empty());
 }
 
 #[test]
@@ -80,15 +84,32 @@ fn budgets_are_limits_on_cost_and_no_headroom_or_margin_is_for_them() {
             "cost $50.00/calendar month in Europe/Berlin",
         ]
     );
-    assert!(stack.unenforced.is_empty());
 }
 
-#[test]
-fn what_is_not_enforced_is_said_and_the_rest_is_not_said() {
-    let alert = "rate_limiting: { max_daily_spend: 5, alert_threshold: 0.8 }";
-    let stack = Config::from_yaml(alert).unwrap().build().unwrap();
-    let said = "rate_limiting.alert_threshold: nobody is warned by this version";
-    assert_eq!(stack.unenforced, [said]);
+#[tokio::test(start_paused = true)]
+async fn the_threshold_of_all_budgets_is_warned_of_where_one_has_none_of_its_own() {
+    let budgets = "rate_limiting: {
+        max_daily_spend: 10, alert_threshold: 0.8, agents: { a: { max_cost_per_run: 4 } },
+        budgets: [{ amount: 10, every: run, thresholds: [0.7] }, { amount: 10, every: 1h, thresholds: [] }] }";
+    let stack = Config::from_yaml(budgets).unwrap().build().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = heard.clone();
+    let tell = move |event: &BudgetEvent| listener.lock().unwrap().push(event.to_string());
+    stack.limiter.on_event(tell);
+    let mut usage = Usage::new(1, 1);
+    usage.cost = Some(Money::from_dollars(8));
+    let tags = Tags::new().with(Tag::Agent, "a");
+    stack.limiter.record(&tags, usage).await.unwrap();
+    let mut heard = heard.lock().unwrap().clone();
+    heard.sort();
+    assert_eq!(
+        heard,
+        [
+            "cost $10.00/calendar day in UTC: 80 % of it is spent; $8.00 of $10.00 spent",
+            "cost $10.00/run for run=(none): 70 % of it is spent; $8.00 of $10.00 spent",
+            "cost $4.00/run for agent=a, run=(none): 80 % of it is spent; $8.00 of $4.00 spent",
+        ]
+    );
 }
 
 #[test]

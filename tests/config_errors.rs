@@ -69,6 +69,7 @@ const BLOCKS: &[Block] = &[
             ("providers", "{ openai: 5 }", ""),
             ("agents", "{ a: many }", ""),
             ("limits", "{}", ""),
+            ("budgets", "{}", ""),
             ("margin", "soon", "`soon` is no duration"),
             ("headroom", "-0.5", "more than 0 and at most 1"),
             ("headroom", ".nan", "more than 0 and at most 1"),
@@ -220,8 +221,30 @@ const LIMITS: &[(&str, &str)] = &[
     ),
 ];
 
+/// A budget in full, in the same way.
+const BUDGETS: &[(&str, &str)] = &[
+    ("amount: 0, every: day", "amount"),
+    ("amount: -1, every: day", "amount"),
+    ("budget_limit: 0, every: day", "amount"),
+    ("amount: 1", "every"),
+    ("amount: 1, every: fortnight", "every"),
+    ("amount: 1, every: 3", "every"),
+    ("amount: 1, every: day, when: 5", "when"),
+    ("amount: 1, every: day, per: 5", "per"),
+    ("amount: 1, every: day, per: [team, team]", "per"),
+    ("amount: 1, every: day, amounts: { a: 2 }", "amounts"),
+    (
+        "amount: 1, every: day, per: [team], amounts: { a: 0 }",
+        "amounts",
+    ),
+    ("amount: 1, every: day, mode: gentle", "mode"),
+    ("amount: 1, every: day, thresholds: [0.5, 80]", "thresholds"),
+    ("amount: 1, every: day, time_zone: Nowhere", "time_zone"),
+];
+
 /// Other names of fields that have a case under their own.
-const ALIASES: [&str; 8] = [
+const ALIASES: [&str; 9] = [
+    "budget_limit",
     "rps",
     "rpm",
     "rpd",
@@ -242,10 +265,11 @@ fn every_wrong_value_is_refused_by_its_path() {
             assert!(said.contains(says), "{named}: {value}: {said}");
         }
     }
-    for (fields, names) in LIMITS {
-        let (path, said) = refused(&format!("rate_limiting: {{ limits: [ {{ {fields} }} ] }}"));
+    let limits = LIMITS.iter().map(|case| ("limits", case));
+    for (list, (fields, names)) in limits.chain(BUDGETS.iter().map(|case| ("budgets", case))) {
+        let (path, said) = refused(&format!("rate_limiting: {{ {list}: [ {{ {fields} }} ] }}"));
         assert!(
-            path.starts_with("rate_limiting.limits[0]"),
+            path.starts_with(&format!("rate_limiting.{list}[0]")),
             "{fields}: {path}: {said}"
         );
         let named = path.ends_with(&format!(".{names}")) || said.contains(&format!("`{names}`"));
@@ -271,13 +295,23 @@ fn every_field_has_a_case_above_and_a_typo_in_it_is_answered_with_its_name() {
         path: "rate_limiting.limits[0]",
         cases: &[],
     };
+    let budget = Block {
+        yaml: "rate_limiting: { budgets: [ { FIELDS } ] }",
+        path: "rate_limiting.budgets[0]",
+        cases: &[],
+    };
     let mut seen = 0;
-    for block in BLOCKS.iter().chain([&limit]) {
+    for block in BLOCKS.iter().chain([&limit, &budget]) {
         for field in fields(block.yaml) {
             seen += 1;
             // Each block has cases of its own: those of limits say nothing of a field that is called alike.
             let own = block.cases.iter().map(|(field, ..)| *field);
-            let of_limit = LIMITS.iter().map(|(_, names)| *names);
+            let list = if block.path == budget.path {
+                BUDGETS
+            } else {
+                LIMITS
+            };
+            let of_limit = list.iter().map(|(_, names)| *names);
             let mut cases = own.chain(of_limit.filter(|_| block.cases.is_empty()));
             assert!(
                 ALIASES.contains(&&*field) || cases.any(|case| case == field),

@@ -129,10 +129,6 @@ async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
         }
     }
     let stack = file.rate_limiting.build()?;
-    stack
-        .unenforced
-        .iter()
-        .for_each(|what| eprintln!("not enforced: {what}"));
     let provider = match &args.base_url {
         Some(_) => None,
         None => Some(start(file.simulator.clone()).await?),

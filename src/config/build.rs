@@ -25,9 +25,6 @@ pub struct Stack {
     pub limiter: Limiter,
     /// The store inside that, for a [snapshot](MemoryStore::snapshot).
     pub store: Arc<MemoryStore>,
-    /// What the configuration asks for and this version does **not** enforce. Show it to people: a limit
-    /// that is silently off is none.
-    pub unenforced: Vec<String>,
 }
 
 impl Config {
@@ -114,7 +111,6 @@ impl RateLimiting {
             layer,
             limiter,
             store,
-            unenforced: self.unenforced(),
         })
     }
 
@@ -146,8 +142,16 @@ impl RateLimiting {
         for (place, limit) in self.limits.iter().enumerate() {
             limits.push((format!("limits[{place}]"), limit.limit()));
         }
-        for (key, limit) in self.budgets() {
+        for (key, limit) in self.spends() {
             limits.push((key.to_owned(), limit));
+        }
+        let budgets = limits.iter_mut().map(|(_, limit)| limit);
+        for budget in budgets.filter(|limit| limit.quantity == Quantity::Cost) {
+            budget.thresholds.extend(self.alert_threshold);
+        }
+        for (place, budget) in self.budgets.iter().enumerate() {
+            let limit = budget.limit(&self.time_zone, self.alert_threshold);
+            limits.push((format!("budgets[{place}]"), limit));
         }
         for (path, limit) in &mut limits {
             path.insert_str(0, "rate_limiting.");
@@ -163,7 +167,7 @@ impl RateLimiting {
     }
 
     /// The budgets over all calls.
-    fn budgets(&self) -> impl Iterator<Item = (&'static str, Limit)> {
+    fn spends(&self) -> impl Iterator<Item = (&'static str, Limit)> {
         let of =
             |unit| move |amount| Limit::cost(amount).every_calendar(unit, self.time_zone.as_str());
         [
@@ -186,13 +190,6 @@ impl RateLimiting {
         ]
         .into_iter()
         .filter_map(|(key, limit)| Some((key, limit?)))
-    }
-
-    fn unenforced(&self) -> Vec<String> {
-        let alert = self
-            .alert_threshold
-            .map(|_| "rate_limiting.alert_threshold: nobody is warned by this version".to_owned());
-        alert.into_iter().collect()
     }
 }
 

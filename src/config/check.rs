@@ -64,9 +64,25 @@ impl RateLimiting {
         if let Some(place) = self.limits.iter().position(cost) {
             return wrong(
                 &format!("limits[{place}].quantity"),
-                "is `cost`, which is not for lists; write `max_cost_per_run`, `max_cost_per_hour` or `max_cost_per_day` in a \
-                 block, or `max_daily_spend` and others for all calls together",
+                "is `cost`; write it under `budgets`",
             );
+        }
+        for (place, budget) in self.budgets.iter().enumerate() {
+            let path = |field: &str| format!("budgets[{place}].{field}");
+            money(&path("amount"), Some(budget.amount))?;
+            for (value, amount) in &budget.amounts {
+                money(&path(&format!("amounts.{value}")), Some(*amount))?;
+            }
+            for part in budget.thresholds.iter().flatten() {
+                share(&path("thresholds"), Some(*part))?;
+            }
+            if let Some(Err(error)) = budget
+                .time_zone
+                .as_deref()
+                .map(|zone| Calendar::new(CalendarUnit::Day, zone))
+            {
+                return wrong(&path("time_zone"), &error.to_string());
+            }
         }
         check_quota("global", &self.global)?;
         for (provider, models) in &self.providers {

@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod budget;
 mod build;
 mod check;
 mod limit;
@@ -36,6 +37,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
 pub use build::Stack;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use quota::Quota;
@@ -68,6 +70,8 @@ pub struct RateLimiting {
     pub agents: BTreeMap<String, Quota>,
     /// Any other limit.
     pub limits: Vec<LimitConfig>,
+    /// Any other budget.
+    pub budgets: Vec<BudgetConfig>,
     /// How much later than one period after its send a charge expires, where a limit does not say itself.
     pub margin: Option<Span>,
     /// The share of every limit that may be used, where a limit does not say itself.
@@ -95,7 +99,8 @@ pub struct RateLimiting {
     pub unknown_price: UnknownPrice,
     /// The currency of those: `USD`.
     pub currency: Option<String>,
-    /// The share of a budget from which on to warn.
+    /// Warns when this share of a budget is spent, once in its period, where the budget does not say itself: by an
+    /// [event](crate::Limiter::on_event). More than 0, at most 1.
     pub alert_threshold: Option<f64>,
 }
 
@@ -145,6 +150,7 @@ impl Default for RateLimiting {
             providers: BTreeMap::new(),
             agents: BTreeMap::new(),
             limits: Vec::new(),
+            budgets: Vec::new(),
             margin: None,
             headroom: None,
             absorb_counters: true,

@@ -1,5 +1,7 @@
 //! What happens to budgets, for whoever is to know.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
@@ -25,6 +27,7 @@ const KEPT: usize = 1_024;
 /// let text = r#"{"budget":"cost $10.00/hour","change":{"passed":{"share":0.8}},"settled":8.0,"amount":10.0}"#;
 /// assert_eq!(serde_json::to_string(&event)?, text);
 /// assert_eq!(serde_json::from_str::<BudgetEvent>(text)?, event);
+/// assert_eq!(event.to_string(), "cost $10.00/hour: 80 % of it is spent; $8.00 of $10.00 spent");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +71,33 @@ pub enum BudgetChange {
         /// The one that held.
         before: Money,
     },
+}
+
+impl fmt::Display for BudgetEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BudgetEvent {
+            budget,
+            change,
+            settled,
+            amount,
+        } = self;
+        write!(f, "{budget}: ")?;
+        match change {
+            BudgetChange::Passed { share } => write!(f, "{} % of it is spent", share * 100.0)?,
+            BudgetChange::Tripped => f.write_str("it went over, and stops until it is reset")?,
+            BudgetChange::Reset { before } => write!(f, "reset by hand; {before} were spent")?,
+            BudgetChange::Corrected { before, reason } => {
+                write!(f, "corrected by hand from {before} ({reason})")?;
+            }
+            BudgetChange::AmountChanged { before } => {
+                return write!(f, "{amount} instead of {before} from now on");
+            }
+        }
+        match settled {
+            Some(settled) => write!(f, "; {settled} of {amount} spent"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl From<Happened> for BudgetChange {

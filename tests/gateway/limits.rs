@@ -119,6 +119,19 @@ async fn tags_in_headers_choose_the_limits() {
     }
 }
 
+/// The simulator's answer to a call of the model `gpt-5.5` costs more than a thousandth of a cent.
+#[tokio::test]
+async fn a_budget_is_warned_of_on_stderr() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let limits = "{ max_daily_spend: 0.1, alert_threshold: 0.00001 }";
+    let mut gateway = Gateway::start(&sim.base_url(), limits).await;
+    let call = chat(&gateway, json!({"model": "gpt-5.5", "max_tokens": 50}));
+    assert_eq!(call.send().await.unwrap().status(), 200);
+    let said = gateway.complaint().await;
+    let budget = "tower-quota: budget: cost $0.10/calendar day in UTC: 0.001 % of it is spent; $";
+    assert!(said.starts_with(budget), "{said}");
+}
+
 #[tokio::test]
 async fn the_more_urgent_call_goes_first() {
     let mut upstream = Held::start().await;

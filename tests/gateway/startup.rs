@@ -126,13 +126,3 @@ async fn an_address_in_use() {
         "{text}"
     );
 }
-
-#[tokio::test]
-async fn what_is_asked_for_and_not_enforced() {
-    let limits = "{ max_daily_spend: 5.0, alert_threshold: 0.8 }";
-    let mut gateway = Gateway::start("http://127.0.0.1:1", limits).await;
-    assert_eq!(
-        gateway.complaint().await,
-        "tower-quota: warning: rate_limiting.alert_threshold: nobody is warned by this version"
-    );
-}

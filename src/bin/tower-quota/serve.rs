@@ -34,9 +34,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         (None, Some(upstream)) => upstream,
         (None, None) => return Err(Failure::NoUpstream { path }),
     };
-    for what in &stack.unenforced {
-        eprintln!("tower-quota: warning: {what}");
-    }
+    stack
+        .limiter
+        .on_event(|event| eprintln!("tower-quota: budget: {event}"));
     let router = gateway::router(&stack.layer, upstream).map_err(Failure::Tls)?;
     let listener = gateway::bind(listen.unwrap_or(config.listen)).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;

@@ -1,0 +1,162 @@
+//! A budget in full, for what the short names do not say.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::{OneOrMore, Span};
+use crate::{
+    limit::{CalendarUnit, Limit},
+    money::Money,
+    tags::Tag,
+};
+
+/// One entry of `budgets:`.
+///
+/// ```
+/// use tower_quota::config::Config;
+///
+/// let config = Config::from_yaml(
+///     "rate_limiting:
+///        time_zone: Europe/Berlin
+///        budgets:
+///          - { amount: 200, every: month, per: [team], amounts: { search: 900 }, thresholds: [0.5, 0.8] }
+///          - { amount: 5.00, every: 24h, when: { agent: [scout, crawler] }, mode: circuit }
+///     ",
+/// )?;
+/// let limits = config.build()?.limiter.limits().clone();
+/// let words: Vec<String> = limits.iter().map(ToString::to_string).collect();
+/// assert_eq!(words, [
+///     "cost $200.00/calendar month in Europe/Berlin per team (other amounts for 1)",
+///     "cost $5.00/day for agent=crawler|scout (circuit)",
+/// ]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BudgetConfig {
+    /// Dollars.
+    #[serde(alias = "budget_limit")]
+    pub amount: Money,
+    /// By the calendar: `hour`, `day`, `week`, `month`; of each `run`; or in any interval of a length: `24h`, `7d`.
+    pub every: BudgetPeriod,
+    /// Only calls with these tags at these values: one, or a list of which any will do.
+    #[serde(default)]
+    pub when: BTreeMap<String, OneOrMore>,
+    /// Counted separately for each value of these tags.
+    #[serde(default)]
+    pub per: Vec<String>,
+    /// Other amounts for some values of the one tag in `per`.
+    #[serde(default)]
+    pub amounts: BTreeMap<String, Money>,
+    /// What becomes of a call that does not fit.
+    #[serde(default)]
+    pub mode: BudgetMode,
+    /// Shares of it to warn of; those of `alert_threshold` where nothing is said.
+    #[serde(default)]
+    pub thresholds: Option<Vec<f64>>,
+    /// The time zone of a period by the calendar, where it is another than that of all.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+/// What becomes of calls that do not fit a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BudgetMode {
+    /// They are refused.
+    #[default]
+    Hard,
+    /// They pass, and count.
+    Soft,
+    /// They are refused, and everything under the budget with them until it is reset by hand.
+    Circuit,
+}
+
+/// Over which time a budget counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BudgetPeriod {
+    /// By the calendar.
+    Calendar(CalendarUnit),
+    /// A run.
+    Run,
+    /// Any interval of this length.
+    Rolling(Span),
+}
+
+impl std::str::FromStr for BudgetPeriod {
+    type Err = BadPeriod;
+
+    fn from_str(text: &str) -> Result<Self, BadPeriod> {
+        Ok(match text {
+            "hour" => BudgetPeriod::Calendar(CalendarUnit::Hour),
+            "day" => BudgetPeriod::Calendar(CalendarUnit::Day),
+            "week" => BudgetPeriod::Calendar(CalendarUnit::Week),
+            "month" => BudgetPeriod::Calendar(CalendarUnit::Month),
+            "run" => BudgetPeriod::Run,
+            span => {
+                let span = span.parse().map_err(|_| BadPeriod(text.to_owned()))?;
+                BudgetPeriod::Rolling(span)
+            }
+        })
+    }
+}
+
+/// A period of a budget that does not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no period of a budget; write hour, day, week, month, run, or a length: 24h, 7d")]
+pub struct BadPeriod(String);
+
+impl<'de> Deserialize<'de> for BudgetPeriod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = BudgetPeriod;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("hour, day, week, month, run, or a length: 24h, 7d")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<BudgetPeriod, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl BudgetConfig {
+    pub(super) fn limit(&self, time_zone: &str, alert: Option<f64>) -> Limit {
+        let limit = Limit::cost(self.amount);
+        let mut limit = match self.every {
+            BudgetPeriod::Calendar(unit) => {
+                let zone = self.time_zone.as_deref().unwrap_or(time_zone);
+                limit.every_calendar(unit, zone)
+            }
+            BudgetPeriod::Run => limit.every_run(),
+            BudgetPeriod::Rolling(span) => limit.every(span.into()),
+        };
+        for (tag, values) in &self.when {
+            let values = values.0.iter().map(String::as_str);
+            limit = limit.when_any(Tag::from(tag.as_str()), values);
+        }
+        for tag in &self.per {
+            limit = limit.per(Tag::from(tag.as_str()));
+        }
+        for (value, amount) in &self.amounts {
+            limit = limit.amount_for(value.as_str(), amount.as_nanos());
+        }
+        limit = match &self.thresholds {
+            Some(thresholds) => limit.thresholds(thresholds.iter().copied()),
+            None => limit.thresholds(alert),
+        };
+        match self.mode {
+            BudgetMode::Hard => limit,
+            BudgetMode::Soft => limit.shadow(),
+            BudgetMode::Circuit => limit.circuit(),
+        }
+    }
+}
