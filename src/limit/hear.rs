@@ -108,6 +108,16 @@ impl Window {
         true
     }
 
+    /// An answer showed nothing of this limit: so whoever went ahead to ask has asked in vain, and nobody waits for
+    /// the next one. Returns whether anybody may have.
+    pub(crate) fn unheard(&mut self) -> bool {
+        let asked = self.is_doubtful();
+        if let Some(learnt) = self.learnt.as_mut().filter(|_| asked) {
+            learnt.even = None;
+        }
+        asked
+    }
+
     /// What others take from a bucket that refills.
     fn read_even(&mut self, rule: &Rule, charged: &Charged, shown: Counters, now: Tick, stay: u64) {
         let even = self.learnt.as_ref().and_then(|learnt| learnt.even.as_ref());

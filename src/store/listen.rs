@@ -172,15 +172,17 @@ impl Heard<'_> {
             if refused {
                 window.note_refused(rule, &charged, now);
             }
-            if let Some((seen, remaining)) = tightest {
-                let shown = Counters {
-                    remaining,
-                    published,
-                    rounded: rounded(seen, remaining),
-                    refill: refill(seen, &rule.limit),
-                };
-                heard |= window.hear(rule, &charged, shown, now);
-            }
+            let Some((seen, remaining)) = tightest else {
+                heard |= window.unheard();
+                continue;
+            };
+            let shown = Counters {
+                remaining,
+                published,
+                rounded: rounded(seen, remaining),
+                refill: refill(seen, &rule.limit),
+            };
+            heard |= window.hear(rule, &charged, shown, now);
         }
         heard
     }
