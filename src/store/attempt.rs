@@ -66,7 +66,7 @@ impl MemoryStore {
 
     /// Ends a grant: of each part counts what the settlement says; without one, nothing.
     #[inline]
-    pub(super) fn end(&self, name: Name, settlement: Option<Settlement>) {
+    pub(super) fn end(&self, name: Name, settlement: Option<&Settlement>) {
         // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
         let mut now =
             (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
@@ -90,7 +90,7 @@ impl MemoryStore {
             let stream = streamed.iter_mut().find(|stream| stream.part == number);
             let seen = stream.as_ref().map_or(0, |stream| stream.total);
             let used = settlement.map_or(Parts::default(), |settlement| {
-                part.used(rule, &settlement, seen)
+                part.used(rule, settlement, seen)
             });
             let (late, output) = part.held(rule);
             let early = part.amount - late;

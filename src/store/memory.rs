@@ -254,7 +254,7 @@ impl Store for MemoryStore {
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
         if grant.store == self.id {
-            self.end(grant.name, Some(settlement));
+            self.end(grant.name, Some(&settlement));
         }
         Answer::Now(Ok(()))
     }
