@@ -2,15 +2,21 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
+use crate::money::Money;
+
 /// A local no. In HTTP it travels as a response, with the `Rejection` in the response's extensions.
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_quota::{Rejection, Shortage};
+/// use tower_quota::{Rejection, Shortage, error::Unit};
 ///
 /// let shortage = Shortage {
 ///     limit: "tokens 90000/min for model=gpt-4o".into(),
+///     unit: Unit::Number,
 ///     in_use: 88_200,
+///     reserved: 1_200,
 ///     needed: 2_500,
 ///     retry_after: Some(Duration::from_millis(3_200)),
 ///     amount: Some(90_000),
@@ -45,6 +51,21 @@ pub enum Rejection {
     /// The run has used up what it may use.
     #[error("this run is used up: {0}")]
     RunUsedUp(Shortage),
+    /// The money is spent: what the call may cost does not fit what is left of a budget.
+    #[error("budget exceeded: {0}")]
+    BudgetExceeded(Shortage),
+    /// Nobody knows what the model costs, and a budget that counts nothing is no budget.
+    #[error(
+        "no price is known for the model `{model}`{by}; set one, read a price file that has it, or say \
+         `unknown_price: allow`",
+        by = provider.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default()
+    )]
+    UnknownPrice {
+        /// The model.
+        model: String,
+        /// Whose, where that is known.
+        provider: Option<String>,
+    },
     /// The request's body is of unknown length and grew over what is read into memory.
     #[error(
         "the request body is longer than the {cap} bytes that are read into memory; raise `body_cap`"
@@ -69,8 +90,12 @@ pub enum Rejection {
 pub struct Shortage {
     /// The limit in words: `tokens 90000/min for model=gpt-4o`.
     pub limit: String,
+    /// What the amounts are of.
+    pub unit: Unit,
     /// What counts under it now.
     pub in_use: u64,
+    /// The part of `in_use` that is reserved for calls that have not ended; the rest is settled.
+    pub reserved: u64,
     /// What the call needs of it; 0 where it was not tried, because calls that came before wait for it, and of
     /// a cooldown.
     pub needed: u64,
@@ -82,11 +107,35 @@ pub struct Shortage {
     pub period: Option<Duration>,
 }
 
+/// What amounts are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unit {
+    /// Requests, tokens, calls in flight.
+    #[default]
+    Number,
+    /// Billionths of a US dollar.
+    NanoDollar,
+}
+
+impl Shortage {
+    /// Whether it is money that lacks, and is spent: what others have reserved would not do.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        let settled = self.in_use.saturating_sub(self.reserved);
+        let over = |amount| settled.saturating_add(self.needed) > amount;
+        self.unit == Unit::NanoDollar && self.amount.is_some_and(over)
+    }
+}
+
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shortage {
             limit,
+            unit,
             in_use,
+            reserved,
             needed,
             retry_after,
             ..
@@ -98,7 +147,7 @@ impl fmt::Display for Shortage {
         if *needed == 0 {
             return write!(f, "{limit}: calls that came before wait for it");
         }
-        counted(f, limit, *in_use, *needed)?;
+        counted(f, limit, *unit, (*in_use, *reserved), *needed)?;
         match retry_after {
             Some(wait) => {
                 f.write_str("; ")?;
@@ -113,10 +162,22 @@ impl fmt::Display for Shortage {
 pub(crate) fn counted(
     f: &mut fmt::Formatter<'_>,
     limit: &str,
-    in_use: u64,
+    unit: Unit,
+    (in_use, reserved): (u64, u64),
     needed: u64,
 ) -> fmt::Result {
     let then = in_use.saturating_add(needed);
+    if unit == Unit::NanoDollar {
+        let money = Money::from_nanos;
+        return write!(
+            f,
+            "{limit}: {} settled, {} reserved, this call needs up to {} (would be {})",
+            money(in_use.saturating_sub(reserved)),
+            money(reserved),
+            money(needed),
+            money(then)
+        );
+    }
     write!(
         f,
         "{limit}: {in_use} in use, this call needs {needed} (would be {then})"
@@ -144,6 +205,8 @@ impl Rejection {
             Rejection::DeadlineExceeded(_) => "deadline_exceeded",
             Rejection::NeverFits(_) => "never_fits",
             Rejection::RunUsedUp(_) => "run_used_up",
+            Rejection::BudgetExceeded(_) => "budget_exceeded",
+            Rejection::UnknownPrice { .. } => "unknown_price",
             Rejection::BodyTooLarge { .. } => "body_too_large",
             Rejection::BadRequest { .. } => "bad_request",
             Rejection::StoreUnavailable(_) => "store_unavailable",
@@ -158,6 +221,9 @@ impl Rejection {
                 http::StatusCode::PAYLOAD_TOO_LARGE
             }
             Rejection::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Rejection::BudgetExceeded(_) | Rejection::UnknownPrice { .. } => {
+                http::StatusCode::PAYMENT_REQUIRED
+            }
             Rejection::StoreUnavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
             _ => http::StatusCode::TOO_MANY_REQUESTS,
         }
@@ -171,7 +237,8 @@ impl Rejection {
             | Rejection::QueueFull { shortage, .. }
             | Rejection::DeadlineExceeded(shortage)
             | Rejection::NeverFits(shortage)
-            | Rejection::RunUsedUp(shortage) => Some(shortage),
+            | Rejection::RunUsedUp(shortage)
+            | Rejection::BudgetExceeded(shortage) => Some(shortage),
             _ => None,
         }
     }
@@ -192,6 +259,8 @@ impl Rejection {
             Rejection::DeadlineExceeded(_)
             | Rejection::NeverFits(_)
             | Rejection::RunUsedUp(_)
+            | Rejection::BudgetExceeded(_)
+            | Rejection::UnknownPrice { .. }
             | Rejection::BodyTooLarge { .. }
             | Rejection::BadRequest { .. } => false,
         }

@@ -64,7 +64,9 @@
 
 pub mod admission;
 pub mod body;
+pub mod budget;
 mod call;
+mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;
@@ -72,6 +74,8 @@ pub mod error;
 pub mod gateway;
 pub mod limit;
 pub mod limiter;
+pub mod money;
+pub mod pricing;
 pub mod rate_limit;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
@@ -85,9 +89,11 @@ pub mod wire;
 
 pub use admission::AdmissionLayer;
 pub use body::ResponseBody;
+pub use budget::BudgetLayer;
 pub use call::{CallOptions, NotSent, RequestBody};
 pub use error::{Rejection, Shortage, StoreError};
 pub use limiter::Limiter;
+pub use money::Money;
 pub use rate_limit::RateLimitLayer;
 pub use retry::RetryLayer;
 pub use tags::{Tag, Tags, scope};

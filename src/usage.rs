@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::money::Money;
+
 /// Tokens that one attempt consumed.
 ///
 /// Providers count differently: some leave cached tokens out of the input, some leave reasoning
@@ -26,10 +28,15 @@ pub struct Usage {
     pub cache_read: u64,
     /// The part of `input` that was written to a prompt cache.
     pub cache_write: u64,
+    /// The part of `cache_write` that is to be kept longer than the usual time: an hour with Anthropic, twelve
+    /// with OpenAI.
+    pub cache_write_long: u64,
     /// Billed output tokens, reasoning included.
     pub output: u64,
     /// The part of `output` that was spent on reasoning.
     pub reasoning: u64,
+    /// What it cost, where that is known: by the provider's own word, or by a table of prices.
+    pub cost: Option<Money>,
 }
 
 impl Usage {
@@ -40,8 +47,10 @@ impl Usage {
             input,
             cache_read: 0,
             cache_write: 0,
+            cache_write_long: 0,
             output,
             reasoning: 0,
+            cost: None,
         }
     }
 

@@ -44,6 +44,7 @@ fn the_block_loads_and_builds_the_stack() {
             "requests 500/min for provider=openai, model=gpt-4",
             "tokens 150000/min for provider=openai, model=gpt-4",
             "requests 100/run for agent=my_production_agent per run",
+            "cost $10.00/hour for agent=my_production_agent",
         ]
     );
 }
@@ -61,13 +62,33 @@ fn the_block_in_the_readme_loads_and_builds() {
 }
 
 #[test]
-fn what_is_not_enforced_is_said_and_the_rest_is_not_said() {
-    let stack = Config::from_yaml(BLOCK).unwrap().build().unwrap();
-    let cost = "rate_limiting.agents.my_production_agent.max_cost_per_hour: budgets are not enforced by this version";
-    assert_eq!(stack.unenforced, [cost]);
-    let spends = "rate_limiting: { max_daily_spend: 5, max_monthly_spend: 50, currency: USD, alert_threshold: 0.8 }";
+fn budgets_are_limits_on_cost_and_no_headroom_or_margin_is_for_them() {
+    let spends = "rate_limiting: {
+        max_hourly_spend: 2.5, max_daily_spend: 5, max_weekly_spend: 20, max_monthly_spend: 50, time_zone: Europe/Berlin,
+        currency: USD, headroom: 0.9, margin: 1s,
+        agents: { scout: { rpm: 10, max_cost_per_run: 0.25, max_cost_per_day: 3 } } }";
     let stack = Config::from_yaml(spends).unwrap().build().unwrap();
-    assert_eq!(stack.unenforced.len(), 3);
+    assert_eq!(
+        limits(&stack.limiter),
+        [
+            "requests 9/min (0.9 of 10) for agent=scout",
+            "cost $0.25/run for agent=scout per run",
+            "cost $3.00/day for agent=scout",
+            "cost $2.50/calendar hour in Europe/Berlin",
+            "cost $5.00/calendar day in Europe/Berlin",
+            "cost $20.00/calendar week in Europe/Berlin",
+            "cost $50.00/calendar month in Europe/Berlin",
+        ]
+    );
+    assert!(stack.unenforced.is_empty());
+}
+
+#[test]
+fn what_is_not_enforced_is_said_and_the_rest_is_not_said() {
+    let alert = "rate_limiting: { max_daily_spend: 5, alert_threshold: 0.8 }";
+    let stack = Config::from_yaml(alert).unwrap().build().unwrap();
+    let said = "rate_limiting.alert_threshold: nobody is warned by this version";
+    assert_eq!(stack.unenforced, [said]);
 }
 
 #[test]

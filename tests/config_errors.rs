@@ -54,9 +54,9 @@ const QUOTA: &[(&str, &str, &str)] = &[
     ("adaptive", "-0.25", "more than 0 and at most 1"),
     ("adaptive", ".nan", "more than 0 and at most 1"),
     ("adaptive", "yes", ""),
-    ("max_cost_per_run", "-1", "more than 0"),
+    ("max_cost_per_run", "-1", "no amount of money"),
     ("max_cost_per_hour", "0", "more than 0"),
-    ("max_cost_per_day", ".inf", "more than 0"),
+    ("max_cost_per_day", ".inf", "non-finite"),
 ];
 
 const BLOCKS: &[Block] = &[
@@ -78,9 +78,16 @@ const BLOCKS: &[Block] = &[
             ("retry", "3", ""),
             ("queue", "3", ""),
             ("max_hourly_spend", "0", "more than 0"),
-            ("max_daily_spend", "-5", "more than 0"),
-            ("max_weekly_spend", ".nan", "more than 0"),
+            ("max_daily_spend", "-5", "no amount of money"),
+            ("max_weekly_spend", ".nan", "non-finite"),
             ("max_monthly_spend", "lots", ""),
+            ("max_monthly_spend", "0.0000000001", "at most nine decimals"),
+            (
+                "time_zone",
+                "Middle-earth/Shire",
+                "`Middle-earth/Shire` is not known",
+            ),
+            ("unknown_price", "guess", ""),
             ("currency", "EUR", "prices are in USD"),
             ("alert_threshold", "80", "more than 0 and at most 1"),
         ],
@@ -123,6 +130,7 @@ const BLOCKS: &[Block] = &[
 /// A limit in full: each as the fields of one limit, and the field that the message names.
 const LIMITS: &[(&str, &str)] = &[
     ("quantity: apples, amount: 1, every: 1m", "quantity"),
+    ("quantity: cost, amount: 1, every: 1m", "quantity"),
     ("amount: 1, every: 1m", "quantity"),
     ("quantity: requests, every: 1m", "amount"),
     ("quantity: requests, amount: 0, every: 1m", "amount"),

@@ -9,14 +9,17 @@ use std::{
 };
 
 /// From values to services. Rooms in one line do not know each other.
-const ORDER: [&[&str]; 14] = [
+const ORDER: [&[&str]; 17] = [
+    &["clock", "money"],
     &["error", "tags", "usage"],
+    &["pricing"],
     &["limit", "wire"],
     &["store"],
     &["limiter"],
     &["call"],
     &["body"],
     &["admission"],
+    &["budget"],
     &["retry"],
     &["rate_limit"],
     &["config"],

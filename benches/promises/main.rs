@@ -1,12 +1,13 @@
-//! The promises that are figures: what a call costs beside the peers, in time and in memory, and how much comes
-//! through in a minute. What each line means stands in the README beside this directory.
+//! The promises that are figures: what a call costs beside the peers, in time and in memory, what a chunk of a
+//! stream costs, and how much comes through in a minute. What each line means stands in the README beside this directory.
 //!
 //! `cargo bench` prints a line for each: name, ours, peer, ratio, and OK or MISS against what was promised. A MISS
-//! fails it.
+//! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, keys, waiters or worst.
 
 mod calls;
 mod keys;
 mod measure;
+mod meter;
 mod speed;
 mod threads;
 mod waiters;
@@ -20,18 +21,35 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo says `--bench` as well.
+    let only: Vec<&String> = only.iter().filter(|name| !name.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| **only == name);
     let mut verdicts = measure::Verdicts::new();
-    speed::run(&mut verdicts);
-    threads::run(&mut verdicts);
+    if wanted("speed") {
+        speed::run(&mut verdicts);
+    }
+    if wanted("threads") {
+        threads::run(&mut verdicts);
+    }
+    if wanted("meter") {
+        meter::run(&mut verdicts);
+    }
     // From here on time is paused: what asks for it takes longer, so what is compared with peers comes before.
     let paused = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    keys::run(&mut verdicts, &paused);
-    waiters::run(&mut verdicts, &paused);
-    worst::run(&mut verdicts, &paused);
+    if wanted("keys") {
+        keys::run(&mut verdicts, &paused);
+    }
+    if wanted("waiters") {
+        waiters::run(&mut verdicts, &paused);
+    }
+    if wanted("worst") {
+        worst::run(&mut verdicts, &paused);
+    }
     if verdicts.missed() {
         ExitCode::FAILURE
     } else {

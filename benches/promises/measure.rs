@@ -24,7 +24,11 @@ impl Verdicts {
 
     /// Costs of ours and of the peer, in nanoseconds or in what the name says.
     pub(crate) fn ratio(&mut self, name: &str, ours: f64, peer: f64, promised: f64) {
-        let ratio = ours / peer;
+        self.told(name, (ours, peer), ours / peer, promised);
+    }
+
+    /// The same where the ratio is not that of these two.
+    pub(crate) fn told(&mut self, name: &str, (ours, peer): (f64, f64), ratio: f64, promised: f64) {
         let word = self.word(ratio <= promised);
         println!("{name:<50} {ours:>10.1} {peer:>10.1}   {ratio:>7.3} <= {promised:<7}  {word}");
     }
@@ -107,8 +111,8 @@ pub(crate) fn kept<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, bytes)
 }
 
-/// What a quarter of the values are no more than: the least of what is not the same each time.
-pub(crate) fn quartile(mut values: Vec<f64>) -> f64 {
+/// What half of the values are no more than.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 4]
+    values[values.len() / 2]
 }

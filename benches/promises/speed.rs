@@ -12,7 +12,9 @@ use crate::{
 
 /// Short, so that a quiet moment of the machine is long enough for it.
 const ROUND: u32 = 2_000;
-const ROUNDS: u32 = 600;
+const ROUNDS: u32 = 60;
+/// So often all is made anew: where in memory it stands matters to both.
+const PLACES: u32 = 12;
 /// How many are claimed before they are given back.
 const OPEN: usize = 256;
 
@@ -37,7 +39,9 @@ pub(crate) fn claims(store: &MemoryStore, claims: &[Claim], grants: &mut Vec<Gra
     time.as_secs_f64() * 1e9 / claims.len() as f64
 }
 
-pub(crate) fn run(verdicts: &mut Verdicts) {
+/// Nanoseconds of each line: checked, claimed, called, called with five levels, and with four keys by turns checked
+/// and called.
+fn measured() -> [f64; 6] {
     let (keyed, keys) = (keyed(), KEYS.map(String::from));
     let mut by_turns_keys = keys.iter().cycle();
     let (one, claims_by_turns) = one_limit();
@@ -46,14 +50,7 @@ pub(crate) fn run(verdicts: &mut Verdicts) {
     let mut open = Vec::with_capacity(OPEN);
     let (five, five_claims) = five_levels();
     let mut five_claims = five_claims.iter().cycle();
-    let [
-        checked,
-        claimed,
-        called,
-        called_five,
-        checked_turns,
-        called_turns,
-    ] = by_turns(
+    by_turns(
         ROUNDS,
         [
             &mut || nanos(ROUND, || check(&keyed, &keys[0])),
@@ -63,7 +60,24 @@ pub(crate) fn run(verdicts: &mut Verdicts) {
             &mut || nanos(ROUND, || check(&keyed, next(&mut by_turns_keys))),
             &mut || nanos(ROUND, || call(&one, next(&mut claims_by_turns))),
         ],
-    );
+    )
+}
+
+pub(crate) fn run(verdicts: &mut Verdicts) {
+    let mut least = [f64::INFINITY; 6];
+    for _ in 0..PLACES {
+        for (least, measured) in least.iter_mut().zip(measured()) {
+            *least = least.min(measured);
+        }
+    }
+    let [
+        checked,
+        claimed,
+        called,
+        called_five,
+        checked_turns,
+        called_turns,
+    ] = least;
     verdicts.ratio("claim, one limit", claimed, checked, 1.0);
     verdicts.ratio("claim, date and settle, one limit", called, checked, 2.0);
     verdicts.shown("the same, four keys by turns", called_turns, checked_turns);

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     calls::{call, one_limit},
-    measure::{Verdicts, now, quartile},
+    measure::{Verdicts, median, now},
     speed::{check, keyed},
 };
 
@@ -19,7 +19,7 @@ const LOOK: u32 = 50;
 /// How often it is tried to have two at once, which a busy machine does not always grant.
 const TRIES: u32 = 800;
 /// How often that is enough.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 101;
 
 /// Nanoseconds a round of `work`, where so many threads do it at once, until the first of them has done so many.
 /// `None`: they did not, one was set aside meanwhile.
@@ -50,32 +50,38 @@ fn at_once(threads: usize, work: &(dyn Fn() + Sync)) -> Option<f64> {
     all.then(|| seconds * 1e9 / f64::from(calls))
 }
 
-pub(crate) fn run(verdicts: &mut Verdicts) {
+/// How many times as long a call takes of two threads, and a check of the peer's. Each time anew: where in memory it
+/// stands matters to both.
+fn factors() -> Option<(f64, f64)> {
     let (store, [claim, ..]) = one_limit();
     let (keyed, key) = (keyed(), String::from("gpt-5.5"));
     let ours = &|| call(&store, &claim);
     let peer = &|| check(&keyed, &key);
-    let measures: [(usize, &(dyn Fn() + Sync)); 4] = [(1, ours), (2, ours), (1, peer), (2, peer)];
-    let mut rounds: [Vec<f64>; 4] = Default::default();
+    let factor = |work| Some(1.0 / at_once(1, work)? * at_once(2, work)?);
+    Some((factor(ours)?, factor(peer)?))
+}
+
+pub(crate) fn run(verdicts: &mut Verdicts) {
+    // Ours and the peer's of one moment are compared: two threads share more or less, as the machine places them.
+    let mut rounds: Vec<[f64; 3]> = Vec::new();
     for _ in 0..TRIES {
-        for (rounds, (threads, work)) in rounds.iter_mut().zip(measures) {
-            if rounds.len() < ROUNDS {
-                rounds.extend(at_once(threads, work));
-            }
+        if let Some((ours, peer)) = factors() {
+            rounds.push([ours, peer, ours / peer]);
         }
-        if rounds.iter().all(|rounds| rounds.len() == ROUNDS) {
+        if rounds.len() == ROUNDS {
             break;
         }
     }
     assert!(
-        rounds.iter().all(|rounds| !rounds.is_empty()),
+        !rounds.is_empty(),
         "two threads never ran at once: is there a second core?"
     );
-    let [ours_1, ours_2, peer_1, peer_2] = rounds.map(quartile);
-    verdicts.ratio(
+    let [ours, peer, ratio] =
+        [0, 1, 2].map(|place| median(rounds.iter().map(|round| round[place]).collect()));
+    verdicts.told(
         "a second thread on the same key: times",
-        ours_2 / ours_1,
-        peer_2 / peer_1,
+        (ours, peer),
+        ratio,
         1.5,
     );
 }

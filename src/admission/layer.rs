@@ -30,9 +30,21 @@ impl AdmissionLayer {
         self
     }
 
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.gate.limiter
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;
+        self
+    }
+
+    /// Requests leave as they came. By default a stream in OpenAI's chat dialect is asked for its usage where the caller
+    /// does not, and where the provider tells it only if asked (`stream_options.include_usage`); the caller sees nothing
+    /// of it. Without, such a stream is settled by an estimate.
+    pub fn as_it_came(mut self) -> Self {
+        self.inspect.as_is = true;
         self
     }
 

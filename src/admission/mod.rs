@@ -34,3 +34,4 @@ mod service;
 
 pub use layer::AdmissionLayer;
 pub use service::Admission;
+pub(crate) use service::admit;

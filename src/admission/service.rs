@@ -59,7 +59,8 @@ where
     }
 }
 
-async fn admit<S, B, R>(
+/// Passes a request through a gate.
+pub(crate) async fn admit<S, B, R>(
     mut inner: S,
     gate: Gate,
     inspect: Inspect,

@@ -2,6 +2,7 @@
 
 mod finish;
 mod future;
+mod hiding;
 mod keep;
 mod pass;
 mod rate_limit;

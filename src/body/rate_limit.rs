@@ -7,10 +7,14 @@ use std::{fmt::Write as _, time::Duration};
 
 use http::HeaderValue;
 
-use crate::error::Shortage;
+use crate::error::{Shortage, Unit};
 
 /// The policy and the state, where the limit is one of ours.
 pub(super) fn fields(shortage: &Shortage) -> Option<(HeaderValue, HeaderValue)> {
+    if shortage.unit != Unit::Number {
+        // The fields are for whole numbers of requests and the like.
+        return None;
+    }
     let amount = shortage.amount?;
     let name = quoted(&shortage.limit);
     let mut policy = format!("{name};q={amount}");
@@ -52,7 +56,9 @@ mod tests {
     fn shortage() -> Shortage {
         Shortage {
             limit: "requests 100/min for user=a\"é".into(),
+            unit: Unit::Number,
             in_use: 98,
+            reserved: 0,
             needed: 5,
             retry_after: Some(Duration::from_millis(2_001)),
             amount: Some(100),
@@ -78,7 +84,9 @@ mod tests {
         let half = Shortage {
             period: Some(Duration::from_millis(500)),
             retry_after: None,
+            unit: Unit::Number,
             in_use: 130,
+            reserved: 0,
             ..shortage()
         };
         let (policy, state) = said(&half).unwrap();

@@ -14,12 +14,14 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::hiding::{Hiding, Seen};
 use crate::{
-    call::{Listening, Unfinished},
+    call::{Ended, Listening, Unfinished},
     limit::Demand,
+    pricing::ServiceTier,
     store::Settlement,
     usage::Usage,
-    wire::{Dialect, Meter},
+    wire::{Dialect, Meter, Served},
 };
 
 /// How often the output of a stream is dated. Slots of a minute are as long.
@@ -29,7 +31,8 @@ pin_project! {
     /// The body of every response that leaves one of our layers.
     ///
     /// It passes the inner body's bytes on unchanged and at once, and reads the usage that the provider
-    /// reports. When it ends, fails or is dropped, the attempt is settled, once.
+    /// reports. Unchanged but for this: OpenAI chat streams are asked for their usage, and where the caller did not
+    /// ask for it, the extra chunk and each `usage: null` are taken out, so that events come whole. When it ends, fails or is dropped, the attempt is settled, once.
     pub struct ResponseBody<R> {
         #[pin]
         kind: Kind<R>,
@@ -84,10 +87,10 @@ pub(crate) struct Metering {
     attempt: Option<Unfinished>,
     /// Of a refusal; taken when it is settled.
     listening: Option<Listening>,
+    /// Of a stream whose caller did not ask for its usage.
+    hiding: Option<Hiding>,
     dialect: Dialect,
     status: StatusCode,
-    /// Whether the answer comes while it is generated.
-    streamed: bool,
     demand: Demand,
     /// When the output was dated last.
     dated: Instant,
@@ -101,16 +104,13 @@ impl Metering {
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Self {
-        let kind = headers
-            .get(http::header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok());
         Metering {
             meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
             listening: None,
+            hiding: None,
             dialect,
             status,
-            streamed: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
             demand,
             dated: Instant::now(),
         }
@@ -121,7 +121,7 @@ impl Metering {
         if let Some(listening) = &mut self.listening {
             listening.push(data);
         }
-        if !self.streamed {
+        if !self.meter.is_stream() {
             return;
         }
         let now = Instant::now();
@@ -139,6 +139,12 @@ impl Metering {
         self
     }
 
+    /// This meter, which keeps the usage of a stream from the caller.
+    pub(super) fn hiding(mut self) -> Self {
+        self.hiding = Some(Hiding::default());
+        self
+    }
+
     fn end(&mut self) {
         self.meter.end();
         self.settle();
@@ -150,26 +156,26 @@ impl Metering {
             listening.end();
         }
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(self.settlement());
+            attempt.end(self.ended());
         }
     }
 
     /// What the answer used, by the best that is known of it: what was reported; else what was seen of
     /// the output and estimated of the input; of an error, nothing but the request.
-    fn settlement(&self) -> Settlement {
+    fn ended(&self) -> Ended {
         if !self.status.is_success() {
-            return Settlement::Usage(Usage::default());
+            return Ended::with(Settlement::Usage(Usage::default()));
         }
         if self.dialect == Dialect::Generic {
-            return Settlement::Unknown;
+            return Ended::with(Settlement::Unknown);
         }
         let reading = self.meter.reading();
-        if !self.streamed && !reading.complete && !reading.usage_is_final {
+        if !self.meter.is_stream() && !reading.complete && !reading.usage_is_final {
             // It was generated whole before its first byte came, and nobody read how much it was.
-            return Settlement::Unknown;
+            return Ended::with(Settlement::Unknown);
         }
         let seen = Usage::new(self.demand.input, reading.output_seen);
-        let usage = match reading.usage {
+        let mut usage = match reading.usage {
             Some(usage) if reading.usage_is_final => usage,
             // A report that is not the last word: the input is, the output is at least what was seen.
             Some(mut usage) => {
@@ -183,7 +189,23 @@ impl Metering {
             }
             None => seen,
         };
-        Settlement::Usage(usage)
+        usage.cost = reading.cost;
+        Ended {
+            settlement: Settlement::Usage(usage),
+            is_final: reading.usage_is_final,
+            tier: tier(&reading.served),
+        }
+    }
+}
+
+/// The tier that an answer says it was served in.
+fn tier(served: &Served) -> ServiceTier {
+    match (served.tier.as_deref(), served.speed.as_deref()) {
+        (Some("batch"), _) => ServiceTier::Batch,
+        (Some("flex"), _) => ServiceTier::Flex,
+        (Some("priority"), _) => ServiceTier::Priority,
+        (_, Some("fast")) => ServiceTier::Fast,
+        _ => ServiceTier::Standard,
     }
 }
 
@@ -206,35 +228,54 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             KindProjection::Local { body } => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
-            KindProjection::Metered { mut body, meter } => {
+            KindProjection::Metered { mut body, meter } => loop {
+                if let Some(seen) = meter.hiding.as_mut().and_then(Hiding::pending) {
+                    return Poll::Ready(seen.frame().map(Ok));
+                }
                 let frame = ready!(body.as_mut().poll_frame(cx));
+                // Many readers stop where they know of the end, without asking for it.
+                let is_last = body.is_end_stream();
                 match &frame {
                     Some(Ok(frame)) => {
                         if let Some(data) = frame.data_ref() {
                             meter.push(data);
                         }
-                        // Many readers stop here without asking for the end that they know of.
-                        if body.is_end_stream() {
+                        if is_last {
                             meter.end();
                         }
                     }
                     Some(Err(_)) => meter.settle(),
                     None => meter.end(),
                 }
-                Poll::Ready(frame)
-            }
+                let Some(hiding) = &mut meter.hiding else {
+                    return Poll::Ready(frame);
+                };
+                let seen = match frame {
+                    Some(Ok(frame)) => hiding.push(frame, is_last),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => hiding.end(),
+                };
+                if !matches!(seen, Seen::Nothing) {
+                    return Poll::Ready(seen.frame().map(Ok));
+                }
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } | Kind::Metered { body, .. } => body.is_end_stream(),
+            Kind::Metered { meter, body } => match &meter.hiding {
+                Some(hiding) => hiding.is_end(),
+                None => body.is_end_stream(),
+            },
+            Kind::Passed { body } => body.is_end_stream(),
             Kind::Local { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            Kind::Metered { meter, .. } if meter.hiding.is_some() => SizeHint::default(),
             Kind::Passed { body } | Kind::Metered { body, .. } => body.size_hint(),
             Kind::Local { body } => body.size_hint(),
         }

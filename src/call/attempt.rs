@@ -7,11 +7,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::context::Gate;
+use super::{Ended, context::Gate};
 use crate::{
     limit::Tick,
     limiter::{Delegation, Limiter, Permit},
-    store::{Observation, Settlement},
+    store::Observation,
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -189,8 +189,9 @@ impl Attempt {
     }
 
     /// Ends it: every claim is settled with the same words.
-    pub(crate) fn end(&self, settlement: Settlement) {
-        for (_, permit) in self.close() {
+    pub(crate) fn end(&self, ended: Ended) {
+        for (gate, permit) in self.close() {
+            let settlement = gate.settlement(permit.tags(), &ended);
             permit.end_with(settlement);
         }
     }
@@ -239,9 +240,9 @@ impl Unfinished {
     }
 
     /// Ends it with a settlement.
-    pub(crate) fn end(mut self, settlement: Settlement) {
+    pub(crate) fn end(mut self, ended: Ended) {
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(settlement);
+            attempt.end(ended);
         }
     }
 

@@ -1,13 +1,18 @@
 //! The context of one call, and a layer's view of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use super::{CallOptions, Unfinished, attempt::Attempt};
+use tokio::time::Instant;
+
+use super::{CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound};
 use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
     limiter::{Delegation, Limiter, Refused, Turn},
-    store::Claim,
+    store::{Claim, Settlement},
     tags::Tags,
     wire::Dialect,
 };
@@ -23,6 +28,10 @@ pub(crate) struct CallContext {
 pub(super) struct Facts {
     pub(super) dialect: Dialect,
     pub(super) demand: Demand,
+    /// What it can come to at most.
+    pub(super) bound: Bound,
+    /// Whether its stream was asked for its usage, and not by the caller.
+    pub(super) hides_usage: bool,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -45,6 +54,10 @@ pub(crate) struct Gate {
     pub(crate) limiter: Limiter,
     pub(crate) quantities: Quantities,
     pub(crate) wait: bool,
+    /// For how long at most; `None`: as long as the caller does.
+    patience: Option<Duration>,
+    /// By which prices, where it looks at cost.
+    pub(super) pricing: Option<Arc<Pricing>>,
     /// How many of our layers are around it, itself included.
     pub(super) depth: u32,
 }
@@ -72,7 +85,38 @@ impl Gate {
             limiter,
             quantities,
             wait,
+            patience: None,
+            pricing: None,
             depth: 0,
+        }
+    }
+
+    /// This gate, waiting for so long at most.
+    pub(crate) fn patient(mut self, span: Duration) -> Self {
+        self.patience = Some(span);
+        self
+    }
+
+    /// This gate, which looks at cost, by these prices.
+    pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
+        self.pricing = Some(Arc::new(pricing));
+        self
+    }
+
+    /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
+        match &self.pricing {
+            Some(pricing) => pricing.settlement(tags, ended),
+            None => ended.settlement,
+        }
+    }
+
+    /// A turn of no longer than it waits.
+    fn turn(&self, turn: Turn, from: Instant) -> Turn {
+        let until = self.patience.and_then(|span| from.checked_add(span));
+        Turn {
+            deadline: turn.deadline.into_iter().chain(until).min(),
+            ..turn
         }
     }
 
@@ -166,6 +210,10 @@ impl Entry {
         self.context.facts.demand
     }
 
+    pub(crate) fn hides_usage(&self) -> bool {
+        self.context.facts.hides_usage
+    }
+
     pub(crate) fn turn(&self) -> Turn {
         self.context.facts.turn
     }
@@ -208,13 +256,13 @@ impl Entry {
 
     /// Claims for every gate from here outwards that holds nothing yet, waiting where it has to.
     pub(super) async fn claim(&self) -> Result<(), Rejection> {
-        let attempt = self.attempt();
+        let (attempt, from) = (self.attempt(), Instant::now());
         while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
             if !gate.wait {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
-            let turn = self.context.turn(&gate);
+            let turn = gate.turn(self.context.turn(&gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
             self.context.note_start(&gate, permit.start());
             attempt.add(gate, permit);
@@ -241,7 +289,7 @@ impl Entry {
             if gate.depth > self.depth || attempt.holds(&gate) {
                 continue;
             }
-            let claim = self.context.claim(&gate);
+            let claim = self.context.claim(&gate)?;
             match gate
                 .limiter
                 .try_claim(&claim, self.context.turn(&gate))
@@ -291,25 +339,32 @@ impl CallContext {
         }
     }
 
-    fn claim(&self, gate: &Gate) -> Claim {
+    fn claim(&self, gate: &Gate) -> Result<Claim, Rejection> {
         let Facts {
-            tags,
-            demand,
-            delegation,
-            ..
+            tags, delegation, ..
         } = &self.facts;
+        let demand = match &gate.pricing {
+            Some(pricing) => match pricing.demand(&self.facts) {
+                // Where budgets only watch, nobody is refused.
+                Err(rejection) if gate.limiter.limits().have_budgets(tags) => {
+                    return Err(rejection);
+                }
+                demand => demand.unwrap_or(self.facts.demand),
+            },
+            None => self.facts.demand,
+        };
         let repeat = self
             .lock()
             .counted
             .iter()
             .any(|limiter| limiter.is(&gate.limiter));
-        Claim {
+        Ok(Claim {
             tags: tags.clone(),
-            demand: *demand,
+            demand,
             quantities: gate.quantities,
             repeat,
             held: gate.limiter.held(delegation),
-        }
+        })
     }
 
     /// A call of its own from the layer at `depth` inwards.

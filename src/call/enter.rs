@@ -3,20 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header::ACCEPT_ENCODING, request::Parts};
+use http::{
+    HeaderValue, Method, Request,
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH},
+    request::Parts,
+};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{
     CallOptions, Entry,
     context::{Facts, Handle},
+    priced::Bound,
 };
 use crate::{
     error::Rejection,
     limit::Demand,
     limiter::Delegation,
     tags::{Tag, Tags},
-    wire::{self, Dialect, RequestFacts},
+    wire::{self, Dialect, RequestFacts, UsageAsk},
 };
 
 /// Output tokens that are reserved for a call which names no cap. An estimate: it is cut to what a limit
@@ -30,6 +35,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Inspect {
     /// How much of a body is read into memory.
     pub(crate) body_cap: usize,
+    /// Whether requests leave as they came: their streams are not asked for their usage.
+    pub(crate) as_is: bool,
     /// Whether requests are not looked into at all: everything passes as it is.
     pub(crate) off: bool,
 }
@@ -39,6 +46,7 @@ impl Default for Inspect {
     fn default() -> Self {
         Inspect {
             body_cap: 32 << 20,
+            as_is: false,
             off: false,
         }
     }
@@ -83,7 +91,15 @@ where
         if let Some(entry) = further {
             return Ok(Entered { entry, parts, body });
         }
-        let facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        let mut body = body;
+        if let (false, Some(asking)) = (inspect.as_is, asking(&facts, &body)) {
+            facts.hides_usage = true;
+            if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
+                *length = asking.len().into();
+            }
+            body = ReadBody::Whole(asking);
+        }
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
             parts
@@ -149,16 +165,16 @@ where
 }
 
 fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {
-    let found = match body {
-        ReadBody::Whole(bytes) => {
-            Some(
-                wire::inspect(dialect, bytes).map_err(|error| Rejection::BadRequest {
-                    message: error.to_string(),
-                })?,
-            )
-        }
-        ReadBody::Unread(_) => None,
+    // Of a body that was not read there is still what the URL says.
+    let (bytes, is_read) = match body {
+        ReadBody::Whole(bytes) => (&bytes[..], true),
+        ReadBody::Unread(_) => (&b""[..], false),
     };
+    let found = wire::inspect_call(dialect, parts.uri.path(), bytes).map_err(|error| {
+        Rejection::BadRequest {
+            message: error.to_string(),
+        }
+    })?;
     let options = parts
         .extensions
         .get::<CallOptions>()
@@ -172,13 +188,10 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
     let said = parts.extensions.get::<Tags>();
     Ok(Facts {
         dialect,
-        demand: demand(dialect, found.as_ref()),
-        tags: tags(
-            dialect,
-            delegation.tags(),
-            said,
-            found.and_then(|found| found.model),
-        ),
+        demand: demand(dialect, Some(&found).filter(|_| is_read)),
+        bound: bound(body, &found),
+        hides_usage: false,
+        tags: tags(dialect, delegation.tags(), said, found.model),
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),
@@ -200,8 +213,36 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
         requests: 1,
         input: facts.input_estimate,
         output,
+        cost: 0,
         input_declared: false,
         output_declared: facts.max_output.is_some(),
+    }
+}
+
+/// The body that asks for the usage of a stream, where the caller's does not and the provider tells it only if asked.
+fn asking<B>(facts: &Facts, body: &ReadBody<B>) -> Option<Bytes> {
+    let ReadBody::Whole(bytes) = body else {
+        return None;
+    };
+    let provider = facts.tags.get(&Tag::Provider)?;
+    let silent =
+        facts.dialect == Dialect::OpenAiChat && wire::streams_usage_only_if_asked(provider);
+    match wire::ask_for_usage(silent.then_some(bytes)?) {
+        UsageAsk::Added(asking) | UsageAsk::Declined(asking) => Some(asking),
+        _ => None,
+    }
+}
+
+/// The most that it can come to: no token is shorter than a byte.
+fn bound<B>(body: &ReadBody<B>, facts: &RequestFacts) -> Bound {
+    let input = match body {
+        ReadBody::Whole(bytes) => bytes.len() as u64,
+        ReadBody::Unread(_) => u64::MAX,
+    };
+    Bound {
+        input,
+        output: facts.max_output,
+        choices: facts.choices,
     }
 }
 

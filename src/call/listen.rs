@@ -1,15 +1,13 @@
 //! What the answer to an attempt tells its limits.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode, response::Parts};
 use tokio::time::Instant;
 
 use super::{Entry, attempt::Attempt};
 use crate::{
+    clock::time_of_day,
     error::Rejection,
     limit::Tick,
     limiter::Limiter,
@@ -46,10 +44,7 @@ impl Entry {
         }
         let attempt = self.attempt();
         let provider = self.provider();
-        let (now, refused) = (
-            SystemTime::now(),
-            head.status == StatusCode::TOO_MANY_REQUESTS,
-        );
+        let (now, refused) = (time_of_day(), head.status == StatusCode::TOO_MANY_REQUESTS);
         let shown = wire::rate_limits(&provider, &head.headers, now);
         if refused || !shown.is_empty() {
             attempt.observe(&Observation::Counters { shown, refused });
@@ -89,7 +84,7 @@ impl Listening {
 
     /// The body has ended, or nobody reads on: what is known by now is all.
     pub(crate) fn end(mut self) {
-        let now = SystemTime::now();
+        let now = time_of_day();
         let error = wire::classify(&self.provider, self.status, &self.headers, &self.body, now);
         let Some(error) = error else {
             return;

@@ -17,6 +17,7 @@ mod context;
 mod enter;
 mod listen;
 mod options;
+mod priced;
 mod request_body;
 mod send;
 
@@ -25,5 +26,6 @@ pub(crate) use context::{Entry, Gate};
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
 pub(crate) use listen::Listening;
 pub use options::{CallOptions, NotSent};
+pub(crate) use priced::{Ended, Pricing};
 pub use request_body::RequestBody;
 pub(crate) use send::Sent;

@@ -1,6 +1,10 @@
 //! Values that read and make no sense. Those of limits are checked where limits are put together.
 
-use super::{ConfigError, Quota, RateLimiting};
+use super::{ConfigError, LimitConfig, Quota, RateLimiting};
+use crate::{
+    limit::{Calendar, CalendarUnit, Quantity},
+    money::Money,
+};
 
 const SHARE: &str = "must be more than 0 and at most 1: 0.9 is nine tenths";
 const MONEY: &str = "must be more than 0; leave it out where there is no budget";
@@ -49,9 +53,20 @@ impl RateLimiting {
         money("max_weekly_spend", self.max_weekly_spend)?;
         money("max_monthly_spend", self.max_monthly_spend)?;
         share("alert_threshold", self.alert_threshold)?;
+        if let Err(error) = Calendar::new(CalendarUnit::Day, &self.time_zone) {
+            return wrong("time_zone", &error.to_string());
+        }
         if let Some(currency) = self.currency.as_deref().filter(|other| *other != "USD") {
             let reason = format!("is `{currency}`; prices are in USD, and nothing is converted");
             return wrong("currency", &reason);
+        }
+        let cost = |limit: &LimitConfig| limit.quantity == Quantity::Cost;
+        if let Some(place) = self.limits.iter().position(cost) {
+            return wrong(
+                &format!("limits[{place}].quantity"),
+                "is `cost`, which is not for lists; write `max_cost_per_run`, `max_cost_per_hour` or `max_cost_per_day` in a \
+                 block, or `max_daily_spend` and others for all calls together",
+            );
         }
         check_quota("global", &self.global)?;
         for (provider, models) in &self.providers {
@@ -82,9 +97,9 @@ fn share(path: &str, share: Option<f64>) -> Result<(), ConfigError> {
     }
 }
 
-fn money(path: &str, amount: Option<f64>) -> Result<(), ConfigError> {
+fn money(path: &str, amount: Option<Money>) -> Result<(), ConfigError> {
     match amount {
-        Some(amount) if !(amount > 0.0 && amount.is_finite()) => wrong(path, MONEY),
+        Some(Money::ZERO) => wrong(path, MONEY),
         _ => Ok(()),
     }
 }

@@ -42,7 +42,7 @@ pub use quota::Quota;
 pub(crate) use read::from_yaml;
 pub use span::Span;
 
-use crate::limit::LimitError;
+use crate::{limit::LimitError, money::Money};
 
 /// A configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -80,18 +80,35 @@ pub struct RateLimiting {
     pub retry: RetryConfig,
     /// Waiting.
     pub queue: QueueConfig,
-    /// Money per hour.
-    pub max_hourly_spend: Option<f64>,
-    /// Money per day.
-    pub max_daily_spend: Option<f64>,
-    /// Money per week.
-    pub max_weekly_spend: Option<f64>,
-    /// Money per month.
-    pub max_monthly_spend: Option<f64>,
+    /// Dollars in an hour of the clock.
+    pub max_hourly_spend: Option<Money>,
+    /// Dollars in a day.
+    pub max_daily_spend: Option<Money>,
+    /// Dollars in a week, from Monday on.
+    pub max_weekly_spend: Option<Money>,
+    /// Dollars in a month.
+    pub max_monthly_spend: Option<Money>,
+    /// The time zone of budgets by the calendar, by its name in the IANA database: `Europe/Berlin`. UTC where nothing is
+    /// said.
+    pub time_zone: String,
+    /// Whether models without a price pass budgets, and count nothing.
+    pub unknown_price: UnknownPrice,
     /// The currency of those: `USD`.
     pub currency: Option<String>,
     /// The share of a budget from which on to warn.
     pub alert_threshold: Option<f64>,
+}
+
+/// What becomes of calls to models that have no price, where there is a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnknownPrice {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// They pass, and count nothing.
+    Allow,
 }
 
 /// `retry:`
@@ -138,6 +155,8 @@ impl Default for RateLimiting {
             max_daily_spend: None,
             max_weekly_spend: None,
             max_monthly_spend: None,
+            time_zone: "UTC".to_owned(),
+            unknown_price: UnknownPrice::Deny,
             currency: None,
             alert_threshold: None,
         }

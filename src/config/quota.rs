@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::limit::{Limit, Quantity};
+use crate::{
+    limit::{Limit, Quantity},
+    money::Money,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -48,12 +51,12 @@ pub struct Quota {
     pub headroom: Option<f64>,
     /// Learns from 429s how much of each of these is allowed, down to this share: `0.25`. Not of runs.
     pub adaptive: Option<f64>,
-    /// Money of one run.
-    pub max_cost_per_run: Option<f64>,
-    /// Money in any hour.
-    pub max_cost_per_hour: Option<f64>,
-    /// Money in a day.
-    pub max_cost_per_day: Option<f64>,
+    /// Dollars in one run.
+    pub max_cost_per_run: Option<Money>,
+    /// Dollars in any hour.
+    pub max_cost_per_hour: Option<Money>,
+    /// Dollars in any 24 hours.
+    pub max_cost_per_day: Option<Money>,
 }
 
 impl Quota {
@@ -107,21 +110,24 @@ impl Quota {
                 Some(floor) => (key, limit.adaptive(floor)),
                 None => (key, limit),
             });
-        learns.chain(run).map(|(key, limit)| match self.headroom {
+        let counted = learns.chain(run).map(|(key, limit)| match self.headroom {
             Some(share) => (key, limit.headroom(share)),
             None => (key, limit),
-        })
+        });
+        counted.chain(self.budgets())
     }
 
-    /// The keys that ask for a budget.
-    pub(super) fn budgets(&self) -> impl Iterator<Item = &'static str> {
-        let costs = [
-            ("max_cost_per_run", self.max_cost_per_run),
-            ("max_cost_per_hour", self.max_cost_per_hour),
-            ("max_cost_per_day", self.max_cost_per_day),
-        ];
-        costs
-            .into_iter()
-            .filter_map(|(key, cost)| cost.map(|_| key))
+    /// The budgets in this block, each with the key it stands under. No part of them is kept free: it is not the
+    /// provider who enforces them.
+    fn budgets(&self) -> impl Iterator<Item = (&'static str, Limit)> {
+        let over = |period| move |amount| Limit::cost(amount).every(period);
+        let run = |amount| Limit::cost(amount).every_run();
+        [
+            ("max_cost_per_run", self.max_cost_per_run.map(run)),
+            ("max_cost_per_hour", self.max_cost_per_hour.map(over(HOUR))),
+            ("max_cost_per_day", self.max_cost_per_day.map(over(DAY))),
+        ]
+        .into_iter()
+        .filter_map(|(key, limit)| Some((key, limit?)))
     }
 }

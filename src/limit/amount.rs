@@ -2,7 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{Demand, Hold, Limit, LimitError, Period, Quantities, Quantity, Rule, set::Life};
+use super::{
+    Demand, Hold, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
+    set::Life,
+    terms::{Asked, Measure, Terms},
+};
+use crate::{money::Money, usage::Usage};
 
 /// Shares are kept to the millionth, so that 0.29 of 100 is 29 and not what doubles make of it.
 const WHOLE: u64 = 1_000_000;
@@ -87,8 +92,8 @@ impl Rule {
         Rule {
             amount: limit.usable(limit.amount),
             amounts,
+            terms: Terms::of(&limit, Hold::of(limit.quantity, limit.charge)),
             hold: Hold::of(limit.quantity, limit.charge),
-            listens: limit.is_shown() || limit.adaptive.is_some(),
             limit,
             life,
         }
@@ -105,22 +110,23 @@ impl Rule {
         self.amounts.contains_key(value)
     }
 
-    /// What a claim needs of a count that holds `amount`; `None`: the limit is not for it.
-    #[inline]
-    pub(crate) fn need(
-        &self,
-        amount: u64,
-        demand: &Demand,
-        quantities: Quantities,
-        repeat: bool,
-    ) -> Option<u64> {
-        let limit = &self.limit;
-        let skip = !quantities.contain(limit.quantity) || (repeat && !limit.counts_repeats());
-        if limit.quantity == Quantity::Requests {
-            return (!skip).then_some(demand.requests);
+    /// What counts here of usage that nothing was claimed for: as if exactly that had been asked for.
+    pub(crate) fn recorded(&self, usage: &Usage) -> u64 {
+        if self.limit.quantity == Quantity::Cost {
+            return usage.cost.map_or(0, Money::as_nanos);
         }
-        let (asked, declared) = limit.charge.reserve(limit.quantity, demand);
-        (!skip).then(|| asked.min(amount).max(declared))
+        let demand = Demand {
+            input: usage.input,
+            output: usage.output,
+            ..Demand::default()
+        };
+        let asked = Asked::of(&demand, Quantities::ALL, false);
+        let reserved = Parts::early(asked.whole(Measure::of(&self.limit)));
+        let used = self
+            .limit
+            .charge
+            .settled(self.limit.quantity, reserved, usage);
+        used.early.saturating_add(used.late)
     }
 
     /// Whether any of a charge is dated when the attempt ends.
@@ -151,7 +157,7 @@ impl Rule {
     pub(crate) fn may_shrink(&self) -> bool {
         match self.limit.quantity {
             Quantity::Requests => false,
-            Quantity::Concurrency => true,
+            Quantity::Concurrency | Quantity::Cost => true,
             _ => self.limit.charge.corrected,
         }
     }

@@ -61,7 +61,8 @@ impl Limits {
                 ..old.clone()
             });
         }
-        Ok(Limits::new(limits).expect("both were checked, and only amounts are mixed"))
+        Ok(Limits::on_wall(limits, self.wall().clone())
+            .expect("both were checked, and only amounts are mixed"))
     }
 }
 

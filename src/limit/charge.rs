@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Demand, Quantity};
+use super::Quantity;
 use crate::usage::Usage;
 
 /// How a token limit is charged by whoever enforces it.
@@ -63,7 +63,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    fn early(amount: u64) -> Self {
+    pub(super) fn early(amount: u64) -> Self {
         Parts {
             early: amount,
             late: 0,
@@ -91,6 +91,12 @@ impl Parts {
 /// The most that a report is believed. More tokens than this in one answer is nonsense, and sums of it must
 /// not run over.
 const MOST: u64 = 1 << 53;
+
+/// So much of a report, as far as they are believed.
+#[inline]
+pub(super) fn believed(reported: u64) -> u64 {
+    reported.min(MOST)
+}
 
 impl Charge {
     /// Everything counts once, and is held until completion. The safe rule where nothing is known of the
@@ -178,44 +184,9 @@ impl Charge {
         }
     }
 
-    /// How much a limit on `quantity` reserves for `demand`, and how much of that the caller declared:
-    /// an estimate may be cut to what the limit can hold, a declared figure may not.
-    #[inline]
-    pub(crate) fn reserve(self, quantity: Quantity, demand: &Demand) -> (u64, u64) {
-        let input = (
-            demand.input,
-            if demand.input_declared {
-                demand.input
-            } else {
-                0
-            },
-        );
-        let output = (
-            demand.output,
-            if demand.output_declared {
-                demand.output
-            } else {
-                0
-            },
-        );
-        match quantity {
-            Quantity::Requests => (demand.requests, demand.requests),
-            Quantity::Concurrency => (1, 1),
-            Quantity::InputTokens => input,
-            Quantity::OutputTokens => output,
-            Quantity::Tokens => match self.tokens {
-                TokenCharge::Larger => (input.0.max(output.0), input.1.max(output.1)),
-                TokenCharge::Sum => (
-                    input.0.saturating_add(output.0),
-                    input.1.saturating_add(output.1),
-                ),
-            },
-        }
-    }
-
     /// How much of `output` tokens a limit on `quantity` dates while they stream.
     pub(crate) fn streamed(self, quantity: Quantity, output: u64) -> u64 {
-        let output = output.min(MOST);
+        let output = believed(output);
         match (quantity, self.output) {
             (Quantity::OutputTokens, ChargedAt::Completion) => output,
             (Quantity::Tokens, ChargedAt::Completion) if self.tokens == TokenCharge::Sum => {
@@ -225,28 +196,29 @@ impl Charge {
         }
     }
 
+    /// Whether each token counts once, whatever was reserved and wherever it was read from.
+    pub(super) fn counts_all_once(self) -> bool {
+        self.corrected && self.cache_reads && self.output_weight == 1
+    }
+
     fn weigh(self, output: u64) -> u64 {
         output.saturating_mul(self.output_weight.into())
     }
 
     /// What a limit on `quantity` counts in the end, where `reserved` was claimed and `usage` is known.
     pub(crate) fn settled(self, quantity: Quantity, reserved: Parts, usage: &Usage) -> Parts {
-        let read = if self.cache_reads {
-            0
-        } else {
-            usage.cache_read
-        };
-        let input = usage.input.min(MOST).saturating_sub(read);
-        let output = usage.output.min(MOST);
         let used = match quantity {
             Quantity::Requests | Quantity::Concurrency => return reserved,
-            Quantity::InputTokens => Parts::dated(input, self.input),
-            Quantity::OutputTokens => Parts::dated(output, self.output),
-            Quantity::Tokens => match (self.tokens, self.output) {
-                (TokenCharge::Larger, ChargedAt::Send) => Parts::dated(input, self.input),
-                _ => Parts::dated(input, self.input)
-                    .and(Parts::dated(self.weigh(output), self.output)),
-            },
+            Quantity::Cost => {
+                return Parts {
+                    early: 0,
+                    late: cost(reserved.late, usage),
+                };
+            }
+            _ => {
+                let (input, output) = self.tokens_used(quantity, usage);
+                Parts::dated(input, self.input).and(Parts::dated(output, self.output))
+            }
         };
         if self.corrected {
             used
@@ -258,18 +230,53 @@ impl Charge {
         }
     }
 
-    /// What a limit on `quantity` counts for usage that nothing was claimed for: as if exactly that had been
-    /// asked for.
-    pub(crate) fn recorded(self, quantity: Quantity, usage: &Usage) -> u64 {
-        let demand = Demand {
-            input: usage.input,
-            output: usage.output,
-            ..Demand::default()
+    /// The same where all that was claimed is held until the end.
+    #[inline]
+    pub(crate) fn settled_at_the_end(
+        self,
+        quantity: Quantity,
+        reserved: u64,
+        usage: &Usage,
+    ) -> u64 {
+        let used = match quantity {
+            Quantity::Requests | Quantity::Concurrency => return reserved,
+            Quantity::Cost => return cost(reserved, usage),
+            _ => {
+                let (input, output) = self.tokens_used(quantity, usage);
+                input.saturating_add(output)
+            }
         };
-        let (reserved, _) = self.reserve(quantity, &demand);
-        let used = self.settled(quantity, Parts::early(reserved), usage);
-        used.early.saturating_add(used.late)
+        if self.corrected {
+            used
+        } else {
+            used.max(reserved)
+        }
     }
+
+    /// How many tokens of the input and of the output a limit on such tokens counts.
+    #[inline]
+    fn tokens_used(self, quantity: Quantity, usage: &Usage) -> (u64, u64) {
+        let read = if self.cache_reads {
+            0
+        } else {
+            usage.cache_read
+        };
+        let input = believed(usage.input).saturating_sub(read);
+        let output = believed(usage.output);
+        match quantity {
+            Quantity::InputTokens => (input, 0),
+            Quantity::OutputTokens => (0, output),
+            _ if (self.tokens, self.output) == (TokenCharge::Larger, ChargedAt::Send) => (input, 0),
+            _ => (input, self.weigh(output)),
+        }
+    }
+}
+
+/// What it cost, as far as it is known.
+fn cost(reserved: u64, usage: &Usage) -> u64 {
+    usage
+        .cost
+        .map_or(reserved, |cost| believed(cost.as_nanos()))
 }
 
 impl Default for Charge {

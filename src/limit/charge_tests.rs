@@ -2,30 +2,6 @@
 
 use super::*;
 
-const DEMAND: Demand = Demand {
-    requests: 1,
-    input: 300,
-    output: 1_000,
-    input_declared: false,
-    output_declared: true,
-};
-
-#[test]
-fn openai_reserves_the_larger_and_azure_the_sum() {
-    assert_eq!(
-        Charge::openai().reserve(Quantity::Tokens, &DEMAND),
-        (1_000, 1_000)
-    );
-    assert_eq!(
-        Charge::azure().reserve(Quantity::Tokens, &DEMAND),
-        (1_300, 1_000)
-    );
-    assert_eq!(
-        Charge::azure().reserve(Quantity::InputTokens, &DEMAND),
-        (300, 0)
-    );
-}
-
 #[test]
 fn a_charge_at_the_send_is_never_corrected_downwards() {
     let usage = Usage::new(250, 100);

@@ -11,6 +11,8 @@ pub struct Demand {
     pub input: u64,
     /// Output tokens at most.
     pub output: u64,
+    /// What the attempt costs at most, in billionths of a US dollar.
+    pub cost: u64,
     /// Whether `input` is the caller's own figure (true) or an estimate (false). An estimate larger than
     /// a limit is cut to it, a declared figure is refused as never fitting.
     pub input_declared: bool,
@@ -24,6 +26,7 @@ impl Default for Demand {
             requests: 1,
             input: 0,
             output: 0,
+            cost: 0,
             input_declared: true,
             output_declared: true,
         }

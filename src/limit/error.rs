@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::CalendarError;
+
 /// Why limits cannot be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -68,6 +70,16 @@ pub enum LimitError {
         limit: String,
         /// The slice asked for.
         slice: Duration,
+    },
+    /// A time zone that is not known here.
+    #[error("limit {place} ({limit}): {source}")]
+    BadZone {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// What is wrong with it.
+        source: CalendarError,
     },
     /// Amounts for values, where there is not one tag that the limit is split by; 0; or a value twice.
     #[error("limit {place} ({limit}): `amounts` for `{value}`: {reason}")]
@@ -175,6 +187,7 @@ impl LimitError {
             | LimitError::AbsurdPeriod { place, .. }
             | LimitError::MarginOverPeriod { place, .. }
             | LimitError::BadSlice { place, .. }
+            | LimitError::BadZone { place, .. }
             | LimitError::BadAmounts { place, .. }
             | LimitError::BadShare { place, .. }
             | LimitError::RefusedOfOthers { place, .. }

@@ -203,7 +203,7 @@ fn hold(stay: u64) -> u64 {
 }
 
 fn left(date: Tick, stay: u64) -> Tick {
-    Tick::from_micros(date.as_micros().saturating_add(stay))
+    date.after_micros(stay)
 }
 
 #[cfg(test)]

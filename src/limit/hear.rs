@@ -48,7 +48,7 @@ impl Window {
     /// with a provider's counters later.
     #[inline]
     pub(crate) fn ours(&self, rule: &Rule, now: Tick) -> u64 {
-        let held = if rule.hold.is_all() { self.held } else { 0 };
+        let held = if rule.terms.hold_all() { self.held } else { 0 };
         let all = self.dated.saturating_add(held);
         if self.learnt.is_none() {
             return all;
@@ -77,7 +77,7 @@ impl Window {
         let refused = self.learnt.as_ref().map_or(0, |learnt| {
             learnt.refused_in(before(rule, charged.sent), charged.sent)
         });
-        let held = if rule.hold.is_all() { self.held } else { 0 };
+        let held = if rule.terms.hold_all() { self.held } else { 0 };
         let seen = Shown {
             sent: charged.sent,
             now,
@@ -133,7 +133,7 @@ impl Window {
             }
         };
         let mut learnt = self.learnt.take().unwrap_or_default();
-        let held = if rule.hold.is_all() { self.held } else { 0 };
+        let held = if rule.terms.hold_all() { self.held } else { 0 };
         let reading = Reading {
             sent: charged.sent,
             remaining: shown.remaining,

@@ -1,6 +1,6 @@
 //! What of a charge stays held from the send to the settlement.
 
-use super::{Charge, ChargedAt, Demand, Quantity};
+use super::{Charge, ChargedAt, Quantity};
 
 /// What of a charge stays held from the send to the settlement, or until it has streamed. The rest is dated at the
 /// send.
@@ -22,7 +22,7 @@ impl Hold {
         use ChargedAt::{Completion, Send};
         match quantity {
             Quantity::Requests => Hold::Nothing,
-            Quantity::Concurrency => Hold::All,
+            Quantity::Concurrency | Quantity::Cost => Hold::All,
             Quantity::InputTokens if charge.input == Completion => Hold::All,
             Quantity::OutputTokens if charge.output == Completion => Hold::AllOutput,
             Quantity::InputTokens | Quantity::OutputTokens => Hold::Nothing,
@@ -41,14 +41,14 @@ impl Hold {
         matches!(self, Hold::All | Hold::AllOutput | Hold::AllWithOutput)
     }
 
-    /// Of `amount`, which was claimed for `demand`, what is to be kept to know the parts later.
-    #[inline]
-    pub(crate) fn apart(self, demand: &Demand, amount: u64) -> u64 {
-        match self {
-            Hold::Nothing | Hold::All | Hold::AllOutput => 0,
-            Hold::AllWithOutput | Hold::Output => demand.output.min(amount),
-            Hold::Input => demand.input.min(amount),
-        }
+    /// Whether how much of it is for output is to be known later.
+    pub(super) fn keeps_output_apart(self) -> bool {
+        matches!(self, Hold::AllWithOutput | Hold::Output)
+    }
+
+    /// Whether how much of it is for input is to be known later.
+    pub(super) fn keeps_input_apart(self) -> bool {
+        self == Hold::Input
     }
 
     /// How much of `amount` is held, and how much of that for output, given what was kept.
@@ -68,6 +68,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::{Demand, Limit, Terms};
 
     /// How much of so much is held, and how much of that for output, of 300 tokens in and 1 000 out.
     fn held(charge: Charge, quantity: Quantity, amount: u64) -> (u64, u64) {
@@ -77,7 +78,8 @@ mod tests {
             ..Demand::default()
         };
         let hold = Hold::of(quantity, charge);
-        let parts = hold.parts(amount, hold.apart(&demand, amount));
+        let terms = Terms::of(&Limit::new(quantity, 1).charge(charge), hold);
+        let parts = hold.parts(amount, terms.apart(&demand, amount));
         assert!(!hold.is_all() || parts.0 == amount);
         parts
     }

@@ -1,6 +1,6 @@
 //! What makes a limit the same limit where its amount differs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ use crate::tags::Tag;
 pub(crate) struct Identity {
     quantity: Quantity,
     period: Option<Period>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    zone: Option<Arc<str>>,
     /// The period that it is a slice of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     whole: Option<Duration>,
@@ -31,6 +33,7 @@ impl Identity {
         Identity {
             quantity: limit.quantity,
             period: limit.period,
+            zone: limit.zone.clone(),
             whole: limit.whole,
             shadow: limit.shadow,
             share: limit.part.is_some(),
@@ -45,6 +48,7 @@ impl Identity {
             let (mut when, mut per) = (identity.when.clone(), identity.per.clone());
             when.sort();
             per.sort();
+            let zone = identity.zone.clone();
             let Identity {
                 quantity,
                 period,
@@ -53,7 +57,7 @@ impl Identity {
                 share,
                 ..
             } = *identity;
-            (quantity, period, whole, shadow, share, when, per)
+            (quantity, period, zone, whole, shadow, share, when, per)
         };
         sorted(self) == sorted(other)
     }

@@ -86,7 +86,8 @@ impl Window {
 
     /// What is kept free for others, after [`expire`](Window::expire).
     pub(crate) fn foreign(&self, rule: &Rule, now: Tick) -> u64 {
-        let (Some(foreign), Life::Sliding { stay, .. }) = (self.learnt_foreign(), rule.life) else {
+        let (Some(foreign), &Life::Sliding { stay, .. }) = (self.learnt_foreign(), &rule.life)
+        else {
             return 0;
         };
         foreign.held(now, stay)
@@ -106,7 +107,8 @@ impl Window {
             need
         };
         let ours = self.in_use();
-        let (Some(foreign), Life::Sliding { stay, .. }) = (self.learnt_foreign(), rule.life) else {
+        let (Some(foreign), &Life::Sliding { stay, .. }) = (self.learnt_foreign(), &rule.life)
+        else {
             let room = self.room_of(rule, ours, part, amount, Vec::new());
             let waits = need > 0 && self.asks(rule, now);
             return if room == Room::Now && waits {
@@ -175,7 +177,7 @@ impl Learnt {
         {
             self.refused.pop_front();
         }
-        if let (Some(foreign), Life::Sliding { stay, .. }) = (&mut self.foreign, rule.life)
+        if let (Some(foreign), &Life::Sliding { stay, .. }) = (&mut self.foreign, &rule.life)
             && foreign.expire(now, stay)
         {
             self.foreign = None;

@@ -5,8 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Charge, Period, Quantity, share::Share};
-use crate::tags::{Tag, Tags, bounded};
+use super::{CalendarUnit, Charge, Period, Quantity, share::Share};
+use crate::{
+    money::Money,
+    tags::{Tag, Tags, bounded},
+};
 
 /// The values of one tag, any of which will do.
 pub(crate) type Values = SmallVec<[Arc<str>; 1]>;
@@ -29,6 +32,8 @@ pub struct Limit {
     pub(crate) quantity: Quantity,
     pub(crate) amount: u64,
     pub(crate) period: Option<Period>,
+    /// Whose calendar it is, where the period is one of a calendar.
+    pub(crate) zone: Option<Arc<str>>,
     /// Of each tag one of these values, sorted.
     pub(crate) when: Vec<(Tag, Values)>,
     pub(crate) per: Vec<Tag>,
@@ -66,6 +71,7 @@ impl Limit {
             quantity,
             amount,
             period: None,
+            zone: None,
             when: Vec::new(),
             per: Vec::new(),
             charge: Charge::default(),
@@ -106,6 +112,30 @@ impl Limit {
     /// A limit on calls in flight: a call holds its place until its response body ended or was dropped.
     pub fn concurrency(amount: u64) -> Self {
         Self::new(Quantity::Concurrency, amount)
+    }
+
+    /// A limit on money: a budget. What a call may cost at most is reserved, and what it did cost is charged, when it
+    /// ends. A call that says nothing of its cost is not held back.
+    ///
+    /// ```
+    /// use tower_quota::{Money, Tag, limit::{CalendarUnit, Limit}};
+    ///
+    /// let limit = Limit::cost(Money::from_dollars(100)).every_calendar(CalendarUnit::Day, "Europe/Berlin").per(Tag::Team);
+    /// assert_eq!(limit.to_string(), "cost $100.00/calendar day in Europe/Berlin per team");
+    /// ```
+    pub fn cost(amount: Money) -> Self {
+        Self::new(Quantity::Cost, amount.as_nanos())
+    }
+
+    /// Counts over one hour, day, week or month after the other, in a time zone by its name in the IANA database:
+    /// all of it is there again when the next one begins.
+    ///
+    /// The clock on the wall tells which one it is, and no period begins again when that is set back. A call that is
+    /// open when a period ends counts in both, until it ends; then in the one it ends in.
+    pub fn every_calendar(mut self, unit: CalendarUnit, zone: impl Into<Arc<str>>) -> Self {
+        self.period = Some(Period::Calendar(unit));
+        self.zone = Some(zone.into());
+        self
     }
 
     /// Counts over any interval of this length.
@@ -339,6 +369,11 @@ impl Limit {
     /// Whether a call with these tags falls under this limit.
     #[inline]
     pub(crate) fn touches(&self, tags: &Tags) -> bool {
+        self.when.is_empty() || self.matches(tags)
+    }
+
+    #[inline(never)]
+    fn matches(&self, tags: &Tags) -> bool {
         self.when.iter().all(|(tag, values)| {
             tags.get(tag)
                 .is_some_and(|value| values.iter().any(|v| **v == *value))
@@ -376,9 +411,13 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.quantity, self.usable(self.amount))?;
+        let amount = |amount| self.quantity.amount(amount);
+        write!(f, "{} {}", self.quantity, amount(self.usable(self.amount)))?;
         if let Some(period) = self.period {
             write!(f, "/{period}")?;
+        }
+        if let Some(zone) = &self.zone {
+            write!(f, " in {zone}")?;
         }
         let whole = self
             .whole
@@ -400,7 +439,7 @@ impl fmt::Display for Limit {
                     .try_for_each(|period| write!(f, "/{period}"))?;
                 f.write_str(")")?;
             }
-            (None, Some(share)) => write!(f, " ({share} of {})", self.amount)?,
+            (None, Some(share)) => write!(f, " ({share} of {})", amount(self.amount))?,
             (None, None) => {}
         }
         for (i, (tag, values)) in self.when.iter().enumerate() {

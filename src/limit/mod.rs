@@ -4,6 +4,8 @@
 
 mod adapt;
 mod amount;
+mod by_calendar;
+mod calendar;
 mod change;
 mod charge;
 #[path = "limit.rs"]
@@ -21,9 +23,12 @@ mod period;
 mod quantity;
 mod set;
 mod share;
+mod terms;
 mod tick;
+mod wall;
 mod window;
 
+pub use calendar::{Calendar, CalendarError, CalendarUnit};
 pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, TokenCharge};
 pub use definition::{Count, Limit};
@@ -41,5 +46,7 @@ pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
 pub(crate) use set::{Level, Rule};
+pub(crate) use terms::{Asked, Measure, Terms};
 pub(crate) use tick::micros;
+pub(crate) use wall::{Wall, WallCalendar};
 pub(crate) use window::{Spent, Window};

@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::CalendarUnit;
+
 /// Over which time a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -14,6 +16,8 @@ pub enum Period {
     /// [room](crate::store::MemoryStore#bounds) for all runs; a call without a `run` tag counts under the
     /// run with the empty name, so that leaving the tag out is no way around the limit.
     Run,
+    /// One hour, day, week or month of a calendar after the other; of which time zone, the limit says.
+    Calendar(CalendarUnit),
 }
 
 impl fmt::Display for Period {
@@ -21,6 +25,7 @@ impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Period::Run => f.write_str("run"),
+            Period::Calendar(unit) => write!(f, "calendar {unit}"),
             Period::Sliding(span) => match (span.as_secs(), span.subsec_nanos()) {
                 (1, 0) => f.write_str("s"),
                 (60, 0) => f.write_str("min"),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::money::Money;
+
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +21,8 @@ pub enum Quantity {
     OutputTokens,
     /// Calls in flight, from the send to the end of the response body.
     Concurrency,
+    /// Money, in billionths of a US dollar.
+    Cost,
 }
 
 impl Quantity {
@@ -31,6 +35,15 @@ impl Quantity {
             Quantity::InputTokens => "input_tokens",
             Quantity::OutputTokens => "output_tokens",
             Quantity::Concurrency => "concurrency",
+            Quantity::Cost => "cost",
+        }
+    }
+
+    /// An amount of it as people write it: money in dollars, anything else as a number.
+    pub(crate) fn amount(self, amount: u64) -> String {
+        match self {
+            Quantity::Cost => Money::from_nanos(amount).to_string(),
+            _ => amount.to_string(),
         }
     }
 
@@ -59,10 +72,21 @@ impl Quantities {
             | Quantity::Concurrency.bit(),
     );
 
+    /// All there are.
+    pub const ALL: Quantities = Quantities(Self::ADMISSION.0 | Self::BUDGET.0);
+
+    /// All that budgets look at: cost.
+    pub const BUDGET: Quantities = Quantities(Quantity::Cost.bit());
+
     /// Whether `quantity` belongs to this set.
     #[must_use]
     pub const fn contain(self, quantity: Quantity) -> bool {
         self.0 & quantity.bit() != 0
+    }
+
+    /// A bit for each, by its number.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity,
+    Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
+    WallCalendar,
     amount::{check_adaptive, check_amounts, is_share},
     share::check_shares,
+    terms::Terms,
     tick::micros,
 };
-use crate::tags::Tags;
+use crate::{error::Unit, tags::Tags};
 
 /// The longest period that is taken for meant: ten years.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -37,6 +39,9 @@ pub struct Limits {
     given: usize,
     levels: Arc<[Level]>,
     dates_at_the_end: bool,
+    have_calendars: bool,
+    /// What the clock shows by which calendars go.
+    wall: Arc<Wall>,
 }
 
 /// Limits on the same tags: their counts are found together.
@@ -44,8 +49,10 @@ pub struct Limits {
 pub(crate) struct Level {
     /// The places of its limits, in order.
     pub(crate) places: Vec<u32>,
-    /// The same with their rules, side by side: each claim looks at them.
-    pub(crate) rules: Vec<(u32, Rule)>,
+    /// The same with what each call asks of them, side by side.
+    pub(crate) terms: Vec<(u32, Terms)>,
+    /// One of them: all have the same tags.
+    pub(crate) limit: Limit,
 }
 
 /// A limit as the arithmetic wants it: lengths in ticks.
@@ -57,16 +64,17 @@ pub(crate) struct Rule {
     /// The same for values that have an amount of their own.
     pub(super) amounts: HashMap<Arc<str>, u64>,
     pub(crate) life: Life,
+    pub(crate) terms: Terms,
     pub(crate) hold: Hold,
-    /// Whether answers may teach anything of it.
-    pub(crate) listens: bool,
 }
 
 /// How long a charge counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Life {
     /// Until `stay` after its date; charges dated within one `slot` leave together.
     Sliding { stay: u64, slot: u64 },
+    /// Until the period of a calendar ends in which it was dated.
+    Calendar(WallCalendar),
     /// For ever.
     Run,
     /// While it is in flight.
@@ -79,16 +87,55 @@ impl Limits {
     /// # Errors
     /// The first value that makes no sense, by the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
+        Self::on_wall(limits, Arc::default())
+    }
+
+    /// The same limits for one more store, with a clock of its own.
+    pub(crate) fn for_a_store(self) -> Self {
+        if !self.have_calendars() {
+            return self;
+        }
+        Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
+    }
+
+    /// Whether any limit is on cost.
+    pub(crate) fn count_cost(&self) -> bool {
+        self.iter().any(|limit| limit.quantity == Quantity::Cost)
+    }
+
+    /// Whether any budget that acts is for calls with these tags.
+    pub(crate) fn have_budgets(&self, tags: &Tags) -> bool {
+        let mut limits = self.rules.iter().map(|rule| &rule.limit);
+        limits.any(|limit| limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags))
+    }
+
+    /// Whether any limit goes by a calendar.
+    pub(crate) fn have_calendars(&self) -> bool {
+        self.have_calendars
+    }
+
+    pub(crate) fn wall(&self) -> &Arc<Wall> {
+        &self.wall
+    }
+
+    pub(super) fn on_wall(
+        limits: impl IntoIterator<Item = Limit>,
+        wall: Arc<Wall>,
+    ) -> Result<Self, LimitError> {
         let (mut rules, mut slices, mut shares): (Vec<Rule>, Vec<Rule>, Vec<Rule>) =
             Default::default();
         for (place, limit) in limits.into_iter().enumerate() {
-            let life = life(place, &limit)?;
+            let life = life(place, &limit, &wall)?;
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
             check_shares(place, &limit)?;
             check_adaptive(place, &limit)?;
-            slices.extend(slice(place, &limit)?);
-            shares.extend(limit.of_shares().map(|share| Rule::new(share, life)));
+            slices.extend(slice(place, &limit, &wall)?);
+            shares.extend(
+                limit
+                    .of_shares()
+                    .map(|share| Rule::new(share, life.clone())),
+            );
             if let Some(first) = rules
                 .iter()
                 .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
@@ -106,10 +153,14 @@ impl Limits {
         rules.append(&mut shares);
         let levels = levels(&rules).into();
         Ok(Limits {
+            have_calendars: rules
+                .iter()
+                .any(|rule| matches!(rule.life, Life::Calendar(_))),
             dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
             rules: rules.into(),
             given,
             levels,
+            wall,
         })
     }
 
@@ -134,11 +185,6 @@ impl Limits {
             .filter_map(|(number, level)| Some((number, within(level)?)))
             .next()
             .expect("every limit is of one level")
-    }
-
-    /// A limit of this level: all have the same tags.
-    pub(crate) fn of_level<'a>(&self, level: &'a Level) -> &'a Limit {
-        &level.rules[0].1.limit
     }
 
     /// The counts that a call with these tags takes from.
@@ -215,7 +261,15 @@ impl Limits {
     pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
         match self.rule_of(key)?.life {
             Life::Sliding { stay, .. } => Some(stay),
-            Life::Run | Life::Flight => None,
+            Life::Calendar(_) | Life::Run | Life::Flight => None,
+        }
+    }
+
+    /// What the amounts of a count are of.
+    pub(crate) fn unit_of(&self, key: &LimitKey) -> Unit {
+        match self.rule_of(key).map(|rule| rule.limit.quantity) {
+            Some(Quantity::Cost) => Unit::NanoDollar,
+            _ => Unit::Number,
         }
     }
 
@@ -231,25 +285,25 @@ impl Limits {
 fn levels(rules: &[Rule]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for (place, rule) in (0u32..).zip(rules) {
-        let same = levels.iter_mut().find(|level| {
-            let first = &level.rules[0].1.limit;
-            first.when == rule.limit.when && first.per == rule.limit.per
-        });
+        let same = levels
+            .iter_mut()
+            .find(|level| level.limit.when == rule.limit.when && level.limit.per == rule.limit.per);
         match same {
             Some(level) => {
                 level.places.push(place);
-                level.rules.push((place, rule.clone()));
+                level.terms.push((place, rule.terms));
             }
             None => levels.push(Level {
                 places: vec![place],
-                rules: vec![(place, rule.clone())],
+                terms: vec![(place, rule.terms)],
+                limit: rule.limit.clone(),
             }),
         }
     }
     levels
 }
 
-fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
+fn life(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Life, LimitError> {
     let words = || limit.to_string();
     if limit.amount == 0 {
         return Err(LimitError::ZeroAmount {
@@ -285,6 +339,7 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
             });
         }
         (_, Some(Period::Run)) => return Ok(Life::Run),
+        (_, Some(Period::Calendar(unit))) => return calendar(place, limit, unit, wall),
         (_, Some(Period::Sliding(length))) => length,
     };
     if !(SHORTEST..=LONGEST).contains(&length) {
@@ -310,14 +365,32 @@ fn life(place: usize, limit: &Limit) -> Result<Life, LimitError> {
     })
 }
 
+fn calendar(
+    place: usize,
+    limit: &Limit,
+    unit: CalendarUnit,
+    wall: &Arc<Wall>,
+) -> Result<Life, LimitError> {
+    let calendar = Calendar::new(unit, limit.zone.as_deref().unwrap_or("UTC"));
+    let calendar = calendar.map_err(|source| LimitError::BadZone {
+        place,
+        limit: limit.to_string(),
+        source,
+    })?;
+    Ok(Life::Calendar(WallCalendar {
+        calendar: Arc::new(calendar),
+        wall: wall.clone(),
+    }))
+}
+
 /// The rule for a limit's slices, where it has any.
-fn slice(place: usize, limit: &Limit) -> Result<Option<Rule>, LimitError> {
+fn slice(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Option<Rule>, LimitError> {
     let Some(slice) = limit.slice else {
         return Ok(None);
     };
     match (limit.of_slice(), limit.period) {
         (Some(part), Some(Period::Sliding(whole))) if slice >= SHORTEST && slice < whole => {
-            let life = life(place, &part)?;
+            let life = life(place, &part, wall)?;
             Ok(Some(Rule::new(part, life)))
         }
         _ => Err(LimitError::BadSlice {

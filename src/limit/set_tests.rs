@@ -109,8 +109,8 @@ fn the_same_limit_twice_is_refused_and_another_period_is_not() {
 
 #[test]
 fn the_margin_is_a_hundredth_of_the_period_and_never_more_than_half_a_second() {
-    let stay = |limit: Limit| match Limits::new([limit]).unwrap().rules()[0].life {
-        Life::Sliding { stay, .. } => stay,
+    let stay = |limit: Limit| match &Limits::new([limit]).unwrap().rules()[0].life {
+        Life::Sliding { stay, .. } => *stay,
         other => panic!("{other:?}"),
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Tick, learnt::Learnt, set::Life};
+use super::{Quantity, Rule, Tick, learnt::Learnt, set::Life};
 
 /// One count under one limit.
 ///
@@ -21,17 +21,18 @@ pub(crate) struct Window {
     pub(super) dated: u64,
     /// What answers have taught, where they have.
     pub(super) learnt: Option<Box<Learnt>>,
-    /// Charges dated before this belong to the last slot or to an older one; zero where there is no slot.
-    until: Tick,
+    /// Charges dated before this belong to the last slot or to an older one; zero where there is no slot. By a calendar:
+    /// what the clock on the wall shows when the period ends.
+    pub(super) until: Tick,
     /// The last slot stands apart, because nearly every charge goes there.
-    last: Slot,
+    pub(super) last: Slot,
     /// The slots but the last, from the oldest on.
     older: Vec<Slot>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Slot {
-    last: Tick,
+pub(super) struct Slot {
+    pub(super) last: Tick,
     amount: u64,
 }
 
@@ -41,6 +42,9 @@ pub(crate) struct Spent {
     /// How long ago it was, in microseconds.
     pub(crate) age: u64,
     pub(crate) amount: u64,
+    /// Until when it counts by the clock on the wall, in microseconds since the epoch, where it goes by a calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<u64>,
 }
 
 /// Whether there is room for a charge. What comes later in this list has room later.
@@ -90,13 +94,18 @@ impl Window {
         self.held.saturating_add(self.dated)
     }
 
+    /// The part of that which is held.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.held
+    }
+
     /// Whether nothing counts here any more.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
         self.held == 0 && self.dated == 0 && !self.has_slots() && self.learnt.is_none()
     }
 
-    fn has_slots(&self) -> bool {
+    pub(super) fn has_slots(&self) -> bool {
         self.until > Tick::default()
     }
 
@@ -117,12 +126,20 @@ impl Window {
     /// in flight, which end with whoever made them.
     pub(crate) fn spent(&self, rule: &Rule, now: Tick) -> Vec<Spent> {
         let mut copy = self.clone();
-        match rule.life {
+        match &rule.life {
             Life::Flight => return Vec::new(),
+            Life::Calendar(calendar) => {
+                copy.expire(rule, now);
+                return copy.spent_by_calendar(calendar, now).into_iter().collect();
+            }
             Life::Run => {
                 let amount = self.in_use();
                 return (amount > 0)
-                    .then_some(Spent { age: 0, amount })
+                    .then_some(Spent {
+                        age: 0,
+                        amount,
+                        until: None,
+                    })
                     .into_iter()
                     .collect();
             }
@@ -136,13 +153,18 @@ impl Window {
         let spent = |slot: &Slot| Spent {
             age: age(slot.last),
             amount: slot.amount,
+            until: None,
         };
         copy.slots().map(spent).collect()
     }
 
     /// Books what counted elsewhere, the oldest first.
     pub(crate) fn book_spent(&mut self, rule: &Rule, spent: &[Spent], now: Tick) {
-        for Spent { age, amount } in spent {
+        for Spent { age, amount, until } in spent {
+            if let (Some(until), Life::Calendar(calendar)) = (until, &rule.life) {
+                self.book_until(calendar, *amount, *until, now);
+                continue;
+            }
             let date = Tick::from_micros(now.as_micros().saturating_sub(*age));
             self.book(rule, *amount, date);
         }
@@ -171,8 +193,10 @@ impl Window {
         {
             self.learnt = None;
         }
-        if let Life::Sliding { stay, .. } = rule.life {
-            self.let_go(stay, now);
+        match &rule.life {
+            Life::Sliding { stay, .. } => self.let_go(*stay, now),
+            Life::Calendar(calendar) => self.turn(calendar, now),
+            Life::Run | Life::Flight => {}
         }
     }
 
@@ -198,7 +222,12 @@ impl Window {
 
     /// Before this there is no room for sure, whatever is learnt meanwhile; `None`: no telling.
     pub(crate) fn not_before(&self, rule: &Rule, need: u64) -> Option<Tick> {
-        match self.room_of(rule, self.in_use(), need, self.amount, Vec::new()) {
+        // Of what may cost so much at most, most costs less: who waits for that waits for no instant.
+        let used = match rule.limit.quantity {
+            Quantity::Cost => self.dated,
+            _ => self.in_use(),
+        };
+        match self.room_of(rule, used, need, self.amount, Vec::new()) {
             Room::At(at) => Some(at),
             _ => None,
         }
@@ -221,8 +250,11 @@ impl Window {
         if need > amount {
             return Room::Never;
         }
+        if let Life::Calendar(calendar) = &rule.life {
+            return self.room_by_calendar(calendar, (used, need), amount);
+        }
         let Life::Sliding { stay, .. } = rule.life else {
-            let lasting = if rule.life == Life::Run {
+            let lasting = if matches!(rule.life, Life::Run) {
                 self.dated
             } else {
                 0
@@ -275,6 +307,15 @@ impl Window {
         }
     }
 
+    /// Holds `amount`, which [fits](Self::fits).
+    #[inline]
+    pub(crate) fn hold_fitting(&mut self, amount: u64) {
+        self.held += amount;
+        if self.learnt.is_some() {
+            self.asked(amount);
+        }
+    }
+
     /// Gives back what was held.
     pub(crate) fn unhold(&mut self, amount: u64) {
         self.held = self.held.saturating_sub(amount);
@@ -284,10 +325,15 @@ impl Window {
     /// under, which is later than asked where a later one is booked already.
     #[inline]
     pub(crate) fn book(&mut self, rule: &Rule, amount: u64, date: Tick) -> Tick {
-        self.dated = self.dated.saturating_add(amount);
-        let Life::Sliding { stay, slot: length } = rule.life else {
-            return date;
+        let (stay, length) = match &rule.life {
+            Life::Sliding { stay, slot } => (*stay, *slot),
+            Life::Calendar(calendar) => return self.book_by_calendar(calendar, amount, date),
+            Life::Run | Life::Flight => {
+                self.dated = self.dated.saturating_add(amount);
+                return date;
+            }
         };
+        self.dated = self.dated.saturating_add(amount);
         if date < self.until {
             self.last.last = self.last.last.max(date);
             self.last.amount = self.last.amount.saturating_add(amount);
@@ -333,9 +379,13 @@ impl Window {
     }
 
     fn rebook_changed(&mut self, rule: &Rule, date: Tick, old: u64, new: u64) {
-        let Life::Sliding { slot: length, .. } = rule.life else {
-            self.dated = self.dated.saturating_sub(old).saturating_add(new);
-            return;
+        let length = match rule.life {
+            Life::Sliding { slot, .. } => slot,
+            Life::Calendar(_) => return self.rebook_by_calendar(date, old, new),
+            Life::Run | Life::Flight => {
+                self.dated = self.dated.saturating_sub(old).saturating_add(new);
+                return;
+            }
         };
         let wanted = number(date, length);
         let slot = if self.has_slots() && number(self.last.last, length) == wanted {
@@ -353,7 +403,7 @@ impl Window {
 }
 
 fn leaves(last: Tick, stay: u64) -> Tick {
-    Tick::from_micros(last.as_micros().saturating_add(stay))
+    last.after_micros(stay)
 }
 
 fn number(date: Tick, length: u64) -> u64 {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Delegation, Limiter};
 use crate::{
     limit::{Demand, Quantities},
+    money::Money,
     store::Claim,
     tags::{self, Tags},
 };
@@ -91,6 +92,12 @@ impl Call {
         self
     }
 
+    /// What it costs at most. Settled without a [cost](crate::Usage::cost), it is charged all of that.
+    pub fn cost(mut self, most: Money) -> Self {
+        self.demand.cost = most.as_nanos();
+        self
+    }
+
     /// How urgent it is: each step up counts as having come one *aging* span earlier. 0 by default.
     pub fn priority(mut self, priority: i32) -> Self {
         self.turn.priority = priority;
@@ -117,7 +124,7 @@ impl Limiter {
         let claim = Claim {
             tags,
             demand,
-            quantities: Quantities::ADMISSION,
+            quantities: Quantities::ALL,
             repeat: false,
             held: Delegation::current().held(&self.shared),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Limiter, Shared, Turn, keep::one_of, order::Comer};
 use crate::{
     error::{Rejection, StoreError},
-    limit::{LimitKey, Room, Tick},
+    limit::{LimitKey, Room},
     store::{Claim, NotNow},
 };
 
@@ -62,12 +62,13 @@ impl Shared {
                 Room::At(at) => at,
                 _ => self.store.now(),
             };
-            let at = Tick::from_micros(from.as_micros().saturating_add(stay.saturating_mul(whole)));
+            let at = from.after_micros(stay.saturating_mul(whole));
             let refused = NotNow {
                 key: key.clone(),
                 at: Some(at),
                 not_before: Some(at),
                 in_use: count.in_use,
+                reserved: count.reserved,
                 needed: *need,
             };
             if let Some(late) = self.too_late(&refused, turn.deadline) {

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Call, Limiter, Peek, peek::Look};
 use crate::{
-    error::{self, Rejection, StoreError},
+    error::{self, Rejection, StoreError, Unit},
     limit::{Limits, Room, Tick},
     store::Standing,
 };
@@ -42,8 +42,12 @@ pub struct Explained {
     pub amount: u64,
     /// Whether it only watches: then it holds nothing up.
     pub shadow: bool,
+    /// What the amounts are of.
+    pub unit: Unit,
     /// What counts under it now.
     pub in_use: u64,
+    /// The part of `in_use` that is reserved for calls that have not ended.
+    pub reserved: u64,
     /// What the call needs of it.
     pub needed: u64,
     /// What would count under it with the call.
@@ -138,6 +142,7 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
     let Standing {
         key,
         in_use,
+        reserved,
         needed,
         room,
         shadow,
@@ -147,7 +152,9 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
         limit: limits.describe(key),
         amount: limits.amount_of(key),
         shadow: *shadow,
+        unit: limits.unit_of(key),
         in_use: *in_use,
+        reserved: *reserved,
         needed: *needed,
         would_be: in_use.saturating_add(*needed),
         room: match room {
@@ -193,7 +200,8 @@ impl fmt::Display for Explained {
         if self.amount == 0 {
             f.write_str(&self.limit)?;
         } else {
-            error::counted(f, &self.limit, self.in_use, self.needed)?;
+            let in_use = (self.in_use, self.reserved);
+            error::counted(f, &self.limit, self.unit, in_use, self.needed)?;
         }
         write!(f, "; {}", self.room)?;
         match self.ahead {

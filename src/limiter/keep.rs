@@ -71,7 +71,7 @@ pub(super) fn one_of(claim: &Claim, limit: &Limit, amount: u64) -> Claim {
     Claim {
         tags: claim.tags.clone(),
         demand: demand(limit.quantity, amount),
-        quantities: Quantities::ADMISSION,
+        quantities: Quantities::from_iter([limit.quantity]),
         repeat: false,
         held: Vec::new(),
     }
@@ -91,6 +91,10 @@ fn demand(quantity: Quantity, amount: u64) -> Demand {
             output: amount,
             ..none
         },
+        Quantity::Cost => Demand {
+            cost: amount,
+            ..none
+        },
         Quantity::Tokens | Quantity::InputTokens | Quantity::Concurrency => Demand {
             input: amount,
             ..none
@@ -105,6 +109,7 @@ pub(super) fn behind(key: LimitKey, at: Option<Tick>) -> NotNow {
         at,
         not_before: None,
         in_use: 0,
+        reserved: 0,
         needed: 0,
     }
 }

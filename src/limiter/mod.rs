@@ -296,11 +296,7 @@ impl Limiter {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline, answer)
                 .await
-                .unwrap_or_else(|_| {
-                    Err(Rejection::DeadlineExceeded(
-                        shared.shortage(&place.waiter.refused()),
-                    ))
-                }),
+                .unwrap_or_else(|_| Err(shared.deadline_exceeded(&place.waiter.refused()))),
         }
     }
 }

@@ -50,6 +50,11 @@ impl Permit {
         }
     }
 
+    /// Under which tags it was claimed.
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
     /// The attempt leaves now. What is charged at the send expires one period after this instant.
     pub(crate) fn sent(&mut self) {
         self.sent = true;

@@ -182,5 +182,5 @@ fn wakes(due: Tick, stay: Option<u64>) -> Tick {
 }
 
 fn later(due: Tick, stay: u64) -> Tick {
-    Tick::from_micros(due.as_micros().saturating_add(stay))
+    due.after_micros(stay)
 }

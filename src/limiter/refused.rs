@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::{
-    error::{Rejection, Shortage, StoreError},
+    error::{Rejection, Shortage, StoreError, Unit},
     store::NotNow,
 };
 
@@ -29,7 +29,9 @@ impl Shared {
         let limits = self.store.limits_now();
         Shortage {
             limit: limits.describe(&refused.key),
+            unit: limits.unit_of(&refused.key),
             in_use: refused.in_use,
+            reserved: refused.reserved,
             needed: refused.needed,
             // Where nothing is certain, when it is worth another try.
             retry_after: refused
@@ -48,8 +50,30 @@ impl Shared {
         let shortage = self.shortage(refused);
         if refused.needed > limit {
             Rejection::NeverFits(shortage)
+        } else if shortage.unit == Unit::NanoDollar {
+            Rejection::BudgetExceeded(shortage)
         } else {
             Rejection::RunUsedUp(shortage)
+        }
+    }
+
+    /// The refusal of a claim that is not to wait, or no longer.
+    pub(super) fn not_now(&self, refused: &NotNow) -> Rejection {
+        let shortage = self.shortage(refused);
+        if shortage.is_spent() {
+            Rejection::BudgetExceeded(shortage)
+        } else {
+            Rejection::RateLimited(shortage)
+        }
+    }
+
+    /// The refusal of a claim that waited until its deadline, or would.
+    pub(super) fn deadline_exceeded(&self, refused: &NotNow) -> Rejection {
+        let shortage = self.shortage(refused);
+        match shortage.unit {
+            // For money nobody waits for long, whatever the caller would.
+            Unit::NanoDollar => self.not_now(refused),
+            _ => Rejection::DeadlineExceeded(shortage),
         }
     }
 
@@ -62,6 +86,6 @@ impl Shared {
         let at = refused.not_before;
         let wait = at.map_or(Duration::ZERO, |at| at.since(self.store.now()));
         let late = Instant::now() + wait > deadline?;
-        late.then(|| Rejection::DeadlineExceeded(self.shortage(refused)))
+        late.then(|| self.deadline_exceeded(refused))
     }
 }

@@ -12,7 +12,7 @@ impl Limiter {
         let figures = self.in_figures(claim, refused).await;
         self.count_refused(claim);
         match figures {
-            Ok(refused) => Rejection::RateLimited(self.shared.shortage(&refused)),
+            Ok(refused) => self.shared.not_now(&refused),
             Err(error) => error.into(),
         }
     }

@@ -1,47 +1,66 @@
-//! The paved way: one layer that is all of them, outermost first retry, then admission.
+//! The paved way: one layer that is all of them, outermost first retry, then budget, then admission.
+
+use std::sync::Arc;
 
 use tower_layer::Layer;
 
 use crate::{
     admission::{Admission, AdmissionLayer},
+    budget::{Budget, BudgetLayer},
     limiter::Limiter,
+    pricing::PriceTable,
     retry::{Retry, RetryLayer},
 };
 
-/// All layers in the order that serves most: retry around admission.
+/// All layers in the order that serves most: retry around budget around admission.
 ///
-/// It has no logic of its own; what it does, [`RetryLayer`] and [`AdmissionLayer`] do.
+/// It has no logic of its own; what it does, [`RetryLayer`], [`BudgetLayer`] and [`AdmissionLayer`] do.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RateLimitLayer {
     retry: RetryLayer,
+    budget: BudgetLayer,
     admission: AdmissionLayer,
 }
 
 impl RateLimitLayer {
-    /// Admission under `limiter`, and retries as [`RetryLayer::new`] has them.
+    /// Admission under `limiter`, its budgets by the built-in prices, and retries as [`RetryLayer::new`] has them.
     pub fn new(limiter: Limiter) -> Self {
         Self::of(RetryLayer::new(), AdmissionLayer::new(limiter))
     }
 
     /// Layers with settings of their own.
     pub fn of(retry: RetryLayer, admission: AdmissionLayer) -> Self {
-        RateLimitLayer { retry, admission }
+        let prices = Arc::new(PriceTable::built_in());
+        let budget = BudgetLayer::new(admission.limiter().clone(), prices);
+        RateLimitLayer {
+            retry,
+            budget,
+            admission,
+        }
+    }
+
+    /// With other budgets than those of the admission's limiter, or other prices.
+    pub fn budget(mut self, budget: BudgetLayer) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// Switched off: everything passes as it is, unread and uncounted.
     pub fn off(self) -> Self {
         RateLimitLayer {
             retry: self.retry.off(),
+            budget: self.budget.off(),
             admission: self.admission.off(),
         }
     }
 }
 
 impl<S> Layer<S> for RateLimitLayer {
-    type Service = Retry<Admission<S>>;
+    type Service = Retry<Budget<Admission<S>>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.retry.layer(self.admission.layer(inner))
+        self.retry
+            .layer(self.budget.layer(self.admission.layer(inner)))
     }
 }

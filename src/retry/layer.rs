@@ -37,6 +37,14 @@ impl RetryLayer {
         self
     }
 
+    /// Requests leave as they came. By default a stream in OpenAI's chat dialect is asked for its usage where the caller
+    /// does not, and where the provider tells it only if asked (`stream_options.include_usage`); the caller sees nothing
+    /// of it. Without, such a stream is settled by an estimate.
+    pub fn as_it_came(mut self) -> Self {
+        self.inspect.as_is = true;
+        self
+    }
+
     /// How many bytes of a request body are kept to be sent again; 32 MiB by default.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = bytes;

@@ -135,7 +135,9 @@ mod tests {
     async fn never_repeats_a_refusal_of_our_own() {
         let shortage = Shortage {
             limit: "x".into(),
+            unit: crate::error::Unit::Number,
             in_use: 1,
+            reserved: 0,
             needed: 1,
             retry_after: None,
             amount: None,

@@ -1,6 +1,6 @@
 use std::{
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,7 +12,8 @@ use tower_service::Service;
 use super::policy::Policy;
 use crate::{
     body::{ResponseBody, ResponseFuture, finish, keep, pass, refuse},
-    call::{Entered, Entry, Inspect, ReadBody, Refusal},
+    call::{Ended, Entered, Entry, Inspect, ReadBody, Refusal},
+    clock::time_of_day,
     error::Rejection,
     store::Settlement,
     usage::Usage,
@@ -111,14 +112,16 @@ where
             // answer.
             return Ok(answered);
         }
-        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, SystemTime::now())
+        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, time_of_day())
         else {
             return Ok(response);
         };
         // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
         entry.note_counted();
         let response = keep(response, at.min(Instant::now() + LONGEST_READ)).await;
-        entry.attempt().end(Settlement::Usage(Usage::default()));
+        entry
+            .attempt()
+            .end(Ended::with(Settlement::Usage(Usage::default())));
         tokio::time::sleep_until(at).await;
         entry.next_attempt();
         answered = Some(response);

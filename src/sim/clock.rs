@@ -25,10 +25,21 @@ impl Clock {
 
     fn start(&self) -> &(Instant, Duration) {
         self.start.get_or_init(|| {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-            (Instant::now(), wall.unwrap_or_default())
+            let (start, wall) = (Instant::now(), SystemTime::now());
+            // Whoever paused tokio's time and set it on is that much ahead of the day.
+            let ahead = start.into_std().saturating_duration_since(true_now());
+            let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+            (start, since + ahead)
         })
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is what tokio's clock is compared with"
+)]
+fn true_now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// Rounds up to whole units of `unit` nanoseconds.

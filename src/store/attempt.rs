@@ -5,7 +5,7 @@ use super::{
     entry::Entries,
     grants::{Name, Open, Part, Streamed},
 };
-use crate::limit::{Parts, Quantity, Rule, Tick, Window};
+use crate::limit::{Measure, Parts, Rule, Tick, Window};
 
 impl MemoryStore {
     #[inline]
@@ -16,6 +16,7 @@ impl MemoryStore {
     /// Dates what counts from the send; where it is dated already it moves to the later instant.
     #[inline]
     pub(super) fn date_parts(&self, name: Name) {
+        self.clock.set_calendars(self.limits());
         // Nobody waits for the lock while the clock is asked; but who waits for it is not dated before that.
         let early = self.now();
         let (mut counts, now) = match self.try_lock() {
@@ -25,7 +26,11 @@ impl MemoryStore {
         let counts = &mut *counts;
         if let Some(open) = counts.grants.find_mut(name) {
             for part in &mut open.parts {
-                part.date(&mut counts.entries, self.rule(part), now);
+                if part.terms.wait_for_the_end() {
+                    part.sent = Some(now);
+                } else {
+                    part.date(&mut counts.entries, self.rule(part), now);
+                }
             }
         }
     }
@@ -70,6 +75,7 @@ impl MemoryStore {
         // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
         let mut now =
             (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
+        self.clock.set_calendars(self.limits());
         let counts = &mut *self.lock();
         let Some(Open {
             parts, streamed, ..
@@ -78,38 +84,27 @@ impl MemoryStore {
             return;
         };
         for (number, part) in (0u32..).zip(&*parts) {
-            let rule = self.rule(part);
             let window = counts.entries.close(part);
-            if rule.limit.quantity == Quantity::Requests
-                && part.sent.is_some()
-                && settlement.is_some()
-            {
+            if part.terms.take(Measure::Requests) && part.sent.is_some() && settlement.is_some() {
                 // It was dated, and is what it was.
                 continue;
             }
-            let stream = streamed.iter_mut().find(|stream| stream.part == number);
-            let seen = stream.as_ref().map_or(0, |stream| stream.total);
-            let used = settlement.map_or(Parts::default(), |settlement| {
-                part.used(rule, settlement, seen)
-            });
-            let (late, output) = part.held(rule);
-            let early = part.amount - late;
-            match part.sent {
-                Some(date) => window.rebook(rule, date, early, used.early),
-                None => window.unhold(early),
-            }
-            window.unhold(late.saturating_sub(output.min(seen)));
-            if rule.limit.quantity == Quantity::Concurrency {
-                continue;
-            }
-            if let Some(stream) = stream {
-                stream.correct(window, rule, used.late);
-            }
-            // What was not dated before is dated now.
-            let early = part.sent.map_or(used.early, |_| 0);
-            let rest = early.saturating_add(used.late.saturating_sub(seen));
-            if rest > 0 {
-                window.book(rule, rest, *now.get_or_insert_with(|| self.now()));
+            let undated = if part.terms.hold_all() && streamed.is_empty() {
+                // As a rule.
+                window.unhold(part.amount);
+                match settlement {
+                    Some(settlement) if !part.terms.take(Measure::Concurrency) => {
+                        part.used_at_the_end(self.rule(part), settlement)
+                    }
+                    _ => 0,
+                }
+            } else {
+                let stream = streamed.iter_mut().find(|stream| stream.part == number);
+                part.end(window, self.rule(part), settlement, stream)
+            };
+            if undated > 0 {
+                let now = *now.get_or_insert_with(|| self.now());
+                window.book(self.rule(part), undated, now);
             }
         }
         counts.grants.end(name);
@@ -120,26 +115,54 @@ impl Part {
     /// Dates what is not held any more from the send on, and notes what counts by then.
     #[inline]
     fn date(&mut self, entries: &mut Entries, rule: &Rule, now: Tick) {
-        if rule.hold.is_all() && !rule.listens {
-            self.sent = Some(now);
-            return;
-        }
         let window = entries.window(self);
         let mut sent = now;
-        if !rule.hold.is_all() {
-            let early = self.amount - self.held(rule).0;
+        if !self.terms.hold_all() {
+            let early = match self.terms.hold_nothing() {
+                true => self.amount,
+                false => self.amount - self.held(rule).0,
+            };
             match self.sent {
                 None => window.unhold(early),
                 Some(earlier) => window.rebook(rule, earlier, early, 0),
             }
             sent = window.book(rule, early, now);
         }
-        self.then = if rule.listens {
-            window.ours(rule, now)
-        } else {
-            0
-        };
+        if self.terms.listen() {
+            self.then = window.ours(rule, now);
+        }
         self.sent = Some(sent);
+    }
+
+    /// Takes back or corrects what is held and dated of it; what is left to be dated.
+    #[inline(never)]
+    fn end(
+        &self,
+        window: &mut Window,
+        rule: &Rule,
+        settlement: Option<&Settlement>,
+        stream: Option<&mut Streamed>,
+    ) -> u64 {
+        let seen = stream.as_ref().map_or(0, |stream| stream.total);
+        let used = settlement.map_or(Parts::default(), |settlement| {
+            self.used(rule, settlement, seen)
+        });
+        let (late, output) = self.held(rule);
+        let early = self.amount - late;
+        match self.sent {
+            Some(date) => window.rebook(rule, date, early, used.early),
+            None => window.unhold(early),
+        }
+        window.unhold(late.saturating_sub(output.min(seen)));
+        if self.terms.take(Measure::Concurrency) {
+            return 0;
+        }
+        if let Some(stream) = stream {
+            stream.correct(window, rule, used.late);
+        }
+        // What was not dated before is dated now.
+        let early = self.sent.map_or(used.early, |_| 0);
+        early.saturating_add(used.late.saturating_sub(seen))
     }
 
     /// How much of it is held until the settlement, or until it has streamed; and how much of that for output.
@@ -165,6 +188,19 @@ impl Part {
                 late: late.saturating_add(seen.saturating_sub(output)),
             },
         }
+    }
+
+    /// The same of one that is held until the end, and of which nothing has streamed.
+    #[inline]
+    fn used_at_the_end(&self, rule: &Rule, settlement: &Settlement) -> u64 {
+        let Settlement::Usage(usage) = settlement else {
+            return self.amount;
+        };
+        self.terms.used(usage).unwrap_or_else(|| {
+            let limit = &rule.limit;
+            let charge = limit.charge;
+            charge.settled_at_the_end(limit.quantity, self.amount, usage)
+        })
     }
 }
 

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::grants::Name;
 use crate::{
-    limit::{Demand, Limit, LimitKey, Limits, Quantities, Quantity, Room, Rule, Tick},
+    limit::{
+        Asked, Demand, Limit, LimitKey, Limits, Measure, Quantities, Quantity, Room, Rule, Terms,
+        Tick,
+    },
     tags::Tags,
     usage::Usage,
 };
@@ -29,10 +32,15 @@ pub struct Claim {
 
 impl Claim {
     /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
-    #[inline(always)]
     pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
-        let amount = rule.need(most, &self.demand, self.quantities, self.repeat)?;
-        (!self.leaves_alone(place, &rule.limit)).then_some(amount)
+        let amount = self.asked().amount(rule.terms, most)?;
+        (!self.holds_already(place, &rule.limit)).then_some(amount)
+    }
+
+    /// What it asks of any limit.
+    #[inline]
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked::of(&self.demand, self.quantities, self.repeat)
     }
 
     /// Whether it is of an attempt to be sent, so that it waits where its target was told to.
@@ -40,8 +48,15 @@ impl Claim {
         self.quantities.contain(Quantity::Requests)
     }
 
+    /// Whether it takes nothing of a limit, because a call around it holds a slot there.
     #[inline]
-    fn leaves_alone(&self, place: u32, limit: &Limit) -> bool {
+    pub(super) fn leaves_alone(&self, place: u32, terms: Terms, limits: &Limits) -> bool {
+        terms.take(Measure::Concurrency)
+            && !self.held.is_empty()
+            && self.holds_already(place, &limits.rules()[place as usize].limit)
+    }
+
+    fn holds_already(&self, place: u32, limit: &Limit) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
             && self.held.contains(&LimitKey::of(place, limit, &self.tags))
@@ -92,6 +107,8 @@ pub struct NotNow {
     pub not_before: Option<Tick>,
     /// What counts there now.
     pub in_use: u64,
+    /// The part of it that is reserved for attempts that have not ended.
+    pub reserved: u64,
     /// What the claim needs of it.
     pub needed: u64,
 }
@@ -103,6 +120,8 @@ pub struct Standing {
     pub key: LimitKey,
     /// What counts there now.
     pub in_use: u64,
+    /// The part of it that is reserved for attempts that have not ended.
+    pub reserved: u64,
     /// What the claim needs of it.
     pub needed: u64,
     /// Whether it has room, or when, if nothing else is charged and nothing given back.
@@ -130,6 +149,7 @@ impl Standing {
             at: at(last),
             not_before: acting().filter_map(|standing| standing.not_before).max(),
             in_use: last.in_use,
+            reserved: last.reserved,
             needed: last.needed,
         };
         (last.room != Room::Now).then_some((last.room, refusal))

@@ -92,7 +92,7 @@ impl Counts {
         tags: &Tags,
         now: impl FnOnce() -> Tick,
     ) -> (u32, &mut Entry) {
-        let limit = limits.of_level(&limits.levels()[number]);
+        let limit = &limits.levels()[number].limit;
         let place = match self.find(number, limit, tags) {
             Ok(place) => place,
             Err(hash) => self.make(limits, number, tags, hash, now()),
@@ -111,7 +111,7 @@ impl Counts {
     /// is not split, or the value has an amount of its own.
     fn is_own(&self, limits: &Limits, number: usize, tags: &Tags) -> bool {
         let level = &limits.levels()[number];
-        limits.of_level(level).per.is_empty() || self.current.names(level, tags)
+        level.limit.per.is_empty() || self.current.names(level, tags)
     }
 
     /// A claim was granted that a limit which only watches would have refused.
@@ -154,7 +154,7 @@ impl Counts {
             let places = self.tables[number].iter().chain(self.shared[number]);
             for place in places {
                 let entry = self.entries.at_mut(place);
-                let shared = entry.is_shared(limits.of_level(level));
+                let shared = entry.is_shared(&level.limit);
                 for (limit, window) in level.places.iter().zip(&mut entry.windows) {
                     let rule = &limits.rules()[*limit as usize];
                     window.expire(rule, now);
@@ -193,7 +193,7 @@ impl Counts {
         number: usize,
         tags: Option<&Tags>,
     ) -> &mut Entry {
-        let limit = limits.of_level(&limits.levels()[number]);
+        let limit = &limits.levels()[number].limit;
         let place = match tags.map(|tags| (tags, self.find(number, limit, tags))) {
             Some((_, Ok(place))) => place,
             Some((tags, Err(hash))) => self.place(limits, number, Some((tags, hash))),
@@ -214,7 +214,7 @@ impl Counts {
                 }
             };
         };
-        let per = limits.of_level(&limits.levels()[number]).per.iter();
+        let per = limits.levels()[number].limit.per.iter();
         let values = per.map(|tag| tags.shared(tag).cloned().unwrap_or_default());
         let place = self.put(&values.collect::<Vec<_>>(), number);
         self.list(number, hash, place);
@@ -229,7 +229,7 @@ impl Counts {
         tags: &Tags,
         now: Tick,
     ) -> bool {
-        let limit = limits.of_level(&limits.levels()[number]);
+        let limit = &limits.levels()[number].limit;
         !self.is_own(limits, number, tags)
             && self.find(number, limit, tags).is_err()
             && !self.has_room(limits, number, now)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limit::{Demand, Rule, Tick};
+use crate::limit::{Demand, Terms, Tick};
 
 /// What a claim took that has not ended.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ pub(super) struct Open {
 pub(super) struct Part {
     /// The limit's place.
     pub(super) limit: u32,
+    pub(super) terms: Terms,
     /// The count's place in the store.
     pub(super) entry: u32,
     /// Its place among the counts of its level.
@@ -39,16 +40,17 @@ impl Part {
     #[inline]
     pub(super) fn new(
         (limit, entry, window): (u32, u32, u32),
-        rule: &Rule,
+        terms: Terms,
         demand: &Demand,
         amount: u64,
     ) -> Self {
         Part {
             limit,
+            terms,
             entry,
             window,
             amount,
-            apart: rule.hold.apart(demand, amount),
+            apart: terms.apart(demand, amount),
             sent: None,
             then: 0,
         }

@@ -246,9 +246,11 @@ fn refill(seen: &Observed, limit: &Limit) -> Refill {
     let (Some(used), Some(period)) = (most.checked_sub(remaining), sliding(limit)) else {
         return Refill::Otherwise;
     };
-    let part = used as f64 / most.max(1) as f64;
-    // Anthropic tells whole seconds.
-    let exact = (period / 50).max((period / 30).min(Duration::from_secs(1)));
+    let whole = most.max(1) as f64;
+    let part = used as f64 / whole;
+    // Anthropic tells whole seconds, and rounds what remains.
+    let exact = (period / 50).max((period / 30).min(Duration::from_secs(1)))
+        + period.mul_f64(rounded(seen, remaining) as f64 / whole);
     match reset.abs_diff(period.mul_f64(part)) <= exact {
         false => Refill::Otherwise,
         true if (0.05..=0.9).contains(&part) => Refill::Evenly(most),

@@ -1,12 +1,12 @@
 //! The store in this process's memory.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::time::Instant;
 
 use super::{
-    Answer, Claim, Decision, Grant, Observation, Settlement, Standing, Store, counts::Counts,
+    Answer, Claim, Decision, Grant, Observation, Settlement, Standing, Store, clock::Clock,
+    counts::Counts,
 };
 use crate::{
     error::StoreError,
@@ -33,9 +33,7 @@ pub struct MemoryStore {
     limits: Limits,
     /// Told by grants, so that those of another store do nothing here.
     id: u64,
-    start: Instant,
-    /// The time at the start.
-    began: Tick,
+    pub(super) clock: Clock,
     counts: Aligned<Mutex<Counts>>,
     /// Whether the counters that providers show are absorbed.
     pub(super) absorb: bool,
@@ -49,16 +47,17 @@ impl MemoryStore {
     /// An empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        let (limits, clock) = (limits.for_a_store(), Clock::new(Tick::default()));
+        clock.set_calendars(&limits);
         let counts = Counts::new(&limits);
-        Self::of(limits, counts, Tick::default())
+        Self::of(limits, counts, clock)
     }
 
-    pub(super) fn of(limits: Limits, counts: Counts, began: Tick) -> Self {
+    pub(super) fn of(limits: Limits, counts: Counts, clock: Clock) -> Self {
         MemoryStore {
             limits,
             id: fastrand::u64(..),
-            start: Instant::now(),
-            began,
+            clock,
             counts: Aligned(Mutex::new(counts)),
             absorb: true,
         }
@@ -76,6 +75,15 @@ impl MemoryStore {
     #[must_use]
     pub fn max_counts(self, most: usize) -> Self {
         self.lock().set_most(most);
+        self
+    }
+
+    /// This store with another clock on the wall, which calendars go by: the system's, where nothing is said. It may
+    /// be set to and fro; it is asked when something is charged or looked at.
+    #[must_use]
+    pub fn wall_clock(mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock.show(shown);
+        self.clock.set_calendars(&self.limits);
         self
     }
 
@@ -150,12 +158,13 @@ impl MemoryStore {
         now: Tick,
         mut show: impl FnMut(&dyn Fn() -> LimitKey, &Rule, &mut Window),
     ) {
+        self.clock.set_calendars(&self.limits);
         for (number, level) in self.limits.levels().iter().enumerate() {
-            if !self.limits.of_level(level).touches(tags) {
+            if !level.limit.touches(tags) {
                 continue;
             }
             let (_, entry) = counts.entry(&self.limits, number, tags, || now);
-            let shared = entry.is_shared(self.limits.of_level(level));
+            let shared = entry.is_shared(&level.limit);
             for (place, window) in level.places.iter().zip(&mut entry.windows) {
                 let rule = &self.limits.rules()[*place as usize];
                 let key = || LimitKey::of_entry(*place, &rule.limit, tags, shared);
@@ -179,7 +188,7 @@ impl Store for MemoryStore {
         self.each_count(&mut counts, &claim.tags, now, |_, rule, window| {
             // Calls are counted, not slots: none is held already.
             let most = window.amount();
-            let need = rule.need(most, &claim.demand, claim.quantities, claim.repeat);
+            let need = claim.asked().amount(rule.terms, most);
             if let Some(need) = need.filter(|_| rule.limit.count_refused) {
                 window.book(rule, need, now);
             }
@@ -221,13 +230,12 @@ impl Store for MemoryStore {
     }
 
     fn now(&self) -> Tick {
-        self.began.after(self.start.elapsed())
+        self.clock.now()
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let mut counts = self.lock();
         if let Some(name) = counts.take(&self.limits, claim) {
-            drop(counts);
             return Answer::Now(Ok(Decision::Granted(Grant {
                 store: self.id,
                 name,
@@ -278,6 +286,7 @@ impl Store for MemoryStore {
                 standings.push(Standing {
                     key,
                     in_use: count.in_use_of_all(rule, now),
+                    reserved: count.reserved(),
                     needed,
                     room: count.room(rule, needed, now),
                     not_before: count.not_before(rule, needed),
@@ -291,6 +300,7 @@ impl Store for MemoryStore {
             standings.push(Standing {
                 key: target.clone(),
                 in_use: 0,
+                reserved: 0,
                 needed: 0,
                 room: Room::At(until),
                 not_before: Some(until),
@@ -307,7 +317,7 @@ impl Store for MemoryStore {
         counts.sweep_if_grown(&self.limits, || now);
         self.each_count(&mut counts, tags, now, |_, rule, count| {
             let limit = &rule.limit;
-            let amount = limit.charge.recorded(limit.quantity, &usage);
+            let amount = rule.recorded(&usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
                 count.book(rule, amount, now);
             }

@@ -57,6 +57,7 @@ impl Met {
                 at,
                 not_before: None,
                 in_use: count.in_use_of_all(rule, now),
+                reserved: count.reserved(),
                 needed,
             };
             self.latest = Some((room, refused));
@@ -79,6 +80,7 @@ impl Met {
                 at: Some(until),
                 not_before: None,
                 in_use: 0,
+                reserved: 0,
                 needed: 0,
             };
             self.latest = Some((Room::At(until), refused));
@@ -107,13 +109,14 @@ impl MemoryStore {
         // booked in the order in which they are taken.
         let mut met = Met::default();
         let limits = self.limits();
+        self.clock.set_calendars(limits);
         counts.sweep_if_grown(limits, || self.now());
         if !counts.gates.is_empty() && claim.is_held_back() {
             met.look_at_gates(&mut counts.gates, &claim.tags, || self.now());
         }
         let mut parts = Vec::new();
         for (number, level) in limits.levels().iter().enumerate() {
-            let tagged = limits.of_level(level);
+            let tagged = &level.limit;
             if !tagged.touches(&claim.tags) {
                 continue;
             }
@@ -129,7 +132,7 @@ impl MemoryStore {
                     met.look_closer(rule, entry, at, &claim.tags, || self.now());
                 }
                 let at = (*limit, place, window);
-                parts.push(Part::new(at, rule, &claim.demand, amount));
+                parts.push(Part::new(at, rule.terms, &claim.demand, amount));
             }
         }
         match met.refusal() {

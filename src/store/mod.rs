@@ -8,6 +8,7 @@
 
 mod attempt;
 mod claim;
+mod clock;
 pub mod contract;
 mod counts;
 mod entry;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{MemoryStore, Store as _, counts::Counts};
+use super::{MemoryStore, Store as _, clock::Clock, counts::Counts};
 use crate::{
     limit::{Identity, Limits, Spent, Tick, micros},
     tags::{Tag, Tags},
@@ -63,6 +63,7 @@ impl MemoryStore {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let counts = self.lock();
+        self.clock.set_calendars(self.limits());
         Snapshot::of(self.limits(), &counts, self.now())
     }
 
@@ -105,8 +106,12 @@ impl MemoryStore {
         snapshot: &Snapshot,
         since: Duration,
     ) -> Result<Self, RestoreError> {
-        let (counts, now) = snapshot.counts(&limits, since)?;
-        Ok(Self::of(limits, counts, now))
+        let limits = limits.for_a_store();
+        let began = Tick::from_micros(snapshot.clock.saturating_add(micros(since)));
+        let clock = Clock::new(began);
+        clock.set_calendars(&limits);
+        let counts = snapshot.counts(&limits)?;
+        Ok(Self::of(limits, counts, clock))
     }
 }
 
@@ -127,7 +132,7 @@ impl Snapshot {
         let mut kept = Vec::new();
         for (number, entry) in counts.iter() {
             let level = &limits.levels()[number];
-            let shared = entry.is_shared(limits.of_level(level));
+            let shared = entry.is_shared(&level.limit);
             for (limit, window) in level.places.iter().zip(&entry.windows) {
                 let limit = *limit as usize;
                 let spent = window.spent(&limits.rules()[limit], now);
@@ -153,12 +158,8 @@ impl Snapshot {
         }
     }
 
-    /// The counts as they are `since` later, and the time then.
-    pub(super) fn counts(
-        &self,
-        limits: &Limits,
-        since: Duration,
-    ) -> Result<(Counts, Tick), RestoreError> {
+    /// The counts as they were.
+    pub(super) fn counts(&self, limits: &Limits) -> Result<Counts, RestoreError> {
         if self.version != VERSION {
             return Err(RestoreError::Version {
                 found: self.version,
@@ -184,10 +185,7 @@ impl Snapshot {
             let rule = &limits.rules()[place as usize];
             entry.windows[window].book_spent(rule, &kept.spent, taken);
         }
-        Ok((
-            counts,
-            Tick::from_micros(self.clock.saturating_add(micros(since))),
-        ))
+        Ok(counts)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     entry::{Entries, Entry},
     grants::{Name, Part},
 };
-use crate::limit::{Level, Limits};
+use crate::limit::{Asked, Level, Limits};
 
 impl Counts {
     /// Takes what the claim needs of every count that it touches, where all of them are there and have room
@@ -30,8 +30,9 @@ impl Counts {
     /// Takes from the counts of each level, up to the first that has no room.
     #[inline]
     fn take_all(&mut self, limits: &Limits, claim: &Claim, grant: u32) -> bool {
+        let asked = claim.asked();
         for (number, level) in limits.levels().iter().enumerate() {
-            let limit = limits.of_level(level);
+            let limit = &level.limit;
             if !limit.touches(&claim.tags) {
                 continue;
             }
@@ -39,7 +40,13 @@ impl Counts {
                 return false;
             };
             let parts = &mut self.grants.at(grant).parts;
-            if !take_from(&mut self.entries, level, entry, claim, parts) {
+            if !take_from(
+                &mut self.entries,
+                (limits, level),
+                entry,
+                (claim, &asked),
+                parts,
+            ) {
                 return false;
             }
         }
@@ -62,23 +69,26 @@ impl Counts {
 #[inline(always)]
 fn take_from(
     entries: &mut Entries,
-    level: &Level,
+    (limits, level): (&Limits, &Level),
     place: u32,
-    claim: &Claim,
+    (claim, asked): (&Claim, &Asked<'_>),
     parts: &mut Vec<Part>,
 ) -> bool {
     let Entry { windows, open, .. } = entries.at_mut(place);
-    for (window, ((limit, rule), count)) in (0..).zip(level.rules.iter().zip(windows)) {
-        let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
+    for (window, ((limit, terms), count)) in (0..).zip(level.terms.iter().zip(windows)) {
+        let Some(amount) = asked.amount(*terms, count.amount()) else {
             continue;
         };
+        if claim.leaves_alone(*limit, *terms, limits) {
+            continue;
+        }
         if !count.fits(amount) {
             return false;
         }
-        count.hold(amount);
+        count.hold_fitting(amount);
         *open += 1;
         let at = (*limit, place, window);
-        parts.push(Part::new(at, rule, &claim.demand, amount));
+        parts.push(Part::new(at, *terms, &claim.demand, amount));
     }
     true
 }

@@ -9,8 +9,9 @@ use super::Dialect;
 /// SDK of that API shows `message` to its user.
 ///
 /// `kind` is a short name such as `rate_limit_exceeded`: OpenAI's `code`, Anthropic's
-/// `details.error_code`, the extension member `code` of a problem document. The error type beside
-/// it is the provider's own for `status`. Headers such as `retry-after` are not made here.
+/// `details.error_code`, Google's `reason`, the extension member `code` of a problem document.
+/// Bedrock's errors have no room for it. The error type beside it is the provider's own for
+/// `status`. Headers such as `retry-after` are not made here.
 ///
 /// ```
 /// use http::StatusCode;
@@ -98,6 +99,88 @@ mod tests {
         ] {
             let (_, body) = body(Dialect::AnthropicMessages, status);
             assert_eq!(body["error"]["type"], expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn shapes_of_others() {
+        for (dialect, status, expected) in [
+            (
+                Dialect::OpenAiResponses,
+                429,
+                json!({"error": {
+                    "message": "say \"why\"\n", "type": "rate_limit_error", "param": null, "code": "kind",
+                }}),
+            ),
+            (
+                Dialect::Gemini,
+                402,
+                json!({"error": {
+                    "code": 402, "message": "say \"why\"\n", "status": "RESOURCE_EXHAUSTED",
+                    "details": [{
+                        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                        "reason": "kind", "domain": "tower-quota",
+                    }],
+                }}),
+            ),
+            (
+                Dialect::BedrockConverse,
+                429,
+                json!({"__type": "ThrottlingException", "message": "say \"why\"\n"}),
+            ),
+            (
+                Dialect::BedrockInvoke,
+                402,
+                json!({"__type": "ServiceQuotaExceededException", "message": "say \"why\"\n"}),
+            ),
+            (
+                Dialect::CohereChat,
+                429,
+                json!({"message": "say \"why\"\n", "code": "kind"}),
+            ),
+            (
+                Dialect::Ollama,
+                429,
+                json!({"error": "say \"why\"\n", "code": "kind"}),
+            ),
+        ] {
+            let (content_type, body) = body(dialect, status);
+            assert_eq!(
+                (&*content_type, body),
+                ("application/json", expected),
+                "{dialect:?}"
+            );
+        }
+    }
+
+    /// What we say is an error where it is read, by us as by an SDK.
+    #[test]
+    fn errors_of_every_dialect_read_as_errors() {
+        for dialect in [
+            Dialect::OpenAiChat,
+            Dialect::OpenAiResponses,
+            Dialect::OpenAiEmbeddings,
+            Dialect::AnthropicMessages,
+            Dialect::Gemini,
+            Dialect::BedrockConverse,
+            Dialect::BedrockInvoke,
+            Dialect::CohereChat,
+            Dialect::CohereEmbed,
+            Dialect::Ollama,
+        ] {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let (content_type, body) = error_body(dialect, "kind", status, "why");
+            let headers = [(http::header::CONTENT_TYPE, content_type)];
+            let mut meter =
+                super::super::Meter::new(dialect, status, &headers.into_iter().collect());
+            meter.push(&body);
+            let reading = meter.reading();
+            assert_eq!(reading.error.unwrap().message, "why", "{dialect:?}");
+            assert_eq!(
+                (reading.usage, reading.output_seen),
+                (None, 0),
+                "{dialect:?}"
+            );
         }
     }
 

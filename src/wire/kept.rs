@@ -1,15 +1,12 @@
 //! A JSON body, kept until it can be read.
 
-use super::{dialect::Spec, meter::read, note::Note};
+use super::{dialect::Spec, note::Note, read::read};
 
 /// Up to this size a body is kept whole.
 const WHOLE: usize = 1024 * 1024;
 
 /// Of a larger body the end is kept: usage comes last in the dialects we know.
 const TAIL: usize = 64 * 1024;
-
-/// How every dialect's usage key begins (`usage`, `usageMetadata`).
-const USAGE_KEY: &[u8] = b"\"usage";
 
 /// How many places that look like the usage key are tried. Only the last ones can be it.
 const TRIES: usize = 8;
@@ -66,8 +63,9 @@ impl Kept {
 /// If the key stood deeper (in the input of a tool, say), brackets would be left over; in a string
 /// its quotes would be escaped. So a text that parses began at the outermost level.
 fn read_tail(spec: &dyn Spec, tail: &[u8]) -> Option<Note> {
-    let starts = tail.windows(USAGE_KEY.len()).enumerate().rev();
-    let starts = starts.filter(|(_, bytes)| *bytes == USAGE_KEY).take(TRIES);
+    let key = spec.usage_key();
+    let starts = tail.windows(key.len()).enumerate().rev();
+    let starts = starts.filter(|(_, bytes)| *bytes == key).take(TRIES);
     starts
         .filter_map(|(start, _)| read(spec, &[b"{", &tail[start..]].concat()))
         .find(|note| note.counts.usage().is_some())

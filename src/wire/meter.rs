@@ -2,29 +2,25 @@
 
 use std::fmt;
 
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 
 use super::{
-    Dialect,
-    dialect::Spec,
-    kept::Kept,
-    note::Note,
+    Dialect, ProviderError,
+    alike::Alike,
+    framing::{Frame, Framing},
+    note::{First, Note},
+    read::read_event,
+    reading::Reading,
     request::tokens,
-    sse::Parser,
-    walk::{Scalar, Sink, walk},
 };
-use crate::usage::Usage;
-
-/// Events larger than this are dropped. The largest known ones repeat a whole answer.
-const EVENT_CAP: usize = 1024 * 1024;
 
 /// Reads the usage of one response from its body, chunk by chunk, without changing it.
 ///
-/// - `text/event-stream` is parsed as it passes. An event of more than 1 MiB is not read; its
-///   bytes count as text.
+/// - `text/event-stream`, NDJSON and `application/vnd.amazon.eventstream` are parsed as they pass,
+///   and so is JSON that begins with `[` in [`Dialect::Gemini`]. An event of more than 1 MiB (8 MiB
+///   where events may bring images: [`Dialect::Gemini`] and [`Dialect::OpenAiResponses`]), or with
+///   a wrong checksum, is not read; its bytes count as text.
 /// - `application/json` (and `+json`) is kept and read as soon as it is whole. Of a body of more
 ///   than 1 MiB only the last 64 KiB are kept; usage is found if it stands in there, as it does in
 ///   all known dialects, an error is not.
@@ -52,69 +48,42 @@ pub struct Meter {
     is_success: bool,
     bytes: u64,
     is_ended: bool,
-    note: Note,
-    body: Body,
+    /// Apart, as it is large: a meter stands in the futures of those who read a body.
+    note: Box<Note>,
+    pub(super) alike: Alike,
+    framing: Framing,
 }
 
-enum Body {
-    Sse(Parser),
-    Json(Kept),
-    Counted,
-}
-
-/// What a [`Meter`] knows so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How far a stream has come; see [`Meter::stage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reading {
-    /// What the provider reported. Reports in streams are cumulative: the last one wins, and what
-    /// it leaves out stays as it was. Negative, fractional and absurdly large numbers (beyond
-    /// 10¹²) count as not reported; of a side that was not reported the amount is 0.
-    pub usage: Option<Usage>,
-    /// `usage` has both sides and is the provider's last word. Otherwise it is a lower bound.
-    pub usage_is_final: bool,
-    /// Tokens generated so far, estimated from the bytes of text: four to a token, rounded up.
-    /// Where text cannot be told from the rest (JSON that is cut off, or too large; unknown and
-    /// encoded bodies) all bytes count. 0 for [`Dialect::Generic`] and for statuses other than
-    /// 2xx.
-    pub output_seen: u64,
-    /// The end mark of the stream was seen and no error before it, or a whole JSON body, or the
-    /// clean end of a body that is only counted.
-    pub complete: bool,
-    /// The error that the body or an event of the stream reported, whatever the status.
-    pub error: Option<StreamError>,
-    /// Bytes of the body so far.
-    pub bytes: u64,
-}
-
-/// An error object in a response, which may have begun with a 200.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StreamError {
-    /// The provider's `type`, such as `overloaded_error`; empty if there was none.
-    pub kind: String,
-    /// The provider's `code` (OpenAI) or `details.error_code` (Anthropic), which says more than
-    /// the type. Numbers are spelled out.
-    pub code: Option<String>,
-    /// The message for people; empty if there was none. At most 2 KiB are kept.
-    pub message: String,
+pub enum Stage {
+    /// Nothing was generated yet: there were only events such as `message_start`, `ping`,
+    /// `response.created`, or a chunk that names the role.
+    Preamble,
+    /// Something was generated, or was dropped unread, which may have been just that.
+    Content,
+    /// An error came before anything was generated.
+    Error(ProviderError),
+    /// The stream ended, and there was neither.
+    End,
 }
 
 impl Meter {
     /// A meter for a response with this status and these headers.
     #[must_use]
     pub fn new(dialect: Dialect, status: StatusCode, headers: &HeaderMap) -> Meter {
-        let body = if dialect.spec().request().is_empty() || is_encoded(headers) {
-            Body::Counted
-        } else {
-            body_of_type(headers)
-        };
+        let spec = dialect.spec();
+        let mut note = Note::default();
+        spec.headers(headers, &mut note);
         Meter {
             dialect,
             is_success: status.is_success(),
             bytes: 0,
             is_ended: false,
-            note: Note::default(),
-            body,
+            note: Box::new(note),
+            alike: Alike::default(),
+            framing: Framing::of(spec, headers),
         }
     }
 
@@ -124,21 +93,20 @@ impl Meter {
             return;
         }
         self.bytes = self.bytes.saturating_add(chunk.len() as u64);
-        let (spec, note) = (self.dialect.spec(), &mut self.note);
-        match &mut self.body {
-            Body::Sse(parser) => parser.push(chunk, |event| read_event(spec, event.data, note)),
-            Body::Json(kept) => kept.push(chunk),
-            Body::Counted => {}
-        }
+        let (spec, note, alike) = (self.dialect.spec(), &mut *self.note, &mut self.alike);
+        let on_event = |frame: Frame<'_>| read_event(spec, &frame, note, alike);
+        self.framing.push(spec, chunk, on_event);
+        self.note.done |=
+            self.framing.is_closed() && self.note.may_end && self.note.error.is_none();
     }
 
     /// The body ended cleanly. (A body that broke off is just not pushed any further.)
     pub fn end(&mut self) {
         if !std::mem::replace(&mut self.is_ended, true) {
-            let (spec, note) = (self.dialect.spec(), &mut self.note);
-            if let Body::Sse(parser) = &mut self.body {
-                parser.end(|event| read_event(spec, event.data, note));
-            }
+            let (spec, note, alike) = (self.dialect.spec(), &mut *self.note, &mut self.alike);
+            self.framing
+                .end(|frame| read_event(spec, &frame, note, alike));
+            self.note.done |= self.note.may_end && self.note.error.is_none();
         }
     }
 
@@ -148,51 +116,139 @@ impl Meter {
     /// once, when no more of it is to come.
     #[must_use]
     pub fn reading(&self) -> Reading {
-        match &self.body {
-            Body::Sse(parser) => {
-                let text = self.note.text.saturating_add(parser.dropped_bytes());
-                self.report(&self.note, text, self.note.done)
-            }
-            Body::Json(kept) => match kept.read(self.dialect.spec()) {
-                Some(mut note) => {
-                    note.done = true;
+        match &self.framing {
+            Framing::Json(kept) => match kept.read(self.dialect.spec()) {
+                Some(mut found) => {
+                    found.done = true;
+                    found.complete_error(&self.note.beside);
                     let text = if kept.is_tail() {
                         self.bytes
                     } else {
-                        note.text
+                        found.text
                     };
+                    let mut note = Note::clone(&self.note);
+                    note.merge(found);
                     self.report(&note, text, true)
                 }
                 None => self.report(&self.note, self.bytes, self.is_ended && kept.is_tail()),
             },
-            Body::Counted => self.report(&self.note, self.bytes, self.is_ended),
+            Framing::Counted => self.report(&self.note, self.bytes, self.is_ended),
+            _ => self.report(&self.note, self.streamed_text(), self.note.done),
         }
     }
 
-    /// Output tokens of a stream so far: what was reported of them, or what was seen where that is more; see
-    /// [`Reading::output_seen`]. 0 where the body is not an event stream. Costs next to nothing.
+    /// Output tokens of a stream so far: what was reported of them, or what was seen where that is
+    /// more; see [`Reading::output_seen`]. 0 where the body is no stream. Costs next to nothing.
     #[must_use]
     pub fn output_streamed(&self) -> u64 {
-        match &self.body {
-            Body::Sse(parser) if self.is_success => {
-                let text = self.note.text.saturating_add(parser.dropped_bytes());
-                let reported = self.note.counts.usage().map_or(0, |usage| usage.output);
-                tokens(text).max(reported)
+        if !self.is_stream() || !self.is_success {
+            return 0;
+        }
+        let reported = self.note.counts.usage().map_or(0, |usage| usage.output);
+        self.output_of(&self.note, self.streamed_text())
+            .max(reported)
+    }
+
+    /// Whether the body comes in events, while the answer is generated.
+    ///
+    /// JSON of [`Dialect::Gemini`] is not known to be a stream before its first byte.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.framing.is_stream()
+    }
+
+    /// How far the stream has come. Once it is not [`Stage::Preamble`] any more it stays what it is.
+    ///
+    /// While it is the preamble, nothing is lost if what has passed is thrown away and the call
+    /// goes elsewhere. How long to hold it back, and how much of it, is for the caller to say.
+    /// `provider` is that of [`classify`](super::classify). A body that is no stream is content.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+    /// use tower_quota::wire::{Dialect, ErrorClass, Meter, Stage};
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    /// let mut meter = Meter::new(Dialect::AnthropicMessages, StatusCode::OK, &headers);
+    /// meter.push(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+    /// assert_eq!(meter.stage("anthropic"), Stage::Preamble);
+    /// meter.push(b"event: error\ndata: {\"error\":{\"type\":\"overloaded_error\"}}\n\n");
+    /// let Stage::Error(error) = meter.stage("anthropic") else { panic!() };
+    /// assert_eq!(error.class, ErrorClass::Overloaded);
+    /// ```
+    #[must_use]
+    pub fn stage(&self, provider: &str) -> Stage {
+        let undecided = matches!(self.framing, Framing::Undecided);
+        if !self.is_stream() && !undecided {
+            return Stage::Content;
+        }
+        match (self.note.first, &self.note.error) {
+            (Some(First::Content), _) => Stage::Content,
+            (Some(First::Error), Some(error)) => {
+                Stage::Error(ProviderError::in_stream(provider, error))
             }
-            _ => 0,
+            (Some(First::End), _) => Stage::End,
+            _ if self.framing.dropped_bytes() > 0 => Stage::Content,
+            _ if self.is_ended => Stage::End,
+            _ => Stage::Preamble,
+        }
+    }
+
+    /// The bytes that end the stream here with an error, as an SDK of the dialect shows it to its
+    /// user. `kind` and `status` are those of [`error_body`](super::error_body).
+    ///
+    /// Nothing if there is no valid way to: the body is no stream, it ended, or an event has begun
+    /// and not ended. After the next chunk it may be possible.
+    ///
+    /// | stream | what ends it |
+    /// |---|---|
+    /// | OpenAI chat | a chunk with `error`, and `[DONE]` |
+    /// | OpenAI responses, Anthropic | an event `error` |
+    /// | Gemini, Ollama | an object with `error`; in a list also the last bracket |
+    /// | Cohere | `message-end` with the reason `ERROR` |
+    /// | Bedrock | an exception |
+    ///
+    /// Not what they send when an answer is full (`length`, `max_tokens`): SDKs take that for an
+    /// answer that is merely long, and show no reason. `kind` is in all of them but Bedrock's,
+    /// whose names are fixed.
+    #[must_use]
+    pub fn last_event(&self, kind: &str, status: StatusCode, message: &str) -> Option<Bytes> {
+        if self.is_ended || self.note.done {
+            return None;
+        }
+        let spec = self.dialect.spec();
+        let (name, event) = spec.last_event(kind, status, message);
+        self.framing
+            .last_event(name, &event.to_string(), spec.end_mark())
+    }
+
+    fn streamed_text(&self) -> u64 {
+        self.note.text.saturating_add(self.framing.dropped_bytes())
+    }
+
+    fn output_of(&self, note: &Note, text_bytes: u64) -> u64 {
+        let generates = self.dialect != Dialect::Generic && self.dialect.spec().generates();
+        if self.is_success && generates {
+            tokens(text_bytes).max(note.has_content.into())
+        } else {
+            0
         }
     }
 
     fn report(&self, note: &Note, text_bytes: u64, complete: bool) -> Reading {
-        let has_output = self.is_success && self.dialect != Dialect::Generic;
         let is_last = note.closes || note.done;
         Reading {
             usage: note.counts.usage(),
             usage_is_final: is_last && note.counts.both() && note.error.is_none(),
-            output_seen: if has_output { tokens(text_bytes) } else { 0 },
+            output_seen: self.output_of(note, text_bytes),
             complete,
             error: note.error.clone(),
             bytes: self.bytes,
+            model: note.model.clone(),
+            finish: note.finish.clone(),
+            served: note.served.clone(),
+            cost: note.cost,
+            extras: note.counts.extras(&note.extras),
         }
     }
 }
@@ -206,61 +262,6 @@ impl fmt::Debug for Meter {
             .field("counts", &self.note.counts)
             .finish_non_exhaustive()
     }
-}
-
-fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-fn body_of_type(headers: &HeaderMap) -> Body {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = content_type.and_then(|value| value.split(';').next());
-    match essence.unwrap_or_default().trim().to_ascii_lowercase() {
-        essence if essence == "text/event-stream" => Body::Sse(Parser::new(EVENT_CAP)),
-        essence if essence == "application/json" || essence.ends_with("+json") => {
-            Body::Json(Kept::default())
-        }
-        _ => Body::Counted,
-    }
-}
-
-/// Takes in one event of a stream. An event that is not what it should be says nothing.
-fn read_event(spec: &dyn Spec, data: &[u8], note: &mut Note) {
-    if spec
-        .end_mark()
-        .is_some_and(|mark| mark == data.trim_ascii())
-    {
-        note.merge(Note {
-            done: true,
-            ..Note::default()
-        });
-    } else if let Some(said) = read(spec, data) {
-        note.merge(said);
-    }
-}
-
-/// What a JSON text says in this dialect; nothing at all if it is not JSON to its end.
-pub(super) fn read(spec: &dyn Spec, json: &[u8]) -> Option<Note> {
-    struct Reader<'s> {
-        spec: &'s dyn Spec,
-        note: Note,
-    }
-
-    impl Sink for Reader<'_> {
-        fn scalar(&mut self, path: &[&str], value: Scalar<'_>) {
-            self.spec.response(path, &value, &mut self.note);
-        }
-    }
-
-    let mut reader = Reader {
-        spec,
-        note: Note::default(),
-    };
-    walk(json, &mut reader).ok()?;
-    Some(reader.note)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
+use crate::usage::Usage;
 
 const OPENAI: &str = r#"{"choices":[{"message":{"content":"123456789"}}],
     "usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
@@ -222,32 +223,151 @@ fn debug_shows_no_content() {
     }
 }
 
+#[test]
+fn nothing_is_generated_by_embeddings() {
+    let json = [("content-type", "application/json")];
+    let body = r#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":7,"total_tokens":7}}"#;
+    let whole = read_all(meter(Dialect::OpenAiEmbeddings, 200, &json), body);
+    assert_eq!(
+        (whole.usage, whole.output_seen),
+        (Some(Usage::new(7, 0)), 0)
+    );
+    assert!(whole.usage_is_final);
+    let mut cut = meter(Dialect::OpenAiEmbeddings, 200, &json);
+    cut.push(&body.as_bytes()[..40]);
+    assert_eq!(cut.reading().output_seen, 0);
+}
+
+#[test]
+fn usage_at_the_end_of_large_bodies_of_other_shapes() {
+    let json = [("content-type", "application/json")];
+    let long = "x".repeat(2 << 20);
+    for (dialect, rest, expected) in [
+        (
+            Dialect::Gemini,
+            r#""usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":2},"modelVersion":"m"}"#,
+            Usage::new(7, 2),
+        ),
+        (
+            Dialect::CohereEmbed,
+            r#""meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":7}}}"#,
+            Usage::new(7, 0),
+        ),
+        (
+            Dialect::Ollama,
+            r#""prompt_eval_count":7,"prompt_eval_duration":1,"eval_count":2}"#,
+            Usage::new(7, 2),
+        ),
+    ] {
+        let body = format!(r#"{{"x":"{long}",{rest}"#);
+        let reading = read_all(meter(dialect, 200, &json), &body);
+        assert_eq!(reading.usage, Some(expected), "{dialect:?}");
+        assert!(reading.usage_is_final, "{dialect:?}");
+    }
+}
+
+#[test]
+fn gemini_is_over_when_it_ended_with_a_reason() {
+    let stream = |events: &[&str]| {
+        let mut meter = sse(Dialect::Gemini);
+        for event in events {
+            meter.push(format!("data: {event}\r\n\r\n").as_bytes());
+        }
+        let open = meter.reading().complete;
+        meter.end();
+        (open, meter.reading().complete)
+    };
+    let text = r#"{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}"#;
+    let last = r#"{"candidates":[{"finishReason":"STOP"}]}"#;
+    let error = r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#;
+    assert_eq!(stream(&[text, last]), (false, true));
+    assert_eq!(stream(&[text]), (false, false));
+    assert_eq!(stream(&[text, last, error]), (false, false));
+}
+
+#[test]
+fn an_answer_of_bedrock_whose_body_says_nothing_is_counted_by_its_headers() {
+    let meter = meter(
+        Dialect::BedrockInvoke,
+        200,
+        &[
+            ("content-type", "application/json"),
+            ("x-amzn-bedrock-input-token-count", "17"),
+            ("x-amzn-bedrock-output-token-count", "19"),
+        ],
+    );
+    let reading = read_all(meter, r#"{"outputs":[{"text":"Chalk."}]}"#);
+    assert_eq!(reading.usage, Some(Usage::new(17, 19)));
+    assert!(reading.usage_is_final);
+}
+
+#[test]
+fn content_that_is_no_text_counts_for_something() {
+    let audio = r#"data: {"choices":[{"delta":{"audio":{"data":"QUJD"}}}]}"#;
+    let mut meter = sse(Dialect::OpenAiChat);
+    meter.push(format!("{audio}\n\n").as_bytes());
+    assert_eq!(meter.reading().output_seen, 1);
+    assert_eq!(meter.output_streamed(), 1);
+    assert_eq!(meter.stage("openai"), Stage::Content);
+}
+
+/// Pieces of streams, of frames and of JSON.
+fn piece(piece: usize) -> Vec<u8> {
+    // Prelude of a frame of 512 KiB, and of one of 2 GiB.
+    let prelude = |total: u32| {
+        let lengths = [total.to_be_bytes(), [0; 4]].concat();
+        [&lengths[..], &crc32fast::hash(&lengths).to_be_bytes()].concat()
+    };
+    match piece {
+        0 => b"data: ".to_vec(),
+        1 => b"\n".to_vec(),
+        2 => b"\r\n\r\n".to_vec(),
+        3 => b"event: ".to_vec(),
+        4 => b":".to_vec(),
+        5 => b"{\"usage\":".to_vec(),
+        6 => b"[DONE]".to_vec(),
+        7 => vec![b'x'; 200_000],
+        8 => vec![b'['; 200_000],
+        9 => prelude(512 << 10),
+        _ => prelude(u32::MAX),
+    }
+}
+
+fn check_memory(mut meter: Meter, pieces: &[usize], most: usize) {
+    for number in pieces {
+        meter.push(&piece(*number));
+        let kept = meter.framing.capacity();
+        assert!(kept <= most, "{:?}: {kept}", meter.dialect);
+    }
+    meter.end();
+    let _ = meter.reading();
+}
+
 proptest! {
-    /// Pieces of streams and of JSON in a random order reach deeper than random bytes.
+    /// Pieces in a random order reach deeper than random bytes.
     #[test]
     fn memory_stays_capped(pieces in proptest::collection::vec(0_usize..9, 1..40)) {
-        let long = vec![b'x'; 200_000];
-        for mut meter in [json(), sse(Dialect::OpenAiChat), sse(Dialect::AnthropicMessages)] {
-            for piece in &pieces {
-                meter.push(match piece {
-                    0 => b"data: ",
-                    1 => b"\n",
-                    2 => b"\r\n\r\n",
-                    3 => b"event: ",
-                    4 => b":",
-                    5 => b"{\"usage\":",
-                    6 => b"[DONE]",
-                    _ => &long,
-                });
-                let kept = match &meter.body {
-                    Body::Sse(parser) => parser.capacity(),
-                    Body::Json(kept) => kept.capacity(),
-                    Body::Counted => 0,
-                };
-                prop_assert!(kept <= 5 << 20, "{kept}");
-            }
-            meter.end();
-            let _ = meter.reading();
+        for meter in [json(), sse(Dialect::OpenAiChat), sse(Dialect::AnthropicMessages)] {
+            check_memory(meter, &pieces, 5 << 20);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn memory_stays_capped_in_other_framings(
+        pieces in proptest::collection::vec(0_usize..11, 1..60),
+    ) {
+        let of = |dialect, kind| meter(dialect, 200, &[("content-type", kind)]);
+        let frames = "application/vnd.amazon.eventstream";
+        check_memory(of(Dialect::Ollama, "application/x-ndjson"), &pieces, 5 << 20);
+        check_memory(of(Dialect::BedrockInvoke, frames), &pieces, 5 << 20);
+        // Here events may be larger.
+        check_memory(sse(Dialect::OpenAiResponses), &pieces, 40 << 20);
+        check_memory(of(Dialect::Gemini, "application/json"), &pieces, 40 << 20);
+        let list: Vec<usize> = [&[8], &pieces[..]].concat();
+        check_memory(of(Dialect::Gemini, "application/json"), &list, 40 << 20);
     }
 }

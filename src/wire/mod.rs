@@ -7,8 +7,11 @@
 //! | question | answer |
 //! |---|---|
 //! | which API is this call for? | [`Dialect::detect`] |
-//! | what does the request ask for? | [`inspect`] |
-//! | what did the response consume? | [`Meter`] |
+//! | what does the request ask for? | [`inspect`], with its URL [`inspect_call`] |
+//! | what did the response consume? | [`Meter`], as a [`Reading`] |
+//! | was anything generated yet? | [`Meter::stage`] |
+//! | how is a stream ended with an error? | [`Meter::last_event`] |
+//! | how is a stream made to tell its usage, and the caller spared it? | [`ask_for_usage`], [`HideUsage`] |
 //! | how long does the provider want us to wait? | [`retry_after`], [`should_retry`], [`go_duration`] |
 //! | what do the provider's own counters say? | [`rate_limits`] |
 //! | what went wrong, and is there any use in repeating it? | [`classify`], [`ProviderError::in_stream`] |
@@ -17,28 +20,38 @@
 //! # One dialect, one file
 //!
 //! A dialect is a table of request fields and one `match` over the JSON paths of its responses
-//! (`dialect/`). Framing, buffering, caps and the merging of cumulative counts are shared. A
-//! new dialect is a new file, a variant of [`Dialect`], and a line in each of the two lists
-//! beside it.
+//! (`dialect/`). Events that differ from the one before only in text, counts, and values that the
+//! dialect names as idle are not parsed (`alike`). Framing (`framing/`), buffering, caps and the merging of cumulative counts are
+//! shared. A new dialect is a new file, a variant of [`Dialect`], and a line in each of the two
+//! lists beside it.
 //!
 //! # One provider, one table
 //!
-//! Several providers speak one dialect and differ in their headers and in the words of their
-//! errors. These differences are rows: `limits/providers.rs` for headers, `classify/rules.rs` for
-//! errors. Both are asked by the provider's name.
+//! Several providers speak one dialect and differ in three ways. What they report is told by its
+//! shape: nobody has to name the provider to read a response. Their headers and the words of their
+//! errors are rows, `limits/providers.rs` and `classify/rules.rs`, both asked by the provider's
+//! name.
 //!
 //! # What is not here
 //!
 //! Prices, limits, and the decision to repeat a call: this module reports what was said, and others
 //! decide what to do about it. Compressed bodies are not decoded.
 
+mod alike;
+mod ask_for_usage;
 mod classify;
+mod counts;
 mod dialect;
 mod error_body;
+mod framing;
+mod hide_usage;
 mod kept;
 mod limits;
 mod meter;
 mod note;
+mod object;
+mod read;
+mod reading;
 mod request;
 mod retry_after;
 pub mod sse;
@@ -46,11 +59,14 @@ mod timestamp;
 mod walk;
 
 pub use self::{
+    ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
     classify::{ErrorClass, ProviderError, classify},
     dialect::Dialect,
     error_body::error_body,
+    hide_usage::HideUsage,
     limits::{Observed, ObservedQuantity, rate_limits},
-    meter::{Meter, Reading, StreamError},
-    request::{FactsError, RequestFacts, inspect},
+    meter::{Meter, Stage},
+    reading::{Extras, Reading, Served, StreamError},
+    request::{FactsError, RequestFacts, inspect, inspect_call},
     retry_after::{go_duration, retry_after, should_retry},
 };

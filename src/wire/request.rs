@@ -70,7 +70,8 @@ pub enum FactsError {
 /// The input estimate is the text of the messages, the system prompt and the tools at four bytes a
 /// token, rounded up, plus 1 000 tokens for each payload in base64 (`data:` URLs, the data of
 /// images, sounds and files), whose bytes are not text. Only values are counted, not keys, and
-/// nothing in places nested deeper than 64.
+/// nothing in places nested deeper than 64. Of embeddings the texts are counted, and each number
+/// in their place is a token; their output is capped at 0.
 ///
 /// A fact of the wrong type (`"model": 5`) is taken as absent; to refuse it is the provider's job.
 /// So is an empty body. [`Dialect::Generic`] bodies are not read.
@@ -91,17 +92,24 @@ pub enum FactsError {
 /// # Ok::<(), tower_quota::wire::FactsError>(())
 /// ```
 pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError> {
-    let fields = dialect.spec().request();
+    let spec = dialect.spec();
+    let fields = spec.request();
+    let facts = RequestFacts {
+        stream: spec.streams_unasked(),
+        max_output: (!spec.generates()).then_some(0),
+        ..RequestFacts::default()
+    };
     if fields.is_empty() || body.is_empty() {
-        return Ok(RequestFacts::default());
+        return Ok(facts);
     }
     let mut scan = Scan {
         fields,
         seen: 0,
         duplicate: None,
-        facts: RequestFacts::default(),
+        facts,
         old_max_output: None,
         text_bytes: 0,
+        token_ids: 0,
         payloads: 0,
     };
     let walked = walk(body, &mut scan);
@@ -116,6 +124,33 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError
     }
 }
 
+/// Reads the facts of a request from its body and the path of its URL (without its query).
+///
+/// Gemini, Bedrock and Azure have the model in the path, and the first two also whether the answer
+/// is a stream. What stands there counts, and not what the body says of it. The model is
+/// percent-decoded; on Bedrock it may be an ARN.
+///
+/// # Errors
+///
+/// Those of [`inspect`].
+///
+/// ```
+/// use tower_quota::wire::{Dialect, inspect_call};
+///
+/// let path = "/v1beta/models/gemini-3.8-flash:streamGenerateContent";
+/// let facts = inspect_call(Dialect::Gemini, path, br#"{"contents":[]}"#)?;
+/// assert_eq!(facts.model.as_deref(), Some("gemini-3.8-flash"));
+/// assert!(facts.stream);
+/// # Ok::<(), tower_quota::wire::FactsError>(())
+/// ```
+pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<RequestFacts, FactsError> {
+    let mut facts = inspect(dialect, body)?;
+    let url = dialect.spec().in_url(path);
+    facts.model = url.model.or(facts.model);
+    facts.stream = url.stream.unwrap_or(facts.stream);
+    Ok(facts)
+}
+
 struct Scan {
     fields: &'static [(&'static [&'static str], Field)],
     /// One bit for each of `fields` that was met.
@@ -124,20 +159,23 @@ struct Scan {
     facts: RequestFacts,
     old_max_output: Option<u64>,
     text_bytes: u64,
+    token_ids: u64,
     payloads: u64,
 }
 
 impl Scan {
     fn finish(mut self) -> RequestFacts {
-        self.facts.max_output = self.facts.max_output.or(self.old_max_output);
-        self.facts.input_estimate =
-            tokens(self.text_bytes).saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
+        // Which of two the provider goes by, it alone knows: the larger is a bound.
+        self.facts.max_output = self.facts.max_output.max(self.old_max_output);
+        self.facts.input_estimate = tokens(self.text_bytes)
+            .saturating_add(self.token_ids)
+            .saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
         self.facts
     }
 
     fn field(&self, path: &[&str]) -> Option<(usize, Field)> {
         let is_at = |(keys, field): &(&[&str], Field)| match field {
-            Field::Text => path.starts_with(keys),
+            Field::Text | Field::TextOrTokens => path.starts_with(keys),
             _ => path == *keys,
         };
         let index = self.fields.iter().position(is_at)?;
@@ -175,9 +213,18 @@ impl Sink for Scan {
             Field::Model => self.facts.model = value.text().map(str::to_owned),
             Field::MaxOutput => self.facts.max_output = value.count(),
             Field::OldMaxOutput => self.old_max_output = value.count(),
-            Field::Stream => self.facts.stream = value == Scalar::Bool(true),
-            Field::Choices => self.facts.choices = value.count().unwrap_or(1).max(1),
-            Field::Text => match value.text() {
+            Field::Stream => {
+                if let Scalar::Bool(stream) = value {
+                    self.facts.stream = stream;
+                }
+            }
+            Field::Choices => {
+                self.facts.choices = value.count().unwrap_or(1).max(self.facts.choices);
+            }
+            Field::TextOrTokens if value.count().is_some() => {
+                self.token_ids = self.token_ids.saturating_add(1);
+            }
+            Field::Text | Field::TextOrTokens => match value.text() {
                 Some(text) if is_payload(path, text) => self.payloads += 1,
                 Some(text) => self.text_bytes = self.text_bytes.saturating_add(text.len() as u64),
                 None => {}
@@ -200,7 +247,8 @@ fn is_payload(path: &[&str], text: &str) -> bool {
             ..,
             "source" | "input_audio" | "inline_data" | "inlineData",
             "data"
-        ] | [.., "file_data"]
+        ] | [.., "source", "bytes"]
+            | [.., "file_data" | "images"]
     );
     let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
     made_for_it && !head.is_empty() && head.iter().all(in_base64)

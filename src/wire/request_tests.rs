@@ -179,3 +179,238 @@ fn text_in_a_place_for_payloads_is_text() {
     );
     assert_eq!(openai(&no_place).unwrap().input_estimate, 2_000);
 }
+
+#[test]
+fn facts_of_other_dialects() {
+    for (dialect, body, max_output, choices, input_estimate) in [
+        (
+            Dialect::OpenAiResponses,
+            r#"{"model":"m","max_output_tokens":9,"input":"12345678","instructions":"1234",
+            "previous_response_id":"not input"}"#,
+            Some(9),
+            1,
+            3,
+        ),
+        (
+            Dialect::OpenAiChat,
+            r#"{"model":"m","max_tokens":9,"prompt":["12345678",[1,2,3]],"n":2,"best_of":4}"#,
+            Some(9),
+            4,
+            5,
+        ),
+        (
+            Dialect::Gemini,
+            r#"{"contents":[{"parts":[{"text":"12345678"}]}],"systemInstruction":{"parts":[{"text":"1234"}]},
+            "generationConfig":{"maxOutputTokens":9,"candidateCount":2},"safetySettings":[{"category":"x"}]}"#,
+            Some(9),
+            2,
+            3,
+        ),
+        (
+            Dialect::Gemini,
+            r#"{"contents":[],"generation_config":{"max_output_tokens":9,"candidate_count":2}}"#,
+            Some(9),
+            2,
+            0,
+        ),
+        (
+            Dialect::BedrockConverse,
+            r#"{"messages":[{"content":[{"text":"12345678"}]}],"system":[{"text":"1234"}],
+            "inferenceConfig":{"maxTokens":9}}"#,
+            Some(9),
+            1,
+            3,
+        ),
+        (
+            Dialect::BedrockInvoke,
+            r#"{"anthropic_version":"x","max_tokens":9,"messages":[{"content":"12345678"}]}"#,
+            Some(9),
+            1,
+            2,
+        ),
+        (
+            Dialect::BedrockInvoke,
+            r#"{"prompt":"12345678","max_gen_len":9}"#,
+            Some(9),
+            1,
+            2,
+        ),
+        (
+            Dialect::BedrockInvoke,
+            r#"{"inputText":"12345678","textGenerationConfig":{"maxTokenCount":9}}"#,
+            Some(9),
+            1,
+            2,
+        ),
+        (
+            Dialect::CohereChat,
+            r#"{"model":"m","max_tokens":9,"messages":[{"content":"12345678"}]}"#,
+            Some(9),
+            1,
+            2,
+        ),
+        (
+            Dialect::Ollama,
+            r#"{"model":"m","options":{"num_predict":9},"messages":[{"content":"12345678"}]}"#,
+            Some(9),
+            1,
+            2,
+        ),
+        (
+            Dialect::Ollama,
+            r#"{"model":"m","options":{"num_predict":-1},"prompt":"12345678"}"#,
+            None,
+            1,
+            2,
+        ),
+    ] {
+        let facts = inspect(dialect, body.as_bytes()).unwrap();
+        assert_eq!(facts.max_output, max_output, "{body}");
+        assert_eq!(facts.choices, choices, "{body}");
+        assert_eq!(facts.input_estimate, input_estimate, "{body}");
+    }
+}
+
+#[test]
+fn embeddings_take_texts_or_tokens_and_write_nothing() {
+    for (input, expected) in [
+        (r#""12345678""#, 2),
+        (r#"["1234","12345678"]"#, 3),
+        ("[1,2,3]", 3),
+        ("[[1,2,3],[4]]", 4),
+        ("[1.5,-2,null]", 0),
+    ] {
+        let body = format!(r#"{{"model":"m","input":{input}}}"#);
+        let facts = inspect(Dialect::OpenAiEmbeddings, body.as_bytes()).unwrap();
+        assert_eq!(
+            (facts.input_estimate, facts.max_output),
+            (expected, Some(0)),
+            "{input}"
+        );
+    }
+    let numbers = openai(r#"{"messages":[1,2,3]}"#).unwrap();
+    assert_eq!(
+        numbers.input_estimate, 0,
+        "but elsewhere a number is no token"
+    );
+    let rerank = br#"{"query":"1234","documents":["1234","1234"]}"#;
+    let facts = inspect(Dialect::CohereEmbed, rerank).unwrap();
+    assert_eq!((facts.input_estimate, facts.max_output), (3, Some(0)));
+}
+
+#[test]
+fn a_cap_that_is_there_twice_is_refused_however_deep() {
+    for body in [
+        r#"{"generationConfig":{"maxOutputTokens":1,"maxOutputTokens":2}}"#,
+        r#"{"generationConfig":{"maxOutputTokens":1},"generationConfig":{"maxOutputTokens":2}}"#,
+    ] {
+        let key = "maxOutputTokens";
+        let found = inspect(Dialect::Gemini, body.as_bytes());
+        assert_eq!(found, Err(FactsError::DuplicateKey { key }), "{body}");
+    }
+}
+
+#[test]
+fn what_the_url_says() {
+    let claude =
+        "/v1/projects/p/locations/l/publishers/anthropic/models/claude-opus-5-5:streamRawPredict";
+    let arn = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.claude/invoke-with-response-stream";
+    for (dialect, path, model, stream) in [
+        (
+            Dialect::Gemini,
+            "/v1beta/models/gemini-3.8-flash:generateContent",
+            Some("gemini-3.8-flash"),
+            false,
+        ),
+        (
+            Dialect::Gemini,
+            "/v1/projects/p/locations/l/publishers/google/models/gemini:streamGenerateContent",
+            Some("gemini"),
+            true,
+        ),
+        (
+            Dialect::BedrockConverse,
+            "/model/anthropic.claude-v1%3A0/converse-stream",
+            Some("anthropic.claude-v1:0"),
+            true,
+        ),
+        (
+            Dialect::BedrockInvoke,
+            arn,
+            Some("arn:aws:bedrock:us-east-1:1:inference-profile/us.claude"),
+            true,
+        ),
+        (
+            Dialect::BedrockInvoke,
+            "/model/arn:aws:bedrock:us-east-1:1:inference-profile/us.claude/invoke",
+            Some("arn:aws:bedrock:us-east-1:1:inference-profile/us.claude"),
+            false,
+        ),
+        (
+            Dialect::OpenAiChat,
+            "/openai/deployments/my%20gpt/chat/completions",
+            Some("my gpt"),
+            false,
+        ),
+        (
+            Dialect::OpenAiChat,
+            "/openai/v1/chat/completions",
+            Some("in the body"),
+            false,
+        ),
+        (
+            Dialect::AnthropicMessages,
+            claude,
+            Some("claude-opus-5-5"),
+            false,
+        ),
+        (Dialect::Ollama, "/api/chat", Some("in the body"), true),
+    ] {
+        assert_eq!(
+            Dialect::detect(path, &http::HeaderMap::new()),
+            dialect,
+            "{path}"
+        );
+        let facts = inspect_call(dialect, path, br#"{"model":"in the body"}"#).unwrap();
+        assert_eq!(facts.model.as_deref(), model, "{path}");
+        assert_eq!(facts.stream, stream, "{path}");
+    }
+    let asked = br#"{"stream":true}"#;
+    let path = "/v1beta/models/gemini:generateContent";
+    assert!(!inspect_call(Dialect::Gemini, path, asked).unwrap().stream);
+    assert!(
+        inspect_call(Dialect::AnthropicMessages, claude, asked)
+            .unwrap()
+            .stream
+    );
+    let unasked = br#"{"stream":false}"#;
+    assert!(
+        !inspect_call(Dialect::Ollama, "/api/chat", unasked)
+            .unwrap()
+            .stream
+    );
+}
+
+#[test]
+fn payloads_of_other_dialects_cost_a_flat_amount() {
+    let base64 = "QUJD".repeat(10_000);
+    for (dialect, body) in [
+        (
+            Dialect::Gemini,
+            format!(r#"{{"contents":[{{"parts":[{{"inlineData":{{"data":"{base64}"}}}}]}}]}}"#),
+        ),
+        (
+            Dialect::BedrockConverse,
+            format!(
+                r#"{{"messages":[{{"content":[{{"image":{{"source":{{"bytes":"{base64}"}}}}}}]}}]}}"#
+            ),
+        ),
+        (
+            Dialect::Ollama,
+            format!(r#"{{"messages":[{{"images":["{base64}"]}}]}}"#),
+        ),
+    ] {
+        let facts = inspect(dialect, body.as_bytes()).unwrap();
+        assert_eq!(facts.input_estimate, PAYLOAD_TOKENS, "{dialect:?}");
+    }
+}

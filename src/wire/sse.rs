@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use memchr::memchr2;
+
 /// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,8 +56,6 @@ pub struct Parser {
 /// A buffer that grew beyond this for one event is not kept that large for the next.
 const RETAINED: usize = 64 * 1024;
 
-const BLOCK: usize = 32;
-
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Parser {
@@ -82,7 +82,7 @@ impl Parser {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = line_end(rest) {
+        while let Some(end) = memchr2(b'\n', b'\r', rest) {
             let ended_by_cr = rest[end] == b'\r';
             self.end_line(&rest[..end], &mut on_event);
             rest = &rest[end + 1..];
@@ -108,6 +108,11 @@ impl Parser {
     pub const fn dropped_bytes(&self) -> u64 {
         let open = if self.is_over() { self.event_bytes } else { 0 };
         self.dropped_bytes.saturating_add(open)
+    }
+
+    /// Whether all that passed so far is whole events, and no line is open.
+    pub(super) const fn is_between(&self) -> bool {
+        self.line.is_empty() && self.event_bytes == 0
     }
 
     #[cfg(test)]
@@ -209,17 +214,6 @@ impl Parser {
         self.data.clear();
         self.data.shrink_to(RETAINED);
     }
-}
-
-/// Where the first line ends. Whole blocks without an end are passed over at once, which compilers
-/// turn into a few wide comparisons.
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let mut blocks = bytes.chunks_exact(BLOCK);
-    let block = blocks.position(|block| block.iter().fold(false, |found, byte| found | ends(byte)));
-    let from = block.unwrap_or(bytes.len() / BLOCK) * BLOCK;
-    let found = bytes[from..].iter().position(ends);
-    found.map(|at| from + at)
 }
 
 /// Shows sizes, not contents: an answer may be confidential.

@@ -22,7 +22,7 @@ pub(super) enum Scalar<'a> {
     /// A non-negative integer.
     Whole(u64),
     /// Any other number.
-    OtherNumber,
+    OtherNumber(f64),
     Null,
     /// `[]`, which no element would report.
     EmptyList,
@@ -74,7 +74,18 @@ pub(super) trait Sink {
 /// If `json` is not exactly one JSON value, or the sink said [`Step::Stop`]. The sink has then
 /// seen what came before.
 pub(super) fn walk(json: &[u8], sink: &mut dyn Sink) -> Result<(), serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    walk_with(serde_json::Deserializer::from_slice(json), sink)
+}
+
+/// The same of what is known to be UTF-8, so that not every string is looked at for that.
+pub(super) fn walk_text(json: &str, sink: &mut dyn Sink) -> Result<(), serde_json::Error> {
+    walk_with(serde_json::Deserializer::from_str(json), sink)
+}
+
+fn walk_with<'de, R: serde_json::de::Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    sink: &mut dyn Sink,
+) -> Result<(), serde_json::Error> {
     let root = Walk {
         path: &[""; PATH],
         depth: 0,
@@ -173,13 +184,13 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.scalar(Scalar::OtherNumber);
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.scalar(Scalar::OtherNumber(number as f64));
         Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.scalar(Scalar::OtherNumber);
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.scalar(Scalar::OtherNumber(number));
         Ok(())
     }
 
@@ -190,7 +201,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 }
 
 /// A key with its escapes resolved, borrowed where it has none: `"mod\u0065l"` is `model`.
-struct Key<'de>(Cow<'de, str>);
+pub(super) struct Key<'de>(pub(super) Cow<'de, str>);
 
 impl<'de> de::Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -261,7 +272,7 @@ mod tests {
     fn a_skipped_value_may_be_anything_that_is_json() {
         let (seen, whole) = log(r#"{"skip":{"x":[1e999,{}]},"y":-1}"#);
         assert!(whole);
-        assert_eq!(seen, ["y=OtherNumber"]);
+        assert_eq!(seen, ["y=OtherNumber(-1.0)"]);
     }
 
     #[test]
@@ -309,7 +320,7 @@ mod tests {
     fn counts_are_whole_and_sane() {
         assert_eq!(Scalar::Whole(MAX_COUNT).count(), Some(MAX_COUNT));
         assert_eq!(Scalar::Whole(MAX_COUNT + 1).count(), None);
-        assert_eq!(Scalar::OtherNumber.count(), None);
+        assert_eq!(Scalar::OtherNumber(1.0).count(), None);
         assert_eq!(Scalar::Text("5").count(), None);
     }
 }

@@ -13,6 +13,7 @@ mod body_cap;
 mod cancel;
 mod clones;
 mod dating;
+mod dialects;
 mod errors;
 mod foreign;
 mod readiness;

@@ -36,9 +36,8 @@ impl Frames {
     }
 
     /// One frame more.
-    pub(crate) fn and(mut self, text: &'static str) -> Self {
-        self.frames
-            .push_back(Ok(Bytes::from_static(text.as_bytes())));
+    pub(crate) fn and(mut self, frame: impl Into<Bytes>) -> Self {
+        self.frames.push_back(Ok(frame.into()));
         self
     }
 

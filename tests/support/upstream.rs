@@ -59,6 +59,8 @@ pub(crate) enum Answer {
     Ok(Frames),
     /// 200, with a body that is an event stream.
     Stream(Frames),
+    /// 200, with a body of this content type.
+    Typed(&'static str, Frames),
     /// 429, come back after so many seconds; with a body.
     Busy(u64, Frames),
     /// A status without more.
@@ -205,6 +207,7 @@ impl From<Answer> for Result<Response<Frames>, Broken> {
             Answer::Stream(body) => response
                 .header("content-type", "text/event-stream; charset=utf-8")
                 .body(body),
+            Answer::Typed(kind, body) => response.header("content-type", kind).body(body),
             Answer::Busy(wait, body) => response.status(429).header("retry-after", wait).body(body),
             Answer::Status(status) => response.status(status).body(Frames::empty()),
             Answer::Fails(error) => return Err(error),

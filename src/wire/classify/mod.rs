@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 
 use self::{said::Said, text::Stated};
-use super::{ObservedQuantity, StreamError, retry_after, should_retry};
+use super::{ObservedQuantity, StreamError, dialect::error_type, retry_after, should_retry};
 
 /// How much of a body is read. Error bodies take a few hundred bytes.
 const BODY_CAP: usize = 64 * 1024;
@@ -89,7 +89,8 @@ pub struct ProviderError {
 ///
 /// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota";
 /// Groq, "Rate Limits" and "Flex Processing"; Anthropic, "Errors" and "Rate limits"; Google,
-/// "Gemini API: Rate limits" and `google.rpc.RetryInfo`; OpenRouter, "Errors". Texts are not
+/// "Gemini API: Rate limits" and `google.rpc.RetryInfo`; Amazon Bedrock, "Common errors", whose
+/// names are in the header `x-amzn-errortype`; OpenRouter, "Errors". Texts are not
 /// documented as such; those are known from reports.
 ///
 /// ```
@@ -117,7 +118,8 @@ pub fn classify(
     if status.as_u16() < 400 {
         return None;
     }
-    let said = Said::read(&body[..body.len().min(BODY_CAP)]);
+    let mut said = Said::read(&body[..body.len().min(BODY_CAP)]);
+    said.words.extend(error_type(headers).map(str::to_owned));
     let wait = retry_after(headers, now);
     let mut error = judge(provider, Some(status.as_u16()), &said, wait);
     if let Some(told) = should_retry(headers) {

@@ -79,6 +79,10 @@ const ANTHROPIC: &[Rule] = &[
 const OTHERS: &[Rule] = &[
     // Gemini.
     rule(&[400], Says::Contains(&["input token count", "exceeds the maximum number of tokens"]), ContextLength),
+    // Bedrock.
+    rule(&[400], Says::Starts("Input is too long"), ContextLength),
+    rule(&[400], Says::Word(&["ServiceQuotaExceededException"]), Quota),
+    rule(&[429], Says::Word(&["ModelNotReadyException"]), Overloaded),
     // OpenRouter: paid for by calls in flight, which give back what they do not use.
     rule(&[402], Says::WordAndWait("openrouter_in_flight_budget"), RateLimit),
 ];
@@ -86,8 +90,14 @@ const OTHERS: &[Rule] = &[
 /// After all others: what the status says too, for errors in streams, which have none.
 #[rustfmt::skip]
 const COMMON: &[Rule] = &[
-    rule(&[429], Says::Word(&["rate_limit_exceeded", "rate_limit_error"]), RateLimit),
-    rule(&[400], Says::Word(&["invalid_request_error"]), Invalid),
+    rule(&[429], Says::Word(&[
+        "rate_limit_exceeded", "rate_limit_error", "ThrottlingException", "RESOURCE_EXHAUSTED",
+        "resource-exhausted",
+    ]), RateLimit),
+    rule(&[503], Says::Word(&["ServiceUnavailableException", "UNAVAILABLE"]), Overloaded),
+    rule(&[400], Says::Word(&[
+        "invalid_request_error", "ValidationException", "INVALID_ARGUMENT",
+    ]), Invalid),
 ];
 
 const PROVIDERS: &[(&str, &[&[Rule]])] = &[

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     super::{
-        meter::StreamError,
         note::shortened,
+        reading::StreamError,
         retry_after::go_duration,
         walk::{Scalar, Sink, walk},
     },
@@ -46,7 +46,10 @@ impl Said {
     }
 
     pub(super) fn has(&self, word: &str) -> bool {
-        self.words.iter().any(|said| said == word)
+        // Bedrock's names begin small in streams.
+        self.words
+            .iter()
+            .any(|said| said.eq_ignore_ascii_case(word))
     }
 
     fn add_word(&mut self, value: &Scalar<'_>) {

@@ -64,6 +64,7 @@ impl Stated {
     /// - "Requests per Minute (actual/limit): 73/60" (xAI, which lists limits that hold too)
     /// - "have exceeded token rate limit of your current OpenAI S0 pricing tier" (Azure, per
     ///   minute)
+    /// - "Too many tokens, please wait before trying again." (Bedrock)
     pub(super) fn read(message: &str, words_of_error: &[String]) -> Stated {
         let is_gap = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ':');
         let words: Vec<&str> = message
@@ -74,6 +75,7 @@ impl Stated {
         let mut stated = (1..words.len())
             .find_map(|at| rate(&words, at))
             .or_else(|| azure(message))
+            .or_else(|| too_many(message))
             .unwrap_or_default();
         let labelled = |label: &str| {
             let mut pairs = words.windows(2);
@@ -129,6 +131,16 @@ fn azure(message: &str) -> Option<Stated> {
     message.contains("pricing tier").then(|| Stated {
         quantity: Some(quantity),
         window: Some(Duration::from_secs(60)),
+        ..Stated::default()
+    })
+}
+
+fn too_many(message: &str) -> Option<Stated> {
+    let what = message.strip_prefix("Too many ")?;
+    let word = what.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+    let quantity = Some(quantity(word, "")?);
+    Some(Stated {
+        quantity,
         ..Stated::default()
     })
 }
@@ -284,6 +296,13 @@ mod tests {
     }
 
     #[test]
+    fn too_many_of_what() {
+        let quantity = |message| Stated::read(message, &[]).quantity;
+        assert_eq!(quantity("Too many tokens, please wait"), Some(Tokens));
+        assert_eq!(quantity("Too many requests"), Some(Requests));
+    }
+
+    #[test]
     fn what_states_nothing() {
         for text in [
             "",
@@ -294,6 +313,7 @@ mod tests {
             "10 dollars per day",
             "Requests rate limit exceeded",
             "the token rate limit was reached",
+            "Too many cooks",
             "Limit reached, Used up, Requested by you",
             "limit -5",
             "limit 1,000,000,000,001",

@@ -1,14 +1,17 @@
 //! Anthropic "Messages".
 //!
 //! Sources, all in Anthropic's documentation: API reference, "Messages", "Streaming messages",
-//! "Errors", "Versions".
+//! "Errors", "Versions"; "Claude on Vertex AI", where the model is in the URL.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    super::{note::Note, walk::Scalar},
-    Field, Spec,
+    super::{
+        note::{Note, count, name},
+        walk::Scalar,
+    },
+    Field, InUrl, Spec,
 };
 
 pub(super) struct AnthropicMessages;
@@ -19,7 +22,17 @@ impl Spec for AnthropicMessages {
     }
 
     fn serves(&self, path: &str, headers: &HeaderMap) -> bool {
-        path.ends_with("/v1/messages") && headers.contains_key("anthropic-version")
+        let is_own = path.ends_with("/v1/messages") && headers.contains_key("anthropic-version");
+        is_own || self.in_url(path).model.is_some()
+    }
+
+    fn in_url(&self, path: &str) -> InUrl {
+        let model = |suffix| InUrl::model(path, "/publishers/anthropic/models/", suffix);
+        InUrl {
+            model: model(":rawPredict").or_else(|| model(":streamRawPredict")),
+            // The body says so there too.
+            stream: None,
+        }
     }
 
     fn request(&self) -> &'static [(&'static [&'static str], Field)] {
@@ -39,16 +52,26 @@ impl Spec for AnthropicMessages {
     fn response(&self, path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         match path {
             ["type"] => note.done |= *value == Scalar::Text("message_stop"),
-            ["delta", "stop_reason"] => note.closes = value.text().is_some(),
+            ["delta", "stop_reason"] => {
+                note.closes = value.text().is_some();
+                name(&mut note.finish, value);
+            }
+            ["stop_reason"] => name(&mut note.finish, value),
             ["content" | "content_block" | "delta", rest @ ..] if is_output(rest) => {
                 note.add_text(value);
             }
+            ["content_block", "data"] | ["delta", "signature"] => note.add_other(value),
+            ["model"] | ["message", "model"] => name(&mut note.model, value),
             ["usage", rest @ ..] | ["message", "usage", rest @ ..] => usage(rest, value, note),
             ["error", "message"] => note.error_message(value),
             ["error", "type"] => note.error_kind(value),
             ["error", "details", "error_code"] => note.error_code(value),
             _ => {}
         }
+    }
+
+    fn idle(&self) -> &'static [&'static [&'static str]] {
+        &[&["index"]]
     }
 
     fn error(&self, kind: &str, status: StatusCode, message: &str) -> (&'static str, Value) {
@@ -71,6 +94,15 @@ impl Spec for AnthropicMessages {
             json!({ "type": "error", "error": error }),
         )
     }
+
+    fn last_event(
+        &self,
+        kind: &str,
+        status: StatusCode,
+        message: &str,
+    ) -> (Option<&'static str>, Value) {
+        (Some("error"), self.error(kind, status, message).1)
+    }
 }
 
 /// What the model wrote in a block or a piece of one. What tools of the server found (`content`)
@@ -84,20 +116,52 @@ fn is_output(path: &[&str]) -> bool {
 
 fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
     let counts = &mut note.counts;
-    let slot = match path {
-        ["input_tokens"] => &mut counts.uncached,
-        ["cache_read_input_tokens"] => &mut counts.cache_read,
-        ["cache_creation_input_tokens"] => &mut counts.cache_write,
-        ["output_tokens"] => &mut counts.output,
-        ["output_tokens_details", "thinking_tokens"] => &mut counts.reasoning,
+    match path {
+        ["input_tokens"] => count(&mut counts.uncached, value),
+        ["cache_read_input_tokens"] => count(&mut counts.cache_read, value),
+        ["cache_creation_input_tokens"] => count(&mut counts.cache_write, value),
+        ["cache_creation", "ephemeral_1h_input_tokens"] => {
+            count(&mut counts.cache_write_long, value);
+        }
+        ["output_tokens"] => count(&mut counts.output, value),
+        ["output_tokens_details", "thinking_tokens"] => count(&mut counts.reasoning, value),
+        ["iterations", key] => iteration(key, value, note),
+        ["server_tool_use", key] => tool(key, value, note),
+        ["service_tier"] => name(&mut note.served.tier, value),
+        ["speed"] => name(&mut note.served.speed, value),
+        ["inference_geo"] => name(&mut note.served.geography, value),
+        _ => {}
+    }
+}
+
+/// Iterations are in the usage, save those that compact the context.
+fn iteration(key: &str, value: &Scalar<'_>, note: &mut Note) {
+    let sum = match key {
+        "input_tokens" | "cache_read_input_tokens" | "cache_creation_input_tokens" => {
+            &mut note.counts.iterated_input
+        }
+        "output_tokens" => &mut note.counts.iterated_output,
         _ => return,
     };
-    *slot = value.count().or(*slot);
+    if let Some(more) = value.count() {
+        *sum = Some(sum.unwrap_or(0).saturating_add(more));
+    }
+}
+
+fn tool(key: &str, value: &Scalar<'_>, note: &mut Note) {
+    let extras = &mut note.extras;
+    let uses = match key {
+        "web_search_requests" => &mut extras.web_searches,
+        "web_fetch_requests" => &mut extras.web_fetches,
+        "code_execution_requests" => &mut extras.code_runs,
+        _ => return,
+    };
+    *uses = value.count().unwrap_or(*uses);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::meter::read, *};
+    use super::{super::super::read::read, *};
 
     fn note(json: &str) -> Note {
         read(&AnthropicMessages, json.as_bytes()).unwrap()
@@ -125,8 +189,12 @@ mod tests {
             [{"url":"u","title":"t","text":"x"}]},{"text":"","citations":[{"cited_text":"c"}]}]}"#,
         );
         assert_eq!(body, Note::default());
-        let delta = r#"{"delta":{"type":"signature_delta","signature":"abcd"},"index":0}"#;
-        assert_eq!(note(delta), Note::default());
+        let delta = note(r#"{"delta":{"type":"signature_delta","signature":"abcd"},"index":0}"#);
+        assert_eq!(
+            (delta.text, delta.has_content),
+            (0, true),
+            "but it was generated"
+        );
     }
 
     #[test]

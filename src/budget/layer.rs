@@ -1,0 +1,95 @@
+use std::{sync::Arc, time::Duration};
+
+use tower_layer::Layer;
+
+use super::Budget;
+use crate::{
+    call::{Gate, Inspect, Pricing},
+    limit::Quantities,
+    limiter::Limiter,
+    pricing::PriceTable,
+};
+
+/// How long a call waits for money that others have reserved.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a call may come to that names no cap, where the model's price does not say how much it gives: as much as
+/// the largest models do.
+const OUTPUT_WITHOUT_CAP: u64 = 128_000;
+
+/// Makes [`Budget`] services. All of them share the limiter, in which budgets are limits on
+/// [cost](crate::limit::Limit::cost).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct BudgetLayer {
+    gate: Gate,
+    pricing: Pricing,
+    inspect: Inspect,
+}
+
+impl BudgetLayer {
+    /// Budgets of `limiter`, counted by these prices.
+    pub fn new(limiter: Limiter, prices: Arc<PriceTable>) -> Self {
+        BudgetLayer {
+            gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
+            pricing: Pricing {
+                table: prices,
+                unknown_passes: false,
+                output_without_cap: OUTPUT_WITHOUT_CAP,
+            },
+            inspect: Inspect::default(),
+        }
+    }
+
+    /// How long a call waits for money that others have reserved and may not need; thirty seconds by default, zero
+    /// for not at all. For money that is spent nobody waits.
+    pub fn patience(mut self, span: Duration) -> Self {
+        self.gate = self.gate.patient(span);
+        self
+    }
+
+    /// Models without a price pass, and count nothing. By default they are refused: a budget that counts nothing
+    /// is none.
+    pub fn allow_unknown_prices(mut self) -> Self {
+        self.pricing.unknown_passes = true;
+        self
+    }
+
+    /// How many output tokens are reserved for each choice of a call that names no cap, where the price of its model
+    /// does not say how many that gives; 128 000 by default.
+    pub fn output_without_cap(mut self, tokens: u64) -> Self {
+        self.pricing.output_without_cap = tokens;
+        self
+    }
+
+    /// Everything passes as it is.
+    pub(crate) fn off(mut self) -> Self {
+        self.inspect.off = true;
+        self
+    }
+
+    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came), where this is the first of our layers that
+    /// a request comes to: it is the one that looks into it.
+    pub fn as_it_came(mut self) -> Self {
+        self.inspect.as_is = true;
+        self
+    }
+
+    /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). What a body costs that passes unread, nobody
+    /// knows: it is refused where its model is to have a price.
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.inspect.body_cap = bytes;
+        self
+    }
+}
+
+impl<S> Layer<S> for BudgetLayer {
+    type Service = Budget<S>;
+
+    fn layer(&self, inner: S) -> Budget<S> {
+        let gate = self.gate.clone().priced(self.pricing.clone());
+        let mut inspect = self.inspect;
+        // Where there is no budget, nothing is to be claimed.
+        inspect.off |= !gate.limiter.limits().count_cost();
+        Budget::new(inner, gate, inspect)
+    }
+}

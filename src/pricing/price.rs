@@ -1,0 +1,236 @@
+//! What a model costs.
+
+use serde::{Deserialize, Serialize};
+
+use super::rate::{MILLION, Rate};
+use crate::{
+    money::{Money, scaled},
+    usage::Usage,
+};
+
+/// What one model costs.
+///
+/// Cached and written input, and the long-context rate, fall back to the dearer thing where no price is known:
+/// a budget must not be passed because a price list has a gap.
+///
+/// ```
+/// use tower_quota::{Usage, pricing::{Price, ServiceTier}};
+///
+/// // $2.50 and $10 for a million tokens, $1.25 for those read from a cache.
+/// let mut price = Price::new("2.50".parse()?, "10".parse()?);
+/// price.standard.cache_read = Some("1.25".parse()?);
+/// let mut usage = Usage::new(1_000, 100);
+/// usage.cache_read = 400;
+/// assert_eq!(price.cost(&usage, ServiceTier::Standard).to_string(), "$0.003");
+/// # Ok::<(), tower_quota::money::MoneyError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Price {
+    /// What tokens cost as a rule.
+    pub standard: Rates,
+    /// What they cost in other service tiers.
+    pub tiers: Vec<(ServiceTier, Rates)>,
+    /// What all tokens of a request cost whose input is long; the shortest length first.
+    pub long: Vec<Long>,
+    /// The longest input that the model takes, in tokens.
+    pub max_input: Option<u64>,
+    /// The longest output that the model gives, in tokens.
+    pub max_output: Option<u64>,
+}
+
+/// What tokens of each kind cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rates {
+    /// Input that was not read from a cache.
+    pub input: Rate,
+    /// Output, reasoning included.
+    pub output: Rate,
+    /// Reasoning, where it does not cost as other output does.
+    pub reasoning: Option<Rate>,
+    /// Input that was read from a cache; where it is not known it costs as other input.
+    pub cache_read: Option<Rate>,
+    /// Input that was written to a cache, to be kept the usual time; where it is not known it costs as other input.
+    pub cache_write: Option<Rate>,
+    /// The same, to be kept longer; where it is not known it costs as what is kept the usual time.
+    pub cache_write_long: Option<Rate>,
+}
+
+/// The price of requests with long inputs: it is for all of their tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Long {
+    /// It is for inputs of more tokens than this, cached ones included.
+    pub above: u64,
+    /// What tokens cost then.
+    pub standard: Rates,
+    /// What they cost then in other service tiers.
+    pub tiers: Vec<(ServiceTier, Rates)>,
+}
+
+/// How fast, or how late, a provider serves a request. It changes the price.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ServiceTier {
+    /// As a rule.
+    #[default]
+    Standard,
+    /// In a batch, within a day.
+    Batch,
+    /// When there is room.
+    Flex,
+    /// Before others.
+    Priority,
+    /// Generated faster.
+    Fast,
+}
+
+impl Price {
+    /// A price of input and output alone.
+    #[must_use]
+    pub fn new(input: Rate, output: Rate) -> Self {
+        Price {
+            standard: Rates {
+                input,
+                output,
+                ..Rates::default()
+            },
+            ..Price::default()
+        }
+    }
+
+    /// Whether nothing costs anything.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        let tiers =
+            |tiers: &'_ [(ServiceTier, Rates)]| tiers.iter().all(|(_, rates)| rates.are_zero());
+        let long = |long: &Long| long.standard.are_zero() && tiers(&long.tiers);
+        self.standard.are_zero() && tiers(&self.tiers) && self.long.iter().all(long)
+    }
+
+    /// What `usage` costs, rounded up to the nano-dollar once. The service tier is the one that served it.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Money {
+        let rates = self.rates(usage.input, tier);
+        let write = rates.cache_write.unwrap_or(rates.input);
+        let read = usage.cache_read.min(usage.input);
+        let written = usage.cache_write.min(usage.input - read);
+        let long = usage.cache_write_long.min(written);
+        let reasoning = usage.reasoning.min(usage.output);
+        sum([
+            (usage.input - read - written, rates.input),
+            (read, rates.cache_read.unwrap_or(rates.input)),
+            (written - long, write),
+            (long, rates.cache_write_long.unwrap_or(write)),
+            (usage.output - reasoning, rates.output),
+            (reasoning, rates.reasoning.unwrap_or(rates.output)),
+        ])
+    }
+
+    /// The most that a request can cost whose input is at most `input` tokens and whose output is at most
+    /// `output`, whatever is cached or written of it, and whatever of it is reasoning.
+    #[must_use]
+    pub fn bound(&self, input: u64, output: u64, tier: ServiceTier) -> Money {
+        let at = |length| {
+            let rates = self.rates(length, tier);
+            let caches = [rates.cache_read, rates.cache_write, rates.cache_write_long];
+            let dearest = caches.into_iter().flatten().fold(rates.input, Rate::max);
+            let generated = rates.reasoning.unwrap_or(rates.output).max(rates.output);
+            sum([(input, dearest), (output, generated)])
+        };
+        // It may also come out shorter than the bound, and a shorter input may be the dearer one.
+        let lengths = self.long.iter().map(|long| long.above.saturating_add(1));
+        let shorter = lengths.filter(|length| *length <= input).chain([0]);
+        shorter.map(at).max().unwrap_or_default()
+    }
+
+    /// The rates for a request of this length, in this tier.
+    fn rates(&self, input: u64, tier: ServiceTier) -> Rates {
+        let own = |tiers: &[(ServiceTier, Rates)]| {
+            let found = tiers.iter().find(|(other, _)| *other == tier);
+            found.map(|(_, rates)| *rates)
+        };
+        let long = self.long.iter().rev().find(|long| input > long.above);
+        let Some(long) = long else {
+            return match own(&self.tiers) {
+                Some(tier) => tier.filled(&self.standard),
+                None => self.standard,
+            };
+        };
+        let standard = long.standard.filled(&self.standard);
+        match (own(&long.tiers), own(&self.tiers)) {
+            (Some(tier), _) => tier.filled(&standard),
+            (None, None) => standard,
+            // As much dearer as the tier is for others.
+            (None, Some(tier)) => {
+                let dearer = Rates {
+                    input: standard.input.like(self.standard.input, tier.input),
+                    output: standard.output.like(self.standard.output, tier.output),
+                    ..Rates::default()
+                };
+                dearer.filled(&standard)
+            }
+        }
+    }
+}
+
+impl Rates {
+    fn are_zero(&self) -> bool {
+        let others = [
+            self.reasoning,
+            self.cache_read,
+            self.cache_write,
+            self.cache_write_long,
+        ];
+        let mut all = [self.input, self.output]
+            .into_iter()
+            .chain(others.into_iter().flatten());
+        all.all(|rate| rate == Rate::default())
+    }
+
+    /// These times a decimal factor.
+    pub(super) fn scaled(self, factor: &str) -> Option<Self> {
+        let millionths = u64::try_from(scaled(factor, 6)?).ok()?;
+        let times = |rate: Rate| rate.times(millionths, MILLION);
+        Some(Rates {
+            input: times(self.input),
+            output: times(self.output),
+            reasoning: self.reasoning.map(times),
+            cache_read: self.cache_read.map(times),
+            cache_write: self.cache_write.map(times),
+            cache_write_long: self.cache_write_long.map(times),
+        })
+    }
+
+    /// These, with what they leave open in the same proportion to the input, or to the output, as `like` has it.
+    fn filled(self, like: &Rates) -> Self {
+        let fill = |own: Option<Rate>, open: Option<Rate>| {
+            own.or(open.map(|rate| rate.like(like.input, self.input)))
+        };
+        Rates {
+            reasoning: self.reasoning.or(like
+                .reasoning
+                .map(|rate| rate.like(like.output, self.output))),
+            cache_read: fill(self.cache_read, like.cache_read),
+            cache_write: fill(self.cache_write, like.cache_write),
+            cache_write_long: fill(self.cache_write_long, like.cache_write_long),
+            ..self
+        }
+    }
+}
+
+/// The cost of these tokens, rounded up once.
+fn sum<const N: usize>(kinds: [(u64, Rate); N]) -> Money {
+    let parts = kinds.map(|(tokens, rate)| u128::from(tokens) * u128::from(rate.as_nanos()));
+    let all = parts.into_iter().fold(0u128, u128::saturating_add);
+    let nanos = all.div_ceil(u128::from(MILLION));
+    Money::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+#[path = "price_tests.rs"]
+mod tests;

@@ -1,0 +1,207 @@
+//! The prices that are known.
+
+use std::collections::HashMap;
+
+use super::{
+    Found, Long, Price, Rate, Rates, ServiceTier,
+    name::{candidates, provider as plain},
+};
+
+/// The day of the built-in prices.
+pub const BUILT_IN_DATE: &str = "2026-11-22";
+
+const BUILT_IN: &str = include_str!("prices.tsv");
+
+/// The prices of models, by provider.
+///
+/// ```
+/// use tower_quota::pricing::PriceTable;
+///
+/// let table = PriceTable::built_in();
+/// let found = table.find(Some("openai"), "openai/gpt-4o-2024-08-06").unwrap();
+/// assert_eq!(found.model, "gpt-4o");
+/// assert_eq!(found.price.standard.input.to_string(), "$2.50 per million tokens");
+/// assert!(table.find(Some("openai"), "gpt-99").is_none());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriceTable {
+    /// By provider, by model.
+    prices: HashMap<String, HashMap<String, Price>>,
+    /// The prices that users set, by model alone.
+    set: HashMap<String, Price>,
+}
+
+impl PriceTable {
+    /// No prices.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The prices of about eighty current models, as of [`BUILT_IN_DATE`]. Source: LiteLLM's price file, checked
+    /// against the providers' pages where these could be had. Hours, regions and tools change prices in ways
+    /// that are not in it.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut table = Self::new();
+        let mut lines = BUILT_IN.lines().filter(|line| !line.starts_with('#'));
+        let names: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+        for line in lines {
+            let fields: HashMap<&str, &str> = names.iter().copied().zip(line.split('\t')).collect();
+            let (provider, model) = (fields["provider"], fields["model"]);
+            table.insert(provider, model, built_in(&fields));
+        }
+        table
+    }
+
+    /// A price of this provider's model; one already there is replaced.
+    pub fn insert(&mut self, provider: &str, model: &str, price: Price) {
+        let of_provider = self.prices.entry(plain(provider).to_owned()).or_default();
+        of_provider.insert(model.to_owned(), price);
+    }
+
+    /// A price for this name, whoever serves it. It goes before all others.
+    pub fn set(&mut self, model: &str, price: Price) {
+        self.set.insert(model.to_owned(), price);
+    }
+
+    /// How many prices there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.set.len() + self.prices.values().map(HashMap::len).sum::<usize>()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every price with its provider, which is empty for those that were [set](Self::set), and its model.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Price)> {
+        let set = self
+            .set
+            .iter()
+            .map(|(model, price)| ("", model.as_str(), price));
+        let listed = self.prices.iter().flat_map(|(provider, models)| {
+            let of_provider = models.iter();
+            of_provider.map(move |(model, price)| (provider.as_str(), model.as_str(), price))
+        });
+        set.chain(listed)
+    }
+
+    /// The price of a model by any of its names: as it is, without a vendor in front, a region, a version or a
+    /// snapshot's date. A name that leads to several prices leads to the most particular one.
+    ///
+    /// Where the provider is not known, or has no such model, the price of whoever made the model is taken
+    /// if all who list that name agree on it; if they do not, there is none.
+    #[must_use]
+    pub fn find(&self, provider: Option<&str>, model: &str) -> Option<Found<'_>> {
+        let names = candidates(model);
+        let own = provider.and_then(|provider| self.prices.get_key_value(plain(provider)));
+        let set = names.iter().find_map(|(name, steps)| {
+            let (model, price) = self.set.get_key_value(&**name)?;
+            Some(Found {
+                price,
+                provider: "",
+                model,
+                steps: steps.clone(),
+            })
+        });
+        let of_provider = || {
+            let (provider, models) = own?;
+            names.iter().find_map(|(name, steps)| {
+                let (model, price) = models.get_key_value(&**name)?;
+                Some(Found {
+                    price,
+                    provider,
+                    model,
+                    steps: steps.clone(),
+                })
+            })
+        };
+        let of_anybody = || {
+            if provider.is_some_and(|provider| self.prices.contains_key(plain(provider))) {
+                // A provider whose prices are known asks its own price, or none that we know.
+                return None;
+            }
+            names
+                .iter()
+                .find_map(|(name, steps)| self.agreed(name, steps))
+        };
+        set.or_else(of_provider).or_else(of_anybody)
+    }
+
+    /// The price under this name, where all who list it agree.
+    fn agreed(&self, name: &str, steps: &[&'static str]) -> Option<Found<'_>> {
+        let mut listed = self.prices.iter().filter_map(|(provider, models)| {
+            let (model, price) = models.get_key_value(name)?;
+            Some((provider, model, price))
+        });
+        let (provider, model, price) = listed.next()?;
+        let mut least = provider;
+        for (other, _, other_price) in listed {
+            if other_price != price {
+                return None;
+            }
+            least = least.min(other);
+        }
+        Some(Found {
+            price,
+            provider: least,
+            model,
+            steps: steps.to_vec(),
+        })
+    }
+}
+
+/// One line of the built-in prices.
+fn built_in(fields: &HashMap<&str, &str>) -> Price {
+    let text = |name: &str| fields.get(name).copied().filter(|text| !text.is_empty());
+    let rate = |name: &str| -> Option<Rate> { text(name).and_then(|text| text.parse().ok()) };
+    let count = |name: &str| -> Option<u64> { text(name).and_then(|text| text.parse().ok()) };
+    let pair = |name: &str| {
+        Some(Rates {
+            input: rate(&format!("{name}_input"))?,
+            output: rate(&format!("{name}_output")).unwrap_or_default(),
+            cache_read: rate(&format!("{name}_cache_read")),
+            cache_write: rate(&format!("{name}_cache_write")),
+            ..Rates::default()
+        })
+    };
+    let standard = Rates {
+        input: rate("input").unwrap_or_default(),
+        output: rate("output").unwrap_or_default(),
+        cache_read: rate("cache_read"),
+        cache_write: rate("cache_write"),
+        cache_write_long: rate("cache_write_long"),
+        ..Rates::default()
+    };
+    let long = count("long_above").zip(pair("long"));
+    let tiers = [
+        (ServiceTier::Batch, pair("batch")),
+        (ServiceTier::Flex, pair("flex")),
+        (ServiceTier::Priority, pair("priority")),
+        (
+            ServiceTier::Fast,
+            text("fast_times").and_then(|factor| standard.scaled(factor)),
+        ),
+    ];
+    Price {
+        standard,
+        long: long
+            .map(|(above, standard)| Long {
+                above,
+                standard,
+                tiers: Vec::new(),
+            })
+            .into_iter()
+            .collect(),
+        tiers: tiers
+            .into_iter()
+            .filter_map(|(tier, rates)| Some((tier, rates?)))
+            .collect(),
+        max_input: count("max_input"),
+        max_output: count("max_output"),
+    }
+}

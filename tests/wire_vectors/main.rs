@@ -1,0 +1,13 @@
+//! What providers send (`tests/wire/`), with what should be read from them.
+//!
+//! `X` is a body, `X.headers` its headers, `X.expect.json` what to find. Values are invented, shapes
+//! are documented or recorded ones. A file that is put there is tested without a word here.
+
+// Helpers of tests are not seen as tests by the lint.
+#![allow(clippy::unwrap_used)]
+
+mod cuts;
+mod errors;
+mod headers;
+mod readings;
+mod sample;
