@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use crate::process::{ConfigFile, Gateway, run};
+use crate::process::{ConfigFile, run};
 
 /// Runs `serve` with this configuration and these further arguments: the exit code and what is on stderr.
 async fn refused(config: &str, more: &[&str]) -> (i32, String) {
