@@ -34,6 +34,10 @@ impl AdmissionLayer {
         &self.gate.limiter
     }
 
+    pub(crate) fn inspect(&self) -> Inspect {
+        self.inspect
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;
@@ -52,7 +56,7 @@ impl AdmissionLayer {
     /// above it passes unread, and only limits that need no knowledge of it apply. One of unknown length
     /// that grows above it is refused with 413.
     pub fn body_cap(mut self, bytes: usize) -> Self {
-        self.inspect.body_cap = bytes;
+        self.inspect.body_cap = Some(bytes);
         self
     }
 }

@@ -61,6 +61,19 @@ impl BudgetLayer {
         self
     }
 
+    /// Puts a cap of so many output tokens into each request that names none, where its dialect has one: then that is
+    /// reserved for it, and no more can come. By default such a call is reserved at the most that its model gives, and
+    /// leaves as it came. Where this is not the first of our layers that a request comes to, say it there: by
+    /// [`RateLimitLayer`](crate::RateLimitLayer), or by this one standing outside.
+    pub fn cap_output(mut self, tokens: u64) -> Self {
+        self.inspect.cap_output = Some(tokens);
+        self
+    }
+
+    pub(crate) fn inspect(&self) -> Inspect {
+        self.inspect
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;
@@ -77,7 +90,7 @@ impl BudgetLayer {
     /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). What a body costs that passes unread, nobody
     /// knows: it is refused where its model is to have a price.
     pub fn body_cap(mut self, bytes: usize) -> Self {
-        self.inspect.body_cap = bytes;
+        self.inspect.body_cap = Some(bytes);
         self
     }
 }

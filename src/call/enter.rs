@@ -27,27 +27,31 @@ use crate::{
 /// Output tokens that are reserved for a call which names no cap. An estimate: it is cut to what a limit
 /// can hold, and corrected where the limit is.
 const OUTPUT_WITHOUT_CAP: u64 = 1_024;
+const BODY_CAP: usize = 32 << 20;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How requests are looked into.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Inspect {
-    /// How much of a body is read into memory.
-    pub(crate) body_cap: usize,
+    /// How much of a body is read into memory: 32 MB where nothing is said, what the largest providers take.
+    pub(crate) body_cap: Option<usize>,
+    /// Output tokens that a request is capped at which names no cap.
+    pub(crate) cap_output: Option<u64>,
     /// Whether requests leave as they came: their streams are not asked for their usage.
     pub(crate) as_is: bool,
     /// Whether requests are not looked into at all: everything passes as it is.
     pub(crate) off: bool,
 }
 
-impl Default for Inspect {
-    /// 32 MB, what the largest providers take.
-    fn default() -> Self {
+impl Inspect {
+    /// With what a layer further in says, where this one says nothing.
+    pub(crate) fn over(self, inner: Inspect) -> Self {
         Inspect {
-            body_cap: 32 << 20,
-            as_is: false,
-            off: false,
+            body_cap: self.body_cap.or(inner.body_cap),
+            cap_output: self.cap_output.or(inner.cap_output),
+            as_is: self.as_is || inner.as_is,
+            off: self.off,
         }
     }
 }
@@ -87,17 +91,23 @@ where
         let refuse = |rejection| Refusal { dialect, rejection };
         // Before the body is read: it would take that for the send.
         let further = parts.extensions.remove::<Handle>().map(Entry::further);
-        let body = read(body, inspect.body_cap).await.map_err(refuse)?;
+        let cap = inspect.body_cap.unwrap_or(BODY_CAP);
+        let body = read(body, cap).await.map_err(refuse)?;
         if let Some(entry) = further {
             return Ok(Entered { entry, parts, body });
         }
         let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
         let mut body = body;
+        if let Some(cap) = inspect.cap_output
+            && let Some(capped) = capped(&facts, &parts, &body, cap)
+        {
+            facts.cap_output(cap);
+            set_length(&mut parts, &capped);
+            body = ReadBody::Whole(capped);
+        }
         if let (false, Some(asking)) = (inspect.as_is, asking(&facts, &body)) {
             facts.hides_usage = true;
-            if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
-                *length = asking.len().into();
-            }
+            set_length(&mut parts, &asking);
             body = ReadBody::Whole(asking);
         }
         if facts.dialect != Dialect::Generic {
@@ -216,6 +226,30 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
         cost: 0,
         input_declared: false,
         output_declared: facts.max_output.is_some(),
+    }
+}
+
+fn set_length(parts: &mut Parts, body: &Bytes) {
+    if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
+        *length = body.len().into();
+    }
+}
+
+/// The body with a cap on output, where the caller's names none.
+fn capped<B>(facts: &Facts, parts: &Parts, body: &ReadBody<B>, cap: u64) -> Option<Bytes> {
+    let ReadBody::Whole(bytes) = body else {
+        return None;
+    };
+    let provider = facts.tags.get(&Tag::Provider);
+    wire::cap_output(facts.dialect, parts.uri.path(), provider, bytes, cap)
+}
+
+impl Facts {
+    /// It names a cap now.
+    fn cap_output(&mut self, cap: u64) {
+        self.bound.output = Some(cap);
+        self.demand.output = cap.saturating_mul(self.bound.choices);
+        self.demand.output_declared = true;
     }
 }
 

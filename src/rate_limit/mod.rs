@@ -14,7 +14,8 @@ use crate::{
 
 /// All layers in the order that serves most: retry around budget around admission.
 ///
-/// It has no logic of its own; what it does, [`RetryLayer`], [`BudgetLayer`] and [`AdmissionLayer`] do.
+/// It has no logic of its own; what it does, [`RetryLayer`], [`BudgetLayer`] and [`AdmissionLayer`] do. How requests are
+/// read (`as_it_came`, `body_cap`, `cap_output`) may be said at any of them.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RateLimitLayer {
@@ -60,7 +61,8 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = Retry<Budget<Admission<S>>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.retry
-            .layer(self.budget.layer(self.admission.layer(inner)))
+        let inside = self.budget.inspect().over(self.admission.inspect());
+        let retry = self.retry.clone().inspects_for(inside);
+        retry.layer(self.budget.layer(self.admission.layer(inner)))
     }
 }

@@ -31,6 +31,12 @@ impl RetryLayer {
         self
     }
 
+    /// Reads requests as layers further in are told to, where nothing is said here.
+    pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
+        self.inspect = self.inspect.over(inside);
+        self
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;
@@ -47,7 +53,7 @@ impl RetryLayer {
 
     /// How many bytes of a request body are kept to be sent again; 32 MiB by default.
     pub fn body_cap(mut self, bytes: usize) -> Self {
-        self.inspect.body_cap = bytes;
+        self.inspect.body_cap = Some(bytes);
         self
     }
 }

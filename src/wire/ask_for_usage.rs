@@ -1,10 +1,8 @@
 //! Asking OpenAI chat streams for their usage.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 
-use super::object::Members;
+use super::{cap_output::with, object::Members};
 
 /// Providers that say what a stream used only if they are asked to.
 const SILENT: [&str; 4] = ["openai", "azure", "vllm", "llamacpp"];
@@ -95,13 +93,6 @@ fn look(body: &[u8]) -> Option<UsageAsk> {
         "false" => Some(UsageAsk::Declined(with(body, at, "true"))),
         _ => None,
     }
-}
-
-/// The body with `text` in the place of `span`.
-fn with(body: &[u8], span: Range<usize>, text: &str) -> Bytes {
-    [&body[..span.start], text.as_bytes(), &body[span.end..]]
-        .concat()
-        .into()
 }
 
 #[cfg(test)]

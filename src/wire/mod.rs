@@ -39,6 +39,7 @@
 
 mod alike;
 mod ask_for_usage;
+mod cap_output;
 mod classify;
 mod counts;
 mod dialect;
@@ -60,6 +61,7 @@ mod walk;
 
 pub use self::{
     ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
+    cap_output::cap_output,
     classify::{ErrorClass, ProviderError, classify},
     dialect::Dialect,
     error_body::error_body,

@@ -1,0 +1,238 @@
+//! Putting a cap on output into a request that names none.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{Dialect, dialect::Field, object::Members};
+
+/// The body of a request with a cap of so many output tokens, in the words of its dialect; `None` where it names one
+/// already, under whatever name, or cannot be understood, or the dialect has no cap, or one that hangs on the model
+/// (Bedrock's `InvokeModel`).
+///
+/// Every byte of the body stays where it is, and some are put in between. In OpenAI chat it is `max_completion_tokens`
+/// with OpenAI and Azure, whose newer models take no other, and `max_tokens` with everybody else, some of whom know no
+/// other; in the older completions always `max_tokens`. It holds for each of the choices that are asked for.
+///
+/// ```
+/// use tower_quota::wire::{Dialect, cap_output};
+///
+/// let body = br#"{"contents":[],"generationConfig":{"topK":5}}"#;
+/// let path = "/v1beta/models/gemini-3.8-flash:generateContent";
+/// assert_eq!(
+///     &cap_output(Dialect::Gemini, path, Some("gemini"), body, 900).unwrap()[..],
+///     br#"{"contents":[],"generationConfig":{"maxOutputTokens":900,"topK":5}}"#,
+/// );
+/// ```
+#[must_use]
+pub fn cap_output(
+    dialect: Dialect,
+    path: &str,
+    provider: Option<&str>,
+    body: &[u8],
+    cap: u64,
+) -> Option<Bytes> {
+    let facts = super::inspect_call(dialect, path, body).ok()?;
+    if facts.max_output.is_some() || dialect == Dialect::BedrockInvoke {
+        return None;
+    }
+    let names = dialect.spec().request().iter();
+    let caps = names.filter(|(_, field)| matches!(field, Field::MaxOutput | Field::OldMaxOutput));
+    let mut caps = caps.map(|(keys, _)| *keys);
+    let members = Members::read(body)?;
+    let is_there =
+        |keys: &&[&str]| keys.len() > 1 && matches!(members.only(keys[0]), Some(Some(_)));
+    if let Some(keys) = caps.clone().find(is_there) {
+        // Beside other settings, under the name that these have.
+        return put(body, keys, cap);
+    }
+    let newest = caps.next()?;
+    let theirs =
+        |name: &str| name.eq_ignore_ascii_case("openai") || name.eq_ignore_ascii_case("azure");
+    let knows_newest = dialect != Dialect::OpenAiChat
+        || (provider.is_some_and(theirs) && path.ends_with("/chat/completions"));
+    let keys = if knows_newest { newest } else { caps.next()? };
+    put(body, keys, cap)
+}
+
+/// The body with a number under these keys, which are not there, or are `null`.
+fn put(body: &[u8], keys: &[&str], number: u64) -> Option<Bytes> {
+    let members = Members::read(body)?;
+    let (key, rest) = keys.split_first()?;
+    let value = match rest {
+        [] => number.to_string(),
+        [inner] => format!(r#"{{"{inner}":{number}}}"#),
+        _ => return None,
+    };
+    let Some(known) = members.only(key)? else {
+        let start = body.iter().position(|byte| *byte == b'{')? + 1;
+        let comma = if members.is_empty() { "" } else { "," };
+        return Some(with(
+            body,
+            start..start,
+            &format!(r#""{key}":{value}{comma}"#),
+        ));
+    };
+    let at = members.span(known)?;
+    if known.get() == "null" {
+        return Some(with(body, at, &value));
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let inner = put(known.get().as_bytes(), rest, number)?;
+    Some(with(body, at, std::str::from_utf8(&inner).ok()?))
+}
+
+/// The body with `text` in the place of `span`.
+pub(super) fn with(body: &[u8], span: Range<usize>, text: &str) -> Bytes {
+    [&body[..span.start], text.as_bytes(), &body[span.end..]]
+        .concat()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAT: &str = "/v1/chat/completions";
+
+    fn capped(dialect: Dialect, path: &str, provider: &str, body: &str) -> Option<String> {
+        let capped = cap_output(dialect, path, Some(provider), body.as_bytes(), 7)?;
+        // What it says is what is read, and once is enough.
+        let facts = super::super::inspect_call(dialect, path, &capped).unwrap();
+        assert_eq!(facts.max_output, Some(7), "{body}");
+        assert_eq!(cap_output(dialect, path, Some(provider), &capped, 7), None);
+        Some(String::from_utf8(capped.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn each_dialect_has_its_own_words() {
+        use Dialect::*;
+        for (dialect, path, provider, body, expected) in [
+            (
+                OpenAiChat,
+                CHAT,
+                "openai",
+                "{}",
+                r#"{"max_completion_tokens":7}"#,
+            ),
+            (
+                OpenAiChat,
+                CHAT,
+                "Azure",
+                r#"{"n":2}"#,
+                r#"{"max_completion_tokens":7,"n":2}"#,
+            ),
+            (
+                OpenAiChat,
+                CHAT,
+                "groq",
+                r#" { "n":2}"#,
+                r#" {"max_tokens":7, "n":2}"#,
+            ),
+            (
+                OpenAiChat,
+                "/v1/completions",
+                "openai",
+                "{}",
+                r#"{"max_tokens":7}"#,
+            ),
+            (
+                OpenAiChat,
+                CHAT,
+                "openai",
+                r#"{"max_completion_tokens":null}"#,
+                r#"{"max_completion_tokens":7}"#,
+            ),
+            (
+                OpenAiResponses,
+                "/v1/responses",
+                "openai",
+                "{}",
+                r#"{"max_output_tokens":7}"#,
+            ),
+            (
+                AnthropicMessages,
+                "/v1/messages",
+                "anthropic",
+                "{}",
+                r#"{"max_tokens":7}"#,
+            ),
+            (
+                Gemini,
+                "/v1beta/models/m:generateContent",
+                "gemini",
+                r#"{"generationConfig":{}}"#,
+                r#"{"generationConfig":{"maxOutputTokens":7}}"#,
+            ),
+            (
+                Gemini,
+                "/v1beta/models/m:generateContent",
+                "gemini",
+                r#"{"generationConfig":null}"#,
+                r#"{"generationConfig":{"maxOutputTokens":7}}"#,
+            ),
+            (
+                Gemini,
+                "/v1beta/models/m:generateContent",
+                "gemini",
+                r#"{"generation_config":{"top_k":1}}"#,
+                r#"{"generation_config":{"max_output_tokens":7,"top_k":1}}"#,
+            ),
+            (
+                Ollama,
+                "/api/chat",
+                "ollama",
+                "{}",
+                r#"{"options":{"num_predict":7}}"#,
+            ),
+            (
+                BedrockConverse,
+                "/model/m/converse",
+                "bedrock",
+                r#"{"inferenceConfig":{"topP":0.5}}"#,
+                r#"{"inferenceConfig":{"maxTokens":7,"topP":0.5}}"#,
+            ),
+        ] {
+            assert_eq!(
+                capped(dialect, path, provider, body).as_deref(),
+                Some(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn a_cap_of_the_callers_stays_whatever_it_is_called() {
+        for body in [
+            r#"{"max_tokens":5}"#,
+            r#"{"max_completion_tokens":5}"#,
+            r#"{"max_tokens":5,"max_completion_tokens":null}"#,
+        ] {
+            assert_eq!(capped(Dialect::OpenAiChat, CHAT, "openai", body), None);
+        }
+    }
+
+    #[test]
+    fn what_has_no_cap_or_is_not_understood_is_left_alone() {
+        let no = |dialect, path, body| capped(dialect, path, "openai", body);
+        assert_eq!(
+            no(
+                Dialect::OpenAiEmbeddings,
+                "/v1/embeddings",
+                r#"{"input":"a"}"#
+            ),
+            None
+        );
+        assert_eq!(no(Dialect::Generic, "/v1/images", "{}"), None);
+        assert_eq!(no(Dialect::BedrockInvoke, "/model/m/invoke", "{}"), None);
+        for body in ["", "[]", "{", r#"{"n":1,"n":2}"#] {
+            assert_eq!(no(Dialect::OpenAiChat, CHAT, body), None, "{body}");
+        }
+        let odd = r#"{"generationConfig":[]}"#;
+        assert_eq!(
+            no(Dialect::Gemini, "/v1beta/models/m:generateContent", odd),
+            None
+        );
+    }
+}
