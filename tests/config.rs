@@ -112,6 +112,42 @@ async fn the_threshold_of_all_budgets_is_warned_of_where_one_has_none_of_its_own
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn prices_of_the_file_go_over_the_built_in_ones_and_those_of_the_configuration_over_all() {
+    let file = std::env::temp_dir().join(format!("prices-{}.json", std::process::id()));
+    let models = r#"{
+        "gpt-4o": { "litellm_provider": "openai", "input_cost_per_token": 1e-3, "output_cost_per_token": 1e-3 },
+        "ours": { "litellm_provider": "openai", "input_cost_per_token": 1e-3, "output_cost_per_token": 1e-3 },
+        "drawn": { "litellm_provider": "openai", "output_cost_per_image": 0.04 }
+    }"#;
+    std::fs::write(&file, models).unwrap();
+    let text = format!(
+        "rate_limiting: {{ max_daily_spend: 0.000001, price_file: {}, budget_patience: 0s,
+           prices: {{ openai: {{ ours: {{ cost_per_1k: 2 }} }} }} }}",
+        file.display()
+    );
+    let stack = Config::from_yaml(&text).unwrap().build().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let read = stack.price_file.unwrap();
+    assert_eq!((read.models, read.left_out), (2, vec!["drawn".to_owned()]));
+    let inner = service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let service = ServiceBuilder::new().layer(stack.layer).service(inner);
+    for (model, dollars_a_token) in [("gpt-4o", 0.001), ("ours", 0.002)] {
+        let body = format!(r#"{{"model":"{model}","max_tokens":1000}}"#);
+        let bytes = body.len() as f64;
+        let request = Request::post("/v1/chat/completions")
+            .body(Full::from(body))
+            .unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        let refused = response.extensions().get::<Rejection>().unwrap();
+        let needed = refused.shortage().unwrap().needed as f64 / 1e9;
+        let most = (bytes + 1_000.0) * dollars_a_token;
+        assert!((needed - most).abs() < 1e-6, "{model}: {needed}, {most}");
+    }
+}
+
 #[test]
 fn json_and_short_names_mean_the_same() {
     let long = Config::from_yaml(

@@ -89,6 +89,16 @@ const BLOCKS: &[Block] = &[
                 "`Middle-earth/Shire` is not known",
             ),
             ("unknown_price", "guess", ""),
+            ("prices", "{ openai: 5 }", ""),
+            ("price_file", "no/such.json", "`no/such.json`: No such file"),
+            (
+                "price_file",
+                "Cargo.toml",
+                "`Cargo.toml`: the price file is not an object of models",
+            ),
+            ("cap_output", "0", "is 0"),
+            ("cap_output", "-1", ""),
+            ("budget_patience", "1 fortnight", "no duration"),
             ("currency", "EUR", "prices are in USD"),
             ("alert_threshold", "80", "more than 0 and at most 1"),
         ],
@@ -107,6 +117,20 @@ const BLOCKS: &[Block] = &[
         yaml: "rate_limiting: { agents: { scout: { FIELDS } } }",
         path: "rate_limiting.agents.scout",
         cases: QUOTA,
+    },
+    Block {
+        yaml: "rate_limiting: { prices: { openai: { m: { FIELDS } } } }",
+        path: "rate_limiting.prices.openai.m",
+        cases: &[
+            ("input", "-1", ""),
+            ("output", "lots", ""),
+            ("reasoning", ".nan", ""),
+            ("cache_read", "[]", ""),
+            ("cache_write", "-1", ""),
+            ("cache_write_long", "x", ""),
+            ("cost_per_1k", "-0.1", ""),
+            ("max_output", "-5", ""),
+        ],
     },
     Block {
         yaml: "rate_limiting: { retry: { FIELDS } }",
@@ -277,6 +301,21 @@ fn every_wrong_value_is_refused_by_its_path() {
             named || path.contains(&format!(".{names}.")),
             "{fields}: {said}"
         );
+    }
+}
+
+#[test]
+fn a_price_is_of_input_and_output_or_of_both_together() {
+    for price in [
+        "{ input: 1 }",
+        "{ output: 1 }",
+        "{}",
+        "{ input: 1, output: 1, cost_per_1k: 1 }",
+    ] {
+        let block = format!("rate_limiting: {{ prices: {{ openai: {{ m: {price} }} }} }}");
+        let (path, said) = refused(&block);
+        assert_eq!(path, "rate_limiting.prices.openai.m", "{price}");
+        assert!(said.contains("say `input` and `output`"), "{price}: {said}");
     }
 }
 

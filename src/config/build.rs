@@ -8,7 +8,7 @@ use crate::{
     budget::BudgetLayer,
     limit::{CalendarUnit, Charge, Limit, Limits, Quantity},
     limiter::{Limiter, QueueOptions},
-    pricing::PriceTable,
+    pricing::LiteLlm,
     rate_limit::RateLimitLayer,
     retry::RetryLayer,
     store::MemoryStore,
@@ -25,6 +25,8 @@ pub struct Stack {
     pub limiter: Limiter,
     /// The store inside that, for a [snapshot](MemoryStore::snapshot).
     pub store: Arc<MemoryStore>,
+    /// What was read of the price file, and what was not understood, where there is one.
+    pub price_file: Option<LiteLlm>,
 }
 
 impl Config {
@@ -100,7 +102,13 @@ impl RateLimiting {
         let retry = RetryLayer::new()
             .max_attempts(checked(self.retry.max_attempts))
             .longest_wait(self.retry.longest_wait.into());
-        let budget = BudgetLayer::new(limiter.clone(), Arc::new(PriceTable::built_in()));
+        let (prices, price_file) = self.price_table()?;
+        let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
+            .patience(self.budget_patience.into());
+        let budget = match self.cap_output {
+            Some(tokens) => budget.cap_output(tokens),
+            None => budget,
+        };
         let budget = match self.unknown_price {
             UnknownPrice::Deny => budget,
             UnknownPrice::Allow => budget.allow_unknown_prices(),
@@ -111,6 +119,7 @@ impl RateLimiting {
             layer,
             limiter,
             store,
+            price_file,
         })
     }
 

@@ -24,6 +24,12 @@ impl RateLimiting {
                 "is 0, so that no tag value could have a count of its own; leave it out, or raise it",
             );
         }
+        if self.cap_output == Some(0) {
+            return wrong(
+                "cap_output",
+                "is 0, with which no call would be answered; leave it out, or raise it",
+            );
+        }
         share("headroom", self.headroom)?;
         self.check_money()
     }

@@ -29,17 +29,19 @@ mod budget;
 mod build;
 mod check;
 mod limit;
+mod price;
 mod quota;
 mod read;
 mod span;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
 pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
 pub use build::Stack;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
+pub use price::PriceConfig;
 pub use quota::Quota;
 pub(crate) use read::from_yaml;
 pub use span::Span;
@@ -95,6 +97,16 @@ pub struct RateLimiting {
     /// The time zone of budgets by the calendar, by its name in the IANA database: `Europe/Berlin`. UTC where nothing is
     /// said.
     pub time_zone: String,
+    /// Prices of models that are not in the built-in table, or cost something else: by provider and model, in dollars
+    /// for a million tokens.
+    pub prices: BTreeMap<String, BTreeMap<String, PriceConfig>>,
+    /// A price file in LiteLLM's format, `model_prices_and_context_window.json`, which is read when the stack is built.
+    /// Over the built-in table, and under `prices`. A path from where the program runs.
+    pub price_file: Option<PathBuf>,
+    /// Output tokens that a call is [capped](crate::BudgetLayer::cap_output) at which names no cap.
+    pub cap_output: Option<u64>,
+    /// How long a call waits for money that others have reserved.
+    pub budget_patience: Span,
     /// Whether models without a price pass budgets, and count nothing.
     pub unknown_price: UnknownPrice,
     /// The currency of those: `USD`.
@@ -162,6 +174,10 @@ impl Default for RateLimiting {
             max_weekly_spend: None,
             max_monthly_spend: None,
             time_zone: "UTC".to_owned(),
+            prices: BTreeMap::new(),
+            price_file: None,
+            cap_output: None,
+            budget_patience: Span::from_secs(30),
             unknown_price: UnknownPrice::Deny,
             currency: None,
             alert_threshold: None,

@@ -1,0 +1,97 @@
+//! Prices in a configuration.
+
+use std::fs;
+
+use serde::Deserialize;
+
+use super::{ConfigError, RateLimiting};
+use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
+
+/// What a model costs, in dollars for a million tokens.
+///
+/// ```
+/// use tower_quota::config::Config;
+///
+/// let config = Config::from_yaml(
+///     "rate_limiting:
+///        max_daily_spend: 5
+///        prices:
+///          openai: { our-fine-tune: { input: 3, output: 12, cache_read: 1.5, max_output: 16384 } }
+///          vllm: { llama: { cost_per_1k: 0 } }
+///     ",
+/// )?;
+/// assert!(config.build().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct PriceConfig {
+    /// Input that was not read from a cache.
+    pub input: Option<Rate>,
+    /// Output, reasoning included.
+    pub output: Option<Rate>,
+    /// Reasoning, where it does not cost as other output does.
+    pub reasoning: Option<Rate>,
+    /// Input that was read from a cache; as other input where nothing is said.
+    pub cache_read: Option<Rate>,
+    /// Input that was written to a cache; as other input where nothing is said.
+    pub cache_write: Option<Rate>,
+    /// The same, to be kept longer than usual.
+    pub cache_write_long: Option<Rate>,
+    /// Instead of `input` and `output`: dollars for a thousand tokens of both.
+    pub cost_per_1k: Option<Rate>,
+    /// The longest output that the model gives, in tokens: what is reserved for a call that names no cap.
+    pub max_output: Option<u64>,
+}
+
+impl PriceConfig {
+    fn price(&self) -> Result<Price, &'static str> {
+        let mut price = match (self.input, self.output, self.cost_per_1k) {
+            (Some(input), Some(output), None) => Price::new(input, output),
+            (None, None, Some(both)) => {
+                let both = Rate::from_nanos(both.as_nanos().saturating_mul(1_000));
+                Price::new(both, both)
+            }
+            _ => {
+                return Err(
+                    "say `input` and `output`, in dollars for a million tokens, or `cost_per_1k` alone",
+                );
+            }
+        };
+        price.standard.reasoning = self.reasoning;
+        price.standard.cache_read = self.cache_read;
+        price.standard.cache_write = self.cache_write;
+        price.standard.cache_write_long = self.cache_write_long;
+        price.max_output = self.max_output;
+        Ok(price)
+    }
+}
+
+impl RateLimiting {
+    /// The built-in prices, those of the file over them, and those of the configuration over all; and what was read
+    /// of the file.
+    pub(super) fn price_table(&self) -> Result<(PriceTable, Option<LiteLlm>), ConfigError> {
+        let mut table = PriceTable::built_in();
+        let mut read = None;
+        if let Some(path) = &self.price_file {
+            let wrong = |reason: String| ConfigError::Value {
+                path: "rate_limiting.price_file".to_owned(),
+                reason: format!("`{}`: {reason}", path.display()),
+            };
+            let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            let file = table.read_litellm(&text);
+            read = Some(file.map_err(|error| wrong(error.to_string()))?);
+        }
+        for (provider, models) in &self.prices {
+            for (model, price) in models {
+                let price = price.price().map_err(|reason| ConfigError::Value {
+                    path: format!("rate_limiting.prices.{provider}.{model}"),
+                    reason: reason.to_owned(),
+                })?;
+                table.insert(provider, model, price);
+            }
+        }
+        Ok((table, read))
+    }
+}
