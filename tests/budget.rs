@@ -309,6 +309,27 @@ async fn a_call_that_waits_for_admission_reserves_no_money_meanwhile_in_any_orde
     }
 }
 
+/// Beside a budget that is only reserved, and has room later than the other.
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_spent_is_named_whatever_else_is_only_reserved() {
+    let all = cost(2 * worst(100) - 1);
+    let own = cost(worst(100)).per(Tag::Agent);
+    let limiter = limiter([all, own]);
+    let (inner, _) = provider(100);
+    let service = BudgetLayer::new(limiter.clone(), prices()).layer(inner);
+    assert_eq!(ask(&service, chat("a", 100)).await.0, StatusCode::OK);
+    let other = tokio::spawn({
+        let service = service.clone();
+        async move { ask(&service, chat("b", 100)).await.0 }
+    });
+    tokio::task::yield_now().await;
+    let (status, refused) = ask(&service, chat("a", 100)).await;
+    assert_eq!(status, StatusCode::PAYMENT_REQUIRED);
+    let named = refused.unwrap().shortage().unwrap().limit.clone();
+    assert!(named.ends_with("for agent=a"), "{named}");
+    assert_eq!(other.await.unwrap(), StatusCode::OK);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_daily_budget_is_there_again_at_midnight_of_its_zone() {
     // 28 March 2026, 22:00 in Berlin; clocks go forward in this night.

@@ -80,11 +80,15 @@ impl Window {
         happened
     }
 
+    /// Whether this is a budget of which too much is spent for a claim of so much, whatever is reserved.
+    pub(crate) fn is_spent(&self, rule: &Rule, needed: u64) -> bool {
+        rule.limit.quantity == Quantity::Cost && self.dated.saturating_add(needed) > self.amount()
+    }
+
     /// A claim of so much found no room. Whether that opens the circuit: only where the money is spent, and the call
     /// would have fitted otherwise.
     pub(crate) fn after_refusing(&mut self, rule: &Rule, needed: u64) -> Option<Happened> {
-        let spent = self.dated.saturating_add(needed) > self.amount();
-        if spent && needed <= self.amount() {
+        if self.is_spent(rule, needed) && needed <= self.amount() {
             self.trip(rule)
         } else {
             None

@@ -16,8 +16,9 @@ pub(super) struct Met {
     now: Option<Tick>,
     /// Limits that only watch.
     pub(super) over: Vec<u32>,
-    /// Of the others the one that has room last.
-    latest: Option<(Room, NotNow)>,
+    /// Of the others the one that has room last; but a budget that is spent goes before all that has to be waited for:
+    /// nobody waits for other budgets then.
+    latest: Option<((bool, Room), NotNow)>,
     /// The latest instant of all that refuse.
     not_before: Option<Tick>,
     /// Counts whose circuits have opened: limits, entries and windows.
@@ -57,7 +58,8 @@ impl Met {
             None
         };
         self.not_before = self.not_before.max(count.not_before(rule, needed));
-        if self.latest.as_ref().is_none_or(|(other, _)| room > *other) {
+        let rank = (count.is_spent(rule, needed), room);
+        if self.latest.as_ref().is_none_or(|(other, _)| rank > *other) {
             let refused = NotNow {
                 key: LimitKey::of_entry(limit, &rule.limit, tags, shared),
                 at,
@@ -66,7 +68,7 @@ impl Met {
                 reserved: count.reserved(),
                 needed,
             };
-            self.latest = Some((room, refused));
+            self.latest = Some((rank, refused));
         }
     }
 
@@ -89,13 +91,13 @@ impl Met {
                 reserved: 0,
                 needed: 0,
             };
-            self.latest = Some((Room::At(until), refused));
+            self.latest = Some(((false, Room::At(until)), refused));
         }
     }
 
     /// The refusal, where any limit refuses.
     pub(super) fn refusal(&mut self) -> Option<(Room, NotNow)> {
-        let (room, refused) = self.latest.take()?;
+        let ((_, room), refused) = self.latest.take()?;
         let not_before = self.not_before;
         Some((
             room,

@@ -1,10 +1,12 @@
 //! What a request asks for.
 
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
     Dialect,
     dialect::Field,
+    object::Members,
     walk::{Scalar, Sink, Step, walk},
 };
 
@@ -148,7 +150,20 @@ pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<Request
     let url = dialect.spec().in_url(path);
     facts.model = url.model.or(facts.model);
     facts.stream = url.stream.unwrap_or(facts.stream);
+    if dialect == Dialect::OpenAiChat && !path.ends_with("/chat/completions") {
+        facts.choices = facts.choices.saturating_mul(prompts(body));
+    }
     Ok(facts)
+}
+
+/// How many prompts a request of the older completions has: each is answered by itself, as often as is asked for.
+fn prompts(body: &[u8]) -> u64 {
+    let prompt = Members::read(body).and_then(|members| members.only("prompt").flatten());
+    let list = prompt.and_then(|prompt| serde_json::from_str::<Vec<&RawValue>>(prompt.get()).ok());
+    // A list of numbers is one prompt, in tokens.
+    let is_one = |part: &&&RawValue| part.get().starts_with(['"', '[']);
+    let prompts = list.map_or(1, |list| list.iter().filter(is_one).count());
+    prompts.max(1) as u64
 }
 
 struct Scan {

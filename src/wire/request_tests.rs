@@ -414,3 +414,24 @@ fn payloads_of_other_dialects_cost_a_flat_amount() {
         assert_eq!(facts.input_estimate, PAYLOAD_TOKENS, "{dialect:?}");
     }
 }
+
+#[test]
+fn each_prompt_of_the_older_completions_is_answered_by_itself() {
+    let choices = |path, body: &str| {
+        let facts = inspect_call(Dialect::OpenAiChat, path, body.as_bytes());
+        facts.unwrap().choices
+    };
+    for (body, expected) in [
+        (r#"{"prompt":"a"}"#, 1),
+        (r#"{"prompt":["a","b","c"]}"#, 3),
+        (r#"{"prompt":["a","b"],"n":2,"best_of":5}"#, 10),
+        (r#"{"prompt":[1,2,3]}"#, 1),
+        (r#"{"prompt":[[1,2],[3]]}"#, 2),
+        (r#"{"prompt":[],"n":4}"#, 4),
+        ("{}", 1),
+    ] {
+        assert_eq!(choices("/v1/completions", body), expected, "{body}");
+    }
+    let chat = r#"{"prompt":["a","b","c"],"messages":[]}"#;
+    assert_eq!(choices("/v1/chat/completions", chat), 1);
+}
