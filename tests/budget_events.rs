@@ -120,6 +120,29 @@ async fn what_went_over_stops_alone_until_it_is_reset_and_its_siblings_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_open_circuit_is_named_beside_a_budget_that_is_spent() {
+    let (limiter, _) = told([budget(1).per(Tag::Agent).circuit(), budget(2)]);
+    spend(&limiter, "a", 60, 60).await;
+    assert!(limiter.try_acquire(call("a", 60)).await.is_err());
+    tokio::time::advance(2 * HOUR).await;
+    for _ in 0..2 {
+        spend(&limiter, "b", 99, 90).await;
+        assert_eq!(limiter.reset(&of("b")).await, Ok(0));
+        let less = Correction::Less(cents(90));
+        limiter.correct(&of("b"), less, "").await.unwrap();
+        let more = Correction::More(cents(95));
+        limiter.correct(&of("c"), more, "").await.unwrap();
+    }
+    // Ninety of the two dollars are left for it, and its circuit is open.
+    let refused = limiter.try_acquire(call("a", 60)).await.unwrap_err();
+    assert_eq!(refused.kind(), "circuit_open");
+    assert!(matches!(
+        limiter.try_acquire(call("d", 60)).await,
+        Err(Rejection::BudgetExceeded(_))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circuit_stays_open_over_a_restart() {
     let limits = || Limits::new([budget(1).circuit().thresholds([0.5])]).unwrap();
     let store = Arc::new(MemoryStore::new(limits()));

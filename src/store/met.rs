@@ -16,14 +16,17 @@ pub(super) struct Met {
     now: Option<Tick>,
     /// Limits that only watch.
     pub(super) over: Vec<u32>,
-    /// Of the others the one that has room last; but a budget that is spent goes before all that has to be waited for:
-    /// nobody waits for other budgets then.
-    latest: Option<((bool, Room), NotNow)>,
+    /// Of the others the one that has room last, where it stands and why.
+    latest: Option<(Rank, NotNow)>,
     /// The latest instant of all that refuse.
     not_before: Option<Tick>,
     /// Counts whose circuits have opened: limits, entries and windows.
     tripped: Vec<(u32, u32, u32)>,
 }
+
+/// What never has room goes before a budget that is spent, and that before all that has to be waited for: who is
+/// refused because of it waits for nothing else. Of those of one kind, what has room last.
+type Rank = (bool, bool, Room);
 
 impl Met {
     /// Whether there is room once what has left is let go; notes it where there is none.
@@ -58,7 +61,7 @@ impl Met {
             None
         };
         self.not_before = self.not_before.max(count.not_before(rule, needed));
-        let rank = (count.is_spent(rule, needed), room);
+        let rank = (room == Room::Never, count.is_spent(rule, needed), room);
         if self.latest.as_ref().is_none_or(|(other, _)| rank > *other) {
             let refused = NotNow {
                 key: LimitKey::of_entry(limit, &rule.limit, tags, shared),
@@ -91,13 +94,13 @@ impl Met {
                 reserved: 0,
                 needed: 0,
             };
-            self.latest = Some(((false, Room::At(until)), refused));
+            self.latest = Some(((false, false, Room::At(until)), refused));
         }
     }
 
     /// The refusal, where any limit refuses.
     pub(super) fn refusal(&mut self) -> Option<(Room, NotNow)> {
-        let ((_, room), refused) = self.latest.take()?;
+        let ((_, _, room), refused) = self.latest.take()?;
         let not_before = self.not_before;
         Some((
             room,
