@@ -62,7 +62,7 @@ fn the_block_in_the_readme_loads_and_builds() {
         .nth(1)
         .and_then(|rest| rest.split("```").next());
     let stack = Config::from_yaml(block.unwrap()).unwrap().build().unwrap();
-    assert_eq!(stack.limiter.limits().iter().count(), 6);
+    assert_eq!(stack.limiter.limits().iter().count(), 8);
 }
 
 #[test]
