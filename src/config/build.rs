@@ -27,6 +27,8 @@ pub struct Stack {
     pub store: Arc<MemoryStore>,
     /// What was read of the price file, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
+    /// What is in force, and may not be meant. Show it to people.
+    pub doubts: Vec<String>,
 }
 
 impl Config {
@@ -102,7 +104,8 @@ impl RateLimiting {
         let retry = RetryLayer::new()
             .max_attempts(checked(self.retry.max_attempts))
             .longest_wait(self.retry.longest_wait.into());
-        let (prices, price_file) = self.price_table()?;
+        let mut doubts = Vec::new();
+        let (prices, price_file) = self.price_table(&mut doubts)?;
         let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
             .patience(self.budget_patience.into());
         let budget = match self.cap_output {
@@ -120,6 +123,7 @@ impl RateLimiting {
             limiter,
             store,
             price_file,
+            doubts,
         })
     }
 

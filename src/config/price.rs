@@ -70,8 +70,11 @@ impl PriceConfig {
 
 impl RateLimiting {
     /// The built-in prices, those of the file over them, and those of the configuration over all; and what was read
-    /// of the file.
-    pub(super) fn price_table(&self) -> Result<(PriceTable, Option<LiteLlm>), ConfigError> {
+    /// of the file. What is doubtful of the configuration's own is said.
+    pub(super) fn price_table(
+        &self,
+        doubts: &mut Vec<String>,
+    ) -> Result<(PriceTable, Option<LiteLlm>), ConfigError> {
         let mut table = PriceTable::built_in();
         let mut read = None;
         if let Some(path) = &self.price_file {
@@ -89,6 +92,9 @@ impl RateLimiting {
                     path: format!("rate_limiting.prices.{provider}.{model}"),
                     reason: reason.to_owned(),
                 })?;
+                if let Some(doubt) = table.doubt(provider, model, &price) {
+                    doubts.push(format!("rate_limiting.prices.{provider}.{model}: {doubt}"));
+                }
                 table.insert(provider, model, price);
             }
         }

@@ -4,6 +4,7 @@
 //! [date](BUILT_IN_DATE); LiteLLM's price file can be [read](PriceTable::read_litellm) on top, and single prices
 //! [set](PriceTable::set). A model without a price has none: nobody guesses what it costs.
 
+mod doubt;
 mod litellm;
 mod name;
 mod price;

@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use crate::process::{ConfigFile, run};
+use crate::process::{ConfigFile, Gateway, run};
 
 /// Runs `serve` with this configuration and these further arguments: the exit code and what is on stderr.
 async fn refused(config: &str, more: &[&str]) -> (i32, String) {
@@ -124,5 +124,16 @@ async fn an_address_in_use() {
     assert!(
         text.starts_with(&format!("tower-quota: cannot listen on {addr}: ")),
         "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_may_not_be_meant_is_in_force_and_said() {
+    let limits = "{ prices: { openai: { gpt-4o: { input: 0.0000025, output: 10 } } } }";
+    let mut gateway = Gateway::start("http://127.0.0.1:1", limits).await;
+    assert_eq!(
+        gateway.complaint().await,
+        "tower-quota: warning: rate_limiting.prices.openai.gpt-4o: input costs $0.0000025 per million tokens, and \
+         $2.50 per million tokens is known: is that by the token?"
     );
 }

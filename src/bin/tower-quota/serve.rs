@@ -34,6 +34,17 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         (None, Some(upstream)) => upstream,
         (None, None) => return Err(Failure::NoUpstream { path }),
     };
+    if let Some(prices) = &stack.price_file {
+        eprintln!(
+            "tower-quota: {} prices were read of the file, {} models have none in it, of {} something is not understood",
+            prices.models,
+            prices.left_out.len(),
+            prices.not_understood.len()
+        );
+    }
+    for doubt in &stack.doubts {
+        eprintln!("tower-quota: warning: {doubt}");
+    }
     stack
         .limiter
         .on_event(|event| eprintln!("tower-quota: budget: {event}"));
