@@ -1,6 +1,6 @@
 //! One limit: an amount of one quantity per period, when tags match, counted per tag value.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -412,63 +412,6 @@ impl Limit {
     /// The tags that it looks at.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.when.iter().map(|(tag, _)| tag).chain(&self.per)
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let amount = |amount| self.quantity.amount(amount);
-        write!(f, "{} {}", self.quantity, amount(self.usable(self.amount)))?;
-        if let Some(period) = self.period {
-            write!(f, "/{period}")?;
-        }
-        if let Some(zone) = &self.zone {
-            write!(f, " in {zone}")?;
-        }
-        let whole = self
-            .whole
-            .map(|whole| (self.usable_of_whole(self.amount), Period::Sliding(whole)));
-        match (whole, self.headroom) {
-            (Some((used, whole)), None) => write!(f, " (a slice of {used}/{whole})")?,
-            (Some((used, whole)), Some(share)) => {
-                write!(
-                    f,
-                    " (a slice of {used}/{whole}, {share} of {})",
-                    self.amount
-                )?;
-            }
-            (None, _) if self.part.is_some() => {
-                write!(f, " (a share of {}", self.usable_of_whole(self.amount))?;
-                let period = self.period.iter();
-                period
-                    .into_iter()
-                    .try_for_each(|period| write!(f, "/{period}"))?;
-                f.write_str(")")?;
-            }
-            (None, Some(share)) => write!(f, " ({share} of {})", amount(self.amount))?,
-            (None, None) => {}
-        }
-        for (i, (tag, values)) in self.when.iter().enumerate() {
-            let values = values.join("|");
-            write!(f, "{}{tag}={values}", if i > 0 { ", " } else { " for " })?;
-        }
-        for (i, tag) in self.per.iter().enumerate() {
-            write!(f, "{}{tag}", if i > 0 { ", " } else { " per " })?;
-        }
-        if !self.amounts.is_empty() {
-            write!(f, " (other amounts for {})", self.amounts.len())?;
-        }
-        if !self.shares.is_empty() {
-            write!(f, " (guaranteed shares for {})", self.shares.len())?;
-        }
-        if self.adaptive.is_some() {
-            f.write_str(" (adaptive)")?;
-        }
-        if self.circuit {
-            f.write_str(" (circuit)")?;
-        }
-        let shadow = self.shadow && self.part.is_none();
-        f.write_str(if shadow { " (shadow)" } else { "" })
     }
 }
 

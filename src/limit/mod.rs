@@ -28,6 +28,7 @@ mod terms;
 mod tick;
 mod wall;
 mod window;
+mod words;
 
 pub use calendar::{Calendar, CalendarError, CalendarUnit};
 pub use change::LimitsDiffer;
