@@ -26,21 +26,26 @@ impl PriceTable {
     #[must_use]
     pub fn doubt(&self, provider: &str, model: &str, price: &Price) -> Option<String> {
         let known = self.find(Some(provider), model).map(|found| found.price);
-        let kinds: [(&str, fn(&Price) -> Rate); 2] = [
-            ("input", |price| price.standard.input),
-            ("output", |price| price.standard.output),
-        ];
-        kinds.into_iter().find_map(|(kind, rate)| {
-            let known = match known {
-                Some(known) => vec![rate(known)],
-                None => self.iter().map(|(_, _, price)| rate(price)).collect(),
-            };
-            let paid: Vec<Rate> = known
-                .into_iter()
-                .filter(|rate| rate.as_nanos() > 0)
-                .collect();
-            doubt(kind, rate(price), *paid.iter().min()?, *paid.iter().max()?)
-        })
+        self.doubt_of("input", known, price, |price| price.standard.input)
+            .or_else(|| self.doubt_of("output", known, price, |price| price.standard.output))
+    }
+
+    fn doubt_of(
+        &self,
+        kind: &str,
+        known: Option<&Price>,
+        price: &Price,
+        rate: impl Fn(&Price) -> Rate,
+    ) -> Option<String> {
+        let known = match known {
+            Some(known) => vec![rate(known)],
+            None => self.iter().map(|(_, _, price)| rate(price)).collect(),
+        };
+        let paid: Vec<Rate> = known
+            .into_iter()
+            .filter(|rate| rate.as_nanos() > 0)
+            .collect();
+        doubt(kind, rate(price), *paid.iter().min()?, *paid.iter().max()?)
     }
 }
 
