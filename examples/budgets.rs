@@ -119,7 +119,7 @@ async fn main() -> Result<(), BoxError> {
     calls.make("crawler again", &agent("crawler"), 1).await?;
     calls.make("scout", &agent("scout"), 5).await?;
     println!("somebody resets it");
-    limiter.reset(&agent("crawler")).await?;
+    limiter.reset(&agent("crawler"), "it is mended").await?;
     calls.make("crawler", &agent("crawler"), 5).await?;
 
     println!("a hard budget of a team, by several agents");

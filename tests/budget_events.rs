@@ -112,8 +112,8 @@ async fn what_went_over_stops_alone_until_it_is_reset_and_its_siblings_go_on() {
     // What costs nothing goes on.
     spend(&limiter, "runaway", 0, 0).await;
 
-    assert_eq!(limiter.reset(&of("sibling")).await, Ok(0));
-    assert_eq!(limiter.reset(&of("runaway")).await, Ok(1));
+    assert_eq!(limiter.reset(&of("sibling"), "looked at").await, Ok(0));
+    assert_eq!(limiter.reset(&of("runaway"), "looked at").await, Ok(1));
     let reset = taken(&heard);
     assert!(matches!(&reset[..], [event] if matches!(event.change, BudgetChange::Reset { .. })));
     spend(&limiter, "runaway", 90, 90).await;
@@ -127,7 +127,7 @@ async fn an_open_circuit_is_named_beside_a_budget_that_is_spent() {
     tokio::time::advance(2 * HOUR).await;
     for _ in 0..2 {
         spend(&limiter, "b", 99, 90).await;
-        assert_eq!(limiter.reset(&of("b")).await, Ok(0));
+        assert_eq!(limiter.reset(&of("b"), "looked at").await, Ok(0));
         let less = Correction::Less(cents(90));
         limiter.correct(&of("b"), less, "").await.unwrap();
         let more = Correction::More(cents(95));
@@ -160,7 +160,7 @@ async fn a_circuit_stays_open_over_a_restart() {
             matches!(refused, Err(Rejection::CircuitOpen(_))),
             "{since:?}"
         );
-        assert_eq!(restored.reset(&of("a")).await, Ok(1));
+        assert_eq!(restored.reset(&of("a"), "looked at").await, Ok(1));
         spend(&restored, "a", 60, 60).await;
         let warned = |event: &BudgetEvent| event.change == BudgetChange::Passed { share: 0.5 };
         assert_eq!(
@@ -237,6 +237,154 @@ async fn a_raised_budget_is_told_and_a_limit_that_is_none_is_not() {
     assert_eq!(taken(&heard), [changed]);
     spend(&limiter, "a", 400, 400).await;
     assert_eq!(taken(&heard).len(), 1, "half of the new one");
+}
+
+/// Calls that fit look at no clock: what is spent is looked at when they end.
+#[tokio::test(start_paused = true)]
+async fn a_rolling_budget_warns_in_each_period_also_where_nothing_was_ever_refused() {
+    let (limiter, heard) = told([budget(10).thresholds([0.5]).circuit()]);
+    for _ in 0..3 {
+        for _ in 0..3 {
+            spend(&limiter, "a", 200, 200).await;
+        }
+        assert_eq!(taken(&heard).len(), 1);
+        tokio::time::advance(3 * HOUR).await;
+    }
+    // What has left by now is not spent: nothing is passed.
+    limiter.record(&Tags::new(), cost(900)).await.unwrap();
+    tokio::time::advance(HOUR + Duration::from_secs(36)).await;
+    taken(&heard);
+    limiter.record(&Tags::new(), cost(300)).await.unwrap();
+    assert_eq!(taken(&heard), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_of_a_budget_warn_of_nothing_and_stop_nothing() {
+    let shared = budget(10).circuit().thresholds([0.5]);
+    let shared = shared.share(Tag::Agent, "a", 0.3);
+    let sliced = budget(24).slice(HOUR / 4).circuit();
+    let (limiter, heard) = told([shared, sliced.per(Tag::Team)]);
+    spend(&limiter, "a", 400, 400).await;
+    assert_eq!(taken(&heard), [], "more than its share is borrowed");
+    spend(&limiter, "a", 150, 150).await;
+    assert_eq!(taken(&heard).len(), 1);
+    // The quarter of an hour has no more than six dollars, which stops nobody for good.
+    assert!(limiter.try_acquire(call("a", 100)).await.is_err());
+    tokio::time::advance(HOUR / 2).await;
+    spend(&limiter, "a", 100, 100).await;
+    let less = Correction::Less(cents(10));
+    limiter.correct(&of("a"), less, "").await.unwrap();
+    let corrected = |event: &BudgetEvent| matches!(event.change, BudgetChange::Corrected { .. });
+    assert_eq!(
+        taken(&heard)
+            .iter()
+            .filter(|event| corrected(event))
+            .count(),
+        2
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_call_stops_nobody_while_little_is_spent() {
+    let (limiter, heard) = told([budget(10).circuit()]);
+    spend(&limiter, "a", 10, 10).await;
+    let refused = limiter.try_acquire(call("b", 995)).await.unwrap_err();
+    assert_eq!((refused.kind(), taken(&heard)), ("budget_exceeded", vec![]));
+    spend(&limiter, "a", 10, 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_budget_that_stops_hears_it_at_once() {
+    let (limiter, _) = told([budget(10).circuit()]);
+    spend(&limiter, "a", 600, 600).await;
+    let _held = limiter.try_acquire(call("a", 300)).await.unwrap();
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(call("b", 300)).await.map(drop) }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished(), "it waits for what is reserved");
+    let stopped = limiter.try_acquire(call("c", 500)).await.unwrap_err();
+    assert_eq!(stopped.kind(), "budget_exceeded", "behind the other");
+    limiter.record(&Tags::new(), cost(450)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(waiting.is_finished());
+    assert!(matches!(
+        waiting.await.unwrap(),
+        Err(Rejection::CircuitOpen(_))
+    ));
+    let stopped = limiter.try_acquire(call("c", 100)).await.unwrap_err();
+    assert_eq!(
+        (stopped.kind(), stopped.retry_after()),
+        ("circuit_open", None)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_budget_names_no_instant_whatever_else_is_full() {
+    let requests = Limit::requests(1).every(HOUR);
+    let (limiter, _) = told([budget(1).circuit(), requests]);
+    spend(&limiter, "a", 60, 60).await;
+    let refused = limiter.try_acquire(call("a", 60)).await.unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.retry_after()),
+        ("circuit_open", None)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_of_a_stopped_budget_stops_none_that_does_not_stop() {
+    let limits = |limit: Limit| Limits::new([limit]).unwrap();
+    let store = Arc::new(MemoryStore::new(limits(
+        budget(1).circuit().thresholds([0.5]),
+    )));
+    let limiter = Limiter::build(store.clone(), QueueOptions::new());
+    spend(&limiter, "a", 60, 60).await;
+    assert!(limiter.try_acquire(call("a", 60)).await.is_err());
+    let snapshot = store.snapshot();
+    // The thresholds are others as well: what was told was of another.
+    let hard = limits(budget(1).thresholds([0.9]));
+    let restored = MemoryStore::restore(hard, &snapshot, Duration::ZERO).unwrap();
+    let restored = Limiter::with_store(restored);
+    let heard = listen(&restored);
+    spend(&restored, "a", 35, 35).await;
+    assert_eq!(taken(&heard).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_of_a_budget_is_told_with_what_may_be_used_of_it_then() {
+    let limits = |amount: u64, search: u64, headroom: f64| {
+        let split = budget(amount).per(Tag::Team).thresholds([0.5]);
+        let split = split.amount_for("search", cents(search * 100).as_nanos());
+        Limits::new([split.headroom(headroom)]).unwrap()
+    };
+    let limiter = Limiter::new(limits(10, 20, 1.0));
+    let heard = listen(&limiter);
+    let changes = |events: Vec<BudgetEvent>| -> Vec<(String, u64)> {
+        let of = |event: BudgetEvent| (event.budget, event.amount.as_nanos() / 10_000_000);
+        events.into_iter().map(of).collect()
+    };
+    limiter.reconfigure(&limits(10, 30, 1.0)).await.unwrap();
+    let told = changes(taken(&heard));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].0.contains("team=search") && told[0].1 == 3_000,
+        "{told:?}"
+    );
+    limiter.reconfigure(&limits(10, 30, 0.5)).await.unwrap();
+    let told = changes(taken(&heard));
+    let amounts: Vec<u64> = told.iter().map(|(_, amount)| *amount).collect();
+    assert_eq!(amounts, [500, 1_500], "{told:?}");
+    // With less of it more than half is spent now.
+    let team = Tags::new().with(Tag::Team, "other");
+    limiter.record(&team, cost(200)).await.unwrap();
+    assert_eq!(taken(&heard), []);
+    limiter.reconfigure(&limits(4, 30, 0.5)).await.unwrap();
+    let passed = |event: &BudgetEvent| matches!(event.change, BudgetChange::Passed { .. });
+    assert_eq!(
+        taken(&heard).iter().filter(|event| passed(event)).count(),
+        1
+    );
 }
 
 /// What is done, and the clock on the wall, in minutes.

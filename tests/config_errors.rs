@@ -130,6 +130,7 @@ const BLOCKS: &[Block] = &[
             ("cache_write_long", "x", ""),
             ("cost_per_1k", "-0.1", ""),
             ("max_output", "-5", ""),
+            ("max_output", "0", "is 0"),
         ],
     },
     Block {

@@ -116,6 +116,37 @@ async fn a_cap_of_the_callers_stays_and_without_the_setting_none_is_put_in() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_signed_or_leaves_as_it_came_gets_none() {
+    let layer = || BudgetLayer::new(rich(), prices()).cap_output(CAP);
+    let (inner, sent) = provider();
+    assert_eq!(
+        status(layer().as_it_came().layer(inner.clone()), WITHOUT)
+            .await
+            .0,
+        200
+    );
+    let mut signed = chat(WITHOUT);
+    let signature = "AWS4-HMAC-SHA256 Credential=…".parse().unwrap();
+    signed.headers_mut().insert("authorization", signature);
+    let response = layer().layer(inner).oneshot(signed).await.unwrap();
+    assert_eq!(response.status(), 200);
+    for (body, _) in &*sent.lock().unwrap() {
+        assert_eq!(body, WITHOUT);
+    }
+}
+
+/// It is not the caller's own figure: what has room for a part of it is not passed over.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_smaller_than_the_cap_refuses_nothing_because_of_it() {
+    let limit = Limit::output_tokens(CAP - 1).every(Duration::from_secs(60));
+    let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    let (inner, _) = provider();
+    let budget = BudgetLayer::new(limiter.clone(), prices()).cap_output(CAP);
+    let layer = RateLimitLayer::new(limiter).budget(budget);
+    assert_eq!(status(layer.layer(inner), WITHOUT).await.0, 200);
+}
+
 /// What is said at one of the layers holds for all of them together.
 #[tokio::test(start_paused = true)]
 async fn how_requests_are_read_may_be_said_at_any_layer() {

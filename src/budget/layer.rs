@@ -61,9 +61,13 @@ impl BudgetLayer {
         self
     }
 
-    /// Puts a cap of so many output tokens into each request that names none, where its dialect has one: then that is
-    /// reserved for it, and no more can come. By default such a call is reserved at the most that its model gives, and
-    /// leaves as it came. Where this is not the first of our layers that a request comes to, say it there: by
+    /// Puts a cap of so many output tokens into each request that names none, where its dialect has one, and reserves
+    /// that for it. By default such a call is reserved at the most that its model gives, and leaves as it came.
+    ///
+    /// A provider that passes over the cap may give more: that is charged, and stops the next calls. One that takes no
+    /// cap larger than the model's own refuses the call, so set it no larger than that of the smallest model in use.
+    /// Requests that are signed together with their body (AWS), and all where [`as_it_came`](Self::as_it_came) is said,
+    /// get none. Where this is not the first of our layers that a request comes to, say it there: by
     /// [`RateLimitLayer`](crate::RateLimitLayer), or by this one standing outside.
     pub fn cap_output(mut self, tokens: u64) -> Self {
         self.inspect.cap_output = Some(tokens);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request,
-    header::{ACCEPT_ENCODING, CONTENT_LENGTH},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH},
     request::Parts,
 };
 use http_body::Body;
@@ -98,7 +98,9 @@ where
         }
         let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
         let mut body = body;
-        if let Some(cap) = inspect.cap_output
+        if let Some(cap) = inspect
+            .cap_output
+            .filter(|_| !inspect.as_is && !is_signed(&parts))
             && let Some(capped) = capped(&facts, &parts, &body, cap)
         {
             facts.cap_output(cap);
@@ -235,6 +237,12 @@ fn set_length(parts: &mut Parts, body: &Bytes) {
     }
 }
 
+/// Whether the request's signature would not go with another body.
+fn is_signed(parts: &Parts) -> bool {
+    let authorization = parts.headers.get(AUTHORIZATION);
+    authorization.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
+}
+
 /// The body with a cap on output, where the caller's names none.
 fn capped<B>(facts: &Facts, parts: &Parts, body: &ReadBody<B>, cap: u64) -> Option<Bytes> {
     let ReadBody::Whole(bytes) = body else {
@@ -245,11 +253,10 @@ fn capped<B>(facts: &Facts, parts: &Parts, body: &ReadBody<B>, cap: u64) -> Opti
 }
 
 impl Facts {
-    /// It names a cap now.
+    /// It names a cap now. It is not the caller's: a limit on tokens that is smaller refuses nothing because of it.
     fn cap_output(&mut self, cap: u64) {
         self.bound.output = Some(cap);
         self.demand.output = cap.saturating_mul(self.bound.choices);
-        self.demand.output_declared = true;
     }
 }
 

@@ -30,6 +30,14 @@ impl RateLimiting {
                 "is 0, with which no call would be answered; leave it out, or raise it",
             );
         }
+        for (provider, models) in &self.prices {
+            if let Some((model, _)) = models.iter().find(|(_, price)| price.max_output == Some(0)) {
+                return wrong(
+                    &format!("prices.{provider}.{model}.max_output"),
+                    "is 0, so that nothing would be reserved for an answer; leave it out",
+                );
+            }
+        }
         share("headroom", self.headroom)?;
         self.check_money()
     }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::{ConfigError, RateLimiting};
 use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
 
-/// What a model costs, in dollars for a million tokens.
+/// What a model costs, in dollars for a million tokens. Of a model whose price is built in, or in the price file, what
+/// it costs in other service tiers and for long inputs changes with it, in proportion, and its longest output stays.
 ///
 /// ```
 /// use tower_quota::config::Config;
@@ -46,7 +47,8 @@ pub struct PriceConfig {
 }
 
 impl PriceConfig {
-    fn price(&self) -> Result<Price, &'static str> {
+    /// In place of the one that is known.
+    fn price(&self, known: Option<&Price>) -> Result<Price, &'static str> {
         let mut price = match (self.input, self.output, self.cost_per_1k) {
             (Some(input), Some(output), None) => Price::new(input, output),
             (None, None, Some(both)) => {
@@ -63,7 +65,10 @@ impl PriceConfig {
         price.standard.cache_read = self.cache_read;
         price.standard.cache_write = self.cache_write;
         price.standard.cache_write_long = self.cache_write_long;
-        price.max_output = self.max_output;
+        if let Some(known) = known {
+            price = known.with_rates(price.standard);
+        }
+        price.max_output = self.max_output.or(price.max_output);
         Ok(price)
     }
 }
@@ -86,16 +91,24 @@ impl RateLimiting {
             let file = table.read_litellm(&text);
             read = Some(file.map_err(|error| wrong(error.to_string()))?);
         }
+        // All beside what is known without them: of several that are wrong in the same way none may vouch for another.
+        let known = table.clone();
         for (provider, models) in &self.prices {
+            let provider = provider.to_lowercase();
             for (model, price) in models {
-                let price = price.price().map_err(|reason| ConfigError::Value {
-                    path: format!("rate_limiting.prices.{provider}.{model}"),
+                let path = format!("rate_limiting.prices.{provider}.{model}");
+                let found = known.find(Some(&provider), model);
+                let own = found
+                    .filter(|found| found.model == model)
+                    .map(|found| found.price);
+                let price = price.price(own).map_err(|reason| ConfigError::Value {
+                    path: path.clone(),
                     reason: reason.to_owned(),
                 })?;
-                if let Some(doubt) = table.doubt(provider, model, &price) {
-                    doubts.push(format!("rate_limiting.prices.{provider}.{model}: {doubt}"));
+                if let Some(doubt) = known.doubt(&provider, model, &price) {
+                    doubts.push(format!("{path}: {doubt}"));
                 }
-                table.insert(provider, model, price);
+                table.insert(&provider, model, price);
             }
         }
         Ok((table, read))

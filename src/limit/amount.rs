@@ -77,6 +77,8 @@ impl Limit {
             period: Some(Period::Sliding(slice)),
             slice: None,
             shares: Vec::new(),
+            thresholds: Vec::new(),
+            circuit: false,
             whole: Some(whole),
             ..self.clone()
         })

@@ -31,12 +31,17 @@ impl Limit {
     pub fn thresholds(mut self, shares: impl IntoIterator<Item = f64>) -> Self {
         self.thresholds = shares.into_iter().collect();
         self.thresholds.sort_by(f64::total_cmp);
+        self.thresholds
+            .dedup_by_key(|share| super::amount::millionths(*share));
         self
     }
 
-    /// Stops for good: once a call was refused because of what is spent, or what was spent passes the amount, every
-    /// further call is refused, also in the next period, until somebody [resets](crate::Limiter::reset) it. Where it
-    /// is split, or of a run, the one that went over stops, and the others go on. For limits on [cost](Self::cost).
+    /// Stops for good: once what is spent passes the amount, or a call is refused because of it and at least half of
+    /// the amount is spent, every further call is refused, also in the next period, until somebody
+    /// [resets](crate::Limiter::reset) it. A call is refused for what it may cost at most, so that is before all is
+    /// spent; a call that is too large for a budget which is hardly touched stops nobody else. What costs nothing goes
+    /// on. Where the budget is split, or of a run, the one that went over stops, and the others go on; values that
+    /// [share](crate::store::MemoryStore#bounds) a count stop together. For limits on [cost](Self::cost).
     ///
     /// ```
     /// use std::time::Duration;
@@ -85,10 +90,11 @@ impl Window {
         rule.limit.quantity == Quantity::Cost && self.dated.saturating_add(needed) > self.amount()
     }
 
-    /// A claim of so much found no room. Whether that opens the circuit: only where the money is spent, and the call
-    /// would have fitted otherwise.
+    /// A claim of so much found no room. Whether that opens the circuit: only where the money is spent, and not where
+    /// it is the call that is large.
     pub(crate) fn after_refusing(&mut self, rule: &Rule, needed: u64) -> Option<Happened> {
-        if self.is_spent(rule, needed) && needed <= self.amount() {
+        let half = self.dated >= self.amount().div_ceil(2);
+        if half && self.is_spent(rule, needed) && needed <= self.amount() {
             self.trip(rule)
         } else {
             None
@@ -133,6 +139,11 @@ impl Window {
             let learnt = self.learnt.get_or_insert_default();
             (learnt.tripped, learnt.warned, learnt.warned_at) = (tripped, warned, now);
         }
+    }
+
+    /// How many thresholds may have been told: no more than are passed.
+    pub(crate) fn most_warned(&self, rule: &Rule) -> usize {
+        self.passed(rule)
     }
 
     /// A period has ended, or the amount is another: what is not spent may be warned of again.

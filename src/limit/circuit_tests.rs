@@ -119,6 +119,12 @@ fn it_opens_where_the_money_is_spent_and_not_where_it_is_reserved_or_the_call_to
         None,
         "sixty may be given back"
     );
+    assert_eq!(
+        window.after_refusing(&rule, 61),
+        None,
+        "not half of it is spent: the call is large"
+    );
+    assert_eq!(spend(&mut window, &rule, 10, at(0)), []);
     assert_eq!(window.after_refusing(&rule, 101), None, "it never fits");
     assert!(!window.is_tripped());
     assert_eq!(window.after_refusing(&rule, 61), Some(Happened::Tripped));

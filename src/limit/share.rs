@@ -26,6 +26,8 @@ impl Limit {
                 shadow: true,
                 slice: None,
                 shares: Vec::new(),
+                thresholds: Vec::new(),
+                circuit: false,
                 ..self.clone()
             };
             limit.when(share.tag.clone(), share.value.clone())

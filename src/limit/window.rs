@@ -82,6 +82,9 @@ impl Window {
 
     /// From now on this much may be used; what counts stays.
     pub(crate) fn set_amount(&mut self, rule: &Rule, amount: u64) {
+        if amount == self.amount {
+            return;
+        }
         self.amount = amount;
         self.warn_again(rule);
         if let Some(learnt) = &mut self.learnt {

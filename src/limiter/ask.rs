@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused};
 use crate::{
-    error::StoreError,
+    error::{Rejection, StoreError},
     limit::LimitKey,
     store::{Answer, Claim, Decision},
 };
@@ -46,8 +46,13 @@ impl Shared {
             Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim)),
             Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
             Ok(Decision::Never(refused)) => {
+                let rejection = self.never(&refused);
+                if matches!(rejection, Rejection::CircuitOpen(_)) {
+                    // It may have opened just now: who waits for it waits in vain.
+                    self.look_again(|| vec![refused.key]);
+                }
                 self.tell_events();
-                Err(Refused::Rejected(self.never(&refused)))
+                Err(Refused::Rejected(rejection))
             }
             Err(error) => Err(Refused::Rejected(error.into())),
         }
@@ -64,12 +69,12 @@ impl Shared {
             self.post(Box::pin(async move {
                 // A store that cannot settle keeps the reservation: nothing is given back that was spent.
                 let _ = answer.await;
-                shared.tell_events();
                 shared.kick(keys);
+                shared.tell_events();
             }));
         } else {
-            self.tell_events();
             self.look_again(keys);
+            self.tell_events();
         }
     }
 

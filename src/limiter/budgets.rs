@@ -19,9 +19,11 @@ impl Limiter {
     /// Tells what happens to budgets from now on, and what nobody has been told of yet: thresholds that are passed,
     /// circuits that open, and every change by hand. Each event once, to every listener that is there.
     ///
-    /// It is called by whoever settles, refuses or changes something, with no lock held, and must not block. Events
-    /// of calls that end at the same time may come in another order. While nobody listens, the last 1 024 are kept.
-    /// Where processes share a store each hears what it has caused.
+    /// It is called by whoever settles, refuses or changes something, with no lock held, and must neither block nor
+    /// panic: it may be where a permit is dropped. Events of calls that end at the same time may come in another order.
+    /// While nobody listens, the last 1 024 are kept. Of several limiters on one store each hears what it has caused,
+    /// or what another has and has not told yet. A listener stays as long as the limiter; one that holds the limiter
+    /// keeps it for ever.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -77,25 +79,27 @@ impl Limiter {
     }
 
     /// Resets what [went over](crate::limit::Limit::circuit): the open circuits of the budgets that the tags touch
-    /// close, and what was spent of these is forgotten. Says how many there were.
+    /// close, and what was spent of these is forgotten. Says how many there were. The tags are those of the calls that
+    /// are stopped: of a budget that is split, one value at a time.
     ///
     /// # Errors
     /// Where the store cannot do this.
     ///
     /// # Cancel safety
     /// Once polled, it counts, even where the future is dropped.
-    pub async fn reset(&self, tags: &Tags) -> Result<u64, StoreError> {
+    pub async fn reset(&self, tags: &Tags, reason: &str) -> Result<u64, StoreError> {
         let shared = &self.shared;
-        let reset = shared.get(shared.store.reset(tags)).await?;
+        let reset = shared.get(shared.store.reset(tags, reason)).await?;
         shared.budgets_changed(tags);
         Ok(reset)
     }
 }
 
 impl Shared {
-    fn budgets_changed(self: &Arc<Self>, tags: &Tags) {
-        self.tell_events();
+    /// Something was spent, or is not any more.
+    pub(super) fn budgets_changed(self: &Arc<Self>, tags: &Tags) {
         self.look_again(|| self.store.limits().keys_given_back(tags));
+        self.tell_events();
     }
 
     /// Tells what has happened to budgets, where anything may have and anybody listens.

@@ -18,7 +18,10 @@ impl Limiter {
         of: (&[LimitKey], &Comer),
         turn: Turn,
     ) -> Result<(), Rejection> {
-        let refused = self.in_figures(claim, refused).await?;
+        let (never, refused) = self.in_figures(claim, refused).await?;
+        if never {
+            return Err(self.shared.never(&refused));
+        }
         let late = match self.shared.too_late(&refused, turn.deadline) {
             None => self.shared.too_late_behind(claim, of, turn).await?,
             late => late,

@@ -83,17 +83,21 @@ impl Limiter {
         })
     }
 
-    /// A refusal with the store's figures, also of a claim that was not tried because others wait before it.
+    /// A refusal with the store's figures, also of a claim that was not tried because others wait before it; and whether
+    /// there never is room.
     pub(crate) async fn in_figures(
         &self,
         claim: &Claim,
         refused: NotNow,
-    ) -> Result<NotNow, StoreError> {
+    ) -> Result<(bool, NotNow), StoreError> {
         if refused.needed > 0 {
-            return Ok(refused);
+            return Ok((false, refused));
         }
         let standings = self.shared.get(self.shared.store.peek(claim)).await?;
-        Ok(Standing::refusal(&standings).map_or(refused, |(_, known)| known))
+        let known = Standing::refusal(&standings);
+        Ok(known.map_or((false, refused), |(room, known)| {
+            (room == Room::Never, known)
+        }))
     }
 
     fn foretell(

@@ -82,7 +82,7 @@ impl Limiter {
         let tags = inherited.as_ref().unwrap_or(tags);
         let shared = &self.shared;
         shared.get(shared.store.record(tags, usage)).await?;
-        shared.tell_events();
+        shared.budgets_changed(tags);
         Ok(())
     }
 }

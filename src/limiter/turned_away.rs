@@ -12,7 +12,8 @@ impl Limiter {
         let figures = self.in_figures(claim, refused).await;
         self.count_refused(claim);
         match figures {
-            Ok(refused) => self.shared.not_now(&refused),
+            Ok((true, refused)) => self.shared.never(&refused),
+            Ok((false, refused)) => self.shared.not_now(&refused),
             Err(error) => error.into(),
         }
     }

@@ -26,27 +26,55 @@ impl PriceTable {
     #[must_use]
     pub fn doubt(&self, provider: &str, model: &str, price: &Price) -> Option<String> {
         let known = self.find(Some(provider), model).map(|found| found.price);
-        self.doubt_of("input", known, price, |price| price.standard.input)
-            .or_else(|| self.doubt_of("output", known, price, |price| price.standard.output))
+        let kinds = [
+            ("input", Kind::Input, price.standard.input),
+            ("output", Kind::Output, price.standard.output),
+        ];
+        let optional = [
+            ("reasoning", Kind::Output, price.standard.reasoning),
+            ("cached input", Kind::Input, price.standard.cache_read),
+            ("input to a cache", Kind::Input, price.standard.cache_write),
+            (
+                "input to a cache for long",
+                Kind::Input,
+                price.standard.cache_write_long,
+            ),
+        ];
+        let optional = optional
+            .into_iter()
+            .filter_map(|(name, kind, rate)| Some((name, kind, rate?)));
+        let mut all = kinds.into_iter().chain(optional);
+        all.find_map(|(name, kind, rate)| self.doubt_of(name, known, rate, kind))
     }
 
     fn doubt_of(
         &self,
-        kind: &str,
+        name: &str,
         known: Option<&Price>,
-        price: &Price,
-        rate: impl Fn(&Price) -> Rate,
+        rate: Rate,
+        kind: Kind,
     ) -> Option<String> {
+        let of = |price: &Price| match kind {
+            Kind::Input => price.standard.input,
+            Kind::Output => price.standard.output,
+        };
         let known = match known {
-            Some(known) => vec![rate(known)],
-            None => self.iter().map(|(_, _, price)| rate(price)).collect(),
+            Some(known) => vec![of(known)],
+            None => self.iter().map(|(_, _, price)| of(price)).collect(),
         };
         let paid: Vec<Rate> = known
             .into_iter()
             .filter(|rate| rate.as_nanos() > 0)
             .collect();
-        doubt(kind, rate(price), *paid.iter().min()?, *paid.iter().max()?)
+        doubt(name, rate, *paid.iter().min()?, *paid.iter().max()?)
     }
+}
+
+/// What a rate is compared with.
+#[derive(Clone, Copy)]
+enum Kind {
+    Input,
+    Output,
 }
 
 fn doubt(kind: &str, rate: Rate, least: Rate, most: Rate) -> Option<String> {

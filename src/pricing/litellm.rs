@@ -84,7 +84,7 @@ impl PriceTable {
             let text = |raw: &&RawValue| String::deserialize(*raw).ok();
             let provider = fields.get("litellm_provider").and_then(text);
             let provider = provider.as_deref().unwrap_or_default();
-            self.insert(provider, bare(&name, provider), price);
+            self.list(provider, bare(&name, provider), price);
             read.models += 1;
             if !not_understood.is_empty() {
                 read.not_understood.insert(name, not_understood);

@@ -103,6 +103,47 @@ impl Price {
         }
     }
 
+    /// This price with other rates as a rule: those for long inputs and other tiers are as much dearer or cheaper as
+    /// they were beside the old ones, and nothing else changes.
+    #[must_use]
+    pub fn with_rates(&self, rates: Rates) -> Self {
+        let old = self.standard;
+        let like = |other: &Rates| Rates {
+            input: other.input.changed(old.input, rates.input),
+            output: other.output.changed(old.output, rates.output),
+            reasoning: other
+                .reasoning
+                .map(|rate| rate.changed(old.output, rates.output)),
+            cache_read: other
+                .cache_read
+                .map(|rate| rate.changed(old.input, rates.input)),
+            cache_write: other
+                .cache_write
+                .map(|rate| rate.changed(old.input, rates.input)),
+            cache_write_long: other
+                .cache_write_long
+                .map(|rate| rate.changed(old.input, rates.input)),
+        };
+        let tiers = |tiers: &[(ServiceTier, Rates)]| {
+            let tiers = tiers.iter();
+            tiers.map(|(tier, rates)| (*tier, like(rates))).collect()
+        };
+        Price {
+            standard: rates,
+            tiers: tiers(&self.tiers),
+            long: self
+                .long
+                .iter()
+                .map(|long| Long {
+                    above: long.above,
+                    standard: like(&long.standard),
+                    tiers: tiers(&long.tiers),
+                })
+                .collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether nothing costs anything.
     #[must_use]
     pub fn is_free(&self) -> bool {

@@ -207,3 +207,30 @@ fn reasoning_may_have_a_price_of_its_own() {
         10 * 7_000
     );
 }
+
+#[test]
+fn with_other_rates_tiers_and_long_inputs_change_in_proportion() {
+    let known = crate::pricing::PriceTable::built_in();
+    let known = known
+        .find(Some("gemini"), "gemini-3.8-flash")
+        .unwrap()
+        .price;
+    let half = |rate: Rate| Rate::from_nanos(rate.as_nanos() / 2);
+    let mut rates = known.standard;
+    (rates.input, rates.output) = (half(rates.input), half(rates.output));
+    let changed = known.with_rates(rates);
+    assert_eq!(changed.max_output, known.max_output);
+    assert!(!changed.tiers.is_empty());
+    for ((tier, new), (_, old)) in changed.tiers.iter().zip(&known.tiers) {
+        assert_eq!(
+            (new.input, new.output),
+            (half(old.input), half(old.output)),
+            "{tier:?}"
+        );
+    }
+    // Of what was free nobody knows how much dearer a tier is: no less than the rest.
+    let mut free = Price::default();
+    free.tiers.push((ServiceTier::Priority, Rates::default()));
+    let paid = free.with_rates(rates);
+    assert_eq!(paid.tiers[0].1.input, rates.input);
+}

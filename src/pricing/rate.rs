@@ -43,6 +43,14 @@ impl Rate {
         read(dollars, 15)
     }
 
+    /// As much more or less than this as `to` is beside `from`, rounded up; `to` where `from` is nothing.
+    pub(super) fn changed(self, from: Rate, to: Rate) -> Self {
+        if from.0 == 0 {
+            return self.max(to);
+        }
+        self.times(to.0, from.0)
+    }
+
     /// As much more than this as `to` is more than `from`, rounded up; this where `from` is nothing.
     pub(super) fn like(self, from: Rate, to: Rate) -> Self {
         if from.0 == 0 {

@@ -1,6 +1,6 @@
 //! The prices that are known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Found, Long, Price, Rate, Rates, ServiceTier,
@@ -29,6 +29,8 @@ pub struct PriceTable {
     prices: HashMap<String, HashMap<String, Price>>,
     /// The prices that users set, by model alone.
     set: HashMap<String, Price>,
+    /// Providers of whom single prices are known, and no list.
+    unlisted: HashSet<String>,
 }
 
 impl PriceTable {
@@ -49,13 +51,28 @@ impl PriceTable {
         for line in lines {
             let fields: HashMap<&str, &str> = names.iter().copied().zip(line.split('\t')).collect();
             let (provider, model) = (fields["provider"], fields["model"]);
-            table.insert(provider, model, built_in(&fields));
+            table.list(provider, model, built_in(&fields));
         }
         table
     }
 
-    /// A price of this provider's model; one already there is replaced.
+    /// A price of this provider's model; one already there is replaced. That the provider has others that are not here
+    /// is taken for granted, unless it is one whose list is [built in](Self::built_in) or was
+    /// [read](Self::read_litellm).
     pub fn insert(&mut self, provider: &str, model: &str, price: Price) {
+        if !self.prices.contains_key(plain(provider)) {
+            self.unlisted.insert(plain(provider).to_owned());
+        }
+        self.put(provider, model, price);
+    }
+
+    /// One of a provider's list.
+    pub(super) fn list(&mut self, provider: &str, model: &str, price: Price) {
+        self.unlisted.remove(plain(provider));
+        self.put(provider, model, price);
+    }
+
+    fn put(&mut self, provider: &str, model: &str, price: Price) {
         let of_provider = self.prices.entry(plain(provider).to_owned()).or_default();
         of_provider.insert(model.to_owned(), price);
     }
@@ -121,7 +138,11 @@ impl PriceTable {
             })
         };
         let of_anybody = || {
-            if provider.is_some_and(|provider| self.prices.contains_key(plain(provider))) {
+            let listed = |provider| {
+                let provider = plain(provider);
+                self.prices.contains_key(provider) && !self.unlisted.contains(provider)
+            };
+            if provider.is_some_and(listed) {
                 // A provider whose prices are known asks its own price, or none that we know.
                 return None;
             }

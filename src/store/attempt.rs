@@ -104,6 +104,10 @@ impl MemoryStore {
             };
             if undated > 0 {
                 let now = *now.get_or_insert_with(|| self.now());
+                if part.terms.are_watched() {
+                    // What has left by now is not spent any more.
+                    window.expire(self.rule(part), now);
+                }
                 window.book(self.rule(part), undated, now);
                 if part.terms.are_watched() {
                     let happened = window.after_spending(self.rule(part), now);

@@ -1,12 +1,15 @@
 //! What is done to budgets by hand.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{BudgetChange, BudgetEvent, MemoryStore, Store as _, counts::Counts};
 use crate::{
-    limit::{Limits, Quantity},
+    limit::{LimitKey, Limits, Quantity},
     money::Money,
     tags::Tags,
 };
@@ -25,6 +28,7 @@ impl MemoryStore {
     pub(super) fn correct_budgets(&self, tags: &Tags, correction: Correction, reason: &str) {
         let mut counts = self.lock();
         let now = self.now();
+        counts.sweep_if_grown(self.limits(), || now);
         let (mut changed, current) = (Vec::new(), counts.current().clone());
         self.each_count(&mut counts, tags, now, |key, rule, count| {
             if rule.limit.quantity != Quantity::Cost {
@@ -35,6 +39,10 @@ impl MemoryStore {
             match correction {
                 Correction::More(money) => drop(count.book(rule, money.as_nanos(), now)),
                 Correction::Less(money) => count.take_back(rule, money.as_nanos()),
+            }
+            if rule.is_share() || rule.limit.whole.is_some() {
+                // A part of one that is told of.
+                return;
             }
             let (key, reason) = (key(), reason.to_owned());
             let corrected = BudgetChange::Corrected { before, reason };
@@ -47,15 +55,17 @@ impl MemoryStore {
     }
 
     /// Returns how many circuits were open.
-    pub(super) fn reset_circuits(&self, tags: &Tags) -> u64 {
+    pub(super) fn reset_circuits(&self, tags: &Tags, reason: &str) -> u64 {
         let mut counts = self.lock();
         let now = self.now();
+        counts.sweep_if_grown(self.limits(), || now);
         let (mut changed, current) = (Vec::new(), counts.current().clone());
         self.each_count(&mut counts, tags, now, |key, rule, count| {
             count.expire(rule, now);
             let before = Money::from_nanos(count.settled());
             if count.reset() {
-                let reset = BudgetChange::Reset { before };
+                let reason = reason.to_owned();
+                let reset = BudgetChange::Reset { before, reason };
                 changed.push(BudgetEvent::of(&current, &key(), count, reset));
             }
         });
@@ -64,22 +74,38 @@ impl MemoryStore {
         reset
     }
 
-    /// The budgets whose amount is another.
+    /// The budgets of which another amount may be used.
     pub(super) fn tell_amounts(&self, counts: &mut Counts, new: &Limits) {
-        let old = counts.current().iter().zip(new.iter());
-        let budgets = old.filter(|(old, new)| {
-            old.quantity == Quantity::Cost
-                && (old.amount, &old.amounts) != (new.amount, &new.amounts)
-        });
-        let changed = budgets.map(|(old, new)| BudgetEvent {
-            budget: new.to_string(),
-            change: BudgetChange::AmountChanged {
-                before: Money::from_nanos(old.amount),
-            },
-            settled: None,
-            amount: Money::from_nanos(new.amount),
-        });
-        let changed = changed.collect();
+        let (mut changed, old) = (Vec::new(), counts.current().clone());
+        let rules = old.rules().iter().zip(new.rules());
+        let rules = (0u32..).zip(rules).take(old.iter().count());
+        for (place, (old, new)) in
+            rules.filter(|(_, (old, _))| old.limit.quantity == Quantity::Cost)
+        {
+            let mut compare = |budget: String, before: u64, amount: u64| {
+                if before != amount {
+                    let before = Money::from_nanos(before);
+                    changed.push(BudgetEvent {
+                        budget,
+                        change: BudgetChange::AmountChanged { before },
+                        settled: None,
+                        amount: Money::from_nanos(amount),
+                    });
+                }
+            };
+            compare(new.limit.to_string(), old.amount, new.amount);
+            let named = old.limit.amounts.iter().chain(&new.limit.amounts);
+            let named: BTreeSet<&Arc<str>> = named.map(|(value, _)| value).collect();
+            for value in named {
+                let key = LimitKey::of_values(place, std::slice::from_ref(value), false);
+                let value = Some(&**value);
+                compare(
+                    key.describe(&new.limit),
+                    old.amount_for(value),
+                    new.amount_for(value),
+                );
+            }
+        }
         self.tell(counts, changed);
     }
 

@@ -133,18 +133,29 @@ impl Counts {
         &self.current
     }
 
-    /// Has other amounts hold from now on; the limits are the same.
-    pub(super) fn set_amounts(&mut self, limits: Limits) {
+    /// Has other amounts hold from now on; the limits are the same. Of a budget that is less now more may be spent than
+    /// was told.
+    pub(super) fn set_amounts(&mut self, limits: Limits, now: Tick) {
         self.current = limits;
         for (number, level) in self.current.levels().iter().enumerate() {
             let places = self.tables[number].iter();
             for place in places.chain(self.shared[number]) {
+                let mut happened = Vec::new();
                 let Entry {
                     values, windows, ..
                 } = self.entries.at_mut(place);
-                for (limit, window) in level.places.iter().zip(windows) {
+                for (number, (limit, window)) in (0u32..).zip(level.places.iter().zip(windows)) {
                     let rule = &self.current.rules()[*limit as usize];
                     window.set_amount(rule, rule.amount_for(values.first()));
+                    if rule.terms.are_watched() {
+                        window.expire(rule, now);
+                        happened.push((*limit, number, window.after_spending(rule, now)));
+                    }
+                }
+                let entry = self.entries.at(place);
+                for (limit, window, happened) in happened {
+                    self.events
+                        .note(&self.current, entry, (limit, window), happened);
                 }
             }
         }

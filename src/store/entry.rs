@@ -90,7 +90,8 @@ impl Entry {
         let used = counting.try_fold(0u64, |used, (place, window)| {
             is_of_run(limits, *place).then(|| used.saturating_add(window.in_use()))
         });
-        used.filter(|_| self.open == 0)
+        let stopped = self.windows.iter().any(Window::is_tripped);
+        used.filter(|_| self.open == 0 && !stopped)
     }
 
     fn bytes(&self) -> usize {

@@ -52,12 +52,14 @@ pub enum BudgetChange {
         /// The threshold.
         share: f64,
     },
-    /// It went over, and everything under it stops until it is [reset](crate::Limiter::reset).
+    /// Too much of it is spent, and everything under it stops until it is [reset](crate::Limiter::reset).
     Tripped,
-    /// It was reset by hand.
+    /// It was [reset](crate::Limiter::reset) by hand.
     Reset {
         /// What was spent of it.
         before: Money,
+        /// Why, in the words of whoever did it.
+        reason: String,
     },
     /// What is spent of it was [corrected](crate::Limiter::correct) by hand.
     Corrected {
@@ -83,9 +85,15 @@ impl fmt::Display for BudgetEvent {
         } = self;
         write!(f, "{budget}: ")?;
         match change {
-            BudgetChange::Passed { share } => write!(f, "{} % of it is spent", share * 100.0)?,
-            BudgetChange::Tripped => f.write_str("it went over, and stops until it is reset")?,
-            BudgetChange::Reset { before } => write!(f, "reset by hand; {before} were spent")?,
+            BudgetChange::Passed { share } => {
+                // A share is kept to the millionth.
+                let percent = (share * 1e6).round() / 1e4;
+                write!(f, "{percent} % of it is spent")?;
+            }
+            BudgetChange::Tripped => f.write_str("it stops until it is reset")?,
+            BudgetChange::Reset { before, reason } => {
+                write!(f, "reset by hand from {before} ({reason})")?;
+            }
             BudgetChange::Corrected { before, reason } => {
                 write!(f, "corrected by hand from {before} ({reason})")?;
             }

@@ -208,7 +208,9 @@ impl Store for MemoryStore {
             Ok(limits) => {
                 let mut counts = self.lock();
                 self.tell_amounts(&mut counts, &limits);
-                counts.set_amounts(limits);
+                self.clock.set_calendars(&self.limits);
+                counts.set_amounts(limits, self.now());
+                self.has_news(&counts);
                 Ok(())
             }
             Err(differ) => Err(StoreError::new(differ.to_string())),
@@ -325,6 +327,9 @@ impl Store for MemoryStore {
             let limit = &rule.limit;
             let amount = rule.recorded(&usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
+                if rule.terms.are_watched() {
+                    count.expire(rule, now);
+                }
                 count.book(rule, amount, now);
                 if rule.terms.are_watched() {
                     for happened in count.after_spending(rule, now) {
@@ -342,8 +347,8 @@ impl Store for MemoryStore {
         Answer::Now(Ok(()))
     }
 
-    fn reset(&self, tags: &Tags) -> Answer<u64> {
-        Answer::Now(Ok(self.reset_circuits(tags)))
+    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
+        Answer::Now(Ok(self.reset_circuits(tags, reason)))
     }
 
     fn events(&self) -> Vec<BudgetEvent> {

@@ -101,7 +101,8 @@ impl Met {
     /// The refusal, where any limit refuses.
     pub(super) fn refusal(&mut self) -> Option<(Room, NotNow)> {
         let ((_, _, room), refused) = self.latest.take()?;
-        let not_before = self.not_before;
+        // What never has room has it at no instant.
+        let not_before = self.not_before.filter(|_| room != Room::Never);
         Some((
             room,
             NotNow {

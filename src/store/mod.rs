@@ -153,8 +153,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// By default: not every store has circuits.
-    fn reset(&self, tags: &Tags) -> Answer<u64> {
-        let _ = tags;
+    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
+        let _ = (tags, reason);
         Answer::Now(Err(StoreError::new("it has no circuits")))
     }
 

@@ -195,8 +195,8 @@ impl Snapshot {
             let count = &mut entry.windows[window];
             count.book_spent(rule, &kept.spent, taken);
             // Of a period that has ended since nobody was warned.
-            let warned = if count.settled() > 0 { kept.warned } else { 0 };
-            count.set_alarms(kept.tripped, warned, taken);
+            let warned = kept.warned.min(count.most_warned(rule));
+            count.set_alarms(kept.tripped && rule.limit.circuit, warned, taken);
         }
         Ok(counts)
     }

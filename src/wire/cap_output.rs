@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::{Dialect, dialect::Field, object::Members};
 
 /// The body of a request with a cap of so many output tokens, in the words of its dialect; `None` where it names one
-/// already, under whatever name, or cannot be understood, or the dialect has no cap, or one that hangs on the model
-/// (Bedrock's `InvokeModel`).
+/// already, under whatever name and whatever its value, or cannot be understood, or the dialect has no cap, or one that
+/// hangs on the model (Bedrock's `InvokeModel`). That the provider keeps to it, and takes one that is larger than the
+/// model's own, is not known here.
 ///
 /// Every byte of the body stays where it is, and some are put in between. In OpenAI chat it is `max_completion_tokens`
 /// with OpenAI and Azure, whose newer models take no other, and `max_tokens` with everybody else, some of whom know no
@@ -32,27 +33,47 @@ pub fn cap_output(
     body: &[u8],
     cap: u64,
 ) -> Option<Bytes> {
-    let facts = super::inspect_call(dialect, path, body).ok()?;
-    if facts.max_output.is_some() || dialect == Dialect::BedrockInvoke {
-        return None;
-    }
+    let members = Members::read(body)?;
     let names = dialect.spec().request().iter();
     let caps = names.filter(|(_, field)| matches!(field, Field::MaxOutput | Field::OldMaxOutput));
-    let mut caps = caps.map(|(keys, _)| *keys);
-    let members = Members::read(body)?;
+    let caps: Vec<&[&str]> = caps.map(|(keys, _)| *keys).collect();
+    let known = dialect != Dialect::BedrockInvoke && dialect.spec().generates();
+    if !known || names_one(&members, &caps) {
+        return None;
+    }
     let is_there =
-        |keys: &&[&str]| keys.len() > 1 && matches!(members.only(keys[0]), Some(Some(_)));
-    if let Some(keys) = caps.clone().find(is_there) {
+        |keys: &&&[&str]| keys.len() > 1 && matches!(members.only(keys[0]), Some(Some(_)));
+    if let Some(keys) = caps.iter().find(is_there) {
         // Beside other settings, under the name that these have.
         return put(body, keys, cap);
     }
-    let newest = caps.next()?;
-    let theirs =
-        |name: &str| name.eq_ignore_ascii_case("openai") || name.eq_ignore_ascii_case("azure");
+    let theirs = ["openai", "azure", "azure_openai", "azure_ai"];
+    let theirs = |name: &str| theirs.iter().any(|known| known.eq_ignore_ascii_case(name));
     let knows_newest = dialect != Dialect::OpenAiChat
         || (provider.is_some_and(theirs) && path.ends_with("/chat/completions"));
-    let keys = if knows_newest { newest } else { caps.next()? };
+    let keys = caps.get(usize::from(!knows_newest))?;
     put(body, keys, cap)
+}
+
+/// Whether a cap is named, in any spelling that some server may take for one: whatever its value, which others may read
+/// otherwise. Also where nobody can tell.
+fn names_one(members: &Members<'_>, caps: &[&[&str]]) -> bool {
+    members.iter().any(|(name, value)| {
+        let mut same = caps.iter().filter(|keys| plain(keys[0]) == plain(name));
+        let is_null = value.get() == "null";
+        let inner: Vec<&[&str]> = same.clone().filter_map(|keys| keys.get(1..)).collect();
+        match same.next() {
+            Some([_]) => !is_null,
+            Some(_) if !is_null => Members::read(value.get().as_bytes())
+                .is_none_or(|members| names_one(&members, &inner)),
+            _ => false,
+        }
+    })
+}
+
+/// A name without what servers pass over in it.
+fn plain(name: &str) -> String {
+    name.replace('_', "").to_ascii_lowercase()
 }
 
 /// The body with a number under these keys, which are not there, or are `null`.
@@ -208,8 +229,27 @@ mod tests {
             r#"{"max_tokens":5}"#,
             r#"{"max_completion_tokens":5}"#,
             r#"{"max_tokens":5,"max_completion_tokens":null}"#,
+            r#"{"max_completion_tokens":1e5}"#,
+            r#"{"max_tokens":"100000"}"#,
+            r#"{"max_tokens":5.0}"#,
+            r#"{"MaxTokens":100000}"#,
         ] {
-            assert_eq!(capped(Dialect::OpenAiChat, CHAT, "openai", body), None);
+            for provider in ["openai", "vllm"] {
+                assert_eq!(capped(Dialect::OpenAiChat, CHAT, provider, body), None);
+            }
+        }
+        for body in [
+            r#"{"generationConfig":{"max_output_tokens":100000}}"#,
+            r#"{"generation_config":{"maxOutputTokens":1e5}}"#,
+            r#"{"generationConfig":{},"generation_config":{"maxOutputTokens":9}}"#,
+            r#"{"generationConfig":{"topK":1},"GenerationConfig":{"MAXOUTPUTTOKENS":9}}"#,
+        ] {
+            let path = "/v1beta/models/m:generateContent";
+            assert_eq!(
+                capped(Dialect::Gemini, path, "gemini", body),
+                None,
+                "{body}"
+            );
         }
     }
 

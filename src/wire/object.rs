@@ -26,6 +26,10 @@ impl<'t> Members<'t> {
         found.next().is_none().then_some(value)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'t RawValue)> {
+        self.members.iter().map(|(name, value)| (&**name, *value))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
