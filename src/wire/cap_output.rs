@@ -33,6 +33,8 @@ pub fn cap_output(
     body: &[u8],
     cap: u64,
 ) -> Option<Bytes> {
+    // What is not understood is refused, or passes: as it came.
+    super::inspect_call(dialect, path, body).ok()?;
     let members = Members::read(body)?;
     let names = dialect.spec().request().iter();
     let caps = names.filter(|(_, field)| matches!(field, Field::MaxOutput | Field::OldMaxOutput));
