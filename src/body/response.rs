@@ -193,6 +193,7 @@ impl Metering {
         Ended {
             settlement: Settlement::Usage(usage),
             is_final: reading.usage_is_final,
+            failed: reading.error.is_some() && reading.output_seen == 0,
             tier: tier(&reading.served),
         }
     }

@@ -88,7 +88,7 @@ impl Pricing {
         let Settlement::Usage(usage) = ended.settlement else {
             return ended.settlement;
         };
-        if !ended.is_final && usage.output == 0 {
+        if !ended.is_final && !ended.failed && usage.output == 0 {
             // Nothing was seen of it, and nobody knows what was generated: what was reserved.
             return Settlement::Unknown;
         }
@@ -107,6 +107,8 @@ pub(crate) struct Ended {
     pub(crate) settlement: Settlement,
     /// Whether its usage is the provider's last word, and no estimate.
     pub(crate) is_final: bool,
+    /// Whether it said that it failed, before anything was seen of its output.
+    pub(crate) failed: bool,
     /// How it was served.
     pub(crate) tier: ServiceTier,
 }
@@ -117,6 +119,7 @@ impl Ended {
         Ended {
             settlement,
             is_final: true,
+            failed: false,
             tier: ServiceTier::Standard,
         }
     }
