@@ -8,6 +8,7 @@ use crate::{
     limit::Quantities,
     limiter::Limiter,
     pricing::PriceTable,
+    statistics::Statistics,
 };
 
 /// How long a call waits for money that others have reserved.
@@ -61,6 +62,14 @@ impl BudgetLayer {
         self
     }
 
+    /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
+    /// that layers outside of this one refuse do not come to it, and are not recorded.
+    pub fn statistics(mut self, statistics: Statistics) -> Self {
+        statistics.watch(self.gate.limiter.limits());
+        self.gate = self.gate.recording(statistics);
+        self
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;
@@ -89,7 +98,7 @@ impl<S> Layer<S> for BudgetLayer {
         let gate = self.gate.clone().priced(self.pricing.clone());
         let mut inspect = self.inspect;
         // Where there is no budget, nothing is to be claimed.
-        inspect.off |= !gate.limiter.limits().count_cost();
+        inspect.off |= !gate.limiter.limits().count_cost() && !gate.is_recording();
         Budget::new(inner, gate, inspect)
     }
 }

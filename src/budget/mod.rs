@@ -4,7 +4,8 @@
 //! before it leaves: all of its body as input, each byte a token; the largest of its caps on output, or the most that
 //! the model gives; at the dearest rate and tier that may apply. When it has ended, what it used is charged by the
 //! same prices, or what the provider says that it charges, if that is more; of a stream that broke or was dropped what
-//! was seen of it; and all that was reserved where nothing was seen. What is settled and what is reserved never pass the
+//! was seen of it; its input, where it said that it failed before it said anything else; and all that was reserved where
+//! nothing was seen. What is settled and what is reserved never pass the
 //! budget together, as far as a call's own words bound its cost; what it costs beyond them is booked, and stops the
 //! next ones.
 //!

@@ -7,11 +7,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound};
+use super::{
+    CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound, record::Recorder,
+};
 use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
     limiter::{Delegation, Limiter, Refused, Turn},
+    statistics::Statistics,
     store::{Claim, Settlement},
     tags::Tags,
     wire::Dialect,
@@ -58,6 +61,8 @@ pub(crate) struct Gate {
     patience: Option<Duration>,
     /// By which prices, where it looks at cost.
     pub(super) pricing: Option<Arc<Pricing>>,
+    /// Where it records what becomes of attempts.
+    pub(super) recorder: Option<Recorder>,
     /// How many of our layers are around it, itself included.
     pub(super) depth: u32,
 }
@@ -87,6 +92,7 @@ impl Gate {
             wait,
             patience: None,
             pricing: None,
+            recorder: None,
             depth: 0,
         }
     }
@@ -100,6 +106,28 @@ impl Gate {
     /// This gate, which looks at cost, by these prices.
     pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
         self.pricing = Some(Arc::new(pricing));
+        self
+    }
+
+    /// This gate, which records there what becomes of attempts.
+    pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
+        self.recorder = Some(Recorder {
+            statistics,
+            reserved: Demand::default(),
+        });
+        self
+    }
+
+    /// Whether it records anywhere.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// This gate, which has reserved so much.
+    fn having_reserved(mut self, demand: &Demand) -> Self {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.reserved = *demand;
+        }
         self
     }
 
@@ -226,6 +254,16 @@ impl Entry {
         self.context.lock().attempt.clone()
     }
 
+    /// Where the gates from here outwards record.
+    pub(super) fn recorders(&self) -> Vec<Statistics> {
+        let state = self.context.lock();
+        let gates = state.gates.iter().filter(|gate| gate.depth <= self.depth);
+        let recorders = gates.filter_map(|gate| gate.recorder.as_ref());
+        recorders
+            .map(|recorder| recorder.statistics.clone())
+            .collect()
+    }
+
     pub(super) fn unfinished(&self) -> Unfinished {
         Unfinished::new(self.attempt(), self.depth)
     }
@@ -265,7 +303,7 @@ impl Entry {
             let turn = gate.turn(self.context.turn(&gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
             self.context.note_start(&gate, permit.start());
-            attempt.add(gate, permit);
+            attempt.add(gate.having_reserved(&claim.demand), permit);
         }
         Ok(())
     }
@@ -295,7 +333,7 @@ impl Entry {
                 .try_claim(&claim, self.context.turn(&gate))
                 .await
             {
-                Ok(permit) => attempt.add(gate, permit),
+                Ok(permit) => attempt.add(gate.having_reserved(&claim.demand), permit),
                 Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
                 Err(Refused::Rejected(rejection)) => return Err(rejection),
             }

@@ -18,6 +18,7 @@ mod enter;
 mod listen;
 mod options;
 mod priced;
+mod record;
 mod request_body;
 mod send;
 

@@ -17,6 +17,7 @@
 //! ```
 
 mod ask;
+mod budgets;
 mod call;
 mod deadline;
 mod delegation;

@@ -18,7 +18,8 @@ use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use tokio::time::{Instant, sleep_until, timeout};
 use tower::{Layer as _, Service, ServiceExt as _, util::BoxCloneSyncService};
 use tower_quota::{
-    AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, Rejection, RetryLayer, Tag, Tags,
+    AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, Rejection, RetryLayer, Statistics,
+    Tag, Tags,
     limit::{CalendarUnit, Demand, Limit, Limits, Quantities},
     limiter::QueueOptions,
     pricing::{Price, PriceTable, Rate},
@@ -112,7 +113,8 @@ pub(crate) async fn run(plan: Plan) -> Tally {
         .wall_clock(move || noon - Duration::from_secs(20) + start.elapsed());
     let store = Arc::new(store);
     let limiter = Limiter::build(store.clone(), QueueOptions::new());
-    let client = client(&plan, &limiter, &simulator);
+    let statistics = Statistics::new().wall_clock(move || noon + start.elapsed());
+    let client = client(&plan, &limiter, &simulator, &statistics);
     let watch = Arc::new(Watch::new(store, amounts));
     let mut tasks = tokio::task::JoinSet::new();
     for (number, call) in plan.calls.iter().cloned().enumerate() {
@@ -125,7 +127,16 @@ pub(crate) async fn run(plan: Plan) -> Tally {
     let mut seen = tasks.join_all().await;
     seen.sort_by_key(|seen| seen.number);
     watch.look();
-    check(&plan, &simulator, &watch, &seen)
+    let tally = check(&plan, &simulator, &watch, &seen);
+    // The statistics tell the same.
+    let month = statistics
+        .report(CalendarUnit::Month, &[Tag::Agent])
+        .unwrap();
+    let all = month.total();
+    assert_eq!(all.requests, simulator.ledger().attempts() as u64);
+    assert_eq!(all.cost.as_nanos(), watch.counts(Tags::new())[ALL].0);
+    assert_eq!(all.estimated, tally.estimated + tally.unknown);
+    tally
 }
 
 fn limits(plan: &Plan) -> (Vec<u64>, Limits) {
@@ -152,15 +163,21 @@ fn limits(plan: &Plan) -> (Vec<u64>, Limits) {
     (amounts.clone(), limits.unwrap())
 }
 
-fn client(plan: &Plan, limiter: &Limiter, simulator: &Simulator) -> Client {
+fn client(
+    plan: &Plan,
+    limiter: &Limiter,
+    simulator: &Simulator,
+    statistics: &Statistics,
+) -> Client {
     let mut prices = PriceTable::new();
     for (model, (input, output)) in MODELS.iter().zip(&plan.prices) {
         let price = Price::new(Rate::from_nanos(*input), Rate::from_nanos(*output));
         prices.insert("openai", model, price.clone());
         prices.insert("anthropic", model, price);
     }
-    let budget =
-        BudgetLayer::new(limiter.clone(), Arc::new(prices)).output_without_cap(WITHOUT_CAP);
+    let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
+        .output_without_cap(WITHOUT_CAP)
+        .statistics(statistics.clone());
     let admission = AdmissionLayer::new(limiter.clone());
     let inner = simulator.service();
     match plan.stack {
