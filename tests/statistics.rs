@@ -192,6 +192,12 @@ async fn a_stream_that_is_hung_up_is_what_was_seen_of_it_and_a_dropped_call_what
     let service = BudgetLayer::new(limiter([wide()]), prices())
         .statistics(statistics.clone())
         .layer(simulator.service());
+    // By its answer the length of tokens is known.
+    assert_eq!(ask(&service, request("b", &chat("b", 80))).await, 200);
+    let hung_up = || {
+        let report = statistics.report(CalendarUnit::Day, &[Tag::Agent]).unwrap();
+        report.of_value(&Tag::Agent, "a")
+    };
     let mut body = chat("a", 80);
     body["stream"] = true.into();
     let response = service.clone().oneshot(request("a", &body)).await.unwrap();
@@ -200,9 +206,9 @@ async fn a_stream_that_is_hung_up_is_what_was_seen_of_it_and_a_dropped_call_what
     for _ in 0..4 {
         stream.frame().await.unwrap().unwrap();
     }
-    assert_eq!(all(&statistics), Figures::default(), "it goes on");
+    assert_eq!(hung_up(), Figures::default(), "it goes on");
     drop(stream);
-    let seen = all(&statistics);
+    let seen = hung_up();
     assert_eq!((seen.requests, seen.estimated, seen.output), (1, 1, 30));
     // The word `user` is a token as well.
     assert_eq!((seen.input, seen.cost), (11, cost(11, 30)));
@@ -524,4 +530,65 @@ async fn a_provider_that_refuses_uses_nothing_and_its_refusals_are_requests() {
     assert_eq!(ask(&service, request("a", &chat("a", 5))).await, 429);
     let all = all(&statistics);
     assert_eq!((all.requests, all.output, all.all_refused()), (2, 5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn budgets_stand_each_value_apart_and_those_that_share_a_count_as_one() {
+    let dollars = Money::from_dollars;
+    let limits = Limits::new([
+        Limit::cost(dollars(5))
+            .every(DAY)
+            .per(Tag::Agent)
+            .amount_for("rich", 9_000_000_000),
+        Limit::cost(dollars(7))
+            .every(HOUR)
+            .when_any(Tag::Model, ["m", "n"]),
+        Limit::requests(9).every(HOUR),
+    ]);
+    let store = MemoryStore::new(limits.unwrap()).max_counts(2);
+    let limiter = Limiter::build(Arc::new(store), QueueOptions::new());
+    let statistics = statistics();
+    let _layer = BudgetLayer::new(limiter.clone(), prices()).statistics(statistics.clone());
+    let mut held = Vec::new();
+    for agent in ["a", "rich", "b", "c"] {
+        let tags = Tags::new().with(Tag::Agent, agent).with(Tag::Model, "m");
+        let call = Call::new().tags(tags).cost(dollars(1));
+        held.push(limiter.acquire(call).await.unwrap());
+    }
+    let budgets = limiter.budgets().await.unwrap();
+    let told: Vec<_> = budgets
+        .iter()
+        .map(|budget| (&*budget.budget, budget.amount, budget.reserved))
+        .collect();
+    let others = "cost $5.00/day for agent=(all others: too many values to count apart)";
+    let shared = told.iter().find(|(words, ..)| *words == others).unwrap();
+    assert!(shared.2 > Money::ZERO, "{told:?}");
+    let rich = told.iter().find(|(words, ..)| words.contains("agent=rich"));
+    assert_eq!(rich.unwrap().1, dollars(9));
+    let both = ("cost $7.00/hour for model=m|n", dollars(7), dollars(4));
+    assert_eq!(told.last(), Some(&both));
+    let sum = |of_agents: bool| -> Money {
+        let own = told
+            .iter()
+            .filter(|(words, ..)| words.contains("agent=") == of_agents);
+        own.map(|(_, _, reserved)| *reserved).sum()
+    };
+    assert_eq!((sum(true), sum(false)), (dollars(4), dollars(4)));
+    // Whose pace would that be?
+    let forecasts = statistics.forecast(&budgets);
+    assert_eq!(forecasts.len(), budgets.len() - 1);
+    assert!(forecasts.iter().all(|told| told.budget != others));
+
+    let mut usage = Usage::new(1, 1);
+    usage.cost = Some(dollars(1));
+    for model in ["m", "n", "o"] {
+        statistics.record(&Tags::new().with(Tag::Model, model), &usage);
+    }
+    advance(Duration::from_secs(600)).await;
+    let forecasts = statistics.forecast(&budgets);
+    assert_eq!(
+        forecasts.last().unwrap().pace_per_hour,
+        dollars(12),
+        "of m and n"
+    );
 }

@@ -32,11 +32,7 @@ impl BudgetLayer {
     pub fn new(limiter: Limiter, prices: Arc<PriceTable>) -> Self {
         BudgetLayer {
             gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
-            pricing: Pricing {
-                table: prices,
-                unknown_passes: false,
-                output_without_cap: OUTPUT_WITHOUT_CAP,
-            },
+            pricing: Pricing::new(prices, OUTPUT_WITHOUT_CAP),
             inspect: Inspect::default(),
         }
     }

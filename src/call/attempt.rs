@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Ended, context::Gate, record};
+use super::{Ended, context::Gate, record::Told};
 use crate::{
     limit::Tick,
     limiter::{Delegation, Limiter, Permit},
@@ -190,10 +190,11 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let claims = self.close();
-        record::ended(&claims, &ended);
-        for (gate, permit) in claims {
+        let mut told = Told::default();
+        for (gate, permit) in self.close() {
+            gate.learn(permit.tags(), &ended);
             let settlement = gate.settlement(permit.tags(), &ended);
+            told.ended(&gate, permit.tags(), &settlement, ended.is_final);
             permit.end_with(settlement);
         }
     }
@@ -206,9 +207,9 @@ impl Attempt {
             (state.reached > depth, state.sender != 0)
         };
         if !further_in {
-            let claims = self.close();
-            if sent {
-                record::ended(&claims, &Ended::with(Settlement::Unknown));
+            let (claims, mut told) = (self.close(), Told::default());
+            for (gate, permit) in claims.iter().filter(|_| sent) {
+                told.ended(gate, permit.tags(), &Settlement::Unknown, false);
             }
         }
     }

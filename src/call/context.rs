@@ -7,9 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound, record::Recorder,
-};
+use super::{CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound};
 use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
@@ -62,7 +60,9 @@ pub(crate) struct Gate {
     /// By which prices, where it looks at cost.
     pub(super) pricing: Option<Arc<Pricing>>,
     /// Where it records what becomes of attempts.
-    pub(super) recorder: Option<Recorder>,
+    pub(super) recorder: Option<Statistics>,
+    /// What it has reserved for the attempt that it holds a claim for.
+    pub(super) reserved: Demand,
     /// How many of our layers are around it, itself included.
     pub(super) depth: u32,
 }
@@ -93,6 +93,7 @@ impl Gate {
             patience: None,
             pricing: None,
             recorder: None,
+            reserved: Demand::default(),
             depth: 0,
         }
     }
@@ -111,10 +112,7 @@ impl Gate {
 
     /// This gate, which records there what becomes of attempts.
     pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
-        self.recorder = Some(Recorder {
-            statistics,
-            reserved: Demand::default(),
-        });
+        self.recorder = Some(statistics);
         self
     }
 
@@ -125,16 +123,21 @@ impl Gate {
 
     /// This gate, which has reserved so much.
     fn having_reserved(mut self, demand: &Demand) -> Self {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.reserved = *demand;
-        }
+        self.reserved = *demand;
         self
+    }
+
+    /// Learns how long tokens are, where this gate looks at cost.
+    pub(super) fn learn(&self, tags: &Tags, ended: &Ended) {
+        if let Some(pricing) = &self.pricing {
+            pricing.learn(tags, ended);
+        }
     }
 
     /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
     pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
         match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, ended),
+            Some(pricing) => pricing.settlement(tags, ended, &self.reserved),
             None => ended.settlement,
         }
     }
@@ -259,9 +262,7 @@ impl Entry {
         let state = self.context.lock();
         let gates = state.gates.iter().filter(|gate| gate.depth <= self.depth);
         let recorders = gates.filter_map(|gate| gate.recorder.as_ref());
-        recorders
-            .map(|recorder| recorder.statistics.clone())
-            .collect()
+        recorders.cloned().collect()
     }
 
     pub(super) fn unfinished(&self) -> Unfinished {

@@ -13,6 +13,7 @@
 //!   **forks**: it is a call of its own from there on, with claims of its own.
 
 mod attempt;
+mod calibrate;
 mod context;
 mod enter;
 mod listen;

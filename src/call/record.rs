@@ -1,45 +1,40 @@
 //! What becomes of attempts, for statistics.
 
-use super::{Ended, Entry, context::Gate};
+use smallvec::SmallVec;
+
+use super::{Entry, context::Gate};
 use crate::{
     error::Rejection,
-    limit::Demand,
-    limiter::Permit,
     statistics::{Figures, Statistics},
     store::Settlement,
+    tags::Tags,
 };
 
-/// Where a gate records, and what it has reserved for an attempt.
-#[derive(Clone, Debug)]
-pub(super) struct Recorder {
-    pub(super) statistics: Statistics,
-    pub(super) reserved: Demand,
-}
+/// Who was told of the end of an attempt: each place is told once, by the first gate that records there.
+#[derive(Debug, Default)]
+pub(super) struct Told(SmallVec<[Statistics; 1]>);
 
-/// Records the end of an attempt that left, once in each place, by the first gate that records there.
-pub(super) fn ended(claims: &[(Gate, Permit)], ended: &Ended) {
-    let recorders = claims
-        .iter()
-        .filter_map(|(gate, permit)| Some((gate.recorder.as_ref()?, gate, permit)));
-    let mut told: Vec<&Statistics> = Vec::new();
-    for (
-        Recorder {
-            statistics,
-            reserved,
-        },
-        gate,
-        permit,
-    ) in recorders
-    {
-        if told.iter().any(|other| other.is(statistics)) {
-            continue;
-        }
-        told.push(statistics);
-        let figures = match gate.settlement(permit.tags(), ended) {
-            Settlement::Usage(usage) => Figures::used(&usage, ended.is_final),
-            Settlement::Unknown => Figures::reserved(reserved),
+impl Told {
+    /// Records how an attempt that left has ended, where `gate` records.
+    pub(super) fn ended(
+        &mut self,
+        gate: &Gate,
+        tags: &Tags,
+        settlement: &Settlement,
+        is_final: bool,
+    ) {
+        let Some(statistics) = &gate.recorder else {
+            return;
         };
-        statistics.gather(permit.tags(), &figures);
+        if self.0.iter().any(|other| other.is(statistics)) {
+            return;
+        }
+        let figures = match settlement {
+            Settlement::Usage(usage) => Figures::used(usage, is_final),
+            Settlement::Unknown => Figures::reserved(&gate.reserved),
+        };
+        statistics.gather(tags, &figures);
+        self.0.push(statistics.clone());
     }
 }
 

@@ -51,6 +51,7 @@ fn no_hard_budget_is_passed_and_each_attempt_is_charged_what_it_was_billed() {
     for (what, count) in [
         ("reported", all.reported),
         ("estimated", all.estimated),
+        ("estimated by what was learnt", all.learnt),
         ("reserved", all.unknown),
         ("refused", all.refused),
         ("waited", all.waited),

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) latency: u64,
     pub(crate) chunk_delay: u64,
     pub(crate) chunks: usize,
+    /// Bytes of text to a token out.
+    pub(crate) token_bytes: u64,
     pub(crate) output_share: f64,
     /// The chance of a refusal that tells a wait.
     pub(crate) refuses: f64,
@@ -83,12 +85,12 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         Just(Stack::AdmissionOutside)
     ];
     let limits = (stack, (10u64..700, 10u64..700), 1u64..12);
-    let provider = (0u64..3_000, 0u64..400, 1usize..12, 0.0f64..1.0);
+    let provider = (0u64..3_000, 0u64..400, 1usize..12, 0.0f64..1.0, 1u64..9);
     let refuses = prop_oneof![Just(0.0), 0.0f64..0.4];
     let calls = prop::collection::vec(planned(), 1..60);
     (prices, limits, provider, refuses, any::<u64>(), calls).prop_map(
         |(prices, (stack, budgets, places), provider, refuses, seed, calls)| {
-            let (latency, chunk_delay, chunks, output_share) = provider;
+            let (latency, chunk_delay, chunks, output_share, token_bytes) = provider;
             Plan {
                 prices,
                 stack,
@@ -97,6 +99,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
                 latency,
                 chunk_delay,
                 chunks,
+                token_bytes,
                 output_share,
                 refuses,
                 seed,

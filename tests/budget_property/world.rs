@@ -49,6 +49,8 @@ pub(crate) struct Tally {
     pub(crate) repeated: u64,
     pub(crate) reported: u64,
     pub(crate) estimated: u64,
+    /// Streams among them that broke off, of models of which the length of tokens had been learnt.
+    pub(crate) learnt: u64,
     pub(crate) unknown: u64,
     pub(crate) looks: u64,
 }
@@ -65,6 +67,7 @@ impl Add for Tally {
             repeated: self.repeated + other.repeated,
             reported: self.reported + other.reported,
             estimated: self.estimated + other.estimated,
+            learnt: self.learnt + other.learnt,
             unknown: self.unknown + other.unknown,
             looks: self.looks + other.looks,
         }
@@ -96,6 +99,7 @@ pub(crate) async fn run(plan: Plan) -> Tally {
         chunk_delay: ms(plan.chunk_delay),
         chunks: plan.chunks,
         output_share: plan.output_share,
+        token_bytes: usize::try_from(plan.token_bytes).unwrap(),
         faults: vec![
             serde_json::from_value(serde_json::json!({
                 "fault": "status=429;retry-after=2", "probability": plan.refuses,
@@ -336,43 +340,54 @@ fn check(plan: &Plan, simulator: &Simulator, watch: &Watch, seen: &[Seen]) -> Ta
     let (mut all_charged, mut all_billed) = (0u64, 0u64);
     for (call, seen) in plan.calls.iter().zip(seen) {
         let name = name(seen.number);
-        let attempts: Vec<&Attempt> = ledger
-            .entries()
-            .iter()
-            .filter(|attempt| *attempt.key == *name)
-            .collect();
+        let attempts = ledger.entries().iter();
+        let attempts: Vec<&Attempt> = attempts.filter(|one| *one.key == *name).collect();
         tally.calls += 1;
         tally.given_up += u64::from(seen.ended == End::GivenUp);
         tally.refused += u64::from(seen.ended == End::Refused);
         tally.waited += u64::from(seen.waited);
         tally.repeated += attempts.len().saturating_sub(1) as u64;
+        let (charged, held) = watch.counts(Tags::new().with(call_tag(), name))[EACH_CALL];
+        assert_eq!(held, 0);
         let price = plan.prices[call.model];
-        let mut expected = 0;
+        let (mut least, mut most) = (0, 0);
         for attempt in attempts {
             let truth = bill::cost(price, attempt.billed.input, attempt.billed.output);
-            let charge = bill::charge(call, price, attempt, seen.frames);
             all_billed += truth;
-            expected += charge.nanos();
-            let words = || format!("{call:?}\n{attempt:?}\n{charge:?}, billed {truth}");
-            assert!(truth <= charge.nanos(), "{}", words());
+            let words = || format!("{call:?}\n{attempt:?}\nbilled {truth}, charged {charged}");
+            let known = bill::known(plan, ledger.entries(), attempt);
+            let charge = bill::charge(plan, call, attempt, seen.frames);
             match charge {
                 Charge::Reported(nanos) => {
                     tally.reported += 1;
                     assert_eq!(nanos, truth, "{}", words());
+                    (least, most) = (least + nanos, most + nanos);
                 }
-                Charge::Estimated(nanos) => {
+                Charge::Unknown(nanos) => {
+                    tally.unknown += 1;
+                    assert!(truth <= nanos, "{}", words());
+                    (least, most) = (least + nanos, most + nanos);
+                }
+                Charge::Estimated { learnt, before } => {
                     tally.estimated += 1;
-                    let streamed = attempt.billed.output > 0 && attempt.prompt >= LEAST_PROMPT;
-                    // Both are rounded up to whole nano-dollars.
-                    let most = u128::from(truth) * 115 / 100 + 1;
-                    assert!(!streamed || u128::from(nanos) <= most, "{}", words());
+                    assert!(truth <= learnt && learnt <= before, "{}", words());
+                    least += if known == Some(false) { before } else { learnt };
+                    most += if known == Some(true) { learnt } else { before };
+                    let streamed = attempt.billed.output > 0 && known == Some(true);
+                    tally.learnt += u64::from(streamed);
+                    if streamed && attempt.prompt >= LEAST_PROMPT {
+                        // Both are rounded up to whole nano-dollars.
+                        let bound = u128::from(truth) * 115 / 100 + 1;
+                        assert!(u128::from(charged) <= bound, "{}", words());
+                    }
                 }
-                Charge::Unknown(_) => tally.unknown += 1,
             }
         }
-        let counts = watch.counts(Tags::new().with(call_tag(), name));
-        assert_eq!(counts[EACH_CALL], (expected, 0), "{call:?}");
-        all_charged += expected;
+        assert!(
+            (least..=most).contains(&charged),
+            "{call:?}\ncharged {charged} and not {least} to {most}"
+        );
+        all_charged += charged;
     }
     assert_eq!(watch.counts(Tags::new())[ALL], (all_charged, 0));
     assert!(all_billed <= watch.amounts[ALL]);
