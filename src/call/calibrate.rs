@@ -16,8 +16,11 @@ const MOST: usize = 1_000;
 /// What was learnt, by provider and model.
 #[derive(Debug, Default)]
 pub(super) struct Calibration {
-    models: Mutex<HashMap<(Arc<str>, Arc<str>), Model>>,
+    models: Mutex<HashMap<Name, Model>>,
 }
+
+/// A provider and a model.
+type Name = (Arc<str>, Arc<str>);
 
 /// The last answers of a model.
 #[derive(Debug, Default)]
@@ -63,7 +66,7 @@ impl Calibration {
     }
 }
 
-fn name(tags: &Tags) -> Option<(Arc<str>, Arc<str>)> {
+fn name(tags: &Tags) -> Option<Name> {
     let model = tags.shared(&Tag::Model)?.clone();
     let provider = tags.shared(&Tag::Provider).cloned().unwrap_or_default();
     Some((provider, model))
