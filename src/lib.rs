@@ -45,6 +45,7 @@
 //! - [`limit::Limit`]: an amount of one quantity per period, `when` tags match, `per` tag value.
 //! - [`Limiter`]: the engine, with or without HTTP. It [explains](Limiter::explain) what it does.
 //! - [`limiter::Delegation`]: what calls inside of calls inherit, so that they do not wait for each other.
+//! - [`Statistics`]: what was used and refused, by time and tags; when budgets end.
 //! - [`AdmissionLayer`], [`RetryLayer`]: the layers, alone and in any order; [`RateLimitLayer`] is both.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
@@ -82,6 +83,7 @@ pub mod reqwest;
 pub mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod statistics;
 pub mod store;
 pub mod tags;
 pub mod usage;
@@ -96,6 +98,7 @@ pub use limiter::Limiter;
 pub use money::Money;
 pub use rate_limit::RateLimitLayer;
 pub use retry::RetryLayer;
+pub use statistics::Statistics;
 pub use tags::{Tag, Tags, scope};
 pub use usage::Usage;
 

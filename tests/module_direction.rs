@@ -9,13 +9,14 @@ use std::{
 };
 
 /// From values to services. Rooms in one line do not know each other.
-const ORDER: [&[&str]; 17] = [
+const ORDER: [&[&str]; 18] = [
     &["clock", "money"],
     &["error", "tags", "usage"],
     &["pricing"],
     &["limit", "wire"],
     &["store"],
     &["limiter"],
+    &["statistics"],
     &["call"],
     &["body"],
     &["admission"],

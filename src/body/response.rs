@@ -193,6 +193,9 @@ impl Metering {
         Ended {
             settlement: Settlement::Usage(usage),
             is_final: reading.usage_is_final,
+            told: reading.usage.map_or(0, |usage| usage.output),
+            text: reading.text_bytes,
+            failed: reading.error.is_some() && reading.output_seen == 0,
             tier: tier(&reading.served),
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     limit::Quantities,
     limiter::Limiter,
     pricing::PriceTable,
+    statistics::Statistics,
 };
 
 /// How long a call waits for money that others have reserved.
@@ -31,11 +32,7 @@ impl BudgetLayer {
     pub fn new(limiter: Limiter, prices: Arc<PriceTable>) -> Self {
         BudgetLayer {
             gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
-            pricing: Pricing {
-                table: prices,
-                unknown_passes: false,
-                output_without_cap: OUTPUT_WITHOUT_CAP,
-            },
+            pricing: Pricing::new(prices, OUTPUT_WITHOUT_CAP),
             inspect: Inspect::default(),
         }
     }
@@ -78,6 +75,14 @@ impl BudgetLayer {
         self.inspect
     }
 
+    /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
+    /// that layers outside of this one refuse do not come to it, and are not recorded.
+    pub fn statistics(mut self, statistics: Statistics) -> Self {
+        statistics.watch(self.gate.limiter.limits());
+        self.gate = self.gate.recording(statistics);
+        self
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;
@@ -106,7 +111,7 @@ impl<S> Layer<S> for BudgetLayer {
         let gate = self.gate.clone().priced(self.pricing.clone());
         let mut inspect = self.inspect;
         // Where there is no budget, nothing is to be claimed.
-        inspect.off |= !gate.limiter.limits().count_cost();
+        inspect.off |= !gate.limiter.limits().count_cost() && !gate.is_recording();
         Budget::new(inner, gate, inspect)
     }
 }

@@ -4,7 +4,9 @@
 //! before it leaves: all of its body as input, each byte a token; the largest of its caps on output, or the most that
 //! the model gives; at the dearest rate and tier that may apply. When it has ended, what it used is charged by the
 //! same prices, or what the provider says that it charges, if that is more; of a stream that broke or was dropped what
-//! was seen of it; and all that was reserved where nothing was seen. What is settled and what is reserved never pass the
+//! was seen of it, each token as long as in the model's other answers, and as long as a byte while there were none; its
+//! input, where it said that it failed before it said anything else; and all that was reserved where
+//! nothing was seen. What is settled and what is reserved never pass the
 //! budget together, as far as a call's own words bound its cost; what it costs beyond them is booked, and stops the
 //! next ones.
 //!
@@ -18,6 +20,8 @@
 //!   was cached before (`cachedContent`). Tools that are billed by the call. Several prompts in one request.
 //! - Requests in no dialect that is known, by which images or batches are made: they pass and count nothing.
 //! - What a provider bills for an answer that is an error.
+//! - How long the tokens of the input are. That matters where a stream breaks off that says it at the end alone, as
+//!   OpenAI's do: its input is then taken for a token every four bytes.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -7,11 +7,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Ended, context::Gate};
+use super::{Ended, context::Gate, record::Told};
 use crate::{
     limit::Tick,
     limiter::{Delegation, Limiter, Permit},
-    store::Observation,
+    store::{Observation, Settlement},
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -190,8 +190,11 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
+        let mut told = Told::default();
         for (gate, permit) in self.close() {
+            gate.learn(permit.tags(), &ended);
             let settlement = gate.settlement(permit.tags(), &ended);
+            told.ended(&gate, permit.tags(), &settlement, ended.is_final);
             permit.end_with(settlement);
         }
     }
@@ -199,9 +202,15 @@ impl Attempt {
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
     /// reserved, what was not is given back.
     fn abandon(&self, depth: u32) {
-        let further_in = self.lock().reached > depth;
+        let (further_in, sent) = {
+            let state = self.lock();
+            (state.reached > depth, state.sender != 0)
+        };
         if !further_in {
-            drop(self.close());
+            let (claims, mut told) = (self.close(), Told::default());
+            for (gate, permit) in claims.iter().filter(|_| sent) {
+                told.ended(gate, permit.tags(), &Settlement::Unknown, false);
+            }
         }
     }
 

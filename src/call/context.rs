@@ -12,6 +12,7 @@ use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
     limiter::{Delegation, Limiter, Refused, Turn},
+    statistics::Statistics,
     store::{Claim, Settlement},
     tags::Tags,
     wire::Dialect,
@@ -58,6 +59,10 @@ pub(crate) struct Gate {
     patience: Option<Duration>,
     /// By which prices, where it looks at cost.
     pub(super) pricing: Option<Arc<Pricing>>,
+    /// Where it records what becomes of attempts.
+    pub(super) recorder: Option<Statistics>,
+    /// What it has reserved for the attempt that it holds a claim for.
+    pub(super) reserved: Demand,
     /// How many of our layers are around it, itself included.
     pub(super) depth: u32,
 }
@@ -87,6 +92,8 @@ impl Gate {
             wait,
             patience: None,
             pricing: None,
+            recorder: None,
+            reserved: Demand::default(),
             depth: 0,
         }
     }
@@ -103,10 +110,34 @@ impl Gate {
         self
     }
 
+    /// This gate, which records there what becomes of attempts.
+    pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
+        self.recorder = Some(statistics);
+        self
+    }
+
+    /// Whether it records anywhere.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// This gate, which has reserved so much.
+    fn having_reserved(mut self, demand: &Demand) -> Self {
+        self.reserved = *demand;
+        self
+    }
+
+    /// Learns how long tokens are, where this gate looks at cost.
+    pub(super) fn learn(&self, tags: &Tags, ended: &Ended) {
+        if let Some(pricing) = &self.pricing {
+            pricing.learn(tags, ended);
+        }
+    }
+
     /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
     pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
         match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, ended),
+            Some(pricing) => pricing.settlement(tags, ended, &self.reserved),
             None => ended.settlement,
         }
     }
@@ -226,6 +257,14 @@ impl Entry {
         self.context.lock().attempt.clone()
     }
 
+    /// Where the gates from here outwards record.
+    pub(super) fn recorders(&self) -> Vec<Statistics> {
+        let state = self.context.lock();
+        let gates = state.gates.iter().filter(|gate| gate.depth <= self.depth);
+        let recorders = gates.filter_map(|gate| gate.recorder.as_ref());
+        recorders.cloned().collect()
+    }
+
     pub(super) fn unfinished(&self) -> Unfinished {
         Unfinished::new(self.attempt(), self.depth)
     }
@@ -265,7 +304,7 @@ impl Entry {
             let turn = gate.turn(self.context.turn(&gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
             self.context.note_start(&gate, permit.start());
-            attempt.add(gate, permit);
+            attempt.add(gate.having_reserved(&claim.demand), permit);
         }
         Ok(())
     }
@@ -295,7 +334,7 @@ impl Entry {
                 .try_claim(&claim, self.context.turn(&gate))
                 .await
             {
-                Ok(permit) => attempt.add(gate, permit),
+                Ok(permit) => attempt.add(gate.having_reserved(&claim.demand), permit),
                 Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
                 Err(Refused::Rejected(rejection)) => return Err(rejection),
             }

@@ -13,11 +13,13 @@
 //!   **forks**: it is a call of its own from there on, with claims of its own.
 
 mod attempt;
+mod calibrate;
 mod context;
 mod enter;
 mod listen;
 mod options;
 mod priced;
+mod record;
 mod request_body;
 mod send;
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::context::Facts;
+use super::{calibrate::Calibration, context::Facts};
 use crate::{
     error::Rejection,
     limit::Demand,
+    money::Money,
     pricing::{Price, PriceTable, ServiceTier},
     store::Settlement,
     tags::{Tag, Tags},
@@ -21,6 +22,8 @@ pub(crate) struct Pricing {
     pub(crate) unknown_passes: bool,
     /// Output tokens that a call may come to which names no cap, where the model's price does not say.
     pub(crate) output_without_cap: u64,
+    /// What was learnt of how long tokens are.
+    calibration: Arc<Calibration>,
 }
 
 /// The most tokens that an attempt can come to.
@@ -33,6 +36,16 @@ pub(super) struct Bound {
 }
 
 impl Pricing {
+    /// By these prices: a model without one is refused.
+    pub(crate) fn new(table: Arc<PriceTable>, output_without_cap: u64) -> Self {
+        Pricing {
+            table,
+            unknown_passes: false,
+            output_without_cap,
+            calibration: Arc::default(),
+        }
+    }
+
     /// The price of what the tags name; `None` where nobody knows it, and that is allowed.
     fn price(&self, tags: &Tags) -> Result<Option<&Price>, Rejection> {
         let provider = tags.get(&Tag::Provider);
@@ -83,17 +96,40 @@ impl Pricing {
         })
     }
 
-    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
-    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
-        let Settlement::Usage(usage) = ended.settlement else {
+    /// Learns from what was reported.
+    pub(super) fn learn(&self, tags: &Tags, ended: &Ended) {
+        if let (true, Settlement::Usage(usage)) = (ended.is_final, ended.settlement) {
+            let tokens = usage.output.saturating_sub(usage.reasoning);
+            self.calibration.learn(tags, ended.text, tokens);
+        }
+    }
+
+    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more. An
+    /// estimate never comes to more than what was `reserved`: the call's own cap bounds it, and it must not break a
+    /// budget.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, reserved: &Demand) -> Settlement {
+        let Settlement::Usage(mut usage) = ended.settlement else {
             return ended.settlement;
         };
-        if !ended.is_final && usage.output == 0 {
+        if !ended.is_final && !ended.failed && usage.output == 0 {
             // Nothing was seen of it, and nobody knows what was generated: what was reserved.
             return Settlement::Unknown;
         }
+        if !ended.is_final && ended.text > 0 {
+            let most = if reserved.output_declared {
+                reserved.output
+            } else {
+                u64::MAX
+            };
+            let tokens = self.calibration.tokens(tags, ended.text);
+            usage.output = tokens.min(most).max(ended.told);
+        }
         let price = self.price(tags).ok().flatten();
         let ours = price.map(|price| price.cost(&usage, ended.tier));
+        let ours = match ended.is_final {
+            true => ours,
+            false => ours.map(|cost| cost.min(Money::from_nanos(reserved.cost))),
+        };
         Settlement::Usage(Usage {
             cost: Some(ours.max(usage.cost).unwrap_or_default()),
             ..usage
@@ -107,6 +143,12 @@ pub(crate) struct Ended {
     pub(crate) settlement: Settlement,
     /// Whether its usage is the provider's last word, and no estimate.
     pub(crate) is_final: bool,
+    /// The output that was reported, though it is not the last word; 0 where none was.
+    pub(crate) told: u64,
+    /// Bytes of the text that was seen of it.
+    pub(crate) text: u64,
+    /// Whether it said that it failed, before anything was seen of its output.
+    pub(crate) failed: bool,
     /// How it was served.
     pub(crate) tier: ServiceTier,
 }
@@ -117,6 +159,9 @@ impl Ended {
         Ended {
             settlement,
             is_final: true,
+            told: 0,
+            text: 0,
+            failed: false,
             tier: ServiceTier::Standard,
         }
     }

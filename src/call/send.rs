@@ -45,6 +45,7 @@ impl Entry {
             }
             Err(rejection) => {
                 unfinished.release();
+                self.record_refusal(&rejection);
                 return Sent::Refused(rejection);
             }
         };

@@ -48,7 +48,7 @@ pub(crate) use circuit::Happened;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
-pub(crate) use set::{Level, Rule};
+pub(crate) use set::{Level, Life, Rule};
 pub(crate) use terms::{Asked, Measure, Terms};
 pub(crate) use tick::micros;
 pub(crate) use wall::{Wall, WallCalendar};

@@ -10,6 +10,7 @@ use crate::{
     limiter::Limiter,
     pricing::PriceTable,
     retry::{Retry, RetryLayer},
+    statistics::Statistics,
 };
 
 /// All layers in the order that serves most: retry around budget around admission.
@@ -44,6 +45,12 @@ impl RateLimitLayer {
     /// With other budgets than those of the admission's limiter, or other prices.
     pub fn budget(mut self, budget: BudgetLayer) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// As [`BudgetLayer::statistics`], of the budget that it has by now; what admission refuses is recorded as well.
+    pub fn statistics(mut self, statistics: Statistics) -> Self {
+        self.budget = self.budget.statistics(statistics);
         self
     }
 

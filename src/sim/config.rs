@@ -36,6 +36,8 @@ pub struct SimConfig {
     /// The output of an answer as a share of its output cap, 0.0 to 1.0. At least one token is
     /// sent unless the cap is zero, and never more than 100 000. Default: 0.1.
     pub output_share: f64,
+    /// Bytes of text to a generated token, 1 to 64. Default: 4.
+    pub token_bytes: usize,
     /// The output cap of a request that names none. It shapes the answer, not the charge.
     /// Default: 1000 tokens.
     pub default_max_tokens: u64,
@@ -62,6 +64,7 @@ impl Default for SimConfig {
             chunk_delay: Duration::ZERO,
             chunks: 8,
             output_share: 0.1,
+            token_bytes: 4,
             default_max_tokens: 1_000,
             faults: Vec::new(),
             seed: 0,

@@ -5,8 +5,8 @@ use std::{fmt, sync::atomic::AtomicBool, time::SystemTime};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    Answer, BudgetEvent, Claim, Correction, Decision, Grant, Observation, Settlement, Standing,
-    Store, clock::Clock, counts::Counts,
+    Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
+    Settlement, Standing, Store, clock::Clock, counts::Counts,
 };
 use crate::{
     error::StoreError,
@@ -316,6 +316,10 @@ impl Store for MemoryStore {
         }
         standings.sort_by_key(|standing| standing.key.limit());
         Answer::Now(Ok(standings))
+    }
+
+    fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
+        Answer::Now(Ok(self.budget_standings()))
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {

@@ -7,6 +7,7 @@
 //! [`contract`] holds the checks that every store passes.
 
 mod attempt;
+mod budgets;
 mod claim;
 mod clock;
 pub mod contract;
@@ -30,6 +31,7 @@ mod windows;
 
 use std::{fmt, future::Future, pin::Pin};
 
+pub use budgets::{BudgetStanding, ComesBack};
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
 pub use correct::Correction;
 pub use event::{BudgetChange, BudgetEvent};
@@ -134,6 +136,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// How every count that the claim touches stands to it, in the order of the limits. Takes nothing.
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
+
+    /// How every budget stands, each value apart that it counts apart.
+    ///
+    /// # Errors
+    /// By default: not every store can look through its counts.
+    fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
+        Answer::Now(Err(StoreError::new("it cannot say how all budgets stand")))
+    }
 
     /// Counts what was used without a claim: one request and these tokens, dated now, under every limit that
     /// the tags touch but those on concurrency; over the limit too, and then it is debt.

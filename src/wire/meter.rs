@@ -237,10 +237,12 @@ impl Meter {
 
     fn report(&self, note: &Note, text_bytes: u64, complete: bool) -> Reading {
         let is_last = note.closes || note.done;
+        let output_seen = self.output_of(note, text_bytes);
         Reading {
+            text_bytes: if output_seen > 0 { text_bytes } else { 0 },
             usage: note.counts.usage(),
             usage_is_final: is_last && note.counts.both() && note.error.is_none(),
-            output_seen: self.output_of(note, text_bytes),
+            output_seen,
             complete,
             error: note.error.clone(),
             bytes: self.bytes,

@@ -21,6 +21,8 @@ pub struct Reading {
     /// 0 for APIs that generate nothing, for [`Dialect::Generic`](super::Dialect::Generic) and for
     /// statuses other than 2xx.
     pub output_seen: u64,
+    /// Bytes of the text from which that was estimated; 0 where it is 0 for the reasons above.
+    pub text_bytes: u64,
     /// The end mark of the stream was seen and no error before it, or a whole JSON body, or the
     /// clean end of a body that is only counted. A stream whose end mark says that it failed
     /// (`response.failed`) is complete.

@@ -336,3 +336,27 @@ async fn answers_400_to_a_malformed_request_and_charges_nothing() {
         (4, 1, 0)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_as_long_as_they_are_told_to_be() {
+    for (bytes, length) in [(1, 1), (3, 3), (9, 9), (0, 1)] {
+        let simulator = started(SimConfig {
+            token_bytes: bytes,
+            output_share: 1.0,
+            ..SimConfig::default()
+        });
+        for call in [chat().cap(50), message().cap(50)] {
+            let whole = send(&simulator, &call).await.json();
+            let text = whole["content"][0]["text"].as_str();
+            let text = text.or(whole["choices"][0]["message"]["content"].as_str());
+            assert_eq!(text.unwrap().len(), 50 * length);
+            let reply = send(&simulator, &call.stream()).await;
+            let deltas = reply.events();
+            let text = deltas.iter().filter_map(|event| {
+                let content = event["choices"][0]["delta"]["content"].as_str();
+                content.or(event["delta"]["text"].as_str())
+            });
+            assert_eq!(text.map(str::len).sum::<usize>(), 50 * length);
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub(super) fn whole(story: &Story) -> Bytes {
         to,
         r#"{{"model":{model},"id":"msg_sim{seq:016x}","type":"message","role":"assistant","content":[{{"type":"text","text":""#
     );
-    tokens(story.output, &mut to);
+    tokens(story, story.output, &mut to);
     let reason = reason(story);
     let _ = write!(to, r#""}}],"stop_reason":"{reason}","stop_sequence":null"#);
     usage(story, story.output, &mut to);
@@ -40,12 +40,12 @@ pub(super) fn opening(story: &Story, to: &mut BytesMut) {
 }
 
 /// A delta with so many tokens.
-pub(super) fn content(count: u64, to: &mut BytesMut) {
+pub(super) fn content(story: &Story, count: u64, to: &mut BytesMut) {
     to.put_slice(b"event: content_block_delta\n");
     to.put_slice(
         br#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""#,
     );
-    tokens(count, to);
+    tokens(story, count, to);
     to.put_slice(b"\"}}\n\n");
 }
 

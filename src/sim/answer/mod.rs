@@ -32,6 +32,8 @@ pub(crate) struct Story {
     model: String,
     prompt: u64,
     pub(crate) output: u64,
+    /// Bytes of text to a token.
+    token_bytes: usize,
     /// Whether the output ends because the cap is reached.
     capped: bool,
     /// Whether the answer tells its usage.
@@ -49,7 +51,7 @@ impl Story {
     pub(crate) fn content(&self, tokens: u64, to: &mut BytesMut) {
         match self.dialect {
             Dialect::OpenAi => openai::content(self, tokens, to),
-            Dialect::Anthropic => anthropic::content(tokens, to),
+            Dialect::Anthropic => anthropic::content(self, tokens, to),
         }
     }
 
@@ -128,6 +130,7 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         model: serde_json::Value::from(&*ask.model).to_string(),
         prompt: ask.prompt,
         output,
+        token_bytes: core.config.token_bytes.clamp(1, 64),
         capped: ask.max_tokens == Some(output),
         usage: !faults.no_usage
             && (ask.include_usage || !ask.stream || ask.dialect == Dialect::Anthropic),
@@ -252,9 +255,11 @@ fn put(headers: &mut HeaderMap, name: HeaderName, text: String) {
     }
 }
 
-/// Appends the generated text: four bytes a token, none that JSON escapes.
-fn tokens(count: u64, to: &mut BytesMut) {
+/// Appends the generated text, none of which JSON escapes: ` ebb` where a token has four bytes.
+fn tokens(story: &Story, count: u64, to: &mut BytesMut) {
+    let token = b" ebb".iter().chain(std::iter::repeat(&b'b'));
+    let token: Vec<u8> = token.copied().take(story.token_bytes).collect();
     for _ in 0..count {
-        to.extend_from_slice(b" ebb");
+        to.extend_from_slice(&token);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn whole(story: &Story) -> Bytes {
         to,
         r#"{{"id":"chatcmpl-sim{seq:016x}","object":"chat.completion","created":{created},"model":{model},"choices":[{{"index":0,"message":{{"role":"assistant","content":""#
     );
-    tokens(story.output, &mut to);
+    tokens(story, story.output, &mut to);
     let reason = reason(story);
     let _ = write!(
         to,
@@ -48,7 +48,7 @@ pub(super) fn opening(story: &Story, to: &mut BytesMut) {
 pub(super) fn content(story: &Story, count: u64, to: &mut BytesMut) {
     head(story, to);
     to.put_slice(br#"{"index":0,"delta":{"content":""#);
-    tokens(count, to);
+    tokens(story, count, to);
     to.put_slice(br#""},"logprobs":null,"finish_reason":null}"#);
     tail(story, to);
 }

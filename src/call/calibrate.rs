@@ -1,0 +1,130 @@
+//! How many tokens the text of a model's answers comes to, learnt from those whose usage was reported.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use crate::tags::{Tag, Tags};
+
+/// Shorter texts teach nothing: what is not text, such as the end of an answer, is too large a part of them.
+const LEAST: u64 = 64;
+/// Of so many answers it remembers what they came to.
+const REMEMBERED: usize = 16;
+/// Models that are told apart.
+const MOST: usize = 1_000;
+
+/// What was learnt, by provider and model.
+#[derive(Debug, Default)]
+pub(super) struct Calibration {
+    models: Mutex<HashMap<Name, Model>>,
+}
+
+/// A provider and a model.
+type Name = (Arc<str>, Arc<str>);
+
+/// The last answers of a model.
+#[derive(Debug, Default)]
+struct Model {
+    answers: [Answer; REMEMBERED],
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Answer {
+    bytes: u64,
+    tokens: u64,
+}
+
+impl Calibration {
+    /// An answer had so many bytes of text, and the provider has said how many tokens of output besides reasoning.
+    pub(super) fn learn(&self, tags: &Tags, bytes: u64, tokens: u64) {
+        let Some(name) = name(tags).filter(|_| bytes >= LEAST && tokens > 0) else {
+            return;
+        };
+        let mut models = self.models.lock();
+        if models.len() >= MOST && !models.contains_key(&name) {
+            return;
+        }
+        let Model { answers, next } = models.entry(name).or_default();
+        answers[*next] = Answer { bytes, tokens };
+        *next = (*next + 1) % REMEMBERED;
+    }
+
+    /// The tokens that so many bytes of text come to: by the answer, of the last ones, that had the most for its text.
+    /// While there was none, and at most, one for each byte: no token is shorter.
+    pub(super) fn tokens(&self, tags: &Tags, bytes: u64) -> u64 {
+        let models = self.models.lock();
+        let model = name(tags).and_then(|name| models.get(&name));
+        let known = model.into_iter().flat_map(|model| &model.answers);
+        let by = |answer: &Answer| {
+            let tokens = u128::from(bytes) * u128::from(answer.tokens);
+            tokens.div_ceil(u128::from(answer.bytes))
+        };
+        let most = known.filter(|answer| answer.bytes > 0).map(by).max();
+        most.and_then(|most| u64::try_from(most).ok())
+            .map_or(bytes, |most| most.min(bytes))
+    }
+}
+
+fn name(tags: &Tags) -> Option<Name> {
+    let model = tags.shared(&Tag::Model)?.clone();
+    let provider = tags.shared(&Tag::Provider).cloned().unwrap_or_default();
+    Some((provider, model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(model: &str) -> Tags {
+        Tags::new().with(Tag::Provider, "p").with(Tag::Model, model)
+    }
+
+    #[test]
+    fn before_anything_is_known_a_byte_is_a_token_and_then_it_is_as_with_the_others() {
+        let known = Calibration::default();
+        assert_eq!(known.tokens(&of("m"), 1_000), 1_000);
+        known.learn(&of("m"), 300, 100);
+        for (bytes, tokens) in [(0, 0), (1, 1), (3, 1), (4, 2), (3_000, 1_000)] {
+            assert_eq!(known.tokens(&of("m"), bytes), tokens, "{bytes}");
+        }
+        assert_eq!(known.tokens(&of("n"), 1_000), 1_000, "another model");
+        assert_eq!(known.tokens(&Tags::new(), 1_000), 1_000, "no model");
+    }
+
+    #[test]
+    fn of_the_last_answers_the_densest_counts_and_older_ones_are_forgotten() {
+        let known = Calibration::default();
+        known.learn(&of("m"), 200, 100);
+        for _ in 1..REMEMBERED {
+            known.learn(&of("m"), 800, 200);
+        }
+        assert_eq!(known.tokens(&of("m"), 1_000), 500);
+        known.learn(&of("m"), 800, 200);
+        assert_eq!(known.tokens(&of("m"), 1_000), 250);
+    }
+
+    #[test]
+    fn what_is_short_or_hidden_teaches_nothing_absurd() {
+        let known = Calibration::default();
+        known.learn(&of("m"), LEAST - 1, 1_000);
+        known.learn(&of("m"), 1_000, 0);
+        assert_eq!(known.tokens(&of("m"), 10), 10);
+        // Thinking that nobody was shown.
+        known.learn(&of("m"), 100, 100_000);
+        assert_eq!(known.tokens(&of("m"), 10), 10);
+        assert_eq!(known.tokens(&of("m"), u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn models_beyond_the_most_are_not_learnt() {
+        let known = Calibration::default();
+        for number in 0..=MOST {
+            known.learn(&of(&number.to_string()), 400, 100);
+        }
+        assert_eq!(known.models.lock().len(), MOST);
+        assert_eq!(known.tokens(&of(&MOST.to_string()), 400), 400);
+        known.learn(&of("0"), 200, 100);
+        assert_eq!(known.tokens(&of("0"), 400), 200);
+    }
+}

@@ -1,0 +1,187 @@
+//! When budgets end, should things go on as they do.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Statistics, instant};
+use crate::{
+    limit::{Limits, Quantity},
+    money::Money,
+    store::{BudgetStanding, ComesBack},
+    tags::Tag,
+};
+
+/// What was spent less than this long ago tells no pace: it is taken for what was spent in this time.
+const SHORTEST: Duration = Duration::from_secs(60);
+/// What ends later than this does not end: a hundred years.
+const FAR: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// So much money in so much time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// What was spent.
+    pub cost: Money,
+    /// In which time. Less than a minute is taken for a minute.
+    pub over: Duration,
+}
+
+impl Pace {
+    /// What an hour of it costs, to the nano-dollar below.
+    #[must_use]
+    pub fn per_hour(&self) -> Money {
+        let over = self.over.max(SHORTEST).as_nanos();
+        let hour = Duration::from_secs(3_600).as_nanos();
+        let cost = u128::from(self.cost.as_nanos()) * hour / over;
+        Money::from_nanos(u64::try_from(cost).unwrap_or(u64::MAX))
+    }
+}
+
+/// When a budget ends. In JSON `"never"` or `{"at": "2026-11-25T13:00:00Z"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ends {
+    /// Not at this pace: money comes back before, or nothing is spent.
+    Never,
+    /// At this moment, to the second below.
+    At(#[serde(with = "instant")] SystemTime),
+}
+
+/// How a budget stands, and when it ends at the present pace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Forecast {
+    /// The budget in words: `cost $10.00/hour for agent=scout`.
+    pub budget: String,
+    /// How much may be spent.
+    pub amount: Money,
+    /// What is spent for good.
+    pub settled: Money,
+    /// What is held for calls that have not ended.
+    pub reserved: Money,
+    /// What is neither.
+    pub left: Money,
+    /// Whether it only watches.
+    pub shadow: bool,
+    /// What was spent lately comes to this in an hour.
+    pub pace_per_hour: Money,
+    /// When nothing is left.
+    pub ends: Ends,
+}
+
+/// When all of a budget is spent, should this pace go on from now.
+///
+/// - Where the money comes back with a calendar, never, unless it ends before that.
+/// - Where each part comes back so long after it was spent, what is spent is taken to have been spent evenly, and so to
+///   come back.
+/// - What is reserved does not count: most of it will be given back, and the rest is in the pace to come.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_quota::{
+///     Limiter, Money, Usage,
+///     limit::{Limit, Limits}, limiter::Call,
+///     statistics::{Ends, Pace, ends},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let day = Duration::from_secs(86_400);
+/// let limiter = Limiter::new(Limits::new([Limit::cost(Money::from_dollars(30)).every(day)])?);
+/// let permit = limiter.acquire(Call::new().cost(Money::from_dollars(6))).await?;
+/// let mut usage = Usage::new(900, 100);
+/// usage.cost = Some(Money::from_dollars(6));
+/// permit.settle(usage);
+///
+/// let budget = &limiter.budgets().await?[0];
+/// let now = SystemTime::now();
+/// let hour = Duration::from_secs(3_600);
+/// // A dollar an hour never comes to thirty a day, three do.
+/// let pace = |dollars| Pace { cost: Money::from_dollars(dollars), over: hour };
+/// assert_eq!(ends(budget, pace(1), now), Ends::Never);
+/// assert!(matches!(ends(budget, pace(3), now), Ends::At(at) if at < now + 9 * hour));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn ends(budget: &BudgetStanding, pace: Pace, now: SystemTime) -> Ends {
+    let left = (budget.amount - budget.settled).as_nanos();
+    if left == 0 {
+        return Ends::At(now);
+    }
+    let Some(wait) = wait(left, budget, pace).filter(|wait| *wait < FAR) else {
+        return Ends::Never;
+    };
+    let at = now + wait;
+    match budget.comes_back {
+        ComesBack::At(turn) if at >= turn => Ends::Never,
+        // By then all that is spent now has come back.
+        ComesBack::After(length) if wait >= length => Ends::Never,
+        _ => Ends::At(at),
+    }
+}
+
+/// How long until so much more is spent than comes back, to the second below; `None`: for ever, or absurdly long.
+fn wait(left: u64, budget: &BudgetStanding, pace: Pace) -> Option<Duration> {
+    let (left, spent) = (u128::from(left), u128::from(pace.cost.as_nanos()));
+    let over = pace.over.max(SHORTEST).as_millis();
+    let millis = match budget.comes_back {
+        // left / (spent / over - settled / length)
+        ComesBack::After(length) => {
+            let (length, settled) = (length.as_millis(), u128::from(budget.settled.as_nanos()));
+            let net = spent
+                .checked_mul(length)?
+                .checked_sub(settled.checked_mul(over)?)?;
+            left.checked_mul(over)?
+                .checked_mul(length)?
+                .checked_div(net)?
+        }
+        _ => left.checked_mul(over)?.checked_div(spent)?,
+    };
+    Some(Duration::from_secs(u64::try_from(millis / 1_000).ok()?))
+}
+
+impl Statistics {
+    /// When each of these budgets ends at the pace of the last half hour; see [`ends`]. Left out are those of values
+    /// that have no count of their own, and those by whose tags there are no tables: a layer that records has tables
+    /// for all budgets of its limiter.
+    ///
+    /// The budgets are those of [`Limiter::budgets`](crate::Limiter::budgets).
+    #[must_use]
+    pub fn forecast(&self, budgets: &[BudgetStanding]) -> Vec<Forecast> {
+        let now = self.shown();
+        let forecast = |budget: &BudgetStanding| {
+            let of: &[(Tag, Vec<Arc<str>>)] = budget.of.as_deref()?;
+            let pace = self.pace(of)?;
+            Some(Forecast {
+                budget: budget.budget.clone(),
+                amount: budget.amount,
+                settled: budget.settled,
+                reserved: budget.reserved,
+                left: budget.left(),
+                shadow: budget.shadow,
+                pace_per_hour: pace.per_hour(),
+                ends: ends(budget, pace, now),
+            })
+        };
+        budgets.iter().filter_map(forecast).collect()
+    }
+
+    /// Has tables by the tags of every budget among these limits.
+    pub(crate) fn watch(&self, limits: &Limits) {
+        for limit in limits.iter() {
+            if limit.quantity == Quantity::Cost {
+                let when = limit.when.iter().map(|(tag, _)| tag);
+                let by: Vec<Tag> = when.chain(&limit.per).cloned().collect();
+                self.add_view(&by);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "forecast_tests.rs"]
+mod tests;

@@ -1,0 +1,181 @@
+//! The handle on statistics: what is recorded, and what is asked.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use parking_lot::Mutex;
+
+use super::{
+    Figures, Pace, Report, StatisticsError, StatisticsSnapshot,
+    book::{Book, UNITS},
+};
+use crate::{
+    clock::time_of_day,
+    error::Rejection,
+    limit::{CalendarError, CalendarUnit},
+    tags::{Tag, Tags},
+    usage::Usage,
+};
+
+/// What was used and what was refused, per hour, day, week and month, by tags; see the [module](super).
+///
+/// Cheap to clone: clones share everything that is recorded.
+#[derive(Clone)]
+#[must_use]
+pub struct Statistics {
+    book: Arc<Mutex<Book>>,
+    shown: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+impl Statistics {
+    /// Nothing yet; in UTC, by provider, model, agent, user and team.
+    pub fn new() -> Self {
+        Statistics {
+            book: Arc::new(Mutex::new(Book::new())),
+            shown: Arc::new(time_of_day),
+        }
+    }
+
+    /// Hours, days, weeks and months of another time zone, by its name in the IANA database. To be said before
+    /// anything is recorded or restored.
+    ///
+    /// # Errors
+    /// Where the database of this machine does not know the name.
+    pub fn time_zone(self, zone: &str) -> Result<Self, CalendarError> {
+        self.book.lock().set_zone(zone)?;
+        Ok(self)
+    }
+
+    /// Tables by these tags as well: by one, or by several together. From now on: of what was recorded before they
+    /// know nothing.
+    pub fn by(self, tags: &[Tag]) -> Self {
+        self.add_view(tags);
+        self
+    }
+
+    /// How many values have a row of their own in each table; 500 by default. Further ones are counted together.
+    pub fn max_values(self, most: usize) -> Self {
+        self.book.lock().most = most;
+        self
+    }
+
+    /// How many hours, days, weeks or months are kept, with the one that goes on; 48, 35, 14 and 13 by default, and
+    /// at least one.
+    pub fn keep(self, unit: CalendarUnit, periods: usize) -> Self {
+        self.book.lock().kept[place(unit)] = periods.max(1);
+        self
+    }
+
+    /// Another clock on the wall: the system's, where nothing is said. Give it before it is cloned.
+    pub fn wall_clock(mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.shown = Arc::new(shown);
+        self
+    }
+
+    /// Goes on where a snapshot was taken, in place of what was recorded here. The tables that it had are kept
+    /// beside those that were asked for.
+    ///
+    /// # Errors
+    /// Where it is of another form or time zone, or damaged.
+    pub fn restore(self, snapshot: StatisticsSnapshot) -> Result<Self, StatisticsError> {
+        snapshot.into_book(&mut self.book.lock())?;
+        Ok(self)
+    }
+
+    /// All that is kept, to be [restored](Self::restore) later or elsewhere.
+    #[must_use]
+    pub fn snapshot(&self) -> StatisticsSnapshot {
+        StatisticsSnapshot::of(&self.book.lock())
+    }
+
+    /// Records one attempt that the layers know nothing of, now.
+    pub fn record(&self, tags: &Tags, usage: &Usage) {
+        self.gather(tags, &Figures::used(usage, true));
+    }
+
+    /// Records an attempt that was refused, now.
+    pub fn record_refusal(&self, tags: &Tags, rejection: &Rejection) {
+        self.gather(tags, &Figures::refused(rejection.kind()));
+    }
+
+    pub(super) fn add_view(&self, by: &[Tag]) {
+        self.book.lock().add_view(by);
+    }
+
+    pub(crate) fn gather(&self, tags: &Tags, figures: &Figures) {
+        let now = (self.shown)();
+        self.book.lock().record(now, tags, figures);
+    }
+
+    /// Each period of this length that is kept, the oldest first, the one that goes on last. Those in which nothing
+    /// happened are left out, save the last.
+    ///
+    /// `by` none says nothing but sums; `None` where there are no tables by just these tags, in whatever order.
+    #[must_use]
+    pub fn reports(&self, unit: CalendarUnit, by: &[Tag]) -> Option<Vec<Report>> {
+        let now = (self.shown)();
+        let book = self.book.lock();
+        let view = book.view(by)?;
+        let tags = &book.views[view];
+        let spans = book.periods(place(unit), view, now);
+        Some(spans.iter().map(|span| Report::of(span, tags)).collect())
+    }
+
+    /// The last of the [reports](Self::reports): of the period that goes on.
+    #[must_use]
+    pub fn report(&self, unit: CalendarUnit, by: &[Tag]) -> Option<Report> {
+        self.reports(unit, by)?.pop()
+    }
+
+    /// What was spent lately by the calls whose tags have one of these values each: in the last half hour at most.
+    /// `None` where there are no tables by just these tags.
+    #[must_use]
+    pub fn pace(&self, of: &[(Tag, Vec<Arc<str>>)]) -> Option<Pace> {
+        let now = (self.shown)();
+        let by: Vec<Tag> = of.iter().map(|(tag, _)| tag.clone()).collect();
+        let book = self.book.lock();
+        let view = book.view(&by)?;
+        let tags = &book.views[view];
+        let Some((since, spans)) = book.lately(now) else {
+            return Some(Pace::default());
+        };
+        let is_of = |values: &[Arc<str>]| {
+            of.iter().all(|(tag, any)| {
+                let place = tags.iter().position(|known| known == tag);
+                place.is_some_and(|place| any.contains(&values[place]))
+            })
+        };
+        let rows = spans.iter().flat_map(|span| &span.tables[view].rows);
+        let rows = rows.filter(|(values, _)| is_of(values));
+        Some(Pace {
+            cost: rows.map(|(_, figures)| figures.cost).sum(),
+            over: now.duration_since(since).unwrap_or_default(),
+        })
+    }
+
+    /// What the clock shows by which it goes.
+    pub(super) fn shown(&self) -> SystemTime {
+        (self.shown)()
+    }
+
+    /// Whether both record in one place.
+    pub(crate) fn is(&self, other: &Statistics) -> bool {
+        Arc::ptr_eq(&self.book, &other.book)
+    }
+}
+
+fn place(unit: CalendarUnit) -> usize {
+    let found = UNITS.iter().position(|known| *known == unit);
+    found.expect("all units are there")
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statistics").finish_non_exhaustive()
+    }
+}

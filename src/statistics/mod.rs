@@ -1,0 +1,78 @@
+//! What was used, what it cost and what was refused: per hour, day, week and month, by provider, model, agent, user,
+//! team, and by any other tags.
+//!
+//! A [`BudgetLayer`](crate::BudgetLayer) or [`RateLimitLayer`](crate::RateLimitLayer) that is given
+//! [`Statistics`] records each attempt once, when it ends, in the period in which it ends, under the tags it was
+//! claimed for: with what the provider said that it used, else with what was estimated, by the prices of that layer;
+//! just as its budgets count it. What is refused is recorded when it is refused, whoever refuses it, as long as it has
+//! come to the layer that records.
+//!
+//! - Nothing of it is on the way of a claim. An attempt that ends takes one lock and one row in each table.
+//! - The memory is bounded: a table has 500 rows at most, where nothing else is said, and further values are counted
+//!   together; of each length of period so many are kept. Where five tags have more values than that in every hour for
+//!   fourteen months, that is 82 MB.
+//! - Hours begin with those of the clock on the wall, days at midnight and weeks on Monday, in one time zone. What
+//!   comes while a clock stands behind counts in the period that had begun.
+//! - Requests that could not be read, and calls whose tags say nothing, have no row of their own but one with an empty
+//!   value.
+//!
+//! ```
+//! use std::{convert::Infallible, sync::Arc};
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt as _, Full};
+//! use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+//! use tower_quota::{
+//!     BudgetLayer, Limiter, Money, Statistics, Tag, Tags,
+//!     limit::{CalendarUnit, Limit, Limits},
+//!     pricing::PriceTable,
+//!     statistics::Ends,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let client = service_fn(|_: Request<Full<Bytes>>| async {
+//! #     let body = r#"{"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}"#;
+//! #     let answer = Response::builder().header("content-type", "application/json");
+//! #     Ok::<_, Infallible>(answer.body(Full::from(body)).unwrap())
+//! # });
+//! let budget = Limit::cost(Money::from_dollars(5)).every_calendar(CalendarUnit::Day, "UTC").per(Tag::Agent);
+//! let limiter = Limiter::new(Limits::new([budget])?);
+//! let statistics = Statistics::new();
+//! let layer = BudgetLayer::new(limiter.clone(), Arc::new(PriceTable::built_in())).statistics(statistics.clone());
+//! let client = ServiceBuilder::new().layer(layer).service(client);
+//!
+//! let request = Request::post("https://api.openai.com/v1/chat/completions")
+//!     .extension(Tags::new().with(Tag::Agent, "scout"))
+//!     .body(Full::from(r#"{"model": "gpt-4o", "max_tokens": 500, "messages": []}"#))?;
+//! client.oneshot(request).await?.into_body().collect().await?;
+//!
+//! let today = statistics.report(CalendarUnit::Day, &[Tag::Model]).unwrap();
+//! let figures = today.of_value(&Tag::Model, "gpt-4o");
+//! assert_eq!((figures.requests, figures.tokens()), (1, 1_200));
+//! assert_eq!(figures.cost.to_string(), "$0.0045");
+//! assert_eq!(serde_json::to_value(&today)?["rows"][0]["cost"], "0.0045");
+//!
+//! // What is left of each budget, and when it ends should things go on so.
+//! let forecast = statistics.forecast(&limiter.budgets().await?);
+//! assert_eq!(forecast[0].left.to_string(), "$4.9955");
+//! assert!(forecast[0].budget.contains("for agent=scout"));
+//! # assert!(matches!(forecast[0].ends, Ends::Never | Ends::At(_)));
+//! # Ok(())
+//! # }
+//! ```
+
+mod book;
+mod figures;
+mod forecast;
+mod instant;
+mod keep;
+mod report;
+mod snapshot;
+mod table;
+
+pub use figures::Figures;
+pub use forecast::{Ends, Forecast, Pace, ends};
+pub use keep::Statistics;
+pub use report::{Report, Row};
+pub use snapshot::{StatisticsError, StatisticsSnapshot};

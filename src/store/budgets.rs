@@ -1,0 +1,130 @@
+//! How every budget stands.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{MemoryStore, Store as _, entry::Entry};
+use crate::{
+    limit::{Life, LimitKey, Limits, Period, Quantity, Tick, Window},
+    money::Money,
+    tags::Tag,
+};
+
+/// How one budget stands: a limit on cost, of one value where it is split by tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BudgetStanding {
+    /// In words: `cost $10.00/hour for agent=scout`.
+    pub budget: String,
+    /// Which calls it is for: of each of these tags one of these values; an empty one: calls without the tag.
+    /// `None`: for values that have no count of their own.
+    pub of: Option<Vec<(Tag, Vec<Arc<str>>)>>,
+    /// How much may be spent.
+    pub amount: Money,
+    /// What is spent for good.
+    pub settled: Money,
+    /// What is held for calls that have not ended.
+    pub reserved: Money,
+    /// Whether it only watches.
+    pub shadow: bool,
+    /// When money comes back.
+    pub comes_back: ComesBack,
+}
+
+/// When the money of a budget comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ComesBack {
+    /// All of it, at this moment of the clock on the wall.
+    At(SystemTime),
+    /// Each part so long after it was spent.
+    After(Duration),
+    /// Never.
+    Never,
+}
+
+impl BudgetStanding {
+    /// What is neither spent nor held.
+    #[must_use]
+    pub fn left(&self) -> Money {
+        self.amount - self.settled - self.reserved
+    }
+}
+
+impl MemoryStore {
+    pub(super) fn budget_standings(&self) -> Vec<BudgetStanding> {
+        let counts = self.lock();
+        self.clock.set_calendars(self.limits());
+        let (limits, now) = (counts.current(), self.now());
+        let mut standings = Vec::new();
+        let mut met = vec![false; limits.rules().len()];
+        for (number, entry) in counts.iter() {
+            let level = &limits.levels()[number];
+            for (place, window) in level.places.iter().zip(&entry.windows) {
+                if is_budget(limits, *place) {
+                    met[*place as usize] = true;
+                    let key = key(*place, entry, entry.is_shared(&level.limit));
+                    standings.push((*place, standing(limits, &key, window, now)));
+                }
+            }
+        }
+        // Nobody has come to these yet.
+        for place in (0u32..).take(met.len()) {
+            let rule = &limits.rules()[place as usize];
+            if !met[place as usize] && is_budget(limits, place) && rule.limit.per.is_empty() {
+                let (key, none) = (LimitKey::of_values(place, &[], false), Window::new(0));
+                standings.push((place, standing(limits, &key, &none, now)));
+            }
+        }
+        standings.sort_by(|(place, one), (other_place, other)| {
+            (place, &one.budget).cmp(&(other_place, &other.budget))
+        });
+        standings
+            .into_iter()
+            .map(|(_, standing)| standing)
+            .collect()
+    }
+}
+
+/// Whether the limit at this place is a budget as it was given, no slice and no share of one.
+fn is_budget(limits: &Limits, place: u32) -> bool {
+    let rule = &limits.rules()[place as usize];
+    rule.limit.quantity == Quantity::Cost && rule.limit.whole.is_none() && !rule.is_share()
+}
+
+fn key(place: u32, entry: &Entry, shared: bool) -> LimitKey {
+    LimitKey::of_values(place, &entry.values.shared(), shared)
+}
+
+fn standing(limits: &Limits, key: &LimitKey, window: &Window, now: Tick) -> BudgetStanding {
+    let rule = &limits.rules()[key.limit()];
+    let mut count = window.clone();
+    count.expire(rule, now);
+    let (in_use, reserved) = (count.in_use(), count.reserved());
+    let per = rule.limit.per.iter().zip(key.values());
+    let per = per.map(|(tag, value)| (tag.clone(), vec![value.clone()]));
+    let when = rule.limit.when.iter();
+    let when = when.map(|(tag, values)| (tag.clone(), values.to_vec()));
+    // A tag that is in both is split to one value, which is of those.
+    let when = when.filter(|(tag, _)| !rule.limit.per.contains(tag));
+    BudgetStanding {
+        budget: limits.describe(key),
+        of: (!key.is_shared()).then(|| when.chain(per).collect()),
+        amount: Money::from_nanos(limits.amount_of(key)),
+        settled: Money::from_nanos(in_use.saturating_sub(reserved)),
+        reserved: Money::from_nanos(reserved),
+        shadow: rule.limit.shadow,
+        comes_back: match (&rule.life, rule.limit.period) {
+            (Life::Calendar(calendar), _) => {
+                let spent = count.spent(rule, now);
+                let until = spent.first().and_then(|spent| spent.until);
+                let until = until.unwrap_or_else(|| calendar.end(now));
+                ComesBack::At(SystemTime::UNIX_EPOCH + Duration::from_micros(until))
+            }
+            (_, Some(Period::Sliding(length))) => ComesBack::After(length),
+            _ => ComesBack::Never,
+        },
+    }
+}
