@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::{Ended, context::Gate};
 use crate::{
+    error::Rejection,
     limit::Tick,
     limiter::{Delegation, Limiter, Permit},
-    store::Observation,
+    store::{BoxFuture, Observation},
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -24,9 +25,14 @@ pub(crate) struct Attempt {
     state: Mutex<State>,
 }
 
+/// What gates have claimed.
+type Claims = Vec<(Gate, Permit)>;
+
 #[derive(Debug)]
 struct State {
-    claims: Vec<(Gate, Permit)>,
+    claims: Claims,
+    /// What budgets hold besides, since it has come to more than was claimed.
+    more: Claims,
     /// The depth of the innermost layer that has come to see it: the one that answers for it.
     reached: u32,
     /// The depth of the layer that sent it; 0 while it was not sent.
@@ -41,6 +47,7 @@ impl Attempt {
     pub(super) fn new(number: u32, depth: u32) -> Arc<Self> {
         let state = State {
             claims: Vec::new(),
+            more: Vec::new(),
             reached: depth,
             sender: 0,
             dated: None,
@@ -188,12 +195,42 @@ impl Attempt {
         }
     }
 
+    /// What each budget holds of money for it: the gate, and its permits.
+    pub(super) fn each_budget(&self, mut show: impl FnMut(&Gate, &Permit, u64)) {
+        let state = self.lock();
+        for (gate, permit) in &state.claims {
+            if gate.acts_as_budget(permit.tags()) {
+                let more = state
+                    .more
+                    .iter()
+                    .filter(|(other, _)| other.same_count(gate));
+                let more: u64 = more.map(|(_, permit)| permit.money()).sum();
+                show(gate, permit, permit.money().saturating_add(more));
+            }
+        }
+    }
+
+    /// A budget holds more for it. False where it has ended meanwhile: then nothing is to be held any more.
+    pub(super) fn add_more(&self, gate: Gate, permit: Permit) -> bool {
+        let mut state = self.lock();
+        if state.ended {
+            drop(state);
+            permit.release();
+            return false;
+        }
+        state.more.push((gate, permit));
+        true
+    }
+
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        for (gate, permit) in self.close() {
+        let (claims, more) = self.close();
+        for (gate, permit) in claims {
             let settlement = gate.settlement(permit.tags(), &ended);
             permit.end_with(settlement);
         }
+        // Only now: in between there is rather too much held than too little. What it cost is in the claim.
+        more.into_iter().for_each(|(_, permit)| permit.release());
     }
 
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
@@ -205,10 +242,12 @@ impl Attempt {
         }
     }
 
-    fn close(&self) -> Vec<(Gate, Permit)> {
+    /// The claims, and what budgets hold besides.
+    fn close(&self) -> (Claims, Claims) {
         let mut state = self.lock();
         state.ended = true;
-        std::mem::take(&mut state.claims)
+        let State { claims, more, .. } = &mut *state;
+        (std::mem::take(claims), std::mem::take(more))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -237,6 +276,23 @@ impl Unfinished {
         if let Some(attempt) = &self.attempt {
             attempt.streamed(output);
         }
+    }
+
+    /// Whether there are budgets that may refuse it more money.
+    pub(crate) fn has_budgets(&self) -> bool {
+        let attempt = self.attempt.as_ref();
+        attempt.is_some_and(|attempt| attempt.has_budgets())
+    }
+
+    /// See [`Attempt::cover`].
+    pub(crate) fn cover(&self, ended: Ended) -> BoxFuture<Result<u64, Rejection>> {
+        let attempt = self.attempt.clone();
+        Box::pin(async move {
+            match attempt {
+                Some(attempt) => attempt.cover(ended).await,
+                None => Ok(u64::MAX),
+            }
+        })
     }
 
     /// Ends it with a settlement.

@@ -111,6 +111,11 @@ impl Gate {
         }
     }
 
+    /// Whether it looks at budgets that refuse calls with these tags.
+    pub(super) fn acts_as_budget(&self, tags: &Tags) -> bool {
+        self.pricing.is_some() && self.limiter.limits().have_budgets(tags)
+    }
+
     /// A turn of no longer than it waits.
     fn turn(&self, turn: Turn, from: Instant) -> Turn {
         let until = self.patience.and_then(|span| from.checked_add(span));

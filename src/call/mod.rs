@@ -14,6 +14,7 @@
 
 mod attempt;
 mod context;
+mod cover;
 mod enter;
 mod listen;
 mod options;
@@ -24,7 +25,7 @@ mod send;
 pub(crate) use attempt::Unfinished;
 pub(crate) use context::{Entry, Gate};
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
-pub(crate) use listen::Listening;
+pub(crate) use listen::{Listening, Opening};
 pub use options::{CallOptions, NotSent};
 pub(crate) use priced::{Ended, Pricing};
 pub use request_body::RequestBody;

@@ -6,6 +6,7 @@ use super::context::Facts;
 use crate::{
     error::Rejection,
     limit::Demand,
+    money::Money,
     pricing::{Price, PriceTable, ServiceTier},
     store::Settlement,
     tags::{Tag, Tags},
@@ -81,6 +82,25 @@ impl Pricing {
             cost: costs.max().unwrap_or_default().as_nanos(),
             ..*demand
         })
+    }
+
+    /// What it has come to by now; `None` where nobody knows that.
+    pub(super) fn cost(&self, tags: &Tags, ended: &Ended) -> Option<Money> {
+        self.price(tags).ok().flatten()?;
+        match self.settlement(tags, ended) {
+            Settlement::Usage(usage) => usage.cost,
+            Settlement::Unknown => None,
+        }
+    }
+
+    /// Up to how many output tokens so much more money does.
+    pub(super) fn output_within(&self, tags: &Tags, ended: &Ended, money: Money) -> u64 {
+        let (Ok(Some(price)), Settlement::Usage(usage)) = (self.price(tags), ended.settlement)
+        else {
+            return u64::MAX;
+        };
+        let more = price.output_for(money, usage.input, ended.tier);
+        usage.output.saturating_add(more)
     }
 
     /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.

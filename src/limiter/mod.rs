@@ -39,6 +39,7 @@ mod reconfigure;
 mod refused;
 mod run;
 mod shares;
+mod top_up;
 mod turned_away;
 mod waiter;
 

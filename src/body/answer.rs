@@ -1,0 +1,81 @@
+//! What an answer used.
+
+use http::StatusCode;
+
+use crate::{
+    call::Ended,
+    limit::Demand,
+    pricing::ServiceTier,
+    store::Settlement,
+    usage::Usage,
+    wire::{Dialect, Meter, Served},
+};
+
+/// An answer, besides its body.
+pub(super) struct Answer {
+    pub(super) dialect: Dialect,
+    pub(super) status: StatusCode,
+    /// What was asked for.
+    pub(super) demand: Demand,
+}
+
+impl Answer {
+    /// What the answer used, by the best that is known of it: what was reported; else what was seen of
+    /// the output and estimated of the input; of an error, nothing but the request and what was reported of it.
+    pub(super) fn ended(&self, meter: &Meter) -> Ended {
+        if !self.status.is_success() {
+            return Ended::with(Settlement::Usage(Usage::default()));
+        }
+        if self.dialect == Dialect::Generic {
+            return Ended::with(Settlement::Unknown);
+        }
+        let reading = meter.reading();
+        if reading.error.is_some() && reading.output_seen == 0 {
+            let reported = reading.usage.unwrap_or_default();
+            return Ended {
+                tier: tier(&reading.served),
+                ..Ended::with(Settlement::Usage(reported))
+            };
+        }
+        if !meter.is_stream() && !reading.complete && !reading.usage_is_final {
+            // It was generated whole before its first byte came, and nobody read how much it was.
+            return Ended::with(Settlement::Unknown);
+        }
+        let seen = Usage::new(self.demand.input, reading.output_seen);
+        let mut usage = match reading.usage {
+            Some(usage) if reading.usage_is_final => usage,
+            // A report that is not the last word: the input is, the output is at least what was seen.
+            Some(mut usage) => {
+                usage.input = if usage.input == 0 {
+                    seen.input
+                } else {
+                    usage.input
+                };
+                usage.output = usage.output.max(seen.output);
+                usage
+            }
+            None => seen,
+        };
+        // Anthropic leaves it out of its sums, and charges it.
+        let beside = &reading.extras;
+        usage.input = usage.input.saturating_add(beside.compaction_input);
+        usage.output = usage.output.saturating_add(beside.compaction_output);
+        usage.cost = reading.cost;
+        Ended {
+            settlement: Settlement::Usage(usage),
+            is_final: reading.usage_is_final,
+            tier: tier(&reading.served),
+        }
+    }
+}
+
+/// The tier that an answer says it was served in.
+fn tier(served: &Served) -> ServiceTier {
+    match (served.tier.as_deref(), served.speed.as_deref()) {
+        (Some("batch"), _) => ServiceTier::Batch,
+        (Some("flex"), _) => ServiceTier::Flex,
+        (Some("priority"), _) => ServiceTier::Priority,
+        (_, Some("fast")) => ServiceTier::Fast,
+        _ => ServiceTier::Standard,
+    }
+}
