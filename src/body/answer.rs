@@ -3,12 +3,12 @@
 use http::StatusCode;
 
 use crate::{
-    call::Ended,
+    call::{Ended, Input},
     limit::Demand,
     pricing::ServiceTier,
     store::Settlement,
     usage::Usage,
-    wire::{Dialect, Meter, Served},
+    wire::{Dialect, Meter, Reading, Served},
 };
 
 /// An answer, besides its body.
@@ -65,6 +65,25 @@ impl Answer {
             settlement: Settlement::Usage(usage),
             is_final: reading.usage_is_final,
             tier: tier(&reading.served),
+            input: self.input(&reading),
+        }
+    }
+
+    /// What is known of its input.
+    fn input(&self, reading: &Reading) -> Input {
+        let Demand {
+            input: estimate,
+            input_declared,
+            ..
+        } = self.demand;
+        match reading.usage {
+            _ if input_declared => Input::Unknown,
+            Some(usage) if reading.usage_is_final => Input::Reported {
+                estimate,
+                used: usage.input,
+            },
+            Some(usage) if usage.input > 0 => Input::Unknown,
+            _ => Input::Estimated(estimate),
         }
     }
 }

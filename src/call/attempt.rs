@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Ended, context::Gate};
+use super::{Ended, Gate};
 use crate::{
     error::Rejection,
     limit::Tick,
@@ -227,6 +227,7 @@ impl Attempt {
         let (claims, more) = self.close();
         for (gate, permit) in claims {
             let settlement = gate.settlement(permit.tags(), &ended);
+            gate.learn(permit.tags(), &ended);
             permit.end_with(settlement);
         }
         // Only now: in between there is rather too much held than too little. What it cost is in the claim.

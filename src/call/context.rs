@@ -1,18 +1,15 @@
 //! The context of one call, and a layer's view of it.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound};
+use super::{CallOptions, Gate, Unfinished, attempt::Attempt, priced::Bound};
 use crate::{
     error::Rejection,
-    limit::{Demand, Quantities},
+    limit::Demand,
     limiter::{Delegation, Limiter, Refused, Turn},
-    store::{Claim, Settlement},
+    store::Claim,
     tags::Tags,
     wire::Dialect,
 };
@@ -48,20 +45,6 @@ struct State {
     attempt: Arc<Attempt>,
 }
 
-/// A layer that claims: under which limiter, what it looks at, and whether it waits.
-#[derive(Clone, Debug)]
-pub(crate) struct Gate {
-    pub(crate) limiter: Limiter,
-    pub(crate) quantities: Quantities,
-    pub(crate) wait: bool,
-    /// For how long at most; `None`: as long as the caller does.
-    patience: Option<Duration>,
-    /// By which prices, where it looks at cost.
-    pub(super) pricing: Option<Arc<Pricing>>,
-    /// How many of our layers are around it, itself included.
-    pub(super) depth: u32,
-}
-
 /// What travels in the request's extensions.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
@@ -77,58 +60,6 @@ pub(super) struct Handle {
 pub(crate) struct Entry {
     context: Arc<CallContext>,
     depth: u32,
-}
-
-impl Gate {
-    pub(crate) fn new(limiter: Limiter, quantities: Quantities, wait: bool) -> Self {
-        Gate {
-            limiter,
-            quantities,
-            wait,
-            patience: None,
-            pricing: None,
-            depth: 0,
-        }
-    }
-
-    /// This gate, waiting for so long at most.
-    pub(crate) fn patient(mut self, span: Duration) -> Self {
-        self.patience = Some(span);
-        self
-    }
-
-    /// This gate, which looks at cost, by these prices.
-    pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
-        self.pricing = Some(Arc::new(pricing));
-        self
-    }
-
-    /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
-    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
-        match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, ended),
-            None => ended.settlement,
-        }
-    }
-
-    /// Whether it looks at budgets that refuse calls with these tags.
-    pub(super) fn acts_as_budget(&self, tags: &Tags) -> bool {
-        self.pricing.is_some() && self.limiter.limits().have_budgets(tags)
-    }
-
-    /// A turn of no longer than it waits.
-    fn turn(&self, turn: Turn, from: Instant) -> Turn {
-        let until = self.patience.and_then(|span| from.checked_add(span));
-        Turn {
-            deadline: turn.deadline.into_iter().chain(until).min(),
-            ..turn
-        }
-    }
-
-    /// Whether a claim for the one serves the other.
-    pub(super) fn same_count(&self, other: &Gate) -> bool {
-        self.limiter.is(&other.limiter) && self.quantities == other.quantities
-    }
 }
 
 impl Facts {
@@ -357,6 +288,13 @@ impl CallContext {
                 demand => demand.unwrap_or(self.facts.demand),
             },
             None => self.facts.demand,
+        };
+        let demand = match demand.input_declared {
+            true => demand,
+            false => Demand {
+                input: gate.limiter.calibrated(tags, demand.input),
+                ..demand
+            },
         };
         let repeat = self
             .lock()

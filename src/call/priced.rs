@@ -129,6 +129,18 @@ pub(crate) struct Ended {
     pub(crate) is_final: bool,
     /// How it was served.
     pub(crate) tier: ServiceTier,
+    pub(crate) input: Input,
+}
+
+/// What is known of the input of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input {
+    /// Nothing was estimated, or nothing became of it.
+    Unknown,
+    /// It was estimated at so much, which is in the usage.
+    Estimated(u64),
+    /// It was estimated at so much, and was so much by the provider's last word.
+    Reported { estimate: u64, used: u64 },
 }
 
 impl Ended {
@@ -138,6 +150,7 @@ impl Ended {
             settlement,
             is_final: true,
             tier: ServiceTier::Standard,
+            input: Input::Unknown,
         }
     }
 }

@@ -22,6 +22,7 @@ mod deadline;
 mod delegation;
 mod demand;
 mod driver;
+mod estimates;
 mod explain;
 mod heads;
 mod keep;
@@ -61,6 +62,7 @@ pub use reconfigure::ReconfigureError;
 pub(crate) use refused::Refused;
 
 use self::{
+    estimates::Estimates,
     order::Comer,
     queue::{Ahead, Queue},
     waiter::Waiter,
@@ -113,6 +115,7 @@ pub(crate) struct Shared {
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
+    estimates: Estimates,
     /// Whether anything is guaranteed to anybody.
     shares: bool,
 }
@@ -143,6 +146,7 @@ impl Limiter {
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
+            estimates: Estimates::default(),
             shares,
         };
         Limiter {
