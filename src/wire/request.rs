@@ -92,6 +92,20 @@ pub enum FactsError {
 /// # Ok::<(), tower_quota::wire::FactsError>(())
 /// ```
 pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError> {
+    let mut text_bytes: u64 = 0;
+    let mut facts = scan(dialect, body, &mut |_, text| {
+        text_bytes = text_bytes.saturating_add(text.len() as u64);
+    })?;
+    facts.input_estimate = facts.input_estimate.saturating_add(tokens(text_bytes));
+    Ok(facts)
+}
+
+/// The facts of a request, of whose input only what is no text is estimated: each text is shown with its path.
+pub(super) fn scan(
+    dialect: Dialect,
+    body: &[u8],
+    on_text: &mut dyn FnMut(&[&str], &str),
+) -> Result<RequestFacts, FactsError> {
     let spec = dialect.spec();
     let fields = spec.request();
     let facts = RequestFacts {
@@ -108,7 +122,7 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError
         duplicate: None,
         facts,
         old_max_output: None,
-        text_bytes: 0,
+        on_text,
         token_ids: 0,
         payloads: 0,
     };
@@ -130,6 +144,11 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError
 /// is a stream. What stands there counts, and not what the body says of it. The model is
 /// percent-decoded; on Bedrock it may be an ARN.
 ///
+/// With the feature `tiktoken` the texts of OpenAI's chat, responses and embeddings are counted by the tokenizer of the
+/// model, where it is one of OpenAI's that is known and they are no longer than 64 KiB, which takes about two
+/// milliseconds; the first time it takes a third of a second to load it. Tools and formats are counted by their texts,
+/// as nobody knows how the models see them.
+///
 /// # Errors
 ///
 /// Those of [`inspect`].
@@ -148,28 +167,31 @@ pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<Request
     let url = dialect.spec().in_url(path);
     facts.model = url.model.or(facts.model);
     facts.stream = url.stream.unwrap_or(facts.stream);
+    #[cfg(feature = "tiktoken")]
+    if let Some(counted) = super::exact::input_tokens(dialect, &facts, body) {
+        facts.input_estimate = counted;
+    }
     Ok(facts)
 }
 
-struct Scan {
+struct Scan<'t> {
     fields: &'static [(&'static [&'static str], Field)],
     /// One bit for each of `fields` that was met.
     seen: u64,
     duplicate: Option<&'static str>,
     facts: RequestFacts,
     old_max_output: Option<u64>,
-    text_bytes: u64,
+    on_text: &'t mut dyn FnMut(&[&str], &str),
     token_ids: u64,
     payloads: u64,
 }
 
-impl Scan {
+impl Scan<'_> {
     fn finish(mut self) -> RequestFacts {
         // Which of two the provider goes by, it alone knows: the larger is a bound.
         self.facts.max_output = self.facts.max_output.max(self.old_max_output);
-        self.facts.input_estimate = tokens(self.text_bytes)
-            .saturating_add(self.token_ids)
-            .saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
+        let payloads = self.payloads.saturating_mul(PAYLOAD_TOKENS);
+        self.facts.input_estimate = self.token_ids.saturating_add(payloads);
         self.facts
     }
 
@@ -183,7 +205,7 @@ impl Scan {
     }
 }
 
-impl Sink for Scan {
+impl Sink for Scan<'_> {
     fn enter(&mut self, path: &[&str]) -> Step {
         let Some((index, _)) = self.field(path) else {
             let on_the_way = |(keys, _): &(&[&str], Field)| keys.starts_with(path);
@@ -226,7 +248,7 @@ impl Sink for Scan {
             }
             Field::Text | Field::TextOrTokens => match value.text() {
                 Some(text) if is_payload(path, text) => self.payloads += 1,
-                Some(text) => self.text_bytes = self.text_bytes.saturating_add(text.len() as u64),
+                Some(text) => (self.on_text)(path, text),
                 None => {}
             },
         }
