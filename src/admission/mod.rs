@@ -18,6 +18,10 @@
 //! # }
 //! ```
 //!
+//! What a call needs of input tokens is an estimate: four bytes of text a token, and a thousand tokens for a file in
+//! base64. It follows what the model's answers report, between half and four times of itself, call by call; a call that
+//! declares what it needs ([`Call::tokens`](crate::limiter::Call::tokens)) is taken at its word.
+//!
 //! It listens to the answers of what it sent:
 //!
 //! - A wait told with a 429, 503 or 529 (`retry-after-ms`, `Retry-After`, or the body) holds back every call

@@ -40,6 +40,7 @@ where
     B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Send,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
@@ -82,5 +83,5 @@ where
     let (entry, request) = entered.into_request();
     entry.register(gate);
     let sent = entry.send(&mut inner, request).await;
-    finish(&entry, sent)
+    finish(&entry, sent).await
 }

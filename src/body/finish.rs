@@ -8,14 +8,19 @@ use http::{
 };
 use http_body::Body;
 
-use super::{ResponseBody, refuse, response::Metering};
+use super::{ResponseBody, metering::Metering, refuse, stream::Stream};
 use crate::call::{Entry, Sent};
 
 /// The response that leaves a layer: metered by the layer that sent the attempt, passed on by the others.
 ///
+/// A stream is begun to be read, so that an error that it begins with is known: it is in the extensions then.
+///
 /// # Errors
 /// The inner service's error, untouched.
-pub(crate) fn finish<R, E>(entry: &Entry, sent: Sent<R, E>) -> Result<Response<ResponseBody<R>>, E>
+pub(crate) async fn finish<R, E>(
+    entry: &Entry,
+    sent: Sent<R, E>,
+) -> Result<Response<ResponseBody<R>>, E>
 where
     R: Body<Data = Bytes>,
 {
@@ -26,7 +31,7 @@ where
         Sent::Answer(response, Some(attempt)) => {
             let (mut parts, body) = response.into_parts();
             let listening = entry.listen(&parts);
-            let meter = Metering::new(
+            let mut meter = Metering::new(
                 attempt,
                 entry.dialect(),
                 entry.demand(),
@@ -34,17 +39,25 @@ where
                 &parts.headers,
             )
             .listening(listening);
-            let meter = if entry.hides_usage() && is_event_stream(&parts) {
+            if entry.hides_usage() && is_event_stream(&parts) {
                 // It gets shorter.
                 parts.headers.remove(CONTENT_LENGTH);
-                meter.hiding()
-            } else {
-                meter
-            };
-            Ok(Response::from_parts(
-                parts,
-                ResponseBody::metered(body, meter),
-            ))
+                meter = meter.hiding();
+            }
+            if body.is_end_stream() || !meter.is_preamble() {
+                entry.hear_success(&parts);
+                return Ok(Response::from_parts(
+                    parts,
+                    ResponseBody::metered(body, meter),
+                ));
+            }
+            let meter = meter.opening(entry.opening(&parts));
+            let mut stream = Box::new(Stream::new(body, meter));
+            stream.begin().await;
+            if let Some(error) = stream.meter().failed() {
+                parts.extensions.insert(error);
+            }
+            Ok(Response::from_parts(parts, ResponseBody::stream(stream)))
         }
     }
 }

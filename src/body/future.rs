@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::Response;
+use http_body::Body;
 
 use super::ResponseBody;
 use crate::store::BoxFuture;
@@ -15,9 +16,9 @@ use crate::store::BoxFuture;
 /// # Cancel safety
 /// Dropping it gives back what was claimed for an attempt that had not left, and settles one that had.
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture<R, E>(BoxFuture<Result<Response<ResponseBody<R>>, E>>);
+pub struct ResponseFuture<R: Body, E>(BoxFuture<Result<Response<ResponseBody<R>>, E>>);
 
-impl<R, E> ResponseFuture<R, E> {
+impl<R: Body, E> ResponseFuture<R, E> {
     pub(crate) fn new(
         future: impl Future<Output = Result<Response<ResponseBody<R>>, E>> + Send + 'static,
     ) -> Self {
@@ -25,7 +26,7 @@ impl<R, E> ResponseFuture<R, E> {
     }
 }
 
-impl<R, E> Future for ResponseFuture<R, E> {
+impl<R: Body, E> Future for ResponseFuture<R, E> {
     type Output = Result<Response<ResponseBody<R>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -33,7 +34,7 @@ impl<R, E> Future for ResponseFuture<R, E> {
     }
 }
 
-impl<R, E> fmt::Debug for ResponseFuture<R, E> {
+impl<R: Body, E> fmt::Debug for ResponseFuture<R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture")
     }

@@ -88,4 +88,9 @@ impl Hiding {
             Seen::Frame(Frame::data(rest))
         }
     }
+
+    /// The last data of a stream that ends with it, and what is held back.
+    pub(super) fn last(mut self, data: &[u8]) -> Bytes {
+        [self.hide.push(data), self.hide.end()].concat().into()
+    }
 }

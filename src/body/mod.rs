@@ -1,13 +1,16 @@
 //! Bodies: the response that is metered while it passes, the response of our own, the future of both.
 
+mod answer;
 mod finish;
 mod future;
 mod hiding;
 mod keep;
+mod metering;
 mod pass;
 mod rate_limit;
 mod refusal;
 mod response;
+mod stream;
 
 pub use future::ResponseFuture;
 pub use response::ResponseBody;

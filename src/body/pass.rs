@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 
 use http::{Request, Response};
+use http_body::Body;
 use tower_service::Service;
 
 use super::ResponseBody;
@@ -17,6 +18,7 @@ pub(crate) async fn pass<S, B, R>(
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    R: Body,
 {
     poll_fn(|cx| inner.poll_ready(cx)).await?;
     Ok(inner.call(request).await?.map(ResponseBody::passed))

@@ -6,6 +6,7 @@ use http::{
     HeaderName, HeaderValue, Response,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
+use http_body::Body;
 
 use super::{ResponseBody, rate_limit};
 use crate::{
@@ -23,7 +24,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The limit is also said in the fields `RateLimit-Policy` and `RateLimit` (IETF,
 /// draft-ietf-httpapi-ratelimit-headers-10). `Retry-After` is rounded up and never 0. `x-should-retry: false`,
 /// which the official SDKs obey, goes with a refusal that stays one.
-pub(crate) fn refuse<R>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
+pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
     let status = rejection.status();
     let (content_type, body) =
         error_body(dialect, rejection.kind(), status, &rejection.to_string());

@@ -13,6 +13,10 @@
 //! - Money that is *spent* is refused at once with 402, a [`Rejection::BudgetExceeded`](crate::Rejection::BudgetExceeded)
 //!   that says when there is more, unless that is soon. For money that is only *reserved* a call waits, thirty seconds
 //!   where nothing else is said: most calls cost less than they might have. Others wait behind it.
+//! - A stream that comes to more than was reserved for it has more reserved while it goes on, before all who wait. Where
+//!   a budget has no more, it ends after the event that was too much, with an error in the words of its dialect that
+//!   says why, and its provider's connection is let go. So a budget is passed by one event of a stream at most, as far as
+//!   what comes shows what it costs; of an answer whose length is known, or whose end was told, all is let through.
 //! - A model that has no price is refused with 402 as well: a budget that counts nothing is no budget.
 //!
 //! # What it does not know

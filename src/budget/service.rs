@@ -40,6 +40,7 @@ where
     B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Send,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;

@@ -7,11 +7,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Ended, context::Gate, record::Told};
+use super::{Ended, Gate, record::Told};
 use crate::{
+    error::Rejection,
     limit::Tick,
     limiter::{Delegation, Limiter, Permit},
-    store::{Observation, Settlement},
+    store::{BoxFuture, Observation, Settlement},
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -24,9 +25,14 @@ pub(crate) struct Attempt {
     state: Mutex<State>,
 }
 
+/// What gates have claimed.
+type Claims = Vec<(Gate, Permit)>;
+
 #[derive(Debug)]
 struct State {
-    claims: Vec<(Gate, Permit)>,
+    claims: Claims,
+    /// What budgets hold besides, since it has come to more than was claimed.
+    more: Claims,
     /// The depth of the innermost layer that has come to see it: the one that answers for it.
     reached: u32,
     /// The depth of the layer that sent it; 0 while it was not sent.
@@ -41,6 +47,7 @@ impl Attempt {
     pub(super) fn new(number: u32, depth: u32) -> Arc<Self> {
         let state = State {
             claims: Vec::new(),
+            more: Vec::new(),
             reached: depth,
             sender: 0,
             dated: None,
@@ -188,15 +195,41 @@ impl Attempt {
         }
     }
 
+    /// What each budget holds of money for it: the gate, and its permits.
+    pub(super) fn each_budget(&self, mut show: impl FnMut(&Gate, &Permit, u64)) {
+        let state = self.lock();
+        for (gate, permit) in &state.claims {
+            if gate.acts_as_budget(permit.tags()) {
+                let more = held_besides(&state.more, gate);
+                show(gate, permit, permit.money().saturating_add(more));
+            }
+        }
+    }
+
+    /// A budget holds more for it. False where it has ended meanwhile: then nothing is to be held any more.
+    pub(super) fn add_more(&self, gate: Gate, permit: Permit) -> bool {
+        let mut state = self.lock();
+        if state.ended {
+            drop(state);
+            permit.release();
+            return false;
+        }
+        state.more.push((gate, permit));
+        true
+    }
+
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let mut told = Told::default();
-        for (gate, permit) in self.close() {
+        let ((claims, more), mut told) = (self.close(), Told::default());
+        for (gate, permit) in claims {
+            let held = held_besides(&more, &gate);
+            let settlement = gate.settlement(permit.tags(), &ended, held);
             gate.learn(permit.tags(), &ended);
-            let settlement = gate.settlement(permit.tags(), &ended);
             told.ended(&gate, permit.tags(), &settlement, ended.is_final);
             permit.end_with(settlement);
         }
+        // Only now: in between there is rather too much held than too little. What it cost is in the claim.
+        more.into_iter().for_each(|(_, permit)| permit.release());
     }
 
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
@@ -207,22 +240,31 @@ impl Attempt {
             (state.reached > depth, state.sender != 0)
         };
         if !further_in {
-            let (claims, mut told) = (self.close(), Told::default());
+            let ((claims, more), mut told) = (self.close(), Told::default());
             for (gate, permit) in claims.iter().filter(|_| sent) {
                 told.ended(gate, permit.tags(), &Settlement::Unknown, false);
             }
+            drop((claims, more));
         }
     }
 
-    fn close(&self) -> Vec<(Gate, Permit)> {
+    /// The claims, and what budgets hold besides.
+    fn close(&self) -> (Claims, Claims) {
         let mut state = self.lock();
         state.ended = true;
-        std::mem::take(&mut state.claims)
+        let State { claims, more, .. } = &mut *state;
+        (std::mem::take(claims), std::mem::take(more))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The money that is held besides for a gate's claim.
+fn held_besides(more: &Claims, gate: &Gate) -> u64 {
+    let more = more.iter().filter(|(other, _)| other.same_count(gate));
+    more.map(|(_, permit)| permit.money()).sum()
 }
 
 /// Ends an attempt when it is dropped, unless somebody has ended it before or a layer further in has it.
@@ -246,6 +288,23 @@ impl Unfinished {
         if let Some(attempt) = &self.attempt {
             attempt.streamed(output);
         }
+    }
+
+    /// Whether there are budgets that may refuse it more money.
+    pub(crate) fn has_budgets(&self) -> bool {
+        let attempt = self.attempt.as_ref();
+        attempt.is_some_and(|attempt| attempt.has_budgets())
+    }
+
+    /// See [`Attempt::cover`].
+    pub(crate) fn cover(&self, ended: Ended) -> BoxFuture<Result<u64, Rejection>> {
+        let attempt = self.attempt.clone();
+        Box::pin(async move {
+            match attempt {
+                Some(attempt) => attempt.cover(ended).await,
+                None => Ok(u64::MAX),
+            }
+        })
     }
 
     /// Ends it with a settlement.

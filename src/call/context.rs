@@ -1,19 +1,16 @@
 //! The context of one call, and a layer's view of it.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{CallOptions, Ended, Pricing, Unfinished, attempt::Attempt, priced::Bound};
+use super::{CallOptions, Gate, Unfinished, attempt::Attempt, priced::Bound};
 use crate::{
     error::Rejection,
-    limit::{Demand, Quantities},
+    limit::Demand,
     limiter::{Delegation, Limiter, Refused, Turn},
     statistics::Statistics,
-    store::{Claim, Settlement},
+    store::Claim,
     tags::Tags,
     wire::Dialect,
 };
@@ -49,24 +46,6 @@ struct State {
     attempt: Arc<Attempt>,
 }
 
-/// A layer that claims: under which limiter, what it looks at, and whether it waits.
-#[derive(Clone, Debug)]
-pub(crate) struct Gate {
-    pub(crate) limiter: Limiter,
-    pub(crate) quantities: Quantities,
-    pub(crate) wait: bool,
-    /// For how long at most; `None`: as long as the caller does.
-    patience: Option<Duration>,
-    /// By which prices, where it looks at cost.
-    pub(super) pricing: Option<Arc<Pricing>>,
-    /// Where it records what becomes of attempts.
-    pub(super) recorder: Option<Statistics>,
-    /// What it has reserved for the attempt that it holds a claim for.
-    pub(super) reserved: Demand,
-    /// How many of our layers are around it, itself included.
-    pub(super) depth: u32,
-}
-
 /// What travels in the request's extensions.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
@@ -82,79 +61,6 @@ pub(super) struct Handle {
 pub(crate) struct Entry {
     context: Arc<CallContext>,
     depth: u32,
-}
-
-impl Gate {
-    pub(crate) fn new(limiter: Limiter, quantities: Quantities, wait: bool) -> Self {
-        Gate {
-            limiter,
-            quantities,
-            wait,
-            patience: None,
-            pricing: None,
-            recorder: None,
-            reserved: Demand::default(),
-            depth: 0,
-        }
-    }
-
-    /// This gate, waiting for so long at most.
-    pub(crate) fn patient(mut self, span: Duration) -> Self {
-        self.patience = Some(span);
-        self
-    }
-
-    /// This gate, which looks at cost, by these prices.
-    pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
-        self.pricing = Some(Arc::new(pricing));
-        self
-    }
-
-    /// This gate, which records there what becomes of attempts.
-    pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
-        self.recorder = Some(statistics);
-        self
-    }
-
-    /// Whether it records anywhere.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.recorder.is_some()
-    }
-
-    /// This gate, which has reserved so much.
-    fn having_reserved(mut self, demand: &Demand) -> Self {
-        self.reserved = *demand;
-        self
-    }
-
-    /// Learns how long tokens are, where this gate looks at cost.
-    pub(super) fn learn(&self, tags: &Tags, ended: &Ended) {
-        if let Some(pricing) = &self.pricing {
-            pricing.learn(tags, ended);
-        }
-    }
-
-    /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
-    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
-        match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, ended, &self.reserved),
-            None => ended.settlement,
-        }
-    }
-
-    /// A turn of no longer than it waits.
-    fn turn(&self, turn: Turn, from: Instant) -> Turn {
-        let until = self.patience.and_then(|span| from.checked_add(span));
-        Turn {
-            deadline: turn.deadline.into_iter().chain(until).min(),
-            ..turn
-        }
-    }
-
-    /// Whether a claim for the one serves the other.
-    pub(super) fn same_count(&self, other: &Gate) -> bool {
-        self.limiter.is(&other.limiter) && self.quantities == other.quantities
-    }
 }
 
 impl Facts {
@@ -391,6 +297,13 @@ impl CallContext {
                 demand => demand.unwrap_or(self.facts.demand),
             },
             None => self.facts.demand,
+        };
+        let demand = match demand.input_declared {
+            true => demand,
+            false => Demand {
+                input: gate.limiter.calibrated(tags, demand.input),
+                ..demand
+            },
         };
         let repeat = self
             .lock()

@@ -13,7 +13,7 @@ use crate::{
     limiter::Limiter,
     store::Observation,
     tags::Tag,
-    wire::{self, ErrorClass},
+    wire::{self, ErrorClass, ProviderError},
 };
 
 /// How much of a refusal's body is read. Providers say what is wrong in a few hundred bytes.
@@ -34,6 +34,16 @@ pub(crate) struct Listening {
     body: Vec<u8>,
 }
 
+/// A stream of which nobody knows yet whether it begins with an error.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    attempt: Arc<Attempt>,
+    provider: Arc<str>,
+    /// What its head tells.
+    wait: Option<Duration>,
+    may_repeat: Option<bool>,
+}
+
 impl Entry {
     /// Takes in what the head of an answer tells, by the layer that sent the attempt. Where the body may tell
     /// more it is to be listened to.
@@ -50,7 +60,6 @@ impl Entry {
             attempt.observe(&Observation::Counters { shown, refused });
         }
         if head.status.as_u16() < 400 {
-            attempt.observe(&Observation::Succeeded);
             return None;
         }
         let closes = matches!(head.status.as_u16(), 429 | 503 | 529);
@@ -68,6 +77,23 @@ impl Entry {
             listening.close(wait);
         }
         Some(listening)
+    }
+
+    /// No limit refused the attempt, by the head of its answer.
+    pub(crate) fn hear_success(&self, head: &Parts) {
+        if head.status.as_u16() < 400 && head.extensions.get::<Rejection>().is_none() {
+            self.attempt().observe(&Observation::Succeeded);
+        }
+    }
+
+    /// The same of a stream: how it begins is still to be heard.
+    pub(crate) fn opening(&self, head: &Parts) -> Opening {
+        Opening {
+            attempt: self.attempt(),
+            provider: self.provider(),
+            wait: wire::retry_after(&head.headers, time_of_day()),
+            may_repeat: wire::should_retry(&head.headers),
+        }
     }
 
     fn provider(&self) -> Arc<str> {
@@ -94,12 +120,7 @@ impl Listening {
             (false, _) => self.reopen(),
             _ => {}
         }
-        if matches!(error.class, ErrorClass::RateLimit | ErrorClass::Ramp) {
-            self.attempt.observe(&Observation::Limited {
-                quantity: error.quantity,
-                period: error.window,
-            });
-        }
+        hear_limit(&self.attempt, &error);
     }
 
     /// Closes the target for so long since the answer came.
@@ -112,6 +133,45 @@ impl Listening {
         if let Some(closed) = self.closed.take() {
             self.attempt.reopen_target(&closed);
         }
+    }
+}
+
+impl Opening {
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Something was generated, or it ended.
+    pub(crate) fn succeeded(self) {
+        self.attempt.observe(&Observation::Succeeded);
+    }
+
+    /// It begins with an error: the same is heard of it as of one that a status tells. The error, with what the head
+    /// says besides.
+    pub(crate) fn failed(self, error: ProviderError) -> ProviderError {
+        let retryable = self.may_repeat.unwrap_or(error.retryable);
+        let told = self.wait.filter(|_| retryable);
+        let error = ProviderError {
+            retryable,
+            wait: told.or(error.wait),
+            ..error
+        };
+        if let (true, Some(wait)) = (waits(error.class), error.wait) {
+            let until = Instant::now() + wait.min(LONGEST);
+            self.attempt.close_target(until);
+        }
+        hear_limit(&self.attempt, &error);
+        error
+    }
+}
+
+/// A limit may have refused the attempt.
+fn hear_limit(attempt: &Attempt, error: &ProviderError) {
+    if matches!(error.class, ErrorClass::RateLimit | ErrorClass::Ramp) {
+        attempt.observe(&Observation::Limited {
+            quantity: error.quantity,
+            period: error.window,
+        });
     }
 }
 

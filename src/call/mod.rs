@@ -15,7 +15,9 @@
 mod attempt;
 mod calibrate;
 mod context;
+mod cover;
 mod enter;
+mod gate;
 mod listen;
 mod options;
 mod priced;
@@ -24,10 +26,11 @@ mod request_body;
 mod send;
 
 pub(crate) use attempt::Unfinished;
-pub(crate) use context::{Entry, Gate};
+pub(crate) use context::Entry;
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
-pub(crate) use listen::Listening;
+pub(crate) use gate::Gate;
+pub(crate) use listen::{Listening, Opening};
 pub use options::{CallOptions, NotSent};
-pub(crate) use priced::{Ended, Pricing};
+pub(crate) use priced::{Ended, Input, Pricing};
 pub use request_body::RequestBody;
 pub(crate) use send::Sent;

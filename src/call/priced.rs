@@ -104,6 +104,34 @@ impl Pricing {
         }
     }
 
+    /// What it has come to by now; `None` where nobody knows that. Of what was `reserved` the caller's cap counts.
+    pub(super) fn cost(&self, tags: &Tags, ended: &Ended, reserved: &Demand) -> Option<Money> {
+        self.price(tags).ok().flatten()?;
+        let reserved = Demand {
+            cost: u64::MAX,
+            ..*reserved
+        };
+        match self.settlement(tags, ended, &reserved) {
+            Settlement::Usage(usage) => usage.cost,
+            Settlement::Unknown => None,
+        }
+    }
+
+    /// Up to how many output tokens so much more money does.
+    pub(super) fn output_within(&self, tags: &Tags, ended: &Ended, money: Money) -> u64 {
+        let (Ok(Some(price)), Settlement::Usage(usage)) = (self.price(tags), ended.settlement)
+        else {
+            return u64::MAX;
+        };
+        let more = price.output_for(money, usage.input, ended.tier);
+        // What comes may be as much denser than it looks as what came.
+        let dense = self.calibration.tokens(tags, ended.text).max(usage.output);
+        let looks = u128::from(more) * u128::from(usage.output.max(1)) / u128::from(dense.max(1));
+        usage
+            .output
+            .saturating_add(u64::try_from(looks).unwrap_or(u64::MAX))
+    }
+
     /// How it ended, with what it cost: by our price, or more where the provider says that it charges more. An
     /// estimate never comes to more than what was `reserved`: the call's own cap bounds it, and it must not break a
     /// budget.
@@ -151,6 +179,18 @@ pub(crate) struct Ended {
     pub(crate) failed: bool,
     /// How it was served.
     pub(crate) tier: ServiceTier,
+    pub(crate) input: Input,
+}
+
+/// What is known of the input of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input {
+    /// Nothing was estimated, or nothing became of it.
+    Unknown,
+    /// It was estimated at so much, which is in the usage.
+    Estimated(u64),
+    /// It was estimated at so much, and was so much by the provider's last word.
+    Reported { estimate: u64, used: u64 },
 }
 
 impl Ended {
@@ -163,6 +203,7 @@ impl Ended {
             text: 0,
             failed: false,
             tier: ServiceTier::Standard,
+            input: Input::Unknown,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Entry, context::Gate};
+use super::{Entry, Gate};
 use crate::{
     error::Rejection,
     statistics::{Figures, Statistics},

@@ -23,6 +23,7 @@ mod deadline;
 mod delegation;
 mod demand;
 mod driver;
+mod estimates;
 mod explain;
 mod heads;
 mod keep;
@@ -40,6 +41,7 @@ mod reconfigure;
 mod refused;
 mod run;
 mod shares;
+mod top_up;
 mod turned_away;
 mod waiter;
 
@@ -61,6 +63,7 @@ pub use reconfigure::ReconfigureError;
 pub(crate) use refused::Refused;
 
 use self::{
+    estimates::Estimates,
     order::Comer,
     queue::{Ahead, Queue},
     waiter::Waiter,
@@ -113,6 +116,7 @@ pub(crate) struct Shared {
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
+    estimates: Estimates,
     /// Whether anything is guaranteed to anybody.
     shares: bool,
     /// Whether any limit is on cost.
@@ -147,6 +151,7 @@ impl Limiter {
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
+            estimates: Estimates::default(),
             shares,
             has_budgets,
             listeners: budgets::Listeners::default(),

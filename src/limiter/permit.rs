@@ -32,6 +32,8 @@ pub struct Permit {
     /// Goes with the grant, so that whoever knows of its slots knows whether they are held still.
     alive: OnceLock<Arc<()>>,
     sent: bool,
+    /// What is held of money, in billionths of a dollar.
+    money: u64,
     /// Where it began in the queue, if it had to wait.
     start: Option<u64>,
 }
@@ -46,13 +48,19 @@ impl Permit {
             held: claim.held.clone(),
             alive: OnceLock::new(),
             sent: false,
+            money: claim.demand.cost,
             start: None,
         }
     }
 
     /// Under which tags it was claimed.
-    pub(crate) fn tags(&self) -> &Tags {
+    pub(crate) fn tags(&self) -> &Arc<Tags> {
         &self.tags
+    }
+
+    /// What is held of money, in billionths of a dollar.
+    pub(crate) fn money(&self) -> u64 {
+        self.money
     }
 
     /// The attempt leaves now. What is charged at the send expires one period after this instant.

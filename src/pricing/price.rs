@@ -189,6 +189,15 @@ impl Price {
         shorter.map(at).max().unwrap_or_default()
     }
 
+    /// How many output tokens so much money does for, after an input of so many tokens, whatever of them is reasoning.
+    pub(crate) fn output_for(&self, money: Money, input: u64, tier: ServiceTier) -> u64 {
+        let rates = self.rates(input, tier);
+        let dearest = rates.reasoning.unwrap_or(rates.output).max(rates.output);
+        let millionths = u128::from(money.as_nanos()) * u128::from(MILLION);
+        let tokens = millionths.checked_div(u128::from(dearest.as_nanos()));
+        tokens.map_or(u64::MAX, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
+    }
+
     /// The rates for a request of this length, in this tier.
     fn rates(&self, input: u64, tier: ServiceTier) -> Rates {
         let own = |tiers: &[(ServiceTier, Rates)]| {

@@ -8,7 +8,10 @@ use std::{
 use http::{Response, StatusCode};
 use tokio::time::Instant;
 
-use crate::{error::Rejection, wire};
+use crate::{
+    error::Rejection,
+    wire::{self, ProviderError},
+};
 
 /// By how much of itself a told wait is lengthened at most.
 const JITTER: f64 = 0.1;
@@ -37,19 +40,26 @@ impl Policy {
         deadline: Option<Instant>,
         now: SystemTime,
     ) -> Option<Instant> {
-        let may = attempt < self.max_attempts.get()
-            && response.extensions().get::<Rejection>().is_none()
-            && is_busy(response.status())
-            && wire::should_retry(response.headers()) != Some(false);
-        let told = may
-            .then(|| wire::retry_after(response.headers(), now))
-            .flatten()?;
+        let may =
+            attempt < self.max_attempts.get() && response.extensions().get::<Rejection>().is_none();
+        let told = may.then(|| told(response, now)).flatten()?;
         if told > self.longest_wait {
             return None;
         }
         let at = Instant::now() + told + told.mul_f64(fastrand::f64() * JITTER);
         deadline.is_none_or(|deadline| at <= deadline).then_some(at)
     }
+}
+
+/// The wait that an answer tells which may be repeated: by its status and its headers, or by the error that a stream
+/// begins with.
+fn told<R>(response: &Response<R>, now: SystemTime) -> Option<Duration> {
+    if let Some(error) = response.extensions().get::<ProviderError>() {
+        return error.wait.filter(|_| error.retryable);
+    }
+    let headers = response.headers();
+    let may = is_busy(response.status()) && wire::should_retry(headers) != Some(false);
+    may.then(|| wire::retry_after(headers, now)).flatten()
 }
 
 /// 429, 503, and Anthropic's 529 "overloaded".

@@ -48,6 +48,7 @@ where
     B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Send,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
@@ -80,7 +81,7 @@ where
                 unread => {
                     let (entry, request) = unread.into_request();
                     let sent = entry.send(&mut inner, request).await;
-                    finish(&entry, sent)
+                    finish(&entry, sent).await
                 }
             }
         })
@@ -105,7 +106,7 @@ where
     let mut answered = None;
     for attempt in 1.. {
         let sent = entry.send(inner, entry.request(parts, body)).await;
-        let response = finish(entry, sent)?;
+        let response = finish(entry, sent).await?;
         let refused = response.extensions().get::<Rejection>().is_some();
         if let (true, Some(answered)) = (refused, answered) {
             // The provider has spoken; that there is no room to ask again, here or further in, is not its

@@ -194,6 +194,13 @@ impl Meter {
         }
     }
 
+    /// Whether the stream may be [ended](Self::last_event) here: it is one, it goes on, and no event has begun and not
+    /// ended.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        !self.is_ended && !self.note.done && self.framing.is_between()
+    }
+
     /// The bytes that end the stream here with an error, as an SDK of the dialect shows it to its
     /// user. `kind` and `status` are those of [`error_body`](super::error_body).
     ///
@@ -213,7 +220,7 @@ impl Meter {
     /// whose names are fixed.
     #[must_use]
     pub fn last_event(&self, kind: &str, status: StatusCode, message: &str) -> Option<Bytes> {
-        if self.is_ended || self.note.done {
+        if !self.is_between() {
             return None;
         }
         let spec = self.dialect.spec();

@@ -44,6 +44,8 @@ mod classify;
 mod counts;
 mod dialect;
 mod error_body;
+#[cfg(feature = "tiktoken")]
+mod exact;
 mod framing;
 mod hide_usage;
 mod kept;

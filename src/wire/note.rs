@@ -191,7 +191,8 @@ pub(super) fn shortened(text: &str) -> String {
     cut(text, MAX_ERROR_TEXT).to_owned()
 }
 
-fn cut(text: &str, most: usize) -> &str {
+/// As much of a text as fits, cut between characters.
+pub(super) fn cut(text: &str, most: usize) -> &str {
     let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;

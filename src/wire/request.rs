@@ -94,6 +94,20 @@ pub enum FactsError {
 /// # Ok::<(), tower_quota::wire::FactsError>(())
 /// ```
 pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError> {
+    let mut text_bytes: u64 = 0;
+    let mut facts = scan(dialect, body, &mut |_, text| {
+        text_bytes = text_bytes.saturating_add(text.len() as u64);
+    })?;
+    facts.input_estimate = facts.input_estimate.saturating_add(tokens(text_bytes));
+    Ok(facts)
+}
+
+/// The facts of a request, of whose input only what is no text is estimated: each text is shown with its path.
+pub(super) fn scan(
+    dialect: Dialect,
+    body: &[u8],
+    on_text: &mut dyn FnMut(&[&str], &str),
+) -> Result<RequestFacts, FactsError> {
     let spec = dialect.spec();
     let fields = spec.request();
     let facts = RequestFacts {
@@ -110,7 +124,7 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError
         duplicate: None,
         facts,
         old_max_output: None,
-        text_bytes: 0,
+        on_text,
         token_ids: 0,
         payloads: 0,
     };
@@ -131,6 +145,11 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError
 /// Gemini, Bedrock and Azure have the model in the path, and the first two also whether the answer
 /// is a stream. What stands there counts, and not what the body says of it. The model is
 /// percent-decoded; on Bedrock it may be an ARN.
+///
+/// With the feature `tiktoken` the texts of OpenAI's chat, responses and embeddings are counted by the tokenizer of the
+/// model, where it is one of OpenAI's that is known and they are no longer than 64 KiB, which takes about two
+/// milliseconds; the first time it takes a third of a second to load it. Tools and formats are counted by their texts,
+/// as nobody knows how the models see them.
 ///
 /// # Errors
 ///
@@ -153,6 +172,10 @@ pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<Request
     if dialect == Dialect::OpenAiChat && !path.ends_with("/chat/completions") {
         facts.choices = facts.choices.saturating_mul(prompts(body));
     }
+    #[cfg(feature = "tiktoken")]
+    if let Some(counted) = super::exact::input_tokens(dialect, &facts, body) {
+        facts.input_estimate = counted;
+    }
     Ok(facts)
 }
 
@@ -166,25 +189,24 @@ fn prompts(body: &[u8]) -> u64 {
     prompts.max(1) as u64
 }
 
-struct Scan {
+struct Scan<'t> {
     fields: &'static [(&'static [&'static str], Field)],
     /// One bit for each of `fields` that was met.
     seen: u64,
     duplicate: Option<&'static str>,
     facts: RequestFacts,
     old_max_output: Option<u64>,
-    text_bytes: u64,
+    on_text: &'t mut dyn FnMut(&[&str], &str),
     token_ids: u64,
     payloads: u64,
 }
 
-impl Scan {
+impl Scan<'_> {
     fn finish(mut self) -> RequestFacts {
         // Which of two the provider goes by, it alone knows: the larger is a bound.
         self.facts.max_output = self.facts.max_output.max(self.old_max_output);
-        self.facts.input_estimate = tokens(self.text_bytes)
-            .saturating_add(self.token_ids)
-            .saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
+        let payloads = self.payloads.saturating_mul(PAYLOAD_TOKENS);
+        self.facts.input_estimate = self.token_ids.saturating_add(payloads);
         self.facts
     }
 
@@ -198,7 +220,7 @@ impl Scan {
     }
 }
 
-impl Sink for Scan {
+impl Sink for Scan<'_> {
     fn enter(&mut self, path: &[&str]) -> Step {
         let Some((index, _)) = self.field(path) else {
             let on_the_way = |(keys, _): &(&[&str], Field)| keys.starts_with(path);
@@ -241,7 +263,7 @@ impl Sink for Scan {
             }
             Field::Text | Field::TextOrTokens => match value.text() {
                 Some(text) if is_payload(path, text) => self.payloads += 1,
-                Some(text) => self.text_bytes = self.text_bytes.saturating_add(text.len() as u64),
+                Some(text) => (self.on_text)(path, text),
                 None => {}
             },
         }

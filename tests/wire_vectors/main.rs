@@ -6,8 +6,12 @@
 // Helpers of tests are not seen as tests by the lint.
 #![allow(clippy::unwrap_used)]
 
+mod calls;
+mod cut_off;
 mod cuts;
+mod dropped;
 mod errors;
 mod headers;
 mod readings;
 mod sample;
+mod shown;

@@ -1,0 +1,96 @@
+//! What an answer used.
+
+use http::StatusCode;
+
+use crate::{
+    call::{Ended, Input},
+    limit::Demand,
+    pricing::ServiceTier,
+    store::Settlement,
+    usage::Usage,
+    wire::{Dialect, Meter, Reading, Served},
+};
+
+/// An answer, besides its body.
+pub(super) struct Answer {
+    pub(super) dialect: Dialect,
+    pub(super) status: StatusCode,
+    /// What was asked for.
+    pub(super) demand: Demand,
+}
+
+impl Answer {
+    /// What the answer used, by the best that is known of it: what was reported; else what was seen of
+    /// the output and estimated of the input; of an error, nothing but the request.
+    pub(super) fn ended(&self, meter: &Meter) -> Ended {
+        if !self.status.is_success() {
+            return Ended::with(Settlement::Usage(Usage::default()));
+        }
+        if self.dialect == Dialect::Generic {
+            return Ended::with(Settlement::Unknown);
+        }
+        let reading = meter.reading();
+        if !meter.is_stream() && !reading.complete && !reading.usage_is_final {
+            // It was generated whole before its first byte came, and nobody read how much it was.
+            return Ended::with(Settlement::Unknown);
+        }
+        let seen = Usage::new(self.demand.input, reading.output_seen);
+        let mut usage = match reading.usage {
+            Some(usage) if reading.usage_is_final => usage,
+            // A report that is not the last word: the input is, the output is at least what was seen.
+            Some(mut usage) => {
+                usage.input = if usage.input == 0 {
+                    seen.input
+                } else {
+                    usage.input
+                };
+                usage.output = usage.output.max(seen.output);
+                usage
+            }
+            None => seen,
+        };
+        // Anthropic leaves it out of its sums, and charges it.
+        let beside = &reading.extras;
+        usage.input = usage.input.saturating_add(beside.compaction_input);
+        usage.output = usage.output.saturating_add(beside.compaction_output);
+        usage.cost = reading.cost;
+        Ended {
+            settlement: Settlement::Usage(usage),
+            is_final: reading.usage_is_final,
+            told: reading.usage.map_or(0, |usage| usage.output),
+            text: reading.text_bytes,
+            failed: reading.error.is_some() && reading.output_seen == 0,
+            tier: tier(&reading.served),
+            input: self.input(&reading),
+        }
+    }
+
+    /// What is known of its input.
+    fn input(&self, reading: &Reading) -> Input {
+        let Demand {
+            input: estimate,
+            input_declared,
+            ..
+        } = self.demand;
+        match reading.usage {
+            _ if input_declared => Input::Unknown,
+            Some(usage) if reading.usage_is_final => Input::Reported {
+                estimate,
+                used: usage.input,
+            },
+            Some(usage) if usage.input > 0 => Input::Unknown,
+            _ => Input::Estimated(estimate),
+        }
+    }
+}
+
+/// The tier that an answer says it was served in.
+fn tier(served: &Served) -> ServiceTier {
+    match (served.tier.as_deref(), served.speed.as_deref()) {
+        (Some("batch"), _) => ServiceTier::Batch,
+        (Some("flex"), _) => ServiceTier::Flex,
+        (Some("priority"), _) => ServiceTier::Priority,
+        (_, Some("fast")) => ServiceTier::Fast,
+        _ => ServiceTier::Standard,
+    }
+}

@@ -1,0 +1,153 @@
+//! A stream: what it begins with is read before it is handed on, and a budget may end it.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::timeout;
+
+use super::metering::{Metering, data};
+use crate::error::Rejection;
+
+/// How long the beginning of a stream is held back at most.
+const LONGEST: Duration = Duration::from_secs(1);
+/// How much of it. OpenAI's first events repeat what was asked, tools and instructions.
+const MOST: usize = 64 << 10;
+
+pub(super) struct Stream<R: Body> {
+    /// What was read of it and not handed on.
+    held: VecDeque<Result<Frame<Bytes>, R::Error>>,
+    /// `None`: it is over.
+    body: Option<Pin<Box<R>>>,
+    meter: Metering,
+    /// Why it is to end as soon as it can.
+    cut: Option<Rejection>,
+}
+
+impl<R: Body<Data = Bytes>> Stream<R> {
+    pub(super) fn new(body: R, meter: Metering) -> Self {
+        // One whose length is known was generated whole: to end it saves nothing.
+        let meter = match body.size_hint().exact() {
+            Some(_) => meter,
+            None => meter.covering(),
+        };
+        Stream {
+            held: VecDeque::new(),
+            body: Some(Box::pin(body)),
+            meter,
+            cut: None,
+        }
+    }
+
+    /// Reads what the stream begins with, until something was generated, or there is an error, or it is over; a
+    /// second at most, and 64 KiB.
+    pub(super) async fn begin(&mut self) {
+        let read = poll_fn(|cx| self.poll_begin(cx));
+        // What is read by then is held, and the rest comes as it comes.
+        let _ = timeout(LONGEST, read).await;
+    }
+
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut length: usize = self.held.iter().map(length).sum();
+        while self.meter.is_preamble() && length < MOST {
+            let Some(frame) = ready!(self.poll_next(cx)) else {
+                break;
+            };
+            length += self::length(&frame);
+            let broken = frame.is_err();
+            self.held.push_back(frame);
+            if broken {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn meter(&self) -> &Metering {
+        &self.meter
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        match self.held.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => self.poll_next(cx),
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        if let Err(no_more) = ready!(self.meter.poll_covered(cx)) {
+            self.cut = Some(no_more);
+        }
+        if self.cut.is_some() {
+            return self.poll_cut(cx);
+        }
+        let frame = ready!(self.meter.poll_frame(body.as_mut(), cx));
+        if frame.is_none() {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    /// The same of a stream that is to end where its next event does.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        loop {
+            let (Some(body), Some(why)) = (&mut self.body, &self.cut) else {
+                return Poll::Ready(None);
+            };
+            if let Some(shown) = self.meter.pending() {
+                return Poll::Ready(shown.map(Ok));
+            }
+            let mut last = self.meter.end_within(&Bytes::new(), why);
+            let mut frame = None;
+            if last.is_none() {
+                frame = ready!(body.as_mut().poll_frame(cx));
+                last = data(&frame).and_then(|data| self.meter.end_within(data, why));
+            }
+            if let Some(last) = last {
+                // With its connection: the provider need not go on.
+                self.body = None;
+                return Poll::Ready(Some(Ok(Frame::data(last))));
+            }
+            let is_last = body.is_end_stream();
+            if let Some(shown) = self.meter.show(frame, is_last) {
+                return Poll::Ready(shown);
+            }
+        }
+    }
+
+    pub(super) fn is_end(&self) -> bool {
+        let is_over = |body: &Pin<Box<R>>| self.meter.is_end(&**body);
+        self.held.is_empty() && self.body.as_ref().is_none_or(is_over)
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let held: usize = self.held.iter().map(length).sum();
+        let rest = match &self.body {
+            Some(body) => self.meter.size_hint(&**body),
+            None => SizeHint::with_exact(0),
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(held as u64));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(held as u64));
+        }
+        hint
+    }
+}
+
+fn length<E>(frame: &Result<Frame<Bytes>, E>) -> usize {
+    let data = frame.as_ref().ok().and_then(|frame| frame.data_ref());
+    data.map_or(0, Bytes::len)
+}

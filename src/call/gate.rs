@@ -1,0 +1,131 @@
+//! A layer that claims.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Ended, Input, Pricing};
+use crate::{
+    limit::{Demand, Quantities, Quantity},
+    limiter::{Limiter, Turn},
+    statistics::Statistics,
+    store::Settlement,
+    tags::Tags,
+};
+
+/// A layer that claims: under which limiter, what it looks at, and whether it waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    pub(crate) limiter: Limiter,
+    pub(crate) quantities: Quantities,
+    pub(crate) wait: bool,
+    /// For how long at most; `None`: as long as the caller does.
+    pub(super) patience: Option<Duration>,
+    /// By which prices, where it looks at cost.
+    pub(super) pricing: Option<Arc<Pricing>>,
+    /// Where it records what becomes of attempts.
+    pub(super) recorder: Option<Statistics>,
+    /// What it has reserved for the attempt that it holds a claim for.
+    pub(super) reserved: Demand,
+    /// How many of our layers are around it, itself included.
+    pub(super) depth: u32,
+}
+
+impl Gate {
+    pub(crate) fn new(limiter: Limiter, quantities: Quantities, wait: bool) -> Self {
+        Gate {
+            limiter,
+            quantities,
+            wait,
+            patience: None,
+            pricing: None,
+            recorder: None,
+            reserved: Demand::default(),
+            depth: 0,
+        }
+    }
+
+    /// This gate, waiting for so long at most.
+    pub(crate) fn patient(mut self, span: Duration) -> Self {
+        self.patience = Some(span);
+        self
+    }
+
+    /// This gate, which looks at cost, by these prices.
+    pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
+        self.pricing = Some(Arc::new(pricing));
+        self
+    }
+
+    /// This gate, which records there what becomes of attempts.
+    pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
+        self.recorder = Some(statistics);
+        self
+    }
+
+    /// Whether it records anywhere.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// This gate, which has reserved so much.
+    pub(super) fn having_reserved(mut self, demand: &Demand) -> Self {
+        self.reserved = *demand;
+        self
+    }
+
+    /// How an attempt under these tags ended, with what it cost, where this gate looks at that; so much money is held
+    /// for it besides what was reserved.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, besides: u64) -> Settlement {
+        let ended = self.calibrated(tags, *ended);
+        let held = Demand {
+            cost: self.reserved.cost.saturating_add(besides),
+            ..self.reserved
+        };
+        match &self.pricing {
+            Some(pricing) => pricing.settlement(tags, &ended, &held),
+            None => ended.settlement,
+        }
+    }
+
+    /// With what estimates come to, where its input was estimated.
+    fn calibrated(&self, tags: &Tags, mut ended: Ended) -> Ended {
+        if let (Input::Estimated(estimate), Settlement::Usage(usage)) =
+            (ended.input, &mut ended.settlement)
+        {
+            let rest = usage.input.saturating_sub(estimate);
+            usage.input = rest.saturating_add(self.limiter.calibrated(tags, estimate));
+        }
+        ended
+    }
+
+    /// Learns from how an attempt ended what estimates come to, and, where it looks at cost, how long tokens are.
+    pub(super) fn learn(&self, tags: &Tags, ended: &Ended) {
+        if let Some(pricing) = &self.pricing {
+            pricing.learn(tags, ended);
+        }
+        let counts_input = self.quantities.contain(Quantity::InputTokens);
+        if let (true, Input::Reported { estimate, used }) = (counts_input, ended.input) {
+            self.limiter.learn_estimate(tags, estimate, used);
+        }
+    }
+
+    /// Whether it looks at budgets that refuse calls with these tags.
+    pub(super) fn acts_as_budget(&self, tags: &Tags) -> bool {
+        self.pricing.is_some() && self.limiter.limits().have_budgets(tags)
+    }
+
+    /// A turn of no longer than it waits.
+    pub(super) fn turn(&self, turn: Turn, from: Instant) -> Turn {
+        let until = self.patience.and_then(|span| from.checked_add(span));
+        Turn {
+            deadline: turn.deadline.into_iter().chain(until).min(),
+            ..turn
+        }
+    }
+
+    /// Whether a claim for the one serves the other.
+    pub(super) fn same_count(&self, other: &Gate) -> bool {
+        self.limiter.is(&other.limiter) && self.quantities == other.quantities
+    }
+}

@@ -1,0 +1,155 @@
+//! Input tokens, counted by the model's own tokenizer.
+//!
+//! Source for what is around messages: OpenAI's cookbook, "How to count tokens with tiktoken".
+
+use tiktoken_rs::{CoreBPE, bpe_for_tokenizer, tokenizer::get_tokenizer};
+
+use super::{Dialect, RequestFacts, note::cut, request::scan};
+
+/// Longer texts are estimated: whoever counts does nothing else meanwhile.
+const LONGEST: usize = 64 << 10;
+/// Counted at a time. The tokenizer's pattern goes back and forth over white space, and gives up where that is long.
+const PIECE: usize = 8 << 10;
+/// What a message has besides its role and its content, and besides that where it has a name.
+const MESSAGE: u64 = 3;
+const NAME: u64 = 1;
+/// What the answer begins with.
+const ANSWER: u64 = 3;
+
+/// The input of a call; nothing where its model is not known, or its texts are too long.
+pub(super) fn input_tokens(dialect: Dialect, facts: &RequestFacts, body: &[u8]) -> Option<u64> {
+    let tokenizer = tokenizer(dialect, facts.model.as_deref()?)?;
+    let (mut tokens, mut length, mut messages) = (0, 0, 0);
+    let others = scan(dialect, body, &mut |path, text| {
+        length += text.len();
+        if length > LONGEST {
+            return;
+        }
+        tokens += count(tokenizer, text);
+        match path {
+            ["messages" | "input", "role"] => messages += 1,
+            ["messages" | "input", "name"] => tokens += NAME,
+            _ => {}
+        }
+    });
+    let around = match messages {
+        0 => 0,
+        _ => messages * MESSAGE + ANSWER,
+    };
+    let others = others.ok()?.input_estimate;
+    (length <= LONGEST).then(|| others.saturating_add(tokens + around))
+}
+
+fn tokenizer(dialect: Dialect, model: &str) -> Option<&'static CoreBPE> {
+    let speaks = matches!(
+        dialect,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings
+    );
+    // Some have the vendor before it.
+    let model = model.rsplit('/').next().filter(|_| speaks)?;
+    bpe_for_tokenizer(get_tokenizer(model)?).ok()
+}
+
+fn count(tokenizer: &CoreBPE, mut text: &str) -> u64 {
+    let mut tokens = 0;
+    while !text.is_empty() {
+        let piece = cut(text, PIECE);
+        tokens += tokenizer.count_ordinary(piece) as u64;
+        text = &text[piece.len()..];
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::inspect_call;
+
+    fn counted(path: &str, body: &str) -> u64 {
+        let dialect = Dialect::detect(path, &http::HeaderMap::new());
+        let facts = inspect_call(dialect, path, body.as_bytes()).unwrap();
+        facts.input_estimate
+    }
+
+    fn chat(model: &str, content: &str) -> u64 {
+        let body = format!(
+            r#"{{"model":"{model}","messages":[{{"role":"user","content":"{content}"}}]}}"#
+        );
+        counted("/v1/chat/completions", &body)
+    }
+
+    /// The messages of OpenAI's cookbook, and what its API says that they are.
+    #[test]
+    fn as_the_api_counts() {
+        for (model, tokens) in [
+            ("gpt-4", 129),
+            ("gpt-3.5-turbo-0125", 129),
+            ("gpt-4o", 124),
+            ("openai/gpt-4o-mini", 124),
+        ] {
+            let body = format!(
+                r#"{{"model":"{model}","messages":[
+                {{"role":"system","content":"You are a helpful, pattern-following assistant that translates corporate jargon into plain English."}},
+                {{"role":"system","name":"example_user","content":"New synergies will help drive top-line growth."}},
+                {{"role":"system","name":"example_assistant","content":"Things working well together will increase revenue."}},
+                {{"role":"system","name":"example_user","content":"Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."}},
+                {{"role":"system","name":"example_assistant","content":"Let's talk later when we're less busy about how to do better."}},
+                {{"role":"user","content":"This late pivot means we don't have time to boil the ocean for the client deliverable."}}
+                ]}}"#
+            );
+            assert_eq!(counted("/v1/chat/completions", &body), tokens, "{model}");
+        }
+    }
+
+    #[test]
+    fn texts_of_other_shapes() {
+        let responses = r#"{"model":"gpt-5.5","input":"hello world"}"#;
+        assert_eq!(counted("/v1/responses", responses), 2);
+        let embeddings = r#"{"model":"text-embedding-3-small","input":["hello world","hello"]}"#;
+        assert_eq!(counted("/v1/embeddings", embeddings), 3);
+        let ids = r#"{"model":"text-embedding-3-small","input":[1,2,3]}"#;
+        assert_eq!(counted("/v1/embeddings", ids), 3);
+        // Azure has the model in the URL.
+        let azure = "/openai/deployments/gpt-4o/chat/completions";
+        let body = r#"{"messages":[{"role":"user","content":"hello world"}]}"#;
+        assert_eq!(counted(azure, body), 2 + 1 + MESSAGE + ANSWER);
+    }
+
+    #[test]
+    fn models_that_nobody_knows_and_long_texts_are_estimated() {
+        let text = "hello world ".repeat(100);
+        let estimate = (text.len() as u64 + 4).div_ceil(4);
+        assert_eq!(chat("mistral-large", &text), estimate);
+        assert!(chat("gpt-4o", &text) < estimate);
+        let long = "hello world ".repeat(LONGEST / 12 + 1);
+        assert_eq!(chat("gpt-4o", &long), (long.len() as u64 + 4).div_ceil(4));
+        let body = format!(
+            r#"{{"model":"gpt-4o","max_tokens":1,"messages":[{{"role":"user","content":"{text}"}}]}}"#
+        );
+        assert_eq!(counted("/v1/messages", &body), 0, "another dialect");
+    }
+
+    #[test]
+    fn a_file_in_base64_is_no_text_here_either() {
+        let image = "QUJD".repeat(10_000);
+        let body = format!(
+            r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
+        );
+        let tokens = counted("/v1/chat/completions", &body);
+        assert!((1_000..1_020).contains(&tokens), "{tokens}");
+    }
+
+    /// Texts on which tokenizers have been seen to give up, or to take for ever.
+    #[test]
+    fn nothing_makes_it_fail() {
+        for text in [
+            " ".repeat(LONGEST - 100),
+            "a".repeat(LONGEST - 100),
+            r"\u000b \n".repeat(LONGEST / 8),
+            "ü".repeat(LONGEST / 2 - 100),
+            "<|endoftext|>".repeat(100),
+        ] {
+            assert!(chat("gpt-4o", &text) > 0);
+        }
+    }
+}
