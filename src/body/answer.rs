@@ -21,7 +21,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// What the answer used, by the best that is known of it: what was reported; else what was seen of
-    /// the output and estimated of the input; of an error, nothing but the request.
+    /// the output and estimated of the input; of an error, nothing but the request and what was reported of it.
     pub(super) fn ended(&self, meter: &Meter) -> Ended {
         if !self.status.is_success() {
             return Ended::with(Settlement::Usage(Usage::default()));
@@ -34,8 +34,11 @@ impl Answer {
             // It was generated whole before its first byte came, and nobody read how much it was.
             return Ended::with(Settlement::Unknown);
         }
+        let failed = reading.error.is_some() && reading.output_seen == 0;
         let seen = Usage::new(self.demand.input, reading.output_seen);
         let mut usage = match reading.usage {
+            // What was reported before it failed, and no estimate: it has generated nothing.
+            reported if failed => reported.unwrap_or_default(),
             Some(usage) if reading.usage_is_final => usage,
             // A report that is not the last word: the input is, the output is at least what was seen.
             Some(mut usage) => {
@@ -59,7 +62,7 @@ impl Answer {
             is_final: reading.usage_is_final,
             told: reading.usage.map_or(0, |usage| usage.output),
             text: reading.text_bytes,
-            failed: reading.error.is_some() && reading.output_seen == 0,
+            failed,
             tier: tier(&reading.served),
             input: self.input(&reading),
         }

@@ -90,11 +90,21 @@ impl Gate {
 
     /// With what estimates come to, where its input was estimated.
     fn calibrated(&self, tags: &Tags, mut ended: Ended) -> Ended {
+        if ended.failed && self.pricing.is_none() {
+            // Limits count nothing of what came to nothing; whether its input is billed, nobody says.
+            return ended;
+        }
         if let (Input::Estimated(estimate), Settlement::Usage(usage)) =
             (ended.input, &mut ended.settlement)
         {
             let rest = usage.input.saturating_sub(estimate);
-            usage.input = rest.saturating_add(self.limiter.calibrated(tags, estimate));
+            let calibrated = self.limiter.calibrated(tags, estimate);
+            // Money is rather charged for a little more than for a little less.
+            let comes_to = match self.pricing {
+                Some(_) => calibrated.max(estimate),
+                None => calibrated,
+            };
+            usage.input = rest.saturating_add(comes_to);
         }
         ended
     }

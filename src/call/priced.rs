@@ -175,7 +175,8 @@ pub(crate) struct Ended {
     pub(crate) told: u64,
     /// Bytes of the text that was seen of it.
     pub(crate) text: u64,
-    /// Whether it said that it failed, before anything was seen of its output.
+    /// Whether it said that it failed, before anything was seen of its output. Its usage is what was reported then, if
+    /// anything.
     pub(crate) failed: bool,
     /// How it was served.
     pub(crate) tier: ServiceTier,

@@ -28,6 +28,8 @@ pub(crate) enum Charge {
         learnt: u64,
         /// Before that: each byte a token, up to what was reserved.
         before: u64,
+        /// The same where more was held for it as it came, because the call had no cap.
+        beyond: u64,
     },
     /// Nobody knows what was generated: what was reserved.
     Unknown(u64),
@@ -57,8 +59,17 @@ pub(crate) fn known(plan: &Plan, ledger: &[Attempt], attempt: &Attempt) -> Optio
     }
 }
 
-/// What an attempt that is over is to be charged. `frames`: how many of its answer came to the caller.
-pub(crate) fn charge(plan: &Plan, call: &Planned, attempt: &Attempt, frames: u64) -> Charge {
+/// What an attempt that is over is to be charged: one of these. `frames`: how many of its answer came to the caller.
+pub(crate) fn charges(plan: &Plan, call: &Planned, attempt: &Attempt, frames: u64) -> Vec<Charge> {
+    // The layers read the beginning of a stream before the caller sees any of it: that much, or none of it if the
+    // caller went away before.
+    let read = if frames == 0 { &[0, 1][..] } else { &[1] };
+    read.iter()
+        .map(|frames| charge(plan, call, attempt, *frames))
+        .collect()
+}
+
+fn charge(plan: &Plan, call: &Planned, attempt: &Attempt, frames: u64) -> Charge {
     let price = plan.prices[call.model];
     let reserved = reserved(call, price);
     let unknown = Charge::Unknown(reserved);
@@ -80,6 +91,10 @@ pub(crate) fn charge(plan: &Plan, call: &Planned, attempt: &Attempt, frames: u64
         Charge::Estimated {
             learnt: of(input, billed.output.max(told)),
             before: of(input, capped.max(told)).min(reserved),
+            beyond: match call.cap {
+                Some(_) => of(input, capped.max(told)).min(reserved),
+                None => of(input, text.max(told)),
+            },
         }
     };
     let whole = attempt.outcome == Outcome::Completed;

@@ -351,28 +351,41 @@ fn check(plan: &Plan, simulator: &Simulator, watch: &Watch, seen: &[Seen]) -> Ta
         assert_eq!(held, 0);
         let price = plan.prices[call.model];
         let (mut least, mut most) = (0, 0);
-        for attempt in attempts {
+        for attempt in &attempts {
             let truth = bill::cost(price, attempt.billed.input, attempt.billed.output);
             all_billed += truth;
             let words = || format!("{call:?}\n{attempt:?}\nbilled {truth}, charged {charged}");
             let known = bill::known(plan, ledger.entries(), attempt);
-            let charge = bill::charge(plan, call, attempt, seen.frames);
-            match charge {
-                Charge::Reported(nanos) => {
-                    tally.reported += 1;
-                    assert_eq!(nanos, truth, "{}", words());
-                    (least, most) = (least + nanos, most + nanos);
-                }
-                Charge::Unknown(nanos) => {
-                    tally.unknown += 1;
-                    assert!(truth <= nanos, "{}", words());
-                    (least, most) = (least + nanos, most + nanos);
-                }
-                Charge::Estimated { learnt, before } => {
+            let ranges: Vec<(u64, u64)> = bill::charges(plan, call, attempt, seen.frames)
+                .into_iter()
+                .map(|charge| match charge {
+                    Charge::Reported(nanos) => {
+                        assert_eq!(nanos, truth, "{}", words());
+                        (nanos, nanos)
+                    }
+                    Charge::Unknown(nanos) => {
+                        assert!(truth <= nanos, "{}", words());
+                        (nanos, nanos)
+                    }
+                    Charge::Estimated {
+                        learnt,
+                        before,
+                        beyond,
+                    } => {
+                        assert!(truth <= learnt && learnt <= beyond, "{}", words());
+                        let from = if known == Some(false) { before } else { learnt };
+                        let to = if known == Some(true) { learnt } else { beyond };
+                        (from, to)
+                    }
+                })
+                .collect();
+            least += ranges.iter().map(|(from, _)| from).min().unwrap();
+            most += ranges.iter().map(|(_, to)| to).max().unwrap();
+            match bill::charges(plan, call, attempt, seen.frames)[0] {
+                Charge::Reported(_) => tally.reported += 1,
+                Charge::Unknown(_) => tally.unknown += 1,
+                Charge::Estimated { .. } => {
                     tally.estimated += 1;
-                    assert!(truth <= learnt && learnt <= before, "{}", words());
-                    least += if known == Some(false) { before } else { learnt };
-                    most += if known == Some(true) { learnt } else { before };
                     let streamed = attempt.billed.output > 0 && known == Some(true);
                     tally.learnt += u64::from(streamed);
                     if streamed && attempt.prompt >= LEAST_PROMPT {
@@ -385,7 +398,7 @@ fn check(plan: &Plan, simulator: &Simulator, watch: &Watch, seen: &[Seen]) -> Ta
         }
         assert!(
             (least..=most).contains(&charged),
-            "{call:?}\ncharged {charged} and not {least} to {most}"
+            "{call:?}\ncharged {charged} and not {least} to {most}; {price:?}; {attempts:?}"
         );
         all_charged += charged;
     }
