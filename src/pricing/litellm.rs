@@ -1,13 +1,15 @@
 //! LiteLLM's price file, `model_prices_and_context_window.json`.
 //!
-//! Its fields are `<kind>[_above_1hr|_above_12hr][_above_<N>k_tokens][_<tier>]`, in dollars a token.
+//! Its fields are `<kind>[_above_1hr|_above_12hr][_above_<N>k_tokens][_<tier>]`, in dollars a token. Some models have
+//! a list of lengths instead, `tiered_pricing`, with the same fields in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::{Long, Price, PriceTable, Rate, Rates, ServiceTier, name};
+use crate::money::scaled;
 
 /// What was read of a price file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub struct LiteLlm {
     pub not_understood: BTreeMap<String, Vec<String>>,
     /// Models without a price of tokens: they are left out, and have none.
     pub left_out: Vec<String>,
+    /// Models whose price is not taken, as another one has the same name with us: `azure_ai/gpt-x` beside
+    /// `azure/gpt-x`.
+    pub same_name: Vec<String>,
 }
 
 /// A price file that does not read.
@@ -62,7 +67,8 @@ const TIERS: [(&str, ServiceTier); 3] = [
 ];
 
 impl PriceTable {
-    /// Reads LiteLLM's price file on top of what is here. Prices are read to the last digit, not as floats.
+    /// Reads LiteLLM's price file on top of what is here. Prices are read as decimals, not as floats, and rounded up to
+    /// what a [`Rate`] can be.
     ///
     /// A price of 0 is taken for free, as it is meant there. What is priced by the image, the second or the
     /// query is not understood, and said.
@@ -70,21 +76,35 @@ impl PriceTable {
     /// # Errors
     /// Where the text is not an object of objects. Nothing is changed then.
     pub fn read_litellm(&mut self, json: &str) -> Result<LiteLlm, LiteLlmError> {
-        let models: BTreeMap<String, BTreeMap<String, &RawValue>> = serde_json::from_str(json)?;
-        let mut read = LiteLlm::default();
+        let models: BTreeMap<String, Fields<'_>> = serde_json::from_str(json)?;
+        let (mut read, mut listed) = (LiteLlm::default(), Vec::new());
         for (name, fields) in models {
             if name == "sample_spec" {
                 continue;
             }
-            let (price, not_understood) = price(&fields);
-            let Some(price) = price else {
-                read.left_out.push(name);
-                continue;
-            };
             let text = |raw: &&RawValue| String::deserialize(*raw).ok();
             let provider = fields.get("litellm_provider").and_then(text);
-            let provider = provider.as_deref().unwrap_or_default();
-            self.list(provider, bare(&name, provider), price);
+            let provider = provider.unwrap_or_default();
+            let (price, not_understood) = price(&provider, &fields);
+            match price {
+                Some(price) => listed.push((name, provider, price, not_understood)),
+                None => read.left_out.push(name),
+            }
+        }
+        // Of two with one name the one goes first whose provider has that name with us as well, and then the one with
+        // the provider in front, as LiteLLM looks it up.
+        listed.sort_by_key(|(name, provider, ..)| {
+            let is_short = bare(name, provider) == name;
+            (name::provider(provider) != provider, is_short)
+        });
+        let mut taken = HashSet::new();
+        for (name, provider, price, not_understood) in listed {
+            let model = bare(&name, &provider).to_owned();
+            if !taken.insert((name::provider(&provider).to_owned(), model.clone())) {
+                read.same_name.push(name);
+                continue;
+            }
+            self.list(&provider, &model, price);
             read.models += 1;
             if !not_understood.is_empty() {
                 read.not_understood.insert(name, not_understood);
@@ -93,6 +113,9 @@ impl PriceTable {
         Ok(read)
     }
 }
+
+/// What the file says of one model, or of one length of its inputs.
+type Fields<'j> = BTreeMap<String, &'j RawValue>;
 
 /// The name without its provider in front.
 fn bare<'n>(name: &'n str, provider: &str) -> &'n str {
@@ -103,37 +126,28 @@ fn bare<'n>(name: &'n str, provider: &str) -> &'n str {
 }
 
 /// The price in these fields, if tokens have one, and the prices that are not understood.
-fn price(fields: &BTreeMap<String, &RawValue>) -> (Option<Price>, Vec<String>) {
+fn price(provider: &str, fields: &Fields<'_>) -> (Option<Price>, Vec<String>) {
     let mut price = Price::default();
-    let (mut said, mut not_understood) = (BTreeMap::<_, Said>::new(), Vec::new());
-    let mut is_whole = true;
+    let mut all = All::default();
     for (name, value) in fields {
-        let text = value.get();
-        let count = || text.parse::<u64>().ok();
+        let count = || value.get().parse::<u64>().ok();
         match name.as_str() {
             "max_input_tokens" => price.max_input = count(),
             "max_output_tokens" => price.max_output = count(),
+            "tiered_pricing" => all.lengths(value),
+            "off_peak_pricing" => all.not_understood.push(name.clone()),
             // Descriptions, and prices that are null.
-            _ if !name.contains("cost") || text == "null" => {}
-            _ => match (field(name), Rate::per_token(text)) {
-                (Some(field), Ok(rate)) => {
-                    let rates = said.entry((field.above, field.tier)).or_default();
-                    rates.insert(field.kind, rate);
-                }
-                (field, _) => {
-                    // What tokens cost is there, and nobody knows how much.
-                    is_whole &= field.is_none();
-                    not_understood.push(name.clone());
-                }
-            },
+            _ if !name.contains("cost") || value.get() == "null" => {}
+            _ => all.rate(name, value, None),
         }
     }
-    let standard = said
+    let standard = all
+        .said
         .remove(&(None, ServiceTier::Standard))
         .unwrap_or_default();
     let priced = standard.contains_key(&Kind::Input) || standard.contains_key(&Kind::Output);
     price.standard = rates(&standard, &Rates::default());
-    for ((above, tier), said) in said {
+    for ((above, tier), said) in all.said {
         match (above, tier) {
             (None, tier) => price.tiers.push((tier, rates(&said, &price.standard))),
             (Some(above), ServiceTier::Standard) => {
@@ -145,7 +159,97 @@ fn price(fields: &BTreeMap<String, &RawValue>) -> (Option<Price>, Vec<String>) {
             }
         }
     }
-    ((priced && is_whole).then_some(price), not_understood)
+    let fast = fields.get("provider_specific_entry").and_then(factor);
+    let fast = fast.and_then(|factor| price.standard.scaled(factor));
+    price
+        .tiers
+        .extend(fast.map(|rates| (ServiceTier::Fast, rates)));
+    if provider == "xai" {
+        // There the longer length begins with its first token, as it is named, and not behind it.
+        for long in &mut price.long {
+            long.above = long.above.saturating_sub(1);
+        }
+    }
+    (
+        (priced && all.is_whole).then_some(price),
+        all.not_understood,
+    )
+}
+
+/// How much dearer it is to be served fast.
+fn factor<'j>(entry: &&'j RawValue) -> Option<&'j str> {
+    let entry: Fields<'j> = serde_json::from_str(entry.get()).ok()?;
+    entry.get("fast").map(|factor| factor.get())
+}
+
+/// All rates of one model.
+struct All {
+    said: BTreeMap<(Option<u64>, ServiceTier), Said>,
+    not_understood: Vec<String>,
+    /// What tokens cost is there, and everything of it is understood.
+    is_whole: bool,
+}
+
+impl Default for All {
+    fn default() -> Self {
+        All {
+            said: BTreeMap::new(),
+            not_understood: Vec::new(),
+            is_whole: true,
+        }
+    }
+}
+
+impl All {
+    /// A field, for inputs of more tokens than `above`.
+    fn rate(&mut self, name: &str, value: &RawValue, above: Option<u64>) {
+        match (field(name), rate(value.get())) {
+            (Some(field), Some(rate)) => {
+                let rates = self.said.entry((field.above.or(above), field.tier));
+                rates.or_default().insert(field.kind, rate);
+            }
+            (field, _) => {
+                self.is_whole &= field.is_none();
+                self.not_understood.push(name.to_owned());
+            }
+        }
+    }
+
+    /// A list of lengths, each with its rates. What the first one says goes before what stands outside.
+    fn lengths(&mut self, list: &RawValue) {
+        let lengths: Result<Vec<Fields<'_>>, _> = serde_json::from_str(list.get());
+        for fields in lengths.unwrap_or_default() {
+            let Some(above) = fields.get("range").and_then(start) else {
+                self.not_understood.push("tiered_pricing".to_owned());
+                return;
+            };
+            for (name, value) in &fields {
+                if name != "range" {
+                    self.rate(name, value, (above > 0).then_some(above));
+                }
+            }
+        }
+    }
+}
+
+/// A price, rounded up where it is finer than a rate is: some are quotients, and sums of floats.
+fn rate(text: &str) -> Option<Rate> {
+    if let Ok(rate) = Rate::per_token(text) {
+        return Some(rate);
+    }
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let fraction = number.find('.')?;
+    let shorter = (fraction + 1..number.len()).rev().find_map(|length| {
+        let digits = number.get(..length)?;
+        Rate::per_token(&format!("{digits}e{exponent}")).ok()
+    });
+    shorter.map(|rate| Rate::from_nanos(rate.as_nanos().saturating_add(1)))
+}
+
+/// Where a range begins, in whole tokens.
+fn start(range: &&RawValue) -> Option<u64> {
+    let [start, _]: [&RawValue; 2] = serde_json::from_str(range.get()).ok()?;
+    u64::try_from(scaled(start.get(), 0)?).ok()
 }
 
 /// The rates that are said of one length and tier.
@@ -209,100 +313,5 @@ impl Price {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_fields_say_what_of_which_length_and_in_which_tier() {
-        let of = |kind, above, tier| Some(Field { kind, above, tier });
-        let standard = ServiceTier::Standard;
-        for (name, expected) in [
-            ("input_cost_per_token", of(Kind::Input, None, standard)),
-            (
-                "output_cost_per_token_above_272k_tokens_priority",
-                of(Kind::Output, Some(272_000), ServiceTier::Priority),
-            ),
-            (
-                "cache_creation_input_token_cost_above_1hr_above_200k_tokens",
-                of(Kind::CacheWriteLong, Some(200_000), standard),
-            ),
-            (
-                "cache_creation_input_token_cost_above_12hr_flex",
-                of(Kind::CacheWriteLong, None, ServiceTier::Flex),
-            ),
-            (
-                "cache_read_input_token_cost_batches",
-                of(Kind::CacheRead, None, ServiceTier::Batch),
-            ),
-            (
-                "input_cost_per_token_cache_hit",
-                of(Kind::CacheRead, None, standard),
-            ),
-            ("input_cost_per_audio_token", None),
-            ("output_cost_per_image", None),
-            ("input_cost_per_token_balanced", None),
-            ("cache_read_input_token_cost_above_1hr", None),
-            ("input_cost_per_token_above_xk_tokens", None),
-        ] {
-            assert_eq!(field(name), expected, "{name}");
-        }
-    }
-
-    const FILE: &str = r#"{
-        "sample_spec": {"input_cost_per_token": 0},
-        "azure/gpt-x": {"litellm_provider": "azure", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05,
-            "max_output_tokens": 4096, "input_cost_per_image": 0.1, "cache_read_input_token_cost": null},
-        "gpt-x": {"litellm_provider": "openai", "input_cost_per_token": 3e-06, "output_cost_per_token": 1e-05},
-        "dall-e": {"litellm_provider": "openai", "input_cost_per_pixel": 1e-08},
-        "negative": {"litellm_provider": "openai", "input_cost_per_token": -1e-06, "output_cost_per_token": 1e-05}
-    }"#;
-
-    #[test]
-    fn each_model_has_its_price_and_what_has_none_is_said() {
-        let mut table = PriceTable::new();
-        let read = table.read_litellm(FILE).unwrap();
-        assert_eq!(
-            (read.models, read.left_out),
-            (2, vec!["dall-e".to_owned(), "negative".to_owned()])
-        );
-        assert_eq!(read.not_understood["azure/gpt-x"], ["input_cost_per_image"]);
-        let input = |provider| {
-            table
-                .find(Some(provider), "gpt-x")
-                .unwrap()
-                .price
-                .standard
-                .input
-        };
-        assert_eq!(input("azure"), "2.5".parse().unwrap());
-        assert_eq!(input("openai"), "3".parse().unwrap());
-        assert!(table.find(Some("openai"), "dall-e").is_none());
-    }
-
-    #[test]
-    fn what_a_tier_or_a_length_leaves_open_is_not_free() {
-        let fields = r#"{"m": {"litellm_provider": "p", "input_cost_per_token": 2e-06, "output_cost_per_token": 4e-06,
-            "cache_read_input_token_cost_flex": 1e-07, "output_cost_per_token_above_200k_tokens": 8e-06,
-            "input_cost_per_token_above_200k_tokens_flex": 1e-06}}"#;
-        let mut table = PriceTable::new();
-        table.read_litellm(fields).unwrap();
-        let price = table.find(Some("p"), "m").unwrap().price;
-        let nanos = |rates: &Rates| {
-            (
-                rates.input.as_nanos() / 1_000,
-                rates.output.as_nanos() / 1_000,
-            )
-        };
-        assert_eq!(nanos(&price.tiers[0].1), (2_000_000, 4_000_000));
-        assert_eq!(nanos(&price.long[0].standard), (2_000_000, 8_000_000));
-        assert_eq!(nanos(&price.long[0].tiers[0].1), (1_000_000, 8_000_000));
-    }
-
-    #[test]
-    fn a_file_that_does_not_read_changes_nothing() {
-        let mut table = PriceTable::built_in();
-        assert!(table.read_litellm("[]").is_err());
-        assert!(table.read_litellm(r#"{"m": 5}"#).is_err());
-        assert_eq!(table, PriceTable::built_in());
-    }
-}
+#[path = "litellm_tests.rs"]
+mod tests;

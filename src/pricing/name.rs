@@ -37,6 +37,12 @@ const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "ap.", "jp.", "au.", "global.
 
 /// Our name of a provider.
 pub(super) fn provider(name: &str) -> &str {
+    // LiteLLM says whose models Vertex serves: `vertex_ai-anthropic_models`.
+    let name = if name.starts_with("vertex_ai-") {
+        "vertex_ai"
+    } else {
+        name
+    };
     let known = PROVIDERS.iter().find(|(other, _)| *other == name);
     known.map_or(name, |(_, ours)| ours)
 }
@@ -190,6 +196,7 @@ mod tests {
     #[test]
     fn providers_have_one_name() {
         assert_eq!(provider("vertex_ai"), "gemini");
+        assert_eq!(provider("vertex_ai-llama_models"), "gemini");
         assert_eq!(provider("openai"), "openai");
     }
 }

@@ -96,6 +96,7 @@ impl Meter {
         let (spec, note, alike) = (self.dialect.spec(), &mut *self.note, &mut self.alike);
         let on_event = |frame: Frame<'_>| read_event(spec, &frame, note, alike);
         self.framing.push(spec, chunk, on_event);
+        self.first_dropped();
         self.note.done |=
             self.framing.is_closed() && self.note.may_end && self.note.error.is_none();
     }
@@ -106,6 +107,7 @@ impl Meter {
             let (spec, note, alike) = (self.dialect.spec(), &mut *self.note, &mut self.alike);
             self.framing
                 .end(|frame| read_event(spec, &frame, note, alike));
+            self.first_dropped();
             self.note.done |= self.note.may_end && self.note.error.is_none();
         }
     }
@@ -188,7 +190,6 @@ impl Meter {
                 Stage::Error(ProviderError::in_stream(provider, error))
             }
             (Some(First::End), _) => Stage::End,
-            _ if self.framing.dropped_bytes() > 0 => Stage::Content,
             _ if self.is_ended => Stage::End,
             _ => Stage::Preamble,
         }
@@ -227,6 +228,13 @@ impl Meter {
         let (name, event) = spec.last_event(kind, status, message);
         self.framing
             .last_event(name, &event.to_string(), spec.end_mark())
+    }
+
+    /// What was dropped unread may have been content, and after content nothing is the first any more.
+    fn first_dropped(&mut self) {
+        if self.framing.dropped_bytes() > 0 {
+            self.note.first = self.note.first.or(Some(First::Content));
+        }
     }
 
     fn streamed_text(&self) -> u64 {
