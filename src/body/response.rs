@@ -195,6 +195,11 @@ impl Metering {
             is_final: reading.usage_is_final,
             told: reading.usage.map_or(0, |usage| usage.output),
             text: reading.text_bytes,
+            most: if self.demand.output_declared {
+                self.demand.output
+            } else {
+                u64::MAX
+            },
             failed: reading.error.is_some() && reading.output_seen == 0,
             tier: tier(&reading.served),
         }

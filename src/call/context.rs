@@ -12,6 +12,7 @@ use crate::{
     error::Rejection,
     limit::{Demand, Quantities},
     limiter::{Delegation, Limiter, Refused, Turn},
+    money::Money,
     statistics::Statistics,
     store::{Claim, Settlement},
     tags::Tags,
@@ -134,12 +135,19 @@ impl Gate {
         }
     }
 
-    /// How an attempt under these tags ended, with what it cost, where this gate looks at that.
+    /// How an attempt under these tags ended, with what it cost, where this gate looks at that. An estimate never
+    /// comes to more than was reserved: it must not break a budget.
     pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
-        match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, ended, &self.reserved),
-            None => ended.settlement,
+        let Some(pricing) = &self.pricing else {
+            return ended.settlement;
+        };
+        let mut settlement = pricing.settlement(tags, ended);
+        if let (Settlement::Usage(usage), false) = (&mut settlement, ended.is_final) {
+            let reserved = Money::from_nanos(self.reserved.cost);
+            let told = ended.told_cost();
+            usage.cost = usage.cost.map(|cost| cost.min(reserved)).max(told);
         }
+        settlement
     }
 
     /// A turn of no longer than it waits.

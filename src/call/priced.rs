@@ -104,10 +104,8 @@ impl Pricing {
         }
     }
 
-    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more. An
-    /// estimate never comes to more than what was `reserved`: the call's own cap bounds it, and it must not break a
-    /// budget.
-    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, reserved: &Demand) -> Settlement {
+    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
         let Settlement::Usage(mut usage) = ended.settlement else {
             return ended.settlement;
         };
@@ -116,20 +114,11 @@ impl Pricing {
             return Settlement::Unknown;
         }
         if !ended.is_final && ended.text > 0 {
-            let most = if reserved.output_declared {
-                reserved.output
-            } else {
-                u64::MAX
-            };
             let tokens = self.calibration.tokens(tags, ended.text);
-            usage.output = tokens.min(most).max(ended.told);
+            usage.output = tokens.min(ended.most).max(ended.told);
         }
         let price = self.price(tags).ok().flatten();
         let ours = price.map(|price| price.cost(&usage, ended.tier));
-        let ours = match ended.is_final {
-            true => ours,
-            false => ours.map(|cost| cost.min(Money::from_nanos(reserved.cost))),
-        };
         Settlement::Usage(Usage {
             cost: Some(ours.max(usage.cost).unwrap_or_default()),
             ..usage
@@ -147,6 +136,8 @@ pub(crate) struct Ended {
     pub(crate) told: u64,
     /// Bytes of the text that was seen of it.
     pub(crate) text: u64,
+    /// The output that the caller allowed.
+    pub(crate) most: u64,
     /// Whether it said that it failed, before anything was seen of its output.
     pub(crate) failed: bool,
     /// How it was served.
@@ -154,6 +145,14 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// What the provider says that it charges, where it says so.
+    pub(super) fn told_cost(&self) -> Option<Money> {
+        match self.settlement {
+            Settlement::Usage(usage) => usage.cost,
+            Settlement::Unknown => None,
+        }
+    }
+
     /// So, for sure.
     pub(crate) fn with(settlement: Settlement) -> Self {
         Ended {
@@ -161,6 +160,7 @@ impl Ended {
             is_final: true,
             told: 0,
             text: 0,
+            most: u64::MAX,
             failed: false,
             tier: ServiceTier::Standard,
         }
