@@ -17,6 +17,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// What was asked for.
     pub(super) demand: Demand,
+    /// The output that was allowed.
+    pub(super) most: u64,
 }
 
 impl Answer {
@@ -62,6 +64,7 @@ impl Answer {
             is_final: reading.usage_is_final,
             told: reading.usage.map_or(0, |usage| usage.output),
             text: reading.text_bytes,
+            most: self.most,
             failed,
             tier: tier(&reading.served),
             input: self.input(&reading),

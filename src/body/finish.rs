@@ -34,7 +34,7 @@ where
             let mut meter = Metering::new(
                 attempt,
                 entry.dialect(),
-                entry.demand(),
+                (entry.demand(), entry.most_output()),
                 parts.status,
                 &parts.headers,
             )

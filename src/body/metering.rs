@@ -53,7 +53,7 @@ impl Metering {
     pub(crate) fn new(
         attempt: Unfinished,
         dialect: Dialect,
-        demand: Demand,
+        (demand, most): (Demand, u64),
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Self {
@@ -70,6 +70,7 @@ impl Metering {
                 dialect,
                 status,
                 demand,
+                most,
             },
             dated: Instant::now(),
         }

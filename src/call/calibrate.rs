@@ -8,6 +8,9 @@ use crate::tags::{Tag, Tags};
 
 /// Shorter texts teach nothing: what is not text, such as the end of an answer, is too large a part of them.
 const LEAST: u64 = 64;
+/// Longer ones teach nothing either: of bodies of a megabyte and more only the end is read, and all of their bytes are
+/// taken for text.
+const LONGEST: u64 = 512 << 10;
 /// Of so many answers it remembers what they came to.
 const REMEMBERED: usize = 16;
 /// Models that are told apart.
@@ -38,7 +41,8 @@ struct Answer {
 impl Calibration {
     /// An answer had so many bytes of text, and the provider has said how many tokens of output besides reasoning.
     pub(super) fn learn(&self, tags: &Tags, bytes: u64, tokens: u64) {
-        let Some(name) = name(tags).filter(|_| bytes >= LEAST && tokens > 0) else {
+        let Some(name) = name(tags).filter(|_| (LEAST..=LONGEST).contains(&bytes) && tokens > 0)
+        else {
             return;
         };
         let mut models = self.models.lock();
@@ -105,9 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_or_hidden_teaches_nothing_absurd() {
+    fn what_is_short_or_long_or_hidden_teaches_nothing_absurd() {
         let known = Calibration::default();
         known.learn(&of("m"), LEAST - 1, 1_000);
+        known.learn(&of("m"), LONGEST + 1, 1);
         known.learn(&of("m"), 1_000, 0);
         assert_eq!(known.tokens(&of("m"), 10), 10);
         // Thinking that nobody was shown.

@@ -147,6 +147,13 @@ impl Entry {
         self.context.facts.demand
     }
 
+    /// The output that is allowed, by the cap in the request.
+    pub(crate) fn most_output(&self) -> u64 {
+        let bound = &self.context.facts.bound;
+        let most = bound.output.map(|each| each.saturating_mul(bound.choices));
+        most.unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn hides_usage(&self) -> bool {
         self.context.facts.hides_usage
     }

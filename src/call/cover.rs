@@ -32,7 +32,7 @@ impl Attempt {
             let Some(pricing) = &gate.pricing else {
                 continue;
             };
-            let Some(cost) = pricing.cost(&tags, &ended, &gate.reserved) else {
+            let Some(cost) = pricing.cost(&tags, &ended) else {
                 continue;
             };
             let lacks = cost.as_nanos().saturating_sub(money);

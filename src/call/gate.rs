@@ -8,6 +8,7 @@ use super::{Ended, Input, Pricing};
 use crate::{
     limit::{Demand, Quantities, Quantity},
     limiter::{Limiter, Turn},
+    money::Money,
     statistics::Statistics,
     store::Settlement,
     tags::Tags,
@@ -74,18 +75,19 @@ impl Gate {
         self
     }
 
-    /// How an attempt under these tags ended, with what it cost, where this gate looks at that; so much money is held
-    /// for it besides what was reserved.
+    /// How an attempt under these tags ended, with what it cost, where this gate looks at that. So much money is held
+    /// for it `besides` what was reserved: an estimate never comes to more than both, so that it breaks no budget.
     pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, besides: u64) -> Settlement {
         let ended = self.calibrated(tags, *ended);
-        let held = Demand {
-            cost: self.reserved.cost.saturating_add(besides),
-            ..self.reserved
+        let Some(pricing) = &self.pricing else {
+            return ended.settlement;
         };
-        match &self.pricing {
-            Some(pricing) => pricing.settlement(tags, &ended, &held),
-            None => ended.settlement,
+        let mut settlement = pricing.settlement(tags, &ended);
+        if let (Settlement::Usage(usage), false) = (&mut settlement, ended.is_final) {
+            let held = Money::from_nanos(self.reserved.cost.saturating_add(besides));
+            usage.cost = usage.cost.map(|cost| cost.min(held)).max(ended.told_cost());
         }
+        settlement
     }
 
     /// With what estimates come to, where its input was estimated.

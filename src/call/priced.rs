@@ -104,14 +104,10 @@ impl Pricing {
         }
     }
 
-    /// What it has come to by now; `None` where nobody knows that. Of what was `reserved` the caller's cap counts.
-    pub(super) fn cost(&self, tags: &Tags, ended: &Ended, reserved: &Demand) -> Option<Money> {
+    /// What it has come to by now; `None` where nobody knows that.
+    pub(super) fn cost(&self, tags: &Tags, ended: &Ended) -> Option<Money> {
         self.price(tags).ok().flatten()?;
-        let reserved = Demand {
-            cost: u64::MAX,
-            ..*reserved
-        };
-        match self.settlement(tags, ended, &reserved) {
+        match self.settlement(tags, ended) {
             Settlement::Usage(usage) => usage.cost,
             Settlement::Unknown => None,
         }
@@ -132,10 +128,8 @@ impl Pricing {
             .saturating_add(u64::try_from(looks).unwrap_or(u64::MAX))
     }
 
-    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more. An
-    /// estimate never comes to more than what was `reserved`: the call's own cap bounds it, and it must not break a
-    /// budget.
-    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, reserved: &Demand) -> Settlement {
+    /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
         let Settlement::Usage(mut usage) = ended.settlement else {
             return ended.settlement;
         };
@@ -144,20 +138,11 @@ impl Pricing {
             return Settlement::Unknown;
         }
         if !ended.is_final && ended.text > 0 {
-            let most = if reserved.output_declared {
-                reserved.output
-            } else {
-                u64::MAX
-            };
             let tokens = self.calibration.tokens(tags, ended.text);
-            usage.output = tokens.min(most).max(ended.told);
+            usage.output = tokens.min(ended.most).max(ended.told);
         }
         let price = self.price(tags).ok().flatten();
         let ours = price.map(|price| price.cost(&usage, ended.tier));
-        let ours = match ended.is_final {
-            true => ours,
-            false => ours.map(|cost| cost.min(Money::from_nanos(reserved.cost))),
-        };
         Settlement::Usage(Usage {
             cost: Some(ours.max(usage.cost).unwrap_or_default()),
             ..usage
@@ -175,6 +160,8 @@ pub(crate) struct Ended {
     pub(crate) told: u64,
     /// Bytes of the text that was seen of it.
     pub(crate) text: u64,
+    /// The output that was allowed.
+    pub(crate) most: u64,
     /// Whether it said that it failed, before anything was seen of its output. Its usage is what was reported then, if
     /// anything.
     pub(crate) failed: bool,
@@ -195,6 +182,14 @@ pub(crate) enum Input {
 }
 
 impl Ended {
+    /// What the provider says that it charges, where it says so.
+    pub(super) fn told_cost(&self) -> Option<Money> {
+        match self.settlement {
+            Settlement::Usage(usage) => usage.cost,
+            Settlement::Unknown => None,
+        }
+    }
+
     /// So, for sure.
     pub(crate) fn with(settlement: Settlement) -> Self {
         Ended {
@@ -202,6 +197,7 @@ impl Ended {
             is_final: true,
             told: 0,
             text: 0,
+            most: u64::MAX,
             failed: false,
             tier: ServiceTier::Standard,
             input: Input::Unknown,

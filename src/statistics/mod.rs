@@ -13,8 +13,7 @@
 //!   fourteen months, that is 82 MB.
 //! - Hours begin with those of the clock on the wall, days at midnight and weeks on Monday, in one time zone. What
 //!   comes while a clock stands behind counts in the period that had begun.
-//! - Requests that could not be read, and calls whose tags say nothing, have no row of their own but one with an empty
-//!   value.
+//! - Calls without a tag have a row with an empty value. Requests that could not be read are not recorded.
 //!
 //! ```
 //! use std::{convert::Infallible, sync::Arc};
