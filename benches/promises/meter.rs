@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     hint::black_box,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     vec,
 };
@@ -16,8 +17,9 @@ use tokio::runtime::Runtime;
 use tower::{Service, ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
 use tower_quota::{
-    Limiter, RateLimitLayer,
+    BudgetLayer, Limiter, Money, RateLimitLayer,
     limit::{Limit, Limits},
+    pricing::{Price, PriceTable},
 };
 
 use crate::{
@@ -124,7 +126,22 @@ where
     time.as_secs_f64() * 1e9 / f64::from(u32::try_from(chunks).expect("few"))
 }
 
-fn measure(runtime: &Runtime, limiter: &Limiter, stream: &Stream) -> f64 {
+/// A budget that has plenty, beside the same limits: a call asks it for more when it comes to more than its cap says.
+fn budget() -> RateLimitLayer {
+    let dollars = Money::from_dollars(1_000_000);
+    let limits = Limits::new([
+        Limit::output_tokens(1 << 40).every(MINUTE),
+        Limit::cost(dollars).every(MINUTE),
+    ]);
+    let limiter = Limiter::new(limits.expect("limits that make sense"));
+    let mut prices = PriceTable::new();
+    let rate = |dollars: &str| dollars.parse().expect("a rate");
+    prices.insert("openai", "m", Price::new(rate("1"), rate("10")));
+    let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices));
+    RateLimitLayer::new(limiter).budget(budget)
+}
+
+fn measure(runtime: &Runtime, layer: &RateLimitLayer, stream: &Stream) -> f64 {
     let chunks = stream.chunks();
     let count = chunks.len();
     let inner = service_fn(move |_: Request<Full<Bytes>>| {
@@ -132,7 +149,7 @@ fn measure(runtime: &Runtime, limiter: &Limiter, stream: &Stream) -> f64 {
         let answer = answer.body(Chunks(chunks.clone().into_iter()));
         async { Ok::<_, Infallible>(answer.expect("an answer")) }
     });
-    let service = RateLimitLayer::new(limiter.clone()).layer(inner);
+    let service = layer.layer(inner);
     runtime.block_on(passed(service, stream.path, count))
 }
 
@@ -141,13 +158,14 @@ pub(crate) fn run(verdicts: &mut Verdicts) {
         .enable_time()
         .build()
         .expect("a runtime");
-    let limiter = plenty();
-    let [openai, anthropic, gemini] = by_turns(
+    let (layer, budget) = (RateLimitLayer::new(plenty()), budget());
+    let [openai, anthropic, gemini, budgeted] = by_turns(
         ROUNDS,
         [
-            &mut || measure(&runtime, &limiter, &OPENAI),
-            &mut || measure(&runtime, &limiter, &ANTHROPIC),
-            &mut || measure(&runtime, &limiter, &GEMINI),
+            &mut || measure(&runtime, &layer, &OPENAI),
+            &mut || measure(&runtime, &layer, &ANTHROPIC),
+            &mut || measure(&runtime, &layer, &GEMINI),
+            &mut || measure(&runtime, &budget, &OPENAI),
         ],
     );
     verdicts.most("a chunk of OpenAI chat, ns", openai, PROMISED);
@@ -155,6 +173,11 @@ pub(crate) fn run(verdicts: &mut Verdicts) {
     verdicts.most(
         "a chunk of Gemini, which counts in each, ns",
         gemini,
+        PROMISED,
+    );
+    verdicts.most(
+        "a chunk of OpenAI chat, under a budget, ns",
+        budgeted,
         PROMISED,
     );
 }

@@ -69,8 +69,13 @@ fn is_busy(status: StatusCode) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderValue, header::CONTENT_TYPE};
+
     use super::*;
-    use crate::Shortage;
+    use crate::{
+        Shortage,
+        wire::{Dialect, Meter, Stage},
+    };
 
     fn again(response: http::response::Builder) -> Option<Duration> {
         let now = Instant::now();
@@ -139,6 +144,25 @@ mod tests {
             )
             .is_some()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_began_with_an_error_is_repeated_as_the_error_says() {
+        let began = |said: &str| {
+            let kind = HeaderValue::from_static("text/event-stream");
+            let headers = [(CONTENT_TYPE, kind)].into_iter().collect();
+            let mut meter = Meter::new(Dialect::OpenAiChat, StatusCode::OK, &headers);
+            meter.push(format!("data: {{\"error\":{said}}}\n\n").as_bytes());
+            let Stage::Error(error) = meter.stage("openai") else {
+                panic!("{said}");
+            };
+            again(Response::builder().status(200).extension(error))
+        };
+        let limited = r#"{"code":"rate_limit_exceeded","message":"Please try again in 5s."}"#;
+        let wait = began(limited).unwrap();
+        assert!((5.0..=5.5).contains(&wait.as_secs_f64()), "{wait:?}");
+        assert!(began(r#"{"code":"rate_limit_exceeded","message":"Slower."}"#).is_none());
+        assert!(began(r#"{"code":"insufficient_quota","message":"Try again in 5s."}"#).is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ use tower_quota::{
 };
 
 use crate::{
+    LaterStore,
     calls::{INPUT, OUTPUT, prices, request},
     sample::{Sample, samples},
     shown::{begun, shown},
@@ -134,6 +135,8 @@ fn answers() -> Vec<Answer> {
 /// A body of these chunks, which says when it is let go.
 struct Chunks {
     left: VecDeque<Bytes>,
+    /// Whether it let others go ahead before the next one.
+    rested: bool,
     tells_length: bool,
     gone: Arc<AtomicBool>,
 }
@@ -144,8 +147,13 @@ impl Body for Chunks {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.rested = !self.rested;
+        if self.rested {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(self.left.pop_front().map(|chunk| Ok(Frame::data(chunk))))
     }
 
@@ -181,7 +189,11 @@ fn reserved(dialect: Dialect) -> u64 {
 
 /// A call under a budget of so much.
 async fn call(answer: &Answer, limit: Limit) -> Outcome {
-    let limiter = Limiter::new(Limits::new([limit.every(HOUR)]).unwrap());
+    let limits = Limits::new([limit.every(HOUR)]).unwrap();
+    call_under(answer, &Limiter::new(limits)).await
+}
+
+async fn call_under(answer: &Answer, limiter: &Limiter) -> Outcome {
     let layer = BudgetLayer::new(limiter.clone(), prices(answer.dialect));
     let layer = layer.output_without_cap(WITHOUT_CAP).as_it_came();
     let gone = Arc::new(AtomicBool::new(false));
@@ -189,16 +201,15 @@ async fn call(answer: &Answer, limit: Limit) -> Outcome {
     let service = layer.layer(service_fn(move |_: Request<Full<Bytes>>| {
         let mut response = Response::new(Chunks {
             left: given.chunks.clone().into(),
+            rested: false,
             tells_length: given.tells_length,
             gone: told.clone(),
         });
         *response.headers_mut() = given.headers.clone();
         async { Ok::<_, Infallible>(response) }
     }));
-    let response = service
-        .oneshot(request(answer.dialect, None))
-        .await
-        .unwrap();
+    let call = service.oneshot(request(answer.dialect, None));
+    let response = call.await.unwrap();
     assert_eq!(response.status(), StatusCode::OK, "{}", answer.name);
     let mut body = response.into_body();
     let mut seen = Vec::new();
@@ -208,14 +219,20 @@ async fn call(answer: &Answer, limit: Limit) -> Outcome {
         };
         seen.extend_from_slice(&frame.unwrap().into_data().unwrap());
     }
-    let explained = limiter.explain(&Call::new().cost(Money::ZERO)).await;
-    let outcome = Outcome {
-        seen,
-        gone: gone.load(Ordering::Relaxed),
-        counted: explained.unwrap().limits[0].clone(),
-    };
+    let gone = gone.load(Ordering::Relaxed);
     drop(body);
-    outcome
+    // Some stores settle later.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    Outcome {
+        seen,
+        gone,
+        counted: counted(limiter).await,
+    }
+}
+
+async fn counted(limiter: &Limiter) -> Explained {
+    let explained = limiter.explain(&Call::new().cost(Money::ZERO)).await;
+    explained.unwrap().limits[0].clone()
 }
 
 fn budget(nanos: u64) -> Limit {
@@ -300,5 +317,55 @@ async fn an_answer_whose_length_is_known_is_not_ended() {
         let Outcome { seen, counted, .. } = call(&answer, budget(most)).await;
         assert!(seen == answer.bytes(), "{}", answer.name);
         assert!(counted.in_use > most, "{}: it is booked", answer.name);
+    }
+}
+
+/// Its provider is asked by many at once, and none knows of the others.
+#[tokio::test(start_paused = true)]
+async fn many_streams_together_pass_a_budget_by_no_more_than_a_text_each() {
+    const MANY: u64 = 30;
+    let all = answers();
+    let answer = all
+        .iter()
+        .find(|answer| answer.dialect == Dialect::OpenAiChat);
+    let answer = answer.unwrap();
+    let spare = 40 * OUTPUT;
+    let most = MANY * reserved(answer.dialect) + spare;
+    let limits = Limits::new([budget(most).every(HOUR)]).unwrap();
+    let limiter = Limiter::new(limits);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..MANY {
+        let (answer, limiter) = (answer.clone(), limiter.clone());
+        calls.spawn(async move { call_under(&answer, &limiter).await.seen });
+    }
+    let whole = answer.bytes();
+    let mut ended = 0;
+    while let Some(seen) = calls.join_next().await {
+        ended += u64::from(seen.unwrap() != whole);
+    }
+    let counted = counted(&limiter).await;
+    assert_eq!((ended, counted.reserved), (MANY, 0));
+    let charged = counted.in_use;
+    assert!(
+        charged > most - spare && charged <= most + MANY * EACH,
+        "{charged} of {most}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_later_is_waited_for() {
+    for answer in answers().iter().step_by(5) {
+        let name = &answer.name;
+        let most = reserved(answer.dialect) + answer.first + 10 * OUTPUT;
+        for (most, is_ended) in [(most, true), (1 << 40, false)] {
+            let limits = Limits::new([budget(most).every(HOUR)]).unwrap();
+            let limiter = Limiter::with_store(LaterStore::new(limits));
+            let Outcome { seen, counted, .. } = call_under(answer, &limiter).await;
+            assert_eq!(seen != answer.bytes(), is_ended, "{name}");
+            let said = answer.read(&seen).error.unwrap_or_default().message;
+            assert_eq!(said.contains("was cut off"), is_ended, "{name}: {said}");
+            assert_eq!(counted.reserved, 0, "{name}");
+            assert!(counted.in_use <= most + EACH, "{name}");
+        }
     }
 }

@@ -12,6 +12,10 @@ mod cuts;
 mod dropped;
 mod errors;
 mod headers;
+#[path = "../support/later.rs"]
+mod later;
 mod readings;
 mod sample;
 mod shown;
+
+use later::LaterStore;
