@@ -54,8 +54,8 @@
 //!
 //! # What it does not do
 //!
-//! It does not see redirects and retries inside a client: switch them off. It counts no money yet and keeps
-//! no state beyond the process. A body that is longer than the cap passes unread, under the limits that need
+//! It does not see redirects and retries inside a client: switch them off. It keeps no state beyond
+//! the process. A body that is longer than the cap passes unread, under the limits that need
 //! no knowledge of it.
 //!
 //! # Features

@@ -17,8 +17,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// What was asked for.
     pub(super) demand: Demand,
-    /// The output that was allowed.
-    pub(super) most: u64,
+    /// The output that was allowed for each of its choices, and how many there are.
+    pub(super) allowed: (Option<u64>, u64),
 }
 
 impl Answer {
@@ -64,7 +64,7 @@ impl Answer {
             is_final: reading.usage_is_final,
             told: reading.usage.map_or(0, |usage| usage.output),
             text: reading.text_bytes,
-            most: self.most,
+            allowed: self.allowed,
             failed,
             tier: tier(&reading.served),
             input: self.input(&reading),

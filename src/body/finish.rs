@@ -34,7 +34,7 @@ where
             let mut meter = Metering::new(
                 attempt,
                 entry.dialect(),
-                (entry.demand(), entry.most_output()),
+                (entry.demand(), entry.allowed()),
                 parts.status,
                 &parts.headers,
             )
@@ -53,6 +53,10 @@ where
             }
             let meter = meter.opening(entry.opening(&parts));
             let mut stream = Box::new(Stream::new(body, meter));
+            if stream.meter().covers() {
+                // It may end before that.
+                parts.headers.remove(CONTENT_LENGTH);
+            }
             stream.begin().await;
             if let Some(error) = stream.meter().failed() {
                 parts.extensions.insert(error);

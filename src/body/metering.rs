@@ -53,7 +53,7 @@ impl Metering {
     pub(crate) fn new(
         attempt: Unfinished,
         dialect: Dialect,
-        (demand, most): (Demand, u64),
+        (demand, allowed): (Demand, (Option<u64>, u64)),
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Self {
@@ -70,7 +70,7 @@ impl Metering {
                 dialect,
                 status,
                 demand,
-                most,
+                allowed,
             },
             dated: Instant::now(),
         }
@@ -106,6 +106,11 @@ impl Metering {
     /// Whether nothing but the beginning of a stream has come so far, or not even that.
     pub(super) fn is_preamble(&self) -> bool {
         self.answer.status.is_success() && self.meter.stage("") == Stage::Preamble
+    }
+
+    /// Whether budgets are asked for more while it streams, and may end it.
+    pub(super) fn covers(&self) -> bool {
+        self.covered < u64::MAX
     }
 
     /// The error that the stream began with.
@@ -176,12 +181,12 @@ impl Metering {
         }
         if self.asking.is_none() {
             let reading = self.meter.reading();
-            let goes_on = reading.error.is_none()
-                && reading.finish.is_none()
-                && !reading.usage_is_final
-                && !reading.complete;
+            if reading.finish.is_some() && self.answer.allowed.1 == 1 {
+                // What is generated is generated; of several choices others may go on.
+                return Poll::Ready(Ok(()));
+            }
+            let goes_on = reading.error.is_none() && !reading.usage_is_final && !reading.complete;
             let Some(attempt) = self.attempt.as_ref().filter(|_| goes_on) else {
-                // What is generated is generated.
                 self.covered = u64::MAX;
                 return Poll::Ready(Ok(()));
             };
@@ -194,6 +199,11 @@ impl Metering {
         let asking = asking.get_mut().unwrap_or_else(PoisonError::into_inner);
         let answer = ready!(asking.as_mut().poll(cx));
         self.asking = None;
+        if let Err(Rejection::StoreUnavailable(_)) = answer {
+            // Nobody said that there is no more: asked again when as much again has come.
+            self.covered = self.meter.output_streamed().saturating_mul(2);
+            return Poll::Ready(Ok(()));
+        }
         self.covered = *answer.as_ref().unwrap_or(&u64::MAX);
         Poll::Ready(answer.map(|_| ()))
     }
@@ -204,6 +214,11 @@ impl Metering {
         let mut read = 0;
         while !self.meter.is_between() {
             self.meter.push(data.get(read..=read)?);
+            read += 1;
+        }
+        if read > 0 && data[read - 1] == b'\r' && data.get(read) == Some(&b'\n') {
+            // Half of an end of a line would be none to some.
+            self.meter.push(&data[read..=read]);
             read += 1;
         }
         let message = format!("this answer was cut off: {why}");

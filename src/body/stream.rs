@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -48,9 +48,13 @@ impl<R: Body<Data = Bytes>> Stream<R> {
     /// Reads what the stream begins with, until something was generated, or there is an error, or it is over; a
     /// second at most, and 64 KiB.
     pub(super) async fn begin(&mut self) {
-        let read = poll_fn(|cx| self.poll_begin(cx));
-        // What is read by then is held, and the rest comes as it comes.
-        let _ = timeout(LONGEST, read).await;
+        let mut read = pin!(poll_fn(|cx| self.poll_begin(cx)));
+        // Most answers begin at once, and need no timer.
+        let is_read = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_ready())).await;
+        if !is_read {
+            // What is read by then is held, and the rest comes as it comes.
+            let _ = timeout(LONGEST, read).await;
+        }
     }
 
     fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -121,7 +125,12 @@ impl<R: Body<Data = Bytes>> Stream<R> {
                 return Poll::Ready(Some(Ok(Frame::data(last))));
             }
             let is_last = body.is_end_stream();
-            if let Some(shown) = self.meter.show(frame, is_last) {
+            let is_over = frame.is_none();
+            let shown = self.meter.show(frame, is_last);
+            if is_over {
+                self.body = None;
+            }
+            if let Some(shown) = shown {
                 return Poll::Ready(shown);
             }
         }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{Ended, Gate, record::Told};
@@ -59,12 +60,17 @@ impl Attempt {
         })
     }
 
-    /// Whether some gate has claimed for what `gate` looks at.
+    /// Whether some gate has claimed for what `gate` looks at. Then it also records for that one, where it does not
+    /// record itself.
     pub(super) fn holds(&self, gate: &Gate) -> bool {
-        self.lock()
-            .claims
-            .iter()
-            .any(|(held, _)| held.same_count(gate))
+        let mut state = self.lock();
+        let mut held = state.claims.iter_mut().map(|(held, _)| held);
+        let held = held.find(|held| held.same_count(gate));
+        let is_held = held.is_some();
+        if let (Some(held), Some(recorder)) = (held, &gate.recorder) {
+            held.recorder.get_or_insert_with(|| recorder.clone());
+        }
+        is_held
     }
 
     pub(super) fn add(&self, gate: Gate, permit: Permit) {
@@ -220,16 +226,23 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let ((claims, more), mut told) = (self.close(), Told::default());
+        let (claims, more) = self.close();
+        let mut settled = SmallVec::<[_; 2]>::new();
         for (gate, permit) in claims {
             let held = held_besides(&more, &gate);
             let settlement = gate.settlement(permit.tags(), &ended, held);
             gate.learn(permit.tags(), &ended);
-            told.ended(&gate, permit.tags(), &settlement, ended.is_final);
+            let tags = gate.recorder.is_some().then(|| permit.tags().clone());
             permit.end_with(settlement);
+            settled.extend(tags.map(|tags| (gate, tags, settlement)));
         }
         // Only now: in between there is rather too much held than too little. What it cost is in the claim.
         more.into_iter().for_each(|(_, permit)| permit.release());
+        // Nobody waits for what was held until it is written down.
+        let mut told = Told::default();
+        for (gate, tags, settlement) in &settled {
+            told.ended(gate, tags, settlement, ended.is_final);
+        }
     }
 
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as

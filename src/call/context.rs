@@ -147,11 +147,10 @@ impl Entry {
         self.context.facts.demand
     }
 
-    /// The output that is allowed, by the cap in the request.
-    pub(crate) fn most_output(&self) -> u64 {
+    /// The output that is allowed for each of its choices, by the cap in the request; and how many choices there are.
+    pub(crate) fn allowed(&self) -> (Option<u64>, u64) {
         let bound = &self.context.facts.bound;
-        let most = bound.output.map(|each| each.saturating_mul(bound.choices));
-        most.unwrap_or(u64::MAX)
+        (bound.output, bound.choices)
     }
 
     pub(crate) fn hides_usage(&self) -> bool {

@@ -54,11 +54,13 @@ impl Attempt {
         lacks: u64,
         spare: u64,
     ) -> Result<u64, Rejection> {
-        let plenty = lacks.saturating_add(spare);
-        let permit = match gate.limiter.top_up(tags, plenty).await {
-            Err(_) if spare > 0 => gate.limiter.top_up(tags, lacks).await?,
-            answer => answer?,
-        };
+        let mut answer = gate.limiter.top_up(tags, lacks.saturating_add(spare)).await;
+        for spare in [spare / 4, spare / 16, 0] {
+            if let Err(Rejection::BudgetExceeded(_)) = &answer {
+                answer = gate.limiter.top_up(tags, lacks.saturating_add(spare)).await;
+            }
+        }
+        let permit = answer?;
         let money = permit.money();
         self.add_more(gate.clone(), permit);
         Ok(money)

@@ -76,7 +76,8 @@ impl Gate {
     }
 
     /// How an attempt under these tags ended, with what it cost, where this gate looks at that. So much money is held
-    /// for it `besides` what was reserved: an estimate never comes to more than both, so that it breaks no budget.
+    /// for it `besides` what was reserved: an estimate comes to no more than both, so that it breaks no budget, unless
+    /// four bytes a token of what was seen do.
     pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, besides: u64) -> Settlement {
         let ended = self.calibrated(tags, *ended);
         let Some(pricing) = &self.pricing else {
@@ -85,7 +86,8 @@ impl Gate {
         let mut settlement = pricing.settlement(tags, &ended);
         if let (Settlement::Usage(usage), false) = (&mut settlement, ended.is_final) {
             let held = Money::from_nanos(self.reserved.cost.saturating_add(besides));
-            usage.cost = usage.cost.map(|cost| cost.min(held)).max(ended.told_cost());
+            let most = held.max(pricing.seen(tags, &ended).unwrap_or_default());
+            usage.cost = usage.cost.map(|cost| cost.min(most)).max(ended.told_cost());
         }
         settlement
     }

@@ -113,6 +113,18 @@ impl Pricing {
         }
     }
 
+    /// What was seen of it costs at the least, up to what was allowed.
+    pub(super) fn seen(&self, tags: &Tags, ended: &Ended) -> Option<Money> {
+        let (Ok(Some(price)), Settlement::Usage(mut usage)) = (self.price(tags), ended.settlement)
+        else {
+            return None;
+        };
+        let (cap, choices) = ended.allowed;
+        let most = cap.map_or(u64::MAX, |each| each.saturating_mul(choices));
+        usage.output = usage.output.min(most).max(ended.told);
+        Some(price.cost(&usage, ended.tier))
+    }
+
     /// Up to how many output tokens so much more money does.
     pub(super) fn output_within(&self, tags: &Tags, ended: &Ended, money: Money) -> u64 {
         let (Ok(Some(price)), Settlement::Usage(usage)) = (self.price(tags), ended.settlement)
@@ -137,11 +149,19 @@ impl Pricing {
             // Nothing was seen of it, and nobody knows what was generated: what was reserved.
             return Settlement::Unknown;
         }
+        let price = self.price(tags).ok().flatten();
         if !ended.is_final && ended.text > 0 {
             let tokens = self.calibration.tokens(tags, ended.text);
-            usage.output = tokens.min(ended.most).max(ended.told);
+            let (cap, choices) = ended.allowed;
+            let each = cap.or(price.and_then(|price| price.max_output));
+            let most = each.map_or(u64::MAX, |each| each.saturating_mul(choices));
+            // Whoever gives more than was allowed has given what was seen at the least.
+            let most = match cap {
+                Some(_) => most,
+                None => most.max(usage.output),
+            };
+            usage.output = tokens.min(most).max(ended.told);
         }
-        let price = self.price(tags).ok().flatten();
         let ours = price.map(|price| price.cost(&usage, ended.tier));
         Settlement::Usage(Usage {
             cost: Some(ours.max(usage.cost).unwrap_or_default()),
@@ -160,8 +180,8 @@ pub(crate) struct Ended {
     pub(crate) told: u64,
     /// Bytes of the text that was seen of it.
     pub(crate) text: u64,
-    /// The output that was allowed.
-    pub(crate) most: u64,
+    /// The output that was allowed for each of its choices, and how many there are.
+    pub(crate) allowed: (Option<u64>, u64),
     /// Whether it said that it failed, before anything was seen of its output. Its usage is what was reported then, if
     /// anything.
     pub(crate) failed: bool,
@@ -197,7 +217,7 @@ impl Ended {
             is_final: true,
             told: 0,
             text: 0,
-            most: u64::MAX,
+            allowed: (None, 1),
             failed: false,
             tier: ServiceTier::Standard,
             input: Input::Unknown,

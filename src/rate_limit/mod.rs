@@ -23,6 +23,7 @@ pub struct RateLimitLayer {
     retry: RetryLayer,
     budget: BudgetLayer,
     admission: AdmissionLayer,
+    statistics: Option<Statistics>,
 }
 
 impl RateLimitLayer {
@@ -39,6 +40,7 @@ impl RateLimitLayer {
             retry,
             budget,
             admission,
+            statistics: None,
         }
     }
 
@@ -48,9 +50,9 @@ impl RateLimitLayer {
         self
     }
 
-    /// As [`BudgetLayer::statistics`], of the budget that it has by now; what admission refuses is recorded as well.
+    /// As [`BudgetLayer::statistics`]; what admission refuses is recorded as well.
     pub fn statistics(mut self, statistics: Statistics) -> Self {
-        self.budget = self.budget.statistics(statistics);
+        self.statistics = Some(statistics);
         self
     }
 
@@ -60,6 +62,7 @@ impl RateLimitLayer {
             retry: self.retry.off(),
             budget: self.budget.off(),
             admission: self.admission.off(),
+            statistics: None,
         }
     }
 }
@@ -70,6 +73,10 @@ impl<S> Layer<S> for RateLimitLayer {
     fn layer(&self, inner: S) -> Self::Service {
         let inside = self.budget.inspect().over(self.admission.inspect());
         let retry = self.retry.clone().inspects_for(inside);
-        retry.layer(self.budget.layer(self.admission.layer(inner)))
+        let budget = match &self.statistics {
+            Some(statistics) => self.budget.clone().statistics(statistics.clone()),
+            None => self.budget.clone(),
+        };
+        retry.layer(budget.layer(self.admission.layer(inner)))
     }
 }

@@ -40,12 +40,15 @@ impl Pace {
     }
 }
 
-/// When a budget ends. In JSON `"never"` or `{"at": "2026-11-25T13:00:00Z"}`.
+/// When a budget ends. In JSON `"never"`, `{"at": "2026-11-25T13:00:00Z"}` or `{"turns": "2026-11-26T00:00:00Z"}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Ends {
-    /// Not at this pace: money comes back before, or nothing is spent.
+    /// Not at this pace: as much comes back as is spent, or nothing is spent.
     Never,
+    /// Not before this moment, when its period ends and all of the money comes back.
+    Turns(#[serde(with = "instant")] SystemTime),
     /// At this moment, to the second below.
     At(#[serde(with = "instant")] SystemTime),
 }
@@ -74,7 +77,7 @@ pub struct Forecast {
 
 /// When all of a budget is spent, should this pace go on from now.
 ///
-/// - Where the money comes back with a calendar, never, unless it ends before that.
+/// - Where the money comes back with a calendar, that is said, unless it ends before.
 /// - Where each part comes back so long after it was spent, what is spent is taken to have been spent evenly, and so to
 ///   come back.
 /// - What is reserved does not count: most of it will be given back, and the rest is in the pace to come.
@@ -110,18 +113,26 @@ pub struct Forecast {
 pub fn ends(budget: &BudgetStanding, pace: Pace, now: SystemTime) -> Ends {
     let left = (budget.amount - budget.settled).as_nanos();
     if left == 0 {
-        return Ends::At(now);
+        return Ends::At(whole_seconds(now));
     }
     let Some(wait) = wait(left, budget, pace).filter(|wait| *wait < FAR) else {
         return Ends::Never;
     };
-    let at = now + wait;
+    let at = whole_seconds(now + wait);
     match budget.comes_back {
-        ComesBack::At(turn) if at >= turn => Ends::Never,
+        ComesBack::At(turn) if at >= turn => Ends::Turns(turn),
         // By then all that is spent now has come back.
         ComesBack::After(length) if wait >= length => Ends::Never,
         _ => Ends::At(at),
     }
+}
+
+/// A moment to the second below.
+fn whole_seconds(at: SystemTime) -> SystemTime {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(at, |since| {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+    })
 }
 
 /// How long until so much more is spent than comes back, to the second below; `None`: for ever, or absurdly long.
@@ -145,9 +156,9 @@ fn wait(left: u64, budget: &BudgetStanding, pace: Pace) -> Option<Duration> {
 }
 
 impl Statistics {
-    /// When each of these budgets ends at the pace of the last half hour; see [`ends`]. Left out are those of values
-    /// that have no count of their own, and those by whose tags there are no tables: a layer that records has tables
-    /// for all budgets of its limiter.
+    /// When each of these budgets ends at the pace of the last half hour; see [`ends`]. Left out are those of which
+    /// nobody can tell: of values that have no count or no row of their own, and those by whose tags there are no
+    /// tables. A layer that records has tables for all budgets of its limiter.
     ///
     /// The budgets are those of [`Limiter::budgets`](crate::Limiter::budgets).
     #[must_use]

@@ -72,7 +72,11 @@ fn a_budget_ends_when_what_is_left_is_spent_unless_money_comes_back_before() {
             cost: dollars(spent),
             over: secs(over),
         };
-        let expected = expected.map_or(Ends::Never, |wait| Ends::At(now() + secs(wait)));
+        let expected = match (expected, comes_back) {
+            (Some(wait), _) => Ends::At(now() + secs(wait)),
+            (None, ComesBack::At(turn)) if spent > 0 => Ends::Turns(turn),
+            (None, _) => Ends::Never,
+        };
         assert_eq!(ends(&budget, pace, now()), expected, "row {number}");
     }
 }
@@ -104,7 +108,11 @@ fn it_goes_through_json_under_stable_names() {
     let json = |ends: Ends| serde_json::to_string(&ends).unwrap();
     assert_eq!(json(Ends::Never), r#""never""#);
     assert_eq!(json(Ends::At(now())), r#"{"at":"2026-03-28T23:00:00Z"}"#);
-    for ends in [Ends::Never, Ends::At(now())] {
+    assert_eq!(
+        json(Ends::Turns(now())),
+        r#"{"turns":"2026-03-28T23:00:00Z"}"#
+    );
+    for ends in [Ends::Never, Ends::At(now()), Ends::Turns(now())] {
         assert_eq!(serde_json::from_str::<Ends>(&json(ends)).unwrap(), ends);
     }
 }

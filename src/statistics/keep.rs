@@ -12,6 +12,7 @@ use crate::{
     clock::time_of_day,
     error::Rejection,
     limit::{CalendarError, CalendarUnit},
+    money::Money,
     tags::{Tag, Tags},
     usage::Usage,
 };
@@ -127,7 +128,8 @@ impl Statistics {
     }
 
     /// What was spent lately by the calls whose tags have one of these values each: in the last half hour at most.
-    /// `None` where there are no tables by just these tags.
+    /// `None` where there are no tables by just these tags, or nobody can tell, because these values may be among those
+    /// that have no row of their own.
     #[must_use]
     pub fn pace(&self, of: &[(Tag, Vec<Arc<str>>)]) -> Option<Pace> {
         let now = (self.shown)();
@@ -144,10 +146,20 @@ impl Statistics {
                 place.is_some_and(|place| any.contains(&values[place]))
             })
         };
-        let rows = spans.iter().flat_map(|span| &span.tables[view].rows);
-        let rows = rows.filter(|(values, _)| is_of(values));
+        let mut cost = Money::ZERO;
+        for table in spans.iter().map(|span| &span.tables[view]) {
+            let mut rows = table
+                .rows
+                .iter()
+                .filter(|(values, _)| is_of(values))
+                .peekable();
+            if rows.peek().is_none() && table.others != Figures::default() {
+                return None;
+            }
+            cost = cost + rows.map(|(_, figures)| figures.cost).sum::<Money>();
+        }
         Some(Pace {
-            cost: rows.map(|(_, figures)| figures.cost).sum(),
+            cost,
             over: now.duration_since(since).unwrap_or_default(),
         })
     }

@@ -7,7 +7,9 @@
 //! just as its budgets count it. What is refused is recorded when it is refused, whoever refuses it, as long as it has
 //! come to the layer that records.
 //!
-//! - Nothing of it is on the way of a claim. An attempt that ends takes one lock and one row in each table.
+//! - Nothing of it is on the way of a claim. An attempt that ends gives back what it held, and then takes one lock and
+//!   one row in each table; every five minutes one of them puts these together. Snapshots and reports are copied under
+//!   the same lock.
 //! - The memory is bounded: a table has 500 rows at most, where nothing else is said, and further values are counted
 //!   together; of each length of period so many are kept. Where five tags have more values than that in every hour for
 //!   fourteen months, that is 82 MB.
@@ -56,7 +58,7 @@
 //! let forecast = statistics.forecast(&limiter.budgets().await?);
 //! assert_eq!(forecast[0].left.to_string(), "$4.9955");
 //! assert!(forecast[0].budget.contains("for agent=scout"));
-//! # assert!(matches!(forecast[0].ends, Ends::Never | Ends::At(_)));
+//! assert!(matches!(forecast[0].ends, Ends::Turns(_)));
 //! # Ok(())
 //! # }
 //! ```

@@ -14,7 +14,6 @@ use crate::{
 
 /// How one budget stands: a limit on cost, of one value where it is split by tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct BudgetStanding {
     /// In words: `cost $10.00/hour for agent=scout`.
     pub budget: String,
@@ -57,19 +56,26 @@ impl MemoryStore {
     pub(super) fn budget_standings(&self) -> Vec<BudgetStanding> {
         let counts = self.lock();
         self.clock.set_calendars(self.limits());
-        let (limits, now) = (counts.current(), self.now());
-        let mut standings = Vec::new();
+        let (limits, now) = (counts.current().clone(), self.now());
+        let limits = &limits;
         let mut met = vec![false; limits.rules().len()];
+        let mut windows = Vec::new();
         for (number, entry) in counts.iter() {
             let level = &limits.levels()[number];
             for (place, window) in level.places.iter().zip(&entry.windows) {
                 if is_budget(limits, *place) {
                     met[*place as usize] = true;
                     let key = key(*place, entry, entry.is_shared(&level.limit));
-                    standings.push((*place, standing(limits, &key, window, now)));
+                    windows.push((*place, key, window.clone()));
                 }
             }
         }
+        // Words take longer than counts: nobody waits for them.
+        drop(counts);
+        let standings = windows.iter();
+        let mut standings: Vec<(u32, BudgetStanding)> = standings
+            .map(|(place, key, window)| (*place, standing(limits, key, window, now)))
+            .collect();
         // Nobody has come to these yet.
         for place in (0u32..).take(met.len()) {
             let rule = &limits.rules()[place as usize];

@@ -18,6 +18,10 @@ const ANSWER: u64 = 3;
 
 /// The input of a call; nothing where its model is not known, or its texts are too long.
 pub(super) fn input_tokens(dialect: Dialect, facts: &RequestFacts, body: &[u8]) -> Option<u64> {
+    if body.len() > 4 * LONGEST {
+        // Most of it is text, or a file that is not to be gone through twice.
+        return None;
+    }
     let tokenizer = tokenizer(dialect, facts.model.as_deref()?)?;
     let (mut tokens, mut length, mut messages) = (0, 0, 0);
     let others = scan(dialect, body, &mut |path, text| {

@@ -60,6 +60,7 @@ async fn what_remains_of_each_budget_and_when_it_ends_at_the_pace_of_the_last_ha
     let now = evening + start.elapsed();
     let after = |minutes: u64| Ends::At(now + Duration::from_secs(60 * minutes));
     let dollars = Money::from_dollars;
+    let monday = evening + 25 * HOUR;
     assert_eq!(
         told,
         [
@@ -74,7 +75,7 @@ async fn what_remains_of_each_budget_and_when_it_ends_at_the_pace_of_the_last_ha
                 "cost $151.00/calendar week in Europe/Berlin (shadow)",
                 dollars(147),
                 dollars(6),
-                Ends::Never
+                Ends::Turns(monday)
             ),
             (
                 "cost $5.00/run for team=t, run=1",

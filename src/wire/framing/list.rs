@@ -10,7 +10,8 @@ pub(in super::super) struct List {
     in_string: bool,
     is_escaped: bool,
     is_closed: bool,
-    has_elements: bool,
+    /// Whether a comma has to come before another element.
+    needs_comma: bool,
 }
 
 impl List {
@@ -21,7 +22,7 @@ impl List {
             in_string: false,
             is_escaped: false,
             is_closed: false,
-            has_elements: false,
+            needs_comma: false,
         }
     }
 
@@ -51,10 +52,11 @@ impl List {
                     if self.depth == 1
                         && let Some(start) = start.take()
                     {
-                        self.has_elements = true;
+                        self.needs_comma = true;
                         self.element.finish(&chunk[start..=at], on_element);
                     }
                 }
+                b',' if self.depth == 1 => self.needs_comma = false,
                 _ => {}
             }
         }
@@ -70,7 +72,7 @@ impl List {
     /// Whether another element may follow here, and whether a comma has to come first.
     pub(super) fn may_go_on(&self) -> Option<bool> {
         let is_between = self.depth <= 1 && !self.in_string && !self.is_closed;
-        is_between.then_some(self.has_elements)
+        is_between.then_some(self.needs_comma)
     }
 
     /// Whether the list has begun.
@@ -144,5 +146,20 @@ mod tests {
         let (seen, list) = elements(&format!("[{{\"a\":\"{}\"}},{{}}]", "x".repeat(100)), 7);
         assert_eq!(seen, ["{}"]);
         assert_eq!(list.dropped_bytes(), 108);
+    }
+
+    #[test]
+    fn another_element_needs_one_comma_and_no_two() {
+        for (text, expected) in [
+            ("[", Some(false)),
+            ("[{}", Some(true)),
+            ("[{} ,", Some(false)),
+            ("[{},{}", Some(true)),
+            ("[{},\r\n", Some(false)),
+            ("[{\"a\":[1,", None),
+            ("[{}]", None),
+        ] {
+            assert_eq!(elements(text, 1).1.may_go_on(), expected, "{text}");
+        }
     }
 }
