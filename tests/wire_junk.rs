@@ -241,7 +241,10 @@ proptest! {
         let body = pieces(syntax);
         for body in [body.clone(), [b"{\"stream\":true,", &body[..], b"}"].concat()] {
             if let UsageAsk::Added(asking) | UsageAsk::Declined(asking) = ask_for_usage(&body) {
-                let before: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                // A number may be larger than a tree of values can hold.
+                let Ok(before) = serde_json::from_slice::<serde_json::Value>(&body) else {
+                    continue;
+                };
                 let mut after: serde_json::Value = serde_json::from_slice(&asking).unwrap();
                 prop_assert!(after["stream_options"]["include_usage"] == true);
                 after["stream_options"] = before["stream_options"].clone();
