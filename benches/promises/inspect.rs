@@ -177,7 +177,7 @@ fn measure(verdicts: &mut Verdicts, name: &str, dialect: Dialect, body: &[u8]) {
         [
             &mut || {
                 nanos(repeats, || {
-                    drop(black_box(inspect(dialect, black_box(body))))
+                    drop(black_box(inspect(dialect, black_box(body))));
                 })
             },
             // Without the time that it takes to give the tree back.
