@@ -46,7 +46,7 @@ fn what_the_corpora_hold_and_what_comes_of_it_keep_every_promise() {
     }
 }
 
-fn held(target: &str, run: fn(&[u8]), input: &[u8]) {
+fn held(target: &str, run: targets::Target, input: &[u8]) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(input))) {
         eprintln!("{target} fails on b\"{}\"", input.escape_ascii());
         resume_unwind(panic);

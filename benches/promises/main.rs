@@ -1,10 +1,12 @@
 //! The promises that are figures: what a call costs beside the peers, in time and in memory, what a chunk of a
-//! stream costs, and how much comes through in a minute. What each line means stands in the README beside this directory.
+//! stream and what reading a request costs, and how much comes through in a minute. What each line means stands in
+//! the README beside this directory.
 //!
 //! `cargo bench` prints a line for each: name, ours, peer, ratio, and OK or MISS against what was promised. A MISS
-//! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, keys, waiters or worst.
+//! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, inspect, keys, waiters or worst.
 
 mod calls;
+mod inspect;
 mod keys;
 mod measure;
 mod meter;
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
     }
     if wanted("meter") {
         meter::run(&mut verdicts);
+    }
+    if wanted("inspect") {
+        inspect::run(&mut verdicts);
     }
     // From here on time is paused: what asks for it takes longer, so what is compared with peers comes before.
     let paused = tokio::runtime::Builder::new_current_thread()

@@ -15,11 +15,11 @@ mod request_reference;
 pub mod retry_after;
 pub mod sse;
 
-/// What a target does with bytes.
-pub type Run = fn(&[u8]);
+/// Panics where a promise is broken on this input.
+pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Run); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("event_stream", event_stream::run),
     ("ndjson", ndjson::run),
     ("rate_headers", rate_headers::run),

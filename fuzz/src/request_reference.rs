@@ -80,9 +80,10 @@ pub(crate) fn facts(dialect: Dialect, body: &Value) -> Option<Facts> {
     let mut all = Vec::new();
     values(body, &mut Vec::new(), 0, &mut all);
     let at = |place: &str| {
+        let is_there = |path: &[&str]| path.iter().copied().eq(place.split('.'));
         let all = all
             .iter()
-            .filter(|(path, _)| path.join(".") == place && !place.is_empty());
+            .filter(|(path, _)| is_there(path) && !place.is_empty());
         all.map(|(_, value)| *value).collect::<Vec<_>>()
     };
     // Lists add nothing to a path: the last one counts.

@@ -4,7 +4,7 @@
 
 use tiktoken_rs::{CoreBPE, bpe_for_tokenizer, tokenizer::get_tokenizer};
 
-use super::{Dialect, RequestFacts, note::cut, request::scan};
+use super::{Dialect, RequestFacts, note::cut, request::with_texts};
 
 /// Longer texts are estimated: whoever counts does nothing else meanwhile.
 const LONGEST: usize = 64 << 10;
@@ -24,7 +24,7 @@ pub(super) fn input_tokens(dialect: Dialect, facts: &RequestFacts, body: &[u8]) 
     }
     let tokenizer = tokenizer(dialect, facts.model.as_deref()?)?;
     let (mut tokens, mut length, mut messages) = (0, 0, 0);
-    let others = scan(dialect, body, &mut |path, text| {
+    let others = with_texts(dialect, body, &mut |path, text| {
         length += text.len();
         if length > LONGEST {
             return;

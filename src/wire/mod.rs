@@ -57,6 +57,7 @@ mod read;
 mod reading;
 mod request;
 mod retry_after;
+mod scan;
 pub mod sse;
 mod timestamp;
 mod walk;

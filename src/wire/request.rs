@@ -7,7 +7,8 @@ use super::{
     Dialect,
     dialect::Field,
     object::Members,
-    walk::{Scalar, Sink, Step, walk},
+    scan::{Look, Quoted, scan},
+    walk::{Scalar, Step},
 };
 
 /// Bytes of text to a token. English runs at about four.
@@ -76,7 +77,8 @@ pub enum FactsError {
 /// in their place is a token; their output is capped at 0.
 ///
 /// A fact of the wrong type (`"model": 5`) is taken as absent; to refuse it is the provider's job.
-/// So is an empty body. [`Dialect::Generic`] bodies are not read.
+/// So is an empty body. [`Dialect::Generic`] bodies are not read. Text that is only counted is not looked at further: it
+/// need not be UTF-8.
 ///
 /// # Errors
 ///
@@ -94,19 +96,26 @@ pub enum FactsError {
 /// # Ok::<(), tower_quota::wire::FactsError>(())
 /// ```
 pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError> {
-    let mut text_bytes: u64 = 0;
-    let mut facts = scan(dialect, body, &mut |_, text| {
-        text_bytes = text_bytes.saturating_add(text.len() as u64);
-    })?;
-    facts.input_estimate = facts.input_estimate.saturating_add(tokens(text_bytes));
-    Ok(facts)
+    look_through(dialect, body, None)
 }
 
+/// Who is shown each text, with its path.
+type OnText<'t> = &'t mut dyn FnMut(&[&str], &str);
+
 /// The facts of a request, of whose input only what is no text is estimated: each text is shown with its path.
-pub(super) fn scan(
+#[cfg(feature = "tiktoken")]
+pub(super) fn with_texts(
     dialect: Dialect,
     body: &[u8],
-    on_text: &mut dyn FnMut(&[&str], &str),
+    on_text: OnText<'_>,
+) -> Result<RequestFacts, FactsError> {
+    look_through(dialect, body, Some(on_text))
+}
+
+fn look_through(
+    dialect: Dialect,
+    body: &[u8],
+    on_text: Option<OnText<'_>>,
 ) -> Result<RequestFacts, FactsError> {
     let spec = dialect.spec();
     let fields = spec.request();
@@ -118,24 +127,27 @@ pub(super) fn scan(
     if fields.is_empty() || body.is_empty() {
         return Ok(facts);
     }
-    let mut scan = Scan {
+    let mut facts = Facts {
         fields,
         seen: 0,
         duplicate: None,
-        facts,
+        is_malformed: false,
+        within: None,
+        found: facts,
         old_max_output: None,
+        text_bytes: 0,
         on_text,
         token_ids: 0,
         payloads: 0,
     };
-    let walked = walk(body, &mut scan);
-    if let Some(key) = scan.duplicate {
+    let scanned = scan(body, &mut facts);
+    if let Some(key) = facts.duplicate {
         return Err(FactsError::DuplicateKey { key });
     }
-    // The walk makes no difference between an object and a list of them.
+    // The scan makes no difference between an object and a list of them.
     let is_object = body.trim_ascii_start().starts_with(b"{");
-    match walked {
-        Ok(()) if is_object => Ok(scan.finish()),
+    match scanned {
+        Ok(()) if is_object && !facts.is_malformed => Ok(facts.finish()),
         _ => Err(FactsError::Malformed),
     }
 }
@@ -189,25 +201,32 @@ fn prompts(body: &[u8]) -> u64 {
     prompts.max(1) as u64
 }
 
-struct Scan<'t> {
+struct Facts<'t> {
     fields: &'static [(&'static [&'static str], Field)],
     /// One bit for each of `fields` that was met.
     seen: u64,
     duplicate: Option<&'static str>,
-    facts: RequestFacts,
+    /// A string that matters is none.
+    is_malformed: bool,
+    /// The text that the values are in which come now, and how many keys lead to it.
+    within: Option<(Field, usize)>,
+    found: RequestFacts,
     old_max_output: Option<u64>,
-    on_text: &'t mut dyn FnMut(&[&str], &str),
+    text_bytes: u64,
+    /// Who is shown them instead.
+    on_text: Option<OnText<'t>>,
     token_ids: u64,
     payloads: u64,
 }
 
-impl Scan<'_> {
+impl Facts<'_> {
     fn finish(mut self) -> RequestFacts {
         // Which of two the provider goes by, it alone knows: the larger is a bound.
-        self.facts.max_output = self.facts.max_output.max(self.old_max_output);
-        let payloads = self.payloads.saturating_mul(PAYLOAD_TOKENS);
-        self.facts.input_estimate = self.token_ids.saturating_add(payloads);
-        self.facts
+        self.found.max_output = self.found.max_output.max(self.old_max_output);
+        self.found.input_estimate = tokens(self.text_bytes)
+            .saturating_add(self.token_ids)
+            .saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
+        self.found
     }
 
     fn field(&self, path: &[&str]) -> Option<(usize, Field)> {
@@ -218,11 +237,21 @@ impl Scan<'_> {
         let index = self.fields.iter().position(is_at)?;
         Some((index, self.fields[index].1))
     }
+
+    /// The field of a value, whose key was entered.
+    fn field_of(&self, path: &[&str]) -> Option<Field> {
+        let within = self.within.map(|(field, _)| field);
+        within.or_else(|| self.field(path).map(|(_, field)| field))
+    }
 }
 
-impl Sink for Scan<'_> {
+impl Look for Facts<'_> {
     fn enter(&mut self, path: &[&str]) -> Step {
-        let Some((index, _)) = self.field(path) else {
+        if self.within.is_some_and(|(_, keys)| path.len() > keys) {
+            return Step::Read;
+        }
+        self.within = None;
+        let Some((index, field)) = self.field(path) else {
             let on_the_way = |(keys, _): &(&[&str], Field)| keys.starts_with(path);
             return if self.fields.iter().any(on_the_way) {
                 Step::Read
@@ -239,45 +268,77 @@ impl Sink for Scan<'_> {
             }
             self.seen |= bit;
         }
+        if let Field::Text | Field::TextOrTokens = field {
+            self.within = Some((field, path.len()));
+        }
         Step::Read
     }
 
-    fn scalar(&mut self, path: &[&str], value: Scalar<'_>) {
-        let Some((_, field)) = self.field(path) else {
+    fn text(&mut self, path: &[&str], text: Quoted<'_>) {
+        let Some(field) = self.field_of(path) else {
             return;
         };
         match field {
-            Field::Model => self.facts.model = value.text().map(str::to_owned),
-            Field::MaxOutput => self.facts.max_output = value.count(),
+            Field::Model => {
+                self.found.model = text.read();
+                self.is_malformed |= self.found.model.is_none();
+            }
+            Field::Text | Field::TextOrTokens if is_payload(path, &text) => self.payloads += 1,
+            Field::Text | Field::TextOrTokens => match &mut self.on_text {
+                Some(on_text) => on_text(path, &text.read().unwrap_or_default()),
+                None => self.text_bytes = self.text_bytes.saturating_add(text.bytes),
+            },
+            _ => self.scalar(path, Scalar::Null),
+        }
+    }
+
+    fn scalar(&mut self, path: &[&str], value: Scalar<'_>) {
+        let Some(field) = self.field_of(path) else {
+            return;
+        };
+        match field {
+            Field::Model => self.found.model = None,
+            Field::MaxOutput => self.found.max_output = value.count(),
             Field::OldMaxOutput => self.old_max_output = value.count(),
             Field::Stream => {
                 if let Scalar::Bool(stream) = value {
-                    self.facts.stream = stream;
+                    self.found.stream = stream;
                 }
             }
             Field::Choices => {
-                self.facts.choices = value.count().unwrap_or(1).max(self.facts.choices);
+                self.found.choices = value.count().unwrap_or(1).max(self.found.choices);
             }
             Field::TextOrTokens if value.count().is_some() => {
                 self.token_ids = self.token_ids.saturating_add(1);
             }
-            Field::Text | Field::TextOrTokens => match value.text() {
-                Some(text) if is_payload(path, text) => self.payloads += 1,
-                Some(text) => (self.on_text)(path, text),
-                None => {}
-            },
+            Field::Text | Field::TextOrTokens => {}
         }
+    }
+
+    fn known(&self, key: &str) -> Option<&'static str> {
+        let fields = self.fields.iter().flat_map(|(keys, _)| keys.iter());
+        let all = fields.chain(&PAYLOAD_KEYS);
+        all.copied().find(|known| *known == key)
     }
 }
 
+/// The keys that [`is_payload`] knows.
+const PAYLOAD_KEYS: [&str; 8] = [
+    "source",
+    "input_audio",
+    "inline_data",
+    "inlineData",
+    "data",
+    "bytes",
+    "file_data",
+    "images",
+];
+
 /// Whether a text is a file in base64: a `data:` URL, or what looks like base64 in a place made for
 /// it. A look at the beginning is enough, and needed: Anthropic's `source.data` may be plain text.
-fn is_payload(path: &[&str], text: &str) -> bool {
+fn is_payload(path: &[&str], text: &Quoted<'_>) -> bool {
     const LOOK_AT: usize = 256;
-    let head = &text.as_bytes()[..text.len().min(LOOK_AT)];
-    if head.starts_with(b"data:") {
-        return head.windows(8).any(|part| part == b";base64,");
-    }
+    let is_url = text.starts_with(b"data:");
     let made_for_it = matches!(
         path,
         [
@@ -287,8 +348,16 @@ fn is_payload(path: &[&str], text: &str) -> bool {
         ] | [.., "source", "bytes"]
             | [.., "file_data" | "images"]
     );
+    if !is_url && !made_for_it {
+        return false;
+    }
+    let head = text.head(LOOK_AT);
+    let head = &head[..head.len().min(LOOK_AT)];
+    if is_url {
+        return head.windows(8).any(|part| part == b";base64,");
+    }
     let in_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
-    made_for_it && !head.is_empty() && head.iter().all(in_base64)
+    !head.is_empty() && head.iter().all(in_base64)
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::{borrow::Cow, fmt};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// How many keys of a path are told apart. Deeper values are reported under the first ones.
-const PATH: usize = 8;
+pub(super) const PATH: usize = 8;
 
 /// Objects and lists nested deeper than this are passed over unread. It stays below the parser's
 /// own limit (128), past which a text would be refused.
-const NESTING: usize = 64;
+pub(super) const NESTING: usize = 64;
 
 /// Counts above this are taken for nonsense.
 pub(super) const MAX_COUNT: u64 = 1_000_000_000_000;

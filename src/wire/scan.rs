@@ -1,0 +1,402 @@
+//! One pass over a JSON text that is mostly strings, as requests are. Nothing of it is copied, and of a string only its
+//! end and its length are looked for: that takes a fraction of the time of a parser, which hands out every string.
+//!
+//! It goes by the same grammar as [`walk`](super::walk), and shows values in the same order and under the same paths.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+use smallvec::SmallVec;
+
+use super::walk::{NESTING, PATH, Scalar, Step};
+
+/// Receives what stands in a text, in its order; see [`Sink`](super::walk::Sink).
+pub(super) trait Look {
+    /// A key was read; its value comes next.
+    fn enter(&mut self, path: &[&str]) -> Step;
+
+    fn text(&mut self, path: &[&str], text: Quoted<'_>);
+
+    /// Any other value without parts.
+    fn scalar(&mut self, path: &[&str], value: Scalar<'_>);
+
+    /// The same key, if it is one that makes a difference. Only keys with escapes in them are asked for.
+    fn known(&self, key: &str) -> Option<&'static str>;
+}
+
+/// A string as it stands in the text, between its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoted<'j> {
+    raw: &'j [u8],
+    /// How long it is without its escapes.
+    pub(super) bytes: u64,
+    has_escapes: bool,
+}
+
+impl<'j> Quoted<'j> {
+    pub(super) fn starts_with(&self, start: &[u8]) -> bool {
+        let raw = &self.raw[..start.len().min(self.raw.len())];
+        raw == start || raw.contains(&b'\\') && self.head(start.len()).starts_with(start)
+    }
+
+    /// At least the first `count` bytes without escapes, if there are so many. Halves of surrogate pairs are replaced.
+    pub(super) fn head(&self, count: usize) -> Cow<'j, [u8]> {
+        if !self.has_escapes {
+            return Cow::Borrowed(&self.raw[..count.min(self.raw.len())]);
+        }
+        let (mut head, mut rest) = (Vec::new(), self.raw);
+        while head.len() < count
+            && let Some((&byte, after)) = rest.split_first()
+        {
+            match escape(rest) {
+                Some((length, letter)) => {
+                    head.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = &rest[length..];
+                }
+                None => {
+                    head.push(byte);
+                    rest = after;
+                }
+            }
+        }
+        Cow::Owned(head)
+    }
+
+    /// Nothing if it is not UTF-8.
+    pub(super) fn read(&self) -> Option<String> {
+        String::from_utf8(self.head(usize::MAX).into_owned()).ok()
+    }
+}
+
+/// Why a scan ended before the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The text is not exactly one JSON value.
+    NotJson,
+    /// It was told to.
+    Stopped,
+}
+
+/// Shows every value of `json` to `look`, which has seen what came before where it ends early.
+///
+/// Keys that are shown are UTF-8; what other strings are is seen where they are read. A number may be as large as it
+/// likes.
+pub(super) fn scan<L: Look>(json: &[u8], look: &mut L) -> Result<(), Ended> {
+    let mut scan = Scan {
+        json,
+        at: 0,
+        open: SmallVec::new(),
+        keys: [""; PATH],
+        objects: 0,
+        quiet: None,
+        look,
+    };
+    loop {
+        // What follows is a value.
+        if scan.quiet.is_none() && scan.open.len() >= NESTING {
+            scan.quiet = Some(scan.open.len());
+        }
+        if scan.value()? == Is::Begun {
+            continue;
+        }
+        loop {
+            if scan.quiet == Some(scan.open.len()) {
+                scan.quiet = None;
+            }
+            let Some(&open) = scan.open.last() else {
+                return scan.end();
+            };
+            match (open, scan.next()) {
+                (b'[', Some(b',')) => break,
+                (b'{', Some(b',')) => {
+                    scan.key()?;
+                    break;
+                }
+                (b'[', Some(b']')) | (b'{', Some(b'}')) => scan.close(),
+                _ => return Err(Ended::NotJson),
+            }
+        }
+    }
+}
+
+/// How far a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    /// A part of it comes next.
+    Begun,
+    Over,
+}
+
+struct Scan<'j, 'l, L> {
+    json: &'j [u8],
+    at: usize,
+    /// The brackets that are open.
+    open: SmallVec<[u8; 2 * NESTING]>,
+    keys: [&'j str; PATH],
+    /// How many objects are open whose keys were shown.
+    objects: usize,
+    /// So many brackets are open around a value that is passed over.
+    quiet: Option<usize>,
+    look: &'l mut L,
+}
+
+impl<'j, L: Look> Scan<'j, '_, L> {
+    /// Reads a value without parts, or the beginning of one with parts.
+    fn value(&mut self) -> Result<Is, Ended> {
+        let is_shown = self.quiet.is_none();
+        let scalar = match self.next().ok_or(Ended::NotJson)? {
+            b'"' => {
+                let text = self.string().ok_or(Ended::NotJson)?;
+                if is_shown {
+                    self.look.text(&self.keys[..self.objects.min(PATH)], text);
+                }
+                return Ok(Is::Over);
+            }
+            b'{' => {
+                self.open.push(b'{');
+                self.objects += usize::from(is_shown);
+                if self.next_is(b'}') {
+                    self.close();
+                    return Ok(Is::Over);
+                }
+                self.key()?;
+                return Ok(Is::Begun);
+            }
+            b'[' => {
+                if !self.next_is(b']') {
+                    self.open.push(b'[');
+                    return Ok(Is::Begun);
+                }
+                Scalar::EmptyList
+            }
+            b't' => self.word(b"true", Scalar::Bool(true))?,
+            b'f' => self.word(b"false", Scalar::Bool(false))?,
+            b'n' => self.word(b"null", Scalar::Null)?,
+            b'-' | b'0'..=b'9' => self.number()?,
+            _ => return Err(Ended::NotJson),
+        };
+        if is_shown {
+            self.look
+                .scalar(&self.keys[..self.objects.min(PATH)], scalar);
+        }
+        Ok(Is::Over)
+    }
+
+    /// Reads a key and its colon.
+    fn key(&mut self) -> Result<(), Ended> {
+        let is_shown = self.quiet.is_none();
+        if !self.next_is(b'"') {
+            return Err(Ended::NotJson);
+        }
+        let key = self.string().ok_or(Ended::NotJson)?;
+        if !self.next_is(b':') {
+            return Err(Ended::NotJson);
+        }
+        if !is_shown {
+            return Ok(());
+        }
+        if let Some(slot) = self.keys.get_mut(self.objects - 1) {
+            // A key that nobody knows may stay as it is written.
+            let plain = if key.has_escapes { key.read() } else { None };
+            let known = plain.and_then(|plain| self.look.known(&plain));
+            let raw = || str::from_utf8(key.raw).map_err(|_| Ended::NotJson);
+            *slot = known.map_or_else(raw, Ok)?;
+        }
+        match self.look.enter(&self.keys[..self.objects.min(PATH)]) {
+            Step::Read => {}
+            Step::Skip => self.quiet = Some(self.open.len()),
+            Step::Stop => return Err(Ended::Stopped),
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if self.open.pop() == Some(b'{') && self.quiet.is_none() {
+            self.objects -= 1;
+        }
+    }
+
+    /// Reads a string whose first quote was read.
+    fn string(&mut self) -> Option<Quoted<'j>> {
+        let json = &self.json[self.at..];
+        // Escapes are longer than what they stand for, by so many bytes.
+        let (mut at, mut surplus) = (0, 0);
+        loop {
+            let rest = &json[at..];
+            let length = run(rest);
+            at += length;
+            match (rest.get(length)?, rest.get(length + 1)) {
+                (b'"', _) => break,
+                (b'\\', Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) => {
+                    at += 2;
+                    surplus += 1;
+                }
+                (b'\\', _) => {
+                    let (length, letter) = escape(&rest[length..])?;
+                    at += length;
+                    surplus += length - letter.len_utf8();
+                }
+                // A control character.
+                _ => return None,
+            }
+        }
+        self.at += at + 1;
+        Some(Quoted {
+            raw: &json[..at],
+            bytes: (at - surplus) as u64,
+            has_escapes: surplus > 0,
+        })
+    }
+
+    /// Reads a number, whose first byte was read.
+    fn number(&mut self) -> Result<Scalar<'static>, Ended> {
+        let start = self.at - 1;
+        let is_negative = self.json[start] == b'-';
+        self.at = start + usize::from(is_negative);
+        let is_zero = self.json.get(self.at) == Some(&b'0');
+        let whole = self.digits();
+        let mut is_sound = whole > 0 && !(is_zero && whole > 1);
+        let mut is_whole = !is_negative;
+        if self.json.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            is_sound &= self.digits() > 0;
+            is_whole = false;
+        }
+        if let Some(b'e' | b'E') = self.json.get(self.at) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.json.get(self.at), Some(b'+' | b'-')));
+            is_sound &= self.digits() > 0;
+            is_whole = false;
+        }
+        if !is_sound {
+            return Err(Ended::NotJson);
+        }
+        let number = str::from_utf8(&self.json[start..self.at]).unwrap_or_default();
+        let count = number.parse().ok().filter(|_| is_whole);
+        // Nobody here asks for another number than a count.
+        Ok(count.map_or(Scalar::OtherNumber(f64::NAN), Scalar::Whole))
+    }
+
+    fn digits(&mut self) -> usize {
+        let digits = self.json[self.at..].iter();
+        let count = digits.take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        count
+    }
+
+    fn word(&mut self, word: &[u8], value: Scalar<'static>) -> Result<Scalar<'static>, Ended> {
+        if !self.json[self.at - 1..].starts_with(word) {
+            return Err(Ended::NotJson);
+        }
+        self.at += word.len() - 1;
+        Ok(value)
+    }
+
+    /// Takes the next byte that is no space.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.json.get(self.at)?;
+            self.at += 1;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+        }
+    }
+
+    /// Takes the next byte that is no space if it is this one.
+    fn next_is(&mut self, byte: u8) -> bool {
+        let next = self.next();
+        let is_it = next == Some(byte);
+        // Another one is there again.
+        self.at -= usize::from(next.is_some() && !is_it);
+        is_it
+    }
+
+    fn end(&mut self) -> Result<(), Ended> {
+        match self.next() {
+            None => Ok(()),
+            Some(_) => Err(Ended::NotJson),
+        }
+    }
+}
+
+/// So many bytes are looked at eight by eight, before a search begins that is faster from then on.
+const NEAR: usize = 256;
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x80 * EACH;
+
+/// How long `rest` goes on without a quote, a backslash or a control character.
+fn run(rest: &[u8]) -> usize {
+    let mut at = 0;
+    for eight in &rest.as_chunks::<8>().0[..(rest.len() / 8).min(NEAR / 8)] {
+        let eight = u64::from_le_bytes(*eight);
+        let end = ends(eight);
+        if end != 0 {
+            return at + end.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let far = &rest[at..];
+    let far = &far[..memchr2(b'"', b'\\', far).unwrap_or(far.len())];
+    let controls = far.iter().fold(false, |any, byte| any | (*byte < 0x20));
+    if controls {
+        at + far.iter().take_while(|byte| **byte >= 0x20).count()
+    } else {
+        at + far.len()
+    }
+}
+
+/// The highest bit of the first of eight bytes that ends a run is the lowest one that is set here.
+fn ends(eight: u64) -> u64 {
+    let below = |eight: u64, limit: u64| eight.wrapping_sub(limit * EACH) & !eight;
+    // With this bit the other way round the quote stands just behind the control characters, and nothing else does.
+    let is_quote_or_control = below(eight ^ (0x02 * EACH), 0x21);
+    let is_backslash = below(eight ^ (u64::from(b'\\') * EACH), 1);
+    (is_quote_or_control | is_backslash) & HIGH
+}
+
+/// The escape that `rest` begins with: how long it is, and what it stands for.
+fn escape(rest: &[u8]) -> Option<(usize, char)> {
+    let [b'\\', after, ..] = rest else {
+        return None;
+    };
+    let letter = match after {
+        b'"' | b'\\' | b'/' => char::from(*after),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unicode(rest),
+        _ => return None,
+    };
+    Some((2, letter))
+}
+
+/// The same of `\uXXXX`, of which two may make one letter. Half of a pair stands for nothing.
+fn unicode(rest: &[u8]) -> Option<(usize, char)> {
+    const LENGTH: usize = 6;
+    let first = unit(rest)?;
+    if let Some(letter) = char::from_u32(first) {
+        return Some((LENGTH, letter));
+    }
+    let second = rest.get(LENGTH..).and_then(unit);
+    let pair = second.filter(|second| first < 0xdc00 && (0xdc00..0xe000).contains(second));
+    let letter = pair
+        .and_then(|second| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)));
+    Some(match letter {
+        Some(letter) => (2 * LENGTH, letter),
+        None => (LENGTH, char::REPLACEMENT_CHARACTER),
+    })
+}
+
+fn unit(rest: &[u8]) -> Option<u32> {
+    let digits = rest.strip_prefix(b"\\u")?.get(..4)?;
+    digits.iter().try_fold(0, |unit, digit| {
+        Some(unit * 16 + char::from(*digit).to_digit(16)?)
+    })
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
