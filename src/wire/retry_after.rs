@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-const MAX_SECONDS: u64 = 10 * 365 * 24 * 3_600;
+pub(super) const MAX_SECONDS: u64 = 10 * 365 * 24 * 3_600;
 
 /// The wait that the headers of a response ask for.
 ///

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 use self::providers::{Row, Window, rows};
-use super::walk::MAX_COUNT;
+use super::{retry_after::MAX_SECONDS, walk::MAX_COUNT};
 
 /// What a provider counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,7 +107,7 @@ fn read(row: &Row, headers: &HeaderMap, now: SystemTime) -> Option<Observed> {
         Window::Unknown => None,
         Window::Seconds(seconds) => Some(Duration::from_secs(seconds)),
         Window::In(name, otherwise) => {
-            let seconds = count(name).filter(|seconds| *seconds > 0);
+            let seconds = count(name).filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
             Some(Duration::from_secs(seconds.unwrap_or(otherwise)))
         }
         Window::MinuteOrDay => window::minute_or_day(limit, remaining, reset),
