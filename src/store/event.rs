@@ -24,7 +24,7 @@ const KEPT: usize = 1_024;
 ///     settled: Some(Money::from_dollars(8)),
 ///     amount: Money::from_dollars(10),
 /// };
-/// let text = r#"{"budget":"cost $10.00/hour","change":{"passed":{"share":0.8}},"settled":8.0,"amount":10.0}"#;
+/// let text = r#"{"budget":"cost $10.00/hour","change":{"passed":{"share":0.8}},"settled":"8.00","amount":"10.00"}"#;
 /// assert_eq!(serde_json::to_string(&event)?, text);
 /// assert_eq!(serde_json::from_str::<BudgetEvent>(text)?, event);
 /// assert_eq!(event.to_string(), "cost $10.00/hour: 80 % of it is spent; $8.00 of $10.00 spent");
