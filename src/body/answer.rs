@@ -67,6 +67,7 @@ impl Answer {
             allowed: self.allowed,
             failed,
             tier: tier(&reading.served),
+            pays_beside: reading.cost.is_none() && pays_beside(&reading),
             input: self.input(&reading),
         }
     }
@@ -99,4 +100,25 @@ fn tier(served: &Served) -> ServiceTier {
         (_, Some("fast")) => ServiceTier::Fast,
         _ => ServiceTier::Standard,
     }
+}
+
+/// Whether an answer is charged for what its tokens do not show. Of tools of the provider, fetching costs nothing:
+/// <https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-fetch-tool>; where it was computed matters
+/// where the caller chose it: <https://platform.claude.com/docs/en/about-claude/pricing>.
+fn pays_beside(reading: &Reading) -> bool {
+    let extras = &reading.extras;
+    let counts = [
+        extras.web_searches,
+        extras.file_searches,
+        extras.code_runs,
+        extras.images,
+        extras.sources,
+        extras.search_units,
+        extras.audio_input,
+        extras.audio_output,
+        extras.image_output,
+    ];
+    let place = reading.served.geography.as_deref();
+    counts.iter().any(|count| *count > 0)
+        || place.is_some_and(|place| !matches!(place, "global" | "not_available"))
 }

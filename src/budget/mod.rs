@@ -21,7 +21,10 @@
 //!
 //! # What it does not know
 //! - Input that is not in the body: images and files by URL or number, earlier answers (`previous_response_id`), what
-//!   was cached before (`cachedContent`). Tools that are billed by the call. Several prompts in one request.
+//!   was cached before (`cachedContent`). Several prompts in one request.
+//! - What is charged besides tokens: tools that are billed by the call, images, audio, and regions that cost more. An
+//!   attempt that paid for such is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its provider
+//!   named the whole cost.
 //! - Requests in no dialect that is known, by which images or batches are made: they pass and count nothing.
 //! - What a provider bills for an answer that is an error.
 //! - How long the tokens of the input are. That matters where a stream breaks off that says it at the end alone, as

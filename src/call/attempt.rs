@@ -241,7 +241,7 @@ impl Attempt {
         // Nobody waits for what was held until it is written down.
         let mut told = Told::default();
         for (gate, tags, settlement) in &settled {
-            told.ended(gate, tags, settlement, ended.is_final);
+            told.ended(gate, tags, settlement, ended.is_final, ended.pays_beside);
         }
     }
 
@@ -255,7 +255,7 @@ impl Attempt {
         if !further_in {
             let ((claims, more), mut told) = (self.close(), Told::default());
             for (gate, permit) in claims.iter().filter(|_| sent) {
-                told.ended(gate, permit.tags(), &Settlement::Unknown, false);
+                told.ended(gate, permit.tags(), &Settlement::Unknown, false, false);
             }
             drop((claims, more));
         }

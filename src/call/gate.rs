@@ -124,6 +124,12 @@ impl Gate {
         }
     }
 
+    /// Whether it knows what calls with these tags cost.
+    pub(super) fn has_price(&self, tags: &Tags) -> bool {
+        let pricing = self.pricing.as_ref();
+        pricing.is_some_and(|pricing| matches!(pricing.price(tags), Ok(Some(_))))
+    }
+
     /// Whether it looks at budgets that refuse calls with these tags.
     pub(super) fn acts_as_budget(&self, tags: &Tags) -> bool {
         self.pricing.is_some() && self.limiter.limits().have_budgets(tags)

@@ -47,7 +47,7 @@ impl Pricing {
     }
 
     /// The price of what the tags name; `None` where nobody knows it, and that is allowed.
-    fn price(&self, tags: &Tags) -> Result<Option<&Price>, Rejection> {
+    pub(super) fn price(&self, tags: &Tags) -> Result<Option<&Price>, Rejection> {
         let provider = tags.get(&Tag::Provider);
         let Some(model) = tags.get(&Tag::Model) else {
             return Ok(None);
@@ -187,6 +187,8 @@ pub(crate) struct Ended {
     pub(crate) failed: bool,
     /// How it was served.
     pub(crate) tier: ServiceTier,
+    /// Whether it is charged for something that is in none of this.
+    pub(crate) pays_beside: bool,
     pub(crate) input: Input,
 }
 
@@ -220,6 +222,7 @@ impl Ended {
             allowed: (None, 1),
             failed: false,
             tier: ServiceTier::Standard,
+            pays_beside: false,
             input: Input::Unknown,
         }
     }

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::{Entry, Gate};
 use crate::{
     error::Rejection,
+    money::Money,
     statistics::{Figures, Statistics},
     store::Settlement,
     tags::Tags,
@@ -15,13 +16,15 @@ use crate::{
 pub(super) struct Told(SmallVec<[Statistics; 1]>);
 
 impl Told {
-    /// Records how an attempt that left has ended, where `gate` records.
+    /// Records how an attempt that left has ended, where `gate` records; and whether it pays for something beside what
+    /// its settlement holds.
     pub(super) fn ended(
         &mut self,
         gate: &Gate,
         tags: &Tags,
         settlement: &Settlement,
         is_final: bool,
+        pays_beside: bool,
     ) {
         let Some(statistics) = &gate.recorder else {
             return;
@@ -30,8 +33,13 @@ impl Told {
             return;
         }
         let figures = match settlement {
-            Settlement::Usage(usage) => Figures::used(usage, is_final),
-            Settlement::Unknown => Figures::reserved(&gate.reserved),
+            Settlement::Usage(usage) => {
+                let used_nothing = usage.input == 0 && usage.output == 0;
+                let is_priced =
+                    used_nothing || usage.cost > Some(Money::ZERO) || gate.has_price(tags);
+                Figures::used(usage, is_final, is_priced && !pays_beside)
+            }
+            Settlement::Unknown => Figures::reserved(&gate.reserved, gate.has_price(tags)),
         };
         statistics.gather(tags, &figures);
         self.0.push(statistics.clone());

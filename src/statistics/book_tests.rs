@@ -23,7 +23,7 @@ fn berlin() -> Book {
 fn figures(nanos: u64) -> Figures {
     let mut usage = Usage::new(10, 1);
     usage.cost = Some(Money::from_nanos(nanos));
-    Figures::used(&usage, true)
+    Figures::used(&usage, true, true)
 }
 
 fn agent(name: &str) -> Tags {

@@ -16,6 +16,10 @@ pub struct Figures {
     /// Those of them whose usage the provider did not say: it was estimated from what was seen, or, where nothing
     /// was, is what was reserved.
     pub estimated: u64,
+    /// Those of them that cost more than `cost` holds, or may: their model has no price, or they were charged for what
+    /// tokens do not show (searches and other tools, images, audio, where it was computed), and the provider did not
+    /// say how much that was.
+    pub unpriced: u64,
     /// Input tokens.
     pub input: u64,
     /// The part of the input that was read from a cache.
@@ -34,10 +38,11 @@ pub struct Figures {
 
 impl Figures {
     /// One attempt that used this.
-    pub(crate) fn used(usage: &Usage, is_reported: bool) -> Self {
+    pub(crate) fn used(usage: &Usage, is_reported: bool, is_priced: bool) -> Self {
         Figures {
             requests: 1,
             estimated: (!is_reported).into(),
+            unpriced: (!is_priced).into(),
             input: usage.input,
             cache_read: usage.cache_read,
             cache_write: usage.cache_write,
@@ -49,10 +54,10 @@ impl Figures {
     }
 
     /// One attempt of which nobody knows what it used: what was reserved.
-    pub(crate) fn reserved(demand: &Demand) -> Self {
+    pub(crate) fn reserved(demand: &Demand, is_priced: bool) -> Self {
         let mut usage = Usage::new(demand.input, demand.output);
         usage.cost = Some(Money::from_nanos(demand.cost));
-        Self::used(&usage, false)
+        Self::used(&usage, false, is_priced)
     }
 
     /// One attempt that was refused here.
@@ -89,6 +94,7 @@ impl AddAssign<&Figures> for Figures {
         for (mine, more) in [
             (&mut self.requests, more.requests),
             (&mut self.estimated, more.estimated),
+            (&mut self.unpriced, more.unpriced),
             (&mut self.input, more.input),
             (&mut self.cache_read, more.cache_read),
             (&mut self.cache_write, more.cache_write),

@@ -88,9 +88,9 @@ impl Statistics {
         StatisticsSnapshot::of(&self.book.lock())
     }
 
-    /// Records one attempt that the layers know nothing of, now.
+    /// Records one attempt that the layers know nothing of, now. Where its usage names no cost, it counts as unpriced.
     pub fn record(&self, tags: &Tags, usage: &Usage) {
-        self.gather(tags, &Figures::used(usage, true));
+        self.gather(tags, &Figures::used(usage, true, usage.cost.is_some()));
     }
 
     /// Records an attempt that was refused, now.

@@ -196,12 +196,17 @@ async fn without_a_budget_and_for_a_model_that_has_no_price_tokens_are_counted_a
     let report = statistics.report(CalendarUnit::Day, &[Tag::Model]).unwrap();
     let of = |model| {
         let figures = report.of_value(&Tag::Model, model);
-        (figures.requests, figures.tokens(), figures.cost)
+        (
+            figures.tokens(),
+            figures.cost,
+            figures.requests,
+            figures.unpriced,
+        )
     };
-    assert_eq!(of("m"), (1, 15, Money::ZERO));
+    assert_eq!(of("m"), (15, Money::ZERO, 1, 1));
     assert_eq!(
         of("gpt-4o"),
-        (1, 15, Money::from_nanos(10 * 2_500 + 5 * 10_000))
+        (15, Money::from_nanos(10 * 2_500 + 5 * 10_000), 1, 0)
     );
 }
 

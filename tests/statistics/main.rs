@@ -6,6 +6,7 @@
 mod attempts;
 mod budgets;
 mod periods;
+mod unpriced;
 
 use std::{
     sync::Arc,

@@ -55,11 +55,11 @@ async fn they_go_through_json_under_stable_names_and_on_where_they_were() {
             "end": "2026-03-28T22:00:00Z",
             "rows": [{
                 "tags": {"model": "m", "team": "t"},
-                "requests": 1, "estimated": 0, "input": 100, "cache_read": 40, "cache_write": 0,
+                "requests": 1, "estimated": 0, "unpriced": 0, "input": 100, "cache_read": 40, "cache_write": 0,
                 "output": 20, "reasoning": 5, "cost": "1.50", "refused": {},
             }],
             "others": {
-                "requests": 0, "estimated": 0, "input": 0, "cache_read": 0, "cache_write": 0,
+                "requests": 0, "estimated": 0, "unpriced": 0, "input": 0, "cache_read": 0, "cache_write": 0,
                 "output": 0, "reasoning": 0, "cost": "0.00", "refused": {},
             },
         })
