@@ -13,7 +13,8 @@ use crate::call::{Entry, Sent};
 
 /// The response that leaves a layer: metered by the layer that sent the attempt, passed on by the others.
 ///
-/// A stream is begun to be read, so that an error that it begins with is known: it is in the extensions then.
+/// A stream is begun to be read, so that an error that it begins with is known: it is in the extensions then. So is what
+/// any other answer says that is an error, where somebody decides by it whether to repeat the call.
 ///
 /// # Errors
 /// The inner service's error, untouched.
@@ -44,6 +45,16 @@ where
                 parts.headers.remove(CONTENT_LENGTH);
                 meter = meter.hiding();
             }
+            if parts.status.as_u16() >= 400 && entry.is_repeated() {
+                // What it says decides what becomes of the call.
+                let mut said = Box::new(Stream::new(body, meter));
+                said.hold().await;
+                if let Some(error) = said.meter().failed() {
+                    entry.note_failure(parts.status, error);
+                    parts.extensions.insert(error);
+                }
+                return Ok(Response::from_parts(parts, ResponseBody::stream(said)));
+            }
             if body.is_end_stream() || !meter.is_preamble() {
                 entry.hear_success(&parts);
                 return Ok(Response::from_parts(
@@ -59,6 +70,7 @@ where
             }
             stream.begin().await;
             if let Some(error) = stream.meter().failed() {
+                entry.note_failure(parts.status, error);
                 parts.extensions.insert(error);
             }
             Ok(Response::from_parts(parts, ResponseBody::stream(stream)))

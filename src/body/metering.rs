@@ -36,7 +36,7 @@ pub(crate) struct Metering {
     listening: Option<Listening>,
     /// Of a stream, until it is known how that begins.
     opening: Option<Opening>,
-    /// The error that it began with.
+    /// The error that it is, or that it began with.
     failed: Option<ProviderError>,
     /// Of a stream whose caller did not ask for its usage.
     hiding: Option<Hiding>,
@@ -113,9 +113,9 @@ impl Metering {
         self.covered < u64::MAX
     }
 
-    /// The error that the stream began with.
+    /// The error that it is, or that the stream began with; by what was read of it so far.
     pub(super) fn failed(&self) -> Option<ProviderError> {
-        self.failed
+        self.failed.or_else(|| self.listening.as_ref()?.error())
     }
 
     fn push(&mut self, data: &[u8]) {
@@ -166,7 +166,7 @@ impl Metering {
     pub(super) fn settle(&mut self) {
         // While its claims are there still.
         if let Some(listening) = self.listening.take() {
-            listening.end();
+            self.failed = listening.end();
         }
         self.opening = None;
         if let Some(attempt) = self.attempt.take() {

@@ -18,4 +18,4 @@ pub use response::ResponseBody;
 pub(crate) use finish::finish;
 pub(crate) use keep::keep;
 pub(crate) use pass::pass;
-pub(crate) use refusal::refuse;
+pub(crate) use refusal::{SHOULD_RETRY, refuse, tell_wait};

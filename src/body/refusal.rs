@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{
-    HeaderName, HeaderValue, Response,
+    HeaderMap, HeaderName, HeaderValue, Response,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body::Body;
@@ -17,7 +17,8 @@ use crate::{
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// By which providers overrule what the official SDKs do by themselves.
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The response that says `rejection` in the caller's dialect, with the rejection in its extensions.
 ///
@@ -33,8 +34,7 @@ pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Respons
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     if let Some(wait) = rejection.retry_after() {
-        headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis(wait)));
-        headers.insert(RETRY_AFTER, HeaderValue::from(millis(wait).div_ceil(1_000)));
+        tell_wait(headers, wait);
     }
     if let Some((policy, state)) = rejection.shortage().and_then(rate_limit::fields) {
         headers.insert(RATE_LIMIT_POLICY, policy);
@@ -45,6 +45,15 @@ pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Respons
     }
     response.extensions_mut().insert(rejection);
     response
+}
+
+/// Has the headers say how long to wait, where they do not.
+pub(crate) fn tell_wait(headers: &mut HeaderMap, wait: Duration) {
+    if headers.contains_key(RETRY_AFTER_MS) || headers.contains_key(RETRY_AFTER) {
+        return;
+    }
+    headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis(wait)));
+    headers.insert(RETRY_AFTER, HeaderValue::from(millis(wait).div_ceil(1_000)));
 }
 
 /// Milliseconds, rounded up, at least 1.

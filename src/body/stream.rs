@@ -1,4 +1,5 @@
-//! A stream: what it begins with is read before it is handed on, and a budget may end it.
+//! A stream: what it begins with is read before it is handed on, and a budget may end it. The same of an answer that is
+//! an error, where somebody is to decide whether to repeat it.
 
 use std::{
     collections::VecDeque,
@@ -48,7 +49,16 @@ impl<R: Body<Data = Bytes>> Stream<R> {
     /// Reads what the stream begins with, until something was generated, or there is an error, or it is over; a
     /// second at most, and 64 KiB.
     pub(super) async fn begin(&mut self) {
-        let mut read = pin!(poll_fn(|cx| self.poll_begin(cx)));
+        self.read_while(Metering::is_preamble).await;
+    }
+
+    /// Reads all of it, as far as that is short.
+    pub(super) async fn hold(&mut self) {
+        self.read_while(|_| true).await;
+    }
+
+    async fn read_while(&mut self, goes_on: impl Fn(&Metering) -> bool) {
+        let mut read = pin!(poll_fn(|cx| self.poll_while(&goes_on, cx)));
         // Most answers begin at once, and need no timer.
         let is_read = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_ready())).await;
         if !is_read {
@@ -57,9 +67,13 @@ impl<R: Body<Data = Bytes>> Stream<R> {
         }
     }
 
-    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_while(
+        &mut self,
+        goes_on: &impl Fn(&Metering) -> bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let mut length: usize = self.held.iter().map(length).sum();
-        while self.meter.is_preamble() && length < MOST {
+        while goes_on(&self.meter) && length < MOST {
             let Some(frame) = ready!(self.poll_next(cx)) else {
                 break;
             };

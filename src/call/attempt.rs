@@ -8,7 +8,7 @@ use std::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Ended, Gate, record::Told};
+use super::{Ended, Gate, record::Told, repeat::Noted};
 use crate::{
     error::Rejection,
     limit::Tick,
@@ -41,6 +41,8 @@ struct State {
     /// When its claims were dated, if they are.
     dated: Option<Instant>,
     ended: bool,
+    /// What its answer said, where it was no.
+    noted: Option<Noted>,
 }
 
 impl Attempt {
@@ -53,6 +55,7 @@ impl Attempt {
             sender: 0,
             dated: None,
             ended: false,
+            noted: None,
         };
         Arc::new(Attempt {
             number,
@@ -114,6 +117,14 @@ impl Attempt {
     /// Whether it has left. One whose body tells has not while nothing was taken of its body.
     pub(super) fn has_left(&self) -> bool {
         self.lock().dated.is_some()
+    }
+
+    pub(super) fn note(&self, noted: Noted) {
+        self.lock().noted = Some(noted);
+    }
+
+    pub(super) fn noted(&self) -> Option<Noted> {
+        self.lock().noted.clone()
     }
 
     /// The depth of the layer that sent it; 0 where it was not sent.

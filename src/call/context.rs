@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{CallOptions, Gate, Unfinished, attempt::Attempt, priced::Bound};
+use super::{CallOptions, Gate, Unfinished, attempt::Attempt, attempts::SharedLog, priced::Bound};
 use crate::{
     error::Rejection,
     limit::Demand,
@@ -18,10 +18,10 @@ use crate::{
 /// What is known of one call.
 #[derive(Debug)]
 pub(crate) struct CallContext {
-    facts: Facts,
     state: Mutex<State>,
 }
 
+/// What is known of what it asks for, and of where it goes: each layer has it as the layers outside of it left it.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) dialect: Dialect,
@@ -37,13 +37,17 @@ pub(super) struct Facts {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     gates: Vec<Gate>,
     /// The limiters that have counted this call in an earlier attempt.
     counted: Vec<Limiter>,
     /// Where it began in the queues that it waited in.
     starts: Vec<(Limiter, u64)>,
     attempt: Arc<Attempt>,
+    /// What became of its attempts, where a layer may repeat them.
+    pub(super) log: Option<SharedLog>,
+    /// How many attempts it may have in all, by all layers.
+    pub(super) most: u32,
 }
 
 /// What travels in the request's extensions.
@@ -54,6 +58,7 @@ pub(super) struct Handle {
     depth: u32,
     /// Which attempt it is.
     attempt: u32,
+    facts: Arc<Facts>,
 }
 
 /// One layer's view of the call.
@@ -61,6 +66,7 @@ pub(super) struct Handle {
 pub(crate) struct Entry {
     context: Arc<CallContext>,
     depth: u32,
+    facts: Arc<Facts>,
 }
 
 impl Facts {
@@ -77,13 +83,15 @@ impl Entry {
             counted: Vec::new(),
             starts: Vec::new(),
             attempt: Attempt::new(1, 1),
+            log: None,
+            most: u32::MAX,
         };
         Entry {
             context: Arc::new(CallContext {
-                facts,
                 state: Mutex::new(state),
             }),
             depth: 1,
+            facts: Arc::new(facts),
         }
     }
 
@@ -93,6 +101,7 @@ impl Entry {
             context,
             depth,
             attempt: number,
+            facts,
         } = handle;
         let current = context.lock().attempt.clone();
         let first = current.number == number && current.take_over(depth);
@@ -104,6 +113,7 @@ impl Entry {
         Entry {
             context,
             depth: depth + 1,
+            facts,
         }
     }
 
@@ -114,6 +124,7 @@ impl Entry {
             context: self.context.clone(),
             depth: self.depth,
             attempt,
+            facts: self.facts.clone(),
         }
     }
 
@@ -140,29 +151,29 @@ impl Entry {
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
-        self.context.facts.dialect
+        self.facts.dialect
     }
 
     pub(crate) fn demand(&self) -> Demand {
-        self.context.facts.demand
+        self.facts.demand
     }
 
     /// The output that is allowed for each of its choices, by the cap in the request; and how many choices there are.
     pub(crate) fn allowed(&self) -> (Option<u64>, u64) {
-        let bound = &self.context.facts.bound;
+        let bound = &self.facts.bound;
         (bound.output, bound.choices)
     }
 
     pub(crate) fn hides_usage(&self) -> bool {
-        self.context.facts.hides_usage
+        self.facts.hides_usage
     }
 
     pub(crate) fn turn(&self) -> Turn {
-        self.context.facts.turn
+        self.facts.turn
     }
 
     pub(super) fn tags(&self) -> &Tags {
-        &self.context.facts.tags
+        &self.facts.tags
     }
 
     pub(crate) fn attempt(&self) -> Arc<Attempt> {
@@ -186,6 +197,10 @@ impl Entry {
         attempt.sender() == self.depth
     }
 
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.context.lock()
+    }
+
     pub(super) fn depth(&self) -> u32 {
         self.depth
     }
@@ -201,7 +216,7 @@ impl Entry {
         } else {
             None
         };
-        let inherited = further_in.unwrap_or_else(|| self.context.facts.delegation.clone());
+        let inherited = further_in.unwrap_or_else(|| self.facts.delegation.clone());
         attempt.hand_down(inherited)
     }
 
@@ -213,7 +228,7 @@ impl Entry {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
-            let turn = gate.turn(self.context.turn(&gate), from);
+            let turn = gate.turn(self.context.turn(self.facts.turn, &gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
             self.context.note_start(&gate, permit.start());
             attempt.add(gate.having_reserved(&claim.demand), permit);
@@ -240,10 +255,10 @@ impl Entry {
             if gate.depth > self.depth || attempt.holds(&gate) {
                 continue;
             }
-            let claim = self.context.claim(&gate)?;
+            let claim = self.context.claim(&self.facts, &gate)?;
             match gate
                 .limiter
-                .try_claim(&claim, self.context.turn(&gate))
+                .try_claim(&claim, self.context.turn(self.facts.turn, &gate))
                 .await
             {
                 Ok(permit) => attempt.add(gate.having_reserved(&claim.demand), permit),
@@ -267,7 +282,7 @@ impl State {
 
 impl CallContext {
     /// The call's turn under a gate: where it waited before, it goes on from where it began.
-    fn turn(&self, gate: &Gate) -> Turn {
+    fn turn(&self, turn: Turn, gate: &Gate) -> Turn {
         let state = self.lock();
         let start = state
             .starts
@@ -275,7 +290,7 @@ impl CallContext {
             .find(|(limiter, _)| limiter.is(&gate.limiter));
         Turn {
             start: start.map(|(_, start)| *start),
-            ..self.facts.turn
+            ..turn
         }
     }
 
@@ -290,19 +305,19 @@ impl CallContext {
         }
     }
 
-    fn claim(&self, gate: &Gate) -> Result<Claim, Rejection> {
+    fn claim(&self, facts: &Facts, gate: &Gate) -> Result<Claim, Rejection> {
         let Facts {
             tags, delegation, ..
-        } = &self.facts;
+        } = facts;
         let demand = match &gate.pricing {
-            Some(pricing) => match pricing.demand(&self.facts) {
+            Some(pricing) => match pricing.demand(facts) {
                 // Where budgets only watch, nobody is refused.
                 Err(rejection) if gate.limiter.limits().have_budgets(tags) => {
                     return Err(rejection);
                 }
-                demand => demand.unwrap_or(self.facts.demand),
+                demand => demand.unwrap_or(facts.demand),
             },
-            None => self.facts.demand,
+            None => facts.demand,
         };
         let demand = match demand.input_declared {
             true => demand,
@@ -341,9 +356,10 @@ impl CallContext {
             counted,
             starts: state.starts.clone(),
             attempt: Attempt::new(1, depth + 1),
+            log: state.log.clone(),
+            most: state.most,
         };
         CallContext {
-            facts: self.facts.clone(),
             state: Mutex::new(state),
         }
     }

@@ -108,19 +108,22 @@ impl Listening {
         self.body.extend_from_slice(&data[..data.len().min(room)]);
     }
 
-    /// The body has ended, or nobody reads on: what is known by now is all.
-    pub(crate) fn end(mut self) {
+    /// What went wrong, by what is known by now.
+    pub(crate) fn error(&self) -> Option<ProviderError> {
         let now = time_of_day();
-        let error = wire::classify(&self.provider, self.status, &self.headers, &self.body, now);
-        let Some(error) = error else {
-            return;
-        };
+        wire::classify(&self.provider, self.status, &self.headers, &self.body, now)
+    }
+
+    /// The body has ended, or nobody reads on: what is known by now is all. What went wrong.
+    pub(crate) fn end(mut self) -> Option<ProviderError> {
+        let error = self.error()?;
         match (waits(error.class), error.wait) {
             (true, Some(wait)) if self.closed.is_none() => self.close(wait),
             (false, _) => self.reopen(),
             _ => {}
         }
         hear_limit(&self.attempt, &error);
+        Some(error)
     }
 
     /// Closes the target for so long since the answer came.

@@ -13,6 +13,7 @@
 //!   **forks**: it is a call of its own from there on, with claims of its own.
 
 mod attempt;
+mod attempts;
 mod calibrate;
 mod context;
 mod cover;
@@ -22,15 +23,18 @@ mod listen;
 mod options;
 mod priced;
 mod record;
+mod repeat;
 mod request_body;
 mod send;
 
 pub(crate) use attempt::Unfinished;
+pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
 pub(crate) use context::Entry;
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
 pub(crate) use gate::Gate;
 pub(crate) use listen::{Listening, Opening};
 pub use options::{CallOptions, NotSent};
 pub(crate) use priced::{Ended, Input, Pricing};
+pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
 pub(crate) use send::Sent;

@@ -10,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{Entry, NotSent, RequestBody, Unfinished, attempt::Attempt};
+use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
 use crate::error::Rejection;
 
 /// What came of an attempt.
@@ -46,12 +46,14 @@ impl Entry {
             Err(rejection) => {
                 unfinished.release();
                 self.record_refusal(&rejection);
+                self.note_refusal(&rejection);
                 return Sent::Refused(rejection);
             }
         };
         let attempt = self.attempt();
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
+        self.note_left();
         let inside = self.hand_down(&attempt);
         let answer = inside.scope(async { ready.call(request).await }).await;
         if answer.is_ok() {
@@ -65,8 +67,15 @@ impl Entry {
                 unfinished.release();
                 Sent::Answer(response, None)
             }
-            Ok(response) => Sent::Answer(response, Some(unfinished)),
+            Ok(response) => {
+                self.note_outcome(Outcome::answered(response.status(), None));
+                Sent::Answer(response, Some(unfinished))
+            }
             Err(error) => {
+                if ours {
+                    let sent = attempt.has_left();
+                    self.note_outcome(Outcome::Failed { sent });
+                }
                 if ours && !attempt.has_left() {
                     // Nothing of its body was ever taken to be written: no connection, for one.
                     unfinished.release();

@@ -1,8 +1,8 @@
-use std::{num::NonZeroU32, time::Duration};
+use std::{any::Any, num::NonZeroU32, time::Duration};
 
 use tower_layer::Layer;
 
-use super::{Retry, policy::Policy};
+use super::{Failure, Retry, RetryBudget, backoff::Backoff, failure::Classifier, policy::Policy};
 use crate::call::Inspect;
 
 /// Makes [`Retry`] services.
@@ -10,11 +10,12 @@ use crate::call::Inspect;
 #[must_use]
 pub struct RetryLayer {
     policy: Policy,
+    classifier: Classifier,
     inspect: Inspect,
 }
 
 impl RetryLayer {
-    /// Three attempts at most, waits of a minute at most.
+    /// Three attempts at most, told waits of a minute at most, repeats for a fifth of the calls.
     pub fn new() -> Self {
         Self::default()
     }
@@ -25,9 +26,60 @@ impl RetryLayer {
         self
     }
 
-    /// The longest told wait that is waited for. An answer that tells a longer one is handed on.
+    /// The longest told wait that is waited for; a minute where nothing is said. An answer that tells a longer one is
+    /// handed on.
     pub fn longest_wait(mut self, wait: Duration) -> Self {
         self.policy.longest_wait = wait;
+        self
+    }
+
+    /// How long a call waits where nobody tells: before its first repeat anything up to `base`, before each further one
+    /// up to twice as much, `cap` at most. Half a second and eight where nothing is said.
+    pub fn backoff(mut self, base: Duration, cap: Duration) -> Self {
+        self.policy.backoff = Backoff { base, cap };
+        self
+    }
+
+    /// How many repeats there may be for what is no 429. By default one for each five calls, and ten in reserve.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.policy.budget = Some(budget);
+        self
+    }
+
+    /// Repeats as many as there are. In an outage that is `max_attempts` times the load.
+    pub fn no_retry_budget(mut self) -> Self {
+        self.policy.budget = None;
+        self
+    }
+
+    /// Whether attempts are repeated that may have been billed: their connection broke before the answer, or timed out.
+    /// True where nothing is said, as the official SDKs do it; each such attempt is charged what was reserved for it.
+    pub fn repeats_uncertain(mut self, repeats: bool) -> Self {
+        self.policy.repeats_uncertain = repeats;
+        self
+    }
+
+    /// Tells what kind of failure an error of the inner service is, where the caller knows better: it is asked first,
+    /// with the error itself; `None` leaves it to what is known anyway. That is `std::io::Error`, and with the features
+    /// `reqwest` and `gateway` the errors of those clients; boxed errors, by the first cause that is one of these.
+    /// All others may have been billed, unless the request's body is a [`RequestBody`](crate::RequestBody) that was
+    /// never taken from.
+    ///
+    /// ```
+    /// use std::io;
+    /// use tower_quota::{RetryLayer, retry::Failure};
+    ///
+    /// let layer = RetryLayer::new().classify(|error| {
+    ///     let error = error.downcast_ref::<io::Error>()?;
+    ///     (error.kind() == io::ErrorKind::PermissionDenied).then_some(Failure::Permanent)
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn classify(
+        mut self,
+        classify: impl Fn(&(dyn Any + 'static)) -> Option<Failure> + Send + Sync + 'static,
+    ) -> Self {
+        self.classifier = Classifier::new(classify);
         self
     }
 
@@ -62,6 +114,11 @@ impl<S> Layer<S> for RetryLayer {
     type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Retry<S> {
-        Retry::new(inner, self.policy, self.inspect)
+        Retry::new(
+            inner,
+            self.policy.clone(),
+            self.classifier.clone(),
+            self.inspect,
+        )
     }
 }

@@ -4,22 +4,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::policy::Policy;
+use super::{
+    failure::Classifier,
+    policy::{Asked, Failed, Policy, Verdict},
+};
 use crate::{
-    body::{ResponseBody, ResponseFuture, finish, keep, pass, refuse},
-    call::{Ended, Entered, Entry, Inspect, ReadBody, Refusal},
-    clock::time_of_day,
-    error::Rejection,
+    body::{ResponseBody, ResponseFuture, SHOULD_RETRY, finish, keep, pass, refuse, tell_wait},
+    call::{Attempts, Ended, Entered, Entry, Heard, Inspect, ReadBody, Refusal},
     store::Settlement,
     usage::Usage,
 };
 
-/// Repeats an attempt when the provider says when it may be repeated; see the [module](super).
+/// Repeats an attempt when that may help; see the [module](super).
 ///
 /// Always ready. Each attempt is claimed for and settled by itself, whether the gates stand inside or
 /// outside; a call that waits to be repeated holds nothing.
@@ -27,14 +28,16 @@ use crate::{
 pub struct Retry<S> {
     inner: S,
     policy: Policy,
+    classifier: Classifier,
     inspect: Inspect,
 }
 
 impl<S> Retry<S> {
-    pub(super) fn new(inner: S, policy: Policy, inspect: Inspect) -> Self {
+    pub(super) fn new(inner: S, policy: Policy, classifier: Classifier, inspect: Inspect) -> Self {
         Retry {
             inner,
             policy,
+            classifier,
             inspect,
         }
     }
@@ -62,6 +65,7 @@ where
         let Retry {
             mut inner,
             policy,
+            classifier,
             inspect,
         } = self.clone();
         ResponseFuture::new(async move {
@@ -77,7 +81,17 @@ where
                     entry,
                     parts,
                     body: ReadBody::Whole(body),
-                } => send_again(&mut inner, policy, &entry, &parts, &body).await,
+                } => {
+                    let call = Repeated {
+                        asked: Asked::of(&parts, entry.dialect()),
+                        policy,
+                        classifier,
+                        entry,
+                        parts,
+                        body,
+                    };
+                    call.send(&mut inner).await
+                }
                 unread => {
                     let (entry, request) = unread.into_request();
                     let sent = entry.send(&mut inner, request).await;
@@ -91,41 +105,113 @@ where
 /// How long a refusal's body may take to come: until then its attempt is open.
 const LONGEST_READ: Duration = Duration::from_secs(1);
 
-async fn send_again<S, B, R>(
-    inner: &mut S,
+/// A call that can be sent again.
+struct Repeated {
     policy: Policy,
-    entry: &Entry,
-    parts: &Parts,
-    body: &Bytes,
-) -> Result<Response<ResponseBody<R>>, S::Error>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    B: From<Bytes> + 'static,
-    R: Body<Data = Bytes>,
-{
-    let mut answered = None;
-    for attempt in 1.. {
-        let sent = entry.send(inner, entry.request(parts, body)).await;
-        let response = finish(entry, sent).await?;
-        let refused = response.extensions().get::<Rejection>().is_some();
-        if let (true, Some(answered)) = (refused, answered) {
-            // The provider has spoken; that there is no room to ask again, here or further in, is not its
-            // answer.
-            return Ok(answered);
+    classifier: Classifier,
+    asked: Asked,
+    entry: Entry,
+    parts: Parts,
+    body: Bytes,
+}
+
+impl Repeated {
+    async fn send<S, B, R>(self, inner: &mut S) -> Result<Response<ResponseBody<R>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: 'static,
+        B: From<Bytes> + 'static,
+        R: Body<Data = Bytes>,
+    {
+        let Repeated { entry, policy, .. } = &self;
+        entry.repeats(u32::MAX);
+        if let Some(budget) = &policy.budget {
+            budget.call();
         }
-        let Some(at) = policy.again(attempt, &response, entry.turn().deadline, time_of_day())
-        else {
-            return Ok(response);
-        };
-        // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
-        entry.note_counted();
-        let response = keep(response, at.min(Instant::now() + LONGEST_READ)).await;
-        entry
+        let mut answered = None;
+        for attempt in 1.. {
+            let sent = entry
+                .send(inner, entry.request(&self.parts, &self.body))
+                .await;
+            let response = match finish(entry, sent).await {
+                Ok(response) => response,
+                Err(error) => {
+                    let failure = self.classifier.classify(&error, entry.has_left());
+                    let Verdict::Again(at) = self.judge(attempt, Failed::Broke(failure)) else {
+                        return Err(error);
+                    };
+                    self.wait_until(at).await;
+                    // What an earlier attempt was answered is older than this.
+                    answered = None;
+                    continue;
+                }
+            };
+            let failed = match entry.hear(&response) {
+                Heard::Fine => return Ok(self.with_attempts(response, None)),
+                Heard::Refused(_) => {
+                    // Where the provider has spoken: that there is no room to ask again, here or further in, is not
+                    // its answer.
+                    return Ok(self.with_attempts(answered.unwrap_or(response), None));
+                }
+                Heard::Failed(error) => Failed::Answered(error),
+            };
+            match self.judge(attempt, failed) {
+                Verdict::Final => return Ok(self.with_attempts(response, None)),
+                Verdict::GivenUp(told) => return Ok(self.given_up(response, told)),
+                Verdict::Again(at) => {
+                    // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
+                    answered = Some(keep(response, at.min(Instant::now() + LONGEST_READ)).await);
+                    self.wait_until(at).await;
+                }
+            }
+        }
+        unreachable!("an endless loop ends by returning")
+    }
+
+    fn judge(&self, attempt: u32, failed: Failed) -> Verdict {
+        let (entry, deadline) = (&self.entry, self.entry.turn().deadline);
+        let may = entry.may_have_another();
+        self.policy
+            .judge(attempt, may, self.asked, failed, deadline)
+    }
+
+    /// Ends the attempt, waits, and begins the next one.
+    async fn wait_until(&self, at: Instant) {
+        self.entry.note_counted();
+        self.entry
             .attempt()
             .end(Ended::with(Settlement::Usage(Usage::default())));
         tokio::time::sleep_until(at).await;
-        entry.next_attempt();
-        answered = Some(response);
+        self.entry.next_attempt();
     }
-    unreachable!("an endless loop ends by returning")
+
+    /// An answer that might be repeated, and is not any more: neither by callers who do so by themselves.
+    fn given_up<R: Body>(
+        &self,
+        mut response: Response<ResponseBody<R>>,
+        told: Option<Duration>,
+    ) -> Response<ResponseBody<R>> {
+        let repeats = self.policy.max_attempts.get() > 1;
+        if self.asked.by_itself && repeats {
+            let headers = response.headers_mut();
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        if let Some(told) = told {
+            tell_wait(response.headers_mut(), told);
+        }
+        self.with_attempts(response, told)
+    }
+
+    fn with_attempts<R: Body>(
+        &self,
+        mut response: Response<ResponseBody<R>>,
+        retry_after: Option<Duration>,
+    ) -> Response<ResponseBody<R>> {
+        let attempts = self.entry.attempts();
+        response.extensions_mut().insert(Attempts {
+            retry_after,
+            ..attempts
+        });
+        response
+    }
 }

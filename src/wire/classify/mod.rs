@@ -40,6 +40,22 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// Its name for programs: `rate_limit`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorClass::RateLimit => "rate_limit",
+            ErrorClass::Ramp => "ramp",
+            ErrorClass::RequestTooLarge => "request_too_large",
+            ErrorClass::Quota => "quota",
+            ErrorClass::Overloaded => "overloaded",
+            ErrorClass::ContextLength => "context_length",
+            ErrorClass::ContentFilter => "content_filter",
+            ErrorClass::Server => "server",
+            ErrorClass::Invalid => "invalid",
+        }
+    }
+
     fn may_pass(self) -> bool {
         matches!(
             self,

@@ -1,0 +1,246 @@
+//! What became of each attempt of a call, for whoever made it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::StatusCode;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{
+    error::Rejection,
+    tags::{Tag, Tags},
+    wire::{ErrorClass, ProviderError},
+};
+
+/// What became of each attempt of a call, in order. In the extensions of the response that
+/// [`RetryLayer`](crate::RetryLayer) and [`FailoverLayer`](crate::FailoverLayer) hand on; where the inner service fails
+/// with an error there is no response to hold it.
+///
+/// It names targets, never keys, and nothing of what was asked or answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// The attempts that were sent, and those that were refused here.
+    pub made: Vec<AttemptReport>,
+    /// Targets that were passed over without an attempt.
+    pub passed_over: Vec<PassedOver>,
+    /// In how long, counted from the answer, it is worth another try by what the provider told: said where that is
+    /// longer than is waited for here, or beyond the call's deadline.
+    pub retry_after: Option<Duration>,
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AttemptReport {
+    /// Where it went.
+    pub target: TargetName,
+    /// How long the call had waited before it left, since it came or since the attempt before had its answer: for room,
+    /// for a told time, between repeats.
+    pub waited: Duration,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// An answer with this status, and what kind of error it is, where it is one: also of a stream that began with one.
+    Answered {
+        /// The status, as a number.
+        status: u16,
+        /// What kind of error.
+        error: Option<&'static str>,
+    },
+    /// The inner service failed. Whether it may have been billed.
+    Failed {
+        /// It may have been sent, so it may have been billed.
+        sent: bool,
+    },
+    /// It was refused here, and did not leave: the [kind](Rejection::kind) of the refusal.
+    Refused {
+        /// As [`Rejection::kind`].
+        kind: &'static str,
+    },
+}
+
+/// A target by name. Not where it is, and no key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct TargetName {
+    /// Whose.
+    pub provider: Option<Arc<str>>,
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// The label of the API key.
+    pub api_key: Option<Arc<str>>,
+}
+
+/// A target that was passed over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Which.
+    pub target: TargetName,
+    /// Why.
+    pub why: PassedOverWhy,
+    /// How long that lasts, where it can be said.
+    pub still: Option<Duration>,
+}
+
+/// Why a target was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PassedOverWhy {
+    /// Its provider told a wait that is not over.
+    CoolingDown,
+    /// Its money or its quota is used up.
+    Parked,
+    /// It failed too often of late.
+    BreakerOpen,
+    /// The call is larger than its model takes.
+    TooLong,
+    /// It cannot be reached with a call in this API.
+    OtherApi,
+    /// So much of a budget is spent that cheaper ones are used.
+    Degraded,
+}
+
+impl TargetName {
+    pub(crate) fn of(tags: &Tags) -> Self {
+        TargetName {
+            provider: tags.shared(&Tag::Provider).cloned(),
+            model: tags.shared(&Tag::Model).cloned(),
+            api_key: tags.shared(&Tag::ApiKey).cloned(),
+        }
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (provider, model) = (self.provider.as_deref(), self.model.as_deref());
+        f.write_str(provider.unwrap_or("?"))?;
+        write!(f, "/{}", model.unwrap_or("?"))?;
+        match &self.api_key {
+            Some(key) => write!(f, " ({key})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl PassedOverWhy {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            PassedOverWhy::CoolingDown => "was told to wait",
+            PassedOverWhy::Parked => "is out of money or quota",
+            PassedOverWhy::BreakerOpen => "failed too often of late",
+            PassedOverWhy::TooLong => "does not take so long a call",
+            PassedOverWhy::OtherApi => "has no such API",
+            PassedOverWhy::Degraded => "is too dear for what is left of a budget",
+        }
+    }
+}
+
+impl Outcome {
+    pub(crate) fn answered(status: StatusCode, error: Option<ProviderError>) -> Self {
+        Outcome::Answered {
+            status: status.as_u16(),
+            error: error.map(|error| error.class.name()),
+        }
+    }
+}
+
+/// The attempts of a call so far. Calls that a foreign layer makes of one share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SharedLog(Arc<Mutex<Log>>);
+
+impl SharedLog {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    attempts: Attempts,
+    /// Since when it waits.
+    since: Instant,
+    waited: Duration,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            attempts: Attempts::default(),
+            since: Instant::now(),
+            waited: Duration::ZERO,
+        }
+    }
+}
+
+impl Log {
+    /// An attempt leaves.
+    pub(super) fn left(&mut self) {
+        self.waited = self.since.elapsed();
+    }
+
+    /// It had its answer.
+    pub(super) fn ended(&mut self, tags: &Tags, outcome: Outcome) {
+        let waited = match outcome {
+            Outcome::Refused { .. } => self.since.elapsed(),
+            _ => self.waited,
+        };
+        self.since = Instant::now();
+        self.attempts.made.push(AttemptReport {
+            target: TargetName::of(tags),
+            waited,
+            outcome,
+        });
+    }
+
+    /// What kind of error the last answer turned out to be.
+    pub(super) fn failed(&mut self, class: ErrorClass) {
+        if let Some(AttemptReport {
+            outcome: Outcome::Answered { error, .. },
+            ..
+        }) = self.attempts.made.last_mut()
+        {
+            *error = Some(class.name());
+        }
+    }
+
+    pub(super) fn refused(&mut self, tags: &Tags, rejection: &Rejection) {
+        let kind = rejection.kind();
+        self.ended(tags, Outcome::Refused { kind });
+    }
+
+    pub(super) fn passed_over(&mut self, passed: PassedOver) {
+        let known = &mut self.attempts.passed_over;
+        if !known
+            .iter()
+            .any(|other| other.target == passed.target && other.why == passed.why)
+        {
+            known.push(passed);
+        }
+    }
+
+    /// How many attempts have left.
+    pub(super) fn made(&self) -> u32 {
+        let left = |report: &&AttemptReport| !matches!(report.outcome, Outcome::Refused { .. });
+        let made = self.attempts.made.iter().filter(left).count();
+        u32::try_from(made).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+}

@@ -1,0 +1,124 @@
+//! What a layer that makes further attempts sees of a call.
+
+use http::{Response, StatusCode};
+
+use super::{
+    Entry,
+    attempts::{Attempts, Log, Outcome, PassedOver},
+};
+use crate::{
+    clock::time_of_day,
+    error::Rejection,
+    tags::Tag,
+    wire::{ProviderError, classify},
+};
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Heard {
+    /// It is no error.
+    Fine,
+    /// The attempt was refused here, and did not leave.
+    Refused(Rejection),
+    /// The provider says no, by its status or in a stream that begins with it.
+    Failed(ProviderError),
+}
+
+/// What is kept of an answer in case that a foreign layer takes it off the response.
+#[derive(Clone, Debug)]
+pub(super) enum Noted {
+    Refused(Rejection),
+    Failed(StatusCode, ProviderError),
+}
+
+impl Entry {
+    /// A layer that may make further attempts is around the call from here on: it makes so many at most, by all layers
+    /// together.
+    pub(crate) fn repeats(&self, most: u32) {
+        let mut state = self.state();
+        state.most = state.most.min(most);
+        state.log.get_or_insert_default();
+    }
+
+    /// Whether somebody may repeat it.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.state().log.is_some()
+    }
+
+    /// Whether it may have another attempt, as far as their number goes.
+    pub(crate) fn may_have_another(&self) -> bool {
+        let state = self.state();
+        let made = state.log.as_ref().map_or(0, |log| log.lock().made());
+        made < state.most
+    }
+
+    /// Whether the present attempt has left, as far as can be seen.
+    pub(crate) fn has_left(&self) -> bool {
+        self.attempt().has_left()
+    }
+
+    /// What became of its attempts.
+    pub(crate) fn attempts(&self) -> Attempts {
+        let log = self.state().log.clone();
+        log.map(|log| log.lock().attempts().clone())
+            .unwrap_or_default()
+    }
+
+    /// A target was passed over.
+    pub(crate) fn pass_over(&self, passed: PassedOver) {
+        self.log(|log| log.passed_over(passed));
+    }
+
+    /// The answer to the attempt that this layer sent says that it failed.
+    pub(crate) fn note_failure(&self, status: StatusCode, error: ProviderError) {
+        self.attempt().note(Noted::Failed(status, error));
+        self.log(|log| log.failed(error.class));
+    }
+
+    /// The attempt was refused here.
+    pub(super) fn note_refusal(&self, rejection: &Rejection) {
+        self.attempt().note(Noted::Refused(rejection.clone()));
+        self.log(|log| log.refused(self.tags(), rejection));
+    }
+
+    /// The attempt leaves.
+    pub(super) fn note_left(&self) {
+        self.log(Log::left);
+    }
+
+    /// What came of the attempt that this layer sent.
+    pub(super) fn note_outcome(&self, outcome: Outcome) {
+        self.log(|log| log.ended(self.tags(), outcome));
+    }
+
+    /// What an answer says: by its extensions; where a foreign layer has cleared them by what was noted of the attempt;
+    /// where nobody of ours saw it by its head.
+    pub(crate) fn hear<R>(&self, response: &Response<R>) -> Heard {
+        let (status, extensions) = (response.status(), response.extensions());
+        if let Some(rejection) = extensions.get::<Rejection>() {
+            return Heard::Refused(rejection.clone());
+        }
+        if let Some(error) = extensions.get::<ProviderError>() {
+            return Heard::Failed(*error);
+        }
+        match self.attempt().noted() {
+            Some(Noted::Refused(rejection)) if rejection.status() == status => {
+                return Heard::Refused(rejection);
+            }
+            Some(Noted::Failed(of, error)) if of == status => return Heard::Failed(error),
+            _ => {}
+        }
+        let provider = self.tags().get(&Tag::Provider).unwrap_or_default();
+        match classify(provider, status, response.headers(), b"", time_of_day()) {
+            Some(error) => Heard::Failed(error),
+            None => Heard::Fine,
+        }
+    }
+
+    fn log(&self, note: impl FnOnce(&mut Log)) {
+        let log = self.state().log.clone();
+        if let Some(log) = log {
+            note(&mut log.lock());
+        }
+    }
+}
