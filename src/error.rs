@@ -21,6 +21,7 @@ use crate::money::Money;
 ///     retry_after: Some(Duration::from_millis(3_200)),
 ///     amount: Some(90_000),
 ///     period: Some(Duration::from_secs(60)),
+///     of_target: true,
 /// };
 /// assert_eq!(
 ///     Rejection::RateLimited(shortage).to_string(),
@@ -83,6 +84,16 @@ pub enum Rejection {
         /// What is wrong with it.
         message: String,
     },
+    /// Every target of the call's route was passed over: none can serve for now.
+    #[error("no target can serve `{model}` now: {reasons}{when}", when = room_at(*.retry_after))]
+    NoTarget {
+        /// The model that was asked for.
+        model: String,
+        /// Why, target by target.
+        reasons: String,
+        /// In how long the first of them may be tried again, where that can be said.
+        retry_after: Option<Duration>,
+    },
     /// The store of counts cannot answer, and admitting without it would be no limit.
     #[error(transparent)]
     StoreUnavailable(#[from] StoreError),
@@ -108,6 +119,8 @@ pub struct Shortage {
     pub amount: Option<u64>,
     /// In which time; `None` for what is counted over none: calls in flight, runs.
     pub period: Option<Duration>,
+    /// Whether it looks at where the call goes, its provider, model or API key: another target may have room.
+    pub of_target: bool,
 }
 
 /// What amounts are of.
@@ -192,6 +205,13 @@ pub(crate) fn room_in(f: &mut fmt::Formatter<'_>, wait: Duration) -> fmt::Result
     write!(f, "room in {} s", tenths(wait))
 }
 
+/// The same after what lacks, where it can be said.
+fn room_at(wait: Option<Duration>) -> String {
+    wait.map_or_else(String::new, |wait| {
+        format!("; worth another try in {} s", tenths(wait))
+    })
+}
+
 /// Seconds with one decimal, rounded up: a wait that is read and obeyed must not come out short.
 fn tenths(wait: Duration) -> String {
     let tenths = wait.as_nanos().div_ceil(100_000_000);
@@ -213,6 +233,7 @@ impl Rejection {
             Rejection::UnknownPrice { .. } => "unknown_price",
             Rejection::BodyTooLarge { .. } => "body_too_large",
             Rejection::BadRequest { .. } => "bad_request",
+            Rejection::NoTarget { .. } => "no_target",
             Rejection::StoreUnavailable(_) => "store_unavailable",
         }
     }
@@ -228,7 +249,9 @@ impl Rejection {
             Rejection::BudgetExceeded(_)
             | Rejection::CircuitOpen(_)
             | Rejection::UnknownPrice { .. } => http::StatusCode::PAYMENT_REQUIRED,
-            Rejection::StoreUnavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::NoTarget { .. } | Rejection::StoreUnavailable(_) => {
+                http::StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => http::StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -251,7 +274,10 @@ impl Rejection {
     /// How long until it is worth another try, where that can be said.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.shortage()?.retry_after
+        match self {
+            Rejection::NoTarget { retry_after, .. } => *retry_after,
+            _ => self.shortage()?.retry_after,
+        }
     }
 
     /// Whether the same call can succeed later at all.
@@ -260,6 +286,7 @@ impl Rejection {
         match self {
             Rejection::RateLimited(_)
             | Rejection::QueueFull { .. }
+            | Rejection::NoTarget { .. }
             | Rejection::StoreUnavailable(_) => true,
             Rejection::DeadlineExceeded(_)
             | Rejection::NeverFits(_)

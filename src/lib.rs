@@ -71,6 +71,7 @@ mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;
+pub mod failover;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod limit;
@@ -94,6 +95,7 @@ pub use body::ResponseBody;
 pub use budget::BudgetLayer;
 pub use call::{CallOptions, NotSent, RequestBody};
 pub use error::{Rejection, Shortage, StoreError};
+pub use failover::FailoverLayer;
 pub use limiter::Limiter;
 pub use money::Money;
 pub use rate_limit::RateLimitLayer;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// From values to services. Rooms in one line do not know each other.
-const ORDER: [&[&str]; 18] = [
+const ORDER: [&[&str]; 19] = [
     &["clock", "money"],
     &["error", "tags", "usage"],
     &["pricing"],
@@ -22,6 +22,7 @@ const ORDER: [&[&str]; 18] = [
     &["admission"],
     &["budget"],
     &["retry"],
+    &["failover"],
     &["rate_limit"],
     &["config"],
     &["reqwest"],

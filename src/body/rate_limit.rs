@@ -63,6 +63,7 @@ mod tests {
             retry_after: Some(Duration::from_millis(2_001)),
             amount: Some(100),
             period: Some(Duration::from_secs(60)),
+            of_target: false,
         }
     }
 

@@ -127,6 +127,12 @@ impl Attempt {
         self.lock().noted.clone()
     }
 
+    /// Whether it was neither sent nor refused yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        let state = self.lock();
+        !state.ended && state.sender == 0
+    }
+
     /// The depth of the layer that sent it; 0 where it was not sent.
     pub(super) fn sender(&self) -> u32 {
         self.lock().sender

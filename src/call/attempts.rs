@@ -135,6 +135,16 @@ impl fmt::Display for TargetName {
     }
 }
 
+impl PassedOver {
+    pub(crate) fn new(target: &TargetName, why: PassedOverWhy, still: Option<Duration>) -> Self {
+        PassedOver {
+            target: target.clone(),
+            why,
+            still,
+        }
+    }
+}
+
 impl PassedOverWhy {
     /// In words.
     #[must_use]

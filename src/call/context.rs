@@ -11,7 +11,7 @@ use crate::{
     limiter::{Delegation, Limiter, Refused, Turn},
     statistics::Statistics,
     store::Claim,
-    tags::Tags,
+    tags::{Tag, Tags},
     wire::Dialect,
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Facts {
     pub(super) bound: Bound,
     /// Whether its stream was asked for its usage, and not by the caller.
     pub(super) hides_usage: bool,
+    /// Whether it is to leave as it came.
+    pub(super) as_is: bool,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -172,7 +174,11 @@ impl Entry {
         self.facts.turn
     }
 
-    pub(super) fn tags(&self) -> &Tags {
+    pub(crate) fn tag(&self, tag: &Tag) -> Option<Arc<str>> {
+        self.facts.tags.shared(tag).cloned()
+    }
+
+    pub(crate) fn tags(&self) -> &Tags {
         &self.facts.tags
     }
 
@@ -195,6 +201,19 @@ impl Entry {
     /// Whether this layer sent the attempt.
     pub(super) fn is_sender(&self, attempt: &Attempt) -> bool {
         attempt.sender() == self.depth
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The same view, with other facts.
+    pub(super) fn seeing(&self, facts: Facts) -> Self {
+        Entry {
+            context: self.context.clone(),
+            depth: self.depth,
+            facts: Arc::new(facts),
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

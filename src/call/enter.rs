@@ -97,6 +97,7 @@ where
             return Ok(Entered { entry, parts, body });
         }
         let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        facts.as_is = inspect.as_is;
         let mut body = body;
         if let Some(cap) = inspect
             .cap_output
@@ -107,7 +108,9 @@ where
             set_length(&mut parts, &capped);
             body = ReadBody::Whole(capped);
         }
-        if let (false, Some(asking)) = (inspect.as_is, asking(&facts, &body)) {
+        if let ReadBody::Whole(bytes) = &body
+            && let Some(asking) = asking(&facts, bytes)
+        {
             facts.hides_usage = true;
             set_length(&mut parts, &asking);
             body = ReadBody::Whole(asking);
@@ -203,6 +206,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         demand: demand(dialect, Some(&found).filter(|_| is_read)),
         bound: bound(body, &found),
         hides_usage: false,
+        as_is: false,
         tags: tags(dialect, delegation.tags(), said, found.model),
         turn: Facts::turn(options),
         delegation: match said {
@@ -231,14 +235,14 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
     }
 }
 
-fn set_length(parts: &mut Parts, body: &Bytes) {
+pub(super) fn set_length(parts: &mut Parts, body: &Bytes) {
     if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
         *length = body.len().into();
     }
 }
 
 /// Whether the request's signature would not go with another body.
-fn is_signed(parts: &Parts) -> bool {
+pub(super) fn is_signed(parts: &Parts) -> bool {
     let authorization = parts.headers.get(AUTHORIZATION);
     authorization.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
 }
@@ -261,10 +265,10 @@ impl Facts {
 }
 
 /// The body that asks for the usage of a stream, where the caller's does not and the provider tells it only if asked.
-fn asking<B>(facts: &Facts, body: &ReadBody<B>) -> Option<Bytes> {
-    let ReadBody::Whole(bytes) = body else {
+pub(super) fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
+    if facts.as_is || facts.hides_usage {
         return None;
-    };
+    }
     let provider = facts.tags.get(&Tag::Provider)?;
     let silent =
         facts.dialect == Dialect::OpenAiChat && wire::streams_usage_only_if_asked(provider);

@@ -26,6 +26,7 @@ mod record;
 mod repeat;
 mod request_body;
 mod send;
+mod toward;
 
 pub(crate) use attempt::Unfinished;
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
@@ -38,3 +39,4 @@ pub(crate) use priced::{Ended, Input, Pricing};
 pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
 pub(crate) use send::Sent;
+pub(crate) use toward::Toward;

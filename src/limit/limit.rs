@@ -395,6 +395,11 @@ impl Limit {
         }
     }
 
+    /// Whether any of its tags says where the call goes.
+    pub(crate) fn is_of_target(&self) -> bool {
+        self.tags().any(|tag| !tag.is_callers())
+    }
+
     /// Whether any of its tags says who calls.
     pub(crate) fn is_callers(&self) -> bool {
         self.tags().any(Tag::is_callers)

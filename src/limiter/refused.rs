@@ -43,6 +43,9 @@ impl Shared {
                 .rule_of(&refused.key)
                 .map(|_| limits.amount_of(&refused.key)),
             period: limits.period_of(&refused.key),
+            of_target: limits
+                .rule_of(&refused.key)
+                .is_none_or(|rule| rule.limit.is_of_target()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The paved way: one layer that is all of them, outermost first retry, then budget, then admission.
+//! The paved way: one layer that is all of them, outermost first failover, then retry, then budget, then admission.
 
 use std::sync::Arc;
 
@@ -7,19 +7,50 @@ use tower_layer::Layer;
 use crate::{
     admission::{Admission, AdmissionLayer},
     budget::{Budget, BudgetLayer},
+    failover::{Failover, FailoverLayer, Routes},
     limiter::Limiter,
     pricing::PriceTable,
     retry::{Retry, RetryLayer},
     statistics::Statistics,
 };
 
-/// All layers in the order that serves most: retry around budget around admission.
+/// All layers in the order that serves most: failover around retry around budget around admission.
 ///
-/// It has no logic of its own; what it does, [`RetryLayer`], [`BudgetLayer`] and [`AdmissionLayer`] do. How requests are
-/// read (`as_it_came`, `body_cap`, `cap_output`) may be said at any of them.
+/// It has no logic of its own; what it does, [`FailoverLayer`], [`RetryLayer`], [`BudgetLayer`] and [`AdmissionLayer`]
+/// do. How requests are read (`as_it_came`, `body_cap`, `cap_output`) may be said at any of them.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use tower_quota::{
+///     BudgetLayer, FailoverLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag,
+///     failover::{ApiKey, Provider, Route, Routes, Target},
+///     limit::{Limit, Limits},
+///     pricing::PriceTable,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let minute = Duration::from_secs(60);
+/// let limiter = Limiter::new(Limits::new([
+///     Limit::requests(500).every(minute).when(Tag::Provider, "openai"),
+///     Limit::cost(Money::from_dollars(10)).every(minute * 60).per(Tag::Agent),
+/// ])?);
+/// let openai = Provider::new("openai", "https://api.openai.com/v1")?.key(ApiKey::new("main", "sk-…")?);
+/// let groq = Provider::new("groq", "https://api.groq.com/openai/v1")?.key(ApiKey::new("main", "gsk-…")?);
+/// let route = Route::ordered([
+///     Target::new(&openai, "gpt-oss-120b"),
+///     Target::new(&groq, "gpt-oss-120b").sent_as("openai/gpt-oss-120b"),
+/// ]);
+/// let layer = RateLimitLayer::new(limiter)
+///     .failover(FailoverLayer::new(Routes::new([("gpt-oss-120b", route)])?))
+///     .retry(RetryLayer::new().longest_wait(minute));
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RateLimitLayer {
+    failover: FailoverLayer,
     retry: RetryLayer,
     budget: BudgetLayer,
     admission: AdmissionLayer,
@@ -27,21 +58,35 @@ pub struct RateLimitLayer {
 }
 
 impl RateLimitLayer {
-    /// Admission under `limiter`, its budgets by the built-in prices, and retries as [`RetryLayer::new`] has them.
+    /// Admission under `limiter`, its budgets by the built-in prices, retries as [`RetryLayer::new`] has them, and no
+    /// route to another target.
     pub fn new(limiter: Limiter) -> Self {
         Self::of(RetryLayer::new(), AdmissionLayer::new(limiter))
     }
 
     /// Layers with settings of their own.
     pub fn of(retry: RetryLayer, admission: AdmissionLayer) -> Self {
-        let prices = Arc::new(PriceTable::built_in());
-        let budget = BudgetLayer::new(admission.limiter().clone(), prices);
+        let limiter = admission.limiter().clone();
         RateLimitLayer {
+            failover: FailoverLayer::new(Routes::default()),
             retry,
-            budget,
+            budget: BudgetLayer::new(limiter, Arc::new(PriceTable::built_in())),
             admission,
             statistics: None,
         }
+    }
+
+    /// With routes to other targets. Unless it [watches](FailoverLayer::watch) another limiter, it watches that of the
+    /// admission.
+    pub fn failover(mut self, failover: FailoverLayer) -> Self {
+        self.failover = failover.watching(self.admission.limiter());
+        self
+    }
+
+    /// With other settings of retries.
+    pub fn retry(mut self, retry: RetryLayer) -> Self {
+        self.retry = retry;
+        self
     }
 
     /// With other budgets than those of the admission's limiter, or other prices.
@@ -56,9 +101,10 @@ impl RateLimitLayer {
         self
     }
 
-    /// Switched off: everything passes as it is, unread and uncounted.
+    /// Switched off: everything passes as it is, unread and uncounted, and to no other target.
     pub fn off(self) -> Self {
         RateLimitLayer {
+            failover: self.failover.off(),
             retry: self.retry.off(),
             budget: self.budget.off(),
             admission: self.admission.off(),
@@ -68,15 +114,16 @@ impl RateLimitLayer {
 }
 
 impl<S> Layer<S> for RateLimitLayer {
-    type Service = Retry<Budget<Admission<S>>>;
+    type Service = Failover<Retry<Budget<Admission<S>>>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let inside = self.budget.inspect().over(self.admission.inspect());
         let retry = self.retry.clone().inspects_for(inside);
+        let failover = self.failover.clone().inspects_for(retry.inspect());
         let budget = match &self.statistics {
             Some(statistics) => self.budget.clone().statistics(statistics.clone()),
             None => self.budget.clone(),
         };
-        retry.layer(budget.layer(self.admission.layer(inner)))
+        failover.layer(retry.layer(budget.layer(self.admission.layer(inner))))
     }
 }

@@ -2,7 +2,9 @@ use std::{any::Any, num::NonZeroU32, time::Duration};
 
 use tower_layer::Layer;
 
-use super::{Failure, Retry, RetryBudget, backoff::Backoff, failure::Classifier, policy::Policy};
+use super::{
+    Failure, Retry, RetryBudget, backoff::Backoff, classifier::Classifier, policy::Policy,
+};
 use crate::call::Inspect;
 
 /// Makes [`Retry`] services.
@@ -87,6 +89,10 @@ impl RetryLayer {
     pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
         self.inspect = self.inspect.over(inside);
         self
+    }
+
+    pub(crate) fn inspect(&self) -> Inspect {
+        self.inspect
     }
 
     /// Everything passes as it is.

@@ -36,15 +36,16 @@
 //! Dropping a call while it waits loses nothing: it holds nothing. Dropping it while an attempt is in flight settles
 //! that one.
 
-mod backoff;
-mod failure;
+pub(crate) mod asked;
+pub(crate) mod backoff;
+pub(crate) mod classifier;
 mod layer;
 mod policy;
 mod retry_budget;
 mod service;
 
 pub use crate::call::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
-pub use failure::Failure;
+pub use classifier::Failure;
 pub use layer::RetryLayer;
 pub use retry_budget::RetryBudget;
 pub use service::Retry;

@@ -2,18 +2,15 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use http::{HeaderMap, Method, request::Parts};
 use tokio::time::Instant;
 
 use super::{
     RetryBudget,
+    asked::Asked,
     backoff::{Backoff, spread_out},
-    failure::Failure,
+    classifier::Failure,
 };
-use crate::wire::{Dialect, ErrorClass, ProviderError};
-
-/// What the official SDKs of OpenAI and Anthropic, and those made alike, say of themselves: which try it is, from 0.
-const CALLERS_TRY: &str = "x-stainless-retry-count";
+use crate::wire::{ErrorClass, ProviderError};
 
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
@@ -37,17 +34,6 @@ impl Default for Policy {
     }
 }
 
-/// What matters of a call.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    /// To do it twice does no more than to do it once, or nothing worse than to cost twice.
-    repeatable: bool,
-    /// Whether the caller repeats its calls itself where nothing keeps it from that.
-    pub(super) by_itself: bool,
-    /// Whether it does so just now.
-    again: bool,
-}
-
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failed {
@@ -67,26 +53,6 @@ pub(super) enum Verdict {
     /// It might help, and is not done here: attempts, time or the retry budget are used up. When it may be tried
     /// again, where somebody told.
     GivenUp(Option<Duration>),
-}
-
-impl Asked {
-    pub(super) fn of(parts: &Parts, dialect: Dialect) -> Self {
-        let idempotent = matches!(
-            parts.method,
-            Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS
-        );
-        let tries = parts.headers.get(CALLERS_TRY);
-        let again = tries.is_some_and(|tries| tries.as_bytes() != b"0");
-        Asked {
-            repeatable: idempotent || dialect != Dialect::Generic || has_key(&parts.headers),
-            by_itself: tries.is_some(),
-            again,
-        }
-    }
-}
-
-fn has_key(headers: &HeaderMap) -> bool {
-    headers.contains_key("idempotency-key")
 }
 
 impl Policy {

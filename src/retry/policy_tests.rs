@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use http::{Request, StatusCode};
 
 use super::*;
-use crate::wire::classify;
+use crate::wire::{Dialect, classify};
 
 fn asked(path: &str, headers: &[(&'static str, &'static str)]) -> Asked {
     let mut request = Request::post(format!("http://provider{path}"));

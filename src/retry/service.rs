@@ -10,14 +10,13 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
-    failure::Classifier,
-    policy::{Asked, Failed, Policy, Verdict},
+    asked::Asked,
+    classifier::Classifier,
+    policy::{Failed, Policy, Verdict},
 };
 use crate::{
     body::{ResponseBody, ResponseFuture, SHOULD_RETRY, finish, keep, pass, refuse, tell_wait},
-    call::{Attempts, Ended, Entered, Entry, Heard, Inspect, ReadBody, Refusal},
-    store::Settlement,
-    usage::Usage,
+    call::{Attempts, Entered, Entry, Heard, Inspect, ReadBody, Refusal},
 };
 
 /// Repeats an attempt when that may help; see the [module](super).
@@ -177,10 +176,7 @@ impl Repeated {
 
     /// Ends the attempt, waits, and begins the next one.
     async fn wait_until(&self, at: Instant) {
-        self.entry.note_counted();
-        self.entry
-            .attempt()
-            .end(Ended::with(Settlement::Usage(Usage::default())));
+        self.entry.end_attempt();
         tokio::time::sleep_until(at).await;
         self.entry.next_attempt();
     }

@@ -30,6 +30,8 @@ struct State {
     attempts: Vec<Attempt>,
     names: HashSet<Arc<str>>,
     random: fastrand::Rng,
+    /// What comes unasked.
+    faults: Vec<FaultRule>,
     /// Arrivals and ends so far.
     order: u64,
     open: usize,
@@ -56,6 +58,7 @@ impl Core {
             attempts: Vec::new(),
             names: HashSet::new(),
             random: fastrand::Rng::with_seed(config.seed),
+            faults: config.faults.clone(),
             order: 0,
             open: 0,
         };
@@ -74,7 +77,7 @@ impl Core {
         let at = self.clock.now();
         let seq = state.attempts.len() as u64;
         let (key, model) = (state.name(ask.key), state.name(&ask.model));
-        let faults = state.faults(seq, &self.config.faults, asked);
+        let faults = state.strike(seq, asked);
 
         let enforcer = &mut state.enforcer;
         let mut touched = enforcer.touch(&key, &model, ask.prompt, ask.max_tokens);
@@ -166,6 +169,10 @@ impl Core {
         state.enforcer.set_amount(at, limit, amount);
     }
 
+    pub(crate) fn set_faults(&self, faults: Vec<FaultRule>) {
+        self.lock().faults = faults;
+    }
+
     pub(crate) fn ledger(&self) -> Ledger {
         Ledger::new(self.lock().attempts.clone())
     }
@@ -190,9 +197,9 @@ impl Core {
 
 impl State {
     /// The faults that an attempt asks for, and those that strike it unasked.
-    fn faults(&mut self, seq: u64, rules: &[FaultRule], asked: &Faults) -> Faults {
+    fn strike(&mut self, seq: u64, asked: &Faults) -> Faults {
         let mut faults = Faults::default();
-        for rule in rules {
+        for rule in &self.faults {
             if rule.strikes(seq + 1, &mut self.random) {
                 faults.add(&rule.fault);
             }

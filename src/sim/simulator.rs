@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::config::SimConfig;
 use super::core::Core;
+use super::faults::FaultRule;
 use super::ledger::Ledger;
 use super::service::SimService;
 
@@ -41,6 +42,11 @@ impl Simulator {
     /// The ledger's judgements know nothing of it: they replay the limits that they are given.
     pub fn set_amount(&self, limit: usize, amount: u64) {
         self.core.set_amount(limit, amount);
+    }
+
+    /// Other faults than those of the configuration come unasked from now on: an outage begins, or ends.
+    pub fn set_faults(&self, faults: Vec<FaultRule>) {
+        self.core.set_faults(faults);
     }
 
     /// A copy of everything that has reached the provider so far.

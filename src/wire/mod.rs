@@ -15,6 +15,7 @@
 //! | how long does the provider want us to wait? | [`retry_after`], [`should_retry`], [`go_duration`] |
 //! | what do the provider's own counters say? | [`rate_limits`] |
 //! | what went wrong, and is there any use in repeating it? | [`classify`], [`ProviderError::in_stream`] |
+//! | how does the same call go elsewhere, to another model? | [`endpoint`], [`with_model`] |
 //! | how do we say no in the caller's API? | [`error_body`] |
 //!
 //! # One dialect, one file
@@ -54,6 +55,7 @@ mod meter;
 mod note;
 mod object;
 mod read;
+mod readdress;
 mod reading;
 mod request;
 mod retry_after;
@@ -71,6 +73,7 @@ pub use self::{
     hide_usage::HideUsage,
     limits::{Observed, ObservedQuantity, rate_limits},
     meter::{Meter, Stage},
+    readdress::{endpoint, with_model},
     reading::{Extras, Reading, Served, StreamError},
     request::{FactsError, RequestFacts, inspect, inspect_call},
     retry_after::{go_duration, retry_after, should_retry},

@@ -1,0 +1,82 @@
+//! The same call for another target: limits, budgets and prices follow the one that really serves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use tokio::time::Instant;
+
+use super::{Ended, Entry, enter};
+use crate::{
+    store::Settlement,
+    tags::{Tag, Tags},
+    usage::Usage,
+};
+
+/// An attempt that goes elsewhere.
+#[derive(Debug)]
+pub(crate) struct Toward {
+    /// Its provider, its model, and its key where that is another than the caller's.
+    pub(crate) tags: Tags,
+    /// Whether the caller's own key is used.
+    pub(crate) keeps_key: bool,
+    /// Until when it may wait for room, where that is less than the call may.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Entry {
+    /// This layer's view of the call, with a target in it, and the request body for it.
+    pub(crate) fn toward(&self, toward: Toward, parts: &mut Parts, body: Bytes) -> (Entry, Bytes) {
+        let Toward {
+            tags,
+            keeps_key,
+            until,
+        } = toward;
+        let mut facts = self.facts().clone();
+        let mut all = facts.tags.callers().overlaid(&tags);
+        if let (true, Some(key)) = (keeps_key, facts.tags.shared(&Tag::ApiKey)) {
+            all.set(Tag::ApiKey, key.clone());
+        }
+        if all != *facts.tags {
+            facts.tags = Arc::new(all);
+        }
+        let body = match enter::asking(&facts, &body) {
+            Some(asking) => {
+                facts.hides_usage = true;
+                enter::set_length(parts, &asking);
+                asking
+            }
+            None => body,
+        };
+        facts.bound.input = body.len() as u64;
+        facts.turn.deadline = facts.turn.deadline.into_iter().chain(until).min();
+        (self.seeing(facts), body)
+    }
+
+    /// Begins the attempt that this view is of. `came` is the view that the call came with: what the layers outside have
+    /// claimed for it serves where it goes to the same target, and is given back where it does not.
+    pub(crate) fn begin(&self, came: &Entry) {
+        let attempt = self.attempt();
+        if !attempt.is_fresh() {
+            self.end_attempt();
+            self.next_attempt();
+            return;
+        }
+        let (this, that) = (self.facts(), came.facts());
+        if this.tags != that.tags || this.bound != that.bound {
+            attempt.release();
+        }
+    }
+
+    /// Ends the present attempt, if nobody has, so that nothing of it is held any more.
+    pub(crate) fn end_attempt(&self) {
+        self.note_counted();
+        self.attempt()
+            .end(Ended::with(Settlement::Usage(Usage::default())));
+    }
+
+    /// Whether its request is signed as it is, so that it cannot be changed.
+    pub(crate) fn is_signed(parts: &Parts) -> bool {
+        enter::is_signed(parts)
+    }
+}

@@ -1,0 +1,179 @@
+//! The targets of a route with each of their keys, as they are known to all calls.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{ApiKey, Pool, Route, Routes, Target, rotation::Rotation};
+use crate::{
+    call::TargetName,
+    tags::{Tag, Tags},
+};
+
+/// A target with one of its keys.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// The same in every route.
+    pub(super) number: usize,
+    /// Of all that are paid for together: a provider's address and a key.
+    pub(super) account: usize,
+    pub(super) target: Target,
+    pub(super) key: Option<ApiKey>,
+    pub(super) name: TargetName,
+}
+
+impl Candidate {
+    /// The tags that say so.
+    pub(super) fn tags(&self) -> Tags {
+        let tags = Tags::new()
+            .with(Tag::Provider, &*self.target.provider.name)
+            .with(Tag::Model, &*self.target.model);
+        match &self.key {
+            Some(key) => tags.with(Tag::ApiKey, &**key.shared_label()),
+            None => tags,
+        }
+    }
+}
+
+/// A target, and what there is with each of its keys.
+#[derive(Debug)]
+struct Choice {
+    weight: u32,
+    pool: Pool,
+    keys: Vec<Arc<Candidate>>,
+    rotation: Rotation,
+}
+
+/// Targets of a route, in the order they are tried in.
+#[derive(Debug)]
+pub(super) struct Choices {
+    choices: Vec<Choice>,
+    is_weighted: bool,
+    rotation: Rotation,
+}
+
+/// A route, ready to be used.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) targets: Choices,
+    /// From which share of a budget on, which ones.
+    pub(super) degraded: Option<(f64, Choices)>,
+}
+
+/// The targets of one call, of which those with keys by headroom are still to be put in order.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) keys: Vec<Arc<Candidate>>,
+    pub(super) by_headroom: bool,
+}
+
+/// Every route, ready to be used.
+pub(super) fn ways(routes: &Routes) -> HashMap<Arc<str>, Way> {
+    let mut numbers = Numbers::default();
+    let way = |(model, route): (&Arc<str>, &Route)| {
+        let targets = numbers.choices(&route.targets, route.is_weighted);
+        let degraded = route.degraded.as_ref();
+        let degraded = degraded.map(|other| (other.from, numbers.choices(&other.targets, false)));
+        (model.clone(), Way { targets, degraded })
+    };
+    routes.0.iter().map(way).collect()
+}
+
+impl Choices {
+    /// Whose turn it is, one after the other.
+    pub(super) fn turn(&self) -> Vec<Turn> {
+        let weights: Vec<u32> = self.choices.iter().map(|choice| choice.weight).collect();
+        let order = match self.is_weighted {
+            true => self.rotation.turn(&weights),
+            false => (0..weights.len()).collect(),
+        };
+        order
+            .iter()
+            .map(|place| self.choices[*place].turn())
+            .collect()
+    }
+}
+
+impl Choice {
+    fn turn(&self) -> Turn {
+        let weights: Vec<u32> = match self.pool {
+            Pool::Weighted => self
+                .keys
+                .iter()
+                .map(|candidate| candidate.weight())
+                .collect(),
+            _ => vec![1; self.keys.len()],
+        };
+        let order = match self.pool {
+            Pool::Weighted | Pool::RoundRobin => self.rotation.turn(&weights),
+            Pool::Ordered | Pool::MostHeadroom => (0..weights.len()).collect(),
+        };
+        Turn {
+            keys: order
+                .iter()
+                .map(|place| self.keys[*place].clone())
+                .collect(),
+            by_headroom: self.pool == Pool::MostHeadroom && self.keys.len() > 1,
+        }
+    }
+}
+
+impl Candidate {
+    fn weight(&self) -> u32 {
+        self.key.as_ref().map_or(1, ApiKey::weight_now)
+    }
+}
+
+/// Which numbers are given to what.
+#[derive(Default)]
+struct Numbers {
+    candidates: HashMap<(String, Arc<str>), usize>,
+    accounts: HashMap<String, usize>,
+}
+
+impl Numbers {
+    fn choices(&mut self, targets: &[Target], is_weighted: bool) -> Choices {
+        let choices = targets.iter().map(|target| {
+            let keys = &target.provider.keys;
+            let keys: Vec<Option<&ApiKey>> = match keys.is_empty() {
+                true => vec![None],
+                false => keys.iter().map(Some).collect(),
+            };
+            Choice {
+                weight: target.weight,
+                pool: target.provider.pool,
+                keys: keys
+                    .iter()
+                    .map(|key| self.candidate(target, *key))
+                    .collect(),
+                rotation: Rotation::default(),
+            }
+        });
+        Choices {
+            choices: choices.collect(),
+            is_weighted,
+            rotation: Rotation::default(),
+        }
+    }
+
+    fn candidate(&mut self, target: &Target, key: Option<&ApiKey>) -> Arc<Candidate> {
+        let provider = &target.provider;
+        let label = key.map(ApiKey::label);
+        let account = format!("{} {:?} {label:?}", provider.name, provider.base);
+        let next = self.candidates.len();
+        let number = *self
+            .candidates
+            .entry((account.clone(), target.sent_as.clone()))
+            .or_insert(next);
+        let next = self.accounts.len();
+        Arc::new(Candidate {
+            number,
+            account: *self.accounts.entry(account).or_insert(next),
+            target: target.clone(),
+            key: key.cloned(),
+            name: TargetName {
+                provider: Some(provider.name.clone()),
+                model: Some(target.model.clone()),
+                api_key: key.map(|key| key.shared_label().clone()),
+            },
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! What happens to targets, for whoever watches.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::call::TargetName;
+
+/// Something happened to a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailoverEvent {
+    /// It failed so often that it is passed over for so long, and then tried by one call.
+    BreakerOpened {
+        /// Which.
+        target: TargetName,
+        /// For how long.
+        span: Duration,
+    },
+    /// It serves again.
+    BreakerClosed {
+        /// Which.
+        target: TargetName,
+    },
+    /// Its money or quota is used up, or its key is refused: nobody goes there for so long.
+    Parked {
+        /// Which. Where that is about the key's account, all that share the key are parked with it.
+        target: TargetName,
+        /// For how long.
+        span: Duration,
+    },
+}
+
+impl FailoverEvent {
+    /// To which.
+    #[must_use]
+    pub fn target(&self) -> &TargetName {
+        match self {
+            FailoverEvent::BreakerOpened { target, .. }
+            | FailoverEvent::BreakerClosed { target }
+            | FailoverEvent::Parked { target, .. } => target,
+        }
+    }
+}
+
+impl fmt::Display for FailoverEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailoverEvent::BreakerOpened { target, span } => {
+                write!(
+                    f,
+                    "{target} fails; passed over for {} s",
+                    span.as_secs_f64()
+                )
+            }
+            FailoverEvent::BreakerClosed { target } => write!(f, "{target} serves again"),
+            FailoverEvent::Parked { target, span } => write!(
+                f,
+                "{target} is out of money or quota, or its key is refused; parked for {} s",
+                span.as_secs_f64()
+            ),
+        }
+    }
+}
+
+/// Who hears of events.
+#[derive(Clone, Default)]
+pub(super) struct Listener(Option<Arc<dyn Fn(&FailoverEvent) + Send + Sync>>);
+
+impl Listener {
+    pub(super) fn new(listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {
+        Listener(Some(Arc::new(listener)))
+    }
+
+    pub(super) fn tell(&self, event: Option<&FailoverEvent>) {
+        if let (Some(listener), Some(event)) = (&self.0, event) {
+            listener(event);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listens = self.0.as_ref().map(|_| "set");
+        f.debug_tuple("Listener").field(&listens).finish()
+    }
+}

@@ -1,0 +1,186 @@
+//! How the targets are: breakers, told waits, accounts that are out of money. Shared by all calls.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    breaker::{Breaker, BreakerOptions, Changed},
+    candidate::Candidate,
+    event::{FailoverEvent, Listener},
+};
+use crate::call::PassedOverWhy;
+
+/// A wait that is longer is taken for this long.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// How the targets are. Nobody is told of anything while its lock is held.
+#[derive(Debug)]
+pub(super) struct Health {
+    options: BreakerOptions,
+    listener: Listener,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By the candidate's number.
+    targets: HashMap<usize, Target>,
+    /// Until when the accounts are out of money, by number.
+    parked: HashMap<usize, Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    breaker: Breaker,
+    cools_until: Option<Instant>,
+    parked_until: Option<Instant>,
+}
+
+/// Whose quota is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parks {
+    /// Of this model with this key.
+    Target,
+    /// Of all that share the key.
+    Account,
+}
+
+impl Health {
+    pub(super) fn new(options: BreakerOptions, listener: Listener) -> Arc<Self> {
+        Arc::new(Health {
+            options,
+            listener,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Why nothing is to be sent to a candidate now, and until when.
+    pub(super) fn passes_over(
+        &self,
+        candidate: &Candidate,
+        now: Instant,
+    ) -> Option<(PassedOverWhy, Instant)> {
+        let state = self.lock();
+        let later = |until: Option<Instant>| until.filter(|until| *until > now);
+        let target = state.targets.get(&candidate.number);
+        let parked = later(state.parked.get(&candidate.account).copied())
+            .max(later(target.and_then(|target| target.parked_until)));
+        if let Some(until) = parked {
+            return Some((PassedOverWhy::Parked, until));
+        }
+        let target = target?;
+        if let Some(until) = target.breaker.open_until(now) {
+            return Some((PassedOverWhy::BreakerOpen, until));
+        }
+        let until = later(target.cools_until)?;
+        Some((PassedOverWhy::CoolingDown, until))
+    }
+
+    /// An attempt goes to a candidate: its end is to be told. `None` where another one tries its open breaker, unless it
+    /// is to be sent all the same.
+    pub(super) fn begin(self: &Arc<Self>, candidate: &Arc<Candidate>) -> Trial {
+        let mut state = self.lock();
+        let target = state.targets.entry(candidate.number).or_default();
+        let is_probe = target.breaker.begin(Instant::now());
+        Trial {
+            health: self.clone(),
+            candidate: candidate.clone(),
+            is_probe,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt whose end its target's breaker is told. Dropped without a word it says nothing.
+#[derive(Debug)]
+pub(super) struct Trial {
+    health: Arc<Health>,
+    candidate: Arc<Candidate>,
+    is_probe: bool,
+}
+
+impl Trial {
+    /// It is well: it served, or it said no for a reason of the call or of a limit.
+    pub(super) fn succeeded(&mut self) {
+        self.change(|breaker, _, is_probe, _| breaker.succeeded(is_probe));
+    }
+
+    /// It failed.
+    pub(super) fn failed(&mut self) {
+        self.change(|breaker, options, is_probe, now| breaker.failed(options, is_probe, now));
+    }
+
+    /// It told a wait.
+    pub(super) fn cools(&mut self, wait: Duration) {
+        let until = Instant::now() + wait.min(LONGEST);
+        let mut state = self.health.lock();
+        let target = state.targets.entry(self.candidate.number).or_default();
+        target.cools_until = target.cools_until.max(Some(until));
+    }
+
+    /// Its quota is used up for so long, or its account's.
+    pub(super) fn parks(&mut self, what: Parks, span: Duration) {
+        let (span, now) = (span.min(LONGEST), Instant::now());
+        let until = now + span;
+        let is_news = {
+            let mut state = self.health.lock();
+            let place = match what {
+                Parks::Account => state.parked.entry(self.candidate.account).or_insert(now),
+                Parks::Target => {
+                    let target = state.targets.entry(self.candidate.number).or_default();
+                    target.parked_until.get_or_insert(now)
+                }
+            };
+            let was_parked = *place > now;
+            *place = (*place).max(until);
+            !was_parked
+        };
+        let event = is_news.then(|| FailoverEvent::Parked {
+            target: self.candidate.name.clone(),
+            span,
+        });
+        self.health.listener.tell(event.as_ref());
+    }
+
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut Breaker, &BreakerOptions, bool, Instant) -> Changed,
+    ) {
+        let changed = {
+            let mut state = self.health.lock();
+            let target = state.targets.entry(self.candidate.number).or_default();
+            let (options, now) = (&self.health.options, Instant::now());
+            change(&mut target.breaker, options, self.is_probe, now)
+        };
+        self.is_probe = false;
+        let target = || self.candidate.name.clone();
+        let event = match changed {
+            Changed::Nothing => None,
+            Changed::Opened(span) => Some(FailoverEvent::BreakerOpened {
+                target: target(),
+                span,
+            }),
+            Changed::Closed => Some(FailoverEvent::BreakerClosed { target: target() }),
+        };
+        self.health.listener.tell(event.as_ref());
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if self.is_probe {
+            let mut state = self.health.lock();
+            if let Some(target) = state.targets.get_mut(&self.candidate.number) {
+                target.breaker.give_up_probe(Instant::now());
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! API keys: secrets with a label.
+
+use std::{fmt, sync::Arc};
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// An API key. Its label may be shown anywhere, and is the tag `api_key` of the attempts that are sent with it; the
+/// secret is shown nowhere: not by `Debug`, in no error, report, metric or snapshot. It is wiped from memory when the
+/// last clone is dropped.
+///
+/// ```
+/// use tower_quota::failover::ApiKey;
+///
+/// let key = ApiKey::new("team-a", "sk-secret")?;
+/// assert_eq!(format!("{key:?}"), r#"ApiKey { label: "team-a", weight: 1 }"#);
+/// assert!(ApiKey::new("broken", "sk-\n").is_err());
+/// # Ok::<(), tower_quota::failover::RouteError>(())
+/// ```
+#[derive(Clone)]
+pub struct ApiKey {
+    label: Arc<str>,
+    secret: Arc<SecretString>,
+    weight: u32,
+}
+
+impl ApiKey {
+    /// A key, and what it is called.
+    ///
+    /// # Errors
+    /// An empty label or secret, and a secret that cannot stand in a header. The error names the label only.
+    pub fn new(
+        label: impl Into<Arc<str>>,
+        secret: impl Into<String>,
+    ) -> Result<Self, super::RouteError> {
+        let (label, secret) = (label.into(), SecretString::from(secret.into()));
+        let wrong = |reason| super::RouteError::Key {
+            label: label.to_string(),
+            reason,
+        };
+        if label.is_empty() {
+            return Err(wrong("has no label; it is what reports name the key by"));
+        }
+        if secret.expose_secret().is_empty() {
+            return Err(wrong("is empty; is its environment variable set?"));
+        }
+        if HeaderValue::from_str(secret.expose_secret()).is_err() {
+            return Err(wrong("has characters that cannot stand in a header"));
+        }
+        Ok(ApiKey {
+            label,
+            secret: Arc::new(secret),
+            weight: 1,
+        })
+    }
+
+    /// How often it is used beside others, where the pool goes by weights; 1 where nothing is said, 0 only when no other
+    /// is left.
+    #[must_use]
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn shared_label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    pub(super) fn weight_now(&self) -> u32 {
+        self.weight
+    }
+
+    /// The header that shows the key, after `scheme`. Marked as sensitive.
+    pub(super) fn header(&self, scheme: &str) -> Option<HeaderValue> {
+        let text = SecretString::from(format!("{scheme}{}", self.secret.expose_secret()));
+        let mut value = HeaderValue::from_str(text.expose_secret()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey")
+            .field("label", &self.label)
+            .field("weight", &self.weight)
+            .finish()
+    }
+}

@@ -1,0 +1,172 @@
+use std::{sync::Arc, time::Duration};
+
+use tower_layer::Layer;
+
+use super::{
+    BreakerOptions, Failover, FailoverEvent, Routes, Trigger,
+    candidate::ways,
+    event::Listener,
+    health::Health,
+    service::{Options, Shared},
+};
+use crate::{
+    call::Inspect,
+    limiter::Limiter,
+    retry::{Failure, classifier::Classifier},
+};
+
+/// Makes [`Failover`] services. All of them, and those of the layer's clones, share what is known of the targets.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FailoverLayer {
+    options: Options,
+    /// Taken from here as long as nothing was made.
+    breaker: BreakerOptions,
+    listener: Listener,
+    routes: Arc<Routes>,
+    shared: Arc<std::sync::OnceLock<Arc<Shared>>>,
+    inspect: Inspect,
+}
+
+impl FailoverLayer {
+    /// Calls for models that have a route go to its targets.
+    pub fn new(routes: Routes) -> Self {
+        FailoverLayer {
+            options: Options::default(),
+            breaker: BreakerOptions::new(),
+            listener: Listener::default(),
+            routes: Arc::new(routes),
+            shared: Arc::default(),
+            inspect: Inspect::default(),
+        }
+    }
+
+    /// How long a call waits for one target, for room here or for what its provider tells, while there are others that
+    /// were not tried; a second where nothing is said. When none has room in that time, it waits for the one that has it
+    /// first, as long as it may.
+    pub fn patience(mut self, span: Duration) -> Self {
+        self.options.patience = span;
+        self
+    }
+
+    /// The longest told wait that is waited for when no target serves sooner; a minute where nothing is said.
+    pub fn longest_wait(mut self, wait: Duration) -> Self {
+        self.options.longest_wait = wait;
+        self
+    }
+
+    /// How many attempts a call has in all, by all layers together; 10 where nothing is said, 0 is taken for 1.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.options.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// How long an account is parked whose money or quota is used up, where the provider names no time; an hour where
+    /// nothing is said.
+    pub fn park_for(mut self, span: Duration) -> Self {
+        self.options.park_for = span;
+        self
+    }
+
+    /// Goes on to the next target for this reason as well. All are on by default but [`Trigger::ContentFilter`].
+    pub fn on(mut self, trigger: Trigger) -> Self {
+        self.options.triggers = self.options.triggers.with(trigger);
+        self
+    }
+
+    /// Hands on what came instead, for this reason.
+    pub fn not_on(mut self, trigger: Trigger) -> Self {
+        self.options.triggers = self.options.triggers.without(trigger);
+        self
+    }
+
+    /// When the breaker of a target opens and closes.
+    pub fn breaker(mut self, options: BreakerOptions) -> Self {
+        self.breaker = options;
+        self.anew()
+    }
+
+    /// Whether attempts are repeated elsewhere that may have been billed: see
+    /// [`RetryLayer::repeats_uncertain`](crate::RetryLayer::repeats_uncertain).
+    pub fn repeats_uncertain(mut self, repeats: bool) -> Self {
+        self.options.repeats_uncertain = repeats;
+        self
+    }
+
+    /// As [`RetryLayer::classify`](crate::RetryLayer::classify).
+    pub fn classify(
+        mut self,
+        classify: impl Fn(&(dyn std::any::Any + 'static)) -> Option<Failure> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.classifier = Classifier::new(classify);
+        self
+    }
+
+    /// The limiter whose budgets [degrade](super::Route::degraded) routes, and whose limits say which key has the
+    /// [most headroom](super::Pool::MostHeadroom).
+    pub fn watch(mut self, limiter: Limiter) -> Self {
+        self.options.limiter = Some(limiter);
+        self
+    }
+
+    /// Watches this one where nothing was said.
+    pub(crate) fn watching(mut self, limiter: &Limiter) -> Self {
+        self.options.limiter.get_or_insert_with(|| limiter.clone());
+        self
+    }
+
+    /// Tells of breakers and parked accounts. Called on the call's own task, with no lock held; it should not block.
+    pub fn on_event(mut self, listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
+        self.anew()
+    }
+
+    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came). The model, the address and the credentials
+    /// are changed all the same.
+    pub fn as_it_came(mut self) -> Self {
+        self.inspect.as_is = true;
+        self
+    }
+
+    /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). A body that passes unread goes where the call
+    /// came for.
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.inspect.body_cap = Some(bytes);
+        self
+    }
+
+    /// Reads requests as layers further in are told to, where nothing is said here.
+    pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
+        self.inspect = self.inspect.over(inside);
+        self
+    }
+
+    /// Everything passes as it is.
+    pub(crate) fn off(mut self) -> Self {
+        self.inspect.off = true;
+        self
+    }
+
+    /// What is shared is made with these settings.
+    fn anew(mut self) -> Self {
+        self.shared = Arc::default();
+        self
+    }
+}
+
+impl<S> Layer<S> for FailoverLayer {
+    type Service = Failover<S>;
+
+    fn layer(&self, inner: S) -> Failover<S> {
+        let shared = self.shared.get_or_init(|| {
+            Arc::new(Shared {
+                ways: ways(&self.routes),
+                health: Health::new(self.breaker, self.listener.clone()),
+            })
+        });
+        let mut inspect = self.inspect;
+        // Without a route there is nothing to do.
+        inspect.off |= shared.ways.is_empty();
+        Failover::new(inner, self.options.clone(), shared.clone(), inspect)
+    }
+}

@@ -1,0 +1,105 @@
+//! In which order the targets of a route are tried for one call.
+
+use std::sync::Arc;
+
+use super::{
+    candidate::{Candidate, Choices, Turn},
+    service::{Options, Shared},
+};
+use crate::{
+    call::{Entry, PassedOver, PassedOverWhy},
+    error::Unit,
+    limiter::{Call, Explained, Limiter},
+    tags::{Tag, Tags},
+};
+
+/// The targets for a call, the first first. Where a budget is so far spent that the route is degraded, those that are
+/// too dear are passed over.
+pub(super) async fn candidates(
+    options: &Options,
+    shared: &Shared,
+    entry: &Entry,
+) -> Vec<Arc<Candidate>> {
+    let model = entry.tag(&Tag::Model).unwrap_or_default();
+    let Some(way) = shared.ways.get(&model) else {
+        return Vec::new();
+    };
+    let limiter = options.limiter.as_ref();
+    let Some((from, cheaper)) = &way.degraded else {
+        return ordered(&way.targets, limiter, entry.tags()).await;
+    };
+    let cheaper = ordered(cheaper, limiter, entry.tags()).await;
+    let mut all = ordered(&way.targets, limiter, entry.tags()).await;
+    if is_spent(limiter, entry.tags(), *from).await {
+        for candidate in all {
+            entry.pass_over(PassedOver::new(
+                &candidate.name,
+                PassedOverWhy::Degraded,
+                None,
+            ));
+        }
+        return cheaper;
+    }
+    all.extend(cheaper);
+    all
+}
+
+async fn ordered(choices: &Choices, limiter: Option<&Limiter>, tags: &Tags) -> Vec<Arc<Candidate>> {
+    let mut all = Vec::new();
+    for Turn { keys, by_headroom } in choices.turn() {
+        match limiter.filter(|_| by_headroom) {
+            Some(limiter) => all.extend(with_room_first(limiter, tags, keys).await),
+            None => all.extend(keys),
+        }
+    }
+    all
+}
+
+async fn with_room_first(
+    limiter: &Limiter,
+    tags: &Tags,
+    keys: Vec<Arc<Candidate>>,
+) -> Vec<Arc<Candidate>> {
+    let mut all = Vec::with_capacity(keys.len());
+    for candidate in keys {
+        let tags = tags.callers().overlaid(&candidate.tags());
+        all.push((headroom(limiter, tags).await, candidate));
+    }
+    all.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    all.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// The share that is left of the limit that has least left; 1 where nobody can say.
+async fn headroom(limiter: &Limiter, tags: Tags) -> f64 {
+    let limits = standing(limiter, tags).await;
+    let left = limits.iter().map(|limit| 1.0 - share(limit));
+    left.fold(1.0, f64::min)
+}
+
+/// Whether such a share of any budget is spent or reserved.
+async fn is_spent(limiter: Option<&Limiter>, tags: &Tags, from: f64) -> bool {
+    let Some(limiter) = limiter else {
+        return false;
+    };
+    let limits = standing(limiter, tags.clone()).await;
+    let mut budgets = limits.iter().filter(|limit| limit.unit == Unit::NanoDollar);
+    budgets.any(|budget| share(budget) >= from)
+}
+
+async fn standing(limiter: &Limiter, tags: Tags) -> Vec<Explained> {
+    let explained = limiter.explain(&Call::new().tags(tags)).await;
+    let mut limits = explained
+        .map(|explained| explained.limits)
+        .unwrap_or_default();
+    limits.retain(|limit| !limit.shadow);
+    limits
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+fn share(limit: &Explained) -> f64 {
+    match limit.amount {
+        // A cooldown.
+        0 => 1.0,
+        amount => limit.in_use as f64 / amount as f64,
+    }
+}

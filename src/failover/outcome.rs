@@ -1,0 +1,163 @@
+//! What has come of a call so far, and what may come of it still.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Response;
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::candidate::Candidate;
+use crate::body::ResponseBody;
+
+/// What came of one target.
+pub(super) enum Came<R: Body, E> {
+    /// An answer of the provider's.
+    Answered(Response<ResponseBody<R>>),
+    /// An error of the inner service.
+    Failed(E),
+    /// A refusal of our own, and in how long there may be room.
+    Refused(Response<ResponseBody<R>>, Option<Duration>),
+}
+
+/// What becomes of the call then.
+pub(super) enum Step<R: Body, E> {
+    /// It ends so.
+    Done(Result<Response<ResponseBody<R>>, E>),
+    /// It goes on to the next target.
+    Next(Came<R, E>),
+}
+
+/// What may be handed on when no target is left: what a provider answered last; else the last error of the inner service;
+/// else the refusal that tells the shortest wait.
+pub(super) struct Best<R: Body, E> {
+    answered: Option<Response<ResponseBody<R>>>,
+    failed: Option<E>,
+    refused: Option<(Duration, Response<ResponseBody<R>>)>,
+}
+
+impl<R: Body, E> Best<R, E> {
+    pub(super) fn new() -> Self {
+        Best {
+            answered: None,
+            failed: None,
+            refused: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, came: Came<R, E>) {
+        match came {
+            Came::Answered(response) => self.answered = Some(response),
+            Came::Failed(error) => self.failed = Some(error),
+            Came::Refused(response, wait) => {
+                let wait = wait.unwrap_or(Duration::MAX);
+                if self.refused.as_ref().is_none_or(|(known, _)| wait < *known) {
+                    self.refused = Some((wait, response));
+                }
+            }
+        }
+    }
+
+    /// Whether a provider was asked, or the inner service at least.
+    pub(super) fn was_sent(&self) -> bool {
+        self.answered.is_some() || self.failed.is_some()
+    }
+
+    pub(super) fn take(self) -> Option<Result<Response<ResponseBody<R>>, E>> {
+        let failed = || self.failed.map(Err);
+        let refused = || self.refused.map(|(_, response)| Ok(response));
+        self.answered.map(Ok).or_else(failed).or_else(refused)
+    }
+}
+
+/// A target that may serve later.
+#[derive(Clone, Debug)]
+pub(super) struct Later {
+    pub(super) candidate: Arc<Candidate>,
+    /// When, where that can be said.
+    pub(super) at: Option<Instant>,
+    /// Whether its provider said so: nobody is to come sooner. Else there is no room here, which is waited for in the
+    /// queue.
+    pub(super) told: bool,
+}
+
+/// What may come of the targets still.
+#[derive(Debug, Default)]
+pub(super) struct Outlook {
+    later: Vec<Later>,
+    /// Those whose breakers are open: better than none.
+    open: Vec<(Instant, Arc<Candidate>)>,
+    /// More tokens than this are needed, by a model that takes so many; 0 where it is not known how many it takes.
+    needs_more_than: Option<u64>,
+    /// The models that found it too long.
+    too_long_for: Vec<Arc<Candidate>>,
+}
+
+impl Outlook {
+    pub(super) fn later(&mut self, candidate: &Arc<Candidate>, at: Option<Instant>, told: bool) {
+        self.later.push(Later {
+            candidate: candidate.clone(),
+            at,
+            told,
+        });
+    }
+
+    pub(super) fn is_open(&mut self, candidate: &Arc<Candidate>, until: Instant) {
+        self.open.push((until, candidate.clone()));
+    }
+
+    /// The call was too long for this one.
+    pub(super) fn was_too_long(&mut self, candidate: &Arc<Candidate>) {
+        let takes = candidate.target.context.unwrap_or(0);
+        self.needs_more_than = self.needs_more_than.max(Some(takes));
+        self.too_long_for.push(candidate.clone());
+    }
+
+    /// Whether it is too long for this one too.
+    pub(super) fn is_too_long(&self, candidate: &Candidate) -> bool {
+        let same = |other: &Arc<Candidate>| other.target.is_same_model(&candidate.target);
+        let takes = candidate.target.context;
+        self.too_long_for.iter().any(same)
+            || takes.is_some_and(|takes| self.needs_more_than.is_some_and(|least| takes <= least))
+    }
+
+    /// When the first may serve, where somebody told.
+    pub(super) fn told(&self) -> Option<Instant> {
+        let told = self.later.iter().filter(|later| later.told);
+        told.filter_map(|later| later.at).min()
+    }
+
+    /// Takes the one that serves first: what is told no later than `longest`, and anything no later than the `deadline`.
+    /// Where nothing was ever sent, one whose breaker is open rather than none.
+    pub(super) fn first(
+        &mut self,
+        longest: Option<Instant>,
+        deadline: Option<Instant>,
+        was_sent: bool,
+    ) -> Option<Later> {
+        let within = |at: Option<Instant>, bound: Option<Instant>| {
+            at.is_none_or(|at| bound.is_none_or(|bound| at <= bound))
+        };
+        let fits = |later: &Later| {
+            within(later.at, deadline) && (!later.told || within(later.at, longest))
+        };
+        let places = (0..self.later.len()).filter(|place| fits(&self.later[*place]));
+        // Who cannot say when comes last.
+        let first = places.min_by_key(|place| {
+            let at = self.later[*place].at;
+            (at.is_none(), at)
+        });
+        if let Some(place) = first {
+            return Some(self.later.remove(place));
+        }
+        if was_sent || self.open.is_empty() {
+            return None;
+        }
+        self.open.sort_by_key(|(until, _)| *until);
+        let (_, candidate) = self.open.remove(0);
+        Some(Later {
+            candidate,
+            at: None,
+            told: false,
+        })
+    }
+}

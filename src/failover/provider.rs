@@ -1,0 +1,205 @@
+//! Where calls can go: a provider's address and its keys.
+
+use std::{fmt, sync::Arc};
+
+use http::{
+    HeaderName, Uri,
+    header::AUTHORIZATION,
+    uri::{Authority, Scheme},
+};
+
+use super::{ApiKey, RouteError};
+
+/// A provider, or another account or region of one: where its API is, how it takes keys, and which there are.
+///
+/// ```
+/// use tower_quota::failover::{ApiKey, Pool, Provider};
+///
+/// let openai = Provider::new("openai", "https://api.openai.com/v1")?
+///     .key(ApiKey::new("team-a", "sk-a")?.weight(3))
+///     .key(ApiKey::new("team-b", "sk-b")?)
+///     .pool(Pool::Weighted);
+/// # Ok::<(), tower_quota::failover::RouteError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Provider {
+    pub(super) name: Arc<str>,
+    pub(super) base: Base,
+    pub(super) auth: Auth,
+    pub(super) keys: Vec<ApiKey>,
+    pub(super) pool: Pool,
+}
+
+/// A base URL, in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Base {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// Empty, or with a slash before and none behind.
+    pub(super) path: String,
+    /// What goes into every query: Azure's `api-version`.
+    pub(super) query: Option<String>,
+}
+
+/// How a provider takes its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// `Authorization: Bearer …`, as most do.
+    Bearer,
+    /// In a header of its own: `x-api-key`, `api-key`, `x-goog-api-key`.
+    Header(HeaderName),
+}
+
+/// In which order the keys of a provider are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Pool {
+    /// As they were given: the first as long as it can be used.
+    #[default]
+    Ordered,
+    /// Each first in turn.
+    RoundRobin,
+    /// Each first as often as its weight says.
+    Weighted,
+    /// First the one with the most room left under the limits of the [watched](super::FailoverLayer::watch) limiter.
+    MostHeadroom,
+}
+
+impl Provider {
+    /// A provider by the name that limits and prices have for it (`openai`, `anthropic`, `azure`), and its base URL as its
+    /// SDK is given it: `https://api.openai.com/v1`, `https://api.anthropic.com/v1`,
+    /// `https://generativelanguage.googleapis.com/v1beta`, or Azure's
+    /// `https://mine.openai.azure.com/openai/deployments/mine?api-version=2026-10-01`. Keys go as the name says: to
+    /// `anthropic` in `x-api-key`, to `azure` in `api-key`, to `gemini` in `x-goog-api-key`, to all others as `Bearer`.
+    ///
+    /// # Errors
+    /// An empty name, and what is no base URL.
+    pub fn new(name: impl Into<Arc<str>>, base_url: &str) -> Result<Self, RouteError> {
+        let name = name.into();
+        if name.is_empty() {
+            return Err(RouteError::Provider {
+                name: String::new(),
+                reason: "it has no name; limits and prices know it by `openai`, `anthropic`, …"
+                    .to_owned(),
+            });
+        }
+        let base = Base::read(base_url).map_err(|reason| RouteError::Provider {
+            name: name.to_string(),
+            reason,
+        })?;
+        let auth = match &*name {
+            "anthropic" => Auth::Header(HeaderName::from_static("x-api-key")),
+            "azure" => Auth::Header(HeaderName::from_static("api-key")),
+            "gemini" => Auth::Header(HeaderName::from_static("x-goog-api-key")),
+            _ => Auth::Bearer,
+        };
+        Ok(Provider {
+            name,
+            base,
+            auth,
+            keys: Vec::new(),
+            pool: Pool::Ordered,
+        })
+    }
+
+    /// One more key. Without any, calls that come for this very address keep their own credentials, and all others go
+    /// without: as to a server of one's own.
+    pub fn key(mut self, key: ApiKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// How it takes keys, where its name does not say.
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// In which order its keys are tried.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Base {
+    fn read(text: &str) -> Result<Self, String> {
+        if text.contains('@') {
+            // Not repeated: there may be a password in it.
+            return Err("its base URL names a user; a key belongs into `key`".to_owned());
+        }
+        let wrong = |reason: &str| {
+            format!("`{text}` {reason}; write its base URL as https://api.openai.com/v1")
+        };
+        if text.contains('#') {
+            return Err(wrong("has a fragment"));
+        }
+        let uri: Uri = text
+            .parse()
+            .map_err(|error| wrong(&format!("is no URL ({error})")))?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(wrong("lacks http:// or https:// at its beginning"));
+        };
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(wrong("is neither http:// nor https://"));
+        }
+        let (path, query) = match &parts.path_and_query {
+            Some(rest) => (rest.path(), rest.query()),
+            None => ("", None),
+        };
+        Ok(Base {
+            scheme,
+            authority,
+            path: path.trim_end_matches('/').to_owned(),
+            query: query.filter(|query| !query.is_empty()).map(str::to_owned),
+        })
+    }
+
+    /// Whether a call to this address comes here.
+    pub(super) fn is_origin_of(&self, uri: &Uri) -> bool {
+        uri.scheme() == Some(&self.scheme) && uri.authority() == Some(&self.authority)
+    }
+}
+
+impl Auth {
+    pub(super) fn name(&self) -> &HeaderName {
+        match self {
+            Auth::Bearer => &AUTHORIZATION,
+            Auth::Header(name) => name,
+        }
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        match self {
+            Auth::Bearer => "Bearer ",
+            Auth::Header(_) => "",
+        }
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Base {
+            scheme,
+            authority,
+            path,
+            ..
+        } = &self.base;
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            // Without its query, which some put a key into.
+            .field("base", &format_args!("{scheme}://{authority}{path}"))
+            .field("keys", &self.keys)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,352 @@
+//! One call on its way along the targets of its route.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
+use http_body::Body;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::{
+    candidate::Candidate,
+    health::{Parks, Trial},
+    order,
+    outcome::{Best, Came, Later, Outlook, Step},
+    rewrite::{Rewritten, rewrite},
+    service::{Options, Shared},
+    trigger::{self, Trigger},
+};
+use crate::{
+    body::{ResponseBody, SHOULD_RETRY, finish, keep, refuse, tell_wait},
+    call::{Attempts, Entry, Heard, PassedOver, PassedOverWhy, Toward},
+    error::Rejection,
+    retry::{
+        Failure,
+        asked::Asked,
+        backoff::{Backoff, spread_out},
+    },
+    tags::Tag,
+    wire::ProviderError,
+};
+
+/// How long the body of an answer may take to come that is not handed on.
+const LONGEST_READ: Duration = Duration::from_secs(1);
+/// For how long a key is parked that was refused: somebody may be putting it right.
+const KEY_REFUSED: Duration = Duration::from_secs(60);
+
+pub(super) struct Run<'r> {
+    options: &'r Options,
+    shared: &'r Shared,
+    entry: Entry,
+    asked: Asked,
+    parts: Parts,
+    body: Bytes,
+}
+
+impl<'r> Run<'r> {
+    pub(super) fn new(
+        options: &'r Options,
+        shared: &'r Shared,
+        entry: Entry,
+        parts: Parts,
+        body: Bytes,
+    ) -> Self {
+        Run {
+            asked: Asked::of(&parts, entry.dialect()),
+            options,
+            shared,
+            entry,
+            parts,
+            body,
+        }
+    }
+
+    pub(super) async fn send<S, B, R>(
+        self,
+        inner: &mut S,
+    ) -> Result<Response<ResponseBody<R>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: 'static,
+        B: From<Bytes> + 'static,
+        R: Body<Data = Bytes>,
+    {
+        let Run { options, entry, .. } = &self;
+        entry.repeats(options.max_attempts);
+        let candidates = order::candidates(options, self.shared, entry).await;
+        let is_alone = candidates.len() == 1;
+        let (mut best, mut outlook) = (Best::new(), Outlook::default());
+        for candidate in &candidates {
+            if !entry.may_have_another() {
+                break;
+            }
+            if !self.may_be_tried(candidate, &mut outlook) {
+                continue;
+            }
+            let until = Instant::now().checked_add(options.patience);
+            let until = until.filter(|_| !is_alone);
+            match self.attempt(inner, candidate, until, &mut outlook).await {
+                Step::Done(done) => return done.map(|response| self.with_attempts(response, None)),
+                Step::Next(came) => best.add(came),
+            }
+        }
+        // Nobody serves at once: whoever does first is waited for.
+        while entry.may_have_another() {
+            let longest = Instant::now().checked_add(options.longest_wait);
+            let deadline = entry.turn().deadline;
+            let Some(later) = outlook.first(longest, deadline, best.was_sent()) else {
+                break;
+            };
+            let Later {
+                candidate,
+                at,
+                told,
+            } = later;
+            if let (true, Some(at)) = (told, at) {
+                entry.end_attempt();
+                let wait = at.saturating_duration_since(Instant::now());
+                tokio::time::sleep(spread_out(wait)).await;
+            }
+            match self.attempt(inner, &candidate, None, &mut outlook).await {
+                Step::Done(done) => return done.map(|response| self.with_attempts(response, None)),
+                Step::Next(came) => best.add(came),
+            }
+        }
+        self.give_up(best, &outlook)
+    }
+
+    /// Whether there is any use in trying a target now.
+    fn may_be_tried(&self, candidate: &Arc<Candidate>, outlook: &mut Outlook) -> bool {
+        if outlook.is_too_long(candidate) {
+            self.pass_over(candidate, PassedOverWhy::TooLong, None);
+            return false;
+        }
+        let now = Instant::now();
+        let Some((why, until)) = self.shared.health.passes_over(candidate, now) else {
+            return true;
+        };
+        match why {
+            PassedOverWhy::CoolingDown => outlook.later(candidate, Some(until), true),
+            PassedOverWhy::BreakerOpen => outlook.is_open(candidate, until),
+            _ => {}
+        }
+        self.pass_over(candidate, why, Some(until - now));
+        false
+    }
+
+    /// One attempt at one target. `until` then it may wait for room there; `None`: as long as the call may.
+    async fn attempt<S, B, R>(
+        &self,
+        inner: &mut S,
+        candidate: &Arc<Candidate>,
+        until: Option<Instant>,
+        outlook: &mut Outlook,
+    ) -> Step<R, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: 'static,
+        B: From<Bytes> + 'static,
+        R: Body<Data = Bytes>,
+    {
+        let entry = &self.entry;
+        let rewritten = rewrite(&self.parts, &self.body, entry.dialect(), candidate);
+        let Some(Rewritten {
+            mut parts,
+            body,
+            keeps_key,
+        }) = rewritten
+        else {
+            self.pass_over(candidate, PassedOverWhy::OtherApi, None);
+            let no = self.no_target(outlook);
+            return Step::Next(Came::Refused(refuse(entry.dialect(), no), None));
+        };
+        let toward = Toward {
+            tags: candidate.tags(),
+            keeps_key,
+            until,
+        };
+        let (view, body) = entry.toward(toward, &mut parts, body);
+        view.begin(entry);
+        let mut trial = self.shared.health.begin(candidate);
+        let sent = view.send(inner, view.request(&parts, &body)).await;
+        let response = match finish(&view, sent).await {
+            Ok(response) => response,
+            Err(error) => return self.broke(error, view.has_left(), &mut trial),
+        };
+        match view.hear(&response) {
+            Heard::Fine => {
+                trial.succeeded();
+                Step::Done(Ok(response))
+            }
+            Heard::Refused(rejection) => {
+                let wait = rejection.retry_after();
+                let goes_on = trigger::of_refusal(&rejection)
+                    .is_some_and(|trigger| self.options.triggers.contain(trigger));
+                if !goes_on {
+                    return Step::Done(Ok(response));
+                }
+                if until.is_some() && may_have_room_later(&rejection) {
+                    let at = wait.and_then(|wait| Instant::now().checked_add(wait));
+                    outlook.later(candidate, at, false);
+                }
+                Step::Next(Came::Refused(response, wait))
+            }
+            Heard::Failed(error) => {
+                let failed = trigger::of_answer(response.status(), &error);
+                self.learn(failed, &error, &mut trial);
+                match failed.filter(|trigger| self.options.triggers.contain(*trigger)) {
+                    None => Step::Done(Ok(response)),
+                    Some(trigger) => {
+                        self.look_ahead(trigger, &error, candidate, outlook);
+                        // It is over as soon as its answer is read: nothing is held at the next target.
+                        let read = Instant::now() + LONGEST_READ;
+                        Step::Next(Came::Answered(keep(response, read).await))
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an error of the inner service means.
+    fn broke<R: Body, E: 'static>(
+        &self,
+        error: E,
+        has_left: bool,
+        trial: &mut Trial,
+    ) -> Step<R, E> {
+        let options = self.options;
+        let failure = options.classifier.classify(&error, has_left);
+        if failure == Failure::Permanent {
+            return Step::Done(Err(error));
+        }
+        trial.failed();
+        let is_safe = failure == Failure::BeforeDispatch
+            || (options.repeats_uncertain && self.asked.repeatable);
+        if is_safe && options.triggers.contain(Trigger::Connection) {
+            Step::Next(Came::Failed(error))
+        } else {
+            Step::Done(Err(error))
+        }
+    }
+
+    /// What an answer says of its target.
+    fn learn(&self, failed: Option<Trigger>, error: &ProviderError, trial: &mut Trial) {
+        match failed {
+            Some(Trigger::ServerError) => trial.failed(),
+            _ => trial.succeeded(),
+        }
+        match (failed, error.wait) {
+            (Some(Trigger::RateLimited | Trigger::ServerError), Some(wait)) => trial.cools(wait),
+            (Some(Trigger::QuotaUsedUp), wait) => {
+                // A quota that is stated is one of a limit on the model; money is the account's.
+                let is_of_model = error.quantity.is_some() || error.window.is_some();
+                let what = if is_of_model {
+                    Parks::Target
+                } else {
+                    Parks::Account
+                };
+                trial.parks(what, wait.unwrap_or(self.options.park_for));
+            }
+            (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Account, KEY_REFUSED),
+            _ => {}
+        }
+    }
+
+    /// Whether the target may serve the call later.
+    fn look_ahead(
+        &self,
+        trigger: Trigger,
+        error: &ProviderError,
+        candidate: &Arc<Candidate>,
+        outlook: &mut Outlook,
+    ) {
+        match (trigger, error.wait) {
+            (Trigger::RateLimited | Trigger::ServerError, Some(wait)) => {
+                outlook.later(candidate, Instant::now().checked_add(wait), true);
+            }
+            (Trigger::RateLimited, None) => {
+                let repeat = u32::try_from(self.entry.attempts().made.len()).unwrap_or(u32::MAX);
+                let wait = Backoff::default().wait(repeat);
+                outlook.later(candidate, Instant::now().checked_add(wait), true);
+            }
+            (Trigger::ContextLength, _) => outlook.was_too_long(candidate),
+            _ => {}
+        }
+    }
+
+    fn pass_over(&self, candidate: &Candidate, why: PassedOverWhy, still: Option<Duration>) {
+        let passed = PassedOver::new(&candidate.name, why, still);
+        self.entry.pass_over(passed);
+    }
+
+    /// No target serves.
+    fn give_up<R: Body, E>(
+        &self,
+        best: Best<R, E>,
+        outlook: &Outlook,
+    ) -> Result<Response<ResponseBody<R>>, E> {
+        let told = outlook.told();
+        let wait = told.map(|at| at.saturating_duration_since(Instant::now()));
+        let refused = || Ok(refuse(self.entry.dialect(), self.no_target(outlook)));
+        let mut response = best.take().unwrap_or_else(refused)?;
+        let is_error = response.status() >= StatusCode::BAD_REQUEST;
+        if self.asked.by_itself && is_error && self.entry.attempts().made.len() > 1 {
+            let headers = response.headers_mut();
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        if let Some(wait) = wait {
+            tell_wait(response.headers_mut(), wait);
+        }
+        Ok(self.with_attempts(response, wait))
+    }
+
+    fn no_target(&self, outlook: &Outlook) -> Rejection {
+        let passed = self.entry.attempts().passed_over;
+        let reasons: Vec<String> = passed
+            .iter()
+            .map(|passed| format!("{} {}", passed.target, passed.why.words()))
+            .collect();
+        let soonest = passed.iter().filter_map(|passed| passed.still).min();
+        let told = outlook.told();
+        let told = told.map(|at| at.saturating_duration_since(Instant::now()));
+        Rejection::NoTarget {
+            model: self
+                .entry
+                .tag(&Tag::Model)
+                .as_deref()
+                .unwrap_or_default()
+                .to_owned(),
+            reasons: reasons.join(", "),
+            retry_after: soonest.into_iter().chain(told).min(),
+        }
+    }
+
+    fn with_attempts<R: Body>(
+        &self,
+        mut response: Response<ResponseBody<R>>,
+        retry_after: Option<Duration>,
+    ) -> Response<ResponseBody<R>> {
+        let attempts = self.entry.attempts();
+        let extensions = response.extensions_mut();
+        let known = extensions
+            .get::<Attempts>()
+            .and_then(|known| known.retry_after);
+        extensions.insert(Attempts {
+            retry_after: retry_after.or(known),
+            ..attempts
+        });
+        response
+    }
+}
+
+/// Whether a wait may help that was not waited for.
+fn may_have_room_later(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::RateLimited(_)
+            | Rejection::QueueFull { .. }
+            | Rejection::DeadlineExceeded(_)
+            | Rejection::BudgetExceeded(_)
+    )
+}

@@ -1,0 +1,131 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{candidate::Way, health::Health, run::Run, trigger::Triggers};
+use crate::{
+    body::{ResponseBody, ResponseFuture, finish, pass, refuse},
+    call::{Entered, Entry, Inspect, ReadBody, Refusal},
+    limiter::Limiter,
+    retry::classifier::Classifier,
+    tags::Tag,
+};
+
+/// Sends a call to the first target of its route that can serve; see the [module](super).
+///
+/// Always ready. Each attempt is claimed for and settled by itself, under the tags of its target, whether the gates stand
+/// inside or outside.
+#[derive(Clone, Debug)]
+pub struct Failover<S> {
+    inner: S,
+    options: Options,
+    shared: Arc<Shared>,
+    inspect: Inspect,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) patience: Duration,
+    pub(super) longest_wait: Duration,
+    pub(super) max_attempts: u32,
+    pub(super) park_for: Duration,
+    pub(super) triggers: Triggers,
+    pub(super) repeats_uncertain: bool,
+    pub(super) classifier: Classifier,
+    pub(super) limiter: Option<Limiter>,
+}
+
+/// What all calls share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) ways: HashMap<Arc<str>, Way>,
+    pub(super) health: Arc<Health>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            patience: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(60),
+            max_attempts: 10,
+            park_for: Duration::from_secs(3_600),
+            triggers: Triggers::default(),
+            repeats_uncertain: true,
+            classifier: Classifier::default(),
+            limiter: None,
+        }
+    }
+}
+
+impl<S> Failover<S> {
+    pub(super) fn new(inner: S, options: Options, shared: Arc<Shared>, inspect: Inspect) -> Self {
+        Failover {
+            inner,
+            options,
+            shared,
+            inspect,
+        }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Failover<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Send,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<R, S::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Failover {
+            mut inner,
+            options,
+            shared,
+            inspect,
+        } = self.clone();
+        ResponseFuture::new(async move {
+            if inspect.off {
+                return pass(inner, request).await;
+            }
+            let entered = match Entered::enter(request, inspect).await {
+                Ok(entered) => entered,
+                Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
+            };
+            let model = entered.entry.tag(&Tag::Model);
+            let has_way = model.is_some_and(|model| shared.ways.contains_key(&model));
+            match entered {
+                Entered {
+                    entry,
+                    parts,
+                    body: ReadBody::Whole(body),
+                } if has_way && !Entry::is_signed(&parts) => {
+                    let run = Run::new(&options, &shared, entry, parts, body);
+                    run.send(&mut inner).await
+                }
+                other => {
+                    let (entry, request) = other.into_request();
+                    let sent = entry.send(&mut inner, request).await;
+                    finish(&entry, sent).await
+                }
+            }
+        })
+    }
+}

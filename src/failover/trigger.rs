@@ -1,0 +1,88 @@
+//! Why a call goes on to the next target.
+
+use http::StatusCode;
+
+use crate::{
+    error::Rejection,
+    wire::{ErrorClass, ProviderError},
+};
+
+/// Why a call goes on to the next target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Trigger {
+    /// There is no room here for this target in the time that a call waits for one, or it can never fit.
+    NoRoom,
+    /// The provider says that a limit is used up (429); with a [`RetryLayer`](crate::RetryLayer) inside: after that has
+    /// done what it could in that time.
+    RateLimited,
+    /// The provider says that money or a quota is used up.
+    QuotaUsedUp,
+    /// The provider fails: 5xx, overload.
+    ServerError,
+    /// The inner service fails: no connection, a broken one, a time-out.
+    Connection,
+    /// A budget has not enough left for this target, or it has no price.
+    OverBudget,
+    /// The call is longer than the model takes, or larger than a limit of the provider: on to a larger one.
+    ContextLength,
+    /// The provider refuses the content.
+    ContentFilter,
+    /// The provider refuses the key: 401, 403.
+    KeyRefused,
+}
+
+/// Some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Triggers(u16);
+
+impl Default for Triggers {
+    /// All but refused content: what one provider refuses is not to be shopped around by default.
+    fn default() -> Self {
+        Triggers(u16::MAX).without(Trigger::ContentFilter)
+    }
+}
+
+impl Triggers {
+    pub(super) fn with(self, trigger: Trigger) -> Self {
+        Triggers(self.0 | 1 << trigger as u16)
+    }
+
+    pub(super) fn without(self, trigger: Trigger) -> Self {
+        Triggers(self.0 & !(1 << trigger as u16))
+    }
+
+    pub(super) fn contain(self, trigger: Trigger) -> bool {
+        self.0 & (1 << trigger as u16) != 0
+    }
+}
+
+/// What an answer of a provider is, of these.
+pub(super) fn of_answer(status: StatusCode, error: &ProviderError) -> Option<Trigger> {
+    Some(match error.class {
+        ErrorClass::RateLimit | ErrorClass::Ramp => Trigger::RateLimited,
+        ErrorClass::Quota => Trigger::QuotaUsedUp,
+        ErrorClass::Overloaded | ErrorClass::Server => Trigger::ServerError,
+        ErrorClass::ContextLength | ErrorClass::RequestTooLarge => Trigger::ContextLength,
+        ErrorClass::ContentFilter => Trigger::ContentFilter,
+        _ if matches!(status.as_u16(), 401 | 403) => Trigger::KeyRefused,
+        _ => return None,
+    })
+}
+
+/// What a refusal of our own is: only where another target may fare better.
+pub(super) fn of_refusal(rejection: &Rejection) -> Option<Trigger> {
+    match rejection {
+        Rejection::RateLimited(shortage)
+        | Rejection::QueueFull { shortage, .. }
+        | Rejection::DeadlineExceeded(shortage)
+        | Rejection::NeverFits(shortage)
+            if shortage.of_target =>
+        {
+            Some(Trigger::NoRoom)
+        }
+        // What a call may cost depends on its target.
+        Rejection::BudgetExceeded(_) | Rejection::UnknownPrice { .. } => Some(Trigger::OverBudget),
+        _ => None,
+    }
+}
