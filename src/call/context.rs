@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) log: Option<SharedLog>,
     /// How many attempts it may have in all, by all layers.
     pub(super) most: u32,
+    /// The depth of the layer that repeats attempts at one target; 0 while there is none.
+    pub(super) repeater: u32,
 }
 
 /// What travels in the request's extensions.
@@ -87,6 +89,7 @@ impl Entry {
             attempt: Attempt::new(1, 1),
             log: None,
             most: u32::MAX,
+            repeater: 0,
         };
         Entry {
             context: Arc::new(CallContext {
@@ -377,6 +380,11 @@ impl CallContext {
             attempt: Attempt::new(1, depth + 1),
             log: state.log.clone(),
             most: state.most,
+            repeater: if state.repeater > depth {
+                0
+            } else {
+                state.repeater
+            },
         };
         CallContext {
             state: Mutex::new(state),

@@ -32,12 +32,23 @@ pub(super) enum Noted {
 }
 
 impl Entry {
-    /// A layer that may make further attempts is around the call from here on: it makes so many at most, by all layers
-    /// together.
-    pub(crate) fn repeats(&self, most: u32) {
+    /// A layer that may send the call to other targets is around it from here on: it has so many attempts at most, by all
+    /// layers together.
+    pub(crate) fn reroutes(&self, most: u32) {
         let mut state = self.state();
         state.most = state.most.min(most);
         state.log.get_or_insert_default();
+    }
+
+    /// A layer that may repeat attempts is around the call from here on. Whether it is to: of several the outermost, or
+    /// they would multiply.
+    pub(crate) fn repeats(&self) -> bool {
+        let mut state = self.state();
+        state.log.get_or_insert_default();
+        if state.repeater == 0 {
+            state.repeater = self.depth();
+        }
+        state.repeater == self.depth()
     }
 
     /// Whether somebody may repeat it.

@@ -25,6 +25,8 @@ pub(super) enum Step<R: Body, E> {
     Done(Result<Response<ResponseBody<R>>, E>),
     /// It goes on to the next target.
     Next(Came<R, E>),
+    /// No other target fares better now: it waits.
+    Wait(Came<R, E>),
 }
 
 /// What may be handed on when no target is left: what a provider answered last; else the last error of the inner service;

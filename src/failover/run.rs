@@ -73,7 +73,7 @@ impl<'r> Run<'r> {
         R: Body<Data = Bytes>,
     {
         let Run { options, entry, .. } = &self;
-        entry.repeats(options.max_attempts);
+        entry.reroutes(options.max_attempts);
         let candidates = order::candidates(options, self.shared, entry).await;
         let is_alone = candidates.len() == 1;
         let (mut best, mut outlook) = (Best::new(), Outlook::default());
@@ -89,6 +89,10 @@ impl<'r> Run<'r> {
             match self.attempt(inner, candidate, until, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response, None)),
                 Step::Next(came) => best.add(came),
+                Step::Wait(came) => {
+                    best.add(came);
+                    break;
+                }
             }
         }
         // Nobody serves at once: whoever does first is waited for.
@@ -110,7 +114,7 @@ impl<'r> Run<'r> {
             }
             match self.attempt(inner, &candidate, None, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response, None)),
-                Step::Next(came) => best.add(came),
+                Step::Next(came) | Step::Wait(came) => best.add(came),
             }
         }
         self.give_up(best, &outlook)
@@ -183,14 +187,16 @@ impl<'r> Run<'r> {
                 let wait = rejection.retry_after();
                 let goes_on = trigger::of_refusal(&rejection)
                     .is_some_and(|trigger| self.options.triggers.contain(trigger));
-                if !goes_on {
-                    return Step::Done(Ok(response));
-                }
-                if until.is_some() && may_have_room_later(&rejection) {
+                let may_wait = until.is_some() && may_have_room_later(&rejection);
+                if may_wait {
                     let at = wait.and_then(|wait| Instant::now().checked_add(wait));
                     outlook.later(candidate, at, false);
                 }
-                Step::Next(Came::Refused(response, wait))
+                match (goes_on, may_wait) {
+                    (true, _) => Step::Next(Came::Refused(response, wait)),
+                    (false, true) => Step::Wait(Came::Refused(response, wait)),
+                    (false, false) => Step::Done(Ok(response)),
+                }
             }
             Heard::Failed(error) => {
                 let failed = trigger::of_answer(response.status(), &error);

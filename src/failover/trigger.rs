@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::{
-    error::Rejection,
+    error::{Rejection, Shortage, Unit},
     wire::{ErrorClass, ProviderError},
 };
 
@@ -72,7 +72,15 @@ pub(super) fn of_answer(status: StatusCode, error: &ProviderError) -> Option<Tri
 
 /// What a refusal of our own is: only where another target may fare better.
 pub(super) fn of_refusal(rejection: &Rejection) -> Option<Trigger> {
+    let is_money = |shortage: &Shortage| shortage.unit == Unit::NanoDollar;
     match rejection {
+        // What a call may cost depends on its target.
+        Rejection::BudgetExceeded(_) | Rejection::UnknownPrice { .. } => Some(Trigger::OverBudget),
+        Rejection::NeverFits(shortage) | Rejection::DeadlineExceeded(shortage)
+            if is_money(shortage) =>
+        {
+            Some(Trigger::OverBudget)
+        }
         Rejection::RateLimited(shortage)
         | Rejection::QueueFull { shortage, .. }
         | Rejection::DeadlineExceeded(shortage)
@@ -81,8 +89,6 @@ pub(super) fn of_refusal(rejection: &Rejection) -> Option<Trigger> {
         {
             Some(Trigger::NoRoom)
         }
-        // What a call may cost depends on its target.
-        Rejection::BudgetExceeded(_) | Rejection::UnknownPrice { .. } => Some(Trigger::OverBudget),
         _ => None,
     }
 }

@@ -30,6 +30,8 @@
 //! `x-should-retry: false` with the last answer, which they obey; where it repeats a call all the same, that is tried
 //! once.
 //!
+//! Of several [`RetryLayer`]s around one call the outermost repeats.
+//!
 //! What became of each attempt is in the response's extensions, as [`Attempts`].
 //!
 //! # Cancel safety

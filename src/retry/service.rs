@@ -80,7 +80,7 @@ where
                     entry,
                     parts,
                     body: ReadBody::Whole(body),
-                } => {
+                } if entry.repeats() => {
                     let call = Repeated {
                         asked: Asked::of(&parts, entry.dialect()),
                         policy,
@@ -91,8 +91,8 @@ where
                     };
                     call.send(&mut inner).await
                 }
-                unread => {
-                    let (entry, request) = unread.into_request();
+                other => {
+                    let (entry, request) = other.into_request();
                     let sent = entry.send(&mut inner, request).await;
                     finish(&entry, sent).await
                 }
@@ -123,7 +123,6 @@ impl Repeated {
         R: Body<Data = Bytes>,
     {
         let Repeated { entry, policy, .. } = &self;
-        entry.repeats(u32::MAX);
         if let Some(budget) = &policy.budget {
             budget.call();
         }

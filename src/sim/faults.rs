@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer};
 /// |---|---|
 /// | `status=N` | answers with this status, 300 to 599, and the dialect's error body |
 /// | `retry-after=SECONDS` | with `status`: sends this header |
+/// | `code=NAME` | with `status`: the error has this code |
+/// | `message=TEXT` | with `status`: the error has this text |
 /// | `insufficient-quota` | a 429 that no waiting helps |
 /// | `drop` | closes the connection before the answer |
 /// | `slow-headers=MS` | sends the headers that much later |
@@ -26,6 +28,8 @@ use serde::{Deserialize, Deserializer};
 pub struct Faults {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<u64>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
     pub(crate) insufficient_quota: bool,
     pub(crate) dropped: bool,
     pub(crate) slow_headers: Duration,
@@ -80,6 +84,8 @@ impl Faults {
                 self.status?;
             }
             ("retry-after", Some(seconds)) => self.retry_after = Some(seconds.parse().ok()?),
+            ("code", Some(code)) => self.code = Some(code.to_owned()),
+            ("message", Some(text)) => self.message = Some(text.to_owned()),
             ("slow-headers", Some(millis)) => {
                 self.slow_headers = Duration::from_millis(millis.parse().ok()?);
             }
@@ -101,6 +107,8 @@ impl Faults {
     pub(crate) fn add(&mut self, other: &Self) {
         self.status = other.status.or(self.status);
         self.retry_after = other.retry_after.or(self.retry_after);
+        self.code = other.code.clone().or(self.code.take());
+        self.message = other.message.clone().or(self.message.take());
         self.insufficient_quota |= other.insufficient_quota;
         self.dropped |= other.dropped;
         self.slow_headers = self.slow_headers.max(other.slow_headers);

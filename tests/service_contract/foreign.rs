@@ -88,14 +88,16 @@ async fn a_call_that_times_out_on_its_way_counts_and_frees_its_slot() {
         let error = ends(service.oneshot(chat())).await.unwrap_err();
         assert_eq!(error, TIMED_OUT, "{order}");
         assert!(is_free(&limiter).await, "{order}");
-        assert_eq!(counted(&limiter).await, 1, "{order}");
+        // Each of them may have been billed.
+        let tries = if order.starts_with("Rt") { 3 } else { 1 };
+        assert_eq!(counted(&limiter).await, tries, "{order}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_times_out_before_it_was_sent_does_not_count() {
     for order in ["AtA", "RtA", "tA", "AtRA"] {
-        let (limiter, upstream) = (one_in_flight(), Upstream::new().opens_after(secs(20)));
+        let (limiter, upstream) = (one_in_flight(), Upstream::new().opens_after(secs(600)));
         let service = stack::<Body, _, _>(order, &limiter, upstream.clone());
         let error = ends(service.oneshot(chat())).await.unwrap_err();
         assert_eq!(error, TIMED_OUT, "{order}");
@@ -133,14 +135,13 @@ async fn an_attempt_that_is_dropped_with_its_caller_does_not_keep_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_whose_origin_was_cleared_away_is_repeated_and_sends_nothing_unclaimed() {
+async fn a_refusal_of_ours_whose_origin_was_cleared_away_is_still_not_repeated() {
     let limiter = limiter([Limit::requests(1).every(secs(10))]);
     let upstream = Upstream::new();
     let service = stack::<Body, _, _>("RpF", &limiter, upstream.clone());
-    for _ in 0..2 {
-        let response = ends(service.clone().oneshot(chat())).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
+    for status in [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        let response = service.clone().oneshot(chat()).await.unwrap();
+        assert_eq!(response.status(), status);
     }
-    let sent = upstream.sent();
-    assert!(sent[1] - sent[0] >= millis(10_100), "{sent:?}");
+    assert_eq!(upstream.sent().len(), 1);
 }

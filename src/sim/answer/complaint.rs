@@ -1,6 +1,6 @@
 //! Error bodies of both dialects.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use crate::sim::ask::{Ask, Dialect};
 use crate::sim::clock::go_duration;
 use crate::sim::enforce::{Refusal, Wait};
+use crate::sim::faults::Faults;
 use crate::sim::limit::{SimLimit, SimQuantity};
 
 /// What an error answer says.
 #[derive(Debug)]
 pub(super) struct Complaint {
     pub(super) kind: &'static str,
-    pub(super) code: Option<&'static str>,
+    pub(super) code: Option<Cow<'static, str>>,
     pub(super) message: String,
 }
 
@@ -83,8 +84,20 @@ pub(super) fn of_status(dialect: Dialect, status: u16) -> Complaint {
     };
     Complaint {
         kind,
-        code,
+        code: code.map(Cow::Borrowed),
         message: message.to_owned(),
+    }
+}
+
+impl Complaint {
+    /// With the words that a fault has for it.
+    pub(super) fn saying(self, faults: &Faults) -> Self {
+        let code = faults.code.clone().map(Cow::Owned);
+        Complaint {
+            code: code.or(self.code),
+            message: faults.message.clone().unwrap_or(self.message),
+            ..self
+        }
     }
 }
 
@@ -96,7 +109,7 @@ pub(super) fn insufficient_quota(dialect: Dialect) -> Complaint {
     };
     Complaint {
         kind,
-        code: Some(code),
+        code: Some(Cow::Borrowed(code)),
         message: "You exceeded your current quota, please check your plan and billing details."
             .to_owned(),
     }
@@ -127,7 +140,7 @@ pub(super) fn refused(ask: &Ask<'_>, limit: &SimLimit, refusal: &Refusal) -> Com
     };
     Complaint {
         kind,
-        code,
+        code: code.map(Cow::Borrowed),
         message,
     }
 }

@@ -108,7 +108,8 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         if let Some(seconds) = faults.retry_after {
             headers.insert("retry-after", seconds.into());
         }
-        Some((status, complaint::of_status(ask.dialect, status)))
+        let complaint = complaint::of_status(ask.dialect, status);
+        Some((status, complaint.saying(&faults)))
     } else {
         None
     };

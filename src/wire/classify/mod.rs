@@ -80,7 +80,8 @@ pub struct ProviderError {
     pub retryable: bool,
     /// How long the provider wants its caller to wait: what [`retry_after`](super::retry_after)
     /// reads from the headers, or else, for errors that may pass, what the body says: Google's
-    /// `RetryInfo` or a text such as "try again in 1.146s".
+    /// `RetryInfo` or a text such as "try again in 1.146s"; of a quota, until the day that Anthropic's
+    /// text names.
     pub wait: Option<Duration>,
     /// What the limit counts, where it is stated.
     pub quantity: Option<ObservedQuantity>,
@@ -140,6 +141,9 @@ pub fn classify(
     let mut error = judge(provider, Some(status.as_u16()), &said, wait);
     if let Some(told) = should_retry(headers) {
         error.retryable = told;
+    }
+    if error.class == ErrorClass::Quota && error.wait.is_none() {
+        error.wait = text::regained(&said.message, now);
     }
     Some(error)
 }

@@ -377,3 +377,29 @@ fn only_the_beginning_of_a_body_is_read() {
     );
     assert_eq!(class("openai", 429, late), RateLimit);
 }
+
+#[test]
+fn a_quota_names_the_day_when_it_is_there_again() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_338_930); // 2026-11-22T09:15:30Z
+    let wait = |text: &str| {
+        let text = format!("You have reached your specified API usage limits.{text}");
+        let body = message(&text).to_string();
+        let status = StatusCode::BAD_REQUEST;
+        let error = classify("anthropic", status, &HeaderMap::new(), body.as_bytes(), now).unwrap();
+        assert_eq!(error.class, Quota);
+        error.wait.map(|wait| wait.as_secs())
+    };
+    let until = |text: &str| wait(&format!(" You will regain access on {text}"));
+    assert_eq!(until("2026-12-01 at 00:00 UTC."), Some(744_270));
+    assert_eq!(until("2026-11-22 at 10:00 UTC."), Some(2_670));
+    assert_eq!(until("2026-11-23."), Some(53_070));
+    assert_eq!(until("2026-11-01 at 00:00 UTC"), Some(0));
+    for nonsense in ["Monday.", "2026-13-01.", "2026-12-01 at noon UTC", ""] {
+        let known = until(nonsense);
+        assert!(
+            known.is_none() || nonsense.contains("noon"),
+            "{nonsense}: {known:?}"
+        );
+    }
+    assert_eq!(wait(""), None);
+}

@@ -1,10 +1,11 @@
 //! What is only in the message for people: waits, and the numbers of a limit.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::super::{
     ObservedQuantity::{self, Images, InputTokens, OutputTokens, Requests, Tokens},
-    retry_after::{go_duration, number},
+    retry_after::{from_now, go_duration, number},
+    timestamp::rfc3339,
     walk::MAX_COUNT,
 };
 
@@ -19,6 +20,19 @@ pub(super) fn wait(message: &str) -> Option<Duration> {
         let mut found = message.match_indices(before);
         found.find_map(|(at, _)| span(&message[at + before.len()..]))
     })
+}
+
+/// Until a message names the day on which money or a quota is there again: "You will regain access on 2026-12-01 at
+/// 00:00 UTC." Without a time of day it is the beginning of that day.
+pub(super) fn regained(message: &str, now: SystemTime) -> Option<Duration> {
+    let (_, rest) = message.split_once("regain access on ")?;
+    let mut words = rest.split_whitespace().map(bare);
+    let day = words.next()?;
+    let time = match (words.next(), words.next()) {
+        (Some("at"), Some(time)) if time.len() == 5 => time,
+        _ => "00:00",
+    };
+    from_now(rfc3339(&format!("{day}T{time}:00Z"))?, now)
 }
 
 fn span(text: &str) -> Option<Duration> {

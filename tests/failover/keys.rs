@@ -1,0 +1,137 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use tower_layer::Layer as _;
+use tower_quota::{
+    RateLimitLayer, Tag,
+    failover::{ApiKey, Pool, Route, Target},
+    limit::Limit,
+};
+
+use crate::providers::{MODEL, Providers, failover, limiter, provider, request, send, stack};
+
+/// With which keys how many attempts came.
+fn used(providers: &Providers, host: &str) -> BTreeMap<String, usize> {
+    let mut used = BTreeMap::new();
+    for entry in providers.at(host).ledger().entries() {
+        *used.entry(entry.key.to_string()).or_default() += 1;
+    }
+    used
+}
+
+fn counts(of: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    of.iter()
+        .map(|(key, count)| ((*key).to_owned(), *count))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_order_of_keys_does_what_it_says() {
+    let weighted = |pool| {
+        provider("openai", &[])
+            .key(ApiKey::new("a", "KEY-a").unwrap().weight(3))
+            .key(ApiKey::new("b", "KEY-b").unwrap())
+            .pool(pool)
+    };
+    for (pool, expected) in [
+        (Pool::Ordered, counts(&[("KEY-a", 40)])),
+        (Pool::RoundRobin, counts(&[("KEY-a", 20), ("KEY-b", 20)])),
+        (Pool::Weighted, counts(&[("KEY-a", 30), ("KEY-b", 10)])),
+    ] {
+        let providers = Providers::new(["openai"]);
+        let route = Route::ordered([Target::new(&weighted(pool), MODEL)]);
+        let service = stack(failover(route), limiter([]), &providers);
+        for _ in 0..40 {
+            assert_eq!(send(&service, request()).await.unwrap().status, 200);
+        }
+        assert_eq!(used(&providers, "openai"), expected, "{pool:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_with_the_most_room_goes_first() {
+    let minute = Duration::from_secs(60);
+    let limits = [Limit::requests(10)
+        .every(minute)
+        .per(Tag::ApiKey)
+        .amount_for("large", 30)];
+    let providers = Providers::new(["openai"]);
+    let openai = provider("openai", &["small", "large"]).pool(Pool::MostHeadroom);
+    let route = Route::ordered([Target::new(&openai, MODEL)]);
+    let service = stack(failover(route), limiter(limits), &providers);
+    for _ in 0..40 {
+        assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    }
+    let expected = counts(&[("KEY-openai-large", 30), ("KEY-openai-small", 10)]);
+    assert_eq!(used(&providers, "openai"), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_limited_or_refused_is_replaced_by_the_next() {
+    for fault in [
+        "status=429;retry-after=30",
+        "status=401",
+        "insufficient-quota",
+    ] {
+        let providers = Providers::new(["openai"]);
+        let openai = provider("openai", &["a", "b"]);
+        let service = stack(
+            failover(Route::ordered([Target::new(&openai, MODEL)])),
+            limiter([]),
+            &providers,
+        );
+        let rule = tower_quota::sim::FaultRule {
+            fault: fault.parse().unwrap(),
+            probability: 0.0,
+            nth: Some(1),
+        };
+        providers.at("openai").set_faults(vec![rule]);
+        for _ in 0..3 {
+            assert_eq!(
+                send(&service, request()).await.unwrap().status,
+                200,
+                "{fault}"
+            );
+        }
+        let expected = counts(&[("KEY-openai-a", 1), ("KEY-openai-b", 3)]);
+        assert_eq!(used(&providers, "openai"), expected, "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn weights_of_a_route_are_kept_and_the_others_follow() {
+    let providers = Providers::new(["first", "second"]);
+    let target = |host, weight| Target::new(&provider(host, &["main"]), MODEL).weight(weight);
+    let route = Route::weighted([target("first", 1), target("second", 4)]);
+    let service = stack(failover(route), limiter([]), &providers);
+    for _ in 0..50 {
+        assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    }
+    assert_eq!(
+        (providers.attempts("first"), providers.attempts("second")),
+        (10, 40)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_follow_the_key_and_the_model_that_serve() {
+    let minute = Duration::from_secs(60);
+    let limits = limiter([
+        Limit::requests(5).every(minute).when(Tag::ApiKey, "a"),
+        Limit::requests(100)
+            .every(minute)
+            .when(Tag::Model, "gpt-5.4-mini"),
+    ]);
+    let providers = Providers::new(["openai"]);
+    let openai = provider("openai", &["a", "b"]);
+    let route = Route::ordered([
+        Target::new(&openai, MODEL),
+        Target::new(&openai, "gpt-5.4-mini"),
+    ]);
+    let layer = RateLimitLayer::new(limits).failover(failover(route));
+    let service = layer.layer(providers.clone());
+    for _ in 0..8 {
+        assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    }
+    let expected = counts(&[("KEY-openai-a", 5), ("KEY-openai-b", 3)]);
+    assert_eq!(used(&providers, "openai"), expected);
+}

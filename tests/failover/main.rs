@@ -1,0 +1,10 @@
+//! Another target where one is out of room, out of money or unwell: two simulated providers, by paused time.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod degrade;
+mod health;
+mod keys;
+mod moves_on;
+mod providers;
+mod waits;

@@ -1,0 +1,209 @@
+use std::time::Duration;
+
+use http_body_util::Full;
+use tower_quota::{
+    Money, Tag,
+    failover::{Route, Target, Trigger},
+    limit::Limit,
+};
+
+use crate::providers::{
+    MODEL, Providers, failover, limiter, provider, request, send, stack, target,
+};
+
+fn two() -> Route {
+    Route::ordered([target("first"), target("second")])
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_serves_as_long_as_it_can() {
+    let providers = Providers::new(["first", "second"]);
+    let service = stack(failover(two()), limiter([]), &providers);
+    for _ in 0..5 {
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(came.status, 200);
+        assert_eq!(came.asked(), ["first"]);
+        assert!(came.attempts.passed_over.is_empty());
+    }
+    assert_eq!(providers.attempts("second"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_reason_moves_on_and_can_be_switched_off() {
+    let long = "status=400;code=context_length_exceeded";
+    for (fault, trigger, status) in [
+        ("status=429;retry-after=30", Trigger::RateLimited, 429),
+        ("status=429", Trigger::RateLimited, 429),
+        ("insufficient-quota", Trigger::QuotaUsedUp, 429),
+        ("status=500", Trigger::ServerError, 500),
+        ("status=503", Trigger::ServerError, 503),
+        ("status=401", Trigger::KeyRefused, 401),
+        (long, Trigger::ContextLength, 400),
+    ] {
+        let providers = Providers::new(["first", "second"]);
+        providers.fault("first", fault);
+        let service = stack(failover(two()), limiter([]), &providers);
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(came.status, 200, "{fault}");
+        assert_eq!(came.asked().last(), Some(&"second"), "{fault}");
+
+        let providers = Providers::new(["first", "second"]);
+        providers.fault("first", fault);
+        let service = stack(failover(two()).not_on(trigger), limiter([]), &providers);
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(came.status, status, "{fault}");
+        assert_eq!(providers.attempts("second"), 0, "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_content_is_not_shopped_around_unless_that_is_wanted() {
+    let fault = "status=400;code=content_filter";
+    let providers = Providers::new(["first", "second"]);
+    providers.fault("first", fault);
+    let service = stack(failover(two()), limiter([]), &providers);
+    assert_eq!(send(&service, request()).await.unwrap().status, 400);
+    assert_eq!(providers.attempts("second"), 0);
+    let service = stack(
+        failover(two()).on(Trigger::ContentFilter),
+        limiter([]),
+        &providers,
+    );
+    assert_eq!(send(&service, request()).await.unwrap().status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_the_call_itself_is_handed_on() {
+    for fault in ["status=400", "status=404", "status=422"] {
+        let providers = Providers::new(["first", "second"]);
+        providers.fault("first", fault);
+        let service = stack(failover(two()), limiter([]), &providers);
+        assert!(
+            send(&service, request())
+                .await
+                .unwrap()
+                .status
+                .is_client_error()
+        );
+        assert_eq!(providers.attempts("second"), 0, "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_cannot_be_reached_is_no_end() {
+    let providers = Providers::new(["first", "second"]);
+    providers.gone.lock().unwrap().push("first".to_owned());
+    let service = stack(failover(two()), limiter([]), &providers);
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!(came.status, 200);
+    assert_eq!(providers.attempts("second"), 1);
+
+    let service = stack(
+        failover(two()).not_on(Trigger::Connection),
+        limiter([]),
+        &providers,
+    );
+    assert!(send(&service, request()).await.is_err());
+    assert_eq!(providers.attempts("second"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_begins_with_an_error_moves_on_and_a_later_one_does_not() {
+    for (place, expected) in [("first", 1), ("opened", 1), ("late", 0)] {
+        let providers = Providers::new(["first", "second"]);
+        providers.fault("first", &format!("error-event={place}"));
+        let service = stack(failover(two()), limiter([]), &providers);
+        let streamed = request().map(|_| {
+            Full::from(format!(
+                r#"{{"model":"{MODEL}","stream":true,"max_tokens":100,"messages":[{{"role":"user","content":"hello"}}]}}"#
+            ))
+        });
+        let came = send(&service, streamed).await.unwrap();
+        assert_eq!(came.status, 200);
+        assert_eq!(providers.attempts("second"), expected, "{place}");
+        assert_eq!(
+            came.body.contains("error"),
+            expected == 0,
+            "{place}: {}",
+            came.body
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_room_here_moves_on_where_the_limit_is_on_the_target_and_waits_where_it_is_not() {
+    let minute = Duration::from_secs(60);
+    let providers = Providers::new(["first", "second"]);
+    let on_target = [Limit::requests(2)
+        .every(minute)
+        .when(Tag::Provider, "first")];
+    let service = stack(failover(two()), limiter(on_target), &providers);
+    let began = tokio::time::Instant::now();
+    for _ in 0..4 {
+        assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    }
+    assert_eq!(
+        (providers.attempts("first"), providers.attempts("second")),
+        (2, 2)
+    );
+    assert!(began.elapsed() < minute);
+
+    let providers = Providers::new(["first", "second"]);
+    let on_all = [Limit::requests(2).every(minute)];
+    let service = stack(failover(two()), limiter(on_all), &providers);
+    for _ in 0..4 {
+        assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    }
+    assert_eq!(
+        (providers.attempts("first"), providers.attempts("second")),
+        (4, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_too_small_for_one_may_do_for_another() {
+    let providers = Providers::new(["openai"]);
+    let openai = provider("openai", &["main"]);
+    let route = Route::ordered([
+        Target::new(&openai, "gpt-5.5"),
+        Target::new(&openai, "gpt-5.4-mini"),
+    ]);
+    // 100 tokens of output cost $0.003 and $0.00045 at most.
+    let budget = Limit::cost(Money::from_nanos(2_000_000)).every(Duration::from_secs(3_600));
+    let service = stack(failover(route), limiter([budget]), &providers);
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!(came.status, 200, "{}", came.body);
+    let ledger = providers.at("openai").ledger();
+    assert_eq!(ledger.entries()[0].model.as_ref(), "gpt-5.4-mini");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_too_long_goes_to_what_takes_more_and_nowhere_twice() {
+    let providers = Providers::new(["first", "second", "third", "fourth"]);
+    for host in ["first", "third"] {
+        providers.fault(host, "status=400;code=context_length_exceeded");
+    }
+    let route = Route::ordered([
+        target("first").context(128_000),
+        target("second").context(128_000),
+        target("third"),
+        target("fourth").context(1_000_000),
+    ]);
+    let service = stack(failover(route), limiter([]), &providers);
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!(came.status, 200);
+    assert_eq!(came.asked(), ["first", "third", "fourth"]);
+    assert_eq!(came.attempts.passed_over.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_without_a_route_go_on_as_they_came() {
+    let providers = Providers::new(["called"]);
+    let service = stack(failover(two()), limiter([]), &providers);
+    let other = request()
+        .map(|_| Full::from(r#"{"model":"other","messages":[{"role":"user","content":"hello"}]}"#));
+    let came = send(&service, other).await.unwrap();
+    assert_eq!(came.status, 200);
+    let entries = providers.at("called").ledger();
+    assert_eq!(entries.entries()[0].key.as_ref(), "KEY-of-the-caller");
+}
