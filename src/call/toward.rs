@@ -68,6 +68,17 @@ impl Entry {
         }
     }
 
+    /// Holds nothing for the present attempt: gives back what was claimed for it where it was not sent, and ends it where
+    /// it was and nobody has.
+    pub(crate) fn let_go(&self) {
+        let attempt = self.attempt();
+        if attempt.is_fresh() {
+            attempt.release();
+        } else {
+            self.end_attempt();
+        }
+    }
+
     /// Ends the present attempt, if nobody has, so that nothing of it is held any more.
     pub(crate) fn end_attempt(&self) {
         self.note_counted();

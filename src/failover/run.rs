@@ -108,7 +108,7 @@ impl<'r> Run<'r> {
                 told,
             } = later;
             if let (true, Some(at)) = (told, at) {
-                entry.end_attempt();
+                entry.let_go();
                 let wait = at.saturating_duration_since(Instant::now());
                 tokio::time::sleep(spread_out(wait)).await;
             }
@@ -292,6 +292,7 @@ impl<'r> Run<'r> {
         best: Best<R, E>,
         outlook: &Outlook,
     ) -> Result<Response<ResponseBody<R>>, E> {
+        self.entry.let_go();
         let told = outlook.told();
         let wait = told.map(|at| at.saturating_duration_since(Instant::now()));
         let refused = || Ok(refuse(self.entry.dialect(), self.no_target(outlook)));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 /// |---|---|
 /// | `status=N` | answers with this status, 300 to 599, and the dialect's error body |
 /// | `retry-after=SECONDS` | with `status`: sends this header |
+/// | `retry-after-ms=MS` | with `status`: sends this header |
 /// | `code=NAME` | with `status`: the error has this code |
 /// | `message=TEXT` | with `status`: the error has this text |
 /// | `insufficient-quota` | a 429 that no waiting helps |
@@ -28,6 +29,7 @@ use serde::{Deserialize, Deserializer};
 pub struct Faults {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<u64>,
+    pub(crate) retry_after_ms: Option<u64>,
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) insufficient_quota: bool,
@@ -84,6 +86,7 @@ impl Faults {
                 self.status?;
             }
             ("retry-after", Some(seconds)) => self.retry_after = Some(seconds.parse().ok()?),
+            ("retry-after-ms", Some(millis)) => self.retry_after_ms = Some(millis.parse().ok()?),
             ("code", Some(code)) => self.code = Some(code.to_owned()),
             ("message", Some(text)) => self.message = Some(text.to_owned()),
             ("slow-headers", Some(millis)) => {
@@ -107,6 +110,7 @@ impl Faults {
     pub(crate) fn add(&mut self, other: &Self) {
         self.status = other.status.or(self.status);
         self.retry_after = other.retry_after.or(self.retry_after);
+        self.retry_after_ms = other.retry_after_ms.or(self.retry_after_ms);
         self.code = other.code.clone().or(self.code.take());
         self.message = other.message.clone().or(self.message.take());
         self.insufficient_quota |= other.insufficient_quota;

@@ -108,6 +108,9 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         if let Some(seconds) = faults.retry_after {
             headers.insert("retry-after", seconds.into());
         }
+        if let Some(millis) = faults.retry_after_ms {
+            headers.insert("retry-after-ms", millis.into());
+        }
         let complaint = complaint::of_status(ask.dialect, status);
         Some((status, complaint.saying(&faults)))
     } else {

@@ -1,0 +1,83 @@
+//! Layers by the letter, outermost first: `FRBA` is the paved order.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use tower::{Layer as _, Service, ServiceExt as _, util::BoxCloneService};
+use tower_quota::{
+    AdmissionLayer, BudgetLayer, FailoverLayer, Limiter, RequestBody, RetryLayer,
+    failover::{BreakerOptions, Routes},
+    pricing::PriceTable,
+    retry::RetryBudget,
+};
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type Client = BoxCloneService<Request<RequestBody>, Response<AnyBody>, BoxError>;
+
+/// Every order of every subset of the four layers, but that of none: 64.
+pub(crate) fn orders() -> Vec<String> {
+    let mut orders = vec![String::new()];
+    let mut place = 0;
+    while place < orders.len() {
+        for letter in "FRBA".chars() {
+            if !orders[place].contains(letter) {
+                orders.push(format!("{}{letter}", orders[place]));
+            }
+        }
+        place += 1;
+    }
+    orders.remove(0);
+    orders
+}
+
+/// What the layers are made of.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) limiter: Limiter,
+    pub(crate) prices: Arc<PriceTable>,
+    pub(crate) routes: Routes,
+}
+
+/// The layers of `order` around `client`.
+pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
+    let millis = Duration::from_millis;
+    let around = |inner: Client, letter| match letter {
+        'A' => erase(AdmissionLayer::new(parts.limiter.clone()).layer(inner)),
+        'B' => erase(BudgetLayer::new(parts.limiter.clone(), parts.prices.clone()).layer(inner)),
+        'R' => {
+            // Everything here goes in hundredths of the time that it takes elsewhere.
+            let retry = RetryLayer::new()
+                .backoff(millis(10), millis(80))
+                .retry_budget(RetryBudget::percent(50));
+            erase(retry.layer(inner))
+        }
+        'F' => {
+            let failover = FailoverLayer::new(parts.routes.clone())
+                .patience(millis(100))
+                .park_for(millis(10))
+                .breaker(BreakerOptions::new().open_for(millis(100)));
+            erase(failover.layer(inner))
+        }
+        _ => panic!("no such layer: {letter}; there are F, R, B and A"),
+    };
+    order.chars().rev().fold(client, around)
+}
+
+pub(crate) fn erase<S, R>(service: S) -> Client
+where
+    S: Service<Request<RequestBody>, Response = Response<R>, Error = BoxError>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let boxed =
+        |response: Response<R>| response.map(|body| body.map_err(Into::into).boxed_unsync());
+    BoxCloneService::new(service.map_response(boxed))
+}
