@@ -65,10 +65,8 @@ async fn whatever_the_order_nothing_is_unclaimed_and_the_bill_is_right() {
         let row = row(order, 250, number, None).await;
         println!("{}", row.line());
         assert!(row.is_clean(), "{row:?}");
-        assert!(
-            row.faults * 5 >= row.attempts,
-            "too little goes wrong: {row:?}"
-        );
+        attempts += row.attempts;
+        faults += row.faults;
         let (claims, pays) = (order.contains('A'), order.contains('B'));
         assert_eq!(row.over_limit.is_some(), claims);
         assert_eq!(row.unclaimed.is_some(), claims || pays);

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::{Entry, PassedOver, PassedOverWhy},
     error::Unit,
-    limiter::{Call, Explained, Limiter},
+    limiter::{Call, Explained, Limiter, Outlook},
     tags::{Tag, Tags},
 };
 
@@ -67,6 +67,23 @@ async fn with_room_first(
     }
     all.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     all.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// The first that limits on targets do not hold up: what lacks is room that all of them need.
+pub(super) async fn held_up_by_none(
+    limiter: &Limiter,
+    tags: &Tags,
+    candidates: impl Iterator<Item = &Arc<Candidate>>,
+) -> Option<Arc<Candidate>> {
+    for candidate in candidates {
+        let tags = tags.callers().overlaid(&candidate.tags());
+        let limits = standing(limiter, tags).await;
+        let holds = |limit: &Explained| limit.room != Outlook::Now || limit.ahead > 0;
+        if !limits.iter().any(|limit| limit.of_target && holds(limit)) {
+            return Some(candidate.clone());
+        }
+    }
+    None
 }
 
 /// The share that is left of the limit that has least left; 1 where nobody can say.

@@ -91,6 +91,9 @@ impl<'r> Run<'r> {
                 Step::Next(came) => best.add(came),
                 Step::Wait(came) => {
                     best.add(came);
+                    let free = self.free_to_wait(&candidates).await;
+                    let waits = free.as_ref().unwrap_or(candidate);
+                    outlook.later(waits, Some(Instant::now()), false);
                     break;
                 }
             }
@@ -137,6 +140,16 @@ impl<'r> Run<'r> {
         }
         self.pass_over(candidate, why, Some(until - now));
         false
+    }
+
+    /// Where room lacks that every target needs: the first of them that waits for nothing else.
+    async fn free_to_wait(&self, candidates: &[Arc<Candidate>]) -> Option<Arc<Candidate>> {
+        let limiter = self.options.limiter.as_ref()?;
+        let now = Instant::now();
+        let well = candidates
+            .iter()
+            .filter(|candidate| self.shared.health.passes_over(candidate, now).is_none());
+        order::held_up_by_none(limiter, self.entry.tags(), well).await
     }
 
     /// One attempt at one target. `until` then it may wait for room there; `None`: as long as the call may.
@@ -188,7 +201,7 @@ impl<'r> Run<'r> {
                 let goes_on = trigger::of_refusal(&rejection)
                     .is_some_and(|trigger| self.options.triggers.contain(trigger));
                 let may_wait = until.is_some() && may_have_room_later(&rejection);
-                if may_wait {
+                if may_wait && goes_on {
                     let at = wait.and_then(|wait| Instant::now().checked_add(wait));
                     outlook.later(candidate, at, false);
                 }

@@ -267,6 +267,12 @@ impl Limits {
         }
     }
 
+    /// Whether a count looks at where calls go, as every cooldown does.
+    pub(crate) fn is_of_target(&self, key: &LimitKey) -> bool {
+        self.rule_of(key)
+            .is_none_or(|rule| rule.limit.is_of_target())
+    }
+
     /// What the amounts of a count are of.
     pub(crate) fn unit_of(&self, key: &LimitKey) -> Unit {
         match self.rule_of(key).map(|rule| rule.limit.quantity) {

@@ -42,6 +42,8 @@ pub struct Explained {
     pub amount: u64,
     /// Whether it only watches: then it holds nothing up.
     pub shadow: bool,
+    /// Whether it looks at where the call goes: its provider, model or API key.
+    pub of_target: bool,
     /// What the amounts are of.
     pub unit: Unit,
     /// What counts under it now.
@@ -152,6 +154,7 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
         limit: limits.describe(key),
         amount: limits.amount_of(key),
         shadow: *shadow,
+        of_target: limits.is_of_target(key),
         unit: limits.unit_of(key),
         in_use: *in_use,
         reserved: *reserved,

@@ -43,9 +43,7 @@ impl Shared {
                 .rule_of(&refused.key)
                 .map(|_| limits.amount_of(&refused.key)),
             period: limits.period_of(&refused.key),
-            of_target: limits
-                .rule_of(&refused.key)
-                .is_none_or(|rule| rule.limit.is_of_target()),
+            of_target: limits.is_of_target(&refused.key),
         }
     }
 
