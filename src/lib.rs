@@ -1,7 +1,7 @@
-//! Tower layers that keep programs calling LLM APIs inside their rate limits.
+//! Tower layers that keep programs calling LLM APIs inside their rate limits and their budgets.
 //!
-//! [`RateLimitLayer`] wraps any `Service<http::Request<B>>`. A call that finds no room under the limits it
-//! touches waits for its turn; one that the provider refuses with a told wait is repeated after it.
+//! [`RateLimitLayer`] wraps any `Service<http::Request<B>>`. A call that finds no room under the limits it touches waits
+//! for its turn; one that fails is repeated when that may help; where its route has other targets, it goes there.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -46,7 +46,9 @@
 //! - [`Limiter`]: the engine, with or without HTTP. It [explains](Limiter::explain) what it does.
 //! - [`limiter::Delegation`]: what calls inside of calls inherit, so that they do not wait for each other.
 //! - [`Statistics`]: what was used and refused, by time and tags; when budgets end.
-//! - [`AdmissionLayer`], [`RetryLayer`]: the layers, alone and in any order; [`RateLimitLayer`] is both.
+//! - [`AdmissionLayer`], [`BudgetLayer`], [`RetryLayer`], [`FailoverLayer`]: the layers, alone and in any order;
+//!   [`RateLimitLayer`] is all of them.
+//! - [`retry::Attempts`]: what became of each attempt of a call, in its response's extensions.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
 //! - [`Rejection`]: why a call was refused here.
@@ -54,8 +56,9 @@
 //!
 //! # What it does not do
 //!
-//! It does not see redirects and retries inside a client: switch them off. It keeps no state beyond
-//! the process. A body that is longer than the cap passes unread, under the limits that need
+//! It does not see redirects and retries inside a client: switch them off. A foreign layer between ours may take the
+//! extensions off a request, or move it to another task; one that does both makes two calls of it for us, and what the
+//! inner one repeats the outer one does not count. It keeps no state beyond the process. A body that is longer than the cap passes unread, under the limits that need
 //! no knowledge of it.
 //!
 //! # Features

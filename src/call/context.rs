@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{CallOptions, Gate, Unfinished, attempt::Attempt, attempts::SharedLog, priced::Bound};
+use super::{
+    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, priced::Bound,
+};
 use crate::{
     error::Rejection,
     limit::Demand,
@@ -71,6 +74,8 @@ pub(crate) struct Entry {
     context: Arc<CallContext>,
     depth: u32,
     facts: Arc<Facts>,
+    /// The request's body, where it was read.
+    body: Option<Bytes>,
 }
 
 impl Facts {
@@ -97,6 +102,7 @@ impl Entry {
             }),
             depth: 1,
             facts: Arc::new(facts),
+            body: None,
         }
     }
 
@@ -119,6 +125,7 @@ impl Entry {
             context,
             depth: depth + 1,
             facts,
+            body: None,
         }
     }
 
@@ -210,13 +217,26 @@ impl Entry {
         &self.facts
     }
 
-    /// The same view, with other facts.
-    pub(super) fn seeing(&self, facts: Facts) -> Self {
+    /// The same view, with other facts and another body.
+    pub(super) fn seeing(&self, facts: Facts, body: &Bytes) -> Self {
         Entry {
             context: self.context.clone(),
             depth: self.depth,
             facts: Arc::new(facts),
+            body: Some(body.clone()),
         }
+    }
+
+    /// This view, of a request with this body.
+    pub(super) fn of<B>(mut self, body: &ReadBody<B>) -> Self {
+        if let ReadBody::Whole(bytes) = body {
+            self.body = Some(bytes.clone());
+        }
+        self
+    }
+
+    pub(super) fn body(&self) -> Option<Bytes> {
+        self.body.clone()
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::{
     CallOptions, Entry,
     context::{Facts, Handle},
+    in_flight,
     priced::Bound,
 };
 use crate::{
@@ -93,7 +94,15 @@ where
         let further = parts.extensions.remove::<Handle>().map(Entry::further);
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
         let body = read(body, cap).await.map_err(refuse)?;
+        let further = further.or_else(|| match &body {
+            // Who says whose it is has made a call of its own of it.
+            ReadBody::Whole(bytes) if parts.extensions.get::<Tags>().is_none() => {
+                in_flight::find(bytes).map(Entry::further)
+            }
+            _ => None,
+        });
         if let Some(entry) = further {
+            let entry = entry.of(&body);
             return Ok(Entered { entry, parts, body });
         }
         let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
@@ -122,7 +131,7 @@ where
                 .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         Ok(Entered {
-            entry: Entry::first(facts),
+            entry: Entry::first(facts).of(&body),
             parts,
             body,
         })

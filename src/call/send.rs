@@ -10,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
+use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt, in_flight};
 use crate::error::Rejection;
 
 /// What came of an attempt.
@@ -55,7 +55,8 @@ impl Entry {
         attempt.send(self.depth(), body_tells);
         self.note_left();
         let inside = self.hand_down(&attempt);
-        let answer = inside.scope(async { ready.call(request).await }).await;
+        let called = inside.scope(async { ready.call(request).await });
+        let answer = in_flight::pass(self.handle(), self.body(), called).await;
         if answer.is_ok() {
             attempt.left();
         }

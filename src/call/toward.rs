@@ -50,7 +50,7 @@ impl Entry {
         };
         facts.bound.input = body.len() as u64;
         facts.turn.deadline = facts.turn.deadline.into_iter().chain(until).min();
-        (self.seeing(facts), body)
+        (self.seeing(facts, &body), body)
     }
 
     /// Begins the attempt that this view is of. `came` is the view that the call came with: what the layers outside have
