@@ -3,7 +3,8 @@
 //! the README beside this directory.
 //!
 //! `cargo bench` prints a line for each: name, ours, peer, ratio, and OK or MISS against what was promised. A MISS
-//! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, inspect, keys, waiters or worst.
+//! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, stack,
+//! inspect, keys, waiters or worst.
 
 mod calls;
 mod inspect;
@@ -11,6 +12,7 @@ mod keys;
 mod measure;
 mod meter;
 mod speed;
+mod stack;
 mod threads;
 mod waiters;
 mod worst;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
     }
     if wanted("meter") {
         meter::run(&mut verdicts);
+    }
+    if wanted("stack") {
+        stack::run(&mut verdicts);
     }
     if wanted("inspect") {
         inspect::run(&mut verdicts);

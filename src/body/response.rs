@@ -45,7 +45,7 @@ pin_project! {
         /// Passed on; somebody further in meters it, or nobody has to.
         Passed { #[pin] body: R },
         /// Metered here.
-        Metered { #[pin] body: R, meter: Metering },
+        Metered { #[pin] body: R, meter: Box<Metering> },
         /// Metered here, as it is generated.
         Stream { stream: Box<Stream<R>> },
         /// Our own words.
@@ -66,7 +66,10 @@ impl<R: Body> ResponseBody<R> {
             meter.end();
         }
         ResponseBody {
-            kind: Kind::Metered { body, meter },
+            kind: Kind::Metered {
+                body,
+                meter: Box::new(meter),
+            },
         }
     }
 

@@ -35,6 +35,10 @@ pub(super) struct Facts {
     pub(super) hides_usage: bool,
     /// Whether it is to leave as it came.
     pub(super) as_is: bool,
+    /// Whether its answer is asked for as a stream.
+    pub(super) streams: bool,
+    /// The model in its body, as the caller wrote it.
+    pub(super) asked_model: Option<Arc<str>>,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -174,6 +178,11 @@ impl Entry {
     pub(crate) fn allowed(&self) -> (Option<u64>, u64) {
         let bound = &self.facts.bound;
         (bound.output, bound.choices)
+    }
+
+    /// The model that its body or its URL names, as the caller wrote it.
+    pub(crate) fn asked_model(&self) -> Option<&str> {
+        self.facts.asked_model.as_deref()
     }
 
     pub(crate) fn hides_usage(&self) -> bool {

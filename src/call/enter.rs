@@ -210,13 +210,16 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         .cloned()
         .unwrap_or_else(Delegation::current);
     let said = parts.extensions.get::<Tags>();
+    let model: Option<Arc<str>> = found.model.as_deref().map(Arc::from);
     Ok(Facts {
         dialect,
         demand: demand(dialect, Some(&found).filter(|_| is_read)),
         bound: bound(body, &found),
         hides_usage: false,
         as_is: false,
-        tags: tags(dialect, delegation.tags(), said, found.model),
+        streams: found.stream,
+        tags: tags(dialect, delegation.tags(), said, model.as_ref()),
+        asked_model: model,
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),
@@ -275,7 +278,7 @@ impl Facts {
 
 /// The body that asks for the usage of a stream, where the caller's does not and the provider tells it only if asked.
 pub(super) fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
-    if facts.as_is || facts.hides_usage {
+    if !facts.streams || facts.as_is || facts.hides_usage {
         return None;
     }
     let provider = facts.tags.get(&Tag::Provider)?;
@@ -305,7 +308,7 @@ fn tags(
     dialect: Dialect,
     inherited: Option<&Arc<Tags>>,
     said: Option<&Tags>,
-    model: Option<String>,
+    model: Option<&Arc<str>>,
 ) -> Arc<Tags> {
     let mut tags = match (inherited, said) {
         (None, said) => said.cloned().unwrap_or_default(),
@@ -316,7 +319,7 @@ fn tags(
         tags.set(Tag::Provider, provider);
     }
     if let (None, Some(model)) = (tags.get(&Tag::Model), model) {
-        tags.set(Tag::Model, model);
+        tags.set(Tag::Model, model.clone());
     }
     Arc::new(tags)
 }

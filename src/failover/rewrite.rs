@@ -45,16 +45,20 @@ pub(super) struct Rewritten {
     pub(super) keeps_key: bool,
 }
 
-/// The call for this candidate. Nothing where its provider has no such API, or the body cannot be changed.
+/// The call for this candidate, of one that asks for `asked_model`. Nothing where its provider has no such API, or the body cannot be changed.
 pub(super) fn rewrite(
     parts: &Parts,
     body: &Bytes,
     dialect: Dialect,
+    asked_model: Option<&str>,
     candidate: &Candidate,
 ) -> Option<Rewritten> {
     let (provider, name) = (&candidate.target.provider, &candidate.target.sent_as);
     let end = endpoint(dialect, parts.uri.path(), name)?;
-    let body = with_model(dialect, body, name)?;
+    let body = match asked_model {
+        Some(model) if *model == **name => body.clone(),
+        _ => with_model(dialect, body, name)?,
+    };
     let mut parts = parts.clone();
     let keeps = provider.keys.is_empty() && provider.base.is_origin_of(&parts.uri);
     parts.uri = address(&provider.base, &end, parts.uri.query(), keeps)?;

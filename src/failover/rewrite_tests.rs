@@ -37,7 +37,7 @@ fn called(uri: &str, body: &'static str) -> (Parts, Bytes) {
 
 fn sent(uri: &str, body: &'static str, dialect: Dialect, target: Target) -> Option<(Parts, Bytes)> {
     let (parts, body) = called(uri, body);
-    let Rewritten { parts, body, .. } = rewrite(&parts, &body, dialect, &candidate(target))?;
+    let Rewritten { parts, body, .. } = rewrite(&parts, &body, dialect, None, &candidate(target))?;
     Some((parts, body))
 }
 
@@ -151,7 +151,8 @@ fn a_caller_keeps_its_own_only_where_it_came_for() {
         ("https://api.openai.com.evil.example/v1", false),
     ] {
         let target = Target::new(&provider("openai", base), "b");
-        let rewritten = rewrite(&parts, &body, Dialect::OpenAiChat, &candidate(target)).unwrap();
+        let rewritten =
+            rewrite(&parts, &body, Dialect::OpenAiChat, None, &candidate(target)).unwrap();
         assert_eq!(rewritten.keeps_key, keeps, "{base}");
         let text = |parts: &Parts| parts.headers.contains_key("authorization");
         assert_eq!(text(&rewritten.parts), keeps, "{base}");

@@ -167,7 +167,8 @@ impl<'r> Run<'r> {
         R: Body<Data = Bytes>,
     {
         let entry = &self.entry;
-        let rewritten = rewrite(&self.parts, &self.body, entry.dialect(), candidate);
+        let (dialect, model) = (entry.dialect(), entry.asked_model());
+        let rewritten = rewrite(&self.parts, &self.body, dialect, model, candidate);
         let Some(Rewritten {
             mut parts,
             body,

@@ -100,8 +100,9 @@ pub(in super::super) struct InUrl {
 impl InUrl {
     /// The model that stands in `path` between `before` and the suffix; percent-encoded there.
     pub(super) fn model(path: &str, before: &str, suffix: &str) -> Option<String> {
-        let (_, rest) = path.rsplit_once(before)?;
-        let model = percent_decode_str(rest.strip_suffix(suffix)?).decode_utf8_lossy();
+        // The cheaper question first: most paths are of another API.
+        let (_, model) = path.strip_suffix(suffix)?.rsplit_once(before)?;
+        let model = percent_decode_str(model).decode_utf8_lossy();
         (!model.is_empty()).then(|| model.into_owned())
     }
 }
