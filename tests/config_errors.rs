@@ -56,7 +56,7 @@ const QUOTA: &[(&str, &str, &str)] = &[
     ("adaptive", "yes", ""),
     ("max_cost_per_run", "-1", "no amount of money"),
     ("max_cost_per_hour", "0", "more than 0"),
-    ("max_cost_per_day", ".inf", "non-finite"),
+    ("max_cost_per_day", ".inf", "`inf` is no amount of money"),
 ];
 
 const BLOCKS: &[Block] = &[
@@ -80,7 +80,7 @@ const BLOCKS: &[Block] = &[
             ("queue", "3", ""),
             ("max_hourly_spend", "0", "more than 0"),
             ("max_daily_spend", "-5", "no amount of money"),
-            ("max_weekly_spend", ".nan", "non-finite"),
+            ("max_weekly_spend", ".nan", "`NaN` is no amount of money"),
             ("max_monthly_spend", "lots", ""),
             ("max_monthly_spend", "0.0000000001", "at most nine decimals"),
             (

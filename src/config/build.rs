@@ -72,6 +72,11 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn limits(&self) -> Result<Limits, ConfigError> {
+        self.checked_limits()
+            .map_err(|error| self.replaced.hide(error))
+    }
+
+    fn checked_limits(&self) -> Result<Limits, ConfigError> {
         self.check()?;
         let named = if self.enabled {
             self.named()
@@ -90,6 +95,11 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
+        self.stack_on(store)
+            .map_err(|error| self.replaced.hide(error))
+    }
+
+    fn stack_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         self.check()?;
         let store = store.absorb_counters(self.absorb_counters);
         let store = Arc::new(store.max_counts(self.max_counts));

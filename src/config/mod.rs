@@ -1,4 +1,4 @@
-//! Configuration: the `rate_limiting:` block of a YAML or JSON file, checked and built.
+//! Configuration: the `rate_limiting:` block of a YAML, JSON or TOML file, checked and built.
 //!
 //! ```
 //! use tower_quota::config::Config;
@@ -24,29 +24,46 @@
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # The environment
+//! In every string that is a value, `${NAME}` is replaced by that variable of the environment, `${NAME:-other}` by
+//! `other` where it is not set or empty; `$${` is `${` itself. Where a number or a truth value is wanted, the string that
+//! comes of it may be one. A variable that is missing is an error. What a name was replaced by is in no error:
+//! it may be a secret. Keys are taken as they stand. Inside the braces of YAML a value with a brace in it wants
+//! quotes: `{ rpm: "${RPM}" }`.
 
 mod budget;
 mod build;
 mod check;
+mod environment;
+mod error;
+mod format;
 mod limit;
 mod price;
 mod quota;
 mod read;
 mod span;
+mod tree;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
 pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
 pub use build::Stack;
+pub use error::ConfigError;
+pub use format::Format;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use price::PriceConfig;
 pub use quota::Quota;
-pub(crate) use read::from_yaml;
+pub(crate) use read::{Root, from_path, from_text};
 pub use span::Span;
 
-use crate::{limit::LimitError, money::Money};
+use crate::money::Money;
+use environment::Replaced;
 
 /// A configuration file. Unknown keys are errors.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -114,6 +131,9 @@ pub struct RateLimiting {
     /// Warns when this share of a budget is spent, once in its period, where the budget does not say itself: by an
     /// [event](crate::Limiter::on_event). More than 0, at most 1.
     pub alert_threshold: Option<f64>,
+    /// What was replaced in the text that this was read from.
+    #[serde(skip)]
+    pub(super) replaced: Replaced,
 }
 
 /// What becomes of calls to models that have no price, where there is a budget.
@@ -181,6 +201,7 @@ impl Default for RateLimiting {
             unknown_price: UnknownPrice::Deny,
             currency: None,
             alert_threshold: None,
+            replaced: Replaced::default(),
         }
     }
 }
@@ -205,55 +226,85 @@ impl Default for QueueConfig {
     }
 }
 
-/// Why a configuration cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// It does not read, or has a key or a value that does not belong there.
-    #[error("{}{reason} (line {line}, column {column})", prefix(path))]
-    Syntax {
-        /// Where it stands: `rate_limiting.queue.aging`; empty where nothing reads.
-        path: String,
-        /// What is wrong and what would be right. Holds the value that is wrong, and nothing else of the file.
-        reason: String,
-        /// The line, from 1; 0 where it is not known.
-        line: u64,
-        /// The column, from 1; 0 where it is not known.
-        column: u64,
-    },
-    /// A value is understood and makes no sense.
-    #[error("{path}: {reason}")]
-    Value {
-        /// Where it stands: `rate_limiting.retry.max_attempts`.
-        path: String,
-        /// What is wrong and what would be right.
-        reason: String,
-    },
-    /// A limit makes no sense.
-    #[error("{path}: {source}")]
-    Limit {
-        /// Where it stands: `rate_limiting.providers.openai.gpt-4.requests_per_minute`.
-        path: String,
-        /// What is wrong with it.
-        source: LimitError,
-    },
-}
-
 impl Config {
-    /// Reads YAML, and so JSON, which is YAML as well.
+    /// Reads a file in the format that its ending names: `.yaml`, `.yml`, `.json` or `.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] where it cannot be read, or has another ending; else as [`from_yaml`](Self::from_yaml).
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        from_path(path.as_ref())
+    }
+
+    /// Reads YAML.
     ///
     /// # Errors
     /// [`ConfigError::Syntax`] for what does not read; values are checked by [`build`](Config::build).
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        from_yaml(text)
+        Self::from_text(text, Format::Yaml, |name| std::env::var(name).ok())
+    }
+
+    /// Reads JSON. Keys and values are those of YAML.
+    ///
+    /// ```
+    /// use tower_quota::config::Config;
+    ///
+    /// let json = Config::from_json(r#"{ "rate_limiting": { "global": { "rpm": 60 } } }"#)?;
+    /// assert_eq!(json, Config::from_yaml("rate_limiting: { global: { rpm: 60 } }")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Json, |name| std::env::var(name).ok())
+    }
+
+    /// Reads TOML. Keys and values are those of YAML.
+    ///
+    /// ```
+    /// use tower_quota::config::Config;
+    ///
+    /// let toml = Config::from_toml("[rate_limiting.providers.openai]\n\"gpt-4.1\" = { rpm = 60 }")?;
+    /// assert_eq!(toml, Config::from_yaml("rate_limiting: { providers: { openai: { gpt-4.1: { rpm: 60 } } } }")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Toml, |name| std::env::var(name).ok())
+    }
+
+    /// Reads text in this format, with these variables in place of the environment's: secrets of another store, or
+    /// none.
+    ///
+    /// ```
+    /// use tower_quota::config::{Config, Format};
+    ///
+    /// let text = "rate_limiting: { global: { rpm: '${RPM}' } }";
+    /// let read = |text| Config::from_text(text, Format::Yaml, |name| (name == "RPM").then(|| "60".to_owned()));
+    /// assert_eq!(read(text)?.rate_limiting.global.requests_per_minute, Some(60));
+    /// assert_eq!(
+    ///     read("rate_limiting: { time_zone: '${ZONE}' }").unwrap_err().to_string(),
+    ///     "rate_limiting.time_zone: the environment variable `ZONE` is not set; set it, or write \
+    ///      `${ZONE:-other}` (line 1, column 30)"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_text(
+        text: &str,
+        format: Format,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        from_text(text, format, &environment)
     }
 }
 
-/// A place in front of what is said of it.
-fn prefix(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!("{path}: ")
+impl Root for Config {
+    fn rate_limiting(&mut self) -> &mut RateLimiting {
+        &mut self.rate_limiting
     }
 }

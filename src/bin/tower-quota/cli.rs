@@ -25,7 +25,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The configuration: `rate_limiting:` and `gateway:`, as YAML or JSON.
+    /// The configuration: `rate_limiting:` and `gateway:`, in a file that ends in .yaml, .yml, .json or .toml.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.

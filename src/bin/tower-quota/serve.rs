@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tower_quota::gateway::{self, Config};
+use tower_quota::{
+    config::ConfigError,
+    gateway::{self, Config},
+};
 
 use super::{cli::ServeArgs, failure::Failure, signals::Signals};
 
@@ -17,16 +20,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         listen,
         upstream,
     } = args;
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(Failure::Read { path, source }),
-    };
-    let read = Config::from_yaml(&text).and_then(|config| {
+    let read = Config::from_path(&path).and_then(|config| {
         let stack = config.rate_limiting.build()?;
         Ok((config.gateway, stack))
     });
     let (config, stack) = match read {
         Ok(read) => read,
+        Err(error @ ConfigError::File { .. }) => return Err(Failure::File(error)),
         Err(source) => return Err(Failure::Config { path, source }),
     };
     let upstream = match (upstream, config.upstream) {
