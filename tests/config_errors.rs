@@ -299,7 +299,7 @@ fn every_wrong_value_is_refused_by_its_path() {
         );
         let named = path.ends_with(&format!(".{names}")) || said.contains(&format!("`{names}`"));
         assert!(
-            named || path.contains(&format!(".{names}.")),
+            named || path.contains(&format!(".{names}.")) || path.contains(&format!(".{names}[")),
             "{fields}: {said}"
         );
     }

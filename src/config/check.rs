@@ -87,8 +87,8 @@ impl RateLimiting {
             for (value, amount) in &budget.amounts {
                 money(&path(&format!("amounts.{value}")), Some(*amount))?;
             }
-            for part in budget.thresholds.iter().flatten() {
-                share(&path("thresholds"), Some(*part))?;
+            for (place, part) in budget.thresholds.iter().flatten().enumerate() {
+                share(&path(&format!("thresholds[{place}]")), Some(*part))?;
             }
             if let Some(Err(error)) = budget
                 .time_zone

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
 
-use super::Span;
+use super::{Span, schema::Share};
 use crate::{
     limit::{Charge, Count, Limit, Quantity},
     tags::Tag,
@@ -28,13 +29,14 @@ use crate::{
 /// assert_eq!(limits.iter().next().unwrap().to_string(), "tokens 1000000/6s for model=gpt-4o per agent");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LimitConfig {
     /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `concurrency`.
     pub quantity: Quantity,
     /// How much of it.
+    #[schemars(range(min = 1))]
     pub amount: u64,
     /// In any interval of this length. Not for concurrency.
     #[serde(default)]
@@ -66,15 +68,18 @@ pub struct LimitConfig {
     /// Guaranteed shares by the values of one tag, which others use while these do not:
     /// `{ team: { search: 0.3, support: 0.2 } }`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, Share>>")]
     pub shares: BTreeMap<String, BTreeMap<String, f64>>,
     /// Also no more than its share in any interval of this length: `1s`.
     #[serde(default)]
     pub slice: Option<Span>,
     /// The share of the amount that may be used: `0.9`.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
     /// Learns from 429s how much is allowed, down to this share of the amount: `0.25`.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub adaptive: Option<f64>,
 }
 
@@ -121,7 +126,7 @@ impl<'de> Deserialize<'de> for OneOrMore {
 }
 
 /// Whose rule tokens are charged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChargeName {

@@ -42,6 +42,7 @@ mod limit;
 mod price;
 mod quota;
 mod read;
+mod schema;
 mod span;
 mod tree;
 
@@ -50,6 +51,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
@@ -60,13 +62,15 @@ pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use price::PriceConfig;
 pub use quota::Quota;
 pub(crate) use read::{Root, from_path, from_text};
+#[cfg(feature = "gateway")]
+pub(crate) use schema::of as schema_of;
 pub use span::Span;
 
 use crate::money::Money;
 use environment::Replaced;
 
 /// A configuration file. Unknown keys are errors.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -75,7 +79,7 @@ pub struct Config {
 }
 
 /// The `rate_limiting:` block.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimiting {
@@ -94,10 +98,12 @@ pub struct RateLimiting {
     /// How much later than one period after its send a charge expires, where a limit does not say itself.
     pub margin: Option<Span>,
     /// The share of every limit that may be used, where a limit does not say itself.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
     /// Whether room is left for others that use the same account, by the counters that providers show in headers.
     pub absorb_counters: bool,
     /// How many counts are kept: one for each tag value that limits are split by.
+    #[schemars(range(min = 1))]
     pub max_counts: usize,
     /// Repeating what the provider says may be repeated.
     pub retry: RetryConfig,
@@ -121,15 +127,18 @@ pub struct RateLimiting {
     /// Over the built-in table, and under `prices`. A path from where the program runs.
     pub price_file: Option<PathBuf>,
     /// Output tokens that a call is [capped](crate::BudgetLayer::cap_output) at which names no cap.
+    #[schemars(range(min = 1))]
     pub cap_output: Option<u64>,
     /// How long a call waits for money that others have reserved.
     pub budget_patience: Span,
     /// Whether models without a price pass budgets, and count nothing.
     pub unknown_price: UnknownPrice,
     /// The currency of those: `USD`.
+    #[schemars(extend("enum" = ["USD", null]))]
     pub currency: Option<String>,
     /// Warns when this share of a budget is spent, once in its period, where the budget does not say itself: by an
     /// [event](crate::Limiter::on_event). More than 0, at most 1.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub alert_threshold: Option<f64>,
     /// What was replaced in the text that this was read from.
     #[serde(skip)]
@@ -137,7 +146,7 @@ pub struct RateLimiting {
 }
 
 /// What becomes of calls to models that have no price, where there is a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnknownPrice {
@@ -149,26 +158,29 @@ pub enum UnknownPrice {
 }
 
 /// `retry:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RetryConfig {
     /// Attempts of a call in all; 1 repeats nothing.
+    #[schemars(range(min = 1))]
     pub max_attempts: u32,
     /// The longest told wait that is waited for.
     pub longest_wait: Span,
 }
 
 /// `queue:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct QueueConfig {
     /// How many calls may wait.
+    #[schemars(range(min = 1))]
     pub max_waiting: usize,
     /// By how much a step of priority makes a call older.
     pub aging: Span,
     /// The tag by whose values calls share fairly.
+    #[schemars(length(min = 1))]
     pub share_by: String,
     /// The shares of some of them, beside 1 for the others.
     pub weights: BTreeMap<String, u32>,
@@ -300,6 +312,25 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         from_text(text, format, &environment)
+    }
+}
+
+impl Config {
+    /// The JSON Schema (draft 2020-12) of a file: for editors that complete keys, and for those who check files
+    /// elsewhere. What only the values together can be wrong about, it does not know.
+    ///
+    /// ```
+    /// use tower_quota::config::Config;
+    ///
+    /// let schema = Config::json_schema();
+    /// assert_eq!(schema["properties"]["rate_limiting"]["$ref"], "#/$defs/RateLimiting");
+    /// let quota = &schema["$defs"]["Quota"];
+    /// assert_eq!(quota["additionalProperties"], false);
+    /// assert_eq!(quota["properties"]["rpm"]["description"], "Another name of `requests_per_minute`.");
+    /// ```
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema::of::<Self>()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ConfigError, RateLimiting};
@@ -24,7 +25,7 @@ use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
 /// assert!(config.build().is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PriceConfig {
@@ -43,6 +44,7 @@ pub struct PriceConfig {
     /// Instead of `input` and `output`: dollars for a thousand tokens of both.
     pub cost_per_1k: Option<Rate>,
     /// The longest output that the model gives, in tokens: what is reserved for a call that names no cap.
+    #[schemars(range(min = 1))]
     pub max_output: Option<u64>,
 }
 

@@ -3,13 +3,14 @@ use std::{
     path::Path,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Upstream;
-use crate::config::{ConfigError, Format, RateLimiting, Root, from_path, from_text};
+use crate::config::{ConfigError, Format, RateLimiting, Root, from_path, from_text, schema_of};
 
 /// A configuration file of the gateway. Unknown keys are errors.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -21,13 +22,15 @@ pub struct Config {
 }
 
 /// `gateway:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct GatewayConfig {
     /// The address to listen on: `127.0.0.1:8080`, which is the default. Port 0 is any free one.
+    #[schemars(with = "String", regex(pattern = r":[0-9]+$|\$\{[A-Za-z_]"))]
     pub listen: SocketAddr,
     /// Where calls go. There is no default: callers' keys go there with them.
+    #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub upstream: Option<Upstream>,
 }
 
@@ -84,6 +87,14 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         from_text(text, format, &environment)
+    }
+}
+
+impl Config {
+    /// The JSON Schema (draft 2020-12) of a file.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema_of::<Self>()
     }
 }
 
