@@ -90,6 +90,9 @@ const BLOCKS: &[Block] = &[
             ),
             ("unknown_price", "guess", ""),
             ("prices", "{ openai: 5 }", ""),
+            ("model_aliases", "{ a: a }", "leads nowhere"),
+            ("model_aliases", "{ a: '' }", "leads nowhere"),
+            ("model_aliases", "{ a: b, b: gpt-4 }", "is an alias as well"),
             ("price_file", "no/such.json", "`no/such.json`: No such file"),
             (
                 "price_file",

@@ -13,7 +13,14 @@ use tower_quota::{
 };
 
 /// Texts of which none is wrong in itself: names of tags, of their values and of files.
-const FREE: [&str; 5] = ["[]", "when.{}", "when.{}[]", "price_file", "time_zone"];
+const FREE: [&str; 6] = [
+    "[]",
+    "when.{}",
+    "when.{}[]",
+    "price_file",
+    "time_zone",
+    "model_aliases.{}",
+];
 
 const GATEWAY: &str = r#"{ "listen": "127.0.0.1:8080", "upstream": "https://example.com" }"#;
 

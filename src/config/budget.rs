@@ -41,7 +41,7 @@ use crate::{
 #[schemars(transform = names)]
 #[non_exhaustive]
 pub struct BudgetConfig {
-    /// Dollars.
+    /// Dollars. Also as `budget_limit`, in a budget in full and nowhere else: alone the word does not say over which time.
     #[serde(alias = "budget_limit")]
     pub amount: Money,
     /// By the calendar: `hour`, `day`, `week`, `month`; of each `run`; or in any interval of a length: `24h`, `7d`.

@@ -8,11 +8,11 @@ use crate::{
     budget::BudgetLayer,
     limit::{CalendarUnit, Charge, Limit, Limits, Quantity},
     limiter::{Limiter, QueueOptions},
-    pricing::LiteLlm,
+    pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
     retry::RetryLayer,
     store::MemoryStore,
-    tags::Tag,
+    tags::{Tag, bounded, model::limited},
 };
 
 /// What a configuration builds.
@@ -27,6 +27,10 @@ pub struct Stack {
     pub store: Arc<MemoryStore>,
     /// What was read of the price file, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
+    /// The prices that budgets count by.
+    pub prices: Arc<PriceTable>,
+    /// What it was built from.
+    pub(super) config: Arc<RateLimiting>,
     /// What is in force, and may not be meant. Show it to people.
     pub doubts: Vec<String>,
 }
@@ -116,8 +120,9 @@ impl RateLimiting {
             .longest_wait(self.retry.longest_wait.into());
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
-        let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
-            .patience(self.budget_patience.into());
+        let prices = Arc::new(prices);
+        let budget =
+            BudgetLayer::new(limiter.clone(), prices.clone()).patience(self.budget_patience.into());
         let budget = match self.cap_output {
             Some(tokens) => budget.cap_output(tokens),
             None => budget,
@@ -133,6 +138,8 @@ impl RateLimiting {
             limiter,
             store,
             price_file,
+            prices,
+            config: Arc::new(self.clone()),
             doubts,
         })
     }
@@ -178,6 +185,7 @@ impl RateLimiting {
         }
         for (path, limit) in &mut limits {
             path.insert_str(0, "rate_limiting.");
+            self.name_aliases(limit);
             if limit.quantity == Quantity::Cost {
                 continue;
             }
@@ -187,6 +195,23 @@ impl RateLimiting {
             limit.headroom = limit.headroom.or(self.headroom);
         }
         limits
+    }
+
+    /// Has a limit on models be on their aliases, too.
+    fn name_aliases(&self, limit: &mut Limit) {
+        for (tag, values) in &mut limit.when {
+            if *tag != Tag::Model {
+                continue;
+            }
+            for (alias, model) in &self.model_aliases {
+                let mut names = limited(model).into_iter();
+                if names.any(|(name, _)| values.iter().any(|value| **value == *name)) {
+                    values.push(bounded(alias.as_str().into()));
+                }
+            }
+            values.sort();
+            values.dedup();
+        }
     }
 
     /// The budgets over all calls.

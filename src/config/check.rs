@@ -38,6 +38,21 @@ impl RateLimiting {
                 );
             }
         }
+        for (alias, model) in &self.model_aliases {
+            let path = format!("model_aliases.{alias}");
+            if model.is_empty() || model == alias {
+                return wrong(
+                    &path,
+                    "leads nowhere; write the model's name: gpt-4o, azure/gpt-4o",
+                );
+            }
+            if self.model_aliases.contains_key(model) {
+                return wrong(
+                    &path,
+                    &format!("leads to `{model}`, which is an alias as well; name the model"),
+                );
+            }
+        }
         share("headroom", self.headroom)?;
         self.check_money()
     }

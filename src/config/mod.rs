@@ -42,6 +42,7 @@ mod limit;
 mod price;
 mod quota;
 mod read;
+mod resolve;
 mod schema;
 mod span;
 mod tree;
@@ -62,6 +63,7 @@ pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use price::PriceConfig;
 pub use quota::Quota;
 pub(crate) use read::{Root, from_path, from_text};
+pub use resolve::{Resolution, ResolvedLimit, ResolvedPrice};
 #[cfg(feature = "gateway")]
 pub(crate) use schema::of as schema_of;
 pub use span::Span;
@@ -123,6 +125,10 @@ pub struct RateLimiting {
     /// Prices of models that are not in the built-in table, or cost something else: by provider and model, in dollars
     /// for a million tokens.
     pub prices: BTreeMap<String, BTreeMap<String, PriceConfig>>,
+    /// Names of your own for models, such as Azure's deployments and Bedrock's profiles have: limits on the model are on
+    /// them as well, and the model's price is theirs. With the provider in front where providers ask different
+    /// prices: `{ our-chat: azure/gpt-4o }`.
+    pub model_aliases: BTreeMap<String, String>,
     /// A price file in LiteLLM's format, `model_prices_and_context_window.json`, which is read when the stack is built.
     /// Over the built-in table, and under `prices`. A path from where the program runs.
     pub price_file: Option<PathBuf>,
@@ -207,6 +213,7 @@ impl Default for RateLimiting {
             max_monthly_spend: None,
             time_zone: "UTC".to_owned(),
             prices: BTreeMap::new(),
+            model_aliases: BTreeMap::new(),
             price_file: None,
             cap_output: None,
             budget_patience: Span::from_secs(30),
