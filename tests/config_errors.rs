@@ -67,6 +67,13 @@ const BLOCKS: &[Block] = &[
             ("enabled", "maybe", "boolean"),
             ("global", "[]", ""),
             ("providers", "{ openai: 5 }", ""),
+            ("presets", "[openai/tier-9]", "did you mean `openai/tier-"),
+            (
+                "presets",
+                "[openai/tier-1, openai/free]",
+                "an account has one tier",
+            ),
+            ("presets", "openai/tier-1", ""),
             ("agents", "{ a: many }", ""),
             ("limits", "{}", ""),
             ("budgets", "{}", ""),

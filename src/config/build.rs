@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use super::{Config, ConfigError, RateLimiting, UnknownPrice};
+use super::{Config, ConfigError, Preset, RateLimiting, UnknownPrice};
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
-    limit::{CalendarUnit, Charge, Limit, Limits, Quantity},
+    limit::{CalendarUnit, Charge, Identity, Limit, Limits, Quantity},
     limiter::{Limiter, QueueOptions},
     pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
@@ -161,6 +161,7 @@ impl RateLimiting {
                 }
             }
         }
+        let agents = limits.len();
         for (agent, quota) in &self.agents {
             for (key, limit) in quota.limits() {
                 limits.push((
@@ -172,6 +173,8 @@ impl RateLimiting {
         for (place, limit) in self.limits.iter().enumerate() {
             limits.push((format!("limits[{place}]"), limit.limit()));
         }
+        let published = self.published(&limits);
+        limits.splice(agents..agents, published);
         for (key, limit) in self.spends() {
             limits.push((key.to_owned(), limit));
         }
@@ -195,6 +198,19 @@ impl RateLimiting {
             limit.headroom = limit.headroom.or(self.headroom);
         }
         limits
+    }
+
+    /// The limits of presets, without what is said otherwise.
+    fn published(&self, said: &[(String, Limit)]) -> Vec<(String, Limit)> {
+        let presets = self.presets.iter().enumerate();
+        let found = presets.filter_map(|(place, name)| Some((place, Preset::find(name)?)));
+        let limits = found.flat_map(|(place, preset)| {
+            let path = format!("presets[{place}]");
+            let limits: Vec<Limit> = preset.limits().map(|(limit, _)| limit).collect();
+            limits.into_iter().map(move |limit| (path.clone(), limit))
+        });
+        let left = limits.filter_map(|(path, limit)| Some((path, said_otherwise(limit, said)?)));
+        left.collect()
     }
 
     /// Has a limit on models be on their aliases, too.
@@ -239,6 +255,29 @@ impl RateLimiting {
         .into_iter()
         .filter_map(|(key, limit)| Some((key, limit?)))
     }
+}
+
+/// A published limit without the models that have a limit of their own on the same; `None` where all of them have,
+/// or another limit is on just the same calls.
+fn said_otherwise(mut limit: Limit, said: &[(String, Limit)]) -> Option<Limit> {
+    let same = |other: &Limit| Identity::of(other).same(&Identity::of(&limit));
+    if said.iter().any(|(_, other)| same(other)) {
+        return None;
+    }
+    let has_own = |model: &str| {
+        let mut alone = limit.clone();
+        alone.when.retain(|(tag, _)| *tag != Tag::Model);
+        let alone = Identity::of(&alone.when(Tag::Model, model));
+        said.iter()
+            .any(|(_, other)| Identity::of(other).same(&alone))
+    };
+    let Some(at) = limit.when.iter().position(|(tag, _)| *tag == Tag::Model) else {
+        return Some(limit);
+    };
+    let mut models = limit.when[at].1.clone();
+    models.retain(|model| !has_own(model));
+    limit.when[at].1 = models;
+    (!limit.when[at].1.is_empty()).then_some(limit)
 }
 
 /// A number that was found not to be 0.

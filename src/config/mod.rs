@@ -39,6 +39,7 @@ mod environment;
 mod error;
 mod format;
 mod limit;
+mod preset;
 mod price;
 mod quota;
 mod read;
@@ -60,6 +61,7 @@ pub use build::Stack;
 pub use error::ConfigError;
 pub use format::Format;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
+pub use preset::{Preset, Published};
 pub use price::PriceConfig;
 pub use quota::Quota;
 pub(crate) use read::{Root, from_path, from_text};
@@ -89,6 +91,11 @@ pub struct RateLimiting {
     pub enabled: bool,
     /// Limits over all calls.
     pub global: Quota,
+    /// The limits that providers publish for their tiers: `[openai/tier-1, anthropic/start]`, at most one of a provider.
+    /// See [`Preset`] for their date. What `providers` says of a model takes the place of the same value here, and what
+    /// `limits` says on the same tags.
+    #[schemars(with = "Vec<schema::PresetName>")]
+    pub presets: Vec<String>,
     /// Limits by provider and model.
     pub providers: BTreeMap<String, BTreeMap<String, Quota>>,
     /// Limits by agent.
@@ -197,6 +204,7 @@ impl Default for RateLimiting {
         RateLimiting {
             enabled: true,
             global: Quota::default(),
+            presets: Vec::new(),
             providers: BTreeMap::new(),
             agents: BTreeMap::new(),
             limits: Vec::new(),

@@ -8,7 +8,7 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{BudgetPeriod, OneOrMore, Span};
+use super::{BudgetPeriod, OneOrMore, Preset, Span};
 use crate::{money::Money, pricing::Rate};
 
 /// The schema of a whole file, as text in it may have names of the environment.
@@ -95,6 +95,24 @@ fn without_links(text: &str) -> String {
         }
     });
     plain.replace(['[', ']'], "")
+}
+
+/// A preset, in a schema alone.
+pub(super) struct PresetName;
+
+impl JsonSchema for PresetName {
+    fn schema_name() -> Cow<'static, str> {
+        "PresetName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<String> = Preset::all().iter().map(ToString::to_string).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
 }
 
 /// A share of something, in a schema alone.

@@ -6,7 +6,7 @@ mod read;
 mod toml;
 mod yaml;
 
-pub(super) use error::TreeError;
+pub(super) use error::{TreeError, unknown};
 
 use super::{ConfigError, Format};
 
