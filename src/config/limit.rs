@@ -143,6 +143,32 @@ pub enum ChargeName {
 }
 
 impl LimitConfig {
+    /// A limit on calls with these tags; all else as where nothing is said.
+    pub(super) fn on(
+        quantity: Quantity,
+        amount: u64,
+        every: Option<Span>,
+        when: BTreeMap<String, OneOrMore>,
+    ) -> Self {
+        LimitConfig {
+            quantity,
+            amount,
+            every,
+            when,
+            per: Vec::new(),
+            charge: None,
+            count: None,
+            margin: None,
+            shadow: false,
+            count_refused: false,
+            amounts: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            slice: None,
+            headroom: None,
+            adaptive: None,
+        }
+    }
+
     pub(super) fn limit(&self) -> Limit {
         let mut limit = Limit::new(self.quantity, self.amount).charge(self.charge());
         if let Some(every) = self.every {

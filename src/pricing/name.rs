@@ -31,7 +31,7 @@ const PROVIDERS: [(&str, &str); 12] = [
 ];
 
 /// Our name of a provider.
-pub(super) fn provider(name: &str) -> &str {
+pub(crate) fn provider(name: &str) -> &str {
     // LiteLLM says whose models Vertex serves: `vertex_ai-anthropic_models`.
     let name = if name.starts_with("vertex_ai-") {
         "vertex_ai"

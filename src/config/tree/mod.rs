@@ -51,7 +51,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Value::Text {
             text: text.into(),
             written: None,
