@@ -44,6 +44,7 @@ mod preset;
 mod price;
 mod quota;
 mod read;
+mod reload;
 mod resolve;
 mod schema;
 mod span;
@@ -67,6 +68,7 @@ pub use preset::{Preset, Published};
 pub use price::PriceConfig;
 pub use quota::Quota;
 pub(crate) use read::{Root, from_path, from_text};
+pub use reload::{ChangedLimit, ReloadError, Reloaded};
 pub use resolve::{Resolution, ResolvedLimit, ResolvedPrice};
 #[cfg(feature = "gateway")]
 pub(crate) use schema::of as schema_of;
