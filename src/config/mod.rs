@@ -50,10 +50,7 @@ mod schema;
 mod span;
 mod tree;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -67,6 +64,7 @@ pub use litellm::{ApiKey, Deployment, Fallbacks, LiteLlmConfig, NotUnderstood};
 pub use preset::{Preset, Published};
 pub use price::PriceConfig;
 pub use quota::Quota;
+#[cfg(feature = "gateway")]
 pub(crate) use read::{Root, from_path, from_text};
 pub use reload::{ChangedLimit, ReloadError, Reloaded};
 pub use resolve::{Resolution, ResolvedLimit, ResolvedPrice};
@@ -100,7 +98,8 @@ pub struct RateLimiting {
     /// `limits` says on the same tags.
     #[schemars(with = "Vec<schema::PresetName>")]
     pub presets: Vec<String>,
-    /// Limits by provider and model.
+    /// Limits by provider and model. They hold for every name of the model: dated snapshots, with the vendor or the maker in
+    /// front, Bedrock's profiles; see [`Limit::when`](crate::limit::Limit::when) and `model_aliases`.
     pub providers: BTreeMap<String, BTreeMap<String, Quota>>,
     /// Limits by agent.
     pub agents: BTreeMap<String, Quota>,
@@ -254,107 +253,5 @@ impl Default for QueueConfig {
             share_by: "agent".to_owned(),
             weights: BTreeMap::new(),
         }
-    }
-}
-
-impl Config {
-    /// Reads a file in the format that its ending names: `.yaml`, `.yml`, `.json` or `.toml`.
-    ///
-    /// # Errors
-    /// [`ConfigError::File`] where it cannot be read, or has another ending; else as [`from_yaml`](Self::from_yaml).
-    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        from_path(path.as_ref())
-    }
-
-    /// Reads YAML.
-    ///
-    /// # Errors
-    /// [`ConfigError::Syntax`] for what does not read; values are checked by [`build`](Config::build).
-    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        Self::from_text(text, Format::Yaml, |name| std::env::var(name).ok())
-    }
-
-    /// Reads JSON. Keys and values are those of YAML.
-    ///
-    /// ```
-    /// use tower_quota::config::Config;
-    ///
-    /// let json = Config::from_json(r#"{ "rate_limiting": { "global": { "rpm": 60 } } }"#)?;
-    /// assert_eq!(json, Config::from_yaml("rate_limiting: { global: { rpm: 60 } }")?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`from_yaml`](Self::from_yaml).
-    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        Self::from_text(text, Format::Json, |name| std::env::var(name).ok())
-    }
-
-    /// Reads TOML. Keys and values are those of YAML.
-    ///
-    /// ```
-    /// use tower_quota::config::Config;
-    ///
-    /// let toml = Config::from_toml("[rate_limiting.providers.openai]\n\"gpt-4.1\" = { rpm = 60 }")?;
-    /// assert_eq!(toml, Config::from_yaml("rate_limiting: { providers: { openai: { gpt-4.1: { rpm: 60 } } } }")?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`from_yaml`](Self::from_yaml).
-    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Self::from_text(text, Format::Toml, |name| std::env::var(name).ok())
-    }
-
-    /// Reads text in this format, with these variables in place of the environment's: secrets of another store, or
-    /// none.
-    ///
-    /// ```
-    /// use tower_quota::config::{Config, Format};
-    ///
-    /// let text = "rate_limiting: { global: { rpm: '${RPM}' } }";
-    /// let read = |text| Config::from_text(text, Format::Yaml, |name| (name == "RPM").then(|| "60".to_owned()));
-    /// assert_eq!(read(text)?.rate_limiting.global.requests_per_minute, Some(60));
-    /// assert_eq!(
-    ///     read("rate_limiting: { time_zone: '${ZONE}' }").unwrap_err().to_string(),
-    ///     "rate_limiting.time_zone: the environment variable `ZONE` is not set; set it, or write \
-    ///      `${ZONE:-other}` (line 1, column 30)"
-    /// );
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`from_yaml`](Self::from_yaml).
-    pub fn from_text(
-        text: &str,
-        format: Format,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
-        from_text(text, format, &environment)
-    }
-}
-
-impl Config {
-    /// The JSON Schema (draft 2020-12) of a file: for editors that complete keys, and for those who check files
-    /// elsewhere. What only the values together can be wrong about, it does not know.
-    ///
-    /// ```
-    /// use tower_quota::config::Config;
-    ///
-    /// let schema = Config::json_schema();
-    /// assert_eq!(schema["properties"]["rate_limiting"]["$ref"], "#/$defs/RateLimiting");
-    /// let quota = &schema["$defs"]["Quota"];
-    /// assert_eq!(quota["additionalProperties"], false);
-    /// assert_eq!(quota["properties"]["rpm"]["description"], "Another name of `requests_per_minute`.");
-    /// ```
-    #[must_use]
-    pub fn json_schema() -> serde_json::Value {
-        schema::of::<Self>()
-    }
-}
-
-impl Root for Config {
-    fn rate_limiting(&mut self) -> &mut RateLimiting {
-        &mut self.rate_limiting
     }
 }

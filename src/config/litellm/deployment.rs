@@ -1,17 +1,17 @@
 //! `model_list`: where calls go, and what is said of it.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use super::{
     ApiKey,
     fields::Fields,
-    period,
-    settings::{self, Router},
+    prices,
+    settings::Router,
+    terms::{self, Amounts},
 };
 use crate::{
-    config::{Config, LimitConfig, OneOrMore, PriceConfig, Quota, Span},
-    limit::Quantity,
-    pricing::{PriceTable, Rate, provider_name},
+    config::Config,
+    pricing::{PriceTable, provider_name},
 };
 
 /// A place that calls can go to: one entry of `model_list`.
@@ -35,16 +35,6 @@ pub struct Deployment {
     /// How much more often it is taken than one of weight 1.
     pub weight: Option<u64>,
     pub(super) amounts: Amounts,
-}
-
-/// What a deployment is limited to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Amounts {
-    rpm: Option<u64>,
-    tpm: Option<u64>,
-    itpm: Option<u64>,
-    otpm: Option<u64>,
-    parallel: Option<u64>,
 }
 
 impl fmt::Debug for Deployment {
@@ -114,11 +104,11 @@ pub(super) fn read(
         api_key: params.secret("api_key").map(ApiKey::of),
         order: params.whole("order"),
         weight: params.whole("weight"),
-        amounts: amounts(&mut params, &mut entry, router),
+        amounts: terms::amounts(&mut params, &mut entry, router),
     };
-    budget(&deployment, &mut params, config);
-    price(&deployment, &mut params, info.as_mut(), config);
-    base_model(&deployment, &mut params, info.as_mut(), config);
+    prices::budget(&deployment, &mut params, config);
+    prices::price(&deployment, &mut params, info.as_mut(), config);
+    prices::base_model(&deployment, &mut params, info.as_mut(), config);
     for name in ["timeout", "stream_timeout", "max_retries"] {
         params.pass(name, "is a matter of the client, or of `retry`");
     }
@@ -185,222 +175,4 @@ fn maker(model: &str) -> Option<String> {
     begins
         .map(|(_, provider)| (*provider).to_owned())
         .or_else(known)
-}
-
-fn amounts(params: &mut Fields<'_>, entry: &mut Fields<'_>, router: &Router) -> Amounts {
-    // Older files have them beside the parameters.
-    let mut either = |name| params.amount(name).or_else(|| entry.amount(name));
-    Amounts {
-        rpm: either("rpm"),
-        tpm: either("tpm"),
-        itpm: either("itpm"),
-        otpm: either("otpm"),
-        parallel: either("max_parallel_requests").or(router.max_parallel_requests),
-    }
-}
-
-/// What calls have that go there.
-fn when(deployment: &Deployment) -> BTreeMap<String, OneOrMore> {
-    let one = |value: &str| OneOrMore(vec![value.to_owned()]);
-    let mut when = BTreeMap::new();
-    if let Some(provider) = &deployment.provider {
-        when.insert("provider".to_owned(), one(provider));
-    }
-    if !deployment.model.contains('*') {
-        when.insert("model".to_owned(), one(&deployment.model));
-    }
-    when
-}
-
-fn budget(deployment: &Deployment, params: &mut Fields<'_>, config: &mut Config) {
-    let Some(amount) = params.money("max_budget") else {
-        params.pass(
-            "budget_duration",
-            "is the duration of a budget that is not there",
-        );
-        return;
-    };
-    let at = params.at("budget_duration");
-    let Some(every) = period::taken(params, "budget_duration") else {
-        return;
-    };
-    let budget = settings::of(amount, every, when(deployment), &[]);
-    let budgets = &mut config.rate_limiting.budgets;
-    if budgets
-        .iter()
-        .any(|other| other.when == budget.when && other.every == every)
-    {
-        let reason = "another deployment to the same model has a budget over the same time; that one is taken";
-        params.wrong::<()>("max_budget", at, reason);
-        return;
-    }
-    budgets.push(budget);
-}
-
-/// A price of its own, from either of two blocks.
-fn price(
-    deployment: &Deployment,
-    params: &mut Fields<'_>,
-    mut info: Option<&mut Fields<'_>>,
-    config: &mut Config,
-) {
-    let at = params.at("input_cost_per_token");
-    let mut rate = |name: &str| {
-        let said = params.decimal(name);
-        let said = said.or_else(|| info.as_mut()?.decimal(name))?;
-        let rate = Rate::per_token(&said).ok();
-        rate.or_else(|| {
-            params.wrong(
-                name,
-                at,
-                "is no price that can be counted: less than a millionth of a nano-dollar",
-            )
-        })
-    };
-    let mut price = PriceConfig {
-        input: rate("input_cost_per_token"),
-        output: rate("output_cost_per_token"),
-        reasoning: rate("output_cost_per_reasoning_token"),
-        cache_read: rate("cache_read_input_token_cost"),
-        cache_write: rate("cache_creation_input_token_cost"),
-        cache_write_long: rate("cache_creation_input_token_cost_above_1hr"),
-        ..PriceConfig::default()
-    };
-    if price == PriceConfig::default() {
-        return;
-    }
-    price.max_output = info.and_then(|info| info.amount("max_output_tokens"));
-    let whole = (price.input, price.output, &deployment.provider);
-    let (Some(_), Some(_), Some(provider)) = whole else {
-        let reason = "a price needs `input_cost_per_token`, `output_cost_per_token` and a provider; it is not read";
-        params.wrong::<()>("input_cost_per_token", at, reason);
-        return;
-    };
-    let models = config
-        .rate_limiting
-        .prices
-        .entry(provider.clone())
-        .or_default();
-    match models.get(&deployment.model) {
-        Some(other) if *other != price => {
-            let reason =
-                "another deployment to the same model has another price; that one is taken";
-            params.wrong::<()>("input_cost_per_token", at, reason);
-        }
-        _ => drop(models.insert(deployment.model.clone(), price)),
-    }
-}
-
-/// The model behind a name that is the user's own, as Azure's deployments have.
-fn base_model(
-    deployment: &Deployment,
-    params: &mut Fields<'_>,
-    info: Option<&mut Fields<'_>>,
-    config: &mut Config,
-) {
-    let said = params.text("base_model");
-    let Some(base) = said.or_else(|| info?.text("base_model")) else {
-        return;
-    };
-    let base = match &deployment.provider {
-        Some(provider) if !base.contains('/') => format!("{provider}/{base}"),
-        _ => base,
-    };
-    let bare = base
-        .split_once('/')
-        .map_or(base.as_str(), |(_, model)| model);
-    let aliases = &mut config.rate_limiting.model_aliases;
-    let clashes = aliases
-        .get(&deployment.model)
-        .is_some_and(|other| *other != base);
-    if clashes
-        || aliases.contains_key(&base)
-        || aliases.values().any(|model| *model == deployment.model)
-    {
-        params.notes.note(
-            &params.path,
-            params.line,
-            "has a `base_model` that does not go with another deployment's",
-        );
-    } else if bare != deployment.model && !deployment.model.contains('*') {
-        aliases.insert(deployment.model.clone(), base);
-    }
-}
-
-/// The limits of all deployments: on each provider's model, and on each deployment of several.
-pub(super) fn limits(deployments: &[Deployment], config: &mut Config) {
-    let mut places: Vec<Vec<&Deployment>> = Vec::new();
-    for deployment in deployments {
-        let same = |other: &&mut Vec<&Deployment>| when(other[0]) == when(deployment);
-        match places.iter_mut().find(same) {
-            Some(place) => place.push(deployment),
-            None => places.push(vec![deployment]),
-        }
-    }
-    for place in places {
-        together(&place, config);
-        if place.len() > 1 {
-            for deployment in place {
-                let mut when = when(deployment);
-                when.insert("api_key".to_owned(), OneOrMore(vec![deployment.id.clone()]));
-                push(deployment.amounts, &when, config);
-            }
-        }
-    }
-}
-
-/// What goes to one model of one provider in all.
-fn together(place: &[&Deployment], config: &mut Config) {
-    let sum = |amount: fn(&Amounts) -> Option<u64>| {
-        let amounts = place.iter().map(|deployment| amount(&deployment.amounts));
-        // Where one has none, there is none for all of them.
-        amounts
-            .into_iter()
-            .try_fold(0_u64, |sum, amount| Some(sum.saturating_add(amount?)))
-    };
-    let amounts = Amounts {
-        rpm: sum(|one| one.rpm),
-        tpm: sum(|one| one.tpm),
-        itpm: sum(|one| one.itpm),
-        otpm: sum(|one| one.otpm),
-        parallel: sum(|one| one.parallel),
-    };
-    let first = place[0];
-    match &first.provider {
-        Some(provider) if !first.model.contains('*') && amounts != Amounts::default() => {
-            let models = config
-                .rate_limiting
-                .providers
-                .entry(provider.clone())
-                .or_default();
-            models.insert(
-                first.model.clone(),
-                Quota {
-                    requests_per_minute: amounts.rpm,
-                    tokens_per_minute: amounts.tpm,
-                    input_tokens_per_minute: amounts.itpm,
-                    output_tokens_per_minute: amounts.otpm,
-                    concurrent_requests: amounts.parallel,
-                    ..Quota::default()
-                },
-            );
-        }
-        _ => push(amounts, &when(first), config),
-    }
-}
-
-fn push(amounts: Amounts, when: &BTreeMap<String, OneOrMore>, config: &mut Config) {
-    let minute = Some(Span::from_secs(60));
-    for (quantity, amount, every) in [
-        (Quantity::Requests, amounts.rpm, minute),
-        (Quantity::Tokens, amounts.tpm, minute),
-        (Quantity::InputTokens, amounts.itpm, minute),
-        (Quantity::OutputTokens, amounts.otpm, minute),
-        (Quantity::Concurrency, amounts.parallel, None),
-    ] {
-        if let Some(amount) = amount {
-            let limit = LimitConfig::on(quantity, amount, every, when.clone());
-            config.rate_limiting.limits.push(limit);
-        }
-    }
 }

@@ -4,7 +4,9 @@ mod api_key;
 mod deployment;
 mod fields;
 mod period;
+mod prices;
 mod settings;
+mod terms;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,12 +38,15 @@ use super::{Config, ConfigError, Format, tree::Node};
 /// use tower_quota::config::LiteLlmConfig;
 ///
 /// let read = LiteLlmConfig::from_yaml(
-///     "model_list:
-///        - model_name: fast
-///          litellm_params: { model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY, rpm: 500, seed: 7 }
-///      router_settings:
-///        num_retries: 2
-///        fallbacks: [{ fast: [slow] }]
+///     "
+///     model_list:
+///       - model_name: fast
+///         litellm_params: { model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY, rpm: 500, seed: 7 }
+///       - model_name: slow
+///         litellm_params: { model: anthropic/claude-haiku-4-5 }
+///     router_settings:
+///       num_retries: 2
+///       fallbacks: [{ fast: [slow] }]
 ///     ",
 /// )?;
 /// let stack = read.config.build()?;
@@ -52,7 +57,7 @@ use super::{Config, ConfigError, Format, tree::Node};
 /// assert_eq!(read.fallbacks.of["fast"], ["slow"]);
 /// assert_eq!(
 ///     read.not_understood[0].to_string(),
-///     "model_list[0].litellm_params.seed: is sent with requests by LiteLLM; here requests leave as they came (line 3)"
+///     "model_list[0].litellm_params.seed: is sent with requests by LiteLLM; here requests leave as they came (line 4)"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -153,7 +158,7 @@ impl LiteLlmConfig {
             read.deployments
                 .extend(deployment::read(fields, &router, &mut read.config));
         }
-        deployment::limits(&read.deployments, &mut read.config);
+        terms::limits(&read.deployments, &mut read.config);
         file.rest("has no counterpart here");
         read.missing_groups(&notes);
         read.not_understood = notes.into_list();
