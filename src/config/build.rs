@@ -120,6 +120,10 @@ impl RateLimiting {
             .longest_wait(self.retry.longest_wait.into());
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
+        let doubts = doubts
+            .iter()
+            .map(|doubt| self.replaced.hide_in("rate_limiting", doubt));
+        let doubts = doubts.collect();
         let prices = Arc::new(prices);
         let budget =
             BudgetLayer::new(limiter.clone(), prices.clone()).patience(self.budget_patience.into());

@@ -45,13 +45,7 @@ impl Replaced {
             ConfigError::Limit { path, source } => (path, source.to_string()),
             ConfigError::Syntax { .. } | ConfigError::File { .. } => return error,
         };
-        let mut hidden = said.clone();
-        for place in &self.0 {
-            let about = path.starts_with(&place.path) || place.path.starts_with(path);
-            if !place.value.is_empty() && (about || place.value.len() >= TELLING) {
-                hidden = hidden.replace(&place.value, &place.written);
-            }
-        }
+        let hidden = self.hide_in(path, &said);
         if hidden == said {
             return error;
         }
@@ -60,6 +54,45 @@ impl Replaced {
             reason: hidden,
         }
     }
+
+    /// What is said of a place, with what was written in the file where it would show what that stands for.
+    pub(super) fn hide_in(&self, path: &str, said: &str) -> String {
+        let block = |path: &str| path.rsplit_once('.').map_or(0, |(block, _)| block.len());
+        let places = self.0.iter().filter(|place| {
+            // A limit is told by its own name, where the file may have another.
+            let is_beside = path.get(..block(path)) == place.path.get(..block(&place.path));
+            let is_about = path.starts_with(&place.path) || place.path.starts_with(path);
+            is_about || is_beside || place.value.len() >= TELLING
+        });
+        places.fold(said.to_owned(), |said, place| {
+            without(&said, &place.value, &place.written)
+        })
+    }
+}
+
+/// The text with every value replaced by what was written; one that is short only where it is a word by itself.
+fn without(text: &str, value: &str, written: &str) -> String {
+    if value.is_empty() {
+        return text.to_owned();
+    }
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '.';
+    let mut hidden = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(value) {
+        let (before, from) = rest.split_at(at);
+        let after = &from[value.len()..];
+        let is_word = !hidden.ends_with(part_of_word) || !before.is_empty();
+        let is_word =
+            is_word && !before.ends_with(part_of_word) && !after.starts_with(part_of_word);
+        hidden.push_str(before);
+        hidden.push_str(if is_word || value.len() >= TELLING {
+            written
+        } else {
+            value
+        });
+        rest = after;
+    }
+    hidden + rest
 }
 
 /// Replaces every name in the values of a tree.

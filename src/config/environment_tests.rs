@@ -150,6 +150,51 @@ fn what_a_name_stands_for_shows_in_no_error() {
 }
 
 #[test]
+fn a_short_value_is_hidden_where_it_is_a_word_and_a_long_one_everywhere() {
+    for (text, value, hidden) in [
+        (
+            "requests 0/min: `amount` is 0",
+            "0",
+            "requests ${X}/min: `amount` is ${X}",
+        ),
+        (
+            "requests 100/min, 0.5 of 0",
+            "0",
+            "requests 100/min, 0.5 of ${X}",
+        ),
+        ("00", "0", "00"),
+        ("abcsecretdef", "secret", "abc${X}def"),
+        ("nothing", "0", "nothing"),
+        ("nothing", "", "nothing"),
+    ] {
+        assert_eq!(without(text, value, "${X}"), hidden, "{text}");
+    }
+    let error = read("rate_limiting: { global: { rpm: '${NONE:-0}' } }")
+        .unwrap()
+        .build()
+        .unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("`amount` is ${NONE:-0}"), "{said}");
+}
+
+#[test]
+fn what_is_doubted_shows_no_value_either() {
+    let yaml = "rate_limiting: { model_aliases: { ours: '${NAME}' }, presets: ['${PRESET:-openai/tier-1}'] }";
+    let stack = read(yaml).unwrap().build().unwrap();
+    assert_eq!(stack.doubts.len(), 1);
+    assert!(
+        !stack.doubts[0].contains("secret") && stack.doubts[0].contains("${NAME}"),
+        "{:?}",
+        stack.doubts
+    );
+    let unknown = read("rate_limiting: { presets: ['${NAME}'] }")
+        .unwrap()
+        .build()
+        .unwrap_err();
+    assert!(!unknown.to_string().contains("secret"), "{unknown}");
+}
+
+#[test]
 fn what_was_replaced_makes_no_two_configurations_different_and_is_not_shown() {
     let config =
         read("rate_limiting: { global: { rpm: '${RPM}' }, time_zone: '${NAME}' }").unwrap();
