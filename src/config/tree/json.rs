@@ -19,8 +19,9 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
 
 fn syntax(error: &serde_json::Error) -> ConfigError {
     let place = At {
-        line: error.line() as u64,
-        column: error.column() as u64,
+        line: error.line().max(1) as u64,
+        // 0 where a line has nothing in it yet.
+        column: error.column().max(1) as u64,
     };
     let said = error.to_string();
     let reason = said.split(" at line ").next().unwrap_or(&said);
