@@ -120,8 +120,11 @@ const CASES: &[Case] = &[
         limits: &[
             "concurrency 50",
             "requests 240/min for provider=openai, model=gpt-4o",
+            "concurrency 20 for provider=openai, model=gpt-4o",
             "requests 60/min for provider=openrouter, model=openai/gpt-4o",
+            "concurrency 20 for provider=openrouter, model=openai/gpt-4o",
             "requests 5/min for model=somebodys-model",
+            "concurrency 20 for model=somebodys-model",
         ],
         deployments: &[
             ("gpt", "gpt#0", "openai", "gpt-4o"),
@@ -140,7 +143,6 @@ const CASES: &[Case] = &[
             "litellm_settings.success_callback: calls programs",
             "general_settings.master_key: is for LiteLLM's own server",
             "general_settings.database_url: is for LiteLLM's own server",
-            "general_settings.max_parallel_requests: is for each key of a caller",
             "general_settings.alerting: alerts are not set up here",
             "router_settings.cooldown_time: here a deployment rests",
             "router_settings.allowed_fails: here a deployment rests",

@@ -145,14 +145,14 @@ impl LiteLlmConfig {
         // They were read already.
         file.take("environment_variables");
         let router = file.map("router_settings");
-        let router = router
+        let mut router = router
             .map(|fields| settings::router(&mut read, fields))
             .unwrap_or_default();
         if let Some(fields) = file.map("litellm_settings") {
             settings::library(&mut read, fields);
         }
         if let Some(fields) = file.map("general_settings") {
-            settings::server(&mut read, fields);
+            settings::server(&mut read, fields, &mut router);
         }
         for fields in file.maps("model_list") {
             read.deployments

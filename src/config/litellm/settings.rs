@@ -113,13 +113,12 @@ pub(super) fn library(read: &mut LiteLlmConfig, mut fields: Fields<'_>) {
 }
 
 /// `general_settings`
-pub(super) fn server(read: &mut LiteLlmConfig, mut fields: Fields<'_>) {
+pub(super) fn server(read: &mut LiteLlmConfig, mut fields: Fields<'_>, router: &mut Router) {
     read.config.rate_limiting.global.concurrent_requests =
         fields.amount("global_max_parallel_requests");
-    fields.pass(
-        "max_parallel_requests",
-        "is for each key of a caller; write a limit on `concurrency` that counts `per` a tag of the caller",
-    );
+    // For each deployment, where the router says nothing of them.
+    let each = fields.amount("max_parallel_requests");
+    router.max_parallel_requests = router.max_parallel_requests.or(each);
     for name in ["master_key", "database_url", "salt_key"] {
         fields.pass(name, "is for LiteLLM's own server");
     }
