@@ -179,6 +179,26 @@ fn an_empty_block_is_one_with_nothing_in_it_in_every_format_that_can_say_so() {
 }
 
 #[test]
+fn yaml_has_its_anchors_and_its_ways_to_write_a_number() {
+    let text = "rate_limiting:
+  agents:
+    a: &small { rpm: 1_000, max_cost_per_hour: 1e-3 }
+    b: *small
+    c: { <<: *small, tpm: 0x10 }
+    42: { rpm: 5 }";
+    let plain = "rate_limiting:
+  agents:
+    a: { rpm: 1000, max_cost_per_hour: 0.001 }
+    b: { rpm: 1000, max_cost_per_hour: 0.001 }
+    c: { rpm: 1000, max_cost_per_hour: 0.001, tpm: 16 }
+    '42': { rpm: 5 }";
+    assert_eq!(
+        read(text, Format::Yaml).unwrap(),
+        read(plain, Format::Yaml).unwrap()
+    );
+}
+
+#[test]
 fn a_path_goes_by_its_ending_and_says_which_there_are() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for (ending, text) in [
