@@ -387,6 +387,47 @@ rate_limiting:
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn c5_a_provider_has_one_name_whatever_a_file_calls_it() {
+    let text = "
+rate_limiting:
+  providers: { google: { gemini-2.5-pro: { rpm: 1 } } }
+  limits: [{ quantity: requests, amount: 2, every: 1m, when: { provider: vertex_ai } }]
+  budgets: [{ amount: 5, every: day, when: { provider: [azure_openai] } }]";
+    let stack = stack(text);
+    let limits: Vec<String> = stack
+        .limiter
+        .limits()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        limits,
+        [
+            "requests 1/min for provider=gemini|google, model=gemini-2.5-pro",
+            "requests 2/min for provider=gemini|vertex_ai",
+            "cost $5.00/calendar day in UTC for provider=azure|azure_openai",
+        ]
+    );
+    let service = serve(&stack);
+    let call = || {
+        Request::post("/v1beta/models/gemini-2.5-pro:generateContent")
+            .extension(CallOptions::new().max_wait(Duration::ZERO))
+            .body(Full::from(r#"{"contents":[]}"#))
+            .unwrap()
+    };
+    assert_eq!(send!(service, call()), None);
+    assert!(limit_of(send!(service, call())).starts_with("requests 1/min"));
+    for provider in ["gemini", "google", "vertex_ai"] {
+        let found = stack.resolve(Some(provider), "gemini-2.5-pro");
+        assert_eq!(found.limits.len(), 2, "{provider}: {found}");
+    }
+    assert_eq!(
+        stack.resolve(Some("azure_openai"), "gpt-4o").limits.len(),
+        1
+    );
+}
+
 #[test]
 fn c5_bedrock_and_azure_names_lead_to_one_limit_and_one_price() {
     let text = "

@@ -11,6 +11,7 @@ use serde::{
 use super::{Span, schema::Share};
 use crate::{
     limit::{Charge, Count, Limit, Quantity},
+    pricing::provider_name,
     tags::Tag,
 };
 
@@ -220,7 +221,7 @@ impl LimitConfig {
                 .when
                 .get("provider")
                 .and_then(OneOrMore::only)
-                .map_or_else(Charge::default, Charge::of),
+                .map_or_else(Charge::default, |name| Charge::of(provider_name(name))),
         }
     }
 }

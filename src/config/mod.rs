@@ -40,6 +40,7 @@ mod error;
 mod format;
 mod limit;
 mod litellm;
+mod named;
 mod preset;
 mod price;
 mod quota;
@@ -99,7 +100,8 @@ pub struct RateLimiting {
     #[schemars(with = "Vec<schema::PresetName>")]
     pub presets: Vec<String>,
     /// Limits by provider and model. They hold for every name of the model: dated snapshots, with the vendor or the maker in
-    /// front, Bedrock's profiles; see [`Limit::when`](crate::limit::Limit::when) and `model_aliases`.
+    /// front, Bedrock's profiles; see [`Limit::when`](crate::limit::Limit::when) and `model_aliases`. A provider may have the name that others give it:
+    /// `google` is `gemini`, `azure_openai` is `azure`.
     pub providers: BTreeMap<String, BTreeMap<String, Quota>>,
     /// Limits by agent.
     pub agents: BTreeMap<String, Quota>,

@@ -149,6 +149,21 @@ fn c3_what_is_said_takes_the_place_of_the_presets_value_and_of_no_other() {
 }
 
 #[test]
+fn c3_a_provider_may_be_called_otherwise_where_it_is_said() {
+    let limits = words(
+        "rate_limiting: { presets: [gemini/tier-1], providers: { google: { gemini-2.5-pro: { rpm: 7 } } } }",
+    );
+    let of_model = limits
+        .iter()
+        .filter(|limit| limit.starts_with("requests") && limit.ends_with("=gemini-2.5-pro"));
+    let of_model: Vec<&String> = of_model.filter(|limit| limit.contains("/min")).collect();
+    assert_eq!(
+        of_model,
+        ["requests 7/min for provider=gemini|google, model=gemini-2.5-pro"]
+    );
+}
+
+#[test]
 fn c3_an_unknown_preset_is_answered_with_the_nearest_name_and_all_of_them() {
     let said = refused("rate_limiting: { presets: [openai/tier1] }");
     assert!(

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Stack;
 use crate::{
     limit::Limit,
-    pricing::Price,
+    pricing::{Price, provider_name},
     tags::{Tag, model::limited},
 };
 
@@ -108,8 +108,11 @@ fn leads_to(
 ) -> Option<(Option<String>, Vec<&'static str>)> {
     let of = |tag: &Tag| limit.when.iter().find(|(other, _)| other == tag);
     let is_of_another = |provider: &str| {
-        of(&Tag::Provider)
-            .is_some_and(|(_, values)| values.iter().all(|value| **value != *provider))
+        of(&Tag::Provider).is_some_and(|(_, values)| {
+            values
+                .iter()
+                .all(|value| ![provider, provider_name(provider)].contains(&&**value))
+        })
     };
     if provider.is_some_and(is_of_another) {
         return None;
