@@ -56,7 +56,7 @@ const QUOTA: &[(&str, &str, &str)] = &[
     ("adaptive", "yes", ""),
     ("max_cost_per_run", "-1", "no amount of money"),
     ("max_cost_per_hour", "0", "more than 0"),
-    ("max_cost_per_day", ".inf", "non-finite"),
+    ("max_cost_per_day", ".inf", "`inf` is no amount of money"),
 ];
 
 const BLOCKS: &[Block] = &[
@@ -67,6 +67,13 @@ const BLOCKS: &[Block] = &[
             ("enabled", "maybe", "boolean"),
             ("global", "[]", ""),
             ("providers", "{ openai: 5 }", ""),
+            ("presets", "[openai/tier-9]", "did you mean `openai/tier-"),
+            (
+                "presets",
+                "[openai/tier-1, openai/free]",
+                "an account has one tier",
+            ),
+            ("presets", "openai/tier-1", ""),
             ("agents", "{ a: many }", ""),
             ("limits", "{}", ""),
             ("budgets", "{}", ""),
@@ -80,7 +87,7 @@ const BLOCKS: &[Block] = &[
             ("queue", "3", ""),
             ("max_hourly_spend", "0", "more than 0"),
             ("max_daily_spend", "-5", "no amount of money"),
-            ("max_weekly_spend", ".nan", "non-finite"),
+            ("max_weekly_spend", ".nan", "`NaN` is no amount of money"),
             ("max_monthly_spend", "lots", ""),
             ("max_monthly_spend", "0.0000000001", "at most nine decimals"),
             (
@@ -90,6 +97,9 @@ const BLOCKS: &[Block] = &[
             ),
             ("unknown_price", "guess", ""),
             ("prices", "{ openai: 5 }", ""),
+            ("model_aliases", "{ a: a }", "leads nowhere"),
+            ("model_aliases", "{ a: '' }", "leads nowhere"),
+            ("model_aliases", "{ a: b, b: gpt-4 }", "is an alias as well"),
             ("price_file", "no/such.json", "`no/such.json`: No such file"),
             (
                 "price_file",
@@ -299,7 +309,7 @@ fn every_wrong_value_is_refused_by_its_path() {
         );
         let named = path.ends_with(&format!(".{names}")) || said.contains(&format!("`{names}`"));
         assert!(
-            named || path.contains(&format!(".{names}.")),
+            named || path.contains(&format!(".{names}.")) || path.contains(&format!(".{names}[")),
             "{fields}: {said}"
         );
     }

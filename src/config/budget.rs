@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{OneOrMore, Span};
+use super::{
+    OneOrMore, Span,
+    schema::{Share, alias},
+};
 use crate::{
     limit::{CalendarUnit, Limit},
     money::Money,
@@ -32,11 +36,12 @@ use crate::{
 /// ]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = names)]
 #[non_exhaustive]
 pub struct BudgetConfig {
-    /// Dollars.
+    /// Dollars. Also as `budget_limit`, in a budget in full and nowhere else: alone the word does not say over which time.
     #[serde(alias = "budget_limit")]
     pub amount: Money,
     /// By the calendar: `hour`, `day`, `week`, `month`; of each `run`; or in any interval of a length: `24h`, `7d`.
@@ -55,14 +60,20 @@ pub struct BudgetConfig {
     pub mode: BudgetMode,
     /// Shares of it to warn of; those of `alert_threshold` where nothing is said.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Share>>")]
     pub thresholds: Option<Vec<f64>>,
     /// The time zone of a period by the calendar, where it is another than that of all.
     #[serde(default)]
     pub time_zone: Option<String>,
 }
 
+/// Its other names.
+fn names(schema: &mut Schema) {
+    alias(schema, "amount", "budget_limit");
+}
+
 /// What becomes of calls that do not fit a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BudgetMode {

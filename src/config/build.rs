@@ -6,9 +6,9 @@ use super::{Config, ConfigError, RateLimiting, UnknownPrice};
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
-    limit::{CalendarUnit, Charge, Limit, Limits, Quantity},
+    limit::{Limit, Limits},
     limiter::{Limiter, QueueOptions},
-    pricing::LiteLlm,
+    pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
     retry::RetryLayer,
     store::MemoryStore,
@@ -27,6 +27,10 @@ pub struct Stack {
     pub store: Arc<MemoryStore>,
     /// What was read of the price file, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
+    /// The prices that budgets count by.
+    pub prices: Arc<PriceTable>,
+    /// What it was built from.
+    pub(super) config: Arc<RateLimiting>,
     /// What is in force, and may not be meant. Show it to people.
     pub doubts: Vec<String>,
 }
@@ -72,6 +76,11 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn limits(&self) -> Result<Limits, ConfigError> {
+        self.checked_limits()
+            .map_err(|error| self.replaced.hide(error))
+    }
+
+    fn checked_limits(&self) -> Result<Limits, ConfigError> {
         self.check()?;
         let named = if self.enabled {
             self.named()
@@ -90,6 +99,11 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
+        self.stack_on(store)
+            .map_err(|error| self.replaced.hide(error))
+    }
+
+    fn stack_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         self.check()?;
         let store = store.absorb_counters(self.absorb_counters);
         let store = Arc::new(store.max_counts(self.max_counts));
@@ -106,8 +120,13 @@ impl RateLimiting {
             .longest_wait(self.retry.longest_wait.into());
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
-        let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
-            .patience(self.budget_patience.into());
+        let doubts = doubts
+            .iter()
+            .map(|doubt| self.replaced.hide_in("rate_limiting", doubt));
+        let doubts = doubts.collect();
+        let prices = Arc::new(prices);
+        let budget =
+            BudgetLayer::new(limiter.clone(), prices.clone()).patience(self.budget_patience.into());
         let budget = match self.cap_output {
             Some(tokens) => budget.cap_output(tokens),
             None => budget,
@@ -123,86 +142,10 @@ impl RateLimiting {
             limiter,
             store,
             price_file,
+            prices,
+            config: Arc::new(self.clone()),
             doubts,
         })
-    }
-
-    /// Every limit, with the path it stands under.
-    fn named(&self) -> Vec<(String, Limit)> {
-        let mut limits: Vec<(String, Limit)> = Vec::new();
-        for (key, limit) in self.global.limits() {
-            limits.push((format!("global.{key}"), limit));
-        }
-        for (provider, models) in &self.providers {
-            for (model, quota) in models {
-                for (key, limit) in quota.limits() {
-                    let limit = limit.charge(Charge::of(provider));
-                    let limit = limit
-                        .when(Tag::Provider, provider.as_str())
-                        .when(Tag::Model, model.as_str());
-                    limits.push((format!("providers.{provider}.{model}.{key}"), limit));
-                }
-            }
-        }
-        for (agent, quota) in &self.agents {
-            for (key, limit) in quota.limits() {
-                limits.push((
-                    format!("agents.{agent}.{key}"),
-                    limit.when(Tag::Agent, agent.as_str()),
-                ));
-            }
-        }
-        for (place, limit) in self.limits.iter().enumerate() {
-            limits.push((format!("limits[{place}]"), limit.limit()));
-        }
-        for (key, limit) in self.spends() {
-            limits.push((key.to_owned(), limit));
-        }
-        let budgets = limits.iter_mut().map(|(_, limit)| limit);
-        for budget in budgets.filter(|limit| limit.quantity == Quantity::Cost) {
-            budget.thresholds.extend(self.alert_threshold);
-        }
-        for (place, budget) in self.budgets.iter().enumerate() {
-            let limit = budget.limit(&self.time_zone, self.alert_threshold);
-            limits.push((format!("budgets[{place}]"), limit));
-        }
-        for (path, limit) in &mut limits {
-            path.insert_str(0, "rate_limiting.");
-            if limit.quantity == Quantity::Cost {
-                continue;
-            }
-            if limit.margin.is_none() && limit.quantity != Quantity::Concurrency {
-                limit.margin = self.margin.map(Into::into);
-            }
-            limit.headroom = limit.headroom.or(self.headroom);
-        }
-        limits
-    }
-
-    /// The budgets over all calls.
-    fn spends(&self) -> impl Iterator<Item = (&'static str, Limit)> {
-        let of =
-            |unit| move |amount| Limit::cost(amount).every_calendar(unit, self.time_zone.as_str());
-        [
-            (
-                "max_hourly_spend",
-                self.max_hourly_spend.map(of(CalendarUnit::Hour)),
-            ),
-            (
-                "max_daily_spend",
-                self.max_daily_spend.map(of(CalendarUnit::Day)),
-            ),
-            (
-                "max_weekly_spend",
-                self.max_weekly_spend.map(of(CalendarUnit::Week)),
-            ),
-            (
-                "max_monthly_spend",
-                self.max_monthly_spend.map(of(CalendarUnit::Month)),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(key, limit)| Some((key, limit?)))
     }
 }
 

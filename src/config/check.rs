@@ -1,6 +1,6 @@
 //! Values that read and make no sense. Those of limits are checked where limits are put together.
 
-use super::{ConfigError, LimitConfig, Quota, RateLimiting};
+use super::{ConfigError, LimitConfig, Preset, Quota, RateLimiting, tree::unknown};
 use crate::{
     limit::{Calendar, CalendarUnit, Quantity},
     money::Money,
@@ -38,8 +38,47 @@ impl RateLimiting {
                 );
             }
         }
+        self.check_presets()?;
+        for (alias, model) in &self.model_aliases {
+            let path = format!("model_aliases.{alias}");
+            if model.is_empty() || model == alias {
+                return wrong(
+                    &path,
+                    "leads nowhere; write the model's name: gpt-4o, azure/gpt-4o",
+                );
+            }
+            if self.model_aliases.contains_key(model) {
+                return wrong(
+                    &path,
+                    &format!("leads to `{model}`, which is an alias as well; name the model"),
+                );
+            }
+        }
         share("headroom", self.headroom)?;
         self.check_money()
+    }
+
+    fn check_presets(&self) -> Result<(), ConfigError> {
+        for (place, name) in self.presets.iter().enumerate() {
+            let path = format!("presets[{place}]");
+            let Some(preset) = Preset::find(name) else {
+                let all: Vec<String> = Preset::all().iter().map(ToString::to_string).collect();
+                let names: Vec<&str> = all.iter().map(String::as_str).collect();
+                let mut reason = unknown("preset", name, &names);
+                if reason.ends_with('?') {
+                    reason += &format!(" There are {}", names.join(", "));
+                }
+                return wrong(&path, &reason);
+            };
+            let same = |other: &&String| other.split('/').next() == Some(preset.provider());
+            if let Some(other) = self.presets[..place].iter().find(same) {
+                return wrong(
+                    &path,
+                    &format!("`{other}` is there already; an account has one tier"),
+                );
+            }
+        }
+        Ok(())
     }
 
     fn check_queue(&self) -> Result<(), ConfigError> {
@@ -87,8 +126,8 @@ impl RateLimiting {
             for (value, amount) in &budget.amounts {
                 money(&path(&format!("amounts.{value}")), Some(*amount))?;
             }
-            for part in budget.thresholds.iter().flatten() {
-                share(&path("thresholds"), Some(*part))?;
+            for (place, part) in budget.thresholds.iter().flatten().enumerate() {
+                share(&path(&format!("thresholds[{place}]")), Some(*part))?;
             }
             if let Some(Err(error)) = budget
                 .time_zone

@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
 
-use super::Span;
+use super::{Span, schema::Share};
 use crate::{
     limit::{Charge, Count, Limit, Quantity},
+    pricing::provider_name,
     tags::Tag,
 };
 
@@ -28,13 +30,14 @@ use crate::{
 /// assert_eq!(limits.iter().next().unwrap().to_string(), "tokens 1000000/6s for model=gpt-4o per agent");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LimitConfig {
     /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `concurrency`.
     pub quantity: Quantity,
     /// How much of it.
+    #[schemars(range(min = 1))]
     pub amount: u64,
     /// In any interval of this length. Not for concurrency.
     #[serde(default)]
@@ -66,15 +69,18 @@ pub struct LimitConfig {
     /// Guaranteed shares by the values of one tag, which others use while these do not:
     /// `{ team: { search: 0.3, support: 0.2 } }`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, Share>>")]
     pub shares: BTreeMap<String, BTreeMap<String, f64>>,
     /// Also no more than its share in any interval of this length: `1s`.
     #[serde(default)]
     pub slice: Option<Span>,
     /// The share of the amount that may be used: `0.9`.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
     /// Learns from 429s how much is allowed, down to this share of the amount: `0.25`.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub adaptive: Option<f64>,
 }
 
@@ -121,7 +127,7 @@ impl<'de> Deserialize<'de> for OneOrMore {
 }
 
 /// Whose rule tokens are charged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChargeName {
@@ -138,6 +144,32 @@ pub enum ChargeName {
 }
 
 impl LimitConfig {
+    /// A limit on calls with these tags; all else as where nothing is said.
+    pub(super) fn on(
+        quantity: Quantity,
+        amount: u64,
+        every: Option<Span>,
+        when: BTreeMap<String, OneOrMore>,
+    ) -> Self {
+        LimitConfig {
+            quantity,
+            amount,
+            every,
+            when,
+            per: Vec::new(),
+            charge: None,
+            count: None,
+            margin: None,
+            shadow: false,
+            count_refused: false,
+            amounts: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            slice: None,
+            headroom: None,
+            adaptive: None,
+        }
+    }
+
     pub(super) fn limit(&self) -> Limit {
         let mut limit = Limit::new(self.quantity, self.amount).charge(self.charge());
         if let Some(every) = self.every {
@@ -189,7 +221,7 @@ impl LimitConfig {
                 .when
                 .get("provider")
                 .and_then(OneOrMore::only)
-                .map_or_else(Charge::default, Charge::of),
+                .map_or_else(Charge::default, |name| Charge::of(provider_name(name))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Configuration: the `rate_limiting:` block of a YAML or JSON file, checked and built.
+//! Configuration: the `rate_limiting:` block of a YAML, JSON or TOML file, checked and built.
 //!
 //! ```
 //! use tower_quota::config::Config;
@@ -24,32 +24,60 @@
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # The environment
+//! In every string that is a value, `${NAME}` is replaced by that variable of the environment, `${NAME:-other}` by
+//! `other` where it is not set or empty; `$${` is `${` itself. Where a number or a truth value is wanted, the string that
+//! comes of it may be one. A variable that is missing is an error. What a name was replaced by is in no error:
+//! it may be a secret. Keys are taken as they stand. Inside the braces of YAML a value with a brace in it wants
+//! quotes: `{ rpm: "${RPM}" }`.
 
 mod budget;
 mod build;
 mod check;
+mod environment;
+mod error;
+mod format;
 mod limit;
+mod litellm;
+mod named;
+mod preset;
 mod price;
 mod quota;
 mod read;
+mod reload;
+mod resolve;
+mod schema;
 mod span;
+mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
 pub use build::Stack;
+pub use error::ConfigError;
+pub use format::Format;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
+pub use litellm::{ApiKey, Deployment, Fallbacks, LiteLlmConfig, NotUnderstood};
+pub use preset::{Preset, Published};
 pub use price::PriceConfig;
 pub use quota::Quota;
-pub(crate) use read::from_yaml;
+#[cfg(feature = "gateway")]
+pub(crate) use read::{Root, from_path, from_text};
+pub use reload::{ChangedLimit, ReloadError, Reloaded};
+pub use resolve::{Resolution, ResolvedLimit, ResolvedPrice};
+#[cfg(feature = "gateway")]
+pub(crate) use schema::of as schema_of;
 pub use span::Span;
 
-use crate::{limit::LimitError, money::Money};
+use crate::money::Money;
+use environment::Replaced;
 
 /// A configuration file. Unknown keys are errors.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -58,7 +86,7 @@ pub struct Config {
 }
 
 /// The `rate_limiting:` block.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimiting {
@@ -66,7 +94,14 @@ pub struct RateLimiting {
     pub enabled: bool,
     /// Limits over all calls.
     pub global: Quota,
-    /// Limits by provider and model.
+    /// The limits that providers publish for their tiers: `[openai/tier-1, anthropic/start]`, at most one of a provider.
+    /// See [`Preset`] for their date. What `providers` says of a model takes the place of the same value here, and what
+    /// `limits` says on the same tags.
+    #[schemars(with = "Vec<schema::PresetName>")]
+    pub presets: Vec<String>,
+    /// Limits by provider and model. They hold for every name of the model: dated snapshots, with the vendor or the maker in
+    /// front, Bedrock's profiles; see [`Limit::when`](crate::limit::Limit::when) and `model_aliases`. A provider may have the name that others give it:
+    /// `google` is `gemini`, `azure_openai` is `azure`.
     pub providers: BTreeMap<String, BTreeMap<String, Quota>>,
     /// Limits by agent.
     pub agents: BTreeMap<String, Quota>,
@@ -77,10 +112,12 @@ pub struct RateLimiting {
     /// How much later than one period after its send a charge expires, where a limit does not say itself.
     pub margin: Option<Span>,
     /// The share of every limit that may be used, where a limit does not say itself.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
     /// Whether room is left for others that use the same account, by the counters that providers show in headers.
     pub absorb_counters: bool,
     /// How many counts are kept: one for each tag value that limits are split by.
+    #[schemars(range(min = 1))]
     pub max_counts: usize,
     /// Repeating what the provider says may be repeated.
     pub retry: RetryConfig,
@@ -100,24 +137,34 @@ pub struct RateLimiting {
     /// Prices of models that are not in the built-in table, or cost something else: by provider and model, in dollars
     /// for a million tokens.
     pub prices: BTreeMap<String, BTreeMap<String, PriceConfig>>,
+    /// Names of your own for models, such as Azure's deployments and Bedrock's profiles have: limits on the model are on
+    /// them as well, and the model's price is theirs. With the provider in front where providers ask different
+    /// prices: `{ our-chat: azure/gpt-4o }`.
+    pub model_aliases: BTreeMap<String, String>,
     /// A price file in LiteLLM's format, `model_prices_and_context_window.json`, which is read when the stack is built.
     /// Over the built-in table, and under `prices`. A path from where the program runs.
     pub price_file: Option<PathBuf>,
     /// Output tokens that a call is [capped](crate::BudgetLayer::cap_output) at which names no cap.
+    #[schemars(range(min = 1))]
     pub cap_output: Option<u64>,
     /// How long a call waits for money that others have reserved.
     pub budget_patience: Span,
     /// Whether models without a price pass budgets, and count nothing.
     pub unknown_price: UnknownPrice,
     /// The currency of those: `USD`.
+    #[schemars(extend("enum" = ["USD", null]))]
     pub currency: Option<String>,
     /// Warns when this share of a budget is spent, once in its period, where the budget does not say itself: by an
     /// [event](crate::Limiter::on_event). More than 0, at most 1.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub alert_threshold: Option<f64>,
+    /// What was replaced in the text that this was read from.
+    #[serde(skip)]
+    pub(super) replaced: Replaced,
 }
 
 /// What becomes of calls to models that have no price, where there is a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnknownPrice {
@@ -129,26 +176,29 @@ pub enum UnknownPrice {
 }
 
 /// `retry:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RetryConfig {
     /// Attempts of a call in all; 1 repeats nothing.
+    #[schemars(range(min = 1))]
     pub max_attempts: u32,
     /// The longest told wait that is waited for.
     pub longest_wait: Span,
 }
 
 /// `queue:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct QueueConfig {
     /// How many calls may wait.
+    #[schemars(range(min = 1))]
     pub max_waiting: usize,
     /// By how much a step of priority makes a call older.
     pub aging: Span,
     /// The tag by whose values calls share fairly.
+    #[schemars(length(min = 1))]
     pub share_by: String,
     /// The shares of some of them, beside 1 for the others.
     pub weights: BTreeMap<String, u32>,
@@ -159,6 +209,7 @@ impl Default for RateLimiting {
         RateLimiting {
             enabled: true,
             global: Quota::default(),
+            presets: Vec::new(),
             providers: BTreeMap::new(),
             agents: BTreeMap::new(),
             limits: Vec::new(),
@@ -175,12 +226,14 @@ impl Default for RateLimiting {
             max_monthly_spend: None,
             time_zone: "UTC".to_owned(),
             prices: BTreeMap::new(),
+            model_aliases: BTreeMap::new(),
             price_file: None,
             cap_output: None,
             budget_patience: Span::from_secs(30),
             unknown_price: UnknownPrice::Deny,
             currency: None,
             alert_threshold: None,
+            replaced: Replaced::default(),
         }
     }
 }
@@ -202,58 +255,5 @@ impl Default for QueueConfig {
             share_by: "agent".to_owned(),
             weights: BTreeMap::new(),
         }
-    }
-}
-
-/// Why a configuration cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// It does not read, or has a key or a value that does not belong there.
-    #[error("{}{reason} (line {line}, column {column})", prefix(path))]
-    Syntax {
-        /// Where it stands: `rate_limiting.queue.aging`; empty where nothing reads.
-        path: String,
-        /// What is wrong and what would be right. Holds the value that is wrong, and nothing else of the file.
-        reason: String,
-        /// The line, from 1; 0 where it is not known.
-        line: u64,
-        /// The column, from 1; 0 where it is not known.
-        column: u64,
-    },
-    /// A value is understood and makes no sense.
-    #[error("{path}: {reason}")]
-    Value {
-        /// Where it stands: `rate_limiting.retry.max_attempts`.
-        path: String,
-        /// What is wrong and what would be right.
-        reason: String,
-    },
-    /// A limit makes no sense.
-    #[error("{path}: {source}")]
-    Limit {
-        /// Where it stands: `rate_limiting.providers.openai.gpt-4.requests_per_minute`.
-        path: String,
-        /// What is wrong with it.
-        source: LimitError,
-    },
-}
-
-impl Config {
-    /// Reads YAML, and so JSON, which is YAML as well.
-    ///
-    /// # Errors
-    /// [`ConfigError::Syntax`] for what does not read; values are checked by [`build`](Config::build).
-    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        from_yaml(text)
-    }
-}
-
-/// A place in front of what is said of it.
-fn prefix(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!("{path}: ")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ConfigError, RateLimiting};
@@ -24,7 +25,7 @@ use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
 /// assert!(config.build().is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PriceConfig {
@@ -43,6 +44,7 @@ pub struct PriceConfig {
     /// Instead of `input` and `output`: dollars for a thousand tokens of both.
     pub cost_per_1k: Option<Rate>,
     /// The longest output that the model gives, in tokens: what is reserved for a call that names no cap.
+    #[schemars(range(min = 1))]
     pub max_output: Option<u64>,
 }
 
@@ -74,6 +76,31 @@ impl PriceConfig {
 }
 
 impl RateLimiting {
+    /// Aliases have their model's price, where they have none of their own.
+    fn price_aliases(&self, table: &mut PriceTable, doubts: &mut Vec<String>) {
+        for (alias, model) in &self.model_aliases {
+            if self
+                .prices
+                .values()
+                .any(|models| models.contains_key(alias))
+            {
+                continue;
+            }
+            let of_provider = model.split_once('/');
+            let found = of_provider.and_then(|(provider, model)| table.find(Some(provider), model));
+            match found.or_else(|| table.find(None, model)) {
+                Some(found) => {
+                    let price = found.price.clone();
+                    table.set(alias, price);
+                }
+                None => doubts.push(format!(
+                    "rate_limiting.model_aliases.{alias}: no price is known for `{model}`, or providers ask different \
+                     ones; write it as provider/model, or set a price"
+                )),
+            }
+        }
+    }
+
     /// The built-in prices, those of the file over them, and those of the configuration over all; and what was read
     /// of the file. What is doubtful of the configuration's own is said.
     pub(super) fn price_table(
@@ -111,6 +138,7 @@ impl RateLimiting {
                 table.insert(&provider, model, price);
             }
         }
+        self.price_aliases(&mut table, doubts);
         Ok((table, read))
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
+use super::schema::alias;
 use crate::{
     limit::{Limit, Quantity},
     money::Money,
@@ -15,41 +17,54 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A block of limits on one thing: everything, a model, an agent.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = names)]
 #[non_exhaustive]
 pub struct Quota {
     /// Requests in any second.
     #[serde(alias = "rps")]
+    #[schemars(range(min = 1))]
     pub requests_per_second: Option<u64>,
     /// Requests in any minute.
     #[serde(alias = "rpm")]
+    #[schemars(range(min = 1))]
     pub requests_per_minute: Option<u64>,
     /// Requests in any hour.
+    #[schemars(range(min = 1))]
     pub requests_per_hour: Option<u64>,
     /// Requests in any 24 hours.
     #[serde(alias = "rpd")]
+    #[schemars(range(min = 1))]
     pub requests_per_day: Option<u64>,
     /// Tokens, input and output, in any minute.
     #[serde(alias = "tpm")]
+    #[schemars(range(min = 1))]
     pub tokens_per_minute: Option<u64>,
     /// Tokens, input and output, in any 24 hours.
     #[serde(alias = "tpd")]
+    #[schemars(range(min = 1))]
     pub tokens_per_day: Option<u64>,
     /// Input tokens in any minute.
     #[serde(alias = "itpm")]
+    #[schemars(range(min = 1))]
     pub input_tokens_per_minute: Option<u64>,
     /// Output tokens in any minute.
     #[serde(alias = "otpm")]
+    #[schemars(range(min = 1))]
     pub output_tokens_per_minute: Option<u64>,
     /// Calls in flight.
     #[serde(alias = "max_parallel_requests")]
+    #[schemars(range(min = 1))]
     pub concurrent_requests: Option<u64>,
     /// Requests of one run.
+    #[schemars(range(min = 1))]
     pub max_requests_per_run: Option<u64>,
     /// The share of each of these limits that may be used: `0.9`.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
     /// Learns from 429s how much of each of these is allowed, down to this share: `0.25`. Not of runs.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub adaptive: Option<f64>,
     /// Dollars in one run.
     pub max_cost_per_run: Option<Money>,
@@ -57,6 +72,22 @@ pub struct Quota {
     pub max_cost_per_hour: Option<Money>,
     /// Dollars in any 24 hours.
     pub max_cost_per_day: Option<Money>,
+}
+
+/// Its other names.
+fn names(schema: &mut Schema) {
+    for (name, other) in [
+        ("requests_per_second", "rps"),
+        ("requests_per_minute", "rpm"),
+        ("requests_per_day", "rpd"),
+        ("tokens_per_minute", "tpm"),
+        ("tokens_per_day", "tpd"),
+        ("input_tokens_per_minute", "itpm"),
+        ("output_tokens_per_minute", "otpm"),
+        ("concurrent_requests", "max_parallel_requests"),
+    ] {
+        alias(schema, name, other);
+    }
 }
 
 impl Quota {

@@ -1,90 +1,155 @@
 //! From text to values, with errors that say where, what and what was meant.
 
+use std::{fs, path::Path};
+
 use serde::de::DeserializeOwned;
-use serde_saphyr::Error;
 
-use super::ConfigError;
+use super::{
+    Config, ConfigError, Format, RateLimiting,
+    environment::{self, Environment},
+    schema,
+    tree::{Node, TreeError},
+};
 
-/// How alike two names must be for one to be the other misspelled, of 1.
-const ALIKE: f64 = 0.7;
-
-/// Reads YAML, and so JSON, which is YAML as well.
-pub(crate) fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
-    let mut path = String::new();
-    let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            path = error.path().to_string();
-            error.into_inner()
-        })
-    });
-    // Without the lines of the file around it: a configuration may hold secrets, and errors are logged.
-    read.map_err(|error| syntax(path, error.without_snippet()))
+/// A whole file: what holds the block of this crate.
+pub(crate) trait Root: DeserializeOwned {
+    fn rate_limiting(&mut self) -> &mut RateLimiting;
 }
 
-fn syntax(path: String, error: &Error) -> ConfigError {
-    let reason = match error {
-        Error::SerdeUnknownField {
-            field, expected, ..
-        } => unknown("key", field, expected),
-        Error::SerdeUnknownVariant {
-            variant, expected, ..
-        } => unknown("value", variant, expected),
-        Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
-        other => without_place(&other.to_string()).to_owned(),
-    };
-    let at = error.location();
-    ConfigError::Syntax {
-        // The whole file is not a place.
-        path: if path == "." { String::new() } else { path },
-        reason,
-        line: at.map_or(0, |at| at.line()),
-        column: at.map_or(0, |at| at.column()),
+pub(crate) fn from_path<T: Root>(path: &Path) -> Result<T, ConfigError> {
+    let format = Format::of_path(path)?;
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::File {
+        file: path.to_owned(),
+        reason: format!("cannot be read: {error}"),
+    })?;
+    from_text(&text, format, &|name| std::env::var(name).ok())
+}
+
+pub(crate) fn from_text<T: Root>(
+    text: &str,
+    format: Format,
+    environment: Environment<'_>,
+) -> Result<T, ConfigError> {
+    let mut node = Node::of(text, format)?;
+    let replaced = environment::replace(&mut node, environment)?;
+    let mut read: T = from_node(node)?;
+    read.rate_limiting().replaced = replaced;
+    Ok(read)
+}
+
+/// Reads a tree.
+pub(super) fn from_node<T: DeserializeOwned>(node: Node) -> Result<T, ConfigError> {
+    serde_path_to_error::deserialize(node).map_err(|error| {
+        let path = error.path().to_string();
+        let TreeError { reason, at, .. } = error.into_inner();
+        ConfigError::Syntax {
+            // The whole file is not a place.
+            path: if path == "." { String::new() } else { path },
+            reason,
+            line: at.line,
+            column: at.column,
+        }
+    })
+}
+
+impl Config {
+    /// Reads a file in the format that its ending names: `.yaml`, `.yml`, `.json` or `.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] where it cannot be read, or has another ending; else as [`from_yaml`](Self::from_yaml).
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        from_path(path.as_ref())
+    }
+
+    /// Reads YAML.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`] for what does not read; values are checked by [`build`](Config::build).
+    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Yaml, |name| std::env::var(name).ok())
+    }
+
+    /// Reads JSON. Keys and values are those of YAML.
+    ///
+    /// ```
+    /// use tower_quota::config::Config;
+    ///
+    /// let json = Config::from_json(r#"{ "rate_limiting": { "global": { "rpm": 60 } } }"#)?;
+    /// assert_eq!(json, Config::from_yaml("rate_limiting: { global: { rpm: 60 } }")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Json, |name| std::env::var(name).ok())
+    }
+
+    /// Reads TOML. Keys and values are those of YAML.
+    ///
+    /// ```
+    /// use tower_quota::config::Config;
+    ///
+    /// let toml = Config::from_toml("[rate_limiting.providers.openai]\n\"gpt-4.1\" = { rpm = 60 }")?;
+    /// assert_eq!(toml, Config::from_yaml("rate_limiting: { providers: { openai: { gpt-4.1: { rpm: 60 } } } }")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Toml, |name| std::env::var(name).ok())
+    }
+
+    /// Reads text in this format, with these variables in place of the environment's: secrets of another store, or
+    /// none.
+    ///
+    /// ```
+    /// use tower_quota::config::{Config, Format};
+    ///
+    /// let text = "rate_limiting: { global: { rpm: '${RPM}' } }";
+    /// let read = |text| Config::from_text(text, Format::Yaml, |name| (name == "RPM").then(|| "60".to_owned()));
+    /// assert_eq!(read(text)?.rate_limiting.global.requests_per_minute, Some(60));
+    /// assert_eq!(
+    ///     read("rate_limiting: { time_zone: '${ZONE}' }").unwrap_err().to_string(),
+    ///     "rate_limiting.time_zone: the environment variable `ZONE` is not set; set it, or write \
+    ///      `${ZONE:-other}` (line 1, column 29)"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_text(
+        text: &str,
+        format: Format,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        from_text(text, format, &environment)
     }
 }
 
-/// What is not known, and what may have been meant: the name that is most like it, else all there are.
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let alike = |known: &&&str| strsim::jaro_winkler(name, known);
-    let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
-        Some(nearest) => format!("the {what} `{name}` is not known; did you mean `{nearest}`?"),
-        None => format!(
-            "the {what} `{name}` is not known; there are {}",
-            known.join(", ")
-        ),
+impl Config {
+    /// The JSON Schema (draft 2020-12) of a file: for editors that complete keys, and for those who check files
+    /// elsewhere. What only the values together can be wrong about, it does not know.
+    ///
+    /// ```
+    /// use tower_quota::config::Config;
+    ///
+    /// let schema = Config::json_schema();
+    /// assert_eq!(schema["properties"]["rate_limiting"]["$ref"], "#/$defs/RateLimiting");
+    /// let quota = &schema["$defs"]["Quota"];
+    /// assert_eq!(quota["additionalProperties"], false);
+    /// assert_eq!(quota["properties"]["rpm"]["description"], "Another name of `requests_per_minute`.");
+    /// ```
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema::of::<Self>()
     }
 }
 
-/// The message without the line and column in front of it.
-fn without_place(message: &str) -> &str {
-    let rest = message.strip_prefix("error: ").unwrap_or(message);
-    match rest.split_once(": ") {
-        Some((place, reason)) if place.starts_with("line ") => reason,
-        _ => rest,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_unlike_everything_is_answered_with_all_there_is() {
-        let known = ["rpm", "headroom"];
-        assert_eq!(
-            unknown("key", "headrom", &known),
-            "the key `headrom` is not known; did you mean `headroom`?"
-        );
-        assert_eq!(
-            unknown("key", "xyz", &known),
-            "the key `xyz` is not known; there are rpm, headroom"
-        );
-    }
-
-    #[test]
-    fn only_the_place_is_taken_off_a_message() {
-        assert_eq!(without_place("line 2 column 3: a: b"), "a: b");
-        assert_eq!(without_place("error: line 2 column 3: a"), "a");
-        assert_eq!(without_place("a: b"), "a: b");
+impl Root for Config {
+    fn rate_limiting(&mut self) -> &mut RateLimiting {
+        &mut self.rate_limiting
     }
 }

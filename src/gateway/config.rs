@@ -1,12 +1,16 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Upstream;
-use crate::config::{ConfigError, RateLimiting, from_yaml};
+use crate::config::{ConfigError, Format, RateLimiting, Root, from_path, from_text, schema_of};
 
 /// A configuration file of the gateway. Unknown keys are errors.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
@@ -18,13 +22,15 @@ pub struct Config {
 }
 
 /// `gateway:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct GatewayConfig {
     /// The address to listen on: `127.0.0.1:8080`, which is the default. Port 0 is any free one.
+    #[schemars(with = "String", regex(pattern = r":[0-9]+$|\$\{[A-Za-z_]"))]
     pub listen: SocketAddr,
     /// Where calls go. There is no default: callers' keys go there with them.
+    #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub upstream: Option<Upstream>,
 }
 
@@ -38,13 +44,63 @@ impl Default for GatewayConfig {
 }
 
 impl Config {
-    /// Reads YAML, and so JSON, which is YAML as well.
+    /// Reads a file in the format that its ending names: `.yaml`, `.yml`, `.json` or `.toml`.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] where it cannot be read, or has another ending; else as [`from_yaml`](Self::from_yaml).
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        from_path(path.as_ref())
+    }
+
+    /// Reads YAML.
     ///
     /// # Errors
     /// [`ConfigError::Syntax`], with line and column. Limits are checked by
     /// [`RateLimiting::build`].
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
-        from_yaml(text)
+        Self::from_text(text, Format::Yaml, |name| std::env::var(name).ok())
+    }
+
+    /// Reads JSON. Keys and values are those of YAML.
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Json, |name| std::env::var(name).ok())
+    }
+
+    /// Reads TOML. Keys and values are those of YAML.
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text(text, Format::Toml, |name| std::env::var(name).ok())
+    }
+
+    /// Reads text in this format, with these variables in place of the environment's.
+    ///
+    /// # Errors
+    /// As [`from_yaml`](Self::from_yaml).
+    pub fn from_text(
+        text: &str,
+        format: Format,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        from_text(text, format, &environment)
+    }
+}
+
+impl Config {
+    /// The JSON Schema (draft 2020-12) of a file.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema_of::<Self>()
+    }
+}
+
+impl Root for Config {
+    fn rate_limiting(&mut self) -> &mut RateLimiting {
+        &mut self.rate_limiting
     }
 }
 

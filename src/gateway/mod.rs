@@ -20,7 +20,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `tower-quota serve --config quota.yaml` is this and [`bind`], [`serve`] and two signals.
+//! `tower-quota serve --config quota.yaml` is this and [`bind`], [`serve`] and three signals: SIGHUP
+//! has it [read its configuration again](crate::config::Stack::reload), whole or not at all.
 //!
 //! # What callers can say
 //!

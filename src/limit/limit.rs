@@ -59,6 +59,7 @@ pub struct Limit {
 
 /// What a limit on requests counts where a call has several attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Count {
@@ -161,6 +162,25 @@ impl Limit {
     }
 
     /// Only calls with this tag at this value. Several: all must match.
+    ///
+    /// A model is known by its plainer names as well, as prices know it: a limit on `gpt-4` is on `gpt-4-0613`,
+    /// `openai/gpt-4` and `arn:aws:bedrock:…/us.openai.gpt-4-v1:0` too, never the other way round, and never on
+    /// `gpt-4o`. A limit on `gpt-4-0613` beside it adds to it: calls to the snapshot take from both, because one more
+    /// limit must never let more through. [`per`](Self::per) counts names as they are written.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, Tag, Tags, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let limit = Limit::requests(1).every(Duration::from_secs(60)).when(Tag::Model, "gpt-4");
+    /// let limiter = Limiter::new(Limits::new([limit]).unwrap());
+    /// let call = |model: &str| Call::new().tags(Tags::new().with(Tag::Model, model));
+    /// drop(limiter.try_acquire(call("gpt-4-0613")).await.unwrap());
+    /// assert!(limiter.try_acquire(call("openai/gpt-4")).await.is_err());
+    /// assert!(limiter.try_acquire(call("gpt-4o")).await.is_ok());
+    /// # });
+    /// ```
     pub fn when(self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
         self.when_any(tag, [value.into()])
     }
@@ -381,8 +401,9 @@ impl Limit {
     #[inline(never)]
     fn matches(&self, tags: &Tags) -> bool {
         self.when.iter().all(|(tag, values)| {
-            tags.get(tag)
-                .is_some_and(|value| values.iter().any(|v| **v == *value))
+            let is_one = |value: &str| values.iter().any(|v| **v == *value);
+            tags.get(tag).is_some_and(is_one)
+                || (*tag == Tag::Model && tags.plainer_models().iter().any(|name| is_one(name)))
         })
     }
 

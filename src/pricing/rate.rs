@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::money::{MoneyError, scaled};
 
@@ -98,7 +98,7 @@ impl Serialize for Rate {
 impl<'de> Deserialize<'de> for Rate {
     /// From text or a number: the dollars that a million tokens cost.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let dollars = crate::money::Money::deserialize(deserializer).map_err(de::Error::custom)?;
+        let dollars = crate::money::Money::deserialize(deserializer)?;
         Ok(Rate(dollars.as_nanos()))
     }
 }

@@ -2,10 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    Found, Long, Price, Rate, Rates, ServiceTier,
-    name::{candidates, provider as plain},
-};
+use super::{Found, Long, Price, Rate, Rates, ServiceTier, name::provider as plain};
+use crate::tags::model::candidates;
 
 /// The day of the built-in prices.
 pub const BUILT_IN_DATE: &str = "2026-11-22";

@@ -7,6 +7,7 @@
 mod bounded;
 mod headers;
 mod layer;
+pub(crate) mod model;
 mod scope;
 mod tag;
 
@@ -17,6 +18,7 @@ pub use headers::BadHeader;
 #[cfg(feature = "gateway")]
 pub(crate) use headers::{PREFIX, tag_of, value_of};
 pub use layer::{TagLayer, Tagged};
+use model::Plainer;
 pub use scope::scope;
 pub(crate) use scope::{enter, inherit, inherited};
 pub use tag::Tag;
@@ -43,6 +45,7 @@ pub use tag::Tag;
 pub struct Tags {
     known: [Option<Arc<str>>; Tag::KNOWN],
     free: Vec<(Arc<str>, Arc<str>)>,
+    plainer: Plainer,
 }
 
 impl Tags {
@@ -62,6 +65,9 @@ impl Tags {
     /// Sets one tag; a value already there is replaced.
     pub fn set(&mut self, tag: Tag, value: impl Into<Arc<str>>) {
         let value = bounded(value.into());
+        if tag == Tag::Model {
+            self.plainer = Plainer::default();
+        }
         match (tag.place(), tag) {
             (Some(place), _) => self.known[place] = Some(value),
             (None, Tag::Free(name)) => match self.free.iter_mut().find(|(n, _)| *n == name) {
@@ -87,6 +93,13 @@ impl Tags {
         }
     }
 
+    /// The plainer names of the model: without a vendor in front, a region, a version, a snapshot's date.
+    #[inline(never)]
+    pub(crate) fn plainer_models(&self) -> &[Box<str>] {
+        let model = self.get(&Tag::Model);
+        model.map_or(&[], |model| self.plainer.of(model))
+    }
+
     /// These tags and those of `nearer`, which win where both have a value.
     pub(crate) fn overlaid(mut self, nearer: &Tags) -> Self {
         for (tag, value) in nearer.shared_pairs() {
@@ -101,6 +114,7 @@ impl Tags {
         for place in (0..Tag::KNOWN).filter(|place| !Tag::known(*place).is_callers()) {
             tags.known[place] = None;
         }
+        tags.plainer = Plainer::default();
         tags
     }
 

@@ -62,14 +62,14 @@ pub(crate) struct Gateway {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     stderr: Lines<BufReader<ChildStderr>>,
+    upstream: String,
+    config: ConfigFile,
 }
 
 impl Gateway {
     /// Starts it in front of this upstream, with this under `rate_limiting:`, and waits until it listens.
     pub(crate) async fn start(upstream: &str, rate_limiting: &str) -> Self {
-        let config = ConfigFile::new(&format!(
-            "rate_limiting: {rate_limiting}\ngateway:\n  listen: 127.0.0.1:0\n  upstream: {upstream}\n"
-        ));
+        let config = ConfigFile::new(&text(upstream, rate_limiting));
         let mut child = tower_quota(&["serve", "--config", config.path()])
             .spawn()
             .unwrap();
@@ -83,8 +83,17 @@ impl Gateway {
             child,
             stdout,
             stderr,
+            upstream: upstream.to_owned(),
+            config,
         }
     }
+}
+
+/// A configuration of the gateway.
+fn text(upstream: &str, rate_limiting: &str) -> String {
+    format!(
+        "rate_limiting: {rate_limiting}\ngateway:\n  listen: 127.0.0.1:0\n  upstream: {upstream}\n"
+    )
 }
 
 #[allow(dead_code, reason = "not every test ends its gateway by hand")]
@@ -100,8 +109,25 @@ impl Gateway {
 
     /// Sends it SIGTERM.
     pub(crate) async fn term(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Writes another file in place of its own, and sends it SIGHUP: what it says to that.
+    pub(crate) async fn reload(&mut self, rate_limiting: &str) -> String {
+        let upstream = self.upstream.clone();
+        self.reload_text(&text(&upstream, rate_limiting)).await
+    }
+
+    /// The same with a whole file.
+    pub(crate) async fn reload_text(&mut self, text: &str) -> String {
+        fs::write(&self.config.0, text).unwrap();
+        self.signal("-HUP").await;
+        self.complaint().await
+    }
+
+    async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
-        let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
+        let killed = Command::new("kill").args([name, &pid]).status().await;
         assert!(killed.unwrap().success());
     }
 

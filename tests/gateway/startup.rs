@@ -26,7 +26,7 @@ async fn a_missing_file() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         text,
-        "tower-quota: cannot read no/such.yaml: No such file or directory (os error 2)\n"
+        "tower-quota: no/such.yaml: cannot be read: No such file or directory (os error 2)\n"
     );
 }
 

@@ -19,13 +19,16 @@ pub(crate) enum Command {
     /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
     /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
     ///
+    /// SIGHUP has it read its configuration again: other amounts hold at once, and no count is lost. A file that makes no
+    /// sense, or changes more than amounts, is refused whole, and what was in force stays.
+    ///
     /// SIGTERM and SIGINT end it when the calls that came are answered; a second one ends it at once.
     Serve(ServeArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The configuration: `rate_limiting:` and `gateway:`, as YAML or JSON.
+    /// The configuration: `rate_limiting:` and `gateway:`, in a file that ends in .yaml, .yml, .json or .toml.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.

@@ -10,8 +10,9 @@ use tower_quota::{
 /// One message for people.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    /// It names the file itself.
+    #[error(transparent)]
+    File(ConfigError),
     #[error("{}: {source}", path.display())]
     Config { path: PathBuf, source: ConfigError },
     #[error(
@@ -37,7 +38,7 @@ impl Failure {
     /// 2 for what somebody wrote wrongly, as on the command line; 1 for everything else.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Read { .. }
+            Failure::File(_)
             | Failure::Config { .. }
             | Failure::NoUpstream { .. }
             | Failure::Upstream(_)

@@ -2,6 +2,7 @@
 
 mod cli;
 mod failure;
+mod reload;
 mod serve;
 mod signals;
 

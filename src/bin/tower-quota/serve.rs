@@ -6,9 +6,17 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tower_quota::gateway::{self, Config};
+use tower_quota::{
+    config::ConfigError,
+    gateway::{self, Config},
+};
 
-use super::{cli::ServeArgs, failure::Failure, signals::Signals};
+use super::{
+    cli::ServeArgs,
+    failure::Failure,
+    reload,
+    signals::{Hangups, Signals},
+};
 
 /// Serves until a signal comes and the calls that came are answered.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -17,19 +25,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         listen,
         upstream,
     } = args;
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(Failure::Read { path, source }),
-    };
-    let read = Config::from_yaml(&text).and_then(|config| {
+    let read = Config::from_path(&path).and_then(|config| {
         let stack = config.rate_limiting.build()?;
         Ok((config.gateway, stack))
     });
     let (config, stack) = match read {
         Ok(read) => read,
+        Err(error @ ConfigError::File { .. }) => return Err(Failure::File(error)),
         Err(source) => return Err(Failure::Config { path, source }),
     };
-    let upstream = match (upstream, config.upstream) {
+    let upstream = match (upstream, config.upstream.clone()) {
         (Some(upstream), _) => upstream.parse()?,
         (None, Some(upstream)) => upstream,
         (None, None) => return Err(Failure::NoUpstream { path }),
@@ -52,6 +57,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let listener = gateway::bind(listen.unwrap_or(config.listen)).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
+    let mut hangups = Hangups::listen().map_err(Failure::Signals)?;
     announce(&format!("listening on http://{addr}"));
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -59,10 +65,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         // Dropping the other end is the word, too.
         let _ = stopped.await;
     }));
-    tokio::select! {
-        served = &mut serving => return served.map_err(Failure::Serve),
-        () = signals.next() => drop(stop),
+    loop {
+        tokio::select! {
+            served = &mut serving => return served.map_err(Failure::Serve),
+            () = hangups.next() => reload::run(&path, &config, &stack).await,
+            () = signals.next() => break,
+        }
     }
+    drop(stop);
     eprintln!("tower-quota: stopping when open calls are answered; a second signal stops at once");
     tokio::select! {
         served = serving => served.map_err(Failure::Serve),
