@@ -250,7 +250,16 @@ impl Log {
         u32::try_from(made).unwrap_or(u32::MAX)
     }
 
+    pub(super) fn retry_after(&mut self, wait: Duration) {
+        self.attempts.retry_after = Some(wait);
+    }
+
     pub(super) fn attempts(&self) -> &Attempts {
         &self.attempts
+    }
+
+    /// All of it, to be shown.
+    pub(super) fn take(&mut self) -> Attempts {
+        std::mem::take(&mut self.attempts)
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) most: u32,
     /// The depth of the layer that repeats attempts at one target; 0 while there is none.
     pub(super) repeater: u32,
+    /// The depth of the outermost layer that may make further attempts: it shows what became of them. 0: there is none.
+    pub(super) shows: u32,
 }
 
 /// What travels in the request's extensions.
@@ -99,6 +101,7 @@ impl Entry {
             log: None,
             most: u32::MAX,
             repeater: 0,
+            shows: 0,
         };
         Entry {
             context: Arc::new(CallContext {
@@ -322,6 +325,14 @@ impl Entry {
 }
 
 impl State {
+    /// The layer at this depth may make further attempts.
+    pub(super) fn log_at(&mut self, depth: u32) {
+        self.log.get_or_insert_default();
+        if self.shows == 0 {
+            self.shows = depth;
+        }
+    }
+
     /// The limiters that have counted the present attempt, ended or not: of all gates that it passed when
     /// it was sent.
     fn counted_attempt(&self) -> Vec<Limiter> {
@@ -402,6 +413,8 @@ impl CallContext {
             .collect();
         let mut counted = state.counted.clone();
         counted.extend(state.counted_attempt());
+        // Of the layers from there inwards.
+        let kept = |layer: u32| if layer > depth { 0 } else { layer };
         let state = State {
             gates,
             counted,
@@ -409,11 +422,8 @@ impl CallContext {
             attempt: Attempt::new(1, depth + 1),
             log: state.log.clone(),
             most: state.most,
-            repeater: if state.repeater > depth {
-                0
-            } else {
-                state.repeater
-            },
+            repeater: kept(state.repeater),
+            shows: kept(state.shows),
         };
         CallContext {
             state: Mutex::new(state),

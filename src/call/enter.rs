@@ -150,6 +150,12 @@ where
 }
 
 impl Entry {
+    /// The request to pass on in the present attempt, the last that is made of it.
+    pub(crate) fn into_request<B: From<Bytes>>(&self, mut parts: Parts, body: Bytes) -> Request<B> {
+        parts.extensions.insert(self.handle());
+        Request::from_parts(parts, B::from(body))
+    }
+
     /// The request to pass on in the present attempt.
     pub(crate) fn request<B: From<Bytes>>(&self, parts: &Parts, body: &Bytes) -> Request<B> {
         let mut parts = parts.clone();

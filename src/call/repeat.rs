@@ -1,5 +1,7 @@
 //! What a layer that makes further attempts sees of a call.
 
+use std::time::Duration;
+
 use http::{Response, StatusCode};
 
 use super::{
@@ -37,14 +39,14 @@ impl Entry {
     pub(crate) fn reroutes(&self, most: u32) {
         let mut state = self.state();
         state.most = state.most.min(most);
-        state.log.get_or_insert_default();
+        state.log_at(self.depth());
     }
 
     /// A layer that may repeat attempts is around the call from here on. Whether it is to: of several the outermost, or
     /// they would multiply.
     pub(crate) fn repeats(&self) -> bool {
         let mut state = self.state();
-        state.log.get_or_insert_default();
+        state.log_at(self.depth());
         if state.repeater == 0 {
             state.repeater = self.depth();
         }
@@ -73,6 +75,20 @@ impl Entry {
         let log = self.state().log.clone();
         log.map(|log| log.lock().attempts().clone())
             .unwrap_or_default()
+    }
+
+    /// What became of its attempts, for the layer that shows it: the outermost of those that may make further ones.
+    pub(crate) fn attempts_to_show(&self) -> Option<Attempts> {
+        let (log, shows) = {
+            let state = self.state();
+            (state.log.clone(), state.shows == self.depth())
+        };
+        log.filter(|_| shows).map(|log| log.lock().take())
+    }
+
+    /// In how long it is worth another try.
+    pub(crate) fn note_retry_after(&self, wait: Duration) {
+        self.log(|log| log.retry_after(wait));
     }
 
     /// A target was passed over.

@@ -15,9 +15,9 @@ use crate::{
 
 /// An attempt that goes elsewhere.
 #[derive(Debug)]
-pub(crate) struct Toward {
+pub(crate) struct Toward<'t> {
     /// Its provider, its model, and its key where that is another than the caller's.
-    pub(crate) tags: Tags,
+    pub(crate) tags: &'t Tags,
     /// Whether the caller's own key is used.
     pub(crate) keeps_key: bool,
     /// Until when it may wait for room, where that is less than the call may.
@@ -26,14 +26,19 @@ pub(crate) struct Toward {
 
 impl Entry {
     /// This layer's view of the call, with a target in it, and the request body for it.
-    pub(crate) fn toward(&self, toward: Toward, parts: &mut Parts, body: Bytes) -> (Entry, Bytes) {
+    pub(crate) fn toward(
+        &self,
+        toward: Toward<'_>,
+        parts: &mut Parts,
+        body: Bytes,
+    ) -> (Entry, Bytes) {
         let Toward {
             tags,
             keeps_key,
             until,
         } = toward;
         let mut facts = self.facts().clone();
-        let mut all = facts.tags.callers().overlaid(&tags);
+        let mut all = facts.tags.callers().overlaid(tags);
         if let (true, Some(key)) = (keeps_key, facts.tags.shared(&Tag::ApiKey)) {
             all.set(Tag::ApiKey, key.clone());
         }

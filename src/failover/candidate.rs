@@ -18,18 +18,17 @@ pub(super) struct Candidate {
     pub(super) target: Target,
     pub(super) key: Option<ApiKey>,
     pub(super) name: TargetName,
+    /// The tags that say so.
+    pub(super) tags: Tags,
 }
 
-impl Candidate {
-    /// The tags that say so.
-    pub(super) fn tags(&self) -> Tags {
-        let tags = Tags::new()
-            .with(Tag::Provider, &*self.target.provider.name)
-            .with(Tag::Model, &*self.target.model);
-        match &self.key {
-            Some(key) => tags.with(Tag::ApiKey, &**key.shared_label()),
-            None => tags,
-        }
+fn tags(target: &Target, key: Option<&ApiKey>) -> Tags {
+    let tags = Tags::new()
+        .with(Tag::Provider, target.provider.name.clone())
+        .with(Tag::Model, target.model.clone());
+    match key {
+        Some(key) => tags.with(Tag::ApiKey, key.shared_label().clone()),
+        None => tags,
     }
 }
 
@@ -48,6 +47,8 @@ pub(super) struct Choices {
     choices: Vec<Choice>,
     is_weighted: bool,
     rotation: Rotation,
+    /// All of them, where the order is always the same.
+    fixed: Option<Arc<[Arc<Candidate>]>>,
 }
 
 /// A route, ready to be used.
@@ -78,6 +79,11 @@ pub(super) fn ways(routes: &Routes) -> HashMap<Arc<str>, Way> {
 }
 
 impl Choices {
+    /// All of them in their order, where that is always the same.
+    pub(super) fn fixed(&self) -> Option<&Arc<[Arc<Candidate>]>> {
+        self.fixed.as_ref()
+    }
+
     /// Whose turn it is, one after the other.
     pub(super) fn turn(&self) -> Vec<Turn> {
         let weights: Vec<u32> = self.choices.iter().map(|choice| choice.weight).collect();
@@ -147,8 +153,13 @@ impl Numbers {
                 rotation: Rotation::default(),
             }
         });
+        let choices: Vec<Choice> = choices.collect();
+        let is_fixed = |choice: &Choice| choice.pool == Pool::Ordered || choice.keys.len() == 1;
+        let is_fixed = !is_weighted && choices.iter().all(is_fixed);
+        let all = choices.iter().flat_map(|choice| &choice.keys);
         Choices {
-            choices: choices.collect(),
+            fixed: is_fixed.then(|| all.cloned().collect()),
+            choices,
             is_weighted,
             rotation: Rotation::default(),
         }
@@ -167,6 +178,7 @@ impl Numbers {
         Arc::new(Candidate {
             number,
             account: *self.accounts.entry(account).or_insert(next),
+            tags: tags(target, key),
             target: target.clone(),
             key: key.cloned(),
             name: TargetName {

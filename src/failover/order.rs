@@ -19,19 +19,19 @@ pub(super) async fn candidates(
     options: &Options,
     shared: &Shared,
     entry: &Entry,
-) -> Vec<Arc<Candidate>> {
+) -> Arc<[Arc<Candidate>]> {
     let model = entry.tag(&Tag::Model).unwrap_or_default();
     let Some(way) = shared.ways.get(&model) else {
-        return Vec::new();
+        return Arc::default();
     };
     let limiter = options.limiter.as_ref();
     let Some((from, cheaper)) = &way.degraded else {
         return ordered(&way.targets, limiter, entry.tags()).await;
     };
     let cheaper = ordered(cheaper, limiter, entry.tags()).await;
-    let mut all = ordered(&way.targets, limiter, entry.tags()).await;
+    let all = ordered(&way.targets, limiter, entry.tags()).await;
     if is_spent(limiter, entry.tags(), *from).await {
-        for candidate in all {
+        for candidate in all.iter() {
             entry.pass_over(PassedOver::new(
                 &candidate.name,
                 PassedOverWhy::Degraded,
@@ -40,11 +40,17 @@ pub(super) async fn candidates(
         }
         return cheaper;
     }
-    all.extend(cheaper);
-    all
+    all.iter().chain(cheaper.iter()).cloned().collect()
 }
 
-async fn ordered(choices: &Choices, limiter: Option<&Limiter>, tags: &Tags) -> Vec<Arc<Candidate>> {
+async fn ordered(
+    choices: &Choices,
+    limiter: Option<&Limiter>,
+    tags: &Tags,
+) -> Arc<[Arc<Candidate>]> {
+    if let Some(fixed) = choices.fixed() {
+        return fixed.clone();
+    }
     let mut all = Vec::new();
     for Turn { keys, by_headroom } in choices.turn() {
         match limiter.filter(|_| by_headroom) {
@@ -52,7 +58,7 @@ async fn ordered(choices: &Choices, limiter: Option<&Limiter>, tags: &Tags) -> V
             None => all.extend(keys),
         }
     }
-    all
+    all.into()
 }
 
 async fn with_room_first(
@@ -62,7 +68,7 @@ async fn with_room_first(
 ) -> Vec<Arc<Candidate>> {
     let mut all = Vec::with_capacity(keys.len());
     for candidate in keys {
-        let tags = tags.callers().overlaid(&candidate.tags());
+        let tags = tags.callers().overlaid(&candidate.tags);
         all.push((headroom(limiter, tags).await, candidate));
     }
     all.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -76,7 +82,7 @@ pub(super) async fn held_up_by_none(
     candidates: impl Iterator<Item = &Arc<Candidate>>,
 ) -> Option<Arc<Candidate>> {
     for candidate in candidates {
-        let tags = tags.callers().overlaid(&candidate.tags());
+        let tags = tags.callers().overlaid(&candidate.tags);
         let limits = standing(limiter, tags).await;
         let holds = |limit: &Explained| limit.room != Outlook::Now || limit.ahead > 0;
         if !limits.iter().any(|limit| limit.of_target && holds(limit)) {

@@ -8,6 +8,8 @@ use http::{
     uri::PathAndQuery,
 };
 
+use smallvec::SmallVec;
+
 use super::{candidate::Candidate, provider::Base};
 use crate::wire::{Dialect, endpoint, with_model};
 
@@ -82,7 +84,10 @@ pub(super) fn rewrite(
 }
 
 fn hide(headers: &mut HeaderMap, own: &HeaderName) {
-    for name in CREDENTIALS.iter().chain([own]) {
+    let is_one = |name: &&HeaderName| *name == own || CREDENTIALS.contains(name);
+    // There are few headers, and most of them are none.
+    let found: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_one).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }

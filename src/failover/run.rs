@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     body::{ResponseBody, SHOULD_RETRY, finish, keep, refuse, tell_wait},
-    call::{Attempts, Entry, Heard, PassedOver, PassedOverWhy, Toward},
+    call::{Entry, Heard, PassedOver, PassedOverWhy, Toward},
     error::Rejection,
     retry::{
         Failure,
@@ -77,7 +77,7 @@ impl<'r> Run<'r> {
         let candidates = order::candidates(options, self.shared, entry).await;
         let is_alone = candidates.len() == 1;
         let (mut best, mut outlook) = (Best::new(), Outlook::default());
-        for candidate in &candidates {
+        for candidate in candidates.iter() {
             if !entry.may_have_another() {
                 break;
             }
@@ -87,7 +87,7 @@ impl<'r> Run<'r> {
             let until = Instant::now().checked_add(options.patience);
             let until = until.filter(|_| !is_alone);
             match self.attempt(inner, candidate, until, &mut outlook).await {
-                Step::Done(done) => return done.map(|response| self.with_attempts(response, None)),
+                Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) => best.add(came),
                 Step::Wait(came) => {
                     best.add(came);
@@ -116,7 +116,7 @@ impl<'r> Run<'r> {
                 tokio::time::sleep(spread_out(wait)).await;
             }
             match self.attempt(inner, &candidate, None, &mut outlook).await {
-                Step::Done(done) => return done.map(|response| self.with_attempts(response, None)),
+                Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
             }
         }
@@ -180,14 +180,14 @@ impl<'r> Run<'r> {
             return Step::Next(Came::Refused(refuse(entry.dialect(), no), None));
         };
         let toward = Toward {
-            tags: candidate.tags(),
+            tags: &candidate.tags,
             keeps_key,
             until,
         };
         let (view, body) = entry.toward(toward, &mut parts, body);
         view.begin(entry);
         let mut trial = self.shared.health.begin(candidate);
-        let sent = view.send(inner, view.request(&parts, &body)).await;
+        let sent = view.send(inner, view.into_request(parts, body)).await;
         let response = match finish(&view, sent).await {
             Ok(response) => response,
             Err(error) => return self.broke(error, view.has_left(), &mut trial),
@@ -318,8 +318,9 @@ impl<'r> Run<'r> {
         }
         if let Some(wait) = wait {
             tell_wait(response.headers_mut(), wait);
+            self.entry.note_retry_after(wait);
         }
-        Ok(self.with_attempts(response, wait))
+        Ok(self.with_attempts(response))
     }
 
     fn no_target(&self, outlook: &Outlook) -> Rejection {
@@ -346,17 +347,10 @@ impl<'r> Run<'r> {
     fn with_attempts<R: Body>(
         &self,
         mut response: Response<ResponseBody<R>>,
-        retry_after: Option<Duration>,
     ) -> Response<ResponseBody<R>> {
-        let attempts = self.entry.attempts();
-        let extensions = response.extensions_mut();
-        let known = extensions
-            .get::<Attempts>()
-            .and_then(|known| known.retry_after);
-        extensions.insert(Attempts {
-            retry_after: retry_after.or(known),
-            ..attempts
-        });
+        if let Some(attempts) = self.entry.attempts_to_show() {
+            response.extensions_mut().insert(attempts);
+        }
         response
     }
 }

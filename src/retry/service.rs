@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     body::{ResponseBody, ResponseFuture, SHOULD_RETRY, finish, keep, pass, refuse, tell_wait},
-    call::{Attempts, Entered, Entry, Heard, Inspect, ReadBody, Refusal},
+    call::{Entered, Entry, Heard, Inspect, ReadBody, Refusal},
 };
 
 /// Repeats an attempt when that may help; see the [module](super).
@@ -145,16 +145,16 @@ impl Repeated {
                 }
             };
             let failed = match entry.hear(&response) {
-                Heard::Fine => return Ok(self.with_attempts(response, None)),
+                Heard::Fine => return Ok(self.with_attempts(response)),
                 Heard::Refused(_) => {
                     // Where the provider has spoken: that there is no room to ask again, here or further in, is not
                     // its answer.
-                    return Ok(self.with_attempts(answered.unwrap_or(response), None));
+                    return Ok(self.with_attempts(answered.unwrap_or(response)));
                 }
                 Heard::Failed(error) => Failed::Answered(error),
             };
             match self.judge(attempt, failed) {
-                Verdict::Final => return Ok(self.with_attempts(response, None)),
+                Verdict::Final => return Ok(self.with_attempts(response)),
                 Verdict::GivenUp(told) => return Ok(self.given_up(response, told)),
                 Verdict::Again(at) => {
                     // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
@@ -193,20 +193,18 @@ impl Repeated {
         }
         if let Some(told) = told {
             tell_wait(response.headers_mut(), told);
+            self.entry.note_retry_after(told);
         }
-        self.with_attempts(response, told)
+        self.with_attempts(response)
     }
 
     fn with_attempts<R: Body>(
         &self,
         mut response: Response<ResponseBody<R>>,
-        retry_after: Option<Duration>,
     ) -> Response<ResponseBody<R>> {
-        let attempts = self.entry.attempts();
-        response.extensions_mut().insert(Attempts {
-            retry_after,
-            ..attempts
-        });
+        if let Some(attempts) = self.entry.attempts_to_show() {
+            response.extensions_mut().insert(attempts);
+        }
         response
     }
 }
