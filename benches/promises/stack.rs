@@ -31,7 +31,6 @@ const ROUNDS: u32 = 300;
 const ANSWER: &str = include_str!("../../tests/wire/openai-chat.json");
 
 pub(crate) fn run(verdicts: &mut Verdicts) {
-    sizes();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -183,25 +182,4 @@ fn allocations<F: Future>(runtime: &Runtime, call: impl Fn() -> F) -> f64 {
     nanos(runtime, call);
     let change = region.change();
     (change.allocations + change.reallocations) as f64 / f64::from(CALLS)
-}
-
-pub(crate) fn sizes() {
-    type B1 = tower_quota::ResponseBody<Full<Bytes>>;
-    type B2 = tower_quota::ResponseBody<B1>;
-    type B3 = tower_quota::ResponseBody<B2>;
-    type B4 = tower_quota::ResponseBody<B3>;
-    println!(
-        "{} {} {} {}",
-        size_of::<B1>(),
-        size_of::<B2>(),
-        size_of::<B3>(),
-        size_of::<B4>()
-    );
-    let inner = service_fn(|_: Request<RequestBody>| async move { Ok::<_, Infallible>(answer()) });
-    let ours = stack().layer(inner);
-    println!("service {}", size_of_val(&ours));
-    println!(
-        "future {}",
-        size_of_val(&ours.clone().oneshot(request(RequestBody::from)))
-    );
 }

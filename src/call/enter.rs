@@ -1,6 +1,6 @@
 //! How a request comes into one of our layers: the body is read and inspected once, by the first of them.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -151,7 +151,7 @@ where
 
 impl Entry {
     /// The request to pass on in the present attempt, the last that is made of it.
-    pub(crate) fn into_request<B: From<Bytes>>(&self, mut parts: Parts, body: Bytes) -> Request<B> {
+    pub(crate) fn last_request<B: From<Bytes>>(&self, mut parts: Parts, body: Bytes) -> Request<B> {
         parts.extensions.insert(self.handle());
         Request::from_parts(parts, B::from(body))
     }
@@ -185,13 +185,33 @@ where
     {
         return Ok(ReadBody::Unread(body));
     }
-    match Limited::new(body, cap).collect().await {
-        Ok(whole) => Ok(ReadBody::Whole(whole.to_bytes())),
+    match read_within(Limited::new(body, cap)).await {
+        Ok(whole) => Ok(ReadBody::Whole(whole)),
         Err(error) if error.is::<LengthLimitError>() => Err(Rejection::BodyTooLarge { cap }),
         Err(error) => Err(Rejection::BadRequest {
             message: format!("its body broke off: {error}"),
         }),
     }
+}
+
+/// All of a body. Most are one frame, of which nothing is copied.
+async fn read_within<B>(body: B) -> Result<Bytes, BoxError>
+where
+    B: Body<Data = Bytes, Error = BoxError>,
+{
+    let mut body = pin!(body);
+    let first = match body.frame().await {
+        None => return Ok(Bytes::new()),
+        Some(frame) => frame?.into_data().unwrap_or_default(),
+    };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = body.collect().await?.to_bytes();
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    Ok([first, rest].concat().into())
 }
 
 fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {

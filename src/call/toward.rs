@@ -28,7 +28,7 @@ impl Entry {
     /// This layer's view of the call, with a target in it, and the request body for it.
     pub(crate) fn toward(
         &self,
-        toward: Toward<'_>,
+        toward: &Toward<'_>,
         parts: &mut Parts,
         body: Bytes,
     ) -> (Entry, Bytes) {
@@ -39,7 +39,7 @@ impl Entry {
         } = toward;
         let mut facts = self.facts().clone();
         let mut all = facts.tags.callers().overlaid(tags);
-        if let (true, Some(key)) = (keeps_key, facts.tags.shared(&Tag::ApiKey)) {
+        if let (true, Some(key)) = (*keeps_key, facts.tags.shared(&Tag::ApiKey)) {
             all.set(Tag::ApiKey, key.clone());
         }
         if all != *facts.tags {
@@ -54,7 +54,7 @@ impl Entry {
             None => body,
         };
         facts.bound.input = body.len() as u64;
-        facts.turn.deadline = facts.turn.deadline.into_iter().chain(until).min();
+        facts.turn.deadline = facts.turn.deadline.into_iter().chain(*until).min();
         (self.seeing(facts, &body), body)
     }
 

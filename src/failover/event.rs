@@ -61,9 +61,11 @@ impl fmt::Display for FailoverEvent {
     }
 }
 
+type Tell = dyn Fn(&FailoverEvent) + Send + Sync;
+
 /// Who hears of events.
 #[derive(Clone, Default)]
-pub(super) struct Listener(Option<Arc<dyn Fn(&FailoverEvent) + Send + Sync>>);
+pub(super) struct Listener(Option<Arc<Tell>>);
 
 impl Listener {
     pub(super) fn new(listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {

@@ -184,10 +184,10 @@ impl<'r> Run<'r> {
             keeps_key,
             until,
         };
-        let (view, body) = entry.toward(toward, &mut parts, body);
+        let (view, body) = entry.toward(&toward, &mut parts, body);
         view.begin(entry);
         let mut trial = self.shared.health.begin(candidate);
-        let sent = view.send(inner, view.into_request(parts, body)).await;
+        let sent = view.send(inner, view.last_request(parts, body)).await;
         let response = match finish(&view, sent).await {
             Ok(response) => response,
             Err(error) => return self.broke(error, view.has_left(), &mut trial),

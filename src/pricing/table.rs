@@ -1,6 +1,8 @@
 //! The prices that are known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use hashbrown::HashMap;
 
 use super::{Found, Long, Price, Rate, Rates, ServiceTier, name::provider as plain};
 use crate::tags::model::candidates;

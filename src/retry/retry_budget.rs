@@ -163,8 +163,10 @@ mod tests {
     #[test]
     fn clones_share_and_a_new_reserve_does_not() {
         let (budget, now) = (RetryBudget::percent(0).reserve(3), Instant::now());
-        assert!(budget.clone().take(now));
+        let other = budget.clone();
+        assert!(other.take(now));
         assert_eq!(taken(&budget, now), 2);
+        assert_eq!(taken(&other, now), 0);
         assert_eq!(taken(&budget.reserve(4), now), 4);
     }
 }

@@ -92,6 +92,9 @@ fn is_plain(model: &str) -> bool {
 }
 
 fn through<'n>(steps: &[Step], model: &'n str) -> Vec<Named<'n>> {
+    if is_plain(model) {
+        return vec![(model.into(), Vec::new())];
+    }
     let mut found: Vec<Named<'n>> = vec![(model.into(), Vec::new())];
     for (words, step) in steps {
         let further: Vec<_> = found
