@@ -27,6 +27,8 @@ pub(super) enum Step<R: Body, E> {
     Next(Came<R, E>),
     /// No other target fares better now: it waits.
     Wait(Came<R, E>),
+    /// The call cannot be made there at all.
+    Skip,
 }
 
 /// What may be handed on when no target is left: what a provider answered last; else the last error of the inner service;

@@ -89,6 +89,7 @@ impl<'r> Run<'r> {
             match self.attempt(inner, candidate, until, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) => best.add(came),
+                Step::Skip => {}
                 Step::Wait(came) => {
                     best.add(came);
                     let free = self.free_to_wait(&candidates).await;
@@ -118,6 +119,7 @@ impl<'r> Run<'r> {
             match self.attempt(inner, &candidate, None, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
+                Step::Skip => {}
             }
         }
         self.give_up(best, &outlook)
@@ -176,8 +178,7 @@ impl<'r> Run<'r> {
         }) = rewritten
         else {
             self.pass_over(candidate, PassedOverWhy::OtherApi, None);
-            let no = self.no_target(outlook);
-            return Step::Next(Came::Refused(refuse(entry.dialect(), no), None));
+            return Step::Skip;
         };
         let toward = Toward {
             tags: &candidate.tags,
@@ -214,7 +215,9 @@ impl<'r> Run<'r> {
             }
             Heard::Failed(error) => {
                 let failed = trigger::of_answer(response.status(), &error);
-                self.learn(failed, &error, &mut trial);
+                // What a provider says of an account that is the caller's own is no news to other callers.
+                let account = (!keeps_key).then_some(self.options.park_for);
+                learn(failed, &error, account, &mut trial);
                 match failed.filter(|trigger| self.options.triggers.contain(*trigger)) {
                     None => Step::Done(Ok(response)),
                     Some(trigger) => {
@@ -247,29 +250,6 @@ impl<'r> Run<'r> {
             Step::Next(Came::Failed(error))
         } else {
             Step::Done(Err(error))
-        }
-    }
-
-    /// What an answer says of its target.
-    fn learn(&self, failed: Option<Trigger>, error: &ProviderError, trial: &mut Trial) {
-        match failed {
-            Some(Trigger::ServerError) => trial.failed(),
-            _ => trial.succeeded(),
-        }
-        match (failed, error.wait) {
-            (Some(Trigger::RateLimited | Trigger::ServerError), Some(wait)) => trial.cools(wait),
-            (Some(Trigger::QuotaUsedUp), wait) => {
-                // A quota that is stated is one of a limit on the model; money is the account's.
-                let is_of_model = error.quantity.is_some() || error.window.is_some();
-                let what = if is_of_model {
-                    Parks::Target
-                } else {
-                    Parks::Account
-                };
-                trial.parks(what, wait.unwrap_or(self.options.park_for));
-            }
-            (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Account, KEY_REFUSED),
-            _ => {}
         }
     }
 
@@ -364,4 +344,36 @@ fn may_have_room_later(rejection: &Rejection) -> bool {
             | Rejection::DeadlineExceeded(_)
             | Rejection::BudgetExceeded(_)
     )
+}
+
+/// What an answer says of its target, and of the account, which is ours, and parked for so long where nobody names a
+/// time.
+fn learn(
+    failed: Option<Trigger>,
+    error: &ProviderError,
+    park_for: Option<Duration>,
+    trial: &mut Trial,
+) {
+    match failed {
+        Some(Trigger::ServerError) => trial.failed(),
+        _ => trial.succeeded(),
+    }
+    let Some(park_for) = park_for else {
+        return;
+    };
+    match (failed, error.wait) {
+        (Some(Trigger::RateLimited | Trigger::ServerError), Some(wait)) => trial.cools(wait),
+        (Some(Trigger::QuotaUsedUp), wait) => {
+            // A quota that is stated is one of a limit on the model; money is the account's.
+            let is_of_model = error.quantity.is_some() || error.window.is_some();
+            let what = if is_of_model {
+                Parks::Target
+            } else {
+                Parks::Account
+            };
+            trial.parks(what, wait.unwrap_or(park_for));
+        }
+        (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Account, KEY_REFUSED),
+        _ => {}
+    }
 }
