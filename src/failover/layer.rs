@@ -141,6 +141,12 @@ impl FailoverLayer {
         self
     }
 
+    /// Whether calls may go to further targets.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn reroutes(&self) -> bool {
+        !self.inspect.off && self.routes.models().next().is_some()
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;

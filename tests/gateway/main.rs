@@ -9,6 +9,7 @@ mod calls;
 mod limits;
 mod passing;
 mod process;
+mod retries;
 mod shutdown;
 mod startup;
 mod upstream;
