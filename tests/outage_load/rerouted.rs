@@ -110,27 +110,29 @@ async fn two_that_are_down_have_no_more_extra_load_than_one_by_itself() {
 
 /// How many calls do where it is not the sum that matters.
 const FEW: usize = 500;
+const SOME: usize = 1_500;
 const TOLD: Wrong = Wrong::Says("status=503;retry-after=2");
 
 #[tokio::test(start_paused = true)]
 async fn two_that_tell_when_to_come_back_are_asked_once_each_and_for_the_rest_within_budgets() {
-    for every in [RATES[1]] {
-        let came = load(failover(), TOLD, TOLD, every).await;
+    for every in [RATES[1], RATES[3]] {
+        let came = load_of(SOME, failover(), (TOLD, TOLD), every).await;
         assert_eq!(came.answered, 0);
         let made: usize = came.attempts.iter().sum();
         // The retry's budget, which sees a call at each, and the failover's.
         let budget = |calls| Documented::DEFAULT.repeats(calls, came.lasted);
-        let most = 2 * CALLS + budget(2 * CALLS) + budget(CALLS);
+        let most = 2 * SOME + budget(2 * SOME) + budget(SOME);
         assert!(
             made <= most,
             "each {every:?}: {:?}, {most} at most",
             came.attempts
         );
     }
-    let came = load(failover().no_retry_budget(), TOLD, TOLD, RATES[1]).await;
+    let unbounded = failover().no_retry_budget();
+    let came = load_of(FEW, unbounded, (TOLD, TOLD), RATES[1]).await;
     let made: usize = came.attempts.iter().sum();
     assert!(
-        made > 6 * CALLS,
+        made > 6 * FEW,
         "it is the budget that holds: {:?}",
         came.attempts
     );
