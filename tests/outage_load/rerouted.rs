@@ -63,6 +63,12 @@ struct Came {
     lasted: Duration,
 }
 
+impl Came {
+    fn seconds(&self) -> usize {
+        usize::try_from(self.lasted.as_secs()).unwrap()
+    }
+}
+
 async fn load(layer: FailoverLayer, first: Wrong, second: Wrong, every: Duration) -> Came {
     load_of(CALLS, layer, (first, second), every).await
 }
@@ -98,7 +104,7 @@ async fn two_that_are_down_have_no_more_extra_load_than_one_by_itself() {
         assert_eq!(came.answered, 0, "{wrong:?} each {every:?}");
         let made: usize = came.attempts.iter().sum();
         // Breakers let through what opens them, and one now and then.
-        let probes = 50 + came.lasted.as_secs() as usize / 10;
+        let probes = 50 + came.seconds() / 10;
         let most = CALLS + Documented::DEFAULT.repeats(CALLS, came.lasted) + probes;
         assert!(
             made <= most,
@@ -161,7 +167,7 @@ async fn where_one_is_well_it_serves_all_and_the_other_is_spared() {
         let came = load(failover(), wrong, Wrong::Says(""), every).await;
         assert_eq!(came.answered, CALLS, "{wrong:?} each {every:?}");
         assert_eq!(came.attempts[1], CALLS);
-        let most = 100 + came.lasted.as_secs() as usize;
+        let most = 100 + came.seconds();
         assert!(came.attempts[0] < most, "{wrong:?}: {:?}", came.attempts);
     }
 }

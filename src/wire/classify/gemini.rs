@@ -18,6 +18,9 @@ use super::{
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
+/// Google's status of an error that is about a quota, of whatever time.
+pub(super) const USED_UP: &str = "RESOURCE_EXHAUSTED";
+
 /// How many violations are kept.
 const MANY: usize = 8;
 

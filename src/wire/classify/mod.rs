@@ -202,7 +202,7 @@ fn judge(
     let hint = wait.or_else(|| class.may_pass().then(hint).flatten());
     if class == ErrorClass::RateLimit {
         if quotas.is_some_and(|quota| gemini::is_used_up(&quota))
-            || stated.is_none_at_all()
+            || (said.has(gemini::USED_UP) && gemini::is_used_up(&stated))
             || (stated.is_of_a_month() && hint.is_none())
         {
             class = ErrorClass::Quota;

@@ -71,11 +71,6 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// There is none of it at all: a model that is not in this tier.
-    pub(super) fn is_none_at_all(&self) -> bool {
-        self.limit == Some(0)
-    }
-
     pub(super) fn is_of_a_month(&self) -> bool {
         self.window.is_some_and(|window| window >= MONTH)
     }
