@@ -11,7 +11,7 @@ const TEXT: &str =
 
 fn hurried(form: &Form) -> Came {
     let options = CallOptions::new().max_wait(Duration::from_secs(10));
-    call_with(form, RetryLayer::new(), options)
+    call_with(form, &RetryLayer::new(), options)
 }
 
 /// What the headers of an answer say, in milliseconds and in seconds.
@@ -96,17 +96,17 @@ fn within_the_deadline_it_is_waited_for() {
 fn the_longest_wait_bounds_it_as_the_deadline_does() {
     let form = Form::status(429).header("retry-after", "20");
     let longest = |secs| RetryLayer::new().longest_wait(Duration::from_secs(secs));
-    let came = call_with(&form, longest(19), CallOptions::new());
+    let came = call_with(&form, &longest(19), CallOptions::new());
     assert_eq!((came.status, came.sent.len()), (429, 1));
     assert_eq!(said(&came), ["20000", "20"]);
-    let came = call_with(&form, longest(20), CallOptions::new());
+    let came = call_with(&form, &longest(20), CallOptions::new());
     assert_eq!((came.status, came.sent.len()), (200, 2));
 }
 
 #[test]
 fn nobody_invents_a_wait_that_was_not_told() {
     let options = CallOptions::new().max_wait(Duration::ZERO);
-    let came = call_with(&Form::status(503), RetryLayer::new(), options);
+    let came = call_with(&Form::status(503), &RetryLayer::new(), options);
     assert_eq!(came.sent.len(), 1);
     assert_eq!(came.attempts.retry_after, None);
     assert_eq!(said(&came), ["", ""]);

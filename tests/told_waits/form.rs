@@ -116,10 +116,10 @@ pub(crate) struct Came {
 
 /// One call of which the first attempt is answered so, by a clock of its own.
 pub(crate) fn call(form: &Form) -> Came {
-    call_with(form, RetryLayer::new(), CallOptions::new())
+    call_with(form, &RetryLayer::new(), CallOptions::new())
 }
 
-pub(crate) fn call_with(form: &Form, layer: RetryLayer, options: CallOptions) -> Came {
+pub(crate) fn call_with(form: &Form, layer: &RetryLayer, options: CallOptions) -> Came {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
