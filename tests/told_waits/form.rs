@@ -80,7 +80,7 @@ impl Form {
         self
     }
 
-    fn answer(&self) -> Response<Full<Bytes>> {
+    pub(crate) fn answer(&self) -> Response<Full<Bytes>> {
         let mut response = Response::builder().status(self.status);
         for (name, value) in &self.headers {
             response = response.header(*name, value);

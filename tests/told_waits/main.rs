@@ -7,6 +7,7 @@
 )]
 
 mod bodies;
+mod cooldown;
 mod deadlines;
 mod form;
 mod headers;
