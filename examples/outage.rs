@@ -164,7 +164,7 @@ fn request(url: &str, number: u64) -> Result<Request<RequestBody>, http::Error> 
     let body = json!({
         "model": MODEL,
         "max_tokens": 200 + number % 100,
-        "stream": number % 2 == 0,
+        "stream": number.is_multiple_of(2),
         "messages": [{ "role": "user", "content": "And the next one." }],
     });
     Request::post(url)

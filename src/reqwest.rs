@@ -46,7 +46,8 @@ use tower_service::Service;
 ///
 /// A client made elsewhere comes in by `From`, as it is.
 ///
-/// The error is reqwest's own. A request whose URI is not absolute is one of its errors too.
+/// The error is reqwest's own; the URL in it is without its query, in which some callers show their key. A request whose
+/// URI is not absolute is one of its errors too.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: ::reqwest::Client,
@@ -91,8 +92,18 @@ impl Service<Request<Body>> for Client {
 
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
         let sent = ::reqwest::Request::try_from(request).map(|request| self.inner.call(request));
-        ResponseFuture(Box::pin(async move { sent?.await.map(Response::from) }))
+        ResponseFuture(Box::pin(async move {
+            let answered = sent.map_err(without_query)?.await;
+            answered.map(Response::from).map_err(without_query)
+        }))
     }
+}
+
+fn without_query(mut error: Error) -> Error {
+    if let Some(url) = error.url_mut() {
+        url.set_query(None);
+    }
+    error
 }
 
 /// The response future of a [`Client`].

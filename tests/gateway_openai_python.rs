@@ -1,4 +1,4 @@
-//! OpenAI's official Python package works through the gateway by its base URL alone.
+//! OpenAI's official Python package works through the gateway by its base URL alone, and its repeats and ours do not multiply.
 //!
 //! Needs `python3` with `venv`, and on the first run what `pip` downloads into `target/python`.
 #![cfg(all(feature = "gateway", feature = "sim", unix))]
@@ -15,10 +15,11 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
-use tower_quota::sim::{SimConfig, Simulator};
+use tower_quota::sim::{SimConfig, SimServer, Simulator};
 
 use process::Gateway;
 
@@ -75,8 +76,62 @@ async fn the_openai_package_streams_chats_and_shows_our_refusals() {
     );
 }
 
-/// The interpreter of an environment that has the package. Made once, and again when the requirements change.
+/// What becomes of a chat with this fault, by the package with its own repeats; and how many attempts that takes.
+async fn with_fault(base_url: &str, sim: &SimServer, fault: &str) -> (Value, usize) {
+    let before = sim.ledger().attempts();
+    let python = tokio::task::spawn_blocking(python).await.unwrap();
+    let mut script = Command::new(python);
+    script
+        .arg(tests_python("retries.py"))
+        .env("OPENAI_BASE_URL", format!("{base_url}/v1"))
+        .env("OPENAI_API_KEY", "anything")
+        .env("NO_PROXY", "127.0.0.1")
+        .env("FAULT", fault);
+    let output = tokio::task::spawn_blocking(move || succeed(&mut script, "the script failed"));
+    let output = output.await.unwrap();
+    let came = serde_json::from_slice(&output.stdout).unwrap();
+    (came, sim.ledger().attempts() - before)
+}
+
+const FAULTS: [&str; 3] = ["status=429;retry-after=0", "status=503", "drop"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_openai_packages_repeats_and_ours_do_not_multiply() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let gateway = Gateway::start(&sim.base_url(), "{ retry: { max_attempts: 2 } }").await;
+    for (fault, class, status) in [
+        (FAULTS[0], "RateLimitError", 429),
+        (FAULTS[1], "InternalServerError", 503),
+        (FAULTS[2], "InternalServerError", 502),
+    ] {
+        let (came, attempts) = with_fault(&gateway.base_url, &sim, fault).await;
+        assert_eq!(came, json!({"class": class, "status": status}), "{fault}");
+        assert_eq!(attempts, 2, "{fault}");
+    }
+    let (came, attempts) = with_fault(&gateway.base_url, &sim, "").await;
+    assert_eq!((&came["status"], attempts), (&json!(200), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_openai_package_repeats_by_itself_where_we_do_not() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let gateway = Gateway::start(&sim.base_url(), "{ retry: { max_attempts: 1 } }").await;
+    for fault in FAULTS {
+        let (_, attempts) = with_fault(&gateway.base_url, &sim, fault).await;
+        assert_eq!(attempts, 3, "{fault}");
+    }
+    let (_, attempts) = with_fault(&sim.base_url(), &sim, FAULTS[1]).await;
+    assert_eq!(attempts, 3, "without us");
+}
+
+/// The interpreter of an environment that has the package.
 fn python() -> PathBuf {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(environment).clone()
+}
+
+/// Makes the environment, once, and again when the requirements change.
+fn environment() -> PathBuf {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("python");
     let python = home.join("bin/python");
     let requirements = tests_python("requirements.txt");

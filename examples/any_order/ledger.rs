@@ -196,7 +196,7 @@ impl Store for LedgerStore {
     fn settle(&self, grant: Grant, mut settlement: Settlement) -> Answer<()> {
         let mut record = self.ledger.lock();
         record.ends += 1;
-        if self.is(Defect::Forgets) && record.ends % 50 == 0 {
+        if self.is(Defect::Forgets) && record.ends.is_multiple_of(50) {
             return Answer::Now(Ok(()));
         }
         if let (true, Settlement::Usage(usage)) = (self.is(Defect::Rounds), &mut settlement) {

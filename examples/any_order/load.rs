@@ -43,7 +43,7 @@ pub(crate) fn is_silent(call: u64) -> bool {
 }
 
 fn request(call: u64, base: &str) -> Request<RequestBody> {
-    let (cap, stream) = (FIRST_CAP + call, call % 2 == 0);
+    let (cap, stream) = (FIRST_CAP + call, call.is_multiple_of(2));
     let words = "word ".repeat(usize::try_from(call % 50).unwrap_or_default());
     let body = format!(
         r#"{{"model":"{MODEL}","max_tokens":{cap},"stream":{stream},"messages":[{{"role":"user","content":"{words}"}}]}}"#

@@ -10,8 +10,9 @@ use http_body::Body;
 
 use super::{ResponseBody, rate_limit};
 use crate::{
+    clock::time_of_day,
     error::Rejection,
-    wire::{Dialect, error_body},
+    wire::{Dialect, error_body, retry_after},
 };
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -47,13 +48,19 @@ pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Respons
     response
 }
 
-/// Has the headers say how long to wait, where they do not.
+/// Has the headers say how long to wait, each of the two that does not: what the other says, or where neither says
+/// anything that makes sense, `wait`.
 pub(crate) fn tell_wait(headers: &mut HeaderMap, wait: Duration) {
-    if headers.contains_key(RETRY_AFTER_MS) || headers.contains_key(RETRY_AFTER) {
-        return;
+    let said = retry_after(headers, time_of_day());
+    let millis = millis(said.unwrap_or(wait));
+    for (name, value) in [
+        (RETRY_AFTER_MS, millis),
+        (RETRY_AFTER, millis.div_ceil(1_000)),
+    ] {
+        if said.is_none() || !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from(value));
+        }
     }
-    headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis(wait)));
-    headers.insert(RETRY_AFTER, HeaderValue::from(millis(wait).div_ceil(1_000)));
 }
 
 /// Milliseconds, rounded up, at least 1.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     call::Inspect,
     limiter::Limiter,
-    retry::{Failure, classifier::Classifier},
+    retry::{Failure, RetryBudget, classifier::Classifier},
 };
 
 /// Makes [`Failover`] services. All of them, and those of the layer's clones, share what is known of the targets.
@@ -58,6 +58,19 @@ impl FailoverLayer {
     /// How many attempts a call has in all, by all layers together; 10 where nothing is said, 0 is taken for 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.options.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// How often a call comes back to a target that failed and told a wait, so that an outage of all of them is not
+    /// multiplied: see [`RetryBudget`]. Each target's first attempt is free, and so is coming back after a 429.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.options.budget = Some(budget);
+        self
+    }
+
+    /// Calls come back as often as [`max_attempts`](Self::max_attempts) allows.
+    pub fn no_retry_budget(mut self) -> Self {
+        self.options.budget = None;
         self
     }
 
@@ -139,6 +152,12 @@ impl FailoverLayer {
     pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
         self.inspect = self.inspect.over(inside);
         self
+    }
+
+    /// Whether calls may go to further targets.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn reroutes(&self) -> bool {
+        !self.inspect.off && self.routes.models().next().is_some()
     }
 
     /// Everything passes as it is.

@@ -11,7 +11,8 @@
 //! other targets, but for [`FailoverLayer::patience`]. Nothing is sent elsewhere once a part of an answer was handed on.
 //!
 //! When every target was tried, the call waits for the one that has room first, or was told the shortest wait, as long as
-//! it may. When there is none, the last answer of a provider is handed on, else the error of the inner service, else the
+//! it may. To come back to one that failed (5xx, overload) costs of a [retry budget](FailoverLayer::retry_budget). When there
+//! is none, the last answer of a provider is handed on, else the error of the inner service, else the
 //! refusal with the shortest wait. Where all were passed over, it is refused with
 //! [`NoTarget`](crate::Rejection::NoTarget).
 //!

@@ -82,6 +82,8 @@ pub(super) struct Later {
     /// Whether its provider said so: nobody is to come sooner. Else there is no room here, which is waited for in the
     /// queue.
     pub(super) told: bool,
+    /// Whether it was sent an attempt of this call, and failed: to come back costs of the retry budget.
+    pub(super) failed: bool,
 }
 
 /// What may come of the targets still.
@@ -102,6 +104,17 @@ impl Outlook {
             candidate: candidate.clone(),
             at,
             told,
+            failed: false,
+        });
+    }
+
+    /// It failed, and told when to come back.
+    pub(super) fn failed(&mut self, candidate: &Arc<Candidate>, at: Option<Instant>) {
+        self.later.push(Later {
+            candidate: candidate.clone(),
+            at,
+            told: true,
+            failed: true,
         });
     }
 
@@ -162,6 +175,7 @@ impl Outlook {
             candidate,
             at: None,
             told: false,
+            failed: false,
         })
     }
 }

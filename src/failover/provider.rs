@@ -136,8 +136,10 @@ impl Base {
             // Not repeated: there may be a password in it.
             return Err("its base URL names a user; a key belongs into `key`".to_owned());
         }
+        // Without its query, which some put a key into.
+        let shown = text.split(['?', '#']).next().unwrap_or_default();
         let wrong = |reason: &str| {
-            format!("`{text}` {reason}; write its base URL as https://api.openai.com/v1")
+            format!("`{shown}` {reason}; write its base URL as https://api.openai.com/v1")
         };
         if text.contains('#') {
             return Err(wrong("has a fragment"));

@@ -74,6 +74,9 @@ impl<'r> Run<'r> {
     {
         let Run { options, entry, .. } = &self;
         entry.reroutes(options.max_attempts);
+        if let Some(budget) = &options.budget {
+            budget.call();
+        }
         let candidates = order::candidates(options, self.shared, entry).await;
         let is_alone = candidates.len() == 1;
         let (mut best, mut outlook) = (Best::new(), Outlook::default());
@@ -110,7 +113,14 @@ impl<'r> Run<'r> {
                 candidate,
                 at,
                 told,
+                failed,
             } = later;
+            let budget = options.budget.as_ref().filter(|_| failed);
+            if budget.is_some_and(|budget| !budget.take(Instant::now())) {
+                // When it may be tried again is still said.
+                outlook.failed(&candidate, at);
+                break;
+            }
             if let (true, Some(at)) = (told, at) {
                 entry.let_go();
                 let wait = at.saturating_duration_since(Instant::now());
@@ -262,7 +272,10 @@ impl<'r> Run<'r> {
         outlook: &mut Outlook,
     ) {
         match (trigger, error.wait) {
-            (Trigger::RateLimited | Trigger::ServerError, Some(wait)) => {
+            (Trigger::ServerError, Some(wait)) => {
+                outlook.failed(candidate, Instant::now().checked_add(wait));
+            }
+            (Trigger::RateLimited, Some(wait)) => {
                 outlook.later(candidate, Instant::now().checked_add(wait), true);
             }
             (Trigger::RateLimited, None) => {

@@ -15,7 +15,7 @@ use crate::{
     body::{ResponseBody, ResponseFuture, finish, pass, refuse},
     call::{Entered, Entry, Inspect, ReadBody, Refusal},
     limiter::Limiter,
-    retry::classifier::Classifier,
+    retry::{RetryBudget, classifier::Classifier},
     tags::Tag,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Options {
     pub(super) longest_wait: Duration,
     pub(super) max_attempts: u32,
     pub(super) park_for: Duration,
+    /// How often calls come back to a target that failed.
+    pub(super) budget: Option<RetryBudget>,
     pub(super) triggers: Triggers,
     pub(super) repeats_uncertain: bool,
     pub(super) classifier: Classifier,
@@ -57,6 +59,7 @@ impl Default for Options {
             longest_wait: Duration::from_secs(60),
             max_attempts: 10,
             park_for: Duration::from_secs(3_600),
+            budget: Some(RetryBudget::default()),
             triggers: Triggers::default(),
             repeats_uncertain: true,
             classifier: Classifier::default(),

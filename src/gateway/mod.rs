@@ -40,7 +40,8 @@
 //! The authority, the headers that concern one connection only (both ways), `Host`, `Expect`, and what the
 //! layers change: `accept-encoding: identity` where usage is read from the answer. `Authorization` passes
 //! untouched, and neither `Via` nor `Forwarded` is added. Where the upstream does not answer, the caller
-//! gets a 502 in the error shape of its API.
+//! gets a 502 in the error shape of its API; with `x-should-retry: false` where it repeats calls itself, as the
+//! official SDKs do, and the layers have repeated this one.
 //!
 //! # What it does not do
 //!

@@ -20,7 +20,9 @@ use super::{
     refusal::Refusal,
     tags,
 };
-use crate::{call::RequestBody, rate_limit::RateLimitLayer, wire::Dialect};
+use crate::{
+    call::RequestBody, rate_limit::RateLimitLayer, retry::asked::repeats_by_itself, wire::Dialect,
+};
 
 /// The gateway as a router: `/healthz`, and everything else through `layer` to `upstream`.
 ///
@@ -31,6 +33,7 @@ pub fn router(layer: &RateLimitLayer, upstream: Upstream) -> io::Result<Router> 
     let proxy = Proxy {
         service: layer.layer(client),
         upstream: Arc::new(upstream),
+        repeats: layer.repeats(),
     };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
@@ -42,6 +45,8 @@ pub fn router(layer: &RateLimitLayer, upstream: Upstream) -> io::Result<Router> 
 struct Proxy {
     service: <RateLimitLayer as Layer<HttpClient>>::Service,
     upstream: Arc<Upstream>,
+    /// Whether the layers repeat what fails.
+    repeats: bool,
 }
 
 async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
@@ -51,9 +56,10 @@ async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
     } else {
         Dialect::Generic
     };
+    let is_repeated = proxy.repeats && repeats_by_itself(request.headers());
     match proxy.pass(request).await {
         Ok(response) => response,
-        Err(refusal) => refusal.answer(dialect),
+        Err(refusal) => refusal.answer(dialect, is_repeated),
     }
 }
 

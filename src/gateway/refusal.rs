@@ -3,11 +3,12 @@
 use std::{error::Error, fmt::Write as _};
 
 use axum::{body::Body, response::Response};
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
 use super::Upstream;
 use crate::{
+    body::SHOULD_RETRY,
     tags::BadHeader,
     wire::{Dialect, error_body},
 };
@@ -44,13 +45,23 @@ impl Refusal {
         }
     }
 
-    /// The answer, in the caller's own error shape.
-    pub(super) fn answer(&self, dialect: Dialect) -> Response {
+    /// Whether it is the upstream that failed, which may pass.
+    fn may_pass(&self) -> bool {
+        matches!(self, Refusal::NotReached(..) | Refusal::BrokeOff(..))
+    }
+
+    /// The answer, in the caller's own error shape. `is_repeated`: the caller would repeat the call itself, and all that is
+    /// to be tried was tried here.
+    pub(super) fn answer(&self, dialect: Dialect, is_repeated: bool) -> Response {
         let (status, kind) = self.kind();
         let (content_type, body) = error_body(dialect, kind, status, &self.to_string());
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        if is_repeated && self.may_pass() {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
         response
     }
 }

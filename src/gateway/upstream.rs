@@ -61,8 +61,10 @@ impl FromStr for Upstream {
     type Err = UpstreamError;
 
     fn from_str(text: &str) -> Result<Self, UpstreamError> {
+        // Without its query, which some put a key into.
+        let shown = text.split(['?', '#']).next().unwrap_or_default();
         let wrong = |reason: &str| UpstreamError {
-            reason: format!("{text:?} {reason}"),
+            reason: format!("{shown:?} {reason}"),
         };
         // Not repeated to whoever reads the message: there may be a password in it.
         let secret = || UpstreamError {

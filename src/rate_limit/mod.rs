@@ -101,6 +101,12 @@ impl RateLimitLayer {
         self
     }
 
+    /// Whether a call may have more than one attempt.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn repeats(&self) -> bool {
+        self.retry.repeats() || self.failover.reroutes()
+    }
+
     /// Switched off: everything passes as it is, unread and uncounted, and to no other target.
     pub fn off(self) -> Self {
         RateLimitLayer {

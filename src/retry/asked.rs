@@ -28,10 +28,15 @@ impl Asked {
         let again = tries.is_some_and(|tries| tries.as_bytes() != b"0");
         Asked {
             repeatable: idempotent || dialect != Dialect::Generic || has_key(&parts.headers),
-            by_itself: tries.is_some(),
+            by_itself: repeats_by_itself(&parts.headers),
             again,
         }
     }
+}
+
+/// Whether a caller repeats its calls itself where nothing keeps it from that.
+pub(crate) fn repeats_by_itself(headers: &HeaderMap) -> bool {
+    headers.contains_key(CALLERS_TRY)
 }
 
 fn has_key(headers: &HeaderMap) -> bool {

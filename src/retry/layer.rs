@@ -95,6 +95,12 @@ impl RetryLayer {
         self.inspect
     }
 
+    /// Whether it repeats anything.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn repeats(&self) -> bool {
+        !self.inspect.off && self.policy.max_attempts.get() > 1
+    }
+
     /// Everything passes as it is.
     pub(crate) fn off(mut self) -> Self {
         self.inspect.off = true;

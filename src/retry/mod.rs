@@ -27,8 +27,8 @@
 //! # No storm
 //! Repeats of what is no 429 come out of a [`RetryBudget`], so that an outage is not multiplied. A caller that says by
 //! `x-stainless-retry-count`, as the official SDKs of OpenAI and Anthropic do, that it repeats its calls itself is told
-//! `x-should-retry: false` with the last answer, which they obey; where it repeats a call all the same, that is tried
-//! once.
+//! `x-should-retry: false` with the last answer, and with one that no repeating helps, which they obey; where it repeats
+//! a call all the same, that is tried once.
 //!
 //! Of several [`RetryLayer`]s around one call the outermost repeats.
 //!

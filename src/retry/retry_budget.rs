@@ -65,14 +65,14 @@ impl RetryBudget {
     }
 
     /// A call comes: the first attempt, which is no repeat.
-    pub(super) fn call(&self) {
+    pub(crate) fn call(&self) {
         let mut balance = self.lock();
         let saved = balance.saved.saturating_add(u64::from(self.percent));
         balance.saved = saved.min(SAVED * ONE);
     }
 
     /// Takes one repeat; whether there was one.
-    pub(super) fn take(&self, now: Instant) -> bool {
+    pub(crate) fn take(&self, now: Instant) -> bool {
         let mut balance = self.lock();
         let whole = u64::from(self.reserve) * ONE;
         let refilled = match balance.since {

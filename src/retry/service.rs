@@ -154,7 +154,7 @@ impl Repeated {
                 Heard::Failed(error) => Failed::Answered(error),
             };
             match self.judge(attempt, failed) {
-                Verdict::Final => return Ok(self.with_attempts(response)),
+                Verdict::Final => return Ok(self.is_final(response, failed)),
                 Verdict::GivenUp(told) => return Ok(self.given_up(response, told)),
                 Verdict::Again(at) => {
                     // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
@@ -178,6 +178,21 @@ impl Repeated {
         self.entry.end_attempt();
         tokio::time::sleep_until(at).await;
         self.entry.next_attempt();
+    }
+
+    /// An answer that is not repeated. Callers who repeat by themselves go by its status: they are told where the provider
+    /// says that it is of no use.
+    fn is_final<R: Body>(
+        &self,
+        mut response: Response<ResponseBody<R>>,
+        failed: Failed,
+    ) -> Response<ResponseBody<R>> {
+        let is_useless = matches!(failed, Failed::Answered(error) if !error.retryable);
+        if self.asked.by_itself && is_useless && response.status().as_u16() >= 400 {
+            let headers = response.headers_mut();
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        self.with_attempts(response)
     }
 
     /// An answer that might be repeated, and is not any more: neither by callers who do so by themselves.

@@ -150,6 +150,13 @@ impl Note {
         }
     }
 
+    /// A value of Google's `error.details`.
+    pub(super) fn error_detail(&mut self, path: &[&str], value: &Scalar<'_>) {
+        if value.text().is_some() {
+            self.error().details.read(path, value);
+        }
+    }
+
     pub(super) fn kind_beside(&mut self, value: &Scalar<'_>) {
         if let Some(kind) = value.text() {
             self.beside.kind = shortened(kind);

@@ -1,5 +1,6 @@
 //! What was read of a response.
 
+use super::classify::Details;
 use crate::{money::Money, usage::Usage};
 
 /// What a [`Meter`](super::Meter) knows so far.
@@ -127,4 +128,6 @@ pub struct StreamError {
     pub code: Option<String>,
     /// The message for people; empty if there was none. At most 2 KiB are kept.
     pub message: String,
+    /// Google's details.
+    pub(super) details: Details,
 }

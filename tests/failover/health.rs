@@ -44,7 +44,8 @@ async fn a_target_that_fails_is_left_alone_tried_by_one_and_used_again() {
     for came in futures(many).await {
         assert_eq!(came.unwrap().status, 200);
     }
-    assert!(asked("first") - before <= 2, "more than one tried it");
+    // With as many attempts as one call has there.
+    assert!(asked("first") - before <= 3, "more than one tried it");
     assert_eq!(heard.all().len(), 2);
 
     providers.at("first").set_faults(Vec::new());

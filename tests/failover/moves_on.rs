@@ -8,7 +8,7 @@ use tower_quota::{
 };
 
 use crate::providers::{
-    MODEL, Providers, failover, limiter, provider, request, send, stack, target,
+    Error, MODEL, Providers, failover, limiter, provider, request, send, stack, target,
 };
 
 fn two() -> Route {
@@ -103,7 +103,8 @@ async fn a_provider_that_cannot_be_reached_is_no_end() {
         limiter([]),
         &providers,
     );
-    assert!(send(&service, request()).await.is_err());
+    let error = send(&service, request()).await.unwrap_err();
+    assert_eq!(error, Error::Unreachable);
     assert_eq!(providers.attempts("second"), 1);
 }
 

@@ -68,10 +68,15 @@ impl Providers {
 }
 
 /// What the client fails with.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Error {
     Unreachable,
-    Sim(SimError),
+    Sim(String),
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
+fn sim(error: SimError) -> Error {
+    Error::Sim(error.to_string())
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<SimBody>, Error>> + Send>>;
@@ -91,7 +96,7 @@ impl Service<Request<Full<Bytes>>> for Providers {
         let service = self.by_host.get(&host).cloned();
         Box::pin(async move {
             match service.filter(|_| !is_gone) {
-                Some(service) => service.oneshot(request).await.map_err(Error::Sim),
+                Some(service) => service.oneshot(request).await.map_err(sim),
                 None => Err(Error::Unreachable),
             }
         })

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower_layer::Layer as _;
-use tower_quota::{CallOptions, FailoverLayer, RetryLayer, Tag, failover::Route, limit::Limit};
+use tower_quota::{
+    CallOptions, FailoverLayer, RetryLayer, Tag, failover::Route, limit::Limit, retry::RetryBudget,
+};
 
 use crate::providers::{MODEL, Providers, failover, limiter, request, send, stack, target};
 
@@ -126,4 +128,27 @@ async fn alone_it_waits_by_itself() {
     let (came, span) = call.await.unwrap();
     assert_eq!(came.unwrap().status, 200, "{MODEL}");
     assert!((8.0..9.8).contains(&span.as_secs_f64()), "{span:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn coming_back_to_one_that_failed_costs_of_the_retry_budget_and_a_429_does_not() {
+    for (fault, coming_back) in [
+        ("status=503;retry-after=8", 0),
+        ("status=429;retry-after=8", 3),
+    ] {
+        let providers = Providers::new(["first"]);
+        providers.fault("first", fault);
+        let route = Route::ordered([target("first")]);
+        let layer = failover(route)
+            .max_attempts(4)
+            .retry_budget(RetryBudget::percent(0).reserve(0));
+        let service = layer.layer(providers.clone());
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(providers.attempts("first"), 1 + coming_back, "{fault}");
+        // When it is worth another try is said in any case.
+        let told = came.attempts.retry_after.unwrap();
+        assert!((7.0..=8.0).contains(&told.as_secs_f64()), "{told:?}");
+        assert_eq!(came.headers["retry-after"], "8");
+        assert!(came.headers.contains_key("retry-after-ms"));
+    }
 }

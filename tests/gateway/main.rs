@@ -10,6 +10,7 @@ mod limits;
 mod passing;
 mod process;
 mod reload;
+mod retries;
 mod shutdown;
 mod startup;
 mod upstream;

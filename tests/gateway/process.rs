@@ -136,6 +136,20 @@ impl Gateway {
         soon(self.stderr.next_line()).await.unwrap().unwrap()
     }
 
+    /// Ends it, and all that it said on stdout and stderr beside the line that it listens.
+    pub(crate) async fn said(mut self) -> Vec<String> {
+        self.term().await;
+        let mut said = Vec::new();
+        while let Some(line) = soon(self.stdout.next_line()).await.unwrap() {
+            said.push(line);
+        }
+        while let Some(line) = soon(self.stderr.next_line()).await.unwrap() {
+            said.push(line);
+        }
+        soon(self.child.wait()).await.unwrap();
+        said
+    }
+
     /// How it ended.
     pub(crate) async fn ended(mut self) -> ExitStatus {
         let status = soon(self.child.wait()).await.unwrap();

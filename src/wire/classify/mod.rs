@@ -10,7 +10,11 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 
 use self::{said::Said, text::Stated};
-use super::{ObservedQuantity, StreamError, dialect::error_type, retry_after, should_retry};
+use super::{
+    ObservedQuantity, StreamError, dialect::error_type, limits::used_up, retry_after, should_retry,
+};
+
+pub(super) use gemini::Details;
 
 /// How much of a body is read. Error bodies take a few hundred bytes.
 const BODY_CAP: usize = 64 * 1024;
@@ -63,6 +67,10 @@ impl ErrorClass {
         )
     }
 
+    fn is_about_time(self) -> bool {
+        matches!(self, ErrorClass::RateLimit | ErrorClass::Ramp)
+    }
+
     fn is_about_a_limit(self) -> bool {
         matches!(self, ErrorClass::RateLimit | ErrorClass::RequestTooLarge)
     }
@@ -80,8 +88,9 @@ pub struct ProviderError {
     pub retryable: bool,
     /// How long the provider wants its caller to wait: what [`retry_after`](super::retry_after)
     /// reads from the headers, or else, for errors that may pass, what the body says: Google's
-    /// `RetryInfo` or a text such as "try again in 1.146s"; of a quota, until the day that Anthropic's
-    /// text names.
+    /// `RetryInfo` or a text such as "try again in 1.146s"; or else, of a 429, until the limits are
+    /// whole again of which the headers say that 0 remain, the last of them. Of a quota, until the
+    /// day that Anthropic's text names.
     pub wait: Option<Duration>,
     /// What the limit counts, where it is stated.
     pub quantity: Option<ObservedQuantity>,
@@ -139,6 +148,16 @@ pub fn classify(
     said.words.extend(error_type(headers).map(str::to_owned));
     let wait = retry_after(headers, now);
     let mut error = judge(provider, Some(status.as_u16()), &said, wait);
+    if status == StatusCode::TOO_MANY_REQUESTS
+        && error.class.is_about_time()
+        && error.wait.is_none()
+    {
+        let used_up = used_up(provider, headers, now);
+        error.wait = used_up.reset;
+        if used_up.for_a_month {
+            (error.class, error.retryable) = (ErrorClass::Quota, false);
+        }
+    }
     if let Some(told) = should_retry(headers) {
         error.retryable = told;
     }
@@ -170,20 +189,27 @@ fn judge(
 ) -> ProviderError {
     let mut class =
         rules::class(provider, status, said, wait).unwrap_or_else(|| rules::by_status(status));
-    let quotas = gemini::stated(&said.violations);
+    let quotas = gemini::stated(&said.details.violations);
     let mut stated = Stated::default();
     if quotas.is_some() || class.is_about_a_limit() {
         stated = quotas.unwrap_or_else(|| Stated::read(&said.message, &said.words));
     }
+    // Elsewhere a text may quote anything, and Google sends a delay with quotas of a day too.
+    let hint = || {
+        let delay = said.details.retry_delay;
+        delay.or_else(|| text::wait(&said.message))
+    };
+    let hint = wait.or_else(|| class.may_pass().then(hint).flatten());
     if class == ErrorClass::RateLimit {
-        if quotas.is_some_and(|quota| gemini::is_used_up(&quota)) {
+        if quotas.is_some_and(|quota| gemini::is_used_up(&quota))
+            || (said.has(gemini::USED_UP) && gemini::is_used_up(&stated))
+            || (stated.is_of_a_month() && hint.is_none())
+        {
             class = ErrorClass::Quota;
         } else if stated.requested > stated.limit && stated.limit.is_some() {
             class = ErrorClass::RequestTooLarge;
         }
     }
-    // Elsewhere a text may quote anything, and Google sends a delay with quotas of a day too.
-    let hint = || said.retry_delay.or_else(|| text::wait(&said.message));
     ProviderError {
         class,
         retryable: match status {
@@ -191,7 +217,7 @@ fn judge(
             Some(409) => true,
             _ => class.may_pass(),
         },
-        wait: wait.or_else(|| class.may_pass().then(hint).flatten()),
+        wait: wait.or(hint.filter(|_| class.may_pass())),
         quantity: stated.quantity,
         window: stated.window,
         limit: stated.limit,

@@ -1,18 +1,15 @@
 //! The parts of an error body that anything is made of, whoever wrote it.
 
-use std::time::Duration;
-
 use super::{
     super::{
         note::shortened,
         reading::StreamError,
-        retry_after::go_duration,
         walk::{Scalar, Sink, walk},
     },
-    gemini::Violation,
+    gemini::Details,
 };
 
-/// How many words, and how many violations, are kept.
+/// How many words are kept.
 const MANY: usize = 8;
 
 #[derive(Debug, Default)]
@@ -21,10 +18,8 @@ pub(super) struct Said {
     pub(super) words: Vec<String>,
     /// The message for people.
     pub(super) message: String,
-    /// Google's `RetryInfo`.
-    pub(super) retry_delay: Option<Duration>,
-    /// Google's `QuotaFailure`.
-    pub(super) violations: Vec<Violation>,
+    /// Google's, beside it.
+    pub(super) details: Details,
 }
 
 impl Said {
@@ -41,7 +36,7 @@ impl Said {
         Said {
             words: words.into_iter().flatten().cloned().collect(),
             message: error.message.clone(),
-            ..Said::default()
+            details: error.details.clone(),
         }
     }
 
@@ -78,46 +73,8 @@ impl Sink for Said {
             | ["error", "details", "error_code"]
             | ["error", "innererror", "code"]
             | ["error", "metadata", "limit_source"] => self.add_word(&value),
-            ["error", "details", "retryDelay"] => {
-                self.retry_delay = value.text().and_then(proto_duration).or(self.retry_delay);
-            }
-            ["error", "details", "violations", key] => {
-                if let Some(text) = value.text() {
-                    self.violation(key, text);
-                }
-            }
+            ["error", "details", rest @ ..] => self.details.read(rest, &value),
             _ => {}
         }
     }
-}
-
-impl Said {
-    /// Lists add nothing to a path, so a key that is there already begins the next violation.
-    fn violation(&mut self, key: &str, text: &str) {
-        let last = self.violations.last();
-        let begins = last.is_none_or(|last| match key {
-            "quotaId" => last.id.is_some(),
-            "quotaValue" => last.value.is_some(),
-            _ => false,
-        });
-        if begins && self.violations.len() < MANY {
-            self.violations.push(Violation::default());
-        } else if begins {
-            return;
-        }
-        if let Some(last) = self.violations.last_mut() {
-            match key {
-                "quotaId" => last.id = Some(shortened(text)),
-                "quotaValue" => last.value = Some(shortened(text)),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// A `google.protobuf.Duration` as JSON: decimal seconds with an `s`, and no other unit.
-fn proto_duration(text: &str) -> Option<Duration> {
-    let digits = text.strip_suffix('s')?;
-    let is_decimal = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    is_decimal.then(|| go_duration(text)).flatten()
 }

@@ -319,6 +319,7 @@ fn in_a_stream_words_decide_without_a_status() {
             kind: kind.to_owned(),
             code: code.map(str::to_owned),
             message: String::new(),
+            ..StreamError::default()
         };
         let error = ProviderError::in_stream(provider, &error);
         (error.class, error.retryable)

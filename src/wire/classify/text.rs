@@ -9,6 +9,8 @@ use super::super::{
     walk::MAX_COUNT,
 };
 
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
 /// What stands before a wait.
 const BEFORE_WAIT: [&str; 4] = ["try again in", "retry in", "retry after", "resets in"];
 
@@ -69,6 +71,10 @@ pub(super) struct Stated {
 }
 
 impl Stated {
+    pub(super) fn is_of_a_month(&self) -> bool {
+        self.window.is_some_and(|window| window >= MONTH)
+    }
+
     /// What the message states, and where it does not name the quantity, the type of the error
     /// (OpenAI).
     ///

@@ -72,6 +72,7 @@ impl Spec for Gemini {
             ["error", "message"] => note.error_message(value),
             ["error", "status"] => note.error_kind(value),
             ["error", "details", "reason"] => note.error_code(value),
+            ["error", "details", rest @ ..] => note.error_detail(rest, value),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The provider's own counters, as its response headers show them.
 
 mod providers;
+mod used_up;
 mod window;
 
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,8 @@ use http::HeaderMap;
 
 use self::providers::{Row, Window, rows};
 use super::{retry_after::MAX_SECONDS, walk::MAX_COUNT};
+
+pub(super) use used_up::used_up;
 
 /// What a provider counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

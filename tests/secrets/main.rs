@@ -1,0 +1,22 @@
+//! Secrets are shown nowhere (F3, S8): API keys and callers' credentials are marked, everything that can be seen of calls
+//! is gathered, and no mark is in it.
+#![cfg(all(
+    feature = "gateway",
+    feature = "sim",
+    feature = "reqwest",
+    feature = "config",
+    unix
+))]
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of tests, too, fail by panicking"
+)]
+
+mod calls;
+mod config;
+mod gateway;
+mod outputs;
+#[path = "../gateway/process.rs"]
+mod process;
+mod stack;
+mod words;
