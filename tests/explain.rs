@@ -175,7 +175,7 @@ async fn an_explanation_serialises_for_programs() {
     let explain = async |call| serde_json::to_value(limiter.explain(&call).await.unwrap()).unwrap();
     let limit = |name: &str, amount, in_use, room: serde_json::Value| {
         serde_json::json!({
-            "limit": name, "amount": amount, "shadow": false, "unit": "number", "in_use": in_use, "reserved": 0,
+            "limit": name, "amount": amount, "shadow": false, "of_target": false, "unit": "number", "in_use": in_use, "reserved": 0,
             "needed": 1, "would_be": in_use + 1, "room": room, "ahead": 0,
         })
     };

@@ -41,15 +41,11 @@ fn where_and_what_is_wrong_is_said_all_the_same() {
     for (text, words) in [
         (
             "rate_limiting:\n  providers: { openai: MARKED }",
-            [
-                "rate_limiting.providers.openai",
-                "expected mapping",
-                "line 2",
-            ],
+            ["rate_limiting.providers.openai", "expected a map", "line 2"],
         ),
         (
             "rate_limiting:\n  global: { rpm: MARKED }",
-            ["rate_limiting.global.rpm", "invalid u64", "line 2"],
+            ["rate_limiting.global.rpm", "expected u64", "line 2"],
         ),
         (
             "rate_limiting: {}\napi_key: MARKED",

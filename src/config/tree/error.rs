@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use serde::de;
+use serde::de::{self, Expected, Unexpected};
 
 use super::At;
 
@@ -60,6 +60,14 @@ impl std::error::Error for TreeError {}
 impl de::Error for TreeError {
     fn custom<T: Display>(reason: T) -> Self {
         TreeError::new(reason.to_string())
+    }
+
+    /// Without the text that is wrong: it may be a key that has slipped into the wrong line.
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        TreeError::new(match unexpected {
+            Unexpected::Str(_) => format!("invalid type: a text, expected {expected}"),
+            other => format!("invalid type: {other}, expected {expected}"),
+        })
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
