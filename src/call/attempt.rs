@@ -43,6 +43,8 @@ struct State {
     ended: bool,
     /// What its answer said, where it was no.
     noted: Option<Noted>,
+    /// Whether a foreign layer has made another call of it.
+    forked: bool,
 }
 
 impl Attempt {
@@ -56,6 +58,7 @@ impl Attempt {
             dated: None,
             ended: false,
             noted: None,
+            forked: false,
         };
         Arc::new(Attempt {
             number,
@@ -117,6 +120,14 @@ impl Attempt {
     /// Whether it has left. One whose body tells has not while nothing was taken of its body.
     pub(super) fn has_left(&self) -> bool {
         self.lock().dated.is_some()
+    }
+
+    pub(super) fn fork(&self) {
+        self.lock().forked = true;
+    }
+
+    pub(super) fn is_forked(&self) -> bool {
+        self.lock().forked
     }
 
     pub(super) fn note(&self, noted: Noted) {

@@ -109,6 +109,8 @@ pub enum PassedOverWhy {
     TooLong,
     /// It cannot be reached with a call in this API.
     OtherApi,
+    /// Its provider refuses our key, or what the key may do.
+    KeyRefused,
     /// So much of a budget is spent that cheaper ones are used.
     Degraded,
 }
@@ -155,6 +157,7 @@ impl PassedOverWhy {
             PassedOverWhy::BreakerOpen => "failed too often of late",
             PassedOverWhy::TooLong => "does not take so long a call",
             PassedOverWhy::OtherApi => "has no such API",
+            PassedOverWhy::KeyRefused => "refuses the key that it is asked with",
             PassedOverWhy::Degraded => "is too dear for what is left of a budget",
         }
     }
@@ -185,6 +188,8 @@ pub(super) struct Log {
     /// Since when it waits.
     since: Instant,
     waited: Duration,
+    /// How many attempts have left, shown or not.
+    made: u32,
 }
 
 impl Default for Log {
@@ -193,6 +198,7 @@ impl Default for Log {
             attempts: Attempts::default(),
             since: Instant::now(),
             waited: Duration::ZERO,
+            made: 0,
         }
     }
 }
@@ -210,6 +216,7 @@ impl Log {
             _ => self.waited,
         };
         self.since = Instant::now();
+        self.made += u32::from(!matches!(outcome, Outcome::Refused { .. }));
         self.attempts.made.push(AttemptReport {
             target: TargetName::of(tags),
             waited,
@@ -245,9 +252,7 @@ impl Log {
 
     /// How many attempts have left.
     pub(super) fn made(&self) -> u32 {
-        let left = |report: &&AttemptReport| !matches!(report.outcome, Outcome::Refused { .. });
-        let made = self.attempts.made.iter().filter(left).count();
-        u32::try_from(made).unwrap_or(u32::MAX)
+        self.made
     }
 
     pub(super) fn retry_after(&mut self, wait: Duration) {

@@ -37,8 +37,6 @@ pub(super) struct Facts {
     pub(super) as_is: bool,
     /// Whether its answer is asked for as a stream.
     pub(super) streams: bool,
-    /// The model in its body, as the caller wrote it.
-    pub(super) asked_model: Option<Arc<str>>,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -72,6 +70,12 @@ pub(super) struct Handle {
     /// Which attempt it is.
     attempt: u32,
     facts: Arc<Facts>,
+}
+
+impl Handle {
+    pub(super) fn dialect(&self) -> Dialect {
+        self.facts.dialect
+    }
 }
 
 /// One layer's view of the call.
@@ -181,11 +185,6 @@ impl Entry {
     pub(crate) fn allowed(&self) -> (Option<u64>, u64) {
         let bound = &self.facts.bound;
         (bound.output, bound.choices)
-    }
-
-    /// The model that its body or its URL names, as the caller wrote it.
-    pub(crate) fn asked_model(&self) -> Option<&str> {
-        self.facts.asked_model.as_deref()
     }
 
     pub(crate) fn hides_usage(&self) -> bool {
@@ -405,6 +404,7 @@ impl CallContext {
     /// A call of its own from the layer at `depth` inwards.
     fn fork(&self, depth: u32) -> Self {
         let state = self.lock();
+        state.attempt.fork();
         let gates = state
             .gates
             .iter()

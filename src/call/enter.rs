@@ -95,10 +95,10 @@ where
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
         let body = read(body, cap).await.map_err(refuse)?;
         let further = further.or_else(|| match &body {
-            // Who says whose it is has made a call of its own of it.
-            ReadBody::Whole(bytes) if parts.extensions.get::<Tags>().is_none() => {
-                in_flight::find(bytes).map(Entry::further)
-            }
+            // Who says anything of it has made a call of its own of it.
+            ReadBody::Whole(bytes) if !is_said(&parts) => in_flight::find(bytes)
+                .filter(|handle| handle.dialect() == dialect)
+                .map(Entry::further),
             _ => None,
         });
         if let Some(entry) = further {
@@ -121,6 +121,7 @@ where
             && let Some(asking) = asking(&facts, bytes)
         {
             facts.hides_usage = true;
+            facts.bound.input = asking.len() as u64;
             set_length(&mut parts, &asking);
             body = ReadBody::Whole(asking);
         }
@@ -194,6 +195,14 @@ where
     }
 }
 
+/// Whether a caller has said anything of the call.
+fn is_said(parts: &Parts) -> bool {
+    let extensions = &parts.extensions;
+    extensions.get::<Tags>().is_some()
+        || extensions.get::<CallOptions>().is_some()
+        || extensions.get::<Delegation>().is_some()
+}
+
 /// All of a body. Most are one frame, of which nothing is copied.
 async fn read_within<B>(body: B) -> Result<Bytes, BoxError>
 where
@@ -245,7 +254,6 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         as_is: false,
         streams: found.stream,
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
-        asked_model: model,
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),

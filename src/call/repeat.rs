@@ -65,9 +65,16 @@ impl Entry {
         made < state.most
     }
 
-    /// Whether the present attempt has left, as far as can be seen.
+    /// Whether no attempt of it has left so far.
+    pub(crate) fn is_untried(&self) -> bool {
+        let log = self.state().log.clone();
+        log.is_none_or(|log| log.lock().made() == 0)
+    }
+
+    /// Whether the present attempt has left, or a call that a foreign layer has made of it may have.
     pub(crate) fn has_left(&self) -> bool {
-        self.attempt().has_left()
+        let attempt = self.attempt();
+        attempt.has_left() || attempt.is_forked()
     }
 
     /// What became of its attempts.
@@ -128,7 +135,9 @@ impl Entry {
         if let Some(error) = extensions.get::<ProviderError>() {
             return Heard::Failed(*error);
         }
-        match self.attempt().noted() {
+        let attempt = self.attempt();
+        // Of one that was forked nobody knows whose answer this is.
+        match attempt.noted().filter(|_| !attempt.is_forked()) {
             Some(Noted::Refused(rejection)) if rejection.status() == status => {
                 return Heard::Refused(rejection);
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use tokio::time::Instant;
 
-use super::{Ended, Entry, enter};
+use super::{Ended, Entry, enter, repeat::Noted};
 use crate::{
     store::Settlement,
     tags::{Tag, Tags},
@@ -87,8 +87,17 @@ impl Entry {
     /// Ends the present attempt, if nobody has, so that nothing of it is held any more.
     pub(crate) fn end_attempt(&self) {
         self.note_counted();
-        self.attempt()
-            .end(Ended::with(Settlement::Usage(Usage::default())));
+        let attempt = self.attempt();
+        if attempt.sender() == 0 {
+            attempt.release();
+            return;
+        }
+        // One whose answer was an error has used nothing; what came of another nobody knows.
+        let is_answered = matches!(attempt.noted(), Some(Noted::Failed(..)));
+        attempt.end(Ended::with(match is_answered {
+            true => Settlement::Usage(Usage::default()),
+            false => Settlement::Unknown,
+        }));
     }
 
     /// Whether its request is signed as it is, so that it cannot be changed.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// No breaker is open for longer: nobody remembers why.
+const MOST: Duration = Duration::from_secs(30 * 86_400);
 /// A span doubles with each probe that fails, up to so many times itself.
 const LONGEST: u32 = 8;
 
@@ -34,9 +36,9 @@ impl BreakerOptions {
     }
 
     /// For how long it stays open before a call may try the target, one at a time; twice as long each time that fails,
-    /// up to eight times.
+    /// up to eight times, and thirty days. A call that tries it and is not back in that time leaves it to the next.
     pub fn open_for(mut self, span: Duration) -> Self {
-        self.open_for = span;
+        self.open_for = span.min(MOST);
         self
     }
 }
@@ -53,8 +55,8 @@ pub(super) enum Breaker {
     Closed(u32),
     /// Until then, after so long.
     Open(Instant, Duration),
-    /// Somebody tries it.
-    Probing(Duration),
+    /// Somebody tries it, until then at most: after that the next one may.
+    Probing(Instant, Duration),
 }
 
 /// What an end changed.
@@ -76,7 +78,7 @@ impl Breaker {
     pub(super) fn open_until(&self, now: Instant) -> Option<Instant> {
         match *self {
             Breaker::Open(until, _) if now < until => Some(until),
-            Breaker::Probing(span) => now.checked_add(span),
+            Breaker::Probing(until, _) if now < until => Some(until),
             _ => None,
         }
     }
@@ -84,8 +86,8 @@ impl Breaker {
     /// An attempt begins; whether it is a probe.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         match *self {
-            Breaker::Open(until, span) if now >= until => {
-                *self = Breaker::Probing(span);
+            Breaker::Open(until, span) | Breaker::Probing(until, span) if now >= until => {
+                *self = Breaker::Probing(now + span, span);
                 true
             }
             _ => false,
@@ -94,7 +96,7 @@ impl Breaker {
 
     /// A probe ended and nobody knows how.
     pub(super) fn give_up_probe(&mut self, now: Instant) {
-        if let Breaker::Probing(span) = *self {
+        if let Breaker::Probing(_, span) = *self {
             *self = Breaker::Open(now, span);
         }
     }
@@ -103,8 +105,8 @@ impl Breaker {
         match *self {
             // One that was under way when it opened says nothing new.
             Breaker::Open(..) => Changed::Nothing,
-            Breaker::Probing(_) if !was_probe => Changed::Nothing,
-            Breaker::Probing(_) => {
+            Breaker::Probing(..) if !was_probe => Changed::Nothing,
+            Breaker::Probing(..) => {
                 *self = Breaker::default();
                 Changed::Closed
             }
@@ -122,10 +124,11 @@ impl Breaker {
         now: Instant,
     ) -> Changed {
         let span = match *self {
-            Breaker::Probing(span) if was_probe => {
-                (span * 2).min(options.open_for.saturating_mul(LONGEST))
+            Breaker::Probing(_, span) if was_probe => {
+                let most = options.open_for.saturating_mul(LONGEST);
+                span.saturating_mul(2).min(most).min(MOST)
             }
-            Breaker::Open(..) | Breaker::Probing(_) => return Changed::Nothing,
+            Breaker::Open(..) | Breaker::Probing(..) => return Changed::Nothing,
             Breaker::Closed(failures) => {
                 let failures = failures + 1;
                 if failures < options.failures {
@@ -199,6 +202,34 @@ mod tests {
             let span = Duration::from_secs(expected);
             assert_eq!(breaker.failed(&options(), true, now), Changed::Opened(span));
         }
+    }
+
+    #[test]
+    fn a_probe_that_does_not_come_back_leaves_it_to_the_next() {
+        let now = Instant::now();
+        let (mut breaker, then) = (opened(now), now + SPAN);
+        assert!(breaker.begin(then));
+        let later = then + SPAN;
+        assert!(!breaker.begin(later - Duration::from_millis(1)));
+        assert_eq!(breaker.open_until(later), None);
+        assert!(breaker.begin(later));
+        assert_eq!(breaker.succeeded(true), Changed::Closed);
+    }
+
+    #[test]
+    fn a_span_without_end_has_one() {
+        let options = BreakerOptions::new().failures(1).open_for(Duration::MAX);
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert!(matches!(
+            breaker.failed(&options, false, now),
+            Changed::Opened(_)
+        ));
+        let then = breaker.open_until(now).unwrap();
+        assert!(breaker.begin(then));
+        assert!(matches!(
+            breaker.failed(&options, true, then),
+            Changed::Opened(_)
+        ));
     }
 
     #[test]

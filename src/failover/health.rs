@@ -15,6 +15,7 @@ use super::{
 };
 use crate::call::PassedOverWhy;
 
+const DAY: Duration = Duration::from_secs(86_400);
 /// A wait that is longer is taken for this long.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
@@ -81,17 +82,24 @@ impl Health {
         Some((PassedOverWhy::CoolingDown, until))
     }
 
-    /// An attempt goes to a candidate: its end is to be told. `None` where another one tries its open breaker, unless it
-    /// is to be sent all the same.
-    pub(super) fn begin(self: &Arc<Self>, candidate: &Arc<Candidate>) -> Trial {
-        let mut state = self.lock();
+    /// An attempt goes to a candidate: its end is to be told. `None` where its breaker is open, or another one tries it,
+    /// unless there is nobody else.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        candidate: &Arc<Candidate>,
+        is_last_resort: bool,
+    ) -> Option<Trial> {
+        let (mut state, now) = (self.lock(), Instant::now());
         let target = state.targets.entry(candidate.number).or_default();
-        let is_probe = target.breaker.begin(Instant::now());
-        Trial {
+        let is_probe = target.breaker.begin(now);
+        if !is_probe && !is_last_resort && target.breaker.open_until(now).is_some() {
+            return None;
+        }
+        Some(Trial {
             health: self.clone(),
             candidate: candidate.clone(),
             is_probe,
-        }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -118,9 +126,9 @@ impl Trial {
         self.change(|breaker, options, is_probe, now| breaker.failed(options, is_probe, now));
     }
 
-    /// It told a wait.
+    /// It told a wait, which holds for a day at most: what hangs on one word should not hang for ever.
     pub(super) fn cools(&mut self, wait: Duration) {
-        let until = Instant::now() + wait.min(LONGEST);
+        let until = Instant::now() + wait.min(DAY);
         let mut state = self.health.lock();
         let target = state.targets.entry(self.candidate.number).or_default();
         target.cools_until = target.cools_until.max(Some(until));

@@ -76,6 +76,11 @@ impl ApiKey {
         self.weight
     }
 
+    /// Whether it is the same secret.
+    pub(super) fn is_same(&self, other: &ApiKey) -> bool {
+        self.secret.expose_secret() == other.secret.expose_secret()
+    }
+
     /// The header that shows the key, after `scheme`. Marked as sensitive.
     pub(super) fn header(&self, scheme: &str) -> Option<HeaderValue> {
         let text = SecretString::from(format!("{scheme}{}", self.secret.expose_secret()));

@@ -181,6 +181,7 @@ impl<S> Layer<S> for FailoverLayer {
             Arc::new(Shared {
                 ways: ways(&self.routes),
                 health: Health::new(self.breaker, self.listener.clone()),
+                headers: self.routes.key_headers(),
             })
         });
         let mut inspect = self.inspect;

@@ -96,6 +96,12 @@ pub(super) struct Outlook {
     needs_more_than: Option<u64>,
     /// The models that found it too long.
     too_long_for: Vec<Arc<Candidate>>,
+    /// When targets may serve, as they have told.
+    told: Vec<Instant>,
+    /// The targets that were asked, as often as they were.
+    asked: Vec<usize>,
+    /// Whether only targets are left whose breakers are open.
+    is_last_resort: bool,
 }
 
 impl Outlook {
@@ -116,6 +122,27 @@ impl Outlook {
             told: true,
             failed: true,
         });
+    }
+
+    /// A target has told when it may serve.
+    pub(super) fn tells(&mut self, at: Option<Instant>) {
+        self.told.extend(at);
+    }
+
+    /// Whether only targets are left whose breakers are open: one of them is asked all the same.
+    pub(super) fn is_last_resort(&self) -> bool {
+        self.is_last_resort
+    }
+
+    /// It is asked once more.
+    pub(super) fn asks(&mut self, candidate: &Candidate) {
+        self.asked.push(candidate.number);
+    }
+
+    /// How often it was asked.
+    pub(super) fn asked(&self, candidate: &Candidate) -> usize {
+        let same = |number: &&usize| **number == candidate.number;
+        self.asked.iter().filter(same).count()
     }
 
     pub(super) fn is_open(&mut self, candidate: &Arc<Candidate>, until: Instant) {
@@ -139,8 +166,11 @@ impl Outlook {
 
     /// When the first may serve, where somebody told.
     pub(super) fn told(&self) -> Option<Instant> {
-        let told = self.later.iter().filter(|later| later.told);
-        told.filter_map(|later| later.at).min()
+        let now = Instant::now();
+        let (ahead, over): (Vec<&Instant>, Vec<&Instant>) =
+            self.told.iter().partition(|at| **at > now);
+        let first = ahead.into_iter().min();
+        first.or_else(|| over.into_iter().max()).copied()
     }
 
     /// Takes the one that serves first: what is told no later than `longest`, and anything no later than the `deadline`.
@@ -171,6 +201,7 @@ impl Outlook {
         }
         self.open.sort_by_key(|(until, _)| *until);
         let (_, candidate) = self.open.remove(0);
+        self.is_last_resort = true;
         Some(Later {
             candidate,
             at: None,

@@ -166,9 +166,12 @@ impl Base {
         })
     }
 
-    /// Whether a call to this address comes here.
+    /// Whether a call to this address comes here: several may share a host, and be told apart by its paths.
     pub(super) fn is_origin_of(&self, uri: &Uri) -> bool {
-        uri.scheme() == Some(&self.scheme) && uri.authority() == Some(&self.authority)
+        let rest = uri.path().strip_prefix(self.path.as_str());
+        uri.scheme() == Some(&self.scheme)
+            && uri.authority() == Some(&self.authority)
+            && rest.is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

@@ -3,41 +3,33 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Uri,
-    header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION},
+    header::{CONTENT_LENGTH, HOST},
     request::Parts,
     uri::PathAndQuery,
 };
-
+use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
 use super::{candidate::Candidate, provider::Base};
 use crate::wire::{Dialect, endpoint, with_model};
 
-/// What a caller shows one provider, and no other is to see.
-const CREDENTIALS: [HeaderName; 13] = [
-    AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("x-goog-user-project"),
-    HeaderName::from_static("ocp-apim-subscription-key"),
-    HeaderName::from_static("openai-organization"),
-    HeaderName::from_static("openai-project"),
-    HeaderName::from_static("anthropic-workspace-id"),
-    HeaderName::from_static("x-amz-security-token"),
-    HeaderName::from_static("x-auth-token"),
-];
-/// The same in a query.
-const IN_QUERY: [&str; 6] = [
+/// What names of headers and of parameters have in them that show who calls, or who pays.
+const SECRETS: [&str; 12] = [
+    "auth",
     "key",
-    "api_key",
-    "api-key",
-    "access_token",
-    "subscription-key",
     "token",
+    "secret",
+    "credential",
+    "password",
+    "cookie",
+    "signature",
+    "session",
+    "organization",
+    "project",
+    "workspace",
 ];
+/// The one that has, and is the call's own: it is the same on each attempt.
+const IDEMPOTENCY: &str = "idempotency-key";
 
 /// A call for another target.
 pub(super) struct Rewritten {
@@ -52,15 +44,12 @@ pub(super) fn rewrite(
     parts: &Parts,
     body: &Bytes,
     dialect: Dialect,
-    asked_model: Option<&str>,
     candidate: &Candidate,
+    key_headers: &[HeaderName],
 ) -> Option<Rewritten> {
     let (provider, name) = (&candidate.target.provider, &candidate.target.sent_as);
     let end = endpoint(dialect, parts.uri.path(), name)?;
-    let body = match asked_model {
-        Some(model) if *model == **name => body.clone(),
-        _ => with_model(dialect, body, name)?,
-    };
+    let body = with_model(dialect, body, name)?;
     let mut parts = parts.clone();
     let keeps = provider.keys.is_empty() && provider.base.is_origin_of(&parts.uri);
     parts.uri = address(&provider.base, &end, parts.uri.query(), keeps)?;
@@ -70,7 +59,7 @@ pub(super) fn rewrite(
         *length = body.len().into();
     }
     if !keeps {
-        hide(&mut parts.headers, provider.auth.name());
+        hide(&mut parts.headers, key_headers);
     }
     if let Some(key) = &candidate.key {
         let value = key.header(provider.auth.scheme())?;
@@ -83,24 +72,37 @@ pub(super) fn rewrite(
     })
 }
 
-fn hide(headers: &mut HeaderMap, own: &HeaderName) {
-    let is_one = |name: &&HeaderName| *name == own || CREDENTIALS.contains(name);
+fn hide(headers: &mut HeaderMap, key_headers: &[HeaderName]) {
+    let shows = |name: &&HeaderName| {
+        key_headers.contains(name) || name.as_str() != IDEMPOTENCY && is_secret(name.as_str())
+    };
     // There are few headers, and most of them are none.
-    let found: SmallVec<[HeaderName; 4]> = headers.keys().filter(is_one).cloned().collect();
+    let found: SmallVec<[HeaderName; 4]> = headers.keys().filter(shows).cloned().collect();
     for name in found {
         headers.remove(name);
     }
 }
 
+/// Whether what goes by this name, in small letters, may show who calls. Rather one too many.
+fn is_secret(name: &str) -> bool {
+    name == "sig"
+        || SECRETS
+            .iter()
+            .any(|part| contains(name.as_bytes(), part.as_bytes()))
+}
+
+fn contains(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len()).any(|window| window == part)
+}
+
 fn address(base: &Base, end: &str, query: Option<&str>, keeps: bool) -> Option<Uri> {
     let asked = query.unwrap_or_default().split('&');
     let name = |pair: &str| {
-        pair.split('=')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        name.to_ascii_lowercase()
     };
-    let is_kept = |pair: &&str| keeps || !IN_QUERY.contains(&name(pair).as_str());
+    let is_kept = |pair: &&str| keeps || !is_secret(&name(pair));
     let own: Vec<&str> = base
         .query
         .iter()

@@ -12,6 +12,11 @@ fn candidate(target: Target) -> Arc<Candidate> {
     ways(&routes)["any"].targets.turn()[0].keys[0].clone()
 }
 
+/// Where some provider of the routes takes its keys.
+fn odd() -> HeaderName {
+    HeaderName::from_static("x-odd")
+}
+
 fn provider(name: &str, base: &str) -> Provider {
     Provider::new(name, base).unwrap()
 }
@@ -19,6 +24,28 @@ fn provider(name: &str, base: &str) -> Provider {
 fn with_key(name: &str, base: &str) -> Provider {
     provider(name, base).key(ApiKey::new("main", "SECRET-theirs").unwrap())
 }
+
+/// Headers that callers show who they are in.
+const CREDENTIALS: [&str; 18] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-goog-user-project",
+    "ocp-apim-subscription-key",
+    "openai-organization",
+    "openai-project",
+    "anthropic-workspace-id",
+    "x-amz-security-token",
+    "x-auth-token",
+    "x-litellm-api-key",
+    "cf-aig-authorization",
+    "helicone-auth",
+    "x-portkey-api-key",
+    "x-odd",
+];
 
 /// A call that shows every credential there is.
 fn called(uri: &str, body: &'static str) -> (Parts, Bytes) {
@@ -37,7 +64,8 @@ fn called(uri: &str, body: &'static str) -> (Parts, Bytes) {
 
 fn sent(uri: &str, body: &'static str, dialect: Dialect, target: Target) -> Option<(Parts, Bytes)> {
     let (parts, body) = called(uri, body);
-    let Rewritten { parts, body, .. } = rewrite(&parts, &body, dialect, None, &candidate(target))?;
+    let Rewritten { parts, body, .. } =
+        rewrite(&parts, &body, dialect, &candidate(target), &[odd()])?;
     Some((parts, body))
 }
 
@@ -121,9 +149,10 @@ fn credentials_of_one_never_reach_another() {
         ),
         (Target::new(&keyless, "b"), None),
     ] {
-        let uri = "https://first/v1/chat/completions?key=SECRET-callers&API_KEY=SECRET-callers";
+        let uri = "https://first/v1/chat/completions?key=SECRET&API_KEY=SECRET&apiKey=SECRET&%6Bey=SECRET\
+                   &sig=SECRET&x-amz-signature=SECRET&oauth_token=SECRET&kept=1";
         let (parts, _) = sent(uri, CHAT, Dialect::OpenAiChat, target).unwrap();
-        assert_eq!(parts.uri.query(), None);
+        assert_eq!(parts.uri.query(), Some("kept=1"));
         let secrets: Vec<(&str, &[u8])> = parts
             .headers
             .iter()
@@ -149,10 +178,19 @@ fn a_caller_keeps_its_own_only_where_it_came_for() {
         ("http://api.openai.com/v1", false),
         ("https://api.openai.com:8443/v1", false),
         ("https://api.openai.com.evil.example/v1", false),
+        ("https://api.openai.com/v1/other", false),
+        ("https://api.openai.com/v", false),
+        ("https://api.openai.com", true),
     ] {
         let target = Target::new(&provider("openai", base), "b");
-        let rewritten =
-            rewrite(&parts, &body, Dialect::OpenAiChat, None, &candidate(target)).unwrap();
+        let rewritten = rewrite(
+            &parts,
+            &body,
+            Dialect::OpenAiChat,
+            &candidate(target),
+            &[odd()],
+        )
+        .unwrap();
         assert_eq!(rewritten.keeps_key, keeps, "{base}");
         let text = |parts: &Parts| parts.headers.contains_key("authorization");
         assert_eq!(text(&rewritten.parts), keeps, "{base}");
@@ -177,5 +215,15 @@ fn what_cannot_be_changed_goes_nowhere_else() {
         ),
     ] {
         assert!(sent(uri, body, dialect, target()).is_none(), "{uri}");
+    }
+}
+
+#[test]
+fn the_body_asks_for_the_target_whatever_the_url_says() {
+    let openai = with_key("openai", "https://up/v1");
+    let uri = "https://first/openai/deployments/b/chat/completions";
+    for body in [r#"{"model":"o1-pro"}"#, "{}"] {
+        let (_, body) = sent(uri, body, Dialect::OpenAiChat, Target::new(&openai, "b")).unwrap();
+        assert_eq!(body, r#"{"model":"b"}"#);
     }
 }

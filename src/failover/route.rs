@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use http::HeaderName;
+
 use super::Provider;
 
 /// A model of a provider that calls can go to. With each of the provider's keys it is a target of its own.
@@ -206,8 +208,8 @@ impl Routes {
     /// Routes by the name that callers have for a model.
     ///
     /// # Errors
-    /// A route without targets, a target that is there twice, a model that has two routes, weights that are all 0,
-    /// share that is none; two providers of one name whose keys have one label and are not the same.
+    /// A route without targets, a target that is there twice, a model that has two routes, weights that are all 0, a share
+    /// that is none, a label that stands for two keys of one provider.
     pub fn new<M: Into<Arc<str>>>(
         routes: impl IntoIterator<Item = (M, Route)>,
     ) -> Result<Self, RouteError> {
@@ -222,14 +224,27 @@ impl Routes {
                 });
             }
         }
-        for provider in all
-            .values()
-            .flat_map(Route::all)
-            .map(|target| &target.provider)
-        {
+        let providers = all.values().flat_map(Route::all);
+        let providers: Vec<&Provider> = providers.map(|target| &*target.provider).collect();
+        for (number, provider) in providers.iter().enumerate() {
             provider.check()?;
+            for other in &providers[..number] {
+                provider.check_beside(other)?;
+            }
         }
         Ok(Routes(all))
+    }
+
+    /// The headers that any of the providers takes its keys in.
+    pub(super) fn key_headers(&self) -> Vec<HeaderName> {
+        let mut all: Vec<HeaderName> = Vec::new();
+        for target in self.0.values().flat_map(Route::all) {
+            let name = target.provider.auth.name();
+            if !all.contains(name) {
+                all.push(name.clone());
+            }
+        }
+        all
     }
 
     /// The models that have a route.
@@ -239,6 +254,23 @@ impl Routes {
 }
 
 impl Provider {
+    /// Of two at one address the keys of one label are the same: else they would be taken for one account.
+    fn check_beside(&self, other: &Provider) -> Result<(), RouteError> {
+        if (&self.name, &self.base) != (&other.name, &other.base) {
+            return Ok(());
+        }
+        for key in &self.keys {
+            let mut same = other.keys.iter().filter(|one| one.label() == key.label());
+            if same.any(|one| !one.is_same(key)) {
+                return Err(RouteError::Key {
+                    label: key.label().to_owned(),
+                    reason: "stands for two secrets; labels tell the keys of a provider apart",
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), RouteError> {
         for (number, key) in self.keys.iter().enumerate() {
             if self.keys[..number]

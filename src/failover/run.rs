@@ -12,7 +12,7 @@ use super::{
     candidate::Candidate,
     health::{Parks, Trial},
     order,
-    outcome::{Best, Came, Later, Outlook, Step},
+    outcome::{Best, Came, Outlook, Step},
     rewrite::{Rewritten, rewrite},
     service::{Options, Shared},
     trigger::{self, Trigger},
@@ -27,11 +27,13 @@ use crate::{
         backoff::{Backoff, spread_out},
     },
     tags::Tag,
-    wire::ProviderError,
+    wire::{ErrorClass, ProviderError},
 };
 
 /// How long the body of an answer may take to come that is not handed on.
 const LONGEST_READ: Duration = Duration::from_secs(1);
+/// How often one target is asked for one call, by this layer.
+const MOST_EACH: usize = 3;
 /// For how long a key is parked that was refused: somebody may be putting it right.
 const KEY_REFUSED: Duration = Duration::from_secs(60);
 
@@ -74,14 +76,14 @@ impl<'r> Run<'r> {
     {
         let Run { options, entry, .. } = &self;
         entry.reroutes(options.max_attempts);
-        if let Some(budget) = &options.budget {
+        if let Some(budget) = options.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
         }
         let candidates = order::candidates(options, self.shared, entry).await;
-        let is_alone = candidates.len() == 1;
+        let is_alone = self.is_alone(&candidates);
         let (mut best, mut outlook) = (Best::new(), Outlook::default());
         for candidate in candidates.iter() {
-            if !entry.may_have_another() {
+            if !entry.may_have_another() || best.was_sent() && self.is_late() {
                 break;
             }
             if !self.may_be_tried(candidate, &mut outlook) {
@@ -103,36 +105,46 @@ impl<'r> Run<'r> {
             }
         }
         // Nobody serves at once: whoever does first is waited for.
+        let longest = Instant::now().checked_add(options.longest_wait);
         while entry.may_have_another() {
-            let longest = Instant::now().checked_add(options.longest_wait);
             let deadline = entry.turn().deadline;
             let Some(later) = outlook.first(longest, deadline, best.was_sent()) else {
                 break;
             };
-            let Later {
-                candidate,
-                at,
-                told,
-                failed,
-            } = later;
-            let budget = options.budget.as_ref().filter(|_| failed);
+            let budget = options.budget.as_ref().filter(|_| later.failed);
             if budget.is_some_and(|budget| !budget.take(Instant::now())) {
-                // When it may be tried again is still said.
-                outlook.failed(&candidate, at);
-                break;
+                continue;
             }
-            if let (true, Some(at)) = (told, at) {
+            if let (true, Some(at)) = (later.told, later.at) {
                 entry.let_go();
-                let wait = at.saturating_duration_since(Instant::now());
-                tokio::time::sleep(spread_out(wait)).await;
+                tokio::time::sleep_until(at).await;
+                // Others may have learnt otherwise meanwhile.
+                if !self.may_be_tried(&later.candidate, &mut outlook) {
+                    continue;
+                }
             }
-            match self.attempt(inner, &candidate, None, &mut outlook).await {
+            let candidate = &later.candidate;
+            match self.attempt(inner, candidate, None, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
                 Step::Skip => {}
             }
         }
         self.give_up(best, &outlook)
+    }
+
+    /// Whether there is one target at most that can be tried now: it is waited for.
+    fn is_alone(&self, candidates: &[Arc<Candidate>]) -> bool {
+        let now = Instant::now();
+        let may =
+            |candidate: &&Arc<Candidate>| self.shared.health.passes_over(candidate, now).is_none();
+        candidates.iter().filter(may).nth(1).is_none()
+    }
+
+    /// Whether the call's deadline is over.
+    fn is_late(&self) -> bool {
+        let deadline = self.entry.turn().deadline;
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Whether there is any use in trying a target now.
@@ -146,7 +158,11 @@ impl<'r> Run<'r> {
             return true;
         };
         match why {
-            PassedOverWhy::CoolingDown => outlook.later(candidate, Some(until), true),
+            PassedOverWhy::CoolingDown => {
+                outlook.tells(Some(until));
+                let at = now.checked_add(spread_out(until - now));
+                outlook.later(candidate, at, true);
+            }
             PassedOverWhy::BreakerOpen => outlook.is_open(candidate, until),
             _ => {}
         }
@@ -179,8 +195,8 @@ impl<'r> Run<'r> {
         R: Body<Data = Bytes>,
     {
         let entry = &self.entry;
-        let (dialect, model) = (entry.dialect(), entry.asked_model());
-        let rewritten = rewrite(&self.parts, &self.body, dialect, model, candidate);
+        let (dialect, foreign) = (entry.dialect(), &self.shared.headers);
+        let rewritten = rewrite(&self.parts, &self.body, dialect, candidate, foreign);
         let Some(Rewritten {
             mut parts,
             body,
@@ -196,8 +212,18 @@ impl<'r> Run<'r> {
             until,
         };
         let (view, body) = entry.toward(&toward, &mut parts, body);
+        let Some(mut trial) = self
+            .shared
+            .health
+            .begin(candidate, outlook.is_last_resort())
+        else {
+            // Somebody else tries it just now.
+            self.pass_over(candidate, PassedOverWhy::BreakerOpen, None);
+            outlook.is_open(candidate, Instant::now());
+            return Step::Skip;
+        };
         view.begin(entry);
-        let mut trial = self.shared.health.begin(candidate);
+        outlook.asks(candidate);
         let sent = view.send(inner, view.last_request(parts, body)).await;
         let response = match finish(&view, sent).await {
             Ok(response) => response,
@@ -226,10 +252,16 @@ impl<'r> Run<'r> {
             Heard::Failed(error) => {
                 let failed = trigger::of_answer(response.status(), &error);
                 // What a provider says of an account that is the caller's own is no news to other callers.
-                let account = (!keeps_key).then_some(self.options.park_for);
-                learn(failed, &error, account, &mut trial);
+                let is_ours = candidate.key.is_some() && !keeps_key;
+                let account = is_ours.then_some(self.options.park_for);
+                learn(response.status(), failed, &error, account, &mut trial);
                 match failed.filter(|trigger| self.options.triggers.contain(*trigger)) {
                     None => Step::Done(Ok(response)),
+                    Some(Trigger::KeyRefused) if is_ours => {
+                        // What is said of our key is not for the caller.
+                        self.pass_over(candidate, PassedOverWhy::KeyRefused, Some(KEY_REFUSED));
+                        Step::Skip
+                    }
                     Some(trigger) => {
                         self.look_ahead(trigger, &error, candidate, outlook);
                         // It is over as soon as its answer is read: nothing is held at the next target.
@@ -271,19 +303,30 @@ impl<'r> Run<'r> {
         candidate: &Arc<Candidate>,
         outlook: &mut Outlook,
     ) {
-        match (trigger, error.wait) {
-            (Trigger::ServerError, Some(wait)) => {
-                outlook.failed(candidate, Instant::now().checked_add(wait));
+        if trigger == Trigger::ContextLength {
+            // One that is too large for a limit may fit that of another key.
+            if error.class == ErrorClass::ContextLength {
+                outlook.was_too_long(candidate);
             }
+            return;
+        }
+        let after = |wait| Instant::now().checked_add(wait);
+        outlook.tells(error.wait.and_then(after));
+        // As often as one target is asked by a layer that repeats; a caller that repeats by itself has had that before.
+        if !error.retryable || self.asked.again || outlook.asked(candidate) >= MOST_EACH {
+            return;
+        }
+        match (trigger, error.wait) {
             (Trigger::RateLimited, Some(wait)) => {
-                outlook.later(candidate, Instant::now().checked_add(wait), true);
+                outlook.later(candidate, after(spread_out(wait)), true);
+            }
+            (Trigger::ServerError, Some(wait)) => {
+                outlook.failed(candidate, after(spread_out(wait)));
             }
             (Trigger::RateLimited, None) => {
-                let repeat = u32::try_from(self.entry.attempts().made.len()).unwrap_or(u32::MAX);
-                let wait = Backoff::default().wait(repeat);
-                outlook.later(candidate, Instant::now().checked_add(wait), true);
+                let repeat = u32::try_from(outlook.asked(candidate)).unwrap_or(u32::MAX);
+                outlook.later(candidate, after(Backoff::default().wait(repeat)), true);
             }
-            (Trigger::ContextLength, _) => outlook.was_too_long(candidate),
             _ => {}
         }
     }
@@ -341,7 +384,11 @@ impl<'r> Run<'r> {
         &self,
         mut response: Response<ResponseBody<R>>,
     ) -> Response<ResponseBody<R>> {
-        if let Some(attempts) = self.entry.attempts_to_show() {
+        if let Some(mut attempts) = self.entry.attempts_to_show() {
+            if response.status().is_success() {
+                // Whatever was told on the way.
+                attempts.retry_after = None;
+            }
             response.extensions_mut().insert(attempts);
         }
         response
@@ -362,6 +409,7 @@ fn may_have_room_later(rejection: &Rejection) -> bool {
 /// What an answer says of its target, and of the account, which is ours, and parked for so long where nobody names a
 /// time.
 fn learn(
+    status: StatusCode,
     failed: Option<Trigger>,
     error: &ProviderError,
     park_for: Option<Duration>,
@@ -386,7 +434,11 @@ fn learn(
             };
             trial.parks(what, wait.unwrap_or(park_for));
         }
-        (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Account, KEY_REFUSED),
+        // A 403 may be about the model.
+        (Some(Trigger::KeyRefused), _) if status == StatusCode::UNAUTHORIZED => {
+            trial.parks(Parks::Account, KEY_REFUSED);
+        }
+        (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Target, KEY_REFUSED),
         _ => {}
     }
 }

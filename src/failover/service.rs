@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -17,6 +17,7 @@ use crate::{
     limiter::Limiter,
     retry::{RetryBudget, classifier::Classifier},
     tags::Tag,
+    wire::endpoint,
 };
 
 /// Sends a call to the first target of its route that can serve; see the [module](super).
@@ -50,6 +51,8 @@ pub(super) struct Options {
 pub(super) struct Shared {
     pub(super) ways: HashMap<Arc<str>, Way>,
     pub(super) health: Arc<Health>,
+    /// The headers that any of the providers takes its keys in.
+    pub(super) headers: Vec<HeaderName>,
 }
 
 impl Default for Options {
@@ -113,7 +116,13 @@ where
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             let model = entered.entry.tag(&Tag::Model);
-            let has_way = model.is_some_and(|model| shared.ways.contains_key(&model));
+            let has_way = model.is_some_and(|model| shared.ways.contains_key(&model))
+                && endpoint(
+                    entered.entry.dialect(),
+                    entered.parts.uri.path(),
+                    "any model",
+                )
+                .is_some();
             match entered {
                 Entered {
                     entry,

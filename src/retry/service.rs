@@ -17,6 +17,7 @@ use super::{
 use crate::{
     body::{ResponseBody, ResponseFuture, SHOULD_RETRY, finish, keep, pass, refuse, tell_wait},
     call::{Entered, Entry, Heard, Inspect, ReadBody, Refusal},
+    wire::ProviderError,
 };
 
 /// Repeats an attempt when that may help; see the [module](super).
@@ -123,7 +124,7 @@ impl Repeated {
         R: Body<Data = Bytes>,
     {
         let Repeated { entry, policy, .. } = &self;
-        if let Some(budget) = &policy.budget {
+        if let Some(budget) = policy.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
         }
         let mut answered = None;
@@ -217,7 +218,12 @@ impl Repeated {
         &self,
         mut response: Response<ResponseBody<R>>,
     ) -> Response<ResponseBody<R>> {
-        if let Some(attempts) = self.entry.attempts_to_show() {
+        if let Some(mut attempts) = self.entry.attempts_to_show() {
+            let began = response.extensions().get::<ProviderError>();
+            if response.status().is_success() && began.is_none() {
+                // Whatever was told on the way.
+                attempts.retry_after = None;
+            }
             response.extensions_mut().insert(attempts);
         }
         response

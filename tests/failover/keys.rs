@@ -98,38 +98,6 @@ async fn a_key_that_is_limited_or_refused_is_replaced_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_has_no_such_api_is_passed_over_and_the_refusal_names_all() {
-    let providers = Providers::new(["first"]);
-    let service = stack(
-        failover(Route::ordered([Target::new(
-            &provider("first", &["main"]),
-            MODEL,
-        )])),
-        limiter([]),
-        &providers,
-    );
-    let odd = request().map(|_| {
-        http_body_util::Full::from(format!(
-            r#"{{"model":"{MODEL}","instances":[{{"model":1}}]}}"#
-        ))
-    });
-    let (mut parts, body) = odd.into_parts();
-    parts.uri = "http://called/v1/publishers/anthropic/models/gpt-5.5:rawPredict"
-        .parse()
-        .unwrap();
-    let came = send(&service, http::Request::from_parts(parts, body))
-        .await
-        .unwrap();
-    assert_eq!(came.status, 503);
-    assert!(
-        came.body.contains("first/gpt-5.5 (main) has no such API"),
-        "{}",
-        came.body
-    );
-    assert_eq!(providers.attempts("first"), 0);
-}
-
-#[tokio::test(start_paused = true)]
 async fn weights_of_a_route_are_kept_and_the_others_follow() {
     let providers = Providers::new(["first", "second"]);
     let target = |host, weight| Target::new(&provider(host, &["main"]), MODEL).weight(weight);

@@ -134,7 +134,7 @@ async fn alone_it_waits_by_itself() {
 async fn coming_back_to_one_that_failed_costs_of_the_retry_budget_and_a_429_does_not() {
     for (fault, coming_back) in [
         ("status=503;retry-after=8", 0),
-        ("status=429;retry-after=8", 3),
+        ("status=429;retry-after=8", 2),
     ] {
         let providers = Providers::new(["first"]);
         providers.fault("first", fault);

@@ -83,6 +83,8 @@ const OTHERS: &[Rule] = &[
     rule(&[400], Says::Starts("Input is too long"), ContextLength),
     rule(&[400], Says::Word(&["ServiceQuotaExceededException"]), Quota),
     rule(&[429], Says::Word(&["ModelNotReadyException"]), Overloaded),
+    // OpenRouter: the credit does for smaller calls.
+    rule(&[402], Says::Contains(&["can only afford"]), RequestTooLarge),
     // OpenRouter: paid for by calls in flight, which give back what they do not use.
     rule(&[402], Says::WordAndWait("openrouter_in_flight_budget"), RateLimit),
 ];
