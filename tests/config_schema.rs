@@ -200,8 +200,13 @@ impl Walk {
                 .entry((self.kind(schema), name.clone()))
                 .or_default();
             *set |= somewhere;
-            if is_set || !types(&self.resolved(property)).contains("object") {
+            let types = types(&self.resolved(property));
+            if is_set || !(types.contains("object") || types.contains("array")) {
                 self.walk(property, &here);
+            } else if !types.contains("object") {
+                // What is in the list is looked at where it is set.
+                let schema = self.resolved(property);
+                self.wrong_values(&schema, &here);
             }
         }
     }

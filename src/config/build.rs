@@ -6,11 +6,10 @@ use super::{Config, ConfigError, RateLimiting, UnknownPrice};
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
-    limit::{Limit, Limits},
+    limit::{Limit, Limits, Quantity},
     limiter::{Limiter, QueueOptions},
     pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
-    retry::RetryLayer,
     store::MemoryStore,
     tags::Tag,
 };
@@ -115,11 +114,15 @@ impl RateLimiting {
             queue = queue.weight(party.as_str(), checked(*weight));
         }
         let limiter = Limiter::build(store.clone(), queue);
-        let retry = RetryLayer::new()
-            .max_attempts(checked(self.retry.max_attempts))
-            .longest_wait(self.retry.longest_wait.into());
+        let failover = self.failover.layer()?;
+        let failover = failover.repeats_uncertain(self.retry.repeats_uncertain);
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
+        let has_budget = |limit: &Limit| limit.quantity == Quantity::Cost;
+        doubts.extend(
+            self.failover
+                .doubts(limiter.limits().iter().any(has_budget)),
+        );
         let doubts = doubts
             .iter()
             .map(|doubt| self.replaced.hide_in("rate_limiting", doubt));
@@ -135,7 +138,9 @@ impl RateLimiting {
             UnknownPrice::Deny => budget,
             UnknownPrice::Allow => budget.allow_unknown_prices(),
         };
-        let layer = RateLimitLayer::of(retry, AdmissionLayer::new(limiter.clone())).budget(budget);
+        let layer = RateLimitLayer::of(self.retry.layer(), AdmissionLayer::new(limiter.clone()))
+            .budget(budget)
+            .failover(failover);
         let layer = if self.enabled { layer } else { layer.off() };
         Ok(Stack {
             layer,

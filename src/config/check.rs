@@ -12,12 +12,8 @@ const MONEY: &str = "must be more than 0; leave it out where there is no budget"
 impl RateLimiting {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_queue()?;
-        if self.retry.max_attempts == 0 {
-            return wrong(
-                "retry.max_attempts",
-                "is 0, which sends nothing; 1 repeats nothing",
-            );
-        }
+        self.retry.check()?;
+        self.failover.check()?;
         if self.max_counts == 0 {
             return wrong(
                 "max_counts",

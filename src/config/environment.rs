@@ -1,5 +1,7 @@
 //! Names of the environment in a configuration, and what they stand for.
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{
     ConfigError,
     tree::{At, Node, Value},
@@ -20,7 +22,8 @@ pub(crate) struct Replaced(Vec<Place>);
 struct Place {
     path: String,
     written: String,
-    value: String,
+    /// It may be a secret.
+    value: SecretString,
 }
 
 impl PartialEq for Replaced {
@@ -62,10 +65,10 @@ impl Replaced {
             // A limit is told by its own name, where the file may have another.
             let is_beside = path.get(..block(path)) == place.path.get(..block(&place.path));
             let is_about = path.starts_with(&place.path) || place.path.starts_with(path);
-            is_about || is_beside || place.value.len() >= TELLING
+            is_about || is_beside || place.value.expose_secret().len() >= TELLING
         });
         places.fold(said.to_owned(), |said, place| {
-            without(&said, &place.value, &place.written)
+            without(&said, place.value.expose_secret(), &place.written)
         })
     }
 }
@@ -123,7 +126,7 @@ fn walk(
                 replaced.0.push(Place {
                     path: path.to_owned(),
                     written: text.clone(),
-                    value: value.clone(),
+                    value: value.clone().into(),
                 });
                 *written = Some(text.clone());
             }

@@ -37,6 +37,7 @@ mod build;
 mod check;
 mod environment;
 mod error;
+mod failover;
 mod format;
 mod limit;
 mod litellm;
@@ -47,7 +48,9 @@ mod quota;
 mod read;
 mod reload;
 mod resolve;
+mod retry;
 mod schema;
+mod short;
 mod span;
 mod tree;
 
@@ -59,6 +62,10 @@ use serde::Deserialize;
 pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
 pub use build::Stack;
 pub use error::ConfigError;
+pub use failover::{
+    AuthConfig, BreakerConfig, DegradedConfig, FailoverConfig, KeyConfig, PoolName, ProviderConfig,
+    RouteConfig, Secret, TargetConfig, TriggerName,
+};
 pub use format::Format;
 pub use limit::{ChargeName, LimitConfig, OneOrMore};
 pub use litellm::{ApiKey, Deployment, Fallbacks, LiteLlmConfig, NotUnderstood};
@@ -69,6 +76,7 @@ pub use quota::Quota;
 pub(crate) use read::{Root, from_path, from_text};
 pub use reload::{ChangedLimit, ReloadError, Reloaded};
 pub use resolve::{Resolution, ResolvedLimit, ResolvedPrice};
+pub use retry::{BackoffConfig, RetryBudgetConfig, RetryConfig};
 #[cfg(feature = "gateway")]
 pub(crate) use schema::of as schema_of;
 pub use span::Span;
@@ -90,7 +98,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimiting {
-    /// `false`: no limit and no retry, everything passes.
+    /// `false`: no limit, no retry and no route, everything passes.
     pub enabled: bool,
     /// Limits over all calls.
     pub global: Quota,
@@ -121,6 +129,8 @@ pub struct RateLimiting {
     pub max_counts: usize,
     /// Repeating what the provider says may be repeated.
     pub retry: RetryConfig,
+    /// Providers, and the routes to them.
+    pub failover: FailoverConfig,
     /// Waiting.
     pub queue: QueueConfig,
     /// Dollars in an hour of the clock.
@@ -175,18 +185,6 @@ pub enum UnknownPrice {
     Allow,
 }
 
-/// `retry:`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct RetryConfig {
-    /// Attempts of a call in all; 1 repeats nothing.
-    #[schemars(range(min = 1))]
-    pub max_attempts: u32,
-    /// The longest told wait that is waited for.
-    pub longest_wait: Span,
-}
-
 /// `queue:`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -219,6 +217,7 @@ impl Default for RateLimiting {
             absorb_counters: true,
             max_counts: 1_000_000,
             retry: RetryConfig::default(),
+            failover: FailoverConfig::default(),
             queue: QueueConfig::default(),
             max_hourly_spend: None,
             max_daily_spend: None,
@@ -234,15 +233,6 @@ impl Default for RateLimiting {
             currency: None,
             alert_threshold: None,
             replaced: Replaced::default(),
-        }
-    }
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        RetryConfig {
-            max_attempts: 3,
-            longest_wait: Span::from_secs(60),
         }
     }
 }

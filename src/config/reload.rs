@@ -157,6 +157,7 @@ fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
         absorb_counters,
         max_counts,
         retry,
+        failover,
         queue,
         cap_output,
         budget_patience,
@@ -196,6 +197,39 @@ fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
             "retry.longest_wait",
             retry.longest_wait == old.retry.longest_wait,
         ),
+        ("retry.backoff", retry.backoff == old.retry.backoff),
+        (
+            "retry.retry_budget",
+            retry.retry_budget == old.retry.retry_budget,
+        ),
+        (
+            "retry.repeats_uncertain",
+            retry.repeats_uncertain == old.retry.repeats_uncertain,
+        ),
+        (
+            "failover.providers",
+            failover.providers == old.failover.providers,
+        ),
+        ("failover.routes", failover.routes == old.failover.routes),
+        (
+            "failover.patience",
+            failover.patience == old.failover.patience,
+        ),
+        (
+            "failover.longest_wait",
+            failover.longest_wait == old.failover.longest_wait,
+        ),
+        (
+            "failover.max_attempts",
+            failover.max_attempts == old.failover.max_attempts,
+        ),
+        (
+            "failover.park_for",
+            failover.park_for == old.failover.park_for,
+        ),
+        ("failover.breaker", failover.breaker == old.failover.breaker),
+        ("failover.on", failover.on == old.failover.on),
+        ("failover.not_on", failover.not_on == old.failover.not_on),
         (
             "queue.max_waiting",
             queue.max_waiting == old.queue.max_waiting,

@@ -20,6 +20,33 @@ pub(crate) fn of<T: JsonSchema>() -> Value {
     schema.to_value()
 }
 
+/// The schema of a block that may be written shorter, as one of these types.
+pub(super) fn shorter<B: JsonSchema>(generator: &mut SchemaGenerator, types: &[&str]) -> Schema {
+    let mut schema = B::json_schema(generator);
+    let types: Vec<&str> = types.iter().copied().chain(["object"]).collect();
+    schema.insert("type".to_owned(), json!(types));
+    schema
+}
+
+/// The schema of a type by that of its block, and of the items where it may be a list.
+macro_rules! short {
+    ($kind:ident: $block:ty, $types:expr $(, $item:ty)?) => {
+        impl schemars::JsonSchema for $kind {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($kind).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                #[allow(unused_mut, reason = "not all have items")]
+                let mut schema = crate::config::schema::shorter::<$block>(generator, &$types);
+                $(schema.insert("items".to_owned(), generator.subschema_for::<$item>().to_value());)?
+                schema
+            }
+        }
+    };
+}
+pub(super) use short;
+
 /// Adds another name of a property: as a property of its own, which says of which it is another name.
 pub(super) fn alias(schema: &mut Schema, name: &str, alias: &str) {
     let Some(object) = schema.as_object_mut() else {

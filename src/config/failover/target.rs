@@ -1,0 +1,119 @@
+//! Targets.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use crate::config::{
+    schema,
+    short::{self, Short},
+};
+
+/// A model of a provider that calls can go to: `openai/gpt-5.5`, or a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TargetConfig {
+    /// The provider, by its name under `providers`.
+    pub provider: String,
+    /// The model, by the name that limits and prices have for it.
+    pub model: String,
+    /// The name that the provider has for it, where that is another: an Azure deployment, a fine-tune.
+    pub sent_as: Option<String>,
+    /// How often it is tried first, where the route is `weighted`; 0: only after all others.
+    pub weight: u32,
+    /// How many tokens the model takes at most, input and output together. What another model found too long goes only to
+    /// targets of which more is known, or nothing.
+    pub context: Option<u64>,
+}
+
+/// `openai/gpt-5.5`
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Place {
+    provider: String,
+    model: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Block {
+    /// The provider, by its name under `providers`, and its model: `openai/gpt-5.5`.
+    #[schemars(with = "String", regex(pattern = r"^[^/]+/.|\$\{[A-Za-z_]"))]
+    target: Place,
+    /// The name that the provider has for the model, where that is another: an Azure deployment, a fine-tune.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    sent_as: Option<String>,
+    /// How often it is tried first, where the route is `weighted`; 0: only after all others.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0))]
+    weight: u32,
+    /// How many tokens the model takes at most, input and output together.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    context: Option<u64>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl TryFrom<String> for Place {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((provider, model)) if !provider.is_empty() && !model.is_empty() => Ok(Place {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+            }),
+            _ => Err(format!(
+                "`{text}` names no provider with a model; write it as openai/gpt-5.5"
+            )),
+        }
+    }
+}
+
+impl TargetConfig {
+    pub(in crate::config) fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        TargetConfig {
+            provider: provider.into(),
+            model: model.into(),
+            sent_as: None,
+            weight: 1,
+            context: None,
+        }
+    }
+}
+
+impl Short for TargetConfig {
+    type Block = Block;
+    const WANTED: &'static str = "a target, openai/gpt-5.5, or a block with `target`";
+
+    fn of_block(block: Block) -> Result<Self, String> {
+        let Block {
+            target,
+            sent_as,
+            weight,
+            context,
+        } = block;
+        Ok(TargetConfig {
+            sent_as,
+            weight,
+            context,
+            ..TargetConfig::new(target.provider, target.model)
+        })
+    }
+
+    fn of_text(text: &str) -> Result<Self, String> {
+        let Place { provider, model } = text.to_owned().try_into()?;
+        Ok(TargetConfig::new(provider, model))
+    }
+}
+
+impl<'de> Deserialize<'de> for TargetConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        short::read(deserializer)
+    }
+}
+
+schema::short! { TargetConfig: Block, ["string"] }
