@@ -24,6 +24,8 @@ struct Place {
     written: String,
     /// It may be a secret.
     value: SecretString,
+    /// What each name in it stands for: errors may be about a part of the text.
+    parts: Vec<(String, SecretString)>,
 }
 
 impl PartialEq for Replaced {
@@ -68,7 +70,12 @@ impl Replaced {
             is_about || is_beside || place.value.expose_secret().len() >= TELLING
         });
         places.fold(said.to_owned(), |said, place| {
-            without(&said, place.value.expose_secret(), &place.written)
+            let whole = without(&said, place.value.expose_secret(), &place.written);
+            let telling = |part: &&(String, SecretString)| part.1.expose_secret().len() >= TELLING;
+            let parts = place.parts.iter().filter(telling);
+            parts.fold(whole, |said, (name, value)| {
+                without(&said, value.expose_secret(), name)
+            })
         })
     }
 }
@@ -117,7 +124,7 @@ fn walk(
     let at = node.at;
     match &mut node.value {
         Value::Text { text, written } => {
-            let Some(value) =
+            let Some((value, parts)) =
                 filled(text, environment).map_err(|reason| wrong(path, at, reason))?
             else {
                 return Ok(());
@@ -127,6 +134,7 @@ fn walk(
                     path: path.to_owned(),
                     written: text.clone(),
                     value: value.clone().into(),
+                    parts,
                 });
                 *written = Some(text.clone());
             }
@@ -162,10 +170,13 @@ fn wrong(path: &str, at: At, reason: String) -> ConfigError {
     }
 }
 
-/// The text with its names replaced; `None` where there are none.
-fn filled(text: &str, environment: Environment<'_>) -> Result<Option<String>, String> {
+/// A text with its names replaced, and each name with what stands for it.
+type Filled = (String, Vec<(String, SecretString)>);
+
+/// `None` where there are no names.
+fn filled(text: &str, environment: Environment<'_>) -> Result<Option<Filled>, String> {
     let mut rest = text;
-    let mut whole = String::new();
+    let (mut whole, mut parts) = (String::new(), Vec::new());
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
         let inside = &from["${".len()..];
@@ -179,11 +190,13 @@ fn filled(text: &str, environment: Environment<'_>) -> Result<Option<String>, St
             return Err("a `${` is not closed; write `${NAME}`, or `$${` for itself".to_owned());
         };
         whole.push_str(before);
-        whole.push_str(&value_of(name, environment)?);
+        let value = value_of(name, environment)?;
+        whole.push_str(&value);
+        parts.push((format!("${{{name}}}"), value.into()));
         rest = further;
     }
     whole.push_str(rest);
-    Ok(text.contains("${").then_some(whole))
+    Ok(text.contains("${").then_some((whole, parts)))
 }
 
 /// What stands for `NAME` or `NAME:-other`.

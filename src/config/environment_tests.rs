@@ -15,7 +15,7 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn fill(text: &str) -> Result<Option<String>, String> {
-    filled(text, &environment)
+    filled(text, &environment).map(|filled| filled.map(|(whole, _)| whole))
 }
 
 fn read(yaml: &str) -> Result<Config, ConfigError> {
@@ -204,5 +204,16 @@ fn what_was_replaced_makes_no_two_configurations_different_and_is_not_shown() {
     assert!(
         shown.contains("rate_limiting.time_zone") && !shown.contains("secret"),
         "{shown}"
+    );
+}
+
+#[test]
+fn what_is_said_of_a_part_of_a_text_shows_no_name_in_it_either() {
+    let text = "{ path: 'sk-of-${LONG}/model' }";
+    let mut node = Node::of(text, Format::Yaml).unwrap();
+    let replaced = replace(&mut node, &|_| Some("umbrella".to_owned())).unwrap();
+    assert_eq!(
+        replaced.hide_in("other", "`sk-of-umbrella` is not known"),
+        "`sk-of-${LONG}` is not known"
     );
 }

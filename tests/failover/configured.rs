@@ -1,0 +1,177 @@
+//! C1: what a configuration says of retries, providers and routes is in force.
+#![cfg(feature = "config")]
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use tower_layer::Layer as _;
+use tower_quota::config::{Config, Stack};
+
+use crate::providers::{Came, MODEL, Providers, request, send};
+
+fn built(text: &str) -> Stack {
+    let config = Config::from_yaml(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    config
+        .build()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Two providers, with this under `failover:` beside them.
+fn failover(routes: &str, more: &str) -> String {
+    format!(
+        "rate_limiting:
+  failover:
+    providers:
+      one: {{ base_url: http://one/v1, keys: [KEY-one] }}
+      two: {{ base_url: http://two/v1, keys: [KEY-two], auth: {{ header: x-api-key }} }}
+    routes: {{ {MODEL}: {routes} }}
+    {more}"
+    )
+}
+
+async fn sent(stack: &Stack, providers: &Providers) -> Came {
+    let service = stack.layer.layer(providers.clone());
+    send(&service, request()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn f1_the_second_target_serves_with_its_own_key_where_the_first_fails() {
+    let providers = Providers::new(["one", "two"]);
+    providers.fault("one", "status=500");
+    let stack = built(&failover(
+        &format!("[one/{MODEL}, {{ target: two/{MODEL}, sent_as: mine }}]"),
+        "",
+    ));
+    let came = sent(&stack, &providers).await;
+    assert_eq!(came.status, 200, "{}", came.body);
+    assert_eq!(*came.asked().last().unwrap(), "two");
+    for (host, model) in [("one", MODEL), ("two", "mine")] {
+        let ledger = providers.at(host).ledger();
+        let entry = &ledger.entries()[0];
+        assert_eq!(
+            (&*entry.key, &*entry.model),
+            (&*format!("KEY-{host}"), model)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f1_a_reason_that_is_switched_off_is_handed_on_and_the_breaker_opens_as_it_says() {
+    let providers = Providers::new(["one", "two"]);
+    providers.fault("one", "status=500");
+    let route = format!("[one/{MODEL}, two/{MODEL}]");
+    let stack = built(&failover(&route, "not_on: [server_error]"));
+    assert_eq!(
+        sent(&stack, &providers).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    assert_eq!(providers.attempts("two"), 0);
+
+    let stack = built(&failover(&route, "breaker: { failures: 1, open_for: 1h }"));
+    let before = providers.attempts("one");
+    for _ in 0..5 {
+        assert_eq!(sent(&stack, &providers).await.status, 200);
+    }
+    let asked = providers.attempts("one") - before;
+    assert!((1..=3).contains(&asked), "by the first call alone: {asked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f3_weights_of_targets_and_of_keys_are_kept() {
+    let providers = Providers::new(["one", "two"]);
+    let stack = built(&format!(
+        "rate_limiting:
+  failover:
+    providers:
+      one: {{ base_url: http://one/v1, keys: [{{ label: a, key: KEY-a, weight: 3 }}, KEY-b], pool: weighted }}
+      two: {{ base_url: http://two/v1, keys: [KEY-c, KEY-d], pool: round_robin }}
+    routes:
+      {MODEL}: {{ weighted: [{{ target: one/{MODEL}, weight: 2 }}, two/{MODEL}] }}"
+    ));
+    for _ in 0..24 {
+        assert_eq!(sent(&stack, &providers).await.status, 200);
+    }
+    let mut keys: BTreeMap<String, usize> = BTreeMap::new();
+    for host in ["one", "two"] {
+        for entry in providers.at(host).ledger().entries() {
+            *keys.entry(entry.key.to_string()).or_default() += 1;
+        }
+    }
+    let expected = [("KEY-a", 12), ("KEY-b", 4), ("KEY-c", 4), ("KEY-d", 4)];
+    let expected = expected.map(|(key, count)| (key.to_owned(), count));
+    assert_eq!(keys, BTreeMap::from(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f7_limits_on_a_key_hold_by_its_label_and_the_next_key_serves() {
+    let providers = Providers::new(["one"]);
+    let stack = built(&format!(
+        "rate_limiting:
+  limits:
+    - {{ quantity: requests, amount: 1, every: 1h, when: {{ api_key: key-1 }} }}
+  failover:
+    providers: {{ one: {{ base_url: http://one/v1, keys: [KEY-a, KEY-b] }} }}
+    routes: {{ {MODEL}: [one/{MODEL}] }}"
+    ));
+    for _ in 0..3 {
+        assert_eq!(sent(&stack, &providers).await.status, 200);
+    }
+    let ledger = providers.at("one").ledger();
+    let keys: Vec<&str> = ledger.entries().iter().map(|entry| &*entry.key).collect();
+    assert_eq!(keys, ["KEY-a", "KEY-b", "KEY-b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r1_retries_are_as_often_and_as_patient_as_the_configuration_says() {
+    for (retry, expected) in [
+        ("{}", 3),
+        ("{ max_attempts: 6 }", 6),
+        // Without a share of the calls nor a reserve nothing is repeated.
+        (
+            "{ max_attempts: 6, retry_budget: { percent: 0, reserve: 0 } }",
+            1,
+        ),
+        (
+            "{ max_attempts: 6, retry_budget: { percent: 0, reserve: 2 } }",
+            3,
+        ),
+        ("{ max_attempts: 40, retry_budget: off }", 40),
+    ] {
+        let providers = Providers::new(["called"]);
+        providers.fault("called", "status=500");
+        let stack = built(&format!("rate_limiting: {{ retry: {retry} }}"));
+        assert_eq!(sent(&stack, &providers).await.status, 500);
+        assert_eq!(providers.attempts("called"), expected, "{retry}");
+    }
+    // Waits are a tenth of a second at most.
+    let providers = Providers::new(["called"]);
+    providers.fault("called", "status=500");
+    let stack =
+        built("rate_limiting: { retry: { max_attempts: 9, backoff: { base: 1ms, cap: 100ms } } }");
+    let start = tokio::time::Instant::now();
+    sent(&stack, &providers).await;
+    let latency = std::time::Duration::from_millis(200) * 9;
+    assert!(
+        start.elapsed() <= latency + std::time::Duration::from_millis(8 * 100),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn r8_what_may_have_been_billed_goes_nowhere_else_where_it_is_not_wanted() {
+    for (retry, status) in [("{}", Some(200)), ("{ repeats_uncertain: false }", None)] {
+        let providers = Providers::new(["one", "two"]);
+        providers.fault("one", "drop");
+        let text = failover(&format!("[one/{MODEL}, two/{MODEL}]"), "patience: 1s");
+        let stack = built(&format!("{text}\n  retry: {retry}"));
+        let service = stack.layer.layer(providers.clone());
+        let came = send(&service, request()).await;
+        assert_eq!(
+            came.ok().map(|came| came.status.as_u16()),
+            status,
+            "{retry}"
+        );
+        assert_eq!(providers.attempts("two"), usize::from(status.is_some()));
+    }
+}
