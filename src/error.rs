@@ -94,6 +94,18 @@ pub enum Rejection {
         /// In how long the first of them may be tried again, where that can be said.
         retry_after: Option<Duration>,
     },
+    /// There is no route for the call, and it goes nowhere else: see
+    /// [`FailoverLayer::routed_only`](crate::FailoverLayer::routed_only).
+    #[error(
+        "no route for {what}; the models served here are {models}",
+        what = model.as_ref().map_or_else(|| "a call without a model".to_owned(), |model| format!("the model `{model}`"))
+    )]
+    NoRoute {
+        /// The model that was asked for, where the call says one.
+        model: Option<String>,
+        /// Those that have a route.
+        models: String,
+    },
     /// The store of counts cannot answer, and admitting without it would be no limit.
     #[error(transparent)]
     StoreUnavailable(#[from] StoreError),
@@ -234,6 +246,7 @@ impl Rejection {
             Rejection::BodyTooLarge { .. } => "body_too_large",
             Rejection::BadRequest { .. } => "bad_request",
             Rejection::NoTarget { .. } => "no_target",
+            Rejection::NoRoute { .. } => "no_route",
             Rejection::StoreUnavailable(_) => "store_unavailable",
         }
     }
@@ -249,6 +262,7 @@ impl Rejection {
             Rejection::BudgetExceeded(_)
             | Rejection::CircuitOpen(_)
             | Rejection::UnknownPrice { .. } => http::StatusCode::PAYMENT_REQUIRED,
+            Rejection::NoRoute { .. } => http::StatusCode::NOT_FOUND,
             Rejection::NoTarget { .. } | Rejection::StoreUnavailable(_) => {
                 http::StatusCode::SERVICE_UNAVAILABLE
             }
@@ -295,7 +309,8 @@ impl Rejection {
             | Rejection::CircuitOpen(_)
             | Rejection::UnknownPrice { .. }
             | Rejection::BodyTooLarge { .. }
-            | Rejection::BadRequest { .. } => false,
+            | Rejection::BadRequest { .. }
+            | Rejection::NoRoute { .. } => false,
         }
     }
 }

@@ -134,6 +134,20 @@ impl FailoverLayer {
         self.anew()
     }
 
+    /// Refuses calls that have no route, with [`NoRoute`](crate::Rejection::NoRoute), rather than letting them go on as
+    /// they came: those for other models, those whose body was too long to read, and those that are signed.
+    pub fn routed_only(mut self) -> Self {
+        self.options.routed_only = true;
+        self
+    }
+
+    /// The models that have a route, by their names in order.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        let mut models: Vec<&str> = self.routes.models().collect();
+        models.sort_unstable();
+        models.into_iter()
+    }
+
     /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came). The model, the address and the credentials
     /// are changed all the same.
     pub fn as_it_came(mut self) -> Self {
@@ -155,7 +169,6 @@ impl FailoverLayer {
     }
 
     /// Whether calls may go to further targets.
-    #[cfg(feature = "gateway")]
     pub(crate) fn reroutes(&self) -> bool {
         !self.inspect.off && self.routes.models().next().is_some()
     }
@@ -186,7 +199,7 @@ impl<S> Layer<S> for FailoverLayer {
         });
         let mut inspect = self.inspect;
         // Without a route there is nothing to do.
-        inspect.off |= shared.ways.is_empty();
+        inspect.off |= shared.ways.is_empty() && !self.options.routed_only;
         Failover::new(inner, self.options.clone(), shared.clone(), inspect)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A [target](Target) is a model of a [provider](Provider) with one of its keys; a [route](Route) is the list of targets
 //! for a model name. Calls for models without a route, calls whose body was too long to read, and calls that are signed
-//! as they are (AWS) go on as they came.
+//! as they are (AWS) go on as they came, or are [refused](FailoverLayer::routed_only).
 //!
 //! # When a call goes on to the next target
 //! See [`Trigger`]; each can be switched. A refusal of our own is one only where the limit that refused looks at the

@@ -14,6 +14,7 @@ use super::{candidate::Way, health::Health, run::Run, trigger::Triggers};
 use crate::{
     body::{ResponseBody, ResponseFuture, finish, pass, refuse},
     call::{Entered, Entry, Inspect, ReadBody, Refusal},
+    error::Rejection,
     limiter::Limiter,
     retry::{RetryBudget, classifier::Classifier},
     tags::Tag,
@@ -42,6 +43,8 @@ pub(super) struct Options {
     pub(super) budget: Option<RetryBudget>,
     pub(super) triggers: Triggers,
     pub(super) repeats_uncertain: bool,
+    /// Whether calls without a route are refused.
+    pub(super) routed_only: bool,
     pub(super) classifier: Classifier,
     pub(super) limiter: Option<Limiter>,
 }
@@ -65,8 +68,20 @@ impl Default for Options {
             budget: Some(RetryBudget::default()),
             triggers: Triggers::default(),
             repeats_uncertain: true,
+            routed_only: false,
             classifier: Classifier::default(),
             limiter: None,
+        }
+    }
+}
+
+impl Shared {
+    fn no_route(&self, model: Option<&str>) -> Rejection {
+        let mut models: Vec<&str> = self.ways.keys().map(|model| &**model).collect();
+        models.sort_unstable();
+        Rejection::NoRoute {
+            model: model.map(str::to_owned),
+            models: models.join(", "),
         }
     }
 }
@@ -116,7 +131,9 @@ where
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             let model = entered.entry.tag(&Tag::Model);
-            let has_way = model.is_some_and(|model| shared.ways.contains_key(&model))
+            let has_way = model
+                .as_ref()
+                .is_some_and(|model| shared.ways.contains_key(model))
                 && endpoint(
                     entered.entry.dialect(),
                     entered.parts.uri.path(),
@@ -131,6 +148,10 @@ where
                 } if has_way && !Entry::is_signed(&parts) => {
                     let run = Run::new(&options, &shared, entry, parts, body);
                     run.send(&mut inner).await
+                }
+                other if options.routed_only => {
+                    let no = shared.no_route(model.as_deref());
+                    Ok(refuse(other.entry.dialect(), no))
                 }
                 other => {
                     let (entry, request) = other.into_request();

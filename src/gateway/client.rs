@@ -1,13 +1,23 @@
-//! The client that speaks to the upstream.
+//! The client that speaks to the upstream, and to the targets of routes.
 
-use std::time::Duration;
+use std::{
+    error::Error,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Request;
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::crypto::ring;
+
+use tower_service::Service;
 
 use crate::call::RequestBody;
 
@@ -17,13 +27,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a connection without traffic is probed, so that a stream from a host that is gone ends.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, RequestBody>;
+type HttpClient = legacy::Client<HttpsConnector<HttpConnector>, RequestBody>;
 
 /// A client for `http` and `https`, which trusts the roots that browsers trust.
 ///
 /// It sends a request a second time only if a kept connection turned out closed before anything was
 /// written, so never two attempts for one of ours. It follows no redirects.
-pub(super) fn client() -> Result<HttpClient, rustls::Error> {
+pub(super) fn client() -> Result<Client, rustls::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -34,8 +44,46 @@ pub(super) fn client() -> Result<HttpClient, rustls::Error> {
         .https_or_http()
         .enable_http1()
         .wrap_connector(http);
-    let mut builder = Client::builder(TokioExecutor::new());
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
     // Without it, idle connections would be closed no sooner than somebody looks for one.
     builder.pool_timer(TokioTimer::new());
-    Ok(builder.build(connector))
+    Ok(Client(builder.build(connector)))
+}
+
+/// The client as a service whose errors say who was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Client(HttpClient);
+
+/// What went wrong, and with whom.
+#[derive(Debug, thiserror::Error)]
+#[error("{host}")]
+pub(super) struct Failed {
+    /// `https://api.openai.com`
+    pub(super) host: String,
+    pub(super) source: legacy::Error,
+}
+
+type Answer = <HttpClient as Service<Request<RequestBody>>>::Response;
+
+/// In a box: the layers look for the causes that they know in those that are.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
+impl Service<Request<RequestBody>> for Client {
+    type Response = Answer;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // This client always is.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let uri = request.uri();
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = format!("{scheme}://{authority}");
+        let sent = self.0.request(request);
+        Box::pin(async move { sent.await.map_err(|source| Failed { host, source }.into()) })
+    }
 }

@@ -29,7 +29,8 @@ pub struct GatewayConfig {
     /// The address to listen on: `127.0.0.1:8080`, which is the default. Port 0 is any free one.
     #[schemars(with = "String", regex(pattern = r":[0-9]+$|\$\{[A-Za-z_]"))]
     pub listen: SocketAddr,
-    /// Where calls go. There is no default: callers' keys go there with them.
+    /// Where calls go that have no route. There is no default: callers' keys go there with them. It may be left out where
+    /// there are routes.
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub upstream: Option<Upstream>,
 }

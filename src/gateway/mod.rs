@@ -13,12 +13,16 @@
 //! gateway:
 //!   upstream: https://api.openai.com
 //! ")?;
-//! let upstream = config.gateway.upstream.clone().ok_or("no upstream")?;
+//! let upstream = config.gateway.upstream.clone();
 //! let stack = config.rate_limiting.build()?;
 //! let router: axum::Router = gateway::router(&stack.layer, upstream)?;
 //! # let _ = router;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Calls for a model that has a [route](crate::config::FailoverConfig) go to its targets, with their keys and none of the
+//! caller's, wherever the upstream is. All others go to the upstream, with the caller's own; without an upstream they are
+//! answered 404, with the models that have a route.
 //!
 //! `tower-quota serve --config quota.yaml` is this and [`bind`], [`serve`] and three signals: SIGHUP
 //! has it [read its configuration again](crate::config::Stack::reload), whole or not at all.
@@ -38,15 +42,15 @@
 //! # What it changes
 //!
 //! The authority, the headers that concern one connection only (both ways), `Host`, `Expect`, and what the
-//! layers change: `accept-encoding: identity` where usage is read from the answer. `Authorization` passes
-//! untouched, and neither `Via` nor `Forwarded` is added. Where the upstream does not answer, the caller
-//! gets a 502 in the error shape of its API; with `x-should-retry: false` where it repeats calls itself, as the
+//! layers change: `accept-encoding: identity` where usage is read from the answer. To the upstream `Authorization` passes
+//! untouched, to targets of routes only their own; neither `Via` nor `Forwarded` is added. Where nobody answers, the
+//! caller gets a 502 in the error shape of its API; with `x-should-retry: false` where it repeats calls itself, as the
 //! official SDKs do, and the layers have repeated this one.
 //!
 //! # What it does not do
 //!
-//! It is thin. It has no keys of its own and so no way to tell callers apart: who can reach it can say any
-//! tag. Therefore [`bind`] takes loopback addresses only. It has one upstream, no TLS towards callers, no
+//! It is thin. It gives callers no keys and so has no way to tell callers apart: who can reach it can say any
+//! tag. Therefore [`bind`] takes loopback addresses only. It has one upstream beside its routes, no TLS towards callers, no
 //! WebSockets, no dashboard, no metrics, no log of calls, and its counts end with the process. It goes
 //! through no other proxy and trusts the certificate authorities that browsers trust, no others. Requests
 //! are read into memory before they are sent, as the layers need; answers are not.

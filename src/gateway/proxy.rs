@@ -1,4 +1,4 @@
-//! From a caller's request to the upstream's and back.
+//! From a caller's request to the upstream's, or a target's, and back.
 
 use std::{future::poll_fn, io, sync::Arc};
 
@@ -15,23 +15,33 @@ use tower_service::Service;
 
 use super::{
     Upstream,
-    client::{HttpClient, client},
+    client::{Client, client},
     headers,
     refusal::Refusal,
     tags,
+    upstream::nowhere,
 };
 use crate::{
     call::RequestBody, rate_limit::RateLimitLayer, retry::asked::repeats_by_itself, wire::Dialect,
 };
 
-/// The gateway as a router: `/healthz`, and everything else through `layer` to `upstream`.
+/// The gateway as a router: `/healthz`, and everything else through `layer`: calls for models with a route to its targets,
+/// all others to `upstream`. Without one these are answered 404, with the models that have a route.
 ///
 /// # Errors
-/// When TLS cannot be set up.
-pub fn router(layer: &RateLimitLayer, upstream: Upstream) -> io::Result<Router> {
+/// When TLS cannot be set up; when there is neither an upstream nor a route.
+pub fn router(layer: &RateLimitLayer, upstream: Option<Upstream>) -> io::Result<Router> {
     let client = client().map_err(io::Error::other)?;
+    let service = match upstream {
+        Some(_) => layer.layer(client),
+        None if layer.has_routes() => layer.clone().routed_only().layer(client),
+        None => {
+            let reason = "there is neither an upstream nor a route: calls could go nowhere";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+    };
     let proxy = Proxy {
-        service: layer.layer(client),
+        service,
         upstream: Arc::new(upstream),
         repeats: layer.repeats(),
     };
@@ -43,8 +53,8 @@ pub fn router(layer: &RateLimitLayer, upstream: Upstream) -> io::Result<Router> 
 
 #[derive(Clone, Debug)]
 struct Proxy {
-    service: <RateLimitLayer as Layer<HttpClient>>::Service,
-    upstream: Arc<Upstream>,
+    service: <RateLimitLayer as Layer<Client>>::Service,
+    upstream: Arc<Option<Upstream>>,
     /// Whether the layers repeat what fails.
     repeats: bool,
 }
@@ -66,10 +76,11 @@ async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
 impl Proxy {
     async fn pass(mut self, request: Request) -> Result<Response, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let Some(uri) = self.upstream.uri(&parts.uri) else {
-            return Err(Refusal::NoPath(Upstream::clone(&self.upstream)));
+        let uri = match &*self.upstream {
+            Some(upstream) => upstream.uri(&parts.uri),
+            None => nowhere().uri(&parts.uri),
         };
-        parts.uri = uri;
+        parts.uri = uri.ok_or_else(|| Refusal::NoPath(Option::clone(&self.upstream)))?;
         parts.version = Version::HTTP_11;
         // Before the headers of the connection go, which may name ours.
         let (tags, options) = tags::take(&mut parts.headers)?;
@@ -78,10 +89,11 @@ impl Proxy {
         headers::strip_request(&mut parts.headers);
         let request = http::Request::from_parts(parts, RequestBody::new(body));
 
-        let failed = |error| Refusal::failed(&self.upstream, error);
         let service = &mut self.service;
-        poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
-        let response = service.call(request).await.map_err(failed)?;
+        poll_fn(|cx| service.poll_ready(cx))
+            .await
+            .map_err(Refusal::failed)?;
+        let response = service.call(request).await.map_err(Refusal::failed)?;
 
         let (mut parts, body) = response.into_parts();
         parts.version = Version::HTTP_11;

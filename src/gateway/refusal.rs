@@ -6,7 +6,10 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
-use super::Upstream;
+use super::{
+    Upstream,
+    client::{BoxError, Failed},
+};
 use crate::{
     body::SHOULD_RETRY,
     tags::BadHeader,
@@ -18,21 +21,22 @@ use crate::{
 pub(super) enum Refusal {
     #[error(transparent)]
     Header(#[from] BadHeader),
-    #[error("this is no proxy to any host: ask for a path of {0}")]
-    NoPath(Upstream),
-    #[error("the upstream {0} could not be reached: {reason}", reason = why(.1))]
-    NotReached(Upstream, legacy::Error),
-    #[error("the upstream {0} broke off before it answered: {reason}", reason = why(.1))]
-    BrokeOff(Upstream, legacy::Error),
+    #[error("this is no proxy to any host: ask for a path{}", of(.0.as_ref()))]
+    NoPath(Option<Upstream>),
+    #[error("the upstream {host} could not be reached: {reason}", host = .0.host, reason = why(&.0.source))]
+    NotReached(Failed),
+    #[error("the upstream {host} broke off before it answered: {reason}", host = .0.host, reason = why(&.0.source))]
+    BrokeOff(Failed),
+    #[error("the call failed: {0}")]
+    Other(BoxError),
 }
 
 impl Refusal {
-    pub(super) fn failed(upstream: &Upstream, error: legacy::Error) -> Self {
-        let upstream = upstream.clone();
-        if error.is_connect() {
-            Refusal::NotReached(upstream, error)
-        } else {
-            Refusal::BrokeOff(upstream, error)
+    pub(super) fn failed(error: BoxError) -> Self {
+        match error.downcast::<Failed>() {
+            Ok(failed) if failed.source.is_connect() => Refusal::NotReached(*failed),
+            Ok(failed) => Refusal::BrokeOff(*failed),
+            Err(other) => Refusal::Other(other),
         }
     }
 
@@ -41,7 +45,9 @@ impl Refusal {
             Refusal::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
             Refusal::NoPath(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Refusal::NotReached(..) => (StatusCode::BAD_GATEWAY, "upstream_not_reached"),
-            Refusal::BrokeOff(..) => (StatusCode::BAD_GATEWAY, "upstream_broke_off"),
+            Refusal::BrokeOff(..) | Refusal::Other(..) => {
+                (StatusCode::BAD_GATEWAY, "upstream_broke_off")
+            }
         }
     }
 
@@ -64,6 +70,10 @@ impl Refusal {
         }
         response
     }
+}
+
+fn of(upstream: Option<&Upstream>) -> String {
+    upstream.map_or_else(String::new, |upstream| format!(" of {upstream}"))
 }
 
 /// The causes in words. The client's own word for it ("client error") says nothing and is left out.

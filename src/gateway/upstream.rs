@@ -57,6 +57,15 @@ impl Upstream {
     }
 }
 
+/// The address of calls that go to targets of routes alone: nobody's.
+pub(super) fn nowhere() -> Upstream {
+    Upstream {
+        scheme: Scheme::HTTP,
+        authority: Authority::from_static("upstream.invalid"),
+        base: String::new(),
+    }
+}
+
 impl FromStr for Upstream {
     type Err = UpstreamError;
 

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::{
     admission::{Admission, AdmissionLayer},
     budget::{Budget, BudgetLayer},
-    failover::{Failover, FailoverLayer, Routes},
+    failover::{Failover, FailoverEvent, FailoverLayer, Routes},
     limiter::Limiter,
     pricing::PriceTable,
     retry::{Retry, RetryLayer},
@@ -81,6 +81,27 @@ impl RateLimitLayer {
     pub fn failover(mut self, failover: FailoverLayer) -> Self {
         self.failover = failover.watching(self.admission.limiter());
         self
+    }
+
+    /// As [`FailoverLayer::on_event`].
+    pub fn on_failover(
+        mut self,
+        listener: impl Fn(&FailoverEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.failover = self.failover.on_event(listener);
+        self
+    }
+
+    /// As [`FailoverLayer::routed_only`].
+    pub fn routed_only(mut self) -> Self {
+        self.failover = self.failover.routed_only();
+        self
+    }
+
+    /// Whether any call goes to a target of a route.
+    #[must_use]
+    pub fn has_routes(&self) -> bool {
+        self.failover.reroutes()
     }
 
     /// With other settings of retries.

@@ -208,3 +208,40 @@ async fn models_without_a_route_go_on_as_they_came() {
     let entries = providers.at("called").ledger();
     assert_eq!(entries.entries()[0].key.as_ref(), "KEY-of-the-caller");
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_only_routed_calls_are_wanted_others_are_refused_and_nobody_is_asked() {
+    let providers = Providers::new(["called", "first", "second"]);
+    let layer = failover(two()).routed_only();
+    assert_eq!(layer.models().collect::<Vec<_>>(), [MODEL]);
+    let service = stack(layer, limiter([]), &providers);
+    assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    let body = |model: &str| Full::from(format!(r#"{{"model":"{model}","messages":[]}}"#));
+    let chat = || http::Request::post("http://called/v1/chat/completions");
+    let signed = chat()
+        .header("authorization", "AWS4-HMAC-SHA256 …")
+        .body(body(MODEL))
+        .unwrap();
+    let listing = http::Request::get("http://called/v1/models");
+    for (request, says) in [
+        (chat().body(body("gpt-9")).unwrap(), "the model `gpt-9`"),
+        (signed, "the model `gpt-5.5`"),
+        (
+            listing.body(Full::default()).unwrap(),
+            "a call without a model",
+        ),
+    ] {
+        let came = send(&service, request).await.unwrap();
+        assert_eq!(came.status, 404);
+        assert!(
+            came.body.contains(&format!("no route for {says}")),
+            "{}",
+            came.body
+        );
+    }
+    assert_eq!(providers.attempts("called"), 0);
+    // Without any route all of them are.
+    let layer = tower_quota::FailoverLayer::new(tower_quota::failover::Routes::default());
+    let service = stack(layer.routed_only(), limiter([]), &providers);
+    assert_eq!(send(&service, request()).await.unwrap().status, 404);
+}

@@ -138,7 +138,7 @@ async fn the_more_urgent_call_goes_first() {
     let config = Config::from_yaml("rate_limiting: { global: { concurrent_requests: 1 } }");
     let stack = config.unwrap().rate_limiting.build().unwrap();
     // In this process, to see how many wait.
-    let upstream_url = format!("http://{}", upstream.addr).parse().unwrap();
+    let upstream_url = Some(format!("http://{}", upstream.addr).parse().unwrap());
     let router = gateway::router(&stack.layer, upstream_url).unwrap();
     let listener = gateway::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

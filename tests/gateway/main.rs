@@ -11,6 +11,7 @@ mod passing;
 mod process;
 mod reload;
 mod retries;
+mod routes;
 mod shutdown;
 mod startup;
 mod upstream;

@@ -69,7 +69,12 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts it in front of this upstream, with this under `rate_limiting:`, and waits until it listens.
     pub(crate) async fn start(upstream: &str, rate_limiting: &str) -> Self {
-        let config = ConfigFile::new(&text(upstream, rate_limiting));
+        Self::start_text(upstream, &text(upstream, rate_limiting)).await
+    }
+
+    /// The same with a whole file.
+    pub(crate) async fn start_text(upstream: &str, text: &str) -> Self {
+        let config = ConfigFile::new(text);
         let mut child = tower_quota(&["serve", "--config", config.path()])
             .spawn()
             .unwrap();

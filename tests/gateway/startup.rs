@@ -58,6 +58,19 @@ async fn a_configuration_that_makes_no_sense() {
             "rate_limiting: {}",
             &["no upstream", "gateway.upstream", "--upstream"],
         ),
+        (
+            "rate_limiting: { failover: { providers: { openai: {} } } }",
+            &["no upstream and no route", "rate_limiting.failover"],
+        ),
+        // Switched off, nothing leads to a target.
+        (
+            "rate_limiting: { enabled: false, failover: { providers: { openai: {} }, routes: { a: [openai/a] } } }",
+            &["no upstream and no route"],
+        ),
+        (
+            "rate_limiting: { failover: { routes: { a: [openai/a] } } }",
+            &["rate_limiting.failover.routes.a[0]: the provider `openai` is not there"],
+        ),
         ("{}", &["rate_limiting"]),
     ] {
         let (code, text) = refused(config, &[]).await;

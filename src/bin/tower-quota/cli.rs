@@ -14,7 +14,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Passes calls on to one upstream, within the limits of a configuration.
+    /// Passes calls on to one upstream, or along the routes of a configuration, within its limits.
     ///
     /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
     /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
@@ -34,7 +34,7 @@ pub(crate) struct ServeArgs {
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where calls go, in place of gateway.upstream.
+    /// Where calls go that have no route, in place of gateway.upstream.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
 }

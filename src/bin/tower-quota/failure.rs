@@ -16,8 +16,8 @@ pub(crate) enum Failure {
     #[error("{}: {source}", path.display())]
     Config { path: PathBuf, source: ConfigError },
     #[error(
-        "{}: no upstream; say where calls go, as gateway.upstream or with --upstream, \
-         for example https://api.openai.com", path.display()
+        "{}: no upstream and no route; say where calls go, as gateway.upstream or with --upstream, \
+         for example https://api.openai.com, or by rate_limiting.failover", path.display()
     )]
     NoUpstream { path: PathBuf },
     #[error("--upstream: {0}")]

@@ -35,9 +35,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         Err(source) => return Err(Failure::Config { path, source }),
     };
     let upstream = match (upstream, config.upstream.clone()) {
-        (Some(upstream), _) => upstream.parse()?,
-        (None, Some(upstream)) => upstream,
-        (None, None) => return Err(Failure::NoUpstream { path }),
+        (Some(upstream), _) => Some(upstream.parse()?),
+        (None, None) if !stack.layer.has_routes() => return Err(Failure::NoUpstream { path }),
+        (None, upstream) => upstream,
     };
     if let Some(prices) = &stack.price_file {
         eprintln!(
@@ -53,7 +53,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     stack
         .limiter
         .on_event(|event| eprintln!("tower-quota: budget: {event}"));
-    let router = gateway::router(&stack.layer, upstream).map_err(Failure::Tls)?;
+    let layer = stack.layer.clone();
+    let layer = layer.on_failover(|event| eprintln!("tower-quota: failover: {event}"));
+    let router = gateway::router(&layer, upstream).map_err(Failure::Tls)?;
     let listener = gateway::bind(listen.unwrap_or(config.listen)).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
