@@ -1,4 +1,4 @@
-//! C4: configurations of LiteLLM are read whole: what is in them is in force, or told with its path and a reason.
+//! C4, F1: configurations of LiteLLM are read whole, routes included: what is in them is in force, or told with its path and a reason.
 #![cfg(feature = "config")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,6 +13,8 @@ struct Case {
     /// Group, id, provider and model of each deployment.
     deployments: &'static [(&'static str, &'static str, &'static str, &'static str)],
     attempts: u32,
+    /// The models that have a route, each with its targets and their weights.
+    routes: &'static [&'static str],
     /// How each thing that is not understood begins.
     told: &'static [&'static str],
 }
@@ -23,6 +25,7 @@ const CASES: &[Case] = &[
         limits: &[],
         deployments: &[("assistant", "assistant#0", "openai", "gpt-4o")],
         attempts: 3,
+        routes: &["assistant: gpt-4o*1"],
         told: &[],
     },
     Case {
@@ -49,11 +52,11 @@ const CASES: &[Case] = &[
             ),
         ],
         attempts: 3,
-        told: &[
-            "model_list[0].litellm_params.api_version: is sent with requests",
-            "router_settings.routing_strategy: says which deployment is taken",
-            "router_settings.timeout: running calls are not cut off",
+        routes: &[
+            "chat: gpt-4o*1 gpt-4o*3 claude-sonnet-4-5*0",
+            "chat-backup: claude-sonnet-4-5*1",
         ],
+        told: &["router_settings.timeout: running calls are not cut off"],
     },
     Case {
         file: "budgets",
@@ -70,6 +73,7 @@ const CASES: &[Case] = &[
             ("dear", "dear#1", "anthropic", "claude-opus-4-8"),
         ],
         attempts: 3,
+        routes: &["cheap: gpt-4o-mini*1", "dear: claude-opus-4-8*1"],
         told: &[],
     },
     Case {
@@ -82,6 +86,12 @@ const CASES: &[Case] = &[
             ("half", "half#3", "openai", "half-priced"),
         ],
         attempts: 3,
+        routes: &[
+            "drawing: painter*1",
+            "half: half-priced*1",
+            "local: our-llama*1",
+            "tuned: our-fine-tune*1",
+        ],
         told: &[
             "model_list[1].model_info.mode: describes the model",
             "model_list[2].litellm_params.input_cost_per_image: is sent",
@@ -109,10 +119,13 @@ const CASES: &[Case] = &[
             ("gemini/*", "gemini/*#2", "gemini", "*"),
         ],
         attempts: 3,
+        routes: &[],
         told: &[
             "model_list[0].litellm_params.api_base: the environment variable `AZURE_BASE` is not set",
             "model_list[0].model_info.supports_vision: describes the model",
             "model_list[1].litellm_params.aws_region_name: is sent",
+            "model_list[1].litellm_params.model: takes no API keys",
+            "model_list[2].litellm_params.model: stands for any model",
         ],
     },
     Case {
@@ -132,6 +145,7 @@ const CASES: &[Case] = &[
             ("whose", "whose#2", "", "somebodys-model"),
         ],
         attempts: 5,
+        routes: &["gpt: gpt-4o*240 openai/gpt-4o*0"],
         told: &[
             "fallbacks: lead to `gone`",
             "model_list[0].litellm_params.temperature: is sent",
@@ -169,6 +183,10 @@ const CASES: &[Case] = &[
             ("claude", "claude#1", "anthropic", "claude-sonnet-4"),
         ],
         attempts: 3,
+        routes: &[
+            "claude: claude-sonnet-4*50",
+            "gpt-3.5-turbo: gpt-3.5-turbo*3500 claude-sonnet-4*0",
+        ],
         told: &[],
     },
 ];
@@ -179,7 +197,8 @@ fn text(file: &str) -> String {
 }
 
 fn read(file: &str) -> LiteLlmConfig {
-    LiteLlmConfig::from_text(&text(file), |_| None).unwrap()
+    let key = |name: &str| name.ends_with("_KEY").then(|| format!("sk-of-{name}"));
+    LiteLlmConfig::from_text(&text(file), key).unwrap()
 }
 
 #[test]
@@ -217,6 +236,13 @@ fn c4_every_file_says_in_our_words_what_it_says() {
             "{}",
             case.file
         );
+        let routes = read.config.rate_limiting.failover.routes.iter();
+        let routes = routes.map(|(model, route)| {
+            let targets = route.targets.iter();
+            let targets = targets.map(|target| format!(" {}*{}", target.model, target.weight));
+            format!("{model}:{}", targets.collect::<String>())
+        });
+        assert_eq!(routes.collect::<Vec<_>>(), case.routes, "{}", case.file);
         let told: Vec<String> = read
             .not_understood
             .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use tower_layer::Layer as _;
-use tower_quota::config::{Config, Stack};
+use tower_quota::config::{Config, LiteLlmConfig, Stack};
 
 use crate::providers::{Came, MODEL, Providers, request, send};
 
@@ -173,5 +173,42 @@ async fn r8_what_may_have_been_billed_goes_nowhere_else_where_it_is_not_wanted()
             "{retry}"
         );
         assert_eq!(providers.attempts("two"), usize::from(status.is_some()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_a_file_of_litellm_serves_as_it_stands() {
+    let providers = Providers::new(["one", "two", "three"]);
+    let text = format!(
+        "model_list:
+  - {{ model_name: {MODEL}, litellm_params: {{ model: openai/m-1, api_base: http://one/v1, api_key: os.environ/ONE, weight: 2 }} }}
+  - {{ model_name: {MODEL}, litellm_params: {{ model: openai/m-1, api_base: http://two/v1, api_key: KEY-two }} }}
+  - {{ model_name: other, litellm_params: {{ model: groq/m-2, api_base: http://three/v1, api_key: KEY-three }} }}
+litellm_settings: {{ fallbacks: [{{ {MODEL}: [other] }}], num_retries: 0 }}"
+    );
+    let read =
+        LiteLlmConfig::from_text(&text, |name| (name == "ONE").then(|| "KEY-one".to_owned()));
+    let read = read.unwrap();
+    assert!(read.not_understood.is_empty(), "{:?}", read.not_understood);
+    let stack = read.config.build().unwrap();
+    assert!(stack.doubts.is_empty(), "{:?}", stack.doubts);
+    let attempts = || ["one", "two", "three"].map(|host| providers.attempts(host));
+    for _ in 0..6 {
+        assert_eq!(sent(&stack, &providers).await.status, 200);
+    }
+    assert_eq!(attempts(), [4, 2, 0]);
+    for host in ["one", "two"] {
+        providers.fault(host, "status=401");
+    }
+    let came = sent(&stack, &providers).await;
+    assert_eq!((came.status.as_u16(), attempts()[2]), (200, 1));
+    for (host, model) in [("one", "m-1"), ("two", "m-1"), ("three", "m-2")] {
+        let ledger = providers.at(host).ledger();
+        for entry in ledger.entries() {
+            assert_eq!(
+                (&*entry.key, &*entry.model),
+                (&*format!("KEY-{host}"), model)
+            );
+        }
     }
 }

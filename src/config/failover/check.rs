@@ -106,25 +106,26 @@ impl FailoverConfig {
 
     /// Labels tell the keys of a provider apart, those of its other accounts among them.
     fn check_labels(&self) -> Result<(), ConfigError> {
-        let mut seen: Vec<(&str, String, String)> = Vec::new();
+        let mut seen: Vec<(&str, String, &str, usize)> = Vec::new();
         for (name, provider) in &self.providers {
             for (place, key) in provider.keys.iter().enumerate() {
-                let path = format!("providers.{name}.keys[{place}]");
                 let (known_as, label) = (provider.known_as(name), provider.label(name, place));
-                let same = |one: &&(&str, String, String)| one.0 == known_as && one.1 == label;
-                if let Some((_, _, other)) = seen.iter().find(same) {
-                    let path = key
-                        .label
-                        .as_ref()
-                        .map_or(path.clone(), |_| format!("{path}.label"));
+                let clashes =
+                    |(other_known, other_label, other, at): &&(&str, String, &str, usize)| {
+                        *other_known == known_as
+                            && *other_label == label
+                            && (*other == name || self.providers[*other].keys[*at].key != key.key)
+                    };
+                if let Some((_, _, other, at)) = seen.iter().find(clashes) {
+                    let field = key.label.as_ref().map_or("", |_| ".label");
                     return wrong(
-                        path,
+                        format!("providers.{name}.keys[{place}]{field}"),
                         format!(
-                            "`{label}` is the label of `{other}` as well; labels tell the keys of a provider apart"
+                            "`{label}` is the label of `providers.{other}.keys[{at}]` as well; labels tell the keys of a provider apart"
                         ),
                     );
                 }
-                seen.push((known_as, label, path));
+                seen.push((known_as, label, name, place));
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 mod build;
 mod check;
 mod key;
-mod known;
+pub(super) mod known;
 mod provider;
 mod route;
 mod target;

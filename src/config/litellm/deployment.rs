@@ -5,12 +5,13 @@ use std::fmt;
 use super::{
     ApiKey,
     fields::Fields,
+    place::{self, Place, Said},
     prices,
     settings::Router,
     terms::{self, Amounts},
 };
 use crate::{
-    config::Config,
+    config::{Config, tree::At},
     pricing::{PriceTable, provider_name},
 };
 
@@ -35,6 +36,8 @@ pub struct Deployment {
     /// How much more often it is taken than one of weight 1.
     pub weight: Option<u64>,
     pub(super) amounts: Amounts,
+    /// `None` where no route can lead there.
+    pub(super) place: Option<Place>,
 }
 
 impl fmt::Debug for Deployment {
@@ -86,7 +89,8 @@ pub(super) fn read(
             .note(&params.path, params.line, "has no `model`; it is not read");
         return None;
     };
-    let (provider, model) = place(&mut params, &full);
+    let said = params.text("custom_llm_provider");
+    let (provider, model) = named(said.as_deref(), &full, &params);
     let mut info = entry.map("model_info");
     let number = entry
         .path
@@ -95,17 +99,35 @@ pub(super) fn read(
         .next()
         .unwrap_or_default();
     let id = info.as_mut().and_then(|info| info.text("id"));
-    let deployment = Deployment {
+    let has_base = params.at("api_base") != At::default();
+    let api_base = params.text("api_base");
+    let lacks_base = has_base && api_base.is_none();
+    let mut deployment = Deployment {
         id: id.unwrap_or_else(|| format!("{group}#{number}")),
         group,
         provider,
         model,
-        api_base: params.text("api_base"),
+        api_base,
         api_key: params.secret("api_key").map(ApiKey::of),
         order: params.whole("order"),
         weight: params.whole("weight"),
         amounts: terms::amounts(&mut params, &mut entry, router),
+        place: None,
     };
+    // An address that is not understood was told already.
+    if let Some(provider) = deployment.provider.as_ref().filter(|_| !lacks_base) {
+        let named = full
+            .split_once('/')
+            .map_or(provider.as_str(), |(first, _)| first);
+        let said = Said {
+            named: said.as_deref().unwrap_or(named),
+            provider,
+            model: &deployment.model,
+            api_base: deployment.api_base.as_deref(),
+            api_key: deployment.api_key.as_ref(),
+        };
+        deployment.place = place::of(&said, &mut params);
+    }
     prices::budget(&deployment, &mut params, config);
     prices::price(&deployment, &mut params, info.as_mut(), config);
     prices::base_model(&deployment, &mut params, info.as_mut(), config);
@@ -128,16 +150,16 @@ pub(super) fn read(
 }
 
 /// The provider and the model of `azure/gpt-4o-eu`.
-fn place(params: &mut Fields<'_>, full: &str) -> (Option<String>, String) {
-    let (provider, model) = match (params.text("custom_llm_provider"), full.split_once('/')) {
-        (Some(said), Some((first, model))) if first == said => (Some(ours(&said)), model),
-        (Some(said), _) => (Some(ours(&said)), full),
+fn named(said: Option<&str>, full: &str, params: &Fields<'_>) -> (Option<String>, String) {
+    let (provider, model) = match (said, full.split_once('/')) {
+        (Some(said), Some((first, model))) if first == said => (Some(ours(said)), model),
+        (Some(said), _) => (Some(ours(said)), full),
         (None, Some((first, model))) => (Some(ours(first)), model),
         (None, None) => (maker(full), full),
     };
     if provider.is_none() && full != "*" {
-        let reason =
-            "does not say whose it is; its limits hold for whoever serves it: write provider/model";
+        let reason = "does not say whose it is; its limits hold for whoever serves it, and no route leads there: write \
+             provider/model";
         params.wrong::<()>("model", params.at("model"), reason);
     }
     // How Bedrock is called is no part of the name.

@@ -30,6 +30,10 @@ impl<'e> Notes<'e> {
         });
     }
 
+    pub(super) fn environment(&self) -> &dyn Fn(&str) -> Option<String> {
+        self.environment
+    }
+
     pub(super) fn into_list(self) -> Vec<NotUnderstood> {
         let mut list = self.list.into_inner();
         list.sort();

@@ -4,7 +4,9 @@ mod api_key;
 mod deployment;
 mod fields;
 mod period;
+mod place;
 mod prices;
+mod routes;
 mod settings;
 mod terms;
 
@@ -21,9 +23,19 @@ use super::{Config, ConfigError, Format, tree::Node};
 
 /// What a `config.yaml` of LiteLLM says, in our words.
 ///
-/// `config` builds as any other: limits of deployments, prices, budgets, attempts. Where calls go is told in
-/// `deployments` and `fallbacks`, as plain values. Whatever is not in one of them is in `not_understood`, with its path
+/// `config` builds as any other: limits of deployments, prices, budgets, attempts, and routes. What they are made of is
+/// told in `deployments` and `fallbacks`, as plain values. Whatever is not in one of them is in `not_understood`, with its path
 /// and the reason: nothing is left out without a word.
+///
+/// # How routes are read
+/// - Each `model_name` is a route, and so is each of its aliases: its deployments by their `weight`, else their `rpm` or
+///   `tpm`, else in turn; those of a higher `order` behind, and behind these the deployments of its `fallbacks`, with
+///   theirs, or of `default_fallbacks`. They serve for any [reason](crate::failover::Trigger) that one is gone on for.
+/// - A deployment's key is one that limits know by [its id](Deployment::id); where the file names none, it is that of the
+///   provider's variable (`OPENAI_API_KEY`), as there. Calls are OpenAI's, as LiteLLM's are: Gemini's and Cohere's
+///   addresses are those of their API for that. Nothing is translated, so an `api_base` has to take it.
+/// - No route leads to a name with a `*`, nor to what takes no API keys (Bedrock, Vertex).
+/// - Fallbacks for what is too long, and for what a filter stopped, are used where they are general ones as well.
 ///
 /// # How limits are read
 /// - `rpm`, `tpm`, `itpm`, `otpm` and `max_parallel_requests` of a deployment are limits on its provider and model. Of
@@ -37,7 +49,7 @@ use super::{Config, ConfigError, Format, tree::Node};
 /// ```
 /// use tower_quota::config::LiteLlmConfig;
 ///
-/// let read = LiteLlmConfig::from_yaml(
+/// let read = LiteLlmConfig::from_text(
 ///     "
 ///     model_list:
 ///       - model_name: fast
@@ -48,12 +60,14 @@ use super::{Config, ConfigError, Format, tree::Node};
 ///       num_retries: 2
 ///       fallbacks: [{ fast: [slow] }]
 ///     ",
+///     |variable| Some(format!("secret of {variable}")),
 /// )?;
 /// let stack = read.config.build()?;
 /// assert_eq!(
 ///     stack.limiter.limits().iter().next().unwrap().to_string(),
 ///     "requests 500/min for provider=openai, model=gpt-4o-mini"
 /// );
+/// assert!(stack.layer.has_routes());
 /// assert_eq!(read.fallbacks.of["fast"], ["slow"]);
 /// assert_eq!(
 ///     read.not_understood[0].to_string(),
@@ -64,7 +78,7 @@ use super::{Config, ConfigError, Format, tree::Node};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LiteLlmConfig {
-    /// Limits, prices, budgets and attempts.
+    /// Limits, prices, budgets, attempts and routes.
     pub config: Config,
     /// Where calls go, in the order of the file.
     pub deployments: Vec<Deployment>,
@@ -109,8 +123,8 @@ impl fmt::Display for NotUnderstood {
 }
 
 impl LiteLlmConfig {
-    /// Reads a `config.yaml`; values that are `os.environ/NAME` are taken from the environment, keys not before they
-    /// are [asked for](ApiKey::reveal).
+    /// Reads a `config.yaml`; values that are `os.environ/NAME` are taken from the environment, keys too, and
+    /// those that are not set are told.
     ///
     /// # Errors
     /// [`ConfigError::Syntax`] where it is no YAML, or no map. A value that makes no sense is in
@@ -159,6 +173,7 @@ impl LiteLlmConfig {
                 .extend(deployment::read(fields, &router, &mut read.config));
         }
         terms::limits(&read.deployments, &mut read.config);
+        routes::routes(&mut read, &notes);
         file.rest("has no counterpart here");
         read.missing_groups(&notes);
         read.not_understood = notes.into_list();

@@ -54,12 +54,20 @@ pub(super) fn router(read: &mut LiteLlmConfig, mut fields: Fields<'_>) -> Router
     if let Some(providers) = fields.map("provider_budget_config") {
         provider_budgets(read, providers);
     }
-    for name in [
-        "routing_strategy",
-        "routing_strategy_args",
-        "enable_pre_call_checks",
-    ] {
-        fields.pass(name, "says which deployment is taken; that is for routes");
+    let at = fields.at("routing_strategy");
+    match fields.text("routing_strategy").as_deref() {
+        None | Some("simple-shuffle") => {}
+        Some(_) => drop(fields.wrong::<()>(
+            "routing_strategy",
+            at,
+            "is none of ours; deployments of one name are taken by their weights, as `simple-shuffle` does it",
+        )),
+    }
+    for name in ["routing_strategy_args", "enable_pre_call_checks"] {
+        fields.pass(
+            name,
+            "says which deployment is taken; here they are taken by their weights",
+        );
     }
     for name in [
         "cooldown_time",

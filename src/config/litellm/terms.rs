@@ -11,8 +11,8 @@ use crate::{
 /// What a deployment is limited to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Amounts {
-    rpm: Option<u64>,
-    tpm: Option<u64>,
+    pub(super) rpm: Option<u64>,
+    pub(super) tpm: Option<u64>,
     itpm: Option<u64>,
     otpm: Option<u64>,
     parallel: Option<u64>,

@@ -1,7 +1,11 @@
 use super::*;
 
 fn environment(name: &str) -> Option<String> {
-    (name == "RPM").then(|| "77".to_owned())
+    match name {
+        "RPM" => Some("77".to_owned()),
+        key if key.ends_with("_API_KEY") => Some(format!("sk-of-{key}")),
+        _ => None,
+    }
 }
 
 fn read(text: &str) -> LiteLlmConfig {
@@ -122,4 +126,152 @@ environment_variables: { KEY: sk-secret-6 }",
         shown.contains("api_key: is no text") && shown.contains("master_key"),
         "{shown}"
     );
+}
+
+/// Each route, with its targets, their weights, and the labels of their keys.
+fn routes(read: &LiteLlmConfig) -> Vec<String> {
+    let failover = &read.config.rate_limiting.failover;
+    read.config.build().unwrap();
+    let route = |(name, route): (&String, &crate::config::RouteConfig)| {
+        let targets = route.targets.iter().map(|target| {
+            let provider = &failover.providers[&target.provider];
+            let keys = provider.keys.iter();
+            let keys = keys.map(|key| format!("{}*{}", key.label.as_deref().unwrap(), key.weight));
+            let keys: Vec<String> = keys.collect();
+            let url = provider.base_url.as_deref().unwrap();
+            let url = url.strip_prefix("https://").unwrap_or(url);
+            format!(
+                "{}*{} at {url} by {}",
+                target.model,
+                target.weight,
+                keys.join(" ")
+            )
+        });
+        format!("{name}: {}", targets.collect::<Vec<_>>().join("; "))
+    };
+    failover.routes.iter().map(route).collect()
+}
+
+#[test]
+fn c4_deployments_are_taken_by_weight_and_fallbacks_stand_behind() {
+    let text = "model_list:
+  - { model_name: a, litellm_params: { model: openai/m, api_key: k1, weight: 3 } }
+  - { model_name: a, litellm_params: { model: openai/m, api_key: k2 } }
+  - { model_name: a, litellm_params: { model: groq/m, api_key: k3, order: 2 } }
+  - { model_name: b, litellm_params: { model: openai/m, api_key: k4, rpm: 50 } }
+  - { model_name: b, litellm_params: { model: mistral/m, rpm: 10 } }
+  - { model_name: c, litellm_params: { model: azure/m, api_base: 'https://x', api_version: 2026-01-01 } }
+  - { model_name: d, litellm_params: { model: azure/m, api_base: 'https://x/' } }
+  - { model_name: e, litellm_params: { model: anthropic/m, api_base: 'https://x' } }
+router_settings: { fallbacks: [{ a: [b] }, { b: [c] }], default_fallbacks: [c], model_group_alias: { z: e } }";
+    let orders = text
+        .replace("api_key: k1,", "order: 1, api_key: k1,")
+        .replace("api_key: k2", "order: 1, api_key: k2");
+    let read = read(&orders);
+    assert_eq!(notes(&read), Vec::<String>::new());
+    let azure = "m*0 at x/openai/deployments/m?api-version=2026-01-01 by c#5*1";
+    let alone = "m*1 at x/openai/deployments/m?api-version=2026-01-01 by c#5*1";
+    assert_eq!(
+        routes(&read),
+        [
+            // b's key is for when neither of a's own is left.
+            format!(
+                "a: m*4 at api.openai.com/v1 by a#0*3 a#1*1 b#3*0; m*0 at api.groq.com/openai/v1 by a#2*1; \
+                 m*0 at api.mistral.ai/v1 by b#4*10; {azure}"
+            ),
+            format!(
+                "b: m*50 at api.openai.com/v1 by b#3*50; m*10 at api.mistral.ai/v1 by b#4*10; {azure}"
+            ),
+            format!("c: {alone}"),
+            format!("d: m*1 at x/openai/v1 by d#6*1; {azure}"),
+            format!("e: m*1 at x/v1 by e#7*1; {azure}"),
+            format!("z: m*1 at x/v1 by e#7*1; {azure}"),
+        ]
+    );
+}
+
+#[test]
+fn c4_where_no_route_can_lead_it_is_told() {
+    let read = LiteLlmConfig::from_text(
+        "model_list:
+  - { model_name: a, litellm_params: { model: vertex_ai/gemini-3-pro } }
+  - { model_name: b, litellm_params: { model: bedrock/m } }
+  - { model_name: c, litellm_params: { model: openai/* } }
+  - { model_name: d, litellm_params: { model: openai/m } }
+  - { model_name: e, litellm_params: { model: openai/m, api_key: os.environ/GONE } }
+  - { model_name: f, litellm_params: { model: huggingface/m, api_key: k } }
+  - { model_name: g, litellm_params: { model: openai/m, api_base: 'https://me:sk-secret@x' } }
+  - { model_name: h, litellm_params: { model: openai/m, api_key: \"sk-secret\\n\" } }
+  - { model_name: i, litellm_params: { model: hosted_vllm/m, api_base: 'http://10.0.0.7:8000/v1' } }
+router_settings: { routing_strategy: least-busy }",
+        |_| None,
+    )
+    .unwrap();
+    assert_eq!(routes(&read), ["i: m*1 at http://10.0.0.7:8000/v1 by "]);
+    let notes = notes(&read);
+    for (place, says) in [
+        ("[0].litellm_params.model", "takes no API keys"),
+        ("[1].litellm_params.model", "takes no API keys"),
+        ("[2].litellm_params.model", "stands for any model"),
+        (
+            "[3].litellm_params.api_key",
+            "is missing, and so is the environment variable `OPENAI_API_KEY`",
+        ),
+        (
+            "[4].litellm_params.api_key",
+            "the environment variable `GONE` is not set",
+        ),
+        (
+            "[5].litellm_params.api_base",
+            "no address of `huggingface` is known",
+        ),
+        ("[6].litellm_params.api_base", "names a user"),
+        ("[7].litellm_params.api_key", "cannot stand in a header"),
+    ] {
+        let told = notes.iter().filter(|note| {
+            note.starts_with(&format!("model_list{place}: ")) && note.contains(says)
+        });
+        assert_eq!(told.count(), 1, "{place}: {notes:#?}");
+    }
+    assert!(
+        notes[8].starts_with("router_settings.routing_strategy: is none of ours"),
+        "{notes:#?}"
+    );
+    assert_eq!(notes.len(), 9, "{notes:#?}");
+    assert!(!format!("{read:?} {notes:?}").contains("sk-secret"));
+}
+
+#[test]
+fn c4_fallbacks_for_one_reason_are_general_ones_or_are_told() {
+    let text = |general: &str| {
+        format!(
+            "model_list:
+  - {{ model_name: a, litellm_params: {{ model: openai/a }} }}
+  - {{ model_name: b, litellm_params: {{ model: openai/b }} }}
+litellm_settings:
+  context_window_fallbacks: [{{ a: [b] }}]
+  content_policy_fallbacks: [{{ a: [b] }}]
+  {general}"
+        )
+    };
+    let covered = read(&text("fallbacks: [{ a: [b] }]"));
+    assert_eq!(notes(&covered), Vec::<String>::new());
+    let on = &covered.config.rate_limiting.failover.on;
+    assert_eq!(*on, [crate::config::TriggerName::ContentFilter]);
+
+    let alone = read(&text(""));
+    assert_eq!(routes(&alone)[0], "a: a*1 at api.openai.com/v1 by a#0*1");
+    assert!(alone.config.rate_limiting.failover.on.is_empty());
+    for (note, name) in notes(&alone)
+        .iter()
+        .zip(["content_policy", "context_window"])
+    {
+        assert!(
+            note.starts_with(&format!(
+                "{name}_fallbacks.a: lead to `b` for one reason alone"
+            )),
+            "{note}"
+        );
+    }
+    assert_eq!(notes(&alone).len(), 2);
 }
