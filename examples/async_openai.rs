@@ -8,7 +8,7 @@
 //! cargo run --features sim,reqwest --example async_openai
 //! ```
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_openai::{
     Client,
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let chat = client.chat();
 
     // Six at once, of which two may leave in any second.
-    let start = Instant::now();
+    let start = tokio::time::Instant::now();
     let answers = try_join_all((0..6).map(|_| async { chat.create(request(50)?).await })).await?;
     let tokens = answers.iter().filter_map(|answer| answer.usage.as_ref());
     let tokens: u32 = tokens.map(|usage| usage.total_tokens).sum();
