@@ -84,6 +84,7 @@ const BLOCKS: &[Block] = &[
             ("absorb_counters", "1", "boolean"),
             ("max_counts", "0", "is 0"),
             ("retry", "3", ""),
+            ("failover", "3", ""),
             ("queue", "3", ""),
             ("max_hourly_spend", "0", "more than 0"),
             ("max_daily_spend", "-5", "no amount of money"),
@@ -149,6 +150,32 @@ const BLOCKS: &[Block] = &[
         cases: &[
             ("max_attempts", "0", "is 0"),
             ("longest_wait", "1 fortnight", "no duration"),
+            ("backoff", "5s", ""),
+            ("retry_budget", "none", "wanted is `off`"),
+            ("repeats_uncertain", "maybe", "boolean"),
+        ],
+    },
+    Block {
+        yaml: "rate_limiting: { failover: { FIELDS } }",
+        path: "rate_limiting.failover",
+        cases: &[
+            ("providers", "[]", ""),
+            ("routes", "[]", ""),
+            ("patience", "-1s", "no duration"),
+            ("longest_wait", "soon", "no duration"),
+            ("max_attempts", "0", "is 0"),
+            ("park_for", "1 fortnight", "no duration"),
+            ("breaker", "5", ""),
+            ("on", "no_room", ""),
+            ("not_on", "5", ""),
+        ],
+    },
+    Block {
+        yaml: "rate_limiting: { failover: { breaker: { FIELDS } } }",
+        path: "rate_limiting.failover.breaker",
+        cases: &[
+            ("failures", "0", "is 0"),
+            ("open_for", "soon", "no duration"),
         ],
     },
     Block {

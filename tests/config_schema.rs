@@ -386,7 +386,7 @@ fn every_field_of_the_schema_is_read_and_refuses_what_is_wrong_and_misspelled() 
     }
     assert!(walk.wrong.is_empty(), "{}", walk.wrong.join("\n"));
     assert!(
-        walk.levels >= 9 && walk.fields > 90 && walk.cases > 300,
+        walk.levels >= 22 && walk.fields >= 178 && walk.cases > 900,
         "{} {} {}",
         walk.levels,
         walk.fields,

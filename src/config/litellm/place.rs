@@ -3,7 +3,7 @@
 use super::{ApiKey as Named, fields::Fields};
 use crate::{
     config::{Secret, failover::known},
-    failover::{ApiKey, Provider, RouteError},
+    failover::{ApiKey, Provider},
 };
 
 /// The address and the key of a deployment.
@@ -64,23 +64,22 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
             found
         }
     };
-    if let Err(error) = Provider::new(said.provider, &base_url) {
-        return params.wrong("api_base", params.at("model"), reason(error));
+    // Neither is shown: it may be a secret, and what a variable stands for.
+    if Provider::new(said.provider, &base_url).is_err() {
+        let reason = "is no address, or names a user; no route leads there: write it as https://example.com/v1";
+        return params.wrong("api_base", params.at("model"), reason);
     }
-    if let Some(Err(error)) = key.as_ref().map(|key| ApiKey::new("key", key.as_str())) {
-        return params.wrong("api_key", params.at("model"), reason(error));
+    if key
+        .as_ref()
+        .is_some_and(|key| ApiKey::new("key", key.as_str()).is_err())
+    {
+        let reason = "is empty, or cannot stand in a header; no route leads there";
+        return params.wrong("api_key", params.at("model"), reason);
     }
     Some(Place {
         base_url,
         key: key.map(Secret::of),
     })
-}
-
-fn reason(error: RouteError) -> String {
-    match error {
-        RouteError::Provider { reason, .. } | RouteError::Route { reason, .. } => reason,
-        RouteError::Key { reason, .. } => reason.to_owned(),
-    }
 }
 
 /// The base URL as we have it, which is that of the provider's SDK.
