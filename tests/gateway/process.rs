@@ -75,9 +75,16 @@ impl Gateway {
     /// The same with a whole file.
     pub(crate) async fn start_text(upstream: &str, text: &str) -> Self {
         let config = ConfigFile::new(text);
-        let mut child = tower_quota(&["serve", "--config", config.path()])
-            .spawn()
-            .unwrap();
+        let mut gateway = Self::start_args(&["--config", config.path()]).await;
+        gateway.upstream = upstream.to_owned();
+        gateway.config = config;
+        gateway
+    }
+
+    /// The same with these arguments.
+    pub(crate) async fn start_args(args: &[&str]) -> Self {
+        let args = [&["serve"], args].concat();
+        let mut child = tower_quota(&args).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = soon(stdout.next_line()).await.unwrap();
@@ -88,8 +95,8 @@ impl Gateway {
             child,
             stdout,
             stderr,
-            upstream: upstream.to_owned(),
-            config,
+            upstream: String::new(),
+            config: ConfigFile(PathBuf::new()),
         }
     }
 }

@@ -6,7 +6,7 @@ use tower_quota::sim::{FaultRule, SimConfig, SimServer, Simulator};
 
 use crate::{
     calls::{chat, client, json_of},
-    process::Gateway,
+    process::{ConfigFile, Gateway},
     upstream::echo,
 };
 
@@ -185,4 +185,41 @@ async fn where_no_target_can_be_reached_it_is_a_502_that_names_the_last() {
     let begins = format!("the upstream {two} could not be reached: ");
     assert!(message.starts_with(&begins), "{message}");
     assert!(!message.contains("sk-"), "{message}");
+}
+
+#[tokio::test]
+async fn c4_a_file_of_litellm_is_served_as_it_stands() {
+    let (first, second) = (
+        failing().await,
+        Simulator::start(SimConfig::default()).await.unwrap(),
+    );
+    let text = format!(
+        "model_list:
+  - {{ model_name: chat, litellm_params: {{ model: openai/m-1, api_base: '{}/v1', api_key: sk-of-one, rpm: 600 }} }}
+  - {{ model_name: other, litellm_params: {{ model: groq/m-2, api_base: '{}/v1', api_key: sk-of-two, seed: 7 }} }}
+router_settings: {{ fallbacks: [{{ chat: [other] }}] }}
+",
+        first.base_url(),
+        second.base_url()
+    );
+    let file = ConfigFile::new(&text);
+    let mut gateway =
+        Gateway::start_args(&["--litellm", file.path(), "--listen", "127.0.0.1:0"]).await;
+    let said = gateway.complaint().await;
+    assert!(
+        said.starts_with("tower-quota: not in force: model_list[1].litellm_params.seed: "),
+        "{said}"
+    );
+    let (status, body) = json_of(
+        chat(&gateway, json!({"model": "chat", "max_tokens": 50}))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert_eq!(status, 200, "{body}");
+    assert!(first.ledger().attempts() > 0);
+    let ledger = second.ledger();
+    let entry = &ledger.entries()[0];
+    assert_eq!((&*entry.key, &*entry.model), ("sk-of-two", "m-2"));
 }

@@ -29,8 +29,12 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The configuration: `rate_limiting:` and `gateway:`, in a file that ends in .yaml, .yml, .json or .toml.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "litellm")]
+    pub(crate) config: Option<PathBuf>,
+    /// In place of a configuration, a config.yaml of LiteLLM's: its deployments and fallbacks are routes. What of it is not
+    /// in force here is told on stderr.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) litellm: Option<PathBuf>,
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,

@@ -5,6 +5,7 @@ mod failure;
 mod reload;
 mod serve;
 mod signals;
+mod source;
 
 use std::process::ExitCode;
 

@@ -6,37 +6,34 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tower_quota::{
-    config::ConfigError,
-    gateway::{self, Config},
-};
+use tower_quota::gateway;
 
 use super::{
     cli::ServeArgs,
     failure::Failure,
     reload,
     signals::{Hangups, Signals},
+    source::Source,
 };
 
 /// Serves until a signal comes and the calls that came are answered.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let source = Source::of(&args);
     let ServeArgs {
-        config: path,
-        listen,
-        upstream,
+        listen, upstream, ..
     } = args;
-    let read = Config::from_path(&path).and_then(|config| {
-        let stack = config.rate_limiting.build()?;
-        Ok((config.gateway, stack))
+    let read = source.read().and_then(|said| {
+        let stack = said.rate_limiting.build()?;
+        Ok((said, stack))
     });
-    let (config, stack) = match read {
-        Ok(read) => read,
-        Err(error @ ConfigError::File { .. }) => return Err(Failure::File(error)),
-        Err(source) => return Err(Failure::Config { path, source }),
-    };
+    let (said, stack) = read.map_err(|error| source.failure(error))?;
+    let config = said.gateway;
     let upstream = match (upstream, config.upstream.clone()) {
         (Some(upstream), _) => Some(upstream.parse()?),
-        (None, None) if !stack.layer.has_routes() => return Err(Failure::NoUpstream { path }),
+        (None, None) if !stack.layer.has_routes() => {
+            let path = source.path().to_owned();
+            return Err(Failure::NoUpstream { path });
+        }
         (None, upstream) => upstream,
     };
     if let Some(prices) = &stack.price_file {
@@ -46,6 +43,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
             prices.left_out.len(),
             prices.not_understood.len()
         );
+    }
+    for part in &said.not_understood {
+        eprintln!("tower-quota: not in force: {part}");
     }
     for doubt in &stack.doubts {
         eprintln!("tower-quota: warning: {doubt}");
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     loop {
         tokio::select! {
             served = &mut serving => return served.map_err(Failure::Serve),
-            () = hangups.next() => reload::run(&path, &config, &stack).await,
+            () = hangups.next() => reload::run(&source, &config, &stack).await,
             () = signals.next() => break,
         }
     }

@@ -169,8 +169,16 @@ impl LiteLlmConfig {
             settings::server(&mut read, fields, &mut router);
         }
         for fields in file.maps("model_list") {
-            read.deployments
-                .extend(deployment::read(fields, &router, &mut read.config));
+            let (path, line) = (format!("{}.model_info.id", fields.path), fields.line);
+            let Some(mut deployment) = deployment::read(fields, &router, &mut read.config) else {
+                continue;
+            };
+            if read.deployments.iter().any(|one| one.id == deployment.id) {
+                let reason = "is another's as well; limits tell them not apart, and no route leads to this one";
+                notes.note(&path, line, reason);
+                deployment.place = None;
+            }
+            read.deployments.push(deployment);
         }
         terms::limits(&read.deployments, &mut read.config);
         routes::routes(&mut read, &notes);

@@ -203,6 +203,7 @@ fn c4_where_no_route_can_lead_it_is_told() {
   - { model_name: g, litellm_params: { model: openai/m, api_base: 'https://me:sk-secret@x' } }
   - { model_name: h, litellm_params: { model: openai/m, api_key: \"sk-secret\\n\" } }
   - { model_name: i, litellm_params: { model: hosted_vllm/m, api_base: 'http://10.0.0.7:8000/v1' } }
+  - { model_name: i, litellm_params: { model: openai/m, api_key: k }, model_info: { id: i#8 } }
 router_settings: { routing_strategy: least-busy }",
         |_| None,
     )
@@ -227,6 +228,7 @@ router_settings: { routing_strategy: least-busy }",
         ),
         ("[6].litellm_params.api_base", "names a user"),
         ("[7].litellm_params.api_key", "cannot stand in a header"),
+        ("[9].model_info.id", "is another's as well"),
     ] {
         let told = notes.iter().filter(|note| {
             note.starts_with(&format!("model_list{place}: ")) && note.contains(says)
@@ -234,10 +236,10 @@ router_settings: { routing_strategy: least-busy }",
         assert_eq!(told.count(), 1, "{place}: {notes:#?}");
     }
     assert!(
-        notes[8].starts_with("router_settings.routing_strategy: is none of ours"),
+        notes[9].starts_with("router_settings.routing_strategy: is none of ours"),
         "{notes:#?}"
     );
-    assert_eq!(notes.len(), 9, "{notes:#?}");
+    assert_eq!(notes.len(), 10, "{notes:#?}");
     assert!(!format!("{read:?} {notes:?}").contains("sk-secret"));
 }
 
