@@ -35,7 +35,7 @@ fn f1_what_makes_no_sense_is_named_with_its_path() {
         (
             "{ routes: { a: [gpt-5.5] }, providers: { openai: {} } }",
             "routes.a[0]",
-            "`gpt-5.5` names no provider with a model; write it as openai/gpt-5.5",
+            "names no provider with a model; write it as openai/gpt-5.5",
         ),
         (
             "{ routes: { a: { weighted: [openai/b, nobody/b] } }, providers: { openai: {} } }",
@@ -152,6 +152,9 @@ fn f3_no_error_shows_a_key_wherever_it_was_written() {
         "{ providers: { openai: { base_url: 'x/v1?key=sk-secret-1' } } }",
         "{ providers: { openai: { base_url: '${KEY}' } } }",
         "{ routes: { a: ['${KEY}'] } }",
+        "{ routes: { a: sk-secret-1 } }",
+        "{ routes: { a: [sk-secret-1] } }",
+        "{ routes: { a: { ordered: [{ target: sk-secret-1 }] } } }",
         "{ routes: { a: ['${KEY}/b'] }, providers: { openai: {} } }",
     ] {
         let said = refused(failover);

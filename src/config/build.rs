@@ -114,8 +114,7 @@ impl RateLimiting {
             queue = queue.weight(party.as_str(), checked(*weight));
         }
         let limiter = Limiter::build(store.clone(), queue);
-        let failover = self.failover.layer()?;
-        let failover = failover.repeats_uncertain(self.retry.repeats_uncertain);
+        let failover = self.retry.reaches(self.failover.layer()?);
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
         let has_budget = |limit: &Limit| limit.quantity == Quantity::Cost;

@@ -9,7 +9,10 @@ use super::{
     ConfigError, Span, schema,
     short::{self, Short},
 };
-use crate::retry::{RetryBudget, RetryLayer};
+use crate::{
+    failover::FailoverLayer,
+    retry::{RetryBudget, RetryLayer},
+};
 
 /// `retry:`; see [`RetryLayer`] for what it repeats.
 ///
@@ -36,7 +39,7 @@ pub struct RetryConfig {
     /// How long a call waits where nobody tells.
     pub backoff: BackoffConfig,
     /// How many repeats there may be for what is no 429; `off`: as many as `max_attempts` allows, which in an outage is
-    /// that many times the load.
+    /// that many times the load. Calls that come back to a target of a route have as many for themselves.
     #[serde(deserialize_with = "or_off")]
     #[schemars(schema_with = "schema_or_off")]
     pub retry_budget: Option<RetryBudgetConfig>,
@@ -112,8 +115,8 @@ impl Short for OrOff {
     fn of_text(text: &str) -> Result<Self, String> {
         match text {
             "off" => Ok(OrOff(None)),
-            other => Err(format!(
-                "`{other}` does not belong here; wanted is {}",
+            _ => Err(format!(
+                "the text does not belong here; wanted is {}",
                 Self::WANTED
             )),
         }
@@ -166,12 +169,25 @@ impl RetryConfig {
             .longest_wait(self.longest_wait.into())
             .backoff(self.backoff.base.into(), self.backoff.cap.into())
             .repeats_uncertain(self.repeats_uncertain);
-        match self.retry_budget {
-            Some(RetryBudgetConfig { percent, reserve }) => {
-                layer.retry_budget(RetryBudget::percent(percent).reserve(reserve))
-            }
+        match self.budget() {
+            Some(budget) => layer.retry_budget(budget),
             None => layer.no_retry_budget(),
         }
+    }
+
+    /// What holds for routes as well.
+    pub(super) fn reaches(&self, layer: FailoverLayer) -> FailoverLayer {
+        let layer = layer.repeats_uncertain(self.repeats_uncertain);
+        match self.budget() {
+            Some(budget) => layer.retry_budget(budget),
+            None => layer.no_retry_budget(),
+        }
+    }
+
+    /// A new one: who repeats at a target and who comes back to one have each their own.
+    fn budget(&self) -> Option<RetryBudget> {
+        let RetryBudgetConfig { percent, reserve } = self.retry_budget?;
+        Some(RetryBudget::percent(percent).reserve(reserve))
     }
 }
 
@@ -187,6 +203,10 @@ mod tests {
             shown(&RetryConfig::default().layer()),
             shown(&RetryLayer::new())
         );
+        let routes = || FailoverLayer::new(crate::failover::Routes::default());
+        let shown_routes = |layer: &FailoverLayer| format!("{layer:?}");
+        let reached = RetryConfig::default().reaches(routes());
+        assert_eq!(shown_routes(&reached), shown_routes(&routes()));
         let other = RetryConfig {
             retry_budget: None,
             ..RetryConfig::default()
@@ -194,6 +214,11 @@ mod tests {
         assert_eq!(
             shown(&other.layer()),
             shown(&RetryLayer::new().no_retry_budget())
+        );
+        let reached = other.reaches(routes());
+        assert_eq!(
+            shown_routes(&reached),
+            shown_routes(&routes().no_retry_budget())
         );
     }
 }

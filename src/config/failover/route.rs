@@ -107,9 +107,9 @@ impl Short for RouteConfig {
         })
     }
 
-    fn of_text(text: &str) -> Result<Self, String> {
+    fn of_text(_: &str) -> Result<Self, String> {
         Err(format!(
-            "`{text}` does not belong here; wanted is {}",
+            "a text does not belong here; wanted is {}",
             Self::WANTED
         ))
     }

@@ -66,9 +66,8 @@ impl TryFrom<String> for Place {
                 provider: provider.to_owned(),
                 model: model.to_owned(),
             }),
-            _ => Err(format!(
-                "`{text}` names no provider with a model; write it as openai/gpt-5.5"
-            )),
+            // Without the text: it may be a key that has slipped into the wrong line.
+            _ => Err("names no provider with a model; write it as openai/gpt-5.5".to_owned()),
         }
     }
 }
