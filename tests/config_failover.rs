@@ -267,3 +267,43 @@ async fn c6_other_routes_keys_and_settings_need_a_restart_and_are_named() {
         assert_eq!(named, expected);
     }
 }
+
+#[test]
+fn c1_a_block_as_it_is_written_by_hand_is_read() {
+    let text = r#"
+rate_limiting:
+  max_daily_spend: 10
+  failover:
+    providers:
+      openai: { base_url: https://api.openai.com/v1, keys: [{ label: main, key: "${OPENAI_API_KEY}", weight: 2 }, "${OPENAI_KEY_2}"], pool: weighted }
+      azure: { base_url: "https://mine.openai.azure.com/openai/v1", auth: { header: api-key }, keys: ["${AZURE_KEY}"] }
+      groq: { keys: ["${GROQ_KEY}"] }
+      local: { base_url: http://127.0.0.1:11434/v1 }
+    routes:
+      gpt-5.5: [openai/gpt-5.5, azure/gpt-5.5]
+      fast:
+        weighted: [{ target: openai/gpt-5.4-mini, weight: 3 }, { target: azure/gpt-5.4-mini, sent_as: mini-deployment, context: 400000 }]
+        degraded: { from: 0.9, targets: [openai/gpt-5.4-nano] }
+      open: [groq/openai/gpt-oss-120b, local/gpt-oss]
+    patience: 1s
+    longest_wait: 60s
+    max_attempts: 10
+    park_for: 1h
+    breaker: { failures: 5, open_for: 10s }
+    not_on: [content_filter]
+"#;
+    let config = Config::from_text(text, Format::Yaml, |name| Some(format!("sk-{name}"))).unwrap();
+    let failover = &config.rate_limiting.failover;
+    let open = &failover.routes["open"].targets[0];
+    assert_eq!(
+        (open.provider.as_str(), open.model.as_str()),
+        ("groq", "openai/gpt-oss-120b")
+    );
+    assert_eq!(
+        failover.providers["openai"].keys[0].label.as_deref(),
+        Some("main")
+    );
+    let stack = config.build().unwrap();
+    assert!(stack.layer.has_routes());
+    assert_eq!(stack.doubts, Vec::<String>::new());
+}

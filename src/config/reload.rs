@@ -52,7 +52,8 @@ impl Stack {
     ///
     /// Amounts change, with `headroom`, amounts for values and the sizes of guaranteed shares, those of budgets too.
     /// Anything else that differs is an error, and so is a configuration that makes no sense: then nothing is changed.
-    /// Prices are among it, the contents of the price file too: what is reserved was reserved by them.
+    /// Prices are among it, the contents of the price file too: what is reserved was reserved by them. So are providers,
+    /// their keys and routes.
     ///
     /// ```
     /// use tower_quota::{config::{Config, ReloadError}, limiter::Call};

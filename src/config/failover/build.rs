@@ -152,3 +152,15 @@ impl RouteConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_as_the_layer_has_it() {
+        let built = FailoverConfig::default().layer().unwrap();
+        let own = FailoverLayer::new(Routes::default()).breaker(BreakerOptions::new());
+        assert_eq!(format!("{built:?}"), format!("{own:?}"));
+    }
+}
