@@ -87,6 +87,28 @@ async fn whatever_the_order_nothing_is_unclaimed_and_the_bill_is_right() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn layers_of_somebody_else_between_ours_change_nothing() {
+    let orders = [
+        "FbRtBbA",
+        "FqRqBqA",
+        "FpRpBpA",
+        "AqBqRqF",
+        "ApBpRpF",
+        "BqpFbqAtpR",
+        "RbqpAqFpqB",
+        "FRBAp",
+        "AtqFbpB",
+        "RqFqA",
+        "BqRpF",
+    ];
+    for (number, order) in (1..).zip(orders) {
+        let row = row(order, 250, number, None).await;
+        println!("{}", row.line());
+        assert!(row.is_clean(), "{row:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_table_tells_what_is_wrong() {
     for (number, defect) in (1..).zip(Defect::ALL) {
         let row = row("FRBA", 1_000, number, Some(defect)).await;

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
-use tower::{Layer as _, Service, ServiceExt as _, util::BoxCloneService};
+use tower::{
+    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, timeout::TimeoutLayer,
+    util::BoxCloneService,
+};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, FailoverLayer, Limiter, RequestBody, RetryLayer,
     failover::{BreakerOptions, Routes},
@@ -42,7 +45,8 @@ pub(crate) struct Parts {
     pub(crate) routes: Routes,
 }
 
-/// The layers of `order` around `client`.
+/// The layers of `order` around `client`: in large letters ours, in small ones a buffer, a timeout, and layers that clear
+/// the request's extensions and the response's.
 pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
     let millis = Duration::from_millis;
     let around = |inner: Client, letter| match letter {
@@ -62,7 +66,20 @@ pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
                 .breaker(BreakerOptions::new().open_for(millis(100)));
             erase(failover.layer(inner))
         }
-        _ => panic!("no such layer: {letter}; there are F, R, B and A"),
+        // Somebody else's.
+        'b' => erase(BufferLayer::new(16).layer(inner)),
+        't' => erase(TimeoutLayer::new(Duration::from_secs(600)).layer(inner)),
+        'q' => erase(inner.map_request(|mut request: Request<RequestBody>| {
+            request.extensions_mut().clear();
+            request
+        })),
+        'p' => erase(inner.map_response(|mut response: Response<AnyBody>| {
+            response.extensions_mut().clear();
+            response
+        })),
+        _ => panic!(
+            "no such layer: {letter}; there are F, R, B and A, and b, t, q and p between them"
+        ),
     };
     order.chars().rev().fold(client, around)
 }

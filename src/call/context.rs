@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) hides_usage: bool,
     /// Whether it is to leave as it came.
     pub(super) as_is: bool,
+    /// The output tokens that it is to be capped at where it names no cap.
+    pub(super) cap_output: Option<u64>,
     /// Whether its answer is asked for as a stream.
     pub(super) streams: bool,
     pub(super) tags: Arc<Tags>,

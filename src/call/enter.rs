@@ -43,6 +43,8 @@ pub(crate) struct Inspect {
     pub(crate) as_is: bool,
     /// Whether requests are not looked into at all: everything passes as it is.
     pub(crate) off: bool,
+    /// Whether they may go to another provider than they came for: what that one is to be asked for is put in then.
+    pub(crate) reroutes: bool,
 }
 
 impl Inspect {
@@ -53,6 +55,7 @@ impl Inspect {
             cap_output: self.cap_output.or(inner.cap_output),
             as_is: self.as_is || inner.as_is,
             off: self.off,
+            reroutes: self.reroutes,
         }
     }
 }
@@ -107,35 +110,37 @@ where
         }
         let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
         facts.as_is = inspect.as_is;
-        let mut body = body;
-        if let Some(cap) = inspect
+        facts.cap_output = inspect
             .cap_output
-            .filter(|_| !inspect.as_is && !is_signed(&parts))
-            && let Some(capped) = capped(&facts, &parts, &body, cap)
-        {
-            facts.cap_output(cap);
-            set_length(&mut parts, &capped);
-            body = ReadBody::Whole(capped);
-        }
-        if let ReadBody::Whole(bytes) = &body
-            && let Some(asking) = asking(&facts, bytes)
-        {
-            facts.hides_usage = true;
-            facts.bound.input = asking.len() as u64;
-            set_length(&mut parts, &asking);
-            body = ReadBody::Whole(asking);
-        }
+            .filter(|_| !inspect.as_is && !is_signed(&parts));
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
             parts
                 .headers
                 .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        Ok(Entered {
+        let entered = Entered {
             entry: Entry::first(facts).of(&body),
             parts,
             body,
+        };
+        Ok(if inspect.reroutes {
+            entered
+        } else {
+            entered.fitted()
         })
+    }
+
+    /// With what its provider is to be asked for, where it does not ask for it itself.
+    pub(crate) fn fitted(mut self) -> Self {
+        if let ReadBody::Whole(body) = &self.body {
+            let mut facts = self.entry.facts().clone();
+            if let Some(body) = fit(&mut facts, &mut self.parts, body) {
+                self.entry = self.entry.seeing(facts, &body);
+                self.body = ReadBody::Whole(body);
+            }
+        }
+        self
     }
 
     /// The request to pass on, once.
@@ -252,6 +257,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         bound: bound(body, &found),
         hides_usage: false,
         as_is: false,
+        cap_output: None,
         streams: found.stream,
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
         turn: Facts::turn(options),
@@ -281,7 +287,7 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
     }
 }
 
-pub(super) fn set_length(parts: &mut Parts, body: &Bytes) {
+fn set_length(parts: &mut Parts, body: &Bytes) {
     if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
         *length = body.len().into();
     }
@@ -293,25 +299,34 @@ pub(super) fn is_signed(parts: &Parts) -> bool {
     authorization.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
 }
 
-/// The body with a cap on output, where the caller's names none.
-fn capped<B>(facts: &Facts, parts: &Parts, body: &ReadBody<B>, cap: u64) -> Option<Bytes> {
-    let ReadBody::Whole(bytes) = body else {
-        return None;
-    };
-    let provider = facts.tags.get(&Tag::Provider);
-    wire::cap_output(facts.dialect, parts.uri.path(), provider, bytes, cap)
+/// The body that asks for what this provider is to be asked for: a cap on output, and the usage of a stream. Nothing where
+/// the caller's does that, or it is to leave as it came.
+pub(super) fn fit(facts: &mut Facts, parts: &mut Parts, body: &Bytes) -> Option<Bytes> {
+    let capped = facts.cap_output.and_then(|cap| {
+        let provider = facts.tags.get(&Tag::Provider);
+        let capped = wire::cap_output(facts.dialect, parts.uri.path(), provider, body, cap)?;
+        facts.cap(cap);
+        Some(capped)
+    });
+    let asking = asking(facts, capped.as_ref().unwrap_or(body));
+    facts.hides_usage |= asking.is_some();
+    let fitted = asking.or(capped)?;
+    facts.bound.input = fitted.len() as u64;
+    set_length(parts, &fitted);
+    Some(fitted)
 }
 
 impl Facts {
     /// It names a cap now. It is not the caller's: a limit on tokens that is smaller refuses nothing because of it.
-    fn cap_output(&mut self, cap: u64) {
+    fn cap(&mut self, cap: u64) {
         self.bound.output = Some(cap);
         self.demand.output = cap.saturating_mul(self.bound.choices);
+        self.cap_output = None;
     }
 }
 
 /// The body that asks for the usage of a stream, where the caller's does not and the provider tells it only if asked.
-pub(super) fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
+fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
     if !facts.streams || facts.as_is || facts.hides_usage {
         return None;
     }

@@ -45,15 +45,8 @@ impl Entry {
         if all != *facts.tags {
             facts.tags = Arc::new(all);
         }
-        let body = match enter::asking(&facts, &body) {
-            Some(asking) => {
-                facts.hides_usage = true;
-                enter::set_length(parts, &asking);
-                asking
-            }
-            None => body,
-        };
         facts.bound.input = body.len() as u64;
+        let body = enter::fit(&mut facts, parts, &body).unwrap_or(body);
         facts.turn.deadline = facts.turn.deadline.into_iter().chain(*until).min();
         (self.seeing(facts, &body), body)
     }

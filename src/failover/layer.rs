@@ -197,7 +197,10 @@ impl<S> Layer<S> for FailoverLayer {
                 headers: self.routes.key_headers(),
             })
         });
-        let mut inspect = self.inspect;
+        let mut inspect = Inspect {
+            reroutes: true,
+            ..self.inspect
+        };
         // Without a route there is nothing to do.
         inspect.off |= shared.ways.is_empty() && !self.options.routed_only;
         Failover::new(inner, self.options.clone(), shared.clone(), inspect)

@@ -154,7 +154,7 @@ where
                     Ok(refuse(other.entry.dialect(), no))
                 }
                 other => {
-                    let (entry, request) = other.into_request();
+                    let (entry, request) = other.fitted().into_request();
                     let sent = entry.send(&mut inner, request).await;
                     finish(&entry, sent).await
                 }

@@ -2,6 +2,7 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asked;
 mod configured;
 mod degrade;
 mod health;

@@ -1,0 +1,89 @@
+//! What is put into a request is what its target's provider is to be asked for.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+use tower::{ServiceExt as _, service_fn};
+use tower_layer::Layer as _;
+use tower_quota::{BudgetLayer, RateLimitLayer, failover::Route, pricing::PriceTable};
+
+use crate::providers::{MODEL, failover, limiter, target};
+
+/// The bodies that come to each host; the first one answers that it is overloaded.
+async fn sent(route: Route, body: String) -> Vec<(String, Value)> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let inner = service_fn(move |request: Request<Full<Bytes>>| {
+        let noted = noted.clone();
+        async move {
+            let host = request.uri().host().unwrap().to_owned();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let first = {
+                let mut noted = noted.lock().unwrap();
+                noted.push((host, body));
+                noted.len() == 1
+            };
+            let status = if first { 503 } else { 200 };
+            let response = Response::builder()
+                .status(status)
+                .header("retry-after", "60");
+            Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+        }
+    });
+    let limiter = limiter([]);
+    let budget = BudgetLayer::new(limiter.clone(), Arc::new(PriceTable::built_in())).cap_output(50);
+    let layer = RateLimitLayer::new(limiter)
+        .budget(budget)
+        .failover(failover(route));
+    let request = Request::post("http://called/v1/chat/completions")
+        .body(Full::from(body))
+        .unwrap();
+    let response = layer.layer(inner).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let seen = seen.lock().unwrap().clone();
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_provider_is_asked_in_its_own_words() {
+    let stream = |more: &str| {
+        format!(
+            r#"{{"model":"{MODEL}","stream":true,{more}"messages":[{{"role":"user","content":"hello"}}]}}"#
+        )
+    };
+    for (first, second) in [("openai", "mistral"), ("mistral", "openai")] {
+        let route = Route::ordered([target(first), target(second)]);
+        let sent = sent(route, stream("")).await;
+        assert_eq!(sent.len(), 2);
+        for (host, body) in sent {
+            let is_openai = host == "openai";
+            assert_eq!(
+                body["stream_options"].is_object(),
+                is_openai,
+                "{host}: {body}"
+            );
+            assert_eq!(
+                body["max_completion_tokens"].is_u64(),
+                is_openai,
+                "{host}: {body}"
+            );
+            assert_eq!(body["max_tokens"].is_u64(), !is_openai, "{host}: {body}");
+        }
+        // A cap of the caller's own stays the only one.
+        let route = Route::ordered([target(first), target(second)]);
+        for (host, body) in self::sent(route, stream(r#""max_tokens":7,"#)).await {
+            assert_eq!(body["max_tokens"], 7, "{host}: {body}");
+            assert!(
+                body.get("max_completion_tokens").is_none(),
+                "{host}: {body}"
+            );
+        }
+    }
+}
