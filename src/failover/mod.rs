@@ -44,6 +44,7 @@ mod event;
 mod health;
 mod key;
 mod layer;
+mod learn;
 mod order;
 mod outcome;
 mod provider;

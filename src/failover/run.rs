@@ -10,7 +10,8 @@ use tower_service::Service;
 
 use super::{
     candidate::Candidate,
-    health::{Parks, Trial},
+    health::Trial,
+    learn::{KEY_REFUSED, learn},
     order,
     outcome::{Best, Came, Outlook, Step},
     rewrite::{Rewritten, rewrite},
@@ -34,8 +35,6 @@ use crate::{
 const LONGEST_READ: Duration = Duration::from_secs(1);
 /// How often one target is asked for one call, by this layer.
 const MOST_EACH: usize = 3;
-/// For how long a key is parked that was refused: somebody may be putting it right.
-const KEY_REFUSED: Duration = Duration::from_secs(60);
 
 pub(super) struct Run<'r> {
     options: &'r Options,
@@ -404,41 +403,4 @@ fn may_have_room_later(rejection: &Rejection) -> bool {
             | Rejection::DeadlineExceeded(_)
             | Rejection::BudgetExceeded(_)
     )
-}
-
-/// What an answer says of its target, and of the account, which is ours, and parked for so long where nobody names a
-/// time.
-fn learn(
-    status: StatusCode,
-    failed: Option<Trigger>,
-    error: &ProviderError,
-    park_for: Option<Duration>,
-    trial: &mut Trial,
-) {
-    match failed {
-        Some(Trigger::ServerError) => trial.failed(),
-        _ => trial.succeeded(),
-    }
-    let Some(park_for) = park_for else {
-        return;
-    };
-    match (failed, error.wait) {
-        (Some(Trigger::RateLimited | Trigger::ServerError), Some(wait)) => trial.cools(wait),
-        (Some(Trigger::QuotaUsedUp), wait) => {
-            // A quota that is stated is one of a limit on the model; money is the account's.
-            let is_of_model = error.quantity.is_some() || error.window.is_some();
-            let what = if is_of_model {
-                Parks::Target
-            } else {
-                Parks::Account
-            };
-            trial.parks(what, wait.unwrap_or(park_for));
-        }
-        // A 403 may be about the model.
-        (Some(Trigger::KeyRefused), _) if status == StatusCode::UNAUTHORIZED => {
-            trial.parks(Parks::Account, KEY_REFUSED);
-        }
-        (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Target, KEY_REFUSED),
-        _ => {}
-    }
 }

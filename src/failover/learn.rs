@@ -1,0 +1,51 @@
+//! What an answer says of its target, for all calls.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{
+    health::{Parks, Trial},
+    trigger::Trigger,
+};
+use crate::wire::ProviderError;
+
+/// For how long a key is parked that was refused: somebody may be putting it right.
+pub(super) const KEY_REFUSED: Duration = Duration::from_secs(60);
+
+/// What an answer says of its target, and of the account, which is ours, and parked for so long where nobody names a
+/// time.
+pub(super) fn learn(
+    status: StatusCode,
+    failed: Option<Trigger>,
+    error: &ProviderError,
+    park_for: Option<Duration>,
+    trial: &mut Trial,
+) {
+    match failed {
+        Some(Trigger::ServerError) => trial.failed(),
+        _ => trial.succeeded(),
+    }
+    let Some(park_for) = park_for else {
+        return;
+    };
+    match (failed, error.wait) {
+        (Some(Trigger::RateLimited | Trigger::ServerError), Some(wait)) => trial.cools(wait),
+        (Some(Trigger::QuotaUsedUp), wait) => {
+            // A quota that is stated is one of a limit on the model; money is the account's.
+            let is_of_model = error.quantity.is_some() || error.window.is_some();
+            let what = if is_of_model {
+                Parks::Target
+            } else {
+                Parks::Account
+            };
+            trial.parks(what, wait.unwrap_or(park_for));
+        }
+        // A 403 may be about the model.
+        (Some(Trigger::KeyRefused), _) if status == StatusCode::UNAUTHORIZED => {
+            trial.parks(Parks::Account, KEY_REFUSED);
+        }
+        (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Target, KEY_REFUSED),
+        _ => {}
+    }
+}
