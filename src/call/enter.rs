@@ -311,7 +311,6 @@ pub(super) fn fit(facts: &mut Facts, parts: &mut Parts, body: &Bytes) -> Option<
     let asking = asking(facts, capped.as_ref().unwrap_or(body));
     facts.hides_usage |= asking.is_some();
     let fitted = asking.or(capped)?;
-    facts.bound.input = fitted.len() as u64;
     set_length(parts, &fitted);
     Some(fitted)
 }

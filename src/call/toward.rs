@@ -45,7 +45,10 @@ impl Entry {
         if all != *facts.tags {
             facts.tags = Arc::new(all);
         }
-        facts.bound.input = body.len() as u64;
+        // Longer or shorter by the name of the model; what we put in ourselves is no input of the call.
+        let came = self.body().map_or(0, |body| body.len() as u64);
+        let bound = facts.bound.input.saturating_add(body.len() as u64);
+        facts.bound.input = bound.saturating_sub(came);
         let body = enter::fit(&mut facts, parts, &body).unwrap_or(body);
         facts.turn.deadline = facts.turn.deadline.into_iter().chain(*until).min();
         (self.seeing(facts, &body), body)
