@@ -47,8 +47,9 @@ async fn sent(route: Route, body: String) -> Vec<(String, Value)> {
         .unwrap();
     let response = layer.layer(inner).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
-    let seen = seen.lock().unwrap().clone();
-    seen
+    drop(response);
+    drop(layer);
+    Arc::into_inner(seen).unwrap().into_inner().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
