@@ -12,7 +12,10 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_quota::{
-    Limiter, Money, Rejection, Tag, Tags, Usage, config::Config, limiter::Call, store::BudgetEvent,
+    Limiter, Money, Rejection, Tag, Tags, Usage,
+    config::{Config, Format},
+    limiter::Call,
+    store::BudgetEvent,
 };
 
 const BLOCK: &str = "
@@ -61,7 +64,9 @@ fn the_block_in_the_readme_loads_and_builds() {
         .split("```yaml\n")
         .nth(1)
         .and_then(|rest| rest.split("```").next());
-    let stack = Config::from_yaml(block.unwrap()).unwrap().build().unwrap();
+    let key = |_: &str| Some("a-key".to_owned());
+    let config = Config::from_text(block.unwrap(), Format::Yaml, key).unwrap();
+    let stack = config.build().unwrap();
     assert_eq!(stack.limiter.limits().iter().count(), 8);
 }
 
