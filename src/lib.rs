@@ -63,7 +63,7 @@
 //!
 //! # Features
 //!
-//! None is on by default. `config` reads YAML and JSON, `reqwest` brings the bridge to `reqwest::Client`,
+//! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
 //! `sim` a simulated provider, `gateway` the binary `tower-quota`; `full` is all of them.
 
 pub mod admission;

@@ -11,21 +11,26 @@
 //! other targets, but for [`FailoverLayer::patience`]. Nothing is sent elsewhere once a part of an answer was handed on.
 //!
 //! When every target was tried, the call waits for the one that has room first, or was told the shortest wait, as long as
-//! it may. To come back to one that failed (5xx, overload) costs of a [retry budget](FailoverLayer::retry_budget). When there
+//! it may, and for a told wait no longer than [`FailoverLayer::longest_wait`]. One target is asked three times at most. To
+//! come back to one that failed (5xx, overload) costs of a [retry budget](FailoverLayer::retry_budget). When there
 //! is none, the last answer of a provider is handed on, else the error of the inner service, else the
 //! refusal with the shortest wait. Where all were passed over, it is refused with
-//! [`NoTarget`](crate::Rejection::NoTarget).
+//! [`NoTarget`](crate::Rejection::NoTarget); and where they refused our own keys: what a provider says of those is not for
+//! the caller.
 //!
 //! # What is passed over
 //! A target that was told to wait; one whose [breaker](BreakerOptions) is open, while there are others; an account whose
 //! money or quota is used up, until the time that the provider names, or for an [hour](FailoverLayer::park_for); one whose
-//! key was refused, for a minute. No target is tried twice in a round. Which ones and why, and who served, is in the
+//! key was refused, for a minute: by a 401 the account, by a 403 that target alone. What is said of a key that is the
+//! caller's own holds for that call alone. No target is tried twice in a round. Which ones and why, and who served, is in the
 //! response's extensions, as [`Attempts`](crate::retry::Attempts).
 //!
 //! # What is rewritten
 //! URL, `Host`, the model in body or path, `Content-Length`, and every credential: those of the caller are taken off, the
-//! target's are put in. Only where a provider has no key of its own, and the call came for its very address, they stay.
-//! All other headers are the same on each attempt. Limits, budgets and prices follow the target: the tags `provider`,
+//! target's are put in. What a credential is goes by its name: headers and parameters that speak of a key, a token, a
+//! secret, a cookie, an organization and the like, and whatever header a provider of the routes takes its keys in; rather
+//! one too many. `Idempotency-Key` stays. Only where a provider has no key of its own, and the call came for its very
+//! address, all of them do. All other headers are the same on each attempt. Limits, budgets and prices follow the target: the tags `provider`,
 //! `model` and `api_key` are its own.
 //!
 //! The API stays: a call in OpenAI's chat goes to targets that have OpenAI's chat. Nothing is translated. Most providers
