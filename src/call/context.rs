@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::request::Parts;
 use tokio::time::Instant;
 
 use super::{
-    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, priced::Bound,
+    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, mark::Mark,
+    priced::Bound,
 };
 use crate::{
     error::Rejection,
@@ -22,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct CallContext {
     state: Mutex<State>,
+    /// By which it is found where its handle is not with a request any more.
+    _mark: Option<Mark>,
 }
 
 /// What is known of what it asks for, and of where it goes: each layer has it as the layers outside of it left it.
@@ -39,6 +43,8 @@ pub(super) struct Facts {
     pub(super) cap_output: Option<u64>,
     /// Whether its answer is asked for as a stream.
     pub(super) streams: bool,
+    /// The model that its body asks for, where it stands there.
+    pub(super) asked_model: Option<Arc<str>>,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -61,22 +67,29 @@ pub(super) struct State {
     pub(super) repeater: u32,
     /// The depth of the outermost layer that may make further attempts: it shows what became of them. 0: there is none.
     pub(super) shows: u32,
+    /// As its request was passed on last.
+    passed: Option<Passed>,
+}
+
+/// How a request was passed on.
+#[derive(Clone, Debug)]
+struct Passed {
+    depth: u32,
+    attempt: u32,
+    facts: Arc<Facts>,
 }
 
 /// What travels in the request's extensions.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
     context: Arc<CallContext>,
-    /// The depth of the layer that passed the request on.
-    depth: u32,
-    /// Which attempt it is.
-    attempt: u32,
-    facts: Arc<Facts>,
+    /// How the layer outside has passed it on.
+    passed: Passed,
 }
 
 impl Handle {
     pub(super) fn dialect(&self) -> Dialect {
-        self.facts.dialect
+        self.passed.facts.dialect
     }
 }
 
@@ -98,7 +111,7 @@ impl Facts {
 
 impl Entry {
     /// The first of our layers.
-    pub(super) fn first(facts: Facts) -> Self {
+    pub(super) fn first(facts: Facts, parts: &mut Parts) -> Self {
         let state = State {
             gates: Vec::new(),
             counted: Vec::new(),
@@ -108,11 +121,10 @@ impl Entry {
             most: u32::MAX,
             repeater: 0,
             shows: 0,
+            passed: None,
         };
         Entry {
-            context: Arc::new(CallContext {
-                state: Mutex::new(state),
-            }),
+            context: CallContext::new(state, parts),
             depth: 1,
             facts: Arc::new(facts),
             body: None,
@@ -120,19 +132,19 @@ impl Entry {
     }
 
     /// A layer further in.
-    pub(super) fn further(handle: Handle) -> Self {
-        let Handle {
-            context,
+    pub(super) fn further(handle: Handle, parts: &mut Parts) -> Self {
+        let Handle { context, passed } = handle;
+        let Passed {
             depth,
             attempt: number,
             facts,
-        } = handle;
+        } = passed;
         let current = context.lock().attempt.clone();
         let first = current.number == number && current.take_over(depth);
         let context = if first {
             context
         } else {
-            Arc::new(context.fork(depth))
+            CallContext::new(context.fork(depth), parts)
         };
         Entry {
             context,
@@ -144,12 +156,17 @@ impl Entry {
 
     /// What the request says to the next of our layers.
     pub(super) fn handle(&self) -> Handle {
-        let attempt = self.attempt().number;
+        let mut state = self.context.lock();
+        let passed = Passed {
+            depth: self.depth,
+            attempt: state.attempt.number,
+            facts: self.facts.clone(),
+        };
+        state.passed = Some(passed.clone());
+        drop(state);
         Handle {
             context: self.context.clone(),
-            depth: self.depth,
-            attempt,
-            facts: self.facts.clone(),
+            passed,
         }
     }
 
@@ -187,6 +204,11 @@ impl Entry {
     pub(crate) fn allowed(&self) -> (Option<u64>, u64) {
         let bound = &self.facts.bound;
         (bound.output, bound.choices)
+    }
+
+    /// The model that the body asks for, where it stands there.
+    pub(crate) fn asked_model(&self) -> Option<&str> {
+        self.facts.asked_model.as_deref()
     }
 
     pub(crate) fn hides_usage(&self) -> bool {
@@ -263,16 +285,16 @@ impl Entry {
     /// What is handed down to calls made inside the service that this layer passes the attempt to.
     ///
     /// The slots of the attempt must not reach the claims of its own call, made by layers further in: those go
-    /// by what the call inherited when it came in.
-    pub(super) fn hand_down(&self, attempt: &Attempt) -> Delegation {
-        let further_in = if self.depth > 1 {
-            // Others may have opened scopes in between.
-            Delegation::inherited()
-        } else {
-            None
+    /// by what the call inherited when it came in. `None` where that is what is handed down here anyway.
+    pub(super) fn hand_down(&self, attempt: &Attempt) -> Option<Delegation> {
+        let current = Delegation::current();
+        // Others may have opened scopes between the layers.
+        let inherited = match self.depth > 1 && !current.is_empty() {
+            true => current.clone(),
+            false => self.facts.delegation.clone(),
         };
-        let inherited = further_in.unwrap_or_else(|| self.facts.delegation.clone());
-        attempt.hand_down(inherited)
+        let inside = attempt.hand_down(inherited);
+        (!inside.is(&current)).then_some(inside)
     }
 
     /// Claims for every gate from here outwards that holds nothing yet, waiting where it has to.
@@ -344,6 +366,29 @@ impl State {
 }
 
 impl CallContext {
+    /// A call that goes on with this request.
+    fn new(state: State, parts: &mut Parts) -> Arc<Self> {
+        let mark = Mark::put(parts);
+        Arc::new_cyclic(|call| {
+            if let Some(mark) = &mark {
+                mark.leads_to(call.clone());
+            }
+            CallContext {
+                state: Mutex::new(state),
+                _mark: mark,
+            }
+        })
+    }
+
+    /// Its handle, as its request was passed on last.
+    pub(super) fn passed(self: Arc<Self>) -> Option<Handle> {
+        let passed = self.lock().passed.clone()?;
+        Some(Handle {
+            context: self,
+            passed,
+        })
+    }
+
     /// The call's turn under a gate: where it waited before, it goes on from where it began.
     fn turn(&self, turn: Turn, gate: &Gate) -> Turn {
         let state = self.lock();
@@ -404,7 +449,7 @@ impl CallContext {
     }
 
     /// A call of its own from the layer at `depth` inwards.
-    fn fork(&self, depth: u32) -> Self {
+    fn fork(&self, depth: u32) -> State {
         let state = self.lock();
         state.attempt.fork();
         let gates = state
@@ -417,7 +462,7 @@ impl CallContext {
         counted.extend(state.counted_attempt());
         // Of the layers from there inwards.
         let kept = |layer: u32| if layer > depth { 0 } else { layer };
-        let state = State {
+        State {
             gates,
             counted,
             starts: state.starts.clone(),
@@ -426,9 +471,7 @@ impl CallContext {
             most: state.most,
             repeater: kept(state.repeater),
             shows: kept(state.shows),
-        };
-        CallContext {
-            state: Mutex::new(state),
+            passed: None,
         }
     }
 

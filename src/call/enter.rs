@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::{
     CallOptions, Entry,
     context::{Facts, Handle},
-    in_flight,
+    mark,
     priced::Bound,
 };
 use crate::{
@@ -94,16 +94,15 @@ where
         };
         let refuse = |rejection| Refusal { dialect, rejection };
         // Before the body is read: it would take that for the send.
-        let further = parts.extensions.remove::<Handle>().map(Entry::further);
+        let handle = parts.extensions.remove::<Handle>();
+        // Who says anything of it has made a call of its own of it.
+        let handle = handle.or_else(|| {
+            let found = mark::find(&parts).filter(|handle| handle.dialect() == dialect)?;
+            (!is_said(&parts)).then_some(found)
+        });
+        let further = handle.map(|handle| Entry::further(handle, &mut parts));
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
         let body = read(body, cap).await.map_err(refuse)?;
-        let further = further.or_else(|| match &body {
-            // Who says anything of it has made a call of its own of it.
-            ReadBody::Whole(bytes) if !is_said(&parts) => in_flight::find(bytes)
-                .filter(|handle| handle.dialect() == dialect)
-                .map(Entry::further),
-            _ => None,
-        });
         if let Some(entry) = further {
             let entry = entry.of(&body);
             return Ok(Entered { entry, parts, body });
@@ -120,7 +119,7 @@ where
                 .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let entered = Entered {
-            entry: Entry::first(facts).of(&body),
+            entry: Entry::first(facts, &mut parts).of(&body),
             parts,
             body,
         };
@@ -260,6 +259,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         cap_output: None,
         streams: found.stream,
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
+        asked_model: model.filter(|_| !found.model_in_url),
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),

@@ -9,7 +9,7 @@
 //! - The layer that calls a service which is none of ours is the **sender** of the attempt. It dates the
 //!   claims and meters the answer. A layer does not know what is inside it; so each one presumes to be the
 //!   sender, and one further in takes over.
-//! - A handle that a foreign layer has taken off is found again in the task that it was passed on in (`in_flight`).
+//! - Where a foreign layer has taken the handle off, the call is found again by a mark on the request (`mark`).
 //! - A handle that comes in a second time for an attempt that was sent (a foreign layer cloned the request)
 //!   **forks**: it is a call of its own from there on, with claims of its own.
 
@@ -20,8 +20,8 @@ mod context;
 mod cover;
 mod enter;
 mod gate;
-mod in_flight;
 mod listen;
+mod mark;
 mod options;
 mod priced;
 mod record;

@@ -10,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt, in_flight};
+use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
 use crate::error::Rejection;
 
 /// What came of an attempt.
@@ -54,9 +54,10 @@ impl Entry {
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
         self.note_left();
-        let inside = self.hand_down(&attempt);
-        let called = inside.scope(async { ready.call(request).await });
-        let answer = in_flight::pass(self.handle(), self.body(), called).await;
+        let answer = match self.hand_down(&attempt) {
+            None => ready.call(request).await,
+            Some(inside) => inside.scope(async { ready.call(request).await }).await,
+        };
         if answer.is_ok() {
             attempt.left();
         }

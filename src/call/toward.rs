@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Toward<'t> {
     /// Its provider, its model, and its key where that is another than the caller's.
     pub(crate) tags: &'t Tags,
+    /// What its provider calls the model.
+    pub(crate) model: &'t Arc<str>,
     /// Whether the caller's own key is used.
     pub(crate) keeps_key: bool,
     /// Until when it may wait for room, where that is less than the call may.
@@ -34,10 +36,14 @@ impl Entry {
     ) -> (Entry, Bytes) {
         let Toward {
             tags,
+            model,
             keeps_key,
             until,
         } = toward;
         let mut facts = self.facts().clone();
+        if facts.asked_model.as_ref().is_some_and(|asked| asked != *model) {
+            facts.asked_model = Some(Arc::clone(model));
+        }
         let mut all = facts.tags.callers().overlaid(tags);
         if let (true, Some(key)) = (*keeps_key, facts.tags.shared(&Tag::ApiKey)) {
             all.set(Tag::ApiKey, key.clone());

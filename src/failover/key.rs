@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::BytesMut;
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -83,8 +84,12 @@ impl ApiKey {
 
     /// The header that shows the key, after `scheme`. Marked as sensitive.
     pub(super) fn header(&self, scheme: &str) -> Option<HeaderValue> {
-        let text = SecretString::from(format!("{scheme}{}", self.secret.expose_secret()));
-        let mut value = HeaderValue::from_str(text.expose_secret()).ok()?;
+        // Written once, so that the header is the only copy.
+        let secret = self.secret.expose_secret();
+        let mut text = BytesMut::with_capacity(scheme.len() + secret.len());
+        text.extend_from_slice(scheme.as_bytes());
+        text.extend_from_slice(secret.as_bytes());
+        let mut value = HeaderValue::from_maybe_shared(text.freeze()).ok()?;
         value.set_sensitive(true);
         Some(value)
     }

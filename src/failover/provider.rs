@@ -175,6 +175,18 @@ impl Base {
     }
 }
 
+impl Base {
+    /// Whether this is the very URL of the API with this end here, with nothing asked besides.
+    pub(super) fn is_address_of(&self, uri: &Uri, end: &str) -> bool {
+        let rest = uri.path().strip_prefix(self.path.as_str());
+        rest == Some(end)
+            && self.query.is_none()
+            && uri.query().is_none()
+            && uri.authority() == Some(&self.authority)
+            && uri.scheme() == Some(&self.scheme)
+    }
+}
+
 impl Auth {
     pub(super) fn name(&self) -> &HeaderName {
         match self {

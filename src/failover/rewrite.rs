@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, Uri,
-    header::{CONTENT_LENGTH, HOST},
+    header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
     request::Parts,
     uri::PathAndQuery,
 };
@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
 use super::{candidate::Candidate, provider::Base};
-use crate::wire::{Dialect, endpoint, with_model};
+use crate::wire::{Dialect, path_end, with_model};
 
 /// What names of headers and of parameters have in them that show who calls, or who pays.
 const SECRETS: [&str; 12] = [
@@ -30,6 +30,15 @@ const SECRETS: [&str; 12] = [
 ];
 /// The one that has, and is the call's own: it is the same on each attempt.
 const IDEMPOTENCY: &str = "idempotency-key";
+/// Those that most calls have, and that show nothing.
+const PLAIN: [HeaderName; 6] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    ACCEPT,
+    ACCEPT_ENCODING,
+    USER_AGENT,
+    CONNECTION,
+];
 
 /// A call for another target.
 pub(super) struct Rewritten {
@@ -39,20 +48,26 @@ pub(super) struct Rewritten {
     pub(super) keeps_key: bool,
 }
 
-/// The call for this candidate, of one that asks for `asked_model`. Nothing where its provider has no such API, or the body cannot be changed.
+/// The call for this candidate, of one whose body is known to ask for `asked`. Nothing where its provider has no such API,
+/// or the body cannot be changed.
 pub(super) fn rewrite(
     parts: &Parts,
-    body: &Bytes,
+    (body, asked): (&Bytes, Option<&str>),
     dialect: Dialect,
     candidate: &Candidate,
     key_headers: &[HeaderName],
 ) -> Option<Rewritten> {
     let (provider, name) = (&candidate.target.provider, &candidate.target.sent_as);
-    let end = endpoint(dialect, parts.uri.path(), name)?;
-    let body = with_model(dialect, body, name)?;
+    let end = path_end(dialect, parts.uri.path(), name)?;
+    let body = match asked {
+        Some(asked) if *asked == **name => body.clone(),
+        _ => with_model(dialect, body, name)?,
+    };
     let mut parts = parts.clone();
     let keeps = provider.keys.is_empty() && provider.base.is_origin_of(&parts.uri);
-    parts.uri = address(&provider.base, &end, parts.uri.query(), keeps)?;
+    if !provider.base.is_address_of(&parts.uri, &end) {
+        parts.uri = address(&provider.base, &end, parts.uri.query(), keeps)?;
+    }
     // The client writes it.
     parts.headers.remove(HOST);
     if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
@@ -74,7 +89,8 @@ pub(super) fn rewrite(
 
 fn hide(headers: &mut HeaderMap, key_headers: &[HeaderName]) {
     let shows = |name: &&HeaderName| {
-        key_headers.contains(name) || name.as_str() != IDEMPOTENCY && is_secret(name.as_str())
+        key_headers.contains(name)
+            || !PLAIN.contains(name) && name.as_str() != IDEMPOTENCY && is_secret(name.as_str())
     };
     // There are few headers, and most of them are none.
     let found: SmallVec<[HeaderName; 4]> = headers.keys().filter(shows).cloned().collect();

@@ -65,7 +65,7 @@ fn called(uri: &str, body: &'static str) -> (Parts, Bytes) {
 fn sent(uri: &str, body: &'static str, dialect: Dialect, target: Target) -> Option<(Parts, Bytes)> {
     let (parts, body) = called(uri, body);
     let Rewritten { parts, body, .. } =
-        rewrite(&parts, &body, dialect, &candidate(target), &[odd()])?;
+        rewrite(&parts, (&body, None), dialect, &candidate(target), &[odd()])?;
     Some((parts, body))
 }
 
@@ -185,7 +185,7 @@ fn a_caller_keeps_its_own_only_where_it_came_for() {
         let target = Target::new(&provider("openai", base), "b");
         let rewritten = rewrite(
             &parts,
-            &body,
+            (&body, None),
             Dialect::OpenAiChat,
             &candidate(target),
             &[odd()],

@@ -195,7 +195,8 @@ impl<'r> Run<'r> {
     {
         let entry = &self.entry;
         let (dialect, foreign) = (entry.dialect(), &self.shared.headers);
-        let rewritten = rewrite(&self.parts, &self.body, dialect, candidate, foreign);
+        let body = (&self.body, entry.asked_model());
+        let rewritten = rewrite(&self.parts, body, dialect, candidate, foreign);
         let Some(Rewritten {
             mut parts,
             body,
@@ -207,6 +208,7 @@ impl<'r> Run<'r> {
         };
         let toward = Toward {
             tags: &candidate.tags,
+            model: &candidate.target.sent_as,
             keeps_key,
             until,
         };

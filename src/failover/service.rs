@@ -18,7 +18,7 @@ use crate::{
     limiter::Limiter,
     retry::{RetryBudget, classifier::Classifier},
     tags::Tag,
-    wire::endpoint,
+    wire::path_end,
 };
 
 /// Sends a call to the first target of its route that can serve; see the [module](super).
@@ -134,7 +134,7 @@ where
             let has_way = model
                 .as_ref()
                 .is_some_and(|model| shared.ways.contains_key(model))
-                && endpoint(
+                && path_end(
                     entered.entry.dialect(),
                     entered.parts.uri.path(),
                     "any model",

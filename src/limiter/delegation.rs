@@ -73,10 +73,17 @@ impl Delegation {
         }
     }
 
-    /// As [`current`](Self::current), where there is anything to inherit.
-    pub(crate) fn inherited() -> Option<Self> {
-        let current = Self::current();
-        (current.tags.is_some() || current.slots.is_some()).then_some(current)
+    /// Whether there is nothing to inherit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tags.is_none() && self.slots.is_none()
+    }
+
+    /// Whether it is the very same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        fn same<T>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+            one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
+        }
+        same(&self.tags, &other.tags) && same(&self.slots, &other.slots)
     }
 
     /// Has the calls made inside `future` inherit this, and nothing else.

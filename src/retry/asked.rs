@@ -1,11 +1,11 @@
 //! What matters of a call to whoever would repeat it.
 
-use http::{HeaderMap, Method, request::Parts};
+use http::{HeaderMap, HeaderName, Method, request::Parts};
 
 use crate::wire::Dialect;
 
 /// What the official SDKs of OpenAI and Anthropic, and those made alike, say of themselves: which try it is, from 0.
-const CALLERS_TRY: &str = "x-stainless-retry-count";
+const CALLERS_TRY: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
 /// What matters of a call.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +24,11 @@ impl Asked {
             parts.method,
             Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS
         );
-        let tries = parts.headers.get(CALLERS_TRY);
+        let tries = parts.headers.get(&CALLERS_TRY);
         let again = tries.is_some_and(|tries| tries.as_bytes() != b"0");
         Asked {
             repeatable: idempotent || dialect != Dialect::Generic || has_key(&parts.headers),
-            by_itself: repeats_by_itself(&parts.headers),
+            by_itself: tries.is_some(),
             again,
         }
     }
@@ -36,7 +36,7 @@ impl Asked {
 
 /// Whether a caller repeats its calls itself where nothing keeps it from that.
 pub(crate) fn repeats_by_itself(headers: &HeaderMap) -> bool {
-    headers.contains_key(CALLERS_TRY)
+    headers.contains_key(&CALLERS_TRY)
 }
 
 fn has_key(headers: &HeaderMap) -> bool {

@@ -64,6 +64,7 @@ pub mod sse;
 mod timestamp;
 mod walk;
 
+pub(crate) use self::readdress::path_end;
 pub use self::{
     ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
     cap_output::cap_output,

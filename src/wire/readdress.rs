@@ -1,5 +1,7 @@
 //! The same call for another address: what of its path is the API's, and how its model is changed.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -68,16 +70,21 @@ fn place(dialect: Dialect) -> Option<Place> {
 /// ```
 #[must_use]
 pub fn endpoint(dialect: Dialect, path: &str, model: &str) -> Option<String> {
+    path_end(dialect, path, model).map(Cow::into_owned)
+}
+
+/// As [`endpoint`].
+pub(crate) fn path_end(dialect: Dialect, path: &str, model: &str) -> Option<Cow<'static, str>> {
     match place(dialect)? {
         Place::Body(ends) => {
             let end = ends.iter().find(|end| path.ends_with(*end))?;
-            Some((*end).to_owned())
+            Some(Cow::Borrowed(end))
         }
         Place::Path(before, after) => {
             let (_, rest) = path.rsplit_once(before)?;
             let method = &rest[rest.rfind(after)?..];
             let model = utf8_percent_encode(model, SEGMENT);
-            Some(format!("{before}{model}{method}"))
+            Some(Cow::Owned(format!("{before}{model}{method}")))
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct RequestFacts {
     pub choices: u64,
     /// Input tokens, estimated; see [`inspect`].
     pub input_estimate: u64,
+    /// Whether the model stands in the URL, and not in the body.
+    pub(crate) model_in_url: bool,
 }
 
 impl Default for RequestFacts {
@@ -48,6 +50,7 @@ impl Default for RequestFacts {
             stream: false,
             choices: 1,
             input_estimate: 0,
+            model_in_url: false,
         }
     }
 }
@@ -179,6 +182,7 @@ fn look_through(
 pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<RequestFacts, FactsError> {
     let mut facts = inspect(dialect, body)?;
     let url = dialect.spec().in_url(path);
+    facts.model_in_url = url.model.is_some();
     facts.model = url.model.or(facts.model);
     facts.stream = url.stream.unwrap_or(facts.stream);
     if dialect == Dialect::OpenAiChat && !path.ends_with("/chat/completions") {

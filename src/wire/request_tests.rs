@@ -24,6 +24,7 @@ fn reads_the_facts_of_an_openai_request() {
         stream: true,
         choices: 3,
         input_estimate: tokens(text as u64),
+        model_in_url: false,
     };
     assert_eq!(facts, expected);
 }

@@ -100,8 +100,12 @@ pub(in super::super) struct InUrl {
 impl InUrl {
     /// The model that stands in `path` between `before` and the suffix; percent-encoded there.
     pub(super) fn model(path: &str, before: &str, suffix: &str) -> Option<String> {
-        // The cheaper question first: most paths are of another API.
-        let (_, model) = path.strip_suffix(suffix)?.rsplit_once(before)?;
+        // The cheaper questions first: most paths are of another API, and too short for this one.
+        let path = path.strip_suffix(suffix)?;
+        if path.len() <= before.len() {
+            return None;
+        }
+        let (_, model) = path.rsplit_once(before)?;
         let model = percent_decode_str(model).decode_utf8_lossy();
         (!model.is_empty()).then(|| model.into_owned())
     }

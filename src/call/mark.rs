@@ -1,0 +1,159 @@
+//! A mark on the requests of a call, by which the call is known where a foreign layer takes our handle off them.
+//!
+//! Nothing that anybody sees is changed: the mark is *where* the bytes of a header stand in memory. They are copied to a
+//! place of their own when a call begins, the call keeps them there, and every clone of the request has them at that
+//! very place, in whatever task it goes on. A request that is built anew from what another says has no mark.
+
+use std::{
+    mem,
+    sync::{LazyLock, Weak},
+};
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use http::{
+    HeaderValue, Uri,
+    header::{ACCEPT, CONTENT_TYPE, USER_AGENT},
+    request::Parts,
+    uri::PathAndQuery,
+};
+use parking_lot::Mutex;
+
+use super::context::{CallContext, Handle};
+
+/// How many locks there are.
+const SHARDS: usize = 32;
+
+/// The calls that are on their way, by where their marks are.
+static CALLS: LazyLock<[Shard; SHARDS]> = LazyLock::new(Default::default);
+
+type Shard = Mutex<HashMap<usize, Weak<CallContext>>>;
+
+/// The mark of one call. While it lives nothing else is at its place.
+#[derive(Debug)]
+pub(super) struct Mark {
+    place: usize,
+    _kept: Kept,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Header(#[expect(dead_code, reason = "kept where it is")] HeaderValue),
+    Path(#[expect(dead_code, reason = "kept where it is")] PathAndQuery),
+}
+
+impl Mark {
+    /// Marks a request. Nothing where it has neither a header that can be marked nor a path.
+    pub(super) fn put(parts: &mut Parts) -> Option<Self> {
+        let header = [&CONTENT_TYPE, &ACCEPT, &USER_AGENT]
+            .into_iter()
+            .find(|name| parts.headers.contains_key(*name));
+        let (place, kept) = match header {
+            Some(name) => mark_header(parts.headers.get_mut(name)?)?,
+            None => mark_path(&mut parts.uri)?,
+        };
+        Some(Mark { place, _kept: kept })
+    }
+
+    /// Has the call be found by its mark.
+    pub(super) fn leads_to(&self, call: Weak<CallContext>) {
+        shard(self.place).lock().insert(self.place, call);
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        shard(self.place).lock().remove(&self.place);
+    }
+}
+
+/// The handle of the call that has marked this request, as it was passed on last.
+pub(super) fn find(parts: &Parts) -> Option<Handle> {
+    let headers = [&CONTENT_TYPE, &ACCEPT, &USER_AGENT].into_iter();
+    let header = headers.filter_map(|name| parts.headers.get(name)).next();
+    let place = match header {
+        Some(value) => value.as_bytes().as_ptr(),
+        None => parts.uri.path().as_ptr(),
+    };
+    let call = shard(place.addr()).lock().get(&place.addr()).cloned();
+    call?.upgrade()?.passed()
+}
+
+fn mark_header(value: &mut HeaderValue) -> Option<(usize, Kept)> {
+    let copy = Bytes::copy_from_slice(value.as_bytes());
+    let mut copy = HeaderValue::from_maybe_shared(copy).ok()?;
+    copy.set_sensitive(value.is_sensitive());
+    *value = copy.clone();
+    let place = copy.as_bytes().as_ptr().addr();
+    (!copy.is_empty()).then_some((place, Kept::Header(copy)))
+}
+
+fn mark_path(uri: &mut Uri) -> Option<(usize, Kept)> {
+    let mut parts = mem::take(uri).into_parts();
+    let path = parts.path_and_query.take();
+    let copy = path
+        .as_ref()
+        .map(|path| Bytes::copy_from_slice(path.as_str().as_bytes()));
+    let copy = copy.and_then(|copy| PathAndQuery::from_maybe_shared(copy).ok());
+    parts.path_and_query = copy.clone().or(path);
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+    let copy = copy?;
+    Some((uri.path().as_ptr().addr(), Kept::Path(copy)))
+}
+
+fn shard(place: usize) -> &'static Shard {
+    // What is allocated begins at multiples of sixteen, mostly.
+    &CALLS[(place >> 4) % SHARDS]
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn parts(request: http::request::Builder) -> Parts {
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_mark_changes_nothing_that_is_seen() {
+        for request in [
+            Request::post("https://h:1/v1/x?y=1").header("content-type", "application/json"),
+            Request::get("https://h/v1/models"),
+            Request::get("/"),
+            Request::get("*"),
+            Request::connect("h:443"),
+            Request::get("/").header("accept", ""),
+        ] {
+            let before = parts(request);
+            let mut after = before.clone();
+            let mark = Mark::put(&mut after);
+            assert_eq!((&before.uri, &before.headers), (&after.uri, &after.headers));
+            drop(mark);
+        }
+    }
+
+    #[test]
+    fn what_is_secret_stays_so() {
+        let mut value = HeaderValue::from_static("x");
+        value.set_sensitive(true);
+        mark_header(&mut value).unwrap();
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn marks_are_at_different_places_and_leave_nothing_behind() {
+        let mut one = parts(Request::get("/v1/models"));
+        let mut other = one.clone();
+        let (first, second) = (
+            Mark::put(&mut one).unwrap(),
+            Mark::put(&mut other).unwrap(),
+        );
+        assert_ne!(first.place, second.place);
+        first.leads_to(Weak::new());
+        let place = first.place;
+        drop(first);
+        assert!(!shard(place).lock().contains_key(&place));
+    }
+}
