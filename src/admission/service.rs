@@ -1,4 +1,7 @@
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,16 +21,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Admission<S> {
     inner: S,
-    gate: Gate,
-    inspect: Inspect,
+    gate: Arc<Gate>,
 }
 
 impl<S> Admission<S> {
     pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
         Admission {
             inner,
-            gate,
-            inspect,
+            gate: Arc::new(gate.inspecting(inspect)),
         }
     }
 }
@@ -51,20 +52,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Admission {
-            inner,
-            gate,
-            inspect,
-        } = self.clone();
-        ResponseFuture::new(admit(inner, gate, inspect, request))
+        let Admission { inner, gate } = self.clone();
+        ResponseFuture::new(admit(inner, gate, request))
     }
 }
 
 /// Passes a request through a gate.
 pub(crate) async fn admit<S, B, R>(
     mut inner: S,
-    gate: Gate,
-    inspect: Inspect,
+    gate: Arc<Gate>,
     request: Request<B>,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
@@ -73,10 +69,10 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     R: Body<Data = Bytes>,
 {
-    if inspect.off {
-        return pass(inner, request).await;
+    if gate.inspect.off {
+        return Box::pin(pass(inner, request)).await;
     }
-    let entered = match Entered::enter(request, inspect).await {
+    let entered = match Entered::enter(request, gate.inspect).await {
         Ok(entered) => entered,
         Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
     };

@@ -9,7 +9,7 @@ use http::{
 use http_body::Body;
 
 use super::{ResponseBody, metering::Metering, refuse, stream::Stream};
-use crate::call::{Entry, Sent};
+use crate::call::{Entry, Sent, Unfinished};
 
 /// The response that leaves a layer: metered by the layer that sent the attempt, passed on by the others.
 ///
@@ -29,52 +29,83 @@ where
         Sent::Refused(rejection) => Ok(refuse(entry.dialect(), rejection)),
         Sent::Failed(error) => Err(error),
         Sent::Answer(response, None) => Ok(response.map(ResponseBody::passed)),
-        Sent::Answer(response, Some(attempt)) => {
-            let (mut parts, body) = response.into_parts();
-            let listening = entry.listen(&parts);
-            let mut meter = Metering::new(
-                attempt,
-                entry.dialect(),
-                (entry.demand(), entry.allowed()),
-                parts.status,
-                &parts.headers,
-            )
-            .listening(listening);
-            if entry.hides_usage() && is_event_stream(&parts) {
-                // It gets shorter.
-                parts.headers.remove(CONTENT_LENGTH);
-                meter = meter.hiding();
-            }
-            if parts.status.as_u16() >= 400 && entry.is_repeated() {
-                // What it says decides what becomes of the call.
-                let mut said = Box::new(Stream::new(body, meter));
-                said.hold().await;
-                if let Some(error) = said.meter().failed() {
-                    entry.note_failure(parts.status, error);
-                    parts.extensions.insert(error);
-                }
-                return Ok(Response::from_parts(parts, ResponseBody::stream(said)));
-            }
-            if body.is_end_stream() || !meter.is_preamble() {
-                entry.hear_success(&parts);
-                return Ok(Response::from_parts(
-                    parts,
-                    ResponseBody::metered(body, meter),
-                ));
-            }
-            let meter = meter.opening(entry.opening(&parts));
-            let mut stream = Box::new(Stream::new(body, meter));
-            if stream.meter().covers() {
-                // It may end before that.
-                parts.headers.remove(CONTENT_LENGTH);
-            }
-            stream.begin().await;
-            if let Some(error) = stream.meter().failed() {
-                entry.note_failure(parts.status, error);
-                parts.extensions.insert(error);
-            }
-            Ok(Response::from_parts(parts, ResponseBody::stream(stream)))
+        Sent::Answer(response, Some(attempt)) => match begin(entry, response, attempt) {
+            Begun::Whole(response) => Ok(response),
+            // On the heap: every call would be larger by it.
+            Begun::ToRead(answer) => Ok(Box::pin(answer.read(entry)).await),
+        },
+    }
+}
+
+/// An answer as it begins.
+enum Begun<R: Body> {
+    /// What it says is known when its body has passed.
+    Whole(Response<ResponseBody<R>>),
+    /// It is looked into before it is handed on.
+    ToRead(Answer<R>),
+}
+
+/// An answer that is looked into before it is handed on.
+struct Answer<R: Body> {
+    parts: Parts,
+    stream: Box<Stream<R>>,
+    /// Whether its status says that it is an error.
+    is_error: bool,
+}
+
+fn begin<R>(entry: &Entry, response: Response<R>, attempt: Unfinished) -> Begun<R>
+where
+    R: Body<Data = Bytes>,
+{
+    let (mut parts, body) = response.into_parts();
+    let listening = entry.listen(&parts);
+    let mut meter = Metering::new(
+        attempt,
+        entry.dialect(),
+        (entry.demand(), entry.allowed()),
+        parts.status,
+        &parts.headers,
+    );
+    meter.listen(listening);
+    if entry.hides_usage() && is_event_stream(&parts) {
+        // It gets shorter.
+        parts.headers.remove(CONTENT_LENGTH);
+        meter.hide();
+    }
+    let is_error = parts.status.as_u16() >= 400 && entry.is_repeated();
+    if !is_error && (body.is_end_stream() || !meter.is_preamble()) {
+        entry.hear_success(&parts);
+        let body = ResponseBody::metered(body, meter);
+        return Begun::Whole(Response::from_parts(parts, body));
+    }
+    if !is_error {
+        meter.open(entry.opening(&parts));
+    }
+    let stream = Box::new(Stream::new(body, meter));
+    if !is_error && stream.meter().covers() {
+        // It may end before that.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    Begun::ToRead(Answer {
+        parts,
+        stream,
+        is_error,
+    })
+}
+
+impl<R: Body<Data = Bytes>> Answer<R> {
+    async fn read(mut self, entry: &Entry) -> Response<ResponseBody<R>> {
+        if self.is_error {
+            // What it says decides what becomes of the call.
+            self.stream.hold().await;
+        } else {
+            self.stream.begin().await;
         }
+        if let Some(error) = self.stream.meter().failed() {
+            entry.note_failure(self.parts.status, error);
+            self.parts.extensions.insert(error);
+        }
+        Response::from_parts(self.parts, ResponseBody::stream(self.stream))
     }
 }
 

@@ -56,8 +56,8 @@ impl Metering {
         (demand, allowed): (Demand, (Option<u64>, u64)),
         status: StatusCode,
         headers: &http::HeaderMap,
-    ) -> Self {
-        Metering {
+    ) -> Box<Self> {
+        Box::new(Metering {
             meter: Meter::new(dialect, status, headers),
             attempt: Some(attempt),
             listening: None,
@@ -73,34 +73,30 @@ impl Metering {
                 allowed,
             },
             dated: Instant::now(),
-        }
+        })
     }
 
-    /// This meter, which also hears what a refusal tells.
-    pub(super) fn listening(mut self, listening: Option<Listening>) -> Self {
+    /// Also hears what a refusal tells.
+    pub(super) fn listen(&mut self, listening: Option<Listening>) {
         self.listening = listening;
-        self
     }
 
-    /// This meter, which also hears whether a stream begins with an error.
-    pub(super) fn opening(mut self, opening: Opening) -> Self {
+    /// Also hears whether a stream begins with an error.
+    pub(super) fn open(&mut self, opening: Opening) {
         self.opening = Some(opening);
-        self
     }
 
-    /// This meter, which keeps the usage of a stream from the caller.
-    pub(super) fn hiding(mut self) -> Self {
+    /// Keeps the usage of a stream from the caller.
+    pub(super) fn hide(&mut self) {
         self.hiding = Some(Hiding::default());
-        self
     }
 
-    /// This meter, which asks budgets for more where what is held does not do for what has streamed.
-    pub(super) fn covering(mut self) -> Self {
+    /// Asks budgets for more where what is held does not do for what has streamed.
+    pub(super) fn cover(&mut self) {
         let has_budgets = |attempt: &Unfinished| attempt.has_budgets();
         if self.attempt.as_ref().is_some_and(has_budgets) {
             self.covered = 0;
         }
-        self
     }
 
     /// Whether nothing but the beginning of a stream has come so far, or not even that.

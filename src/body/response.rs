@@ -60,16 +60,13 @@ impl<R: Body> ResponseBody<R> {
         }
     }
 
-    pub(super) fn metered(body: R, mut meter: Metering) -> Self {
+    pub(super) fn metered(body: R, mut meter: Box<Metering>) -> Self {
         if body.is_end_stream() {
             // Nobody will read a body that is over before it began.
             meter.end();
         }
         ResponseBody {
-            kind: Kind::Metered {
-                body,
-                meter: Box::new(meter),
-            },
+            kind: Kind::Metered { body, meter },
         }
     }
 

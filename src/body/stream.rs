@@ -26,18 +26,17 @@ pub(super) struct Stream<R: Body> {
     held: VecDeque<Result<Frame<Bytes>, R::Error>>,
     /// `None`: it is over.
     body: Option<Pin<Box<R>>>,
-    meter: Metering,
+    meter: Box<Metering>,
     /// Why it is to end as soon as it can.
     cut: Option<Rejection>,
 }
 
 impl<R: Body<Data = Bytes>> Stream<R> {
-    pub(super) fn new(body: R, meter: Metering) -> Self {
+    pub(super) fn new(body: R, mut meter: Box<Metering>) -> Self {
         // One whose length is known was generated whole: to end it saves nothing.
-        let meter = match body.size_hint().exact() {
-            Some(_) => meter,
-            None => meter.covering(),
-        };
+        if body.size_hint().exact().is_none() {
+            meter.cover();
+        }
         Stream {
             held: VecDeque::new(),
             body: Some(Box::pin(body)),

@@ -1,4 +1,7 @@
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,16 +21,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Budget<S> {
     inner: S,
-    gate: Gate,
-    inspect: Inspect,
+    gate: Arc<Gate>,
 }
 
 impl<S> Budget<S> {
     pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
         Budget {
             inner,
-            gate,
-            inspect,
+            gate: Arc::new(gate.inspecting(inspect)),
         }
     }
 }
@@ -51,11 +52,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Budget {
-            inner,
-            gate,
-            inspect,
-        } = self.clone();
-        ResponseFuture::new(admit(inner, gate, inspect, request))
+        let Budget { inner, gate } = self.clone();
+        ResponseFuture::new(admit(inner, gate, request))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Ended, Gate, record::Told, repeat::Noted};
+use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted};
 use crate::{
     error::Rejection,
     limit::Tick,
@@ -27,7 +27,7 @@ pub(crate) struct Attempt {
 }
 
 /// What gates have claimed.
-type Claims = Vec<(Gate, Permit)>;
+type Claims = SmallVec<[Held; 2]>;
 
 #[derive(Debug)]
 struct State {
@@ -51,8 +51,8 @@ impl Attempt {
     /// An attempt that begins with the layer at `depth`.
     pub(super) fn new(number: u32, depth: u32) -> Arc<Self> {
         let state = State {
-            claims: Vec::new(),
-            more: Vec::new(),
+            claims: SmallVec::new(),
+            more: SmallVec::new(),
             reached: depth,
             sender: 0,
             dated: None,
@@ -70,8 +70,8 @@ impl Attempt {
     /// record itself.
     pub(super) fn holds(&self, gate: &Gate) -> bool {
         let mut state = self.lock();
-        let mut held = state.claims.iter_mut().map(|(held, _)| held);
-        let held = held.find(|held| held.same_count(gate));
+        let mut claims = state.claims.iter_mut();
+        let held = claims.find(|held| held.gate.same_count(gate));
         let is_held = held.is_some();
         if let (Some(held), Some(recorder)) = (held, &gate.recorder) {
             held.recorder.get_or_insert_with(|| recorder.clone());
@@ -79,14 +79,14 @@ impl Attempt {
         is_held
     }
 
-    pub(super) fn add(&self, gate: Gate, permit: Permit) {
-        self.lock().claims.push((gate, permit));
+    pub(super) fn add(&self, held: Held) {
+        self.lock().claims.push(held);
     }
 
     /// What is handed down anyway, and the slots that it holds.
     pub(super) fn hand_down(&self, outer: Delegation) -> Delegation {
         let state = self.lock();
-        let permits = state.claims.iter().map(|(_, permit)| permit);
+        let permits = state.claims.iter().map(|held| &held.permit);
         permits.fold(outer, |outer, permit| permit.hand_down(outer))
     }
 
@@ -96,7 +96,7 @@ impl Attempt {
         let mut state = self.lock();
         state.sender = depth;
         state.dated = (!body_tells).then(Instant::now);
-        for (_, permit) in &mut state.claims {
+        for Held { permit, .. } in &mut state.claims {
             if body_tells {
                 permit.leaving();
             } else {
@@ -113,7 +113,7 @@ impl Attempt {
             state
                 .claims
                 .iter_mut()
-                .for_each(|(_, permit)| permit.sent());
+                .for_each(|held| held.permit.sent());
         }
     }
 
@@ -161,13 +161,13 @@ impl Attempt {
         state
             .claims
             .iter_mut()
-            .for_each(|(_, permit)| permit.unsent());
+            .for_each(|held| held.permit.unsent());
         let dated = state.dated.take();
         let stale = if dated.is_some_and(|dated| dated.elapsed() >= GOOD_FOR) {
             // It was held up on the way, and the room may be somebody else's by now: claimed for again.
             std::mem::take(&mut state.claims)
         } else {
-            Vec::new()
+            SmallVec::new()
         };
         drop(state);
         drop(stale);
@@ -181,14 +181,14 @@ impl Attempt {
             state.sender = 0;
             std::mem::take(&mut state.claims)
         };
-        claims.into_iter().for_each(|(_, permit)| permit.release());
+        claims.into_iter().for_each(|held| held.permit.release());
     }
 
     /// So many output tokens have come by now.
     fn streamed(&self, output: u64) {
         let mut state = self.lock();
         let claims = state.claims.iter_mut();
-        claims.for_each(|(_, permit)| permit.streamed(output));
+        claims.for_each(|held| held.permit.streamed(output));
     }
 
     /// Tells every limiter that has claimed for it, once, what its answer tells.
@@ -219,10 +219,10 @@ impl Attempt {
 
     fn each_limiter(&self, mut tell: impl FnMut(&Limiter, &Permit)) {
         let state = self.lock();
-        for (number, (gate, permit)) in state.claims.iter().enumerate() {
+        for (number, Held { gate, permit, .. }) in state.claims.iter().enumerate() {
             let told = state.claims[..number]
                 .iter()
-                .any(|(other, _)| other.limiter.is(&gate.limiter));
+                .any(|other| other.gate.limiter.is(&gate.limiter));
             if !told {
                 tell(&gate.limiter, permit);
             }
@@ -230,9 +230,9 @@ impl Attempt {
     }
 
     /// What each budget holds of money for it: the gate, and its permits.
-    pub(super) fn each_budget(&self, mut show: impl FnMut(&Gate, &Permit, u64)) {
+    pub(super) fn each_budget(&self, mut show: impl FnMut(&Arc<Gate>, &Permit, u64)) {
         let state = self.lock();
-        for (gate, permit) in &state.claims {
+        for Held { gate, permit, .. } in &state.claims {
             if gate.acts_as_budget(permit.tags()) {
                 let more = held_besides(&state.more, gate);
                 show(gate, permit, permit.money().saturating_add(more));
@@ -241,14 +241,14 @@ impl Attempt {
     }
 
     /// A budget holds more for it. False where it has ended meanwhile: then nothing is to be held any more.
-    pub(super) fn add_more(&self, gate: Gate, permit: Permit) -> bool {
+    pub(super) fn add_more(&self, held: Held) -> bool {
         let mut state = self.lock();
         if state.ended {
             drop(state);
-            permit.release();
+            held.permit.release();
             return false;
         }
-        state.more.push((gate, permit));
+        state.more.push(held);
         true
     }
 
@@ -256,20 +256,24 @@ impl Attempt {
     pub(crate) fn end(&self, ended: Ended) {
         let (claims, more) = self.close();
         let mut settled = SmallVec::<[_; 2]>::new();
-        for (gate, permit) in claims {
-            let held = held_besides(&more, &gate);
-            let settlement = gate.settlement(permit.tags(), &ended, held);
+        for held in claims {
+            let Held { gate, recorder, reserved, permit } = held;
+            let besides = held_besides(&more, &gate);
+            let money = reserved.cost.saturating_add(besides);
+            let settlement = gate.settlement(permit.tags(), &ended, money);
             gate.learn(permit.tags(), &ended);
-            let tags = gate.recorder.is_some().then(|| permit.tags().clone());
+            if let Some(recorder) = recorder {
+                settled.push((gate, recorder, permit.tags().clone(), reserved, settlement));
+            }
             permit.end_with(settlement);
-            settled.extend(tags.map(|tags| (gate, tags, settlement)));
         }
         // Only now: in between there is rather too much held than too little. What it cost is in the claim.
-        more.into_iter().for_each(|(_, permit)| permit.release());
+        more.into_iter().for_each(|held| held.permit.release());
         // Nobody waits for what was held until it is written down.
         let mut told = Told::default();
-        for (gate, tags, settlement) in &settled {
-            told.ended(gate, tags, settlement, ended.is_final, ended.pays_beside);
+        for (gate, recorder, tags, reserved, settlement) in &settled {
+            let what = (&**tags, reserved);
+            told.ended((gate, Some(recorder)), what, settlement, ended.is_final, ended.pays_beside);
         }
     }
 
@@ -282,8 +286,9 @@ impl Attempt {
         };
         if !further_in {
             let ((claims, more), mut told) = (self.close(), Told::default());
-            for (gate, permit) in claims.iter().filter(|_| sent) {
-                told.ended(gate, permit.tags(), &Settlement::Unknown, false, false);
+            for held in claims.iter().filter(|_| sent) {
+                let (by, what) = ((&*held.gate, held.recorder.as_ref()), (&**held.permit.tags(), &held.reserved));
+                told.ended(by, what, &Settlement::Unknown, false, false);
             }
             drop((claims, more));
         }
@@ -304,8 +309,8 @@ impl Attempt {
 
 /// The money that is held besides for a gate's claim.
 fn held_besides(more: &Claims, gate: &Gate) -> u64 {
-    let more = more.iter().filter(|(other, _)| other.same_count(gate));
-    more.map(|(_, permit)| permit.money()).sum()
+    let more = more.iter().filter(|other| other.gate.same_count(gate));
+    more.map(|held| held.permit.money()).sum()
 }
 
 /// Ends an attempt when it is dropped, unless somebody has ended it before or a layer further in has it.

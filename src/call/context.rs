@@ -4,18 +4,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::request::Parts;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, mark::Mark,
+    CallOptions, Gate, ReadBody, Unfinished,
+    attempt::Attempt,
+    attempts::SharedLog,
+    gate::{self, Held},
+    mark::Mark,
     priced::Bound,
 };
 use crate::{
     error::Rejection,
     limit::Demand,
-    limiter::{Delegation, Limiter, Refused, Turn},
+    limiter::{Delegation, Limiter, Permit, Refused, Tried, Turn},
     statistics::Statistics,
-    store::Claim,
+    store::{BoxFuture, Claim, NotNow},
     tags::{Tag, Tags},
     wire::Dialect,
 };
@@ -51,9 +56,12 @@ pub(super) struct Facts {
     pub(super) delegation: Delegation,
 }
 
+/// Most calls pass two.
+type Gates = SmallVec<[gate::Passed; 2]>;
+
 #[derive(Debug)]
 pub(super) struct State {
-    gates: Vec<Gate>,
+    gates: Gates,
     /// The limiters that have counted this call in an earlier attempt.
     counted: Vec<Limiter>,
     /// Where it began in the queues that it waited in.
@@ -113,7 +121,7 @@ impl Entry {
     /// The first of our layers.
     pub(super) fn first(facts: Facts, parts: &mut Parts) -> Self {
         let state = State {
-            gates: Vec::new(),
+            gates: Gates::new(),
             counted: Vec::new(),
             starts: Vec::new(),
             attempt: Attempt::new(1, 1),
@@ -171,17 +179,15 @@ impl Entry {
     }
 
     /// Has this gate claim at every attempt that passes it, and at those started further in.
-    pub(crate) fn register(&self, gate: Gate) {
-        self.context.lock().gates.push(Gate {
-            depth: self.depth,
-            ..gate
-        });
+    pub(crate) fn register(&self, gate: Arc<Gate>) {
+        let depth = self.depth;
+        self.context.lock().gates.push(gate::Passed { gate, depth });
     }
 
     /// Starts the next attempt. Gates further in will register again when it passes them.
     pub(crate) fn next_attempt(&self) {
         let mut state = self.context.lock();
-        state.gates.retain(|gate| gate.depth < self.depth);
+        state.gates.retain(|passed| passed.depth < self.depth);
         state.attempt = Attempt::new(state.attempt.number + 1, self.depth);
     }
 
@@ -234,8 +240,8 @@ impl Entry {
     /// Where the gates from here outwards record.
     pub(super) fn recorders(&self) -> Vec<Statistics> {
         let state = self.context.lock();
-        let gates = state.gates.iter().filter(|gate| gate.depth <= self.depth);
-        let recorders = gates.filter_map(|gate| gate.recorder.as_ref());
+        let gates = state.gates.iter().filter(|passed| passed.depth <= self.depth);
+        let recorders = gates.filter_map(|passed| passed.gate.recorder.as_ref());
         recorders.cloned().collect()
     }
 
@@ -299,8 +305,18 @@ impl Entry {
 
     /// Claims for every gate from here outwards that holds nothing yet, waiting where it has to.
     pub(super) async fn claim(&self) -> Result<(), Rejection> {
-        let (attempt, from) = (self.attempt(), Instant::now());
-        while let Some((gate, claim, refused)) = self.claim_missing(&attempt).await? {
+        let attempt = self.attempt();
+        match self.claim_at_once(&attempt)? {
+            None => Ok(()),
+            // On the heap: most calls never come here, and all would be larger by it.
+            Some(missing) => Box::pin(self.claim_in_line(&attempt, missing)).await,
+        }
+    }
+
+    async fn claim_in_line(&self, attempt: &Attempt, missing: Missing) -> Result<(), Rejection> {
+        let from = Instant::now();
+        let mut missing = self.wait_for_stores(attempt, Some(missing)).await?;
+        while let Some((gate, claim, refused)) = missing {
             if !gate.wait {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
@@ -308,43 +324,80 @@ impl Entry {
             let turn = gate.turn(self.context.turn(self.facts.turn, &gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
             self.context.note_start(&gate, permit.start());
-            attempt.add(gate.having_reserved(&claim.demand), permit);
+            attempt.add(Held::new(gate, claim.demand, permit));
+            let rest = self.claim_at_once(attempt)?;
+            missing = self.wait_for_stores(attempt, rest).await?;
         }
         Ok(())
     }
 
-    /// As [`claim`](Self::claim), without waiting: false and nothing held where something has no room.
+    /// As [`claim`](Self::claim), without waiting for room: false and nothing held where something has none.
     pub(super) async fn try_claim(&self) -> Result<bool, Rejection> {
         let attempt = self.attempt();
-        let all = self.claim_missing(&attempt).await?.is_none();
+        let missing = self.claim_at_once(&attempt)?;
+        let all = self.wait_for_stores(&attempt, missing).await?.is_none();
         if !all {
             attempt.release();
         }
         Ok(all)
     }
 
-    async fn claim_missing(
+    /// Goes on with claims whose stores do not answer at once. The gate that has no room, if there is one.
+    async fn wait_for_stores(
         &self,
         attempt: &Attempt,
-    ) -> Result<Option<(Gate, Claim, crate::store::NotNow)>, Rejection> {
-        let gates = self.context.lock().gates.clone();
-        for gate in gates {
-            if gate.depth > self.depth || attempt.holds(&gate) {
-                continue;
-            }
-            let claim = self.context.claim(&self.facts, &gate)?;
-            match gate
-                .limiter
-                .try_claim(&claim, self.context.turn(self.facts.turn, &gate))
-                .await
-            {
-                Ok(permit) => attempt.add(gate.having_reserved(&claim.demand), permit),
+        mut missing: Option<Missing>,
+    ) -> Result<Option<(Arc<Gate>, Claim, NotNow)>, Rejection> {
+        while let Some(Missing { gate, claim, why }) = missing {
+            let answer = match why {
+                Why::NoRoom(refused) => return Ok(Some((gate, claim, refused))),
+                Why::NoAnswer(answer) => answer.await,
+            };
+            match answer {
+                Ok(permit) => attempt.add(Held::new(gate, claim.demand, permit)),
                 Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
                 Err(Refused::Rejected(rejection)) => return Err(rejection),
             }
+            missing = self.claim_at_once(attempt)?;
         }
         Ok(None)
     }
+
+    /// Claims as far as stores answer at once and have room: what is missing then.
+    fn claim_at_once(&self, attempt: &Attempt) -> Result<Option<Missing>, Rejection> {
+        let gates = self.context.lock().gates.clone();
+        for gate::Passed { gate, depth } in gates {
+            if depth > self.depth || attempt.holds(&gate) {
+                continue;
+            }
+            let claim = self.context.claim(&self.facts, &gate)?;
+            let turn = self.context.turn(self.facts.turn, &gate);
+            let why = match gate.limiter.try_claim(&claim, turn) {
+                Tried::Now(Ok(permit)) => {
+                    attempt.add(Held::new(gate, claim.demand, permit));
+                    continue;
+                }
+                Tried::Now(Err(Refused::Rejected(rejection))) => return Err(rejection),
+                Tried::Now(Err(Refused::NotNow(refused))) => Why::NoRoom(refused),
+                Tried::Later(answer) => Why::NoAnswer(answer),
+            };
+            return Ok(Some(Missing { gate, claim, why }));
+        }
+        Ok(None)
+    }
+}
+
+/// A gate that holds nothing yet.
+struct Missing {
+    gate: Arc<Gate>,
+    claim: Claim,
+    why: Why,
+}
+
+enum Why {
+    NoRoom(NotNow),
+    /// Its store has not answered yet.
+    NoAnswer(BoxFuture<Result<Permit, Refused>>),
 }
 
 impl State {
@@ -360,8 +413,8 @@ impl State {
     /// it was sent.
     fn counted_attempt(&self) -> Vec<Limiter> {
         let sender = self.attempt.sender();
-        let passed = self.gates.iter().filter(|gate| gate.depth <= sender);
-        passed.map(|gate| gate.limiter.clone()).collect()
+        let passed = self.gates.iter().filter(|passed| passed.depth <= sender);
+        passed.map(|passed| passed.gate.limiter.clone()).collect()
     }
 }
 
@@ -455,7 +508,7 @@ impl CallContext {
         let gates = state
             .gates
             .iter()
-            .filter(|gate| gate.depth <= depth)
+            .filter(|passed| passed.depth <= depth)
             .cloned()
             .collect();
         let mut counted = state.counted.clone();

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Ended, Gate, attempt::Attempt};
-use crate::{error::Rejection, money::Money, tags::Tags};
+use super::{Ended, Gate, attempt::Attempt, gate::Held};
+use crate::{error::Rejection, limit::Demand, money::Money, tags::Tags};
 
 /// What is held besides is this part of what was held before, where there is so much: so it is asked for seldom.
 const STEP: u64 = 4;
 
 /// A budget, and what it holds for an attempt.
-struct Held {
-    gate: Gate,
+struct Budget {
+    gate: Arc<Gate>,
     tags: Arc<Tags>,
     money: u64,
 }
@@ -28,7 +28,7 @@ impl Attempt {
     /// Where a budget has no more, or nobody can say.
     pub(super) async fn cover(&self, ended: Ended) -> Result<u64, Rejection> {
         let mut covered = u64::MAX;
-        for Held { gate, tags, money } in self.budgets() {
+        for Budget { gate, tags, money } in self.budgets() {
             let Some(pricing) = &gate.pricing else {
                 continue;
             };
@@ -49,7 +49,7 @@ impl Attempt {
     /// Has a budget hold so much more, and if it can some to spare. Says how much.
     async fn hold_more(
         &self,
-        gate: &Gate,
+        gate: &Arc<Gate>,
         tags: &Arc<Tags>,
         lacks: u64,
         spare: u64,
@@ -62,14 +62,14 @@ impl Attempt {
         }
         let permit = answer?;
         let money = permit.money();
-        self.add_more(gate.clone(), permit);
+        self.add_more(Held::new(gate.clone(), Demand::default(), permit));
         Ok(money)
     }
 
-    fn budgets(&self) -> Vec<Held> {
+    fn budgets(&self) -> Vec<Budget> {
         let mut budgets = Vec::new();
         self.each_budget(|gate, permit, money| {
-            budgets.push(Held {
+            budgets.push(Budget {
                 gate: gate.clone(),
                 tags: permit.tags().clone(),
                 money,

@@ -183,11 +183,8 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    if body
-        .size_hint()
-        .exact()
-        .is_some_and(|length| length > cap as u64)
-    {
+    let length = body.size_hint().exact();
+    if length.is_some_and(|length| length > cap as u64) {
         return Ok(ReadBody::Unread(body));
     }
     match read_within(Limited::new(body, cap)).await {
@@ -220,7 +217,8 @@ where
     if body.is_end_stream() {
         return Ok(first);
     }
-    let rest = body.collect().await?.to_bytes();
+    // On the heap: every call would be larger by it.
+    let rest = Box::pin(body.collect()).await?.to_bytes();
     if rest.is_empty() {
         return Ok(first);
     }

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Ended, Input, Pricing};
+use super::{Ended, Input, Inspect, Pricing};
 use crate::{
     limit::{Demand, Quantities, Quantity},
-    limiter::{Limiter, Turn},
+    limiter::{Limiter, Permit, Turn},
     money::Money,
     statistics::Statistics,
     store::Settlement,
@@ -26,10 +26,37 @@ pub(crate) struct Gate {
     pub(super) pricing: Option<Arc<Pricing>>,
     /// Where it records what becomes of attempts.
     pub(super) recorder: Option<Statistics>,
-    /// What it has reserved for the attempt that it holds a claim for.
-    pub(super) reserved: Demand,
+    /// How requests are looked into that come to it first.
+    pub(crate) inspect: Inspect,
+}
+
+/// A gate that a call has come to.
+#[derive(Clone, Debug)]
+pub(super) struct Passed {
+    pub(super) gate: Arc<Gate>,
     /// How many of our layers are around it, itself included.
     pub(super) depth: u32,
+}
+
+/// What a gate has claimed for an attempt.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) gate: Arc<Gate>,
+    /// Where it is recorded what becomes of the attempt: by this gate, or by another that counts the same.
+    pub(super) recorder: Option<Statistics>,
+    pub(super) reserved: Demand,
+    pub(super) permit: Permit,
+}
+
+impl Held {
+    pub(super) fn new(gate: Arc<Gate>, reserved: Demand, permit: Permit) -> Self {
+        Held {
+            recorder: gate.recorder.clone(),
+            gate,
+            reserved,
+            permit,
+        }
+    }
 }
 
 impl Gate {
@@ -41,9 +68,14 @@ impl Gate {
             patience: None,
             pricing: None,
             recorder: None,
-            reserved: Demand::default(),
-            depth: 0,
+            inspect: Inspect::default(),
         }
+    }
+
+    /// This gate, which looks into requests so.
+    pub(crate) fn inspecting(mut self, inspect: Inspect) -> Self {
+        self.inspect = inspect;
+        self
     }
 
     /// This gate, waiting for so long at most.
@@ -69,24 +101,16 @@ impl Gate {
         self.recorder.is_some()
     }
 
-    /// This gate, which has reserved so much.
-    pub(super) fn having_reserved(mut self, demand: &Demand) -> Self {
-        self.reserved = *demand;
-        self
-    }
-
-    /// How an attempt under these tags ended, with what it cost, where this gate looks at that. So much money is held
-    /// for it `besides` what was reserved: an estimate comes to no more than both, so that it breaks no budget, unless
-    /// four bytes a token of what was seen do.
-    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, besides: u64) -> Settlement {
+    /// How an attempt under these tags ended, with what it cost, where this gate looks at that. So much money is `held`
+    /// for it: an estimate comes to no more, so that it breaks no budget, unless four bytes a token of what was seen do.
+    pub(super) fn settlement(&self, tags: &Tags, ended: &Ended, held: u64) -> Settlement {
         let ended = self.calibrated(tags, *ended);
         let Some(pricing) = &self.pricing else {
             return ended.settlement;
         };
         let mut settlement = pricing.settlement(tags, &ended);
         if let (Settlement::Usage(usage), false) = (&mut settlement, ended.is_final) {
-            let held = Money::from_nanos(self.reserved.cost.saturating_add(besides));
-            let most = held.max(pricing.seen(tags, &ended).unwrap_or_default());
+            let most = Money::from_nanos(held).max(pricing.seen(tags, &ended).unwrap_or_default());
             usage.cost = usage.cost.map(|cost| cost.min(most)).max(ended.told_cost());
         }
         settlement

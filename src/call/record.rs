@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::{Entry, Gate};
 use crate::{
     error::Rejection,
+    limit::Demand,
     money::Money,
     statistics::{Figures, Statistics},
     store::Settlement,
@@ -20,13 +21,13 @@ impl Told {
     /// its settlement holds.
     pub(super) fn ended(
         &mut self,
-        gate: &Gate,
-        tags: &Tags,
+        (gate, recorder): (&Gate, Option<&Statistics>),
+        (tags, reserved): (&Tags, &Demand),
         settlement: &Settlement,
         is_final: bool,
         pays_beside: bool,
     ) {
-        let Some(statistics) = &gate.recorder else {
+        let Some(statistics) = recorder else {
             return;
         };
         if self.0.iter().any(|other| other.is(statistics)) {
@@ -39,7 +40,7 @@ impl Told {
                     used_nothing || usage.cost > Some(Money::ZERO) || gate.has_price(tags);
                 Figures::used(usage, is_final, is_priced && !pays_beside)
             }
-            Settlement::Unknown => Figures::reserved(&gate.reserved, gate.has_price(tags)),
+            Settlement::Unknown => Figures::reserved(reserved, gate.has_price(tags)),
         };
         statistics.gather(tags, &figures);
         self.0.push(statistics.clone());

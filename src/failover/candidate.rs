@@ -1,6 +1,8 @@
 //! The targets of a route with each of their keys, as they are known to all calls.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::{ApiKey, Pool, Route, Routes, Target, rotation::Rotation};
 use crate::{

@@ -1,11 +1,11 @@
 //! How the targets are: breakers, told waits, accounts that are out of money. Shared by all calls.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use hashbrown::HashMap;
 use tokio::time::Instant;
 
 use super::{

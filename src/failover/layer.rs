@@ -7,7 +7,7 @@ use super::{
     candidate::ways,
     event::Listener,
     health::Health,
-    service::{Options, Shared},
+    service::{Options, Settings, Shared},
 };
 use crate::{
     call::Inspect,
@@ -203,6 +203,11 @@ impl<S> Layer<S> for FailoverLayer {
         };
         // Without a route there is nothing to do.
         inspect.off |= shared.ways.is_empty() && !self.options.routed_only;
-        Failover::new(inner, self.options.clone(), shared.clone(), inspect)
+        let settings = Settings {
+            options: self.options.clone(),
+            shared: shared.clone(),
+            inspect,
+        };
+        Failover::new(inner, settings)
     }
 }

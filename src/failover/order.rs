@@ -13,6 +13,15 @@ use crate::{
     tags::{Tag, Tags},
 };
 
+/// The targets for a call, where their order hangs on nothing.
+pub(super) fn fixed(shared: &Shared, entry: &Entry) -> Option<Arc<[Arc<Candidate>]>> {
+    let way = shared.ways.get(entry.tags().get(&Tag::Model)?)?;
+    match way.degraded {
+        None => way.targets.fixed().cloned(),
+        Some(_) => None,
+    }
+}
+
 /// The targets for a call, the first first. Where a budget is so far spent that the route is degraded, those that are
 /// too dear are passed over.
 pub(super) async fn candidates(

@@ -15,7 +15,7 @@ use super::{
     order,
     outcome::{Best, Came, Outlook, Step},
     rewrite::{Rewritten, rewrite},
-    service::{Options, Shared},
+    service::{Options, Settings, Shared},
     trigger::{self, Trigger},
 };
 use crate::{
@@ -47,16 +47,15 @@ pub(super) struct Run<'r> {
 
 impl<'r> Run<'r> {
     pub(super) fn new(
-        options: &'r Options,
-        shared: &'r Shared,
+        settings: &'r Settings,
         entry: Entry,
         parts: Parts,
         body: Bytes,
     ) -> Self {
         Run {
             asked: Asked::of(&parts, entry.dialect()),
-            options,
-            shared,
+            options: &settings.options,
+            shared: &settings.shared,
             entry,
             parts,
             body,
@@ -78,7 +77,11 @@ impl<'r> Run<'r> {
         if let Some(budget) = options.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
         }
-        let candidates = order::candidates(options, self.shared, entry).await;
+        let candidates = match order::fixed(self.shared, entry) {
+            Some(fixed) => fixed,
+            // On the heap, as all that few calls come to: each would be larger by it.
+            None => Box::pin(order::candidates(options, self.shared, entry)).await,
+        };
         let is_alone = self.is_alone(&candidates);
         let (mut best, mut outlook) = (Best::new(), Outlook::default());
         for candidate in candidates.iter() {
@@ -96,7 +99,7 @@ impl<'r> Run<'r> {
                 Step::Skip => {}
                 Step::Wait(came) => {
                     best.add(came);
-                    let free = self.free_to_wait(&candidates).await;
+                    let free = Box::pin(self.free_to_wait(&candidates)).await;
                     let waits = free.as_ref().unwrap_or(candidate);
                     outlook.later(waits, Some(Instant::now()), false);
                     break;
@@ -267,7 +270,7 @@ impl<'r> Run<'r> {
                         self.look_ahead(trigger, &error, candidate, outlook);
                         // It is over as soon as its answer is read: nothing is held at the next target.
                         let read = Instant::now() + LONGEST_READ;
-                        Step::Next(Came::Answered(keep(response, read).await))
+                        Step::Next(Came::Answered(Box::pin(keep(response, read)).await))
                     }
                 }
             }

@@ -1,11 +1,11 @@
 use std::{
-    collections::HashMap,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use http::{HeaderName, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -28,9 +28,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Failover<S> {
     inner: S,
-    options: Options,
-    shared: Arc<Shared>,
-    inspect: Inspect,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) options: Options,
+    pub(super) shared: Arc<Shared>,
+    pub(super) inspect: Inspect,
 }
 
 #[derive(Clone, Debug)]
@@ -87,13 +92,9 @@ impl Shared {
 }
 
 impl<S> Failover<S> {
-    pub(super) fn new(inner: S, options: Options, shared: Arc<Shared>, inspect: Inspect) -> Self {
-        Failover {
-            inner,
-            options,
-            shared,
-            inspect,
-        }
+    pub(super) fn new(inner: S, settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        Failover { inner, settings }
     }
 }
 
@@ -118,22 +119,20 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Failover {
             mut inner,
-            options,
-            shared,
-            inspect,
+            settings,
         } = self.clone();
         ResponseFuture::new(async move {
-            if inspect.off {
-                return pass(inner, request).await;
+            if settings.inspect.off {
+                return Box::pin(pass(inner, request)).await;
             }
-            let entered = match Entered::enter(request, inspect).await {
+            let entered = match Entered::enter(request, settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             let model = entered.entry.tag(&Tag::Model);
             let has_way = model
                 .as_ref()
-                .is_some_and(|model| shared.ways.contains_key(model))
+                .is_some_and(|model| settings.shared.ways.contains_key(model))
                 && path_end(
                     entered.entry.dialect(),
                     entered.parts.uri.path(),
@@ -146,16 +145,17 @@ where
                     parts,
                     body: ReadBody::Whole(body),
                 } if has_way && !Entry::is_signed(&parts) => {
-                    let run = Run::new(&options, &shared, entry, parts, body);
+                    let run = Run::new(&settings, entry, parts, body);
                     run.send(&mut inner).await
                 }
-                other if options.routed_only => {
-                    let no = shared.no_route(model.as_deref());
+                other if settings.options.routed_only => {
+                    let no = settings.shared.no_route(model.as_deref());
                     Ok(refuse(other.entry.dialect(), no))
                 }
                 other => {
                     let (entry, request) = other.fitted().into_request();
-                    let sent = entry.send(&mut inner, request).await;
+                    let once = Box::pin(entry.send(&mut inner, request));
+                    let sent = once.await;
                     finish(&entry, sent).await
                 }
             }

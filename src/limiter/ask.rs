@@ -1,12 +1,12 @@
 //! Between the limiter and its store: what is asked, and what follows from the answers.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused};
 use crate::{
     error::{Rejection, StoreError},
     limit::LimitKey,
-    store::{Answer, Claim, Decision},
+    store::{Answer, BoxFuture, Claim, Decision},
 };
 
 impl Shared {
@@ -28,16 +28,23 @@ impl Shared {
     pub(super) async fn ask(self: &Arc<Self>, claim: &Claim) -> Result<Permit, Refused> {
         match self.store.claim(claim) {
             Answer::Now(answer) => self.grant(answer, claim),
-            Answer::Later(answer) => {
-                self.flush();
-                let (shared, claim) = (self.clone(), claim.clone());
-                let work = async move { shared.grant(answer.await, &claim) };
-                RunToEnd::new(self.clone(), work).get().await
-            }
+            Answer::Later(answer) => self.hear(answer, claim).await,
         }
     }
 
-    fn grant(
+    /// Waits for a store's answer. It is seen to from now on, polled or not.
+    pub(super) fn hear(
+        self: &Arc<Self>,
+        answer: BoxFuture<Result<Decision, StoreError>>,
+        claim: &Claim,
+    ) -> impl Future<Output = Result<Permit, Refused>> + Send + use<> {
+        self.flush();
+        let (shared, claim) = (self.clone(), claim.clone());
+        let work = async move { shared.grant(answer.await, &claim) };
+        RunToEnd::new(self.clone(), work).get()
+    }
+
+    pub(super) fn grant(
         self: &Arc<Self>,
         answer: Result<Decision, StoreError>,
         claim: &Claim,

@@ -1,7 +1,8 @@
 //! What estimates of an input turn out to be, model by model.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{hash::Hash, sync::Arc};
 
+use hashbrown::{Equivalent, HashMap};
 use parking_lot::RwLock;
 
 use super::Limiter;
@@ -67,6 +68,22 @@ struct Learnt {
 /// A provider and its model.
 type Model = (Option<Arc<str>>, Arc<str>);
 
+/// The same as the tags have it.
+#[derive(PartialEq, Eq, Hash)]
+struct Named<'t>(Option<&'t str>, &'t str);
+
+impl<'t> Named<'t> {
+    fn of(tags: &'t Tags) -> Option<Self> {
+        Some(Named(tags.get(&Tag::Provider), tags.get(&Tag::Model)?))
+    }
+}
+
+impl Equivalent<Model> for Named<'_> {
+    fn equivalent(&self, (provider, model): &Model) -> bool {
+        *self == Named(provider.as_deref(), model)
+    }
+}
+
 fn model(tags: &Tags) -> Option<Model> {
     let model = tags.shared(&Tag::Model)?.clone();
     Some((tags.shared(&Tag::Provider).cloned(), model))
@@ -79,7 +96,7 @@ impl Limiter {
         if learnt.ratios.is_empty() {
             return estimate;
         }
-        let ratio = model(tags).and_then(|model| learnt.ratios.get(&model).copied());
+        let ratio = Named::of(tags).and_then(|model| learnt.ratios.get(&model).copied());
         match ratio {
             None => estimate,
             Some(ratio) => times(estimate, ratio.get()),
@@ -91,12 +108,19 @@ impl Limiter {
         if estimate == 0 || used == 0 {
             return;
         }
-        let Some(model) = model(tags) else {
+        let Some(named) = Named::of(tags) else {
             return;
         };
         let learnt = &mut *self.shared.estimates.0.write();
         learnt.heard += 1;
-        if learnt.ratios.len() >= MODELS && !learnt.ratios.contains_key(&model) {
+        if let Some(ratio) = learnt.ratios.get_mut(&named) {
+            ratio.heard = learnt.heard;
+            return ratio.learn(estimate, used);
+        }
+        let Some(model) = model(tags) else {
+            return;
+        };
+        if learnt.ratios.len() >= MODELS {
             let oldest = learnt.ratios.iter().min_by_key(|(_, ratio)| ratio.heard);
             if let Some(oldest) = oldest.map(|(model, _)| model.clone()) {
                 learnt.ratios.remove(&oldest);

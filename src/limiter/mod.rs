@@ -71,7 +71,7 @@ use self::{
 use crate::{
     error::{Rejection, StoreError},
     limit::{LimitKey, Limits, micros},
-    store::{BoxFuture, Claim, MemoryStore, NotNow, Store},
+    store::{Answer, BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
 
 /// Admits calls under limits; those that do not fit wait for their turn.
@@ -185,7 +185,7 @@ impl Limiter {
     /// Dropping the future at any moment gives everything back.
     pub async fn try_acquire(&self, call: Call) -> Result<Permit, Rejection> {
         let (claim, turn) = self.parts(call);
-        match self.try_claim(&claim, turn).await {
+        match self.try_claim(&claim, turn).get().await {
             Ok(mut permit) => {
                 permit.sent();
                 Ok(permit)
@@ -214,7 +214,7 @@ impl Limiter {
 
     /// Waits for room and holds it, undated.
     pub(crate) async fn claim(&self, claim: &Claim, turn: Turn) -> Result<Permit, Rejection> {
-        match self.try_claim(claim, turn).await {
+        match self.try_claim(claim, turn).get().await {
             Ok(permit) => Ok(permit),
             Err(Refused::Rejected(rejection)) => Err(rejection),
             Err(Refused::NotNow(refused)) => self.wait(claim, turn, refused).await,
@@ -222,18 +222,33 @@ impl Limiter {
     }
 
     /// Holds room if there is some now, undated.
-    pub(crate) async fn try_claim(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
-        let answer = self.ask_in_turn(claim, turn).await;
-        answer.inspect_err(|refused| self.note_refused(claim, refused))
+    pub(crate) fn try_claim(&self, claim: &Claim, turn: Turn) -> Tried {
+        if self.waiting() == 0 {
+            match self.shared.store.claim(claim) {
+                Answer::Now(answer) => {
+                    let answer = self.shared.grant(answer, claim);
+                    return Tried::Now(answer.inspect_err(|no| self.note_refused(claim, no)));
+                }
+                Answer::Later(answer) => {
+                    let answer = self.shared.hear(answer, claim);
+                    let (limiter, claim) = (self.clone(), claim.clone());
+                    return Tried::Later(Box::pin(async move {
+                        let answer = answer.await;
+                        answer.inspect_err(|no| limiter.note_refused(&claim, no))
+                    }));
+                }
+            }
+        }
+        let (limiter, claim) = (self.clone(), claim.clone());
+        Tried::Later(Box::pin(async move {
+            let answer = limiter.ask_behind(&claim, turn).await;
+            answer.inspect_err(|no| limiter.note_refused(&claim, no))
+        }))
     }
 
-    async fn ask_in_turn(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
-        let behind = match self.waiting() {
-            0 => None,
-            // On the heap: most calls never come here, and all would be larger by it.
-            _ => Box::pin(self.behind(claim, turn, true)).await?,
-        };
-        match behind {
+    /// Asks where others wait.
+    async fn ask_behind(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
+        match self.behind(claim, turn, true).await? {
             Some(refused) => Err(Refused::NotNow(refused)),
             None => self.shared.ask(claim).await,
         }
@@ -309,6 +324,23 @@ impl Limiter {
             Some(deadline) => tokio::time::timeout_at(deadline, answer)
                 .await
                 .unwrap_or_else(|_| Err(shared.deadline_exceeded(&place.waiter.refused()))),
+        }
+    }
+}
+
+/// A claim that was tried.
+pub(crate) enum Tried {
+    /// Nobody waits, and the store has answered.
+    Now(Result<Permit, Refused>),
+    /// It is still to be heard.
+    Later(BoxFuture<Result<Permit, Refused>>),
+}
+
+impl Tried {
+    async fn get(self) -> Result<Permit, Refused> {
+        match self {
+            Tried::Now(answer) => answer,
+            Tried::Later(answer) => answer.await,
         }
     }
 }

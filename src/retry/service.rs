@@ -1,4 +1,5 @@
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,6 +28,11 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+struct Settings {
     policy: Policy,
     classifier: Classifier,
     inspect: Inspect,
@@ -34,11 +40,14 @@ pub struct Retry<S> {
 
 impl<S> Retry<S> {
     pub(super) fn new(inner: S, policy: Policy, classifier: Classifier, inspect: Inspect) -> Self {
-        Retry {
-            inner,
+        let settings = Settings {
             policy,
             classifier,
             inspect,
+        };
+        Retry {
+            inner,
+            settings: Arc::new(settings),
         }
     }
 }
@@ -64,15 +73,13 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Retry {
             mut inner,
-            policy,
-            classifier,
-            inspect,
+            settings,
         } = self.clone();
         ResponseFuture::new(async move {
-            if inspect.off {
-                return pass(inner, request).await;
+            if settings.inspect.off {
+                return Box::pin(pass(inner, request)).await;
             }
-            let entered = match Entered::enter(request, inspect).await {
+            let entered = match Entered::enter(request, settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
@@ -84,8 +91,7 @@ where
                 } if entry.repeats() => {
                     let call = Repeated {
                         asked: Asked::of(&parts, entry.dialect()),
-                        policy,
-                        classifier,
+                        settings,
                         entry,
                         parts,
                         body,
@@ -94,7 +100,8 @@ where
                 }
                 other => {
                     let (entry, request) = other.into_request();
-                    let sent = entry.send(&mut inner, request).await;
+                    let once = Box::pin(entry.send(&mut inner, request));
+                    let sent = once.await;
                     finish(&entry, sent).await
                 }
             }
@@ -107,8 +114,7 @@ const LONGEST_READ: Duration = Duration::from_secs(1);
 
 /// A call that can be sent again.
 struct Repeated {
-    policy: Policy,
-    classifier: Classifier,
+    settings: Arc<Settings>,
     asked: Asked,
     entry: Entry,
     parts: Parts,
@@ -123,8 +129,8 @@ impl Repeated {
         B: From<Bytes> + 'static,
         R: Body<Data = Bytes>,
     {
-        let Repeated { entry, policy, .. } = &self;
-        if let Some(budget) = policy.budget.as_ref().filter(|_| entry.is_untried()) {
+        let Repeated { entry, settings, .. } = &self;
+        if let Some(budget) = settings.policy.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
         }
         let mut answered = None;
@@ -135,7 +141,7 @@ impl Repeated {
             let response = match finish(entry, sent).await {
                 Ok(response) => response,
                 Err(error) => {
-                    let failure = self.classifier.classify(&error, entry.has_left());
+                    let failure = settings.classifier.classify(&error, entry.has_left());
                     let Verdict::Again(at) = self.judge(attempt, Failed::Broke(failure)) else {
                         return Err(error);
                     };
@@ -159,7 +165,8 @@ impl Repeated {
                 Verdict::GivenUp(told) => return Ok(self.given_up(response, told)),
                 Verdict::Again(at) => {
                     // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
-                    answered = Some(keep(response, at.min(Instant::now() + LONGEST_READ)).await);
+                    let read = at.min(Instant::now() + LONGEST_READ);
+                    answered = Some(Box::pin(keep(response, read)).await);
                     self.wait_until(at).await;
                 }
             }
@@ -170,7 +177,8 @@ impl Repeated {
     fn judge(&self, attempt: u32, failed: Failed) -> Verdict {
         let (entry, deadline) = (&self.entry, self.entry.turn().deadline);
         let may = entry.may_have_another();
-        self.policy
+        self.settings
+            .policy
             .judge(attempt, may, self.asked, failed, deadline)
     }
 
@@ -202,7 +210,7 @@ impl Repeated {
         mut response: Response<ResponseBody<R>>,
         told: Option<Duration>,
     ) -> Response<ResponseBody<R>> {
-        let repeats = self.policy.max_attempts.get() > 1;
+        let repeats = self.settings.policy.max_attempts.get() > 1;
         if self.asked.by_itself && repeats {
             let headers = response.headers_mut();
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

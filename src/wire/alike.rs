@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::walk::MAX_COUNT;
+use super::{scan::run, walk::MAX_COUNT};
 
 /// Larger events are read each time. Those that come by the hundred take a few hundred bytes.
 const MOST_BYTES: usize = 4 * 1024;
@@ -29,11 +29,11 @@ pub(super) enum Value {
     Idle,
 }
 
-/// A place in the event that was read, from its first byte to behind its last.
+/// A value of the event that was read.
 #[derive(Clone, Copy, Debug)]
 struct Gap {
-    start: usize,
-    end: usize,
+    /// It stood behind so much of what is fixed.
+    at: usize,
     value: Value,
     is_string: bool,
 }
@@ -49,7 +49,8 @@ pub(super) struct More {
 /// The event that was read last, and where others may differ from it.
 #[derive(Default)]
 pub(super) struct Alike {
-    event: Vec<u8>,
+    /// The event without what may differ.
+    fixed: Vec<u8>,
     gaps: Vec<Gap>,
     misses: u8,
 }
@@ -64,7 +65,7 @@ impl Alike {
         }
         let (mut rest, mut from, mut more) = (event, 0, More::default());
         for gap in &self.gaps {
-            rest = rest.strip_prefix(&self.event[from..gap.start])?;
+            rest = rest.strip_prefix(&self.fixed[from..gap.at])?;
             let length = if gap.is_string {
                 let (length, unescaped) = string(rest)?;
                 more.text += if gap.value == Value::Text {
@@ -81,9 +82,9 @@ impl Alike {
                 length
             };
             rest = &rest[length..];
-            from = gap.end;
+            from = gap.at;
         }
-        (rest == &self.event[from..]).then_some(more)
+        (rest == &self.fixed[from..]).then_some(more)
     }
 
     /// One that finds nothing alike.
@@ -109,35 +110,40 @@ impl Alike {
     pub(super) fn learn(&mut self, event: &[u8], values: &[Value]) {
         self.forget();
         self.misses += 1;
-        let mut values = values.iter();
+        let (mut values, mut from) = (values.iter(), 0);
         for (start, end) in places(event) {
             let Some(&value) = values.next() else {
-                self.gaps.clear();
-                return;
+                return self.forget();
             };
             let is_string = event[start..end].starts_with(b"\"");
             // A number with a sign, a fraction or an exponent stays as it is.
             let number = whole_number(&event[start..end]);
             let may_differ = is_string || number.is_some_and(|(length, _)| length == end - start);
             if value != Value::Fixed && may_differ {
+                self.fixed.extend_from_slice(&event[from..start]);
                 self.gaps.push(Gap {
-                    start,
-                    end,
+                    at: self.fixed.len(),
                     value,
                     is_string,
                 });
+                from = end;
             }
         }
-        if values.next().is_some() || self.gaps.len() > MOST_GAPS {
-            self.gaps.clear();
-            return;
+        self.fixed.extend_from_slice(&event[from..]);
+        let is_too_much = self.gaps.len() > MOST_GAPS || self.fixed.len() > MOST_BYTES;
+        if values.next().is_some() || is_too_much {
+            self.forget();
         }
-        self.event.extend_from_slice(event);
+    }
+
+    /// Whether nothing is like it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.gaps.is_empty()
     }
 
     /// Something else came: the last event is not the last any more.
     pub(super) fn forget(&mut self) {
-        self.event.clear();
+        self.fixed.clear();
         self.gaps.clear();
     }
 }
@@ -186,23 +192,19 @@ fn end_of_string(json: &[u8]) -> usize {
 /// is none, or has escapes of more than one letter.
 fn string(json: &[u8]) -> Option<(usize, u64)> {
     let rest = json.strip_prefix(b"\"")?;
-    let (mut at, mut escapes, mut is_ascii) = (0, 0, true);
+    let (mut at, mut escapes) = (0, 0);
     loop {
-        match *rest.get(at)? {
-            b'"' => break,
-            b'\\' => {
-                at += 1;
+        at += run(&rest[at..]);
+        match (rest.get(at)?, rest.get(at + 1)) {
+            (b'"', _) => break,
+            (b'\\', Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) => {
+                at += 2;
                 escapes += 1;
-                if !br#""\/bfnrt"#.contains(rest.get(at)?) {
-                    return None;
-                }
             }
-            ..0x20 => return None,
-            byte => is_ascii &= byte.is_ascii(),
+            _ => return None,
         }
-        at += 1;
     }
-    if !is_ascii && std::str::from_utf8(&rest[..at]).is_err() {
+    if !rest[..at].is_ascii() && std::str::from_utf8(&rest[..at]).is_err() {
         return None;
     }
     Some((at + 2, at as u64 - escapes))

@@ -1,6 +1,6 @@
 //! A JSON body, kept until it can be read.
 
-use super::{dialect::Spec, note::Note, read::read};
+use super::{Dialect, dialect::Spec, note::Note, read::read, shapes::read_answer};
 
 /// Up to this size a body is kept whole.
 const WHOLE: usize = 1024 * 1024;
@@ -40,15 +40,15 @@ impl Kept {
     }
 
     /// What the body says, if it is a whole JSON text, or the end of one with usage in it.
-    pub(super) fn read(&self, spec: &dyn Spec) -> Option<Note> {
+    pub(super) fn read(&self, dialect: Dialect) -> Option<Note> {
         // Before all of a body is here it hardly ever ends like this; the rest is not worth a try.
         let bytes = self.bytes.trim_ascii_end();
         if !bytes.ends_with(b"}") && !bytes.ends_with(b"]") {
             None
         } else if self.is_tail {
-            read_tail(spec, last(&self.bytes, TAIL))
+            read_tail(dialect.spec(), last(&self.bytes, TAIL))
         } else {
-            read(spec, bytes)
+            read_answer(dialect, bytes)
         }
     }
 
@@ -77,7 +77,7 @@ fn last(bytes: &[u8], count: usize) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Dialect, *};
+    use super::*;
 
     fn output(body: &str, chunk: usize) -> Option<Option<u64>> {
         let mut kept = Kept::default();
@@ -89,7 +89,7 @@ mod tests {
         if kept.is_tail() {
             assert!(kept.capacity() <= 2 * TAIL);
         }
-        kept.read(Dialect::AnthropicMessages.spec())
+        kept.read(Dialect::AnthropicMessages)
             .map(|note| note.counts.output)
     }
 

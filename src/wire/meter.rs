@@ -119,7 +119,7 @@ impl Meter {
     #[must_use]
     pub fn reading(&self) -> Reading {
         match &self.framing {
-            Framing::Json(kept) => match kept.read(self.dialect.spec()) {
+            Framing::Json(kept) => match kept.read(self.dialect) {
                 Some(mut found) => {
                     found.done = true;
                     found.complete_error(&self.note.beside);
@@ -130,12 +130,12 @@ impl Meter {
                     };
                     let mut note = Note::clone(&self.note);
                     note.merge(found);
-                    self.report(&note, text, true)
+                    self.report(note, text, true)
                 }
-                None => self.report(&self.note, self.bytes, self.is_ended && kept.is_tail()),
+                None => self.report(self.note(), self.bytes, self.is_ended && kept.is_tail()),
             },
-            Framing::Counted => self.report(&self.note, self.bytes, self.is_ended),
-            _ => self.report(&self.note, self.streamed_text(), self.note.done),
+            Framing::Counted => self.report(self.note(), self.bytes, self.is_ended),
+            _ => self.report(self.note(), self.streamed_text(), self.note.done),
         }
     }
 
@@ -250,20 +250,24 @@ impl Meter {
         }
     }
 
-    fn report(&self, note: &Note, text_bytes: u64, complete: bool) -> Reading {
+    fn note(&self) -> Note {
+        Note::clone(&self.note)
+    }
+
+    fn report(&self, note: Note, text_bytes: u64, complete: bool) -> Reading {
         let is_last = note.closes || note.done;
-        let output_seen = self.output_of(note, text_bytes);
+        let output_seen = self.output_of(&note, text_bytes);
         Reading {
             text_bytes: if output_seen > 0 { text_bytes } else { 0 },
             usage: note.counts.usage(),
             usage_is_final: is_last && note.counts.both() && note.error.is_none(),
             output_seen,
             complete,
-            error: note.error.clone(),
+            error: note.error,
             bytes: self.bytes,
-            model: note.model.clone(),
-            finish: note.finish.clone(),
-            served: note.served.clone(),
+            model: note.model,
+            finish: note.finish,
+            served: note.served,
             cost: note.cost,
             extras: note.counts.extras(&note.extras),
         }

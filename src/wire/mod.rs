@@ -60,6 +60,7 @@ mod reading;
 mod request;
 mod retry_after;
 mod scan;
+mod shapes;
 pub mod sse;
 mod timestamp;
 mod walk;

@@ -99,6 +99,14 @@ impl Note {
         }
     }
 
+    /// This, of a body that is like the one which said it.
+    pub(super) fn with(&self, more: &More) -> Note {
+        let mut note = self.clone();
+        note.text = 0;
+        note.more(more);
+        note
+    }
+
     fn first(&self) -> Option<First> {
         if self.has_content || self.text > 0 {
             Some(First::Content)

@@ -45,7 +45,7 @@ fn read_data(spec: &dyn Spec, data: &[u8], note: &mut Note, alike: &mut Alike) {
     }
     let mut values = alike.is_wanted(data).then(Values::default);
     // What is not JSON says nothing, and the last event stays the last.
-    let Some(said) = read_with(spec, data, values.as_mut()) else {
+    let Some(said) = read_with(spec, data, &mut values) else {
         return;
     };
     match values {
@@ -58,13 +58,18 @@ fn read_data(spec: &dyn Spec, data: &[u8], note: &mut Note, alike: &mut Alike) {
 
 /// What a JSON text says in this dialect; nothing at all if it is not JSON to its end.
 pub(super) fn read(spec: &dyn Spec, json: &[u8]) -> Option<Note> {
-    read_with(spec, json, None)
+    read_with(spec, json, &mut None)
 }
 
 /// What the strings and numbers of a text are for, in their order.
-type Values = SmallVec<[Value; 32]>;
+pub(super) type Values = SmallVec<[Value; 32]>;
 
-fn read_with(spec: &dyn Spec, json: &[u8], values: Option<&mut Values>) -> Option<Note> {
+/// As [`read`]. What its `values` are for is taken down, where that is wanted, and can be said.
+pub(super) fn read_with(
+    spec: &dyn Spec,
+    json: &[u8],
+    values: &mut Option<Values>,
+) -> Option<Note> {
     let mut reader = Reader {
         spec,
         note: Note::default(),
@@ -80,12 +85,12 @@ fn read_with(spec: &dyn Spec, json: &[u8], values: Option<&mut Values>) -> Optio
 struct Reader<'s> {
     spec: &'s dyn Spec,
     note: Note,
-    values: Option<&'s mut Values>,
+    values: &'s mut Option<Values>,
 }
 
 impl Sink for Reader<'_> {
     fn scalar(&mut self, path: &[&str], value: Scalar<'_>) {
-        let Some(values) = &mut self.values else {
+        let Some(values) = &mut *self.values else {
             self.spec.response(path, &value, &mut self.note);
             return;
         };
@@ -100,9 +105,8 @@ impl Sink for Reader<'_> {
             expected[which] = Some(count);
         }
         if !is_first || self.note.counts.told() != expected {
-            // Counts that hang on what stands beside them. With too few values nothing is learnt.
-            values.clear();
-            self.values = None;
+            // Counts that hang on what stands beside them: nothing is learnt.
+            *self.values = None;
             return;
         }
         values.push(match (value, count) {

@@ -326,7 +326,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * EACH;
 
 /// How long `rest` goes on without a quote, a backslash or a control character.
-fn run(rest: &[u8]) -> usize {
+pub(super) fn run(rest: &[u8]) -> usize {
     let mut at = 0;
     for eight in &rest.as_chunks::<8>().0[..(rest.len() / 8).min(NEAR / 8)] {
         let eight = u64::from_le_bytes(*eight);

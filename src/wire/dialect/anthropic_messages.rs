@@ -71,7 +71,7 @@ impl Spec for AnthropicMessages {
     }
 
     fn idle(&self) -> &'static [&'static [&'static str]] {
-        &[&["index"]]
+        &[&["index"], &["id"]]
     }
 
     fn error(&self, kind: &str, status: StatusCode, message: &str) -> (&'static str, Value) {

@@ -50,7 +50,7 @@ impl Spec for CohereChat {
     }
 
     fn idle(&self) -> &'static [&'static [&'static str]] {
-        &[&["index"]]
+        &[&["index"], &["id"]]
     }
 
     fn error(&self, kind: &str, _status: StatusCode, message: &str) -> (&'static str, Value) {

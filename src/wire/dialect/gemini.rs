@@ -78,7 +78,7 @@ impl Spec for Gemini {
     }
 
     fn idle(&self) -> &'static [&'static [&'static str]] {
-        &[&["candidates", "index"]]
+        &[&["candidates", "index"], &["responseId"]]
     }
 
     fn streams_lists(&self) -> bool {

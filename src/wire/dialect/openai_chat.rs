@@ -85,6 +85,7 @@ impl Spec for OpenAiChat {
             &["choices", "index"],
             &["choices", "delta", "tool_calls", "index"],
             &["choices", "delta", "tool_calls", "id"],
+            &["choices", "message", "tool_calls", "id"],
         ]
     }
 

@@ -83,6 +83,10 @@ impl Spec for OpenAiResponses {
             &["output_index"],
             &["content_index"],
             &["obfuscation"],
+            &["id"],
+            &["created_at"],
+            &["completed_at"],
+            &["output", "id"],
         ]
     }
 
