@@ -56,10 +56,10 @@
 //!
 //! # What it does not do
 //!
-//! It does not see redirects and retries inside a client: switch them off. A foreign layer between ours may take the
-//! extensions off a request, or move it to another task; one that does both makes two calls of it for us, and what the
-//! inner one repeats the outer one does not count. It keeps no state beyond the process. A body that is longer than the cap passes unread, under the limits that need
-//! no knowledge of it.
+//! It does not see redirects and retries inside a client: switch them off. A foreign layer between ours may clone a
+//! request, take its extensions off, and move it to another task; one that builds a new request of what it reads in the
+//! first makes two calls of it for us, and what the inner layers repeat the outer ones do not count. It keeps no state
+//! beyond the process. A body that is longer than the cap passes unread, under the limits that need no knowledge of it.
 //!
 //! # Features
 //!

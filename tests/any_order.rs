@@ -100,6 +100,10 @@ async fn layers_of_somebody_else_between_ours_change_nothing() {
         "AtqFbpB",
         "RqFqA",
         "BqRpF",
+        "FsqRsqBsqA",
+        "AsqBsqRsqF",
+        "BsqFsqAsqR",
+        "RqsAqsFqsB",
     ];
     for (number, order) in (1..).zip(orders) {
         let row = row(order, 250, number, None).await;

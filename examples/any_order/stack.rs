@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tower::{
-    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, timeout::TimeoutLayer,
+    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, service_fn, timeout::TimeoutLayer,
     util::BoxCloneService,
 };
 use tower_quota::{
@@ -45,8 +45,8 @@ pub(crate) struct Parts {
     pub(crate) routes: Routes,
 }
 
-/// The layers of `order` around `client`: in large letters ours, in small ones a buffer, a timeout, and layers that clear
-/// the request's extensions and the response's.
+/// The layers of `order` around `client`: in large letters ours, in small ones a buffer, a timeout, one that moves calls
+/// to another task, and layers that clear the request's extensions and the response's.
 pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
     let millis = Duration::from_millis;
     let around = |inner: Client, letter| match letter {
@@ -77,8 +77,12 @@ pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
             response.extensions_mut().clear();
             response
         })),
+        's' => erase(service_fn(move |request| {
+            let moved = tokio::spawn(inner.clone().oneshot(request));
+            async { moved.await? }
+        })),
         _ => panic!(
-            "no such layer: {letter}; there are F, R, B and A, and b, t, q and p between them"
+            "no such layer: {letter}; there are F, R, B and A, and b, t, s, q and p between them"
         ),
     };
     order.chars().rev().fold(client, around)

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    body::{ResponseBody, ResponseFuture, finish, pass, refuse},
+    body::{ResponseBody, ResponseFuture, pass, refuse, send_once},
     call::{Entered, Gate, Inspect, Refusal},
 };
 
@@ -65,19 +65,17 @@ pub(crate) async fn admit<S, B, R>(
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
-    B: Body<Data = Bytes> + From<Bytes> + 'static,
+    B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     R: Body<Data = Bytes>,
 {
     if gate.inspect.off {
         return Box::pin(pass(inner, request)).await;
     }
-    let entered = match Entered::enter(request, gate.inspect).await {
+    let mut entered = match Entered::enter(request, gate.inspect).await {
         Ok(entered) => entered,
         Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
     };
-    let (entry, request) = entered.into_request();
-    entry.register(gate);
-    let sent = entry.send(&mut inner, request).await;
-    finish(&entry, sent).await
+    entered.entry.register(gate);
+    send_once(&mut entered, &mut inner).await
 }

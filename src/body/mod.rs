@@ -1,7 +1,7 @@
 //! Bodies: the response that is metered while it passes, the response of our own, the future of both.
 
 mod answer;
-mod finish;
+mod exchange;
 mod future;
 mod hiding;
 mod keep;
@@ -15,7 +15,7 @@ mod stream;
 pub use future::ResponseFuture;
 pub use response::ResponseBody;
 
-pub(crate) use finish::finish;
+pub(crate) use exchange::{exchange, send_once};
 pub(crate) use keep::keep;
 pub(crate) use pass::pass;
 pub(crate) use refusal::{SHOULD_RETRY, refuse, tell_wait};

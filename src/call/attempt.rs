@@ -33,7 +33,7 @@ type Claims = SmallVec<[Held; 2]>;
 struct State {
     claims: Claims,
     /// What budgets hold besides, since it has come to more than was claimed.
-    more: Claims,
+    more: Vec<Held>,
     /// The depth of the innermost layer that has come to see it: the one that answers for it.
     reached: u32,
     /// The depth of the layer that sent it; 0 while it was not sent.
@@ -52,7 +52,7 @@ impl Attempt {
     pub(super) fn new(number: u32, depth: u32) -> Arc<Self> {
         let state = State {
             claims: SmallVec::new(),
-            more: SmallVec::new(),
+            more: Vec::new(),
             reached: depth,
             sender: 0,
             dated: None,
@@ -110,10 +110,7 @@ impl Attempt {
         let mut state = self.lock();
         if state.sender != 0 && state.dated.is_none() {
             state.dated = Some(Instant::now());
-            state
-                .claims
-                .iter_mut()
-                .for_each(|held| held.permit.sent());
+            state.claims.iter_mut().for_each(|held| held.permit.sent());
         }
     }
 
@@ -257,7 +254,12 @@ impl Attempt {
         let (claims, more) = self.close();
         let mut settled = SmallVec::<[_; 2]>::new();
         for held in claims {
-            let Held { gate, recorder, reserved, permit } = held;
+            let Held {
+                gate,
+                recorder,
+                reserved,
+                permit,
+            } = held;
             let besides = held_besides(&more, &gate);
             let money = reserved.cost.saturating_add(besides);
             let settlement = gate.settlement(permit.tags(), &ended, money);
@@ -273,7 +275,13 @@ impl Attempt {
         let mut told = Told::default();
         for (gate, recorder, tags, reserved, settlement) in &settled {
             let what = (&**tags, reserved);
-            told.ended((gate, Some(recorder)), what, settlement, ended.is_final, ended.pays_beside);
+            told.ended(
+                (gate, Some(recorder)),
+                what,
+                settlement,
+                ended.is_final,
+                ended.pays_beside,
+            );
         }
     }
 
@@ -287,7 +295,10 @@ impl Attempt {
         if !further_in {
             let ((claims, more), mut told) = (self.close(), Told::default());
             for held in claims.iter().filter(|_| sent) {
-                let (by, what) = ((&*held.gate, held.recorder.as_ref()), (&**held.permit.tags(), &held.reserved));
+                let (by, what) = (
+                    (&*held.gate, held.recorder.as_ref()),
+                    (&**held.permit.tags(), &held.reserved),
+                );
                 told.ended(by, what, &Settlement::Unknown, false, false);
             }
             drop((claims, more));
@@ -295,7 +306,7 @@ impl Attempt {
     }
 
     /// The claims, and what budgets hold besides.
-    fn close(&self) -> (Claims, Claims) {
+    fn close(&self) -> (Claims, Vec<Held>) {
         let mut state = self.lock();
         state.ended = true;
         let State { claims, more, .. } = &mut *state;
@@ -308,7 +319,7 @@ impl Attempt {
 }
 
 /// The money that is held besides for a gate's claim.
-fn held_besides(more: &Claims, gate: &Gate) -> u64 {
+fn held_besides(more: &[Held], gate: &Gate) -> u64 {
     let more = more.iter().filter(|other| other.gate.same_count(gate));
     more.map(|held| held.permit.money()).sum()
 }

@@ -102,7 +102,7 @@ impl Handle {
 }
 
 /// One layer's view of the call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     context: Arc<CallContext>,
     depth: u32,
@@ -240,7 +240,10 @@ impl Entry {
     /// Where the gates from here outwards record.
     pub(super) fn recorders(&self) -> Vec<Statistics> {
         let state = self.context.lock();
-        let gates = state.gates.iter().filter(|passed| passed.depth <= self.depth);
+        let gates = state
+            .gates
+            .iter()
+            .filter(|passed| passed.depth <= self.depth);
         let recorders = gates.filter_map(|passed| passed.gate.recorder.as_ref());
         recorders.cloned().collect()
     }

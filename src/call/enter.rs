@@ -63,8 +63,8 @@ impl Inspect {
 /// A request that came in.
 pub(crate) struct Entered<B> {
     pub(crate) entry: Entry,
-    pub(crate) parts: Parts,
-    pub(crate) body: ReadBody<B>,
+    /// Taken when it is passed on.
+    rest: Option<(Parts, ReadBody<B>)>,
 }
 
 /// A request body: in memory, so that it can be sent again, or passed on as it is.
@@ -94,7 +94,7 @@ where
         };
         let refuse = |rejection| Refusal { dialect, rejection };
         // Before the body is read: it would take that for the send.
-        let handle = parts.extensions.remove::<Handle>();
+        let handle = parts.extensions.get::<Handle>().cloned();
         // Who says anything of it has made a call of its own of it.
         let handle = handle.or_else(|| {
             let found = mark::find(&parts).filter(|handle| handle.dialect() == dialect)?;
@@ -104,8 +104,7 @@ where
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
         let body = read(body, cap).await.map_err(refuse)?;
         if let Some(entry) = further {
-            let entry = entry.of(&body);
-            return Ok(Entered { entry, parts, body });
+            return Ok(Entered::new(entry, parts, body));
         }
         let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
         facts.as_is = inspect.as_is;
@@ -118,11 +117,7 @@ where
                 .headers
                 .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let entered = Entered {
-            entry: Entry::first(facts, &mut parts).of(&body),
-            parts,
-            body,
-        };
+        let entered = Entered::new(Entry::first(facts, &mut parts), parts, body);
         Ok(if inspect.reroutes {
             entered
         } else {
@@ -130,42 +125,67 @@ where
         })
     }
 
+    fn new(entry: Entry, parts: Parts, body: ReadBody<B>) -> Self {
+        Entered {
+            entry: entry.of(&body),
+            rest: Some((parts, body)),
+        }
+    }
+
     /// With what its provider is to be asked for, where it does not ask for it itself.
     pub(crate) fn fitted(mut self) -> Self {
-        if let ReadBody::Whole(body) = &self.body {
+        if let Some((parts, ReadBody::Whole(body))) = &mut self.rest {
             let mut facts = self.entry.facts().clone();
-            if let Some(body) = fit(&mut facts, &mut self.parts, body) {
-                self.entry = self.entry.seeing(facts, &body);
-                self.body = ReadBody::Whole(body);
+            if let Some(fit) = fit(&mut facts, parts, body) {
+                self.entry = self.entry.seeing(facts, &fit);
+                *body = fit;
             }
         }
         self
     }
+}
 
-    /// The request to pass on, once.
-    pub(crate) fn into_request(self) -> (Entry, Request<B>) {
-        let Entered {
-            entry,
-            mut parts,
-            body,
-        } = self;
-        parts.extensions.insert(entry.handle());
-        (entry, Request::from_parts(parts, body.into_body()))
+impl<B> Entered<B> {
+    /// Its head, and its body where that was read.
+    pub(crate) fn whole(&self) -> Option<(&Parts, &Bytes)> {
+        match &self.rest {
+            Some((parts, ReadBody::Whole(body))) => Some((parts, body)),
+            _ => None,
+        }
+    }
+}
+
+impl<B: From<Bytes>> Entered<B> {
+    /// The request to pass on in the present attempt, the last that is made of it.
+    ///
+    /// # Panics
+    /// Where it was made before.
+    pub(crate) fn take_request(&mut self) -> Request<B> {
+        let (mut parts, body) = self.rest.take().expect("an attempt is sent once");
+        self.entry.put_handle(&mut parts);
+        Request::from_parts(parts, body.into_body())
     }
 }
 
 impl Entry {
-    /// The request to pass on in the present attempt, the last that is made of it.
-    pub(crate) fn last_request<B: From<Bytes>>(&self, mut parts: Parts, body: Bytes) -> Request<B> {
-        parts.extensions.insert(self.handle());
+    /// The request to pass on in the present attempt.
+    pub(crate) fn request<B: From<Bytes>>(&self, parts: &Parts, body: &Bytes) -> Request<B> {
+        self.make_request(parts.clone(), body.clone())
+    }
+
+    /// The request to pass on in the present attempt, of these parts.
+    pub(crate) fn make_request<B: From<Bytes>>(&self, mut parts: Parts, body: Bytes) -> Request<B> {
+        self.put_handle(&mut parts);
         Request::from_parts(parts, B::from(body))
     }
 
-    /// The request to pass on in the present attempt.
-    pub(crate) fn request<B: From<Bytes>>(&self, parts: &Parts, body: &Bytes) -> Request<B> {
-        let mut parts = parts.clone();
-        parts.extensions.insert(self.handle());
-        Request::from_parts(parts, B::from(body.clone()))
+    fn put_handle(&self, parts: &mut Parts) {
+        let handle = self.handle();
+        match parts.extensions.get_mut::<Handle>() {
+            // Where that of the layer outside was.
+            Some(place) => *place = handle,
+            None => drop(parts.extensions.insert(handle)),
+        }
     }
 }
 

@@ -12,14 +12,18 @@ use std::{
 use bytes::Bytes;
 use hashbrown::HashMap;
 use http::{
-    HeaderValue, Uri,
-    header::{ACCEPT, CONTENT_TYPE, USER_AGENT},
+    HeaderName, HeaderValue, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT},
     request::Parts,
     uri::PathAndQuery,
 };
 use parking_lot::Mutex;
 
 use super::context::{CallContext, Handle};
+
+/// Where a mark may be, the first that is there. The first of them is in every request that we look into, as we put it
+/// in, and none of our layers changes it again.
+const HEADERS: [HeaderName; 4] = [ACCEPT_ENCODING, CONTENT_TYPE, ACCEPT, USER_AGENT];
 
 /// How many locks there are.
 const SHARDS: usize = 32;
@@ -45,8 +49,8 @@ enum Kept {
 impl Mark {
     /// Marks a request. Nothing where it has neither a header that can be marked nor a path.
     pub(super) fn put(parts: &mut Parts) -> Option<Self> {
-        let header = [&CONTENT_TYPE, &ACCEPT, &USER_AGENT]
-            .into_iter()
+        let header = HEADERS
+            .iter()
             .find(|name| parts.headers.contains_key(*name));
         let (place, kept) = match header {
             Some(name) => mark_header(parts.headers.get_mut(name)?)?,
@@ -69,13 +73,11 @@ impl Drop for Mark {
 
 /// The handle of the call that has marked this request, as it was passed on last.
 pub(super) fn find(parts: &Parts) -> Option<Handle> {
-    let headers = [&CONTENT_TYPE, &ACCEPT, &USER_AGENT].into_iter();
-    let header = headers.filter_map(|name| parts.headers.get(name)).next();
-    let place = match header {
-        Some(value) => value.as_bytes().as_ptr(),
-        None => parts.uri.path().as_ptr(),
-    };
-    let call = shard(place.addr()).lock().get(&place.addr()).cloned();
+    let headers = HEADERS.iter().filter_map(|name| parts.headers.get(name));
+    let places = headers.map(|value| value.as_bytes().as_ptr());
+    // Others may have put in a header since.
+    let mut places = places.chain([parts.uri.path().as_ptr()]);
+    let call = places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned());
     call?.upgrade()?.passed()
 }
 
@@ -146,10 +148,7 @@ mod tests {
     fn marks_are_at_different_places_and_leave_nothing_behind() {
         let mut one = parts(Request::get("/v1/models"));
         let mut other = one.clone();
-        let (first, second) = (
-            Mark::put(&mut one).unwrap(),
-            Mark::put(&mut other).unwrap(),
-        );
+        let (first, second) = (Mark::put(&mut one).unwrap(), Mark::put(&mut other).unwrap());
         assert_ne!(first.place, second.place);
         first.leads_to(Weak::new());
         let place = first.place;

@@ -40,5 +40,5 @@ pub use options::{CallOptions, NotSent};
 pub(crate) use priced::{Ended, Input, Pricing};
 pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
-pub(crate) use send::Sent;
+pub(crate) use send::{MakeRequest, Sent};
 pub(crate) use toward::Toward;

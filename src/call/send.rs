@@ -13,6 +13,9 @@ use tower_service::Service;
 use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
 use crate::error::Rejection;
 
+/// Makes the request of an attempt; called once. By reference, as every future on the way would be larger by it.
+pub(crate) type MakeRequest<'r, B> = &'r mut (dyn FnMut() -> Request<B> + Send);
+
 /// What came of an attempt.
 pub(crate) enum Sent<R, E> {
     /// An answer. The layer that sent it has it to meter and to end.
@@ -24,13 +27,13 @@ pub(crate) enum Sent<R, E> {
 }
 
 impl Entry {
-    /// Claims, brings a clone of `inner` to readiness, dates the claims and sends.
+    /// Claims, brings a clone of `inner` to readiness, dates the claims and sends. The request is made only then.
     ///
     /// A waiting call holds no readiness, and a call whose service is not ready holds no claim.
     pub(crate) async fn send<S, B, R>(
         &self,
         inner: &mut S,
-        mut request: Request<B>,
+        request: MakeRequest<'_, B>,
     ) -> Sent<R, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
@@ -50,13 +53,17 @@ impl Entry {
                 return Sent::Refused(rejection);
             }
         };
-        let attempt = self.attempt();
+        let (attempt, mut request) = (self.attempt(), request());
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
         self.note_left();
         let answer = match self.hand_down(&attempt) {
             None => ready.call(request).await,
-            Some(inside) => inside.scope(async { ready.call(request).await }).await,
+            // Not within one future: it would keep the request's place for as long as the answer takes.
+            Some(inside) => {
+                let called = inside.sync_scope(|| ready.call(request));
+                inside.scope(called).await
+            }
         };
         if answer.is_ok() {
             attempt.left();
@@ -92,22 +99,47 @@ impl Entry {
     where
         S: Service<Request<B>> + Clone,
     {
+        self.claim().await?;
+        let mut ready = inner.clone();
+        match is_ready(&mut ready) {
+            Poll::Ready(Ok(())) => Ok(Ok(ready)),
+            Poll::Ready(Err(error)) => Ok(Err(error)),
+            // On the heap: most services are ready.
+            Poll::Pending => Box::pin(self.claim_when_ready(inner, ready)).await,
+        }
+    }
+
+    /// The same of a service that was not ready.
+    async fn claim_when_ready<S, B>(
+        &self,
+        inner: &mut S,
+        mut ready: S,
+    ) -> Result<Result<S, S::Error>, Rejection>
+    where
+        S: Service<Request<B>> + Clone,
+    {
         loop {
-            let mut ready = inner.clone();
-            self.claim().await?;
-            match ready.poll_ready(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(())) => return Ok(Ok(ready)),
-                Poll::Ready(Err(error)) => return Ok(Err(error)),
-                Poll::Pending => self.attempt().release(),
-            }
+            self.attempt().release();
             if let Err(error) = poll_fn(|cx| ready.poll_ready(cx)).await {
                 return Ok(Err(error));
             }
             if self.try_claim().await? {
                 return Ok(Ok(ready));
             }
+            ready = inner.clone();
+            self.claim().await?;
+            match is_ready(&mut ready) {
+                Poll::Ready(Ok(())) => return Ok(Ok(ready)),
+                Poll::Ready(Err(error)) => return Ok(Err(error)),
+                Poll::Pending => {}
+            }
         }
     }
+}
+
+/// Whether a service is ready now.
+fn is_ready<S: Service<Request<B>>, B>(service: &mut S) -> Poll<Result<(), S::Error>> {
+    service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Has the request's body say when it leaves, where it can: only a body of our own does.

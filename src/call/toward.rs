@@ -41,7 +41,11 @@ impl Entry {
             until,
         } = toward;
         let mut facts = self.facts().clone();
-        if facts.asked_model.as_ref().is_some_and(|asked| asked != *model) {
+        if facts
+            .asked_model
+            .as_ref()
+            .is_some_and(|asked| asked != *model)
+        {
             facts.asked_model = Some(Arc::clone(model));
         }
         let mut all = facts.tags.callers().overlaid(tags);

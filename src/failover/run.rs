@@ -14,13 +14,13 @@ use super::{
     learn::{KEY_REFUSED, learn},
     order,
     outcome::{Best, Came, Outlook, Step},
-    rewrite::{Rewritten, rewrite},
+    rewrite::rewrite,
     service::{Options, Settings, Shared},
     trigger::{self, Trigger},
 };
 use crate::{
-    body::{ResponseBody, SHOULD_RETRY, finish, keep, refuse, tell_wait},
-    call::{Entry, Heard, PassedOver, PassedOverWhy, Toward},
+    body::{ResponseBody, SHOULD_RETRY, exchange, keep, refuse, tell_wait},
+    call::{Entered, Entry, Heard, PassedOver, PassedOverWhy, Toward},
     error::Rejection,
     retry::{
         Failure,
@@ -28,7 +28,7 @@ use crate::{
         backoff::{Backoff, spread_out},
     },
     tags::Tag,
-    wire::{ErrorClass, ProviderError},
+    wire::{ErrorClass, ProviderError, path_end},
 };
 
 /// How long the body of an answer may take to come that is not handed on.
@@ -39,40 +39,51 @@ const MOST_EACH: usize = 3;
 pub(super) struct Run<'r> {
     options: &'r Options,
     shared: &'r Shared,
-    entry: Entry,
+    entry: &'r Entry,
     asked: Asked,
-    parts: Parts,
-    body: Bytes,
+    parts: &'r Parts,
+    body: &'r Bytes,
+}
+
+/// An attempt that is about to go to a target.
+struct Prepared {
+    /// The call as it goes there.
+    view: Entry,
+    /// Its request, taken when it is sent.
+    request: Option<(Parts, Bytes)>,
+    keeps_key: bool,
+    trial: Trial,
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(
-        settings: &'r Settings,
-        entry: Entry,
-        parts: Parts,
-        body: Bytes,
-    ) -> Self {
-        Run {
-            asked: Asked::of(&parts, entry.dialect()),
+    /// A call that has a route, and can be changed.
+    pub(super) fn of<B>(settings: &'r Settings, entered: &'r Entered<B>) -> Option<Self> {
+        let (entry, (parts, body)) = (&entered.entry, entered.whole()?);
+        let dialect = entry.dialect();
+        let model = entry.tags().get(&Tag::Model)?;
+        let has_way = settings.shared.ways.contains_key(model)
+            && path_end(dialect, parts.uri.path(), "any model").is_some();
+        (has_way && !Entry::is_signed(parts)).then(|| Run {
             options: &settings.options,
             shared: &settings.shared,
             entry,
+            asked: Asked::of(parts, dialect),
             parts,
             body,
-        }
+        })
     }
 
     pub(super) async fn send<S, B, R>(
-        self,
+        &self,
         inner: &mut S,
     ) -> Result<Response<ResponseBody<R>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
         S::Error: 'static,
-        B: From<Bytes> + 'static,
+        B: From<Bytes> + Send + 'static,
         R: Body<Data = Bytes>,
     {
-        let Run { options, entry, .. } = &self;
+        let Run { options, entry, .. } = *self;
         entry.reroutes(options.max_attempts);
         if let Some(budget) = options.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
@@ -193,43 +204,23 @@ impl<'r> Run<'r> {
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
         S::Error: 'static,
-        B: From<Bytes> + 'static,
+        B: From<Bytes> + Send + 'static,
         R: Body<Data = Bytes>,
     {
-        let entry = &self.entry;
-        let (dialect, foreign) = (entry.dialect(), &self.shared.headers);
-        let body = (&self.body, entry.asked_model());
-        let rewritten = rewrite(&self.parts, body, dialect, candidate, foreign);
-        let Some(Rewritten {
-            mut parts,
-            body,
-            keeps_key,
-        }) = rewritten
-        else {
-            self.pass_over(candidate, PassedOverWhy::OtherApi, None);
+        let Some(prepared) = self.prepare(candidate, until, outlook) else {
             return Step::Skip;
         };
-        let toward = Toward {
-            tags: &candidate.tags,
-            model: &candidate.target.sent_as,
+        let Prepared {
+            view,
+            mut request,
             keeps_key,
-            until,
+            mut trial,
+        } = prepared;
+        let mut make = || {
+            let (parts, body) = request.take().expect("an attempt is sent once");
+            view.make_request(parts, body)
         };
-        let (view, body) = entry.toward(&toward, &mut parts, body);
-        let Some(mut trial) = self
-            .shared
-            .health
-            .begin(candidate, outlook.is_last_resort())
-        else {
-            // Somebody else tries it just now.
-            self.pass_over(candidate, PassedOverWhy::BreakerOpen, None);
-            outlook.is_open(candidate, Instant::now());
-            return Step::Skip;
-        };
-        view.begin(entry);
-        outlook.asks(candidate);
-        let sent = view.send(inner, view.last_request(parts, body)).await;
-        let response = match finish(&view, sent).await {
+        let response = match exchange(&view, inner, &mut make).await {
             Ok(response) => response,
             Err(error) => return self.broke(error, view.has_left(), &mut trial),
         };
@@ -275,6 +266,44 @@ impl<'r> Run<'r> {
                 }
             }
         }
+    }
+
+    /// The attempt at a target, if it can be asked now.
+    fn prepare(
+        &self,
+        candidate: &Arc<Candidate>,
+        until: Option<Instant>,
+        outlook: &mut Outlook,
+    ) -> Option<Prepared> {
+        let entry = self.entry;
+        let (dialect, foreign) = (entry.dialect(), &self.shared.headers);
+        let body = (self.body, entry.asked_model());
+        let Some(mut to) = rewrite(self.parts, body, dialect, candidate, foreign) else {
+            self.pass_over(candidate, PassedOverWhy::OtherApi, None);
+            return None;
+        };
+        let toward = Toward {
+            tags: &candidate.tags,
+            model: &candidate.target.sent_as,
+            keeps_key: to.keeps_key,
+            until,
+        };
+        let (view, body) = entry.toward(&toward, &mut to.parts, to.body);
+        let last_resort = outlook.is_last_resort();
+        let Some(trial) = self.shared.health.begin(candidate, last_resort) else {
+            // Somebody else tries it just now.
+            self.pass_over(candidate, PassedOverWhy::BreakerOpen, None);
+            outlook.is_open(candidate, Instant::now());
+            return None;
+        };
+        view.begin(entry);
+        outlook.asks(candidate);
+        Some(Prepared {
+            view,
+            request: Some((to.parts, body)),
+            keeps_key: to.keeps_key,
+            trial,
+        })
     }
 
     /// What an error of the inner service means.

@@ -12,13 +12,12 @@ use tower_service::Service;
 
 use super::{candidate::Way, health::Health, run::Run, trigger::Triggers};
 use crate::{
-    body::{ResponseBody, ResponseFuture, finish, pass, refuse},
-    call::{Entered, Entry, Inspect, ReadBody, Refusal},
+    body::{ResponseBody, ResponseFuture, pass, refuse, send_once},
+    call::{Entered, Inspect, Refusal},
     error::Rejection,
     limiter::Limiter,
     retry::{RetryBudget, classifier::Classifier},
     tags::Tag,
-    wire::path_end,
 };
 
 /// Sends a call to the first target of its route that can serve; see the [module](super).
@@ -125,40 +124,21 @@ where
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
             }
-            let entered = match Entered::enter(request, settings.inspect).await {
+            let mut entered = match Entered::enter(request, settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
-            let model = entered.entry.tag(&Tag::Model);
-            let has_way = model
-                .as_ref()
-                .is_some_and(|model| settings.shared.ways.contains_key(model))
-                && path_end(
-                    entered.entry.dialect(),
-                    entered.parts.uri.path(),
-                    "any model",
-                )
-                .is_some();
-            match entered {
-                Entered {
-                    entry,
-                    parts,
-                    body: ReadBody::Whole(body),
-                } if has_way && !Entry::is_signed(&parts) => {
-                    let run = Run::new(&settings, entry, parts, body);
-                    run.send(&mut inner).await
-                }
-                other if settings.options.routed_only => {
-                    let no = settings.shared.no_route(model.as_deref());
-                    Ok(refuse(other.entry.dialect(), no))
-                }
-                other => {
-                    let (entry, request) = other.fitted().into_request();
-                    let once = Box::pin(entry.send(&mut inner, request));
-                    let sent = once.await;
-                    finish(&entry, sent).await
-                }
+            if let Some(run) = Run::of(&settings, &entered) {
+                return run.send(&mut inner).await;
             }
+            if settings.options.routed_only {
+                let model = entered.entry.tags().get(&Tag::Model);
+                let no = settings.shared.no_route(model);
+                return Ok(refuse(entered.entry.dialect(), no));
+            }
+            // On the heap: calls with a route would be larger by it.
+            entered = entered.fitted();
+            Box::pin(send_once(&mut entered, &mut inner)).await
         })
     }
 }

@@ -95,6 +95,12 @@ impl Delegation {
         tags::enter(tags, SLOTS.scope(slots, future))
     }
 
+    /// The same of what is done at once.
+    pub(crate) fn sync_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Delegation { tags, slots } = self.clone();
+        tags::sync_enter(tags, || SLOTS.sync_scope(slots, work))
+    }
+
     pub(crate) fn tags(&self) -> Option<&Arc<Tags>> {
         self.tags.as_ref()
     }

@@ -16,8 +16,11 @@ use super::{
     policy::{Failed, Policy, Verdict},
 };
 use crate::{
-    body::{ResponseBody, ResponseFuture, SHOULD_RETRY, finish, keep, pass, refuse, tell_wait},
-    call::{Entered, Entry, Heard, Inspect, ReadBody, Refusal},
+    body::{
+        ResponseBody, ResponseFuture, SHOULD_RETRY, exchange, keep, pass, refuse, send_once,
+        tell_wait,
+    },
+    call::{Entered, Entry, Heard, Inspect, Refusal},
     wire::ProviderError,
 };
 
@@ -79,32 +82,24 @@ where
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
             }
-            let entered = match Entered::enter(request, settings.inspect).await {
+            let mut entered = match Entered::enter(request, settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
-            match entered {
-                Entered {
-                    entry,
+            if let Some((parts, body)) = entered.whole()
+                && entered.entry.repeats()
+            {
+                let call = Repeated {
+                    settings: &settings,
+                    asked: Asked::of(parts, entered.entry.dialect()),
+                    entry: &entered.entry,
                     parts,
-                    body: ReadBody::Whole(body),
-                } if entry.repeats() => {
-                    let call = Repeated {
-                        asked: Asked::of(&parts, entry.dialect()),
-                        settings,
-                        entry,
-                        parts,
-                        body,
-                    };
-                    call.send(&mut inner).await
-                }
-                other => {
-                    let (entry, request) = other.into_request();
-                    let once = Box::pin(entry.send(&mut inner, request));
-                    let sent = once.await;
-                    finish(&entry, sent).await
-                }
+                    body,
+                };
+                return call.send(&mut inner).await;
             }
+            // On the heap: most calls may be repeated.
+            Box::pin(send_once(&mut entered, &mut inner)).await
         })
     }
 }
@@ -113,32 +108,37 @@ where
 const LONGEST_READ: Duration = Duration::from_secs(1);
 
 /// A call that can be sent again.
-struct Repeated {
-    settings: Arc<Settings>,
+struct Repeated<'r> {
+    settings: &'r Settings,
     asked: Asked,
-    entry: Entry,
-    parts: Parts,
-    body: Bytes,
+    entry: &'r Entry,
+    parts: &'r Parts,
+    body: &'r Bytes,
 }
 
-impl Repeated {
-    async fn send<S, B, R>(self, inner: &mut S) -> Result<Response<ResponseBody<R>>, S::Error>
+impl Repeated<'_> {
+    async fn send<S, B, R>(&self, inner: &mut S) -> Result<Response<ResponseBody<R>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
         S::Error: 'static,
-        B: From<Bytes> + 'static,
+        B: From<Bytes> + Send + 'static,
         R: Body<Data = Bytes>,
     {
-        let Repeated { entry, settings, .. } = &self;
-        if let Some(budget) = settings.policy.budget.as_ref().filter(|_| entry.is_untried()) {
+        let Repeated {
+            entry, settings, ..
+        } = *self;
+        if let Some(budget) = settings
+            .policy
+            .budget
+            .as_ref()
+            .filter(|_| entry.is_untried())
+        {
             budget.call();
         }
         let mut answered = None;
         for attempt in 1.. {
-            let sent = entry
-                .send(inner, entry.request(&self.parts, &self.body))
-                .await;
-            let response = match finish(entry, sent).await {
+            let mut request = || entry.request(self.parts, self.body);
+            let response = match exchange(entry, inner, &mut request).await {
                 Ok(response) => response,
                 Err(error) => {
                     let failure = settings.classifier.classify(&error, entry.has_left());
@@ -175,7 +175,7 @@ impl Repeated {
     }
 
     fn judge(&self, attempt: u32, failed: Failed) -> Verdict {
-        let (entry, deadline) = (&self.entry, self.entry.turn().deadline);
+        let (entry, deadline) = (self.entry, self.entry.turn().deadline);
         let may = entry.may_have_another();
         self.settings
             .policy

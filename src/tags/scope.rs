@@ -77,3 +77,8 @@ pub(crate) fn enter<F: Future>(
 ) -> impl Future<Output = F::Output> + use<F> {
     TAGS.scope(tags, future)
 }
+
+/// The same of what is done at once.
+pub(crate) fn sync_enter<T>(tags: Option<Arc<Tags>>, work: impl FnOnce() -> T) -> T {
+    TAGS.sync_scope(tags, work)
+}

@@ -65,11 +65,7 @@ pub(super) fn read(spec: &dyn Spec, json: &[u8]) -> Option<Note> {
 pub(super) type Values = SmallVec<[Value; 32]>;
 
 /// As [`read`]. What its `values` are for is taken down, where that is wanted, and can be said.
-pub(super) fn read_with(
-    spec: &dyn Spec,
-    json: &[u8],
-    values: &mut Option<Values>,
-) -> Option<Note> {
+pub(super) fn read_with(spec: &dyn Spec, json: &[u8], values: &mut Option<Values>) -> Option<Note> {
     let mut reader = Reader {
         spec,
         note: Note::default(),

@@ -16,7 +16,12 @@ const ANSWERS: [(&str, Dialect); 6] = [
 ];
 
 fn answer(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire").join(name)).unwrap()
+    fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/wire")
+            .join(name),
+    )
+    .unwrap()
 }
 
 /// With another letter or digit in place of one, or more of them, or none.
@@ -54,6 +59,10 @@ proptest! {
 #[test]
 fn the_second_answer_of_a_kind_is_compared() {
     for (name, dialect) in ANSWERS {
+        if dialect == Dialect::BedrockConverse {
+            // What it counts hangs on what stands beside it: it is read each time.
+            continue;
+        }
         let (first, mut shapes) = (answer(name), Shapes::default());
         let note = shapes.read(dialect, first.as_bytes()).unwrap();
         assert_eq!(shapes.misses, 1, "{name}");

@@ -79,12 +79,23 @@ async fn a_layer_that_clears_the_requests_extensions_between_ours_changes_nothin
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_also_moves_the_call_to_another_task_makes_two_of_it() {
-    // The one hole that is left: then both gates count it, and what the inner layer repeats the outer gate does not see.
-    let limiter = limiter([Limit::requests(MANY).every(HOUR)]);
-    let upstream = three_calls("AsqA", &limiter).await;
-    assert_eq!(upstream.sent().len(), 3);
-    assert_eq!(counted(&limiter).await, 6);
+async fn one_that_also_moves_the_call_to_another_task_changes_nothing() {
+    for order in [
+        "AsqA",
+        "AqsA",
+        "AsqRA",
+        "ARsqA",
+        "AsqR",
+        "AsqRqsA",
+        "AbsqtsqRA",
+    ] {
+        let limiter = one_in_flight();
+        let upstream = three_calls(order, &limiter).await;
+        assert_eq!(upstream.sent().len(), attempts(order), "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        let counted = counted(&limiter).await;
+        assert_eq!(counted, attempts(order) as u64, "{order}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,40 +1,57 @@
-//! From what came of an attempt to the response that leaves a layer.
+//! One attempt: from what is sent to the response that leaves a layer.
 
 use bytes::Bytes;
 use http::{
-    Response,
+    Request, Response,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     response::Parts,
 };
 use http_body::Body;
+use tower_service::Service;
 
 use super::{ResponseBody, metering::Metering, refuse, stream::Stream};
-use crate::call::{Entry, Sent, Unfinished};
+use crate::call::{Entered, Entry, MakeRequest, Sent};
 
-/// The response that leaves a layer: metered by the layer that sent the attempt, passed on by the others.
+/// Sends the present attempt of a call, with the request that is made then. The response that leaves the layer is metered
+/// by the layer that sent the attempt, and passed on by the others.
 ///
 /// A stream is begun to be read, so that an error that it begins with is known: it is in the extensions then. So is what
 /// any other answer says that is an error, where somebody decides by it whether to repeat the call.
 ///
 /// # Errors
 /// The inner service's error, untouched.
-pub(crate) async fn finish<R, E>(
+pub(crate) async fn exchange<S, B, R>(
     entry: &Entry,
-    sent: Sent<R, E>,
-) -> Result<Response<ResponseBody<R>>, E>
+    inner: &mut S,
+    request: MakeRequest<'_, B>,
+) -> Result<Response<ResponseBody<R>>, S::Error>
 where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: 'static,
     R: Body<Data = Bytes>,
 {
-    match sent {
-        Sent::Refused(rejection) => Ok(refuse(entry.dialect(), rejection)),
-        Sent::Failed(error) => Err(error),
-        Sent::Answer(response, None) => Ok(response.map(ResponseBody::passed)),
-        Sent::Answer(response, Some(attempt)) => match begin(entry, response, attempt) {
-            Begun::Whole(response) => Ok(response),
-            // On the heap: every call would be larger by it.
-            Begun::ToRead(answer) => Ok(Box::pin(answer.read(entry)).await),
-        },
+    match begin(entry, entry.send(inner, request).await)? {
+        Begun::Whole(response) => Ok(response),
+        // On the heap: every call would be larger by it.
+        Begun::ToRead(answer) => Ok(Box::pin(answer.read(entry)).await),
     }
+}
+
+/// The same of a call that is not repeated by this layer.
+///
+/// # Errors
+/// The inner service's error, untouched.
+pub(crate) async fn send_once<S, B, R>(
+    entered: &mut Entered<B>,
+    inner: &mut S,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: From<Bytes> + Send + 'static,
+    R: Body<Data = Bytes>,
+{
+    let entry = entered.entry.clone();
+    exchange(&entry, inner, &mut || entered.take_request()).await
 }
 
 /// An answer as it begins.
@@ -53,10 +70,18 @@ struct Answer<R: Body> {
     is_error: bool,
 }
 
-fn begin<R>(entry: &Entry, response: Response<R>, attempt: Unfinished) -> Begun<R>
+fn begin<R, E>(entry: &Entry, sent: Sent<R, E>) -> Result<Begun<R>, E>
 where
     R: Body<Data = Bytes>,
 {
+    let (response, attempt) = match sent {
+        Sent::Refused(rejection) => return Ok(Begun::Whole(refuse(entry.dialect(), rejection))),
+        Sent::Failed(error) => return Err(error),
+        Sent::Answer(response, None) => {
+            return Ok(Begun::Whole(response.map(ResponseBody::passed)));
+        }
+        Sent::Answer(response, Some(attempt)) => (response, attempt),
+    };
     let (mut parts, body) = response.into_parts();
     let listening = entry.listen(&parts);
     let mut meter = Metering::new(
@@ -76,7 +101,7 @@ where
     if !is_error && (body.is_end_stream() || !meter.is_preamble()) {
         entry.hear_success(&parts);
         let body = ResponseBody::metered(body, meter);
-        return Begun::Whole(Response::from_parts(parts, body));
+        return Ok(Begun::Whole(Response::from_parts(parts, body)));
     }
     if !is_error {
         meter.open(entry.opening(&parts));
@@ -86,11 +111,11 @@ where
         // It may end before that.
         parts.headers.remove(CONTENT_LENGTH);
     }
-    Begun::ToRead(Answer {
+    Ok(Begun::ToRead(Answer {
         parts,
         stream,
         is_error,
-    })
+    }))
 }
 
 impl<R: Body<Data = Bytes>> Answer<R> {
