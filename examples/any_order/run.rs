@@ -1,5 +1,7 @@
 //! One order, from new providers to its line of the table.
 
+use std::future::{Future, ready};
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -42,13 +44,15 @@ impl Run<'_> {
     pub(crate) async fn through_ours(self) -> Result<Row, BoxError> {
         let order = self.order;
         let ours = |parts: &Parts, _: &Delivered, client| stack::stack(order, parts, client);
-        self.through(ours, &[]).await
+        self.through(ours, ready(()), &[]).await
     }
 
-    /// Runs the calls through layers that are built around the client. Some of them may answer by themselves.
+    /// Runs the calls through layers that are built around the client. What these do when the callers have gone is over
+    /// when `rest` is. Some of them may answer by themselves.
     pub(crate) async fn through(
         self,
         build: impl FnOnce(&Parts, &Delivered, Client) -> Client,
+        rest: impl Future<Output = ()>,
         between: &[Answering<'_>],
     ) -> Result<Row, BoxError> {
         let Run {
@@ -69,6 +73,7 @@ impl Run<'_> {
         let service = build(&parts, &delivered, client);
         let ends = load::drive(&service, calls, &bases[0]).await;
         drop(service);
+        rest.await;
         let mut providers = Vec::new();
         for (name, simulator) in NAMES.into_iter().zip(simulators) {
             let answering = Answering {

@@ -1,12 +1,13 @@
 //! The context of one call, and a layer's view of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, priced::Bound,
+    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, fork::Left,
+    priced::Bound,
 };
 use crate::{
     error::Rejection,
@@ -22,6 +23,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct CallContext {
     state: Mutex<State>,
+    /// Set when the next attempt has begun.
+    pub(super) left_for: OnceLock<Box<Left>>,
 }
 
 /// What is known of what it asks for, and of where it goes: each layer has it as the layers outside of it left it.
@@ -47,12 +50,12 @@ pub(super) struct Facts {
 
 #[derive(Debug)]
 pub(super) struct State {
-    gates: Vec<Gate>,
+    pub(super) gates: Vec<Gate>,
     /// The limiters that have counted this call in an earlier attempt.
-    counted: Vec<Limiter>,
+    pub(super) counted: Vec<Limiter>,
     /// Where it began in the queues that it waited in.
-    starts: Vec<(Limiter, u64)>,
-    attempt: Arc<Attempt>,
+    pub(super) starts: Vec<(Limiter, u64)>,
+    pub(super) attempt: Arc<Attempt>,
     /// What became of its attempts, where a layer may repeat them.
     pub(super) log: Option<SharedLog>,
     /// How many attempts it may have in all, by all layers.
@@ -83,7 +86,8 @@ impl Handle {
 /// One layer's view of the call.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    context: Arc<CallContext>,
+    /// As the request came with it; [`Entry::context`] is the one that it goes by.
+    pub(super) came_with: Arc<CallContext>,
     depth: u32,
     facts: Arc<Facts>,
     /// The request's body, where it was read.
@@ -110,9 +114,7 @@ impl Entry {
             shows: 0,
         };
         Entry {
-            context: Arc::new(CallContext {
-                state: Mutex::new(state),
-            }),
+            came_with: Arc::new(CallContext::of(state)),
             depth: 1,
             facts: Arc::new(facts),
             body: None,
@@ -135,7 +137,7 @@ impl Entry {
             Arc::new(context.fork(depth))
         };
         Entry {
-            context,
+            came_with: context,
             depth: depth + 1,
             facts,
             body: None,
@@ -146,7 +148,7 @@ impl Entry {
     pub(super) fn handle(&self) -> Handle {
         let attempt = self.attempt().number;
         Handle {
-            context: self.context.clone(),
+            context: self.context().clone(),
             depth: self.depth,
             attempt,
             facts: self.facts.clone(),
@@ -155,22 +157,15 @@ impl Entry {
 
     /// Has this gate claim at every attempt that passes it, and at those started further in.
     pub(crate) fn register(&self, gate: Gate) {
-        self.context.lock().gates.push(Gate {
+        self.context().lock().gates.push(Gate {
             depth: self.depth,
             ..gate
         });
     }
 
-    /// Starts the next attempt. Gates further in will register again when it passes them.
-    pub(crate) fn next_attempt(&self) {
-        let mut state = self.context.lock();
-        state.gates.retain(|gate| gate.depth < self.depth);
-        state.attempt = Attempt::new(state.attempt.number + 1, self.depth);
-    }
-
     /// Takes down who has counted the present attempt.
     pub(crate) fn note_counted(&self) {
-        let mut state = self.context.lock();
+        let mut state = self.context().lock();
         let counted = state.counted_attempt();
         state.counted.extend(counted);
     }
@@ -206,12 +201,12 @@ impl Entry {
     }
 
     pub(crate) fn attempt(&self) -> Arc<Attempt> {
-        self.context.lock().attempt.clone()
+        self.context().lock().attempt.clone()
     }
 
     /// Where the gates from here outwards record.
     pub(super) fn recorders(&self) -> Vec<Statistics> {
-        let state = self.context.lock();
+        let state = self.context().lock();
         let gates = state.gates.iter().filter(|gate| gate.depth <= self.depth);
         let recorders = gates.filter_map(|gate| gate.recorder.as_ref());
         recorders.cloned().collect()
@@ -233,7 +228,7 @@ impl Entry {
     /// The same view, with other facts and another body.
     pub(super) fn seeing(&self, facts: Facts, body: &Bytes) -> Self {
         Entry {
-            context: self.context.clone(),
+            came_with: self.context().clone(),
             depth: self.depth,
             facts: Arc::new(facts),
             body: Some(body.clone()),
@@ -253,7 +248,7 @@ impl Entry {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.context.lock()
+        self.context().lock()
     }
 
     pub(super) fn depth(&self) -> u32 {
@@ -283,9 +278,9 @@ impl Entry {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
-            let turn = gate.turn(self.context.turn(self.facts.turn, &gate), from);
+            let turn = gate.turn(self.context().turn(self.facts.turn, &gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
-            self.context.note_start(&gate, permit.start());
+            self.context().note_start(&gate, permit.start());
             attempt.add(gate.having_reserved(&claim.demand), permit);
         }
         Ok(())
@@ -305,15 +300,15 @@ impl Entry {
         &self,
         attempt: &Attempt,
     ) -> Result<Option<(Gate, Claim, crate::store::NotNow)>, Rejection> {
-        let gates = self.context.lock().gates.clone();
+        let gates = self.context().lock().gates.clone();
         for gate in gates {
             if gate.depth > self.depth || attempt.holds(&gate) {
                 continue;
             }
-            let claim = self.context.claim(&self.facts, &gate)?;
+            let claim = self.context().claim(&self.facts, &gate)?;
             match gate
                 .limiter
-                .try_claim(&claim, self.context.turn(self.facts.turn, &gate))
+                .try_claim(&claim, self.context().turn(self.facts.turn, &gate))
                 .await
             {
                 Ok(permit) => attempt.add(gate.having_reserved(&claim.demand), permit),
@@ -336,7 +331,7 @@ impl State {
 
     /// The limiters that have counted the present attempt, ended or not: of all gates that it passed when
     /// it was sent.
-    fn counted_attempt(&self) -> Vec<Limiter> {
+    pub(super) fn counted_attempt(&self) -> Vec<Limiter> {
         let sender = self.attempt.sender();
         let passed = self.gates.iter().filter(|gate| gate.depth <= sender);
         passed.map(|gate| gate.limiter.clone()).collect()
@@ -403,36 +398,14 @@ impl CallContext {
         })
     }
 
-    /// A call of its own from the layer at `depth` inwards.
-    fn fork(&self, depth: u32) -> Self {
-        let state = self.lock();
-        state.attempt.fork();
-        let gates = state
-            .gates
-            .iter()
-            .filter(|gate| gate.depth <= depth)
-            .cloned()
-            .collect();
-        let mut counted = state.counted.clone();
-        counted.extend(state.counted_attempt());
-        // Of the layers from there inwards.
-        let kept = |layer: u32| if layer > depth { 0 } else { layer };
-        let state = State {
-            gates,
-            counted,
-            starts: state.starts.clone(),
-            attempt: Attempt::new(1, depth + 1),
-            log: state.log.clone(),
-            most: state.most,
-            repeater: kept(state.repeater),
-            shows: kept(state.shows),
-        };
+    pub(super) fn of(state: State) -> Self {
         CallContext {
             state: Mutex::new(state),
+            left_for: OnceLock::new(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

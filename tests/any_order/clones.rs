@@ -3,6 +3,7 @@
 //! A layer that clones has one of ours inside: what is sent twice further in than that nobody of ours sees. It is with the
 //! redirects and retries of a client.
 
+use tokio::sync::mpsc;
 use tower_quota::sim::{SimConfig, Simulator};
 
 use crate::{
@@ -15,17 +16,21 @@ use crate::{
     world::NAMES,
 };
 
-const CALLS: u64 = 40;
+const CALLS: u64 = 30;
 
 /// All that stand between ours, these and those of the other tests.
-const FOREIGN: [&str; 8] = ["r", "h", "c", "n", "b", "t", "q", "p"];
+const FOREIGN: [&str; 10] = ["r", "h", "d", "g", "c", "n", "b", "t", "q", "p"];
 
 /// What is not tried in one order.
-const NEVER_BOTH: [(&str, &str); 5] = [
+const NEVER_BOTH: [(&str, &str); 9] = [
     // A task of its own and no extensions: that makes two calls of one.
     ("b", "q"),
+    ("d", "q"),
+    ("g", "q"),
     // What is dropped in a buffer may have left by all that we know.
     ("b", "h"),
+    ("b", "d"),
+    ("b", "g"),
     // A mark that is taken off tells nothing.
     ("n", "p"),
     // Which of them has answered, and in whose name, the table cannot tell.
@@ -35,10 +40,18 @@ const NEVER_BOTH: [(&str, &str); 5] = [
 
 /// What the table tells of an order, and how often the foreign layer in it has acted.
 async fn row(order: &str, calls: u64, seed: u64, defect: Option<Defect>) -> (Row, u64) {
-    let providers = Providers::new(seed);
+    let providers = if order.contains(['r', 'd']) {
+        // So that there is enough to repeat.
+        Providers::failing(seed, &["status=503", "status=429"])
+    } else {
+        Providers::new(seed)
+    };
+    let acted = Acted::default();
+    let (running, mut rest) = mpsc::channel(1);
     let foreign = Foreign {
         simulators: NAMES.map(|_| Simulator::new(SimConfig::default())),
-        acted: Acted::default(),
+        acted: acted.clone(),
+        running,
     };
     // What says nothing of it counts for whoever is around it, like an answer of the provider.
     let passed = order.split_once('c').map(|(passed, _)| passed);
@@ -49,23 +62,25 @@ async fn row(order: &str, calls: u64, seed: u64, defect: Option<Defect>) -> (Row
             passed,
         })
     };
-    let cached = NAMES.into_iter().zip(&foreign.simulators);
+    let simulators = foreign.simulators.clone();
+    let cached = NAMES.into_iter().zip(&simulators);
     let cached: Vec<Answering<'_>> = cached.filter_map(answering).collect();
     let run = providers.run(order, calls, defect);
     let row = run
         .through(
             |parts, delivered, client| foreign.stack(order, parts, delivered, client),
+            async { assert_eq!(rest.recv().await, None) },
             &cached,
         )
         .await;
     let row = row.unwrap();
     assert_eq!(row.calls as u64, calls);
-    (row, foreign.acted.times())
+    (row, acted.times())
 }
 
 /// Every order of every subset with `letter` at each place in it; where it clones, with one of ours inside.
 fn places(letter: char) -> Vec<String> {
-    let clones = matches!(letter, 'h' | 'r');
+    let clones = matches!(letter, 'h' | 'd' | 'g' | 'r');
     let mut places = Vec::new();
     for order in orders() {
         for place in 0..=order.len() - usize::from(clones) {
@@ -111,6 +126,18 @@ async fn a_hedge_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hedge_that_lets_what_is_late_run_on_changes_nothing() {
+    let (calls, again) = all(&places('d')).await;
+    assert!(again * 4 > calls, "{again} times for {calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_lets_what_it_gave_up_run_on_changes_nothing() {
+    let (calls, times) = all(&places('g')).await;
+    assert!(times * 10 > calls, "{times} times for {calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_cache_answers_and_marks_counts_nothing() {
     let (calls, answers) = all(&places('n')).await;
     assert!(answers * 4 > calls, "{answers} of {calls} calls");
@@ -135,7 +162,7 @@ fn mixed(order: &str, chance: &mut fastrand::Rng) -> String {
         let ours = ['F', 'R', 'B', 'A'];
         let (outmost, inmost) = (mixed.find(ours).unwrap(), mixed.rfind(ours).unwrap());
         let places = match letter {
-            "h" | "r" => 0..=inmost,
+            "h" | "d" | "g" | "r" => 0..=inmost,
             // What the caller says of the call is for the first of ours.
             "q" => outmost + 1..=mixed.len(),
             _ => 0..=mixed.len(),
@@ -153,4 +180,31 @@ async fn several_of_them_at_once_change_nothing() {
     let mixed: Vec<String> = rounds.map(|order| mixed(order, &mut chance)).collect();
     let (calls, acted) = all(&mixed).await;
     assert!(acted * 4 > calls, "{acted} times for {calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_table_tells_what_is_wrong_around_them() {
+    let planted = [
+        ("FRrBA", Some(Defect::Resends)),
+        ("FRhBA", Some(Defect::Overbooks)),
+        ("FRBnA", Some(Defect::Forgets)),
+        ("FcRBA", Some(Defect::Rounds)),
+        ("FRBdA", Some(Defect::Trusts)),
+        // Clones that none of ours sees, and a mark on what was sent.
+        ("FRBAr", None),
+        ("FRBAh", None),
+        ("FRBAl", None),
+    ];
+    for (number, (order, defect)) in (1..).zip(planted) {
+        let (row, _) = row(order, 600, number, defect).await;
+        println!("{}", row.line());
+        let told = match defect {
+            None | Some(Defect::Resends) => row.unclaimed > Some(0),
+            Some(Defect::Overbooks) => row.over_limit > Some(0),
+            Some(Defect::Forgets) => row.settle_errors > Some(0),
+            Some(Defect::Rounds) => row.bill > Some(0),
+            Some(Defect::Trusts) => row.under > Some(0),
+        };
+        assert!(told, "{defect:?}: {row:?}");
+    }
 }

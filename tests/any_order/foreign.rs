@@ -2,6 +2,7 @@
 
 use std::{
     future::{Ready, ready},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use tokio::sync::mpsc;
 use tower::{Layer as _, ServiceExt as _, retry::RetryLayer as AgainLayer, service_fn};
 use tower_quota::{NotSent, RequestBody, sim::Simulator};
 
@@ -28,6 +30,8 @@ type Answered = Result<Response<AnyBody>, BoxError>;
 
 /// How long the hedge waits: about half of the answers come sooner.
 const HEDGED_AFTER: Duration = Duration::from_millis(15);
+/// How long the gateway does: most answers come sooner.
+const GIVEN_UP_AFTER: Duration = Duration::from_millis(22);
 /// How often the retry sends one request.
 const SENDS: u32 = 3;
 
@@ -36,6 +40,8 @@ pub(crate) struct Foreign {
     /// In whose names the caches answer.
     pub(crate) simulators: [Simulator; 2],
     pub(crate) acted: Acted,
+    /// With each task of its own, and with whoever may begin one.
+    pub(crate) running: mpsc::Sender<()>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,10 +58,11 @@ impl Acted {
 }
 
 impl Foreign {
-    /// The layers of `order` around `client`: ours in large letters; `r`, a retry, and `h`, a hedge, which clone the request
-    /// with its extensions; `c` and `n`, a cache that says nothing of it, and one that marks what was not sent.
+    /// The layers of `order` around `client`: ours in large letters. Of the others `r`, a retry, and `h`, a hedge, clone the
+    /// request with its extensions, and so does `d`, a hedge that lets what is late run on; `g` answers 504 for it, and lets it run on; `c` is a cache that says nothing
+    /// of it, `n` one that marks what was not sent, and `l` marks what was.
     pub(crate) fn stack(
-        &self,
+        self,
         order: &str,
         parts: &Parts,
         delivered: &Delivered,
@@ -70,9 +77,15 @@ impl Foreign {
                 };
                 erase(AgainLayer::new(policy).layer(inner))
             }
-            'h' => self.hedge(inner),
+            'h' => self.hedge(inner, false),
+            'd' => self.hedge(inner, true),
+            'g' => self.gateway(inner),
             'c' => self.cache(inner, delivered, false),
             'n' => self.cache(inner, delivered, true),
+            'l' => erase(inner.map_response(|mut response: Response<AnyBody>| {
+                response.extensions_mut().insert(NotSent);
+                response
+            })),
             _ => layer(letter, parts, inner),
         };
         let stack = order.chars().rev().fold(erase(inmost), around);
@@ -86,22 +99,49 @@ impl Foreign {
         }))
     }
 
-    /// Sends a clone when there is no answer for a while, takes the answer that comes first, and drops the other.
-    fn hedge(&self, inner: Client<Whole>) -> Client<Whole> {
-        let acted = self.acted.clone();
+    /// Sends a clone when there is no answer for a while, and takes the answer that comes first. It drops the other, or has
+    /// both in tasks of their own, and drops what the other comes to.
+    fn hedge(&self, inner: Client<Whole>, detached: bool) -> Client<Whole> {
+        let (acted, running) = (self.acted.clone(), self.running.clone());
         erase(service_fn(move |request: Request<Whole>| {
+            let running = detached.then(|| running.clone());
             let (first, late, again) = (inner.clone(), inner.clone(), request.clone());
             let acted = acted.clone();
             let late = async move {
-                tokio::time::sleep(HEDGED_AFTER).await;
                 acted.again();
                 late.oneshot(again).await
             };
             async move {
+                let first = run(first.oneshot(request), running.clone());
+                let mut first = pin!(first);
                 tokio::select! {
                     biased;
-                    answered = first.oneshot(request) => answered,
-                    answered = late => answered,
+                    answered = &mut first => return answered,
+                    () = tokio::time::sleep(HEDGED_AFTER) => {}
+                }
+                tokio::select! {
+                    biased;
+                    answered = first => answered,
+                    answered = run(late, running) => answered,
+                }
+            }
+        }))
+    }
+
+    /// Answers 504 when there is no answer for a while, and lets what it has sent run on.
+    fn gateway(&self, inner: Client<Whole>) -> Client<Whole> {
+        let (acted, running) = (self.acted.clone(), self.running.clone());
+        erase(service_fn(move |request: Request<Whole>| {
+            let (acted, running) = (acted.clone(), running.clone());
+            let call = run(inner.clone().oneshot(request), Some(running));
+            async move {
+                match tokio::time::timeout(GIVEN_UP_AFTER, call).await {
+                    Ok(answered) => answered,
+                    Err(_) => {
+                        acted.again();
+                        let body = Whole::default().map_err(Into::into).boxed_unsync();
+                        Ok(Response::builder().status(504).body(body)?)
+                    }
                 }
             }
         }))
@@ -130,6 +170,22 @@ impl Foreign {
             }
         }))
     }
+}
+
+/// Runs a call here, or in a task of its own.
+async fn run(
+    call: impl Future<Output = Answered> + Send + 'static,
+    running: Option<mpsc::Sender<()>>,
+) -> Answered {
+    let Some(running) = running else {
+        return call.await;
+    };
+    let task = tokio::spawn(async move {
+        let answered = call.await;
+        drop(running);
+        answered
+    });
+    task.await?
 }
 
 /// By its output cap.

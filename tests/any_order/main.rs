@@ -23,7 +23,10 @@ mod foreign;
 
 use http::Request;
 use tower::{ServiceExt as _, service_fn};
-use tower_quota::{RequestBody, sim::Simulator};
+use tower_quota::{
+    RequestBody,
+    sim::{FaultRule, Simulator},
+};
 
 use ledger::Defect;
 use run::Run;
@@ -47,9 +50,20 @@ struct Providers {
 
 impl Providers {
     fn new(seed: u64) -> Self {
+        Self::failing(seed, &[])
+    }
+
+    /// With these faults besides, of one attempt in ten each.
+    fn failing(seed: u64, faults: &[&str]) -> Self {
         fastrand::seed(seed);
+        let mut config = world::sim_config(seed);
+        config.faults.extend(faults.iter().map(|fault| FaultRule {
+            fault: fault.parse().unwrap(),
+            probability: 0.1,
+            nth: None,
+        }));
         Providers {
-            simulators: NAMES.map(|_| Simulator::new(world::sim_config(seed))),
+            simulators: NAMES.map(|_| Simulator::new(config.clone())),
             bases: NAMES.map(|name| format!("http://{name}.example/v1")),
         }
     }
