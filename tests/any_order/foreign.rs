@@ -59,8 +59,8 @@ impl Acted {
 
 impl Foreign {
     /// The layers of `order` around `client`: ours in large letters. Of the others `r`, a retry, and `h`, a hedge, clone the
-    /// request with its extensions, and so does `d`, a hedge that lets what is late run on; `g` answers 504 for it, and lets it run on; `c` is a cache that says nothing
-    /// of it, `n` one that marks what was not sent, and `l` marks what was.
+    /// request with its extensions; so does `d`, a hedge that lets what is late run on. `g` answers 504 for what is late, and
+    /// lets it run on. `c` is a cache that says nothing of it, `n` one that marks what was not sent; `l` marks what was.
     pub(crate) fn stack(
         self,
         order: &str,
