@@ -58,8 +58,9 @@
 //!
 //! It does not see redirects and retries inside a client: switch them off. A foreign layer between ours may clone a
 //! request, take its extensions off, and move it to another task; one that builds a new request of what it reads in the
-//! first makes two calls of it for us, and what the inner layers repeat the outer ones do not count. It keeps no state
-//! beyond the process. A body that is longer than the cap passes unread, under the limits that need no knowledge of it.
+//! first makes two calls of it for us, and what the inner layers repeat the outer ones do not count. One that sends a
+//! request twice makes two attempts of it, each with its own claims, where one of ours stands inside of it; further in than
+//! all of ours it is as a client. It keeps no state beyond the process. A body that is longer than the cap passes unread, under the limits that need no knowledge of it.
 //!
 //! # Features
 //!

@@ -33,6 +33,7 @@ use tower_quota::{
 };
 
 use ledger::Defect;
+use run::Run;
 use stack::{BoxError, erase};
 use table::Row;
 use world::NAMES;
@@ -122,7 +123,15 @@ async fn row(order: &str, calls: u64, seed: u64, defect: Option<Defect>) -> Resu
     let http: HttpClient<HttpConnector, RequestBody> =
         HttpClient::builder(TokioExecutor::new()).build_http();
     let client = erase(http.map_err(BoxError::from));
-    let row = run::run(order, calls, defect, client, &simulators, &bases).await?;
+    let run = Run {
+        order,
+        calls,
+        defect,
+        client,
+        simulators: &simulators,
+        bases: &bases,
+    };
+    let row = run.through_ours().await?;
     for server in servers {
         server.shutdown().await;
     }

@@ -7,7 +7,8 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tower::{
-    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, service_fn, timeout::TimeoutLayer,
+    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, timeout::TimeoutLayer,
+    service_fn,
     util::BoxCloneService,
 };
 use tower_quota::{
@@ -19,7 +20,7 @@ use tower_quota::{
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 pub(crate) type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
-pub(crate) type Client = BoxCloneService<Request<RequestBody>, Response<AnyBody>, BoxError>;
+pub(crate) type Client<B = RequestBody> = BoxCloneService<Request<B>, Response<AnyBody>, BoxError>;
 
 /// Every order of every subset of the four layers, but that of none: 64.
 pub(crate) fn orders() -> Vec<String> {
@@ -45,11 +46,21 @@ pub(crate) struct Parts {
     pub(crate) routes: Routes,
 }
 
-/// The layers of `order` around `client`: in large letters ours, in small ones a buffer, a timeout, one that moves calls
-/// to another task, and layers that clear the request's extensions and the response's.
+/// The layers of `order` around `client`.
 pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
+    let around = |inner, letter| layer(letter, parts, inner);
+    order.chars().rev().fold(client, around)
+}
+
+/// The layer of that letter around `inner`: in large letters ours, in small ones a buffer, a timeout, one that moves calls
+/// to another task, and layers that clear the request's extensions and the response's.
+pub(crate) fn layer<B>(letter: char, parts: &Parts, inner: Client<B>) -> Client<B>
+where
+    B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let millis = Duration::from_millis;
-    let around = |inner: Client, letter| match letter {
+    match letter {
         'A' => erase(AdmissionLayer::new(parts.limiter.clone()).layer(inner)),
         'B' => erase(BudgetLayer::new(parts.limiter.clone(), parts.prices.clone()).layer(inner)),
         'R' => {
@@ -69,7 +80,7 @@ pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
         // Somebody else's.
         'b' => erase(BufferLayer::new(16).layer(inner)),
         't' => erase(TimeoutLayer::new(Duration::from_secs(600)).layer(inner)),
-        'q' => erase(inner.map_request(|mut request: Request<RequestBody>| {
+        'q' => erase(inner.map_request(|mut request: Request<B>| {
             request.extensions_mut().clear();
             request
         })),
@@ -84,16 +95,13 @@ pub(crate) fn stack(order: &str, parts: &Parts, client: Client) -> Client {
         _ => panic!(
             "no such layer: {letter}; there are F, R, B and A, and b, t, s, q and p between them"
         ),
-    };
-    order.chars().rev().fold(client, around)
+    }
 }
 
-pub(crate) fn erase<S, R>(service: S) -> Client
+pub(crate) fn erase<B, S, R>(service: S) -> Client<B>
 where
-    S: Service<Request<RequestBody>, Response = Response<R>, Error = BoxError>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<B>, Response = Response<R>, Error = BoxError> + Clone + Send + 'static,
+    B: 'static,
     S::Future: Send + 'static,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,

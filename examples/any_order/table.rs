@@ -19,6 +19,8 @@ pub(crate) const PRICE: (u64, u64) = (3, 12);
 /// One provider's side.
 pub(crate) struct Provider {
     pub(crate) name: &'static str,
+    /// The layers that an attempt has passed when it gets there.
+    pub(crate) passed: String,
     pub(crate) ledger: Billed,
     /// How many attempts came over its limits.
     pub(crate) over_limit: usize,
@@ -36,7 +38,7 @@ pub(crate) struct Row {
     pub(crate) over_limit: Option<usize>,
     /// Attempts for which some gate has no claim under the tags that they left with.
     pub(crate) unclaimed: Option<usize>,
-    /// Claims that never ended, ended twice, or ended for no attempt.
+    /// Claims that never ended, ended twice, or ended for no attempt; and what is held at the end.
     pub(crate) settle_errors: Option<u64>,
     /// Of calls all of whose attempts were reported: by how much we are off the bill. Nano-dollars under a budget, else
     /// tokens.
@@ -54,6 +56,7 @@ impl Row {
         ends: &[End],
         providers: &[Provider],
         record: &Record,
+        held: u64,
         delivered: &Delivered,
     ) -> Row {
         let all = || {
@@ -65,11 +68,7 @@ impl Row {
                     .map(move |attempt| (provider, attempt))
             })
         };
-        let gates: Vec<Gate> = [('A', Gate::Admission), ('B', Gate::Budget)]
-            .into_iter()
-            .filter(|(letter, _)| order.contains(*letter))
-            .map(|(_, gate)| gate)
-            .collect();
+        let gates = gates(order);
         let mut settled: HashMap<Key, Vec<&Settled>> = HashMap::new();
         for one in &record.settled {
             let key = (one.by, one.call, one.provider.clone());
@@ -78,8 +77,8 @@ impl Row {
         let mut sent: HashMap<Key, Vec<&Attempt>> = HashMap::new();
         for (provider, attempt) in all() {
             let call = call_of(attempt.max_tokens).unwrap_or(u64::MAX);
-            for gate in &gates {
-                let key = (*gate, call, provider.name.to_owned());
+            for gate in self::gates(&provider.passed) {
+                let key = (gate, call, provider.name.to_owned());
                 sent.entry(key).or_default().push(attempt);
             }
         }
@@ -108,7 +107,7 @@ impl Row {
         let ended = record.settled.len() as u64 + record.released;
         let lost = record.granted.abs_diff(ended).max(record.open());
         let errors = row.settle_errors.get_or_insert_default();
-        *errors += record.twice + lost;
+        *errors += record.twice + lost + held;
         row
     }
 
@@ -137,7 +136,7 @@ impl Row {
             } else if key.0 == Gate::Budget {
                 let of = |attempt: &&Attempt| {
                     let is_cut = attempt.stream && attempt.outcome == Outcome::Aborted;
-                    measure.billed(attempt, is_cut.then(|| delivered.tokens(call)))
+                    measure.billed(attempt, is_cut.then(|| delivered.tokens(&attempt.key)))
                 };
                 let billed: u64 = attempts.iter().map(of).sum();
                 under += billed.saturating_sub(charged);
@@ -196,6 +195,13 @@ impl Row {
             show(self.under)
         )
     }
+}
+
+/// The gates among layers.
+fn gates(layers: &str) -> Vec<Gate> {
+    let gates = [('A', Gate::Admission), ('B', Gate::Budget)];
+    let there = gates.iter().filter(|(letter, _)| layers.contains(*letter));
+    there.map(|(_, gate)| *gate).collect()
 }
 
 fn is_hung_up(ends: &[End], call: u64) -> bool {

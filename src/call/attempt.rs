@@ -141,6 +141,11 @@ impl Attempt {
         !state.ended && state.sender == 0
     }
 
+    /// Whether a layer further in than the one at `depth` has come to see it: it may wait there still.
+    pub(super) fn has_passed(&self, depth: u32) -> bool {
+        self.lock().reached > depth
+    }
+
     /// The depth of the layer that sent it; 0 where it was not sent.
     pub(super) fn sender(&self) -> u32 {
         self.lock().sender

@@ -1,6 +1,6 @@
 //! The context of one call, and a layer's view of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -11,6 +11,7 @@ use super::{
     CallOptions, Gate, ReadBody, Unfinished,
     attempt::Attempt,
     attempts::SharedLog,
+    fork::Left,
     gate::{self, Held},
     mark::Mark,
     priced::Bound,
@@ -29,8 +30,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct CallContext {
     state: Mutex<State>,
-    /// By which it is found where its handle is not with a request any more.
-    _mark: Option<Mark>,
+    /// Set when the next attempt has begun.
+    pub(super) left_for: OnceLock<Box<Left>>,
 }
 
 /// What is known of what it asks for, and of where it goes: each layer has it as the layers outside of it left it.
@@ -61,12 +62,12 @@ type Gates = SmallVec<[gate::Passed; 2]>;
 
 #[derive(Debug)]
 pub(super) struct State {
-    gates: Gates,
+    pub(super) gates: Gates,
     /// The limiters that have counted this call in an earlier attempt.
-    counted: Vec<Limiter>,
+    pub(super) counted: Vec<Limiter>,
     /// Where it began in the queues that it waited in.
-    starts: Vec<(Limiter, u64)>,
-    attempt: Arc<Attempt>,
+    pub(super) starts: Vec<(Limiter, u64)>,
+    pub(super) attempt: Arc<Attempt>,
     /// What became of its attempts, where a layer may repeat them.
     pub(super) log: Option<SharedLog>,
     /// How many attempts it may have in all, by all layers.
@@ -75,13 +76,13 @@ pub(super) struct State {
     pub(super) repeater: u32,
     /// The depth of the outermost layer that may make further attempts: it shows what became of them. 0: there is none.
     pub(super) shows: u32,
-    /// As its request was passed on last.
-    passed: Option<Passed>,
+    /// On its requests, by which it is found where its handle is not with them any more.
+    pub(super) marks: SmallVec<[Mark; 4]>,
 }
 
 /// How a request was passed on.
 #[derive(Clone, Debug)]
-struct Passed {
+pub(super) struct Passed {
     depth: u32,
     attempt: u32,
     facts: Arc<Facts>,
@@ -96,6 +97,10 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    pub(super) fn new(context: Arc<CallContext>, passed: Passed) -> Self {
+        Handle { context, passed }
+    }
+
     pub(super) fn dialect(&self) -> Dialect {
         self.passed.facts.dialect
     }
@@ -104,7 +109,8 @@ impl Handle {
 /// One layer's view of the call.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    context: Arc<CallContext>,
+    /// As the request came with it; [`Entry::context`] is the one that it goes by.
+    pub(super) came_with: Arc<CallContext>,
     depth: u32,
     facts: Arc<Facts>,
     /// The request's body, where it was read.
@@ -119,7 +125,7 @@ impl Facts {
 
 impl Entry {
     /// The first of our layers.
-    pub(super) fn first(facts: Facts, parts: &mut Parts) -> Self {
+    pub(super) fn first(facts: Facts) -> Self {
         let state = State {
             gates: Gates::new(),
             counted: Vec::new(),
@@ -129,10 +135,10 @@ impl Entry {
             most: u32::MAX,
             repeater: 0,
             shows: 0,
-            passed: None,
+            marks: SmallVec::new(),
         };
         Entry {
-            context: CallContext::new(state, parts),
+            came_with: Arc::new(CallContext::new(state)),
             depth: 1,
             facts: Arc::new(facts),
             body: None,
@@ -140,7 +146,7 @@ impl Entry {
     }
 
     /// A layer further in.
-    pub(super) fn further(handle: Handle, parts: &mut Parts) -> Self {
+    pub(super) fn further(handle: Handle) -> Self {
         let Handle { context, passed } = handle;
         let Passed {
             depth,
@@ -152,48 +158,44 @@ impl Entry {
         let context = if first {
             context
         } else {
-            CallContext::new(context.fork(depth), parts)
+            Arc::new(CallContext::new(context.fork(depth)))
         };
         Entry {
-            context,
+            came_with: context,
             depth: depth + 1,
             facts,
             body: None,
         }
     }
 
-    /// What the request says to the next of our layers.
-    pub(super) fn handle(&self) -> Handle {
-        let mut state = self.context.lock();
+    /// Has a request say to the next of our layers whose it is.
+    pub(super) fn put_handle(&self, parts: &mut Parts) {
+        let context = self.context();
+        let mut state = context.lock();
         let passed = Passed {
             depth: self.depth,
             attempt: state.attempt.number,
             facts: self.facts.clone(),
         };
-        state.passed = Some(passed.clone());
+        state.marks.extend(Mark::put(parts, context, &passed));
         drop(state);
-        Handle {
-            context: self.context.clone(),
-            passed,
+        let handle = Handle::new(context.clone(), passed);
+        match parts.extensions.get_mut::<Handle>() {
+            // Where that of the layer outside was.
+            Some(place) => *place = handle,
+            None => drop(parts.extensions.insert(handle)),
         }
     }
 
     /// Has this gate claim at every attempt that passes it, and at those started further in.
     pub(crate) fn register(&self, gate: Arc<Gate>) {
         let depth = self.depth;
-        self.context.lock().gates.push(gate::Passed { gate, depth });
-    }
-
-    /// Starts the next attempt. Gates further in will register again when it passes them.
-    pub(crate) fn next_attempt(&self) {
-        let mut state = self.context.lock();
-        state.gates.retain(|passed| passed.depth < self.depth);
-        state.attempt = Attempt::new(state.attempt.number + 1, self.depth);
+        self.context().lock().gates.push(gate::Passed { gate, depth });
     }
 
     /// Takes down who has counted the present attempt.
     pub(crate) fn note_counted(&self) {
-        let mut state = self.context.lock();
+        let mut state = self.context().lock();
         let counted = state.counted_attempt();
         state.counted.extend(counted);
     }
@@ -234,12 +236,12 @@ impl Entry {
     }
 
     pub(crate) fn attempt(&self) -> Arc<Attempt> {
-        self.context.lock().attempt.clone()
+        self.context().lock().attempt.clone()
     }
 
     /// Where the gates from here outwards record.
     pub(super) fn recorders(&self) -> Vec<Statistics> {
-        let state = self.context.lock();
+        let state = self.context().lock();
         let gates = state
             .gates
             .iter()
@@ -264,7 +266,7 @@ impl Entry {
     /// The same view, with other facts and another body.
     pub(super) fn seeing(&self, facts: Facts, body: &Bytes) -> Self {
         Entry {
-            context: self.context.clone(),
+            came_with: self.context().clone(),
             depth: self.depth,
             facts: Arc::new(facts),
             body: Some(body.clone()),
@@ -284,7 +286,7 @@ impl Entry {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.context.lock()
+        self.context().lock()
     }
 
     pub(super) fn depth(&self) -> u32 {
@@ -324,9 +326,9 @@ impl Entry {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
-            let turn = gate.turn(self.context.turn(self.facts.turn, &gate), from);
+            let turn = gate.turn(self.context().turn(self.facts.turn, &gate), from);
             let permit = gate.limiter.wait(&claim, turn, refused).await?;
-            self.context.note_start(&gate, permit.start());
+            self.context().note_start(&gate, permit.start());
             attempt.add(Held::new(gate, claim.demand, permit));
             let rest = self.claim_at_once(attempt)?;
             missing = self.wait_for_stores(attempt, rest).await?;
@@ -368,13 +370,13 @@ impl Entry {
 
     /// Claims as far as stores answer at once and have room: what is missing then.
     fn claim_at_once(&self, attempt: &Attempt) -> Result<Option<Missing>, Rejection> {
-        let gates = self.context.lock().gates.clone();
+        let gates = self.context().lock().gates.clone();
         for gate::Passed { gate, depth } in gates {
             if depth > self.depth || attempt.holds(&gate) {
                 continue;
             }
-            let claim = self.context.claim(&self.facts, &gate)?;
-            let turn = self.context.turn(self.facts.turn, &gate);
+            let claim = self.context().claim(&self.facts, &gate)?;
+            let turn = self.context().turn(self.facts.turn, &gate);
             let why = match gate.limiter.try_claim(&claim, turn) {
                 Tried::Now(Ok(permit)) => {
                     attempt.add(Held::new(gate, claim.demand, permit));
@@ -414,7 +416,7 @@ impl State {
 
     /// The limiters that have counted the present attempt, ended or not: of all gates that it passed when
     /// it was sent.
-    fn counted_attempt(&self) -> Vec<Limiter> {
+    pub(super) fn counted_attempt(&self) -> Vec<Limiter> {
         let sender = self.attempt.sender();
         let passed = self.gates.iter().filter(|passed| passed.depth <= sender);
         passed.map(|passed| passed.gate.limiter.clone()).collect()
@@ -422,27 +424,11 @@ impl State {
 }
 
 impl CallContext {
-    /// A call that goes on with this request.
-    fn new(state: State, parts: &mut Parts) -> Arc<Self> {
-        let mark = Mark::put(parts);
-        Arc::new_cyclic(|call| {
-            if let Some(mark) = &mark {
-                mark.leads_to(call.clone());
-            }
-            CallContext {
-                state: Mutex::new(state),
-                _mark: mark,
-            }
-        })
-    }
-
-    /// Its handle, as its request was passed on last.
-    pub(super) fn passed(self: Arc<Self>) -> Option<Handle> {
-        let passed = self.lock().passed.clone()?;
-        Some(Handle {
-            context: self,
-            passed,
-        })
+    pub(super) fn new(state: State) -> Self {
+        CallContext {
+            state: Mutex::new(state),
+            left_for: OnceLock::new(),
+        }
     }
 
     /// The call's turn under a gate: where it waited before, it goes on from where it began.
@@ -504,34 +490,7 @@ impl CallContext {
         })
     }
 
-    /// A call of its own from the layer at `depth` inwards.
-    fn fork(&self, depth: u32) -> State {
-        let state = self.lock();
-        state.attempt.fork();
-        let gates = state
-            .gates
-            .iter()
-            .filter(|passed| passed.depth <= depth)
-            .cloned()
-            .collect();
-        let mut counted = state.counted.clone();
-        counted.extend(state.counted_attempt());
-        // Of the layers from there inwards.
-        let kept = |layer: u32| if layer > depth { 0 } else { layer };
-        State {
-            gates,
-            counted,
-            starts: state.starts.clone(),
-            attempt: Attempt::new(1, depth + 1),
-            log: state.log.clone(),
-            most: state.most,
-            repeater: kept(state.repeater),
-            shows: kept(state.shows),
-            passed: None,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

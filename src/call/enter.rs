@@ -100,7 +100,7 @@ where
             let found = mark::find(&parts).filter(|handle| handle.dialect() == dialect)?;
             (!is_said(&parts)).then_some(found)
         });
-        let further = handle.map(|handle| Entry::further(handle, &mut parts));
+        let further = handle.map(Entry::further);
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
         let body = read(body, cap).await.map_err(refuse)?;
         if let Some(entry) = further {
@@ -117,7 +117,7 @@ where
                 .headers
                 .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let entered = Entered::new(Entry::first(facts, &mut parts), parts, body);
+        let entered = Entered::new(Entry::first(facts), parts, body);
         Ok(if inspect.reroutes {
             entered
         } else {
@@ -177,15 +177,6 @@ impl Entry {
     pub(crate) fn make_request<B: From<Bytes>>(&self, mut parts: Parts, body: Bytes) -> Request<B> {
         self.put_handle(&mut parts);
         Request::from_parts(parts, B::from(body))
-    }
-
-    fn put_handle(&self, parts: &mut Parts) {
-        let handle = self.handle();
-        match parts.extensions.get_mut::<Handle>() {
-            // Where that of the layer outside was.
-            Some(place) => *place = handle,
-            None => drop(parts.extensions.insert(handle)),
-        }
     }
 }
 

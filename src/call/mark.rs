@@ -1,12 +1,12 @@
-//! A mark on the requests of a call, by which the call is known where a foreign layer takes our handle off them.
+//! Marks on requests, by which a call is known where a foreign layer takes our handle off them.
 //!
-//! Nothing that anybody sees is changed: the mark is *where* the bytes of a header stand in memory. They are copied to a
-//! place of their own when a call begins, the call keeps them there, and every clone of the request has them at that
-//! very place, in whatever task it goes on. A request that is built anew from what another says has no mark.
+//! Nothing that anybody sees is changed: a mark is *where* the bytes of a header stand in memory. Each layer that passes a
+//! request on copies them to a place of their own and has the call keep them there; every clone of the request has them at
+//! that very place, in whatever task it goes on. A request that is built anew from what another says has no mark.
 
 use std::{
     mem,
-    sync::{LazyLock, Weak},
+    sync::{Arc, LazyLock, Weak},
 };
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use http::{
 };
 use parking_lot::Mutex;
 
-use super::context::{CallContext, Handle};
+use super::context::{CallContext, Handle, Passed};
 
 /// Where a mark may be, the first that is there. The first of them is in every request that we look into, as we put it
 /// in, and none of our layers changes it again.
@@ -31,9 +31,9 @@ const SHARDS: usize = 32;
 /// The calls that are on their way, by where their marks are.
 static CALLS: LazyLock<[Shard; SHARDS]> = LazyLock::new(Default::default);
 
-type Shard = Mutex<HashMap<usize, Weak<CallContext>>>;
+type Shard = Mutex<HashMap<usize, (Weak<CallContext>, Passed)>>;
 
-/// The mark of one call. While it lives nothing else is at its place.
+/// A mark. While it lives nothing else is at its place.
 #[derive(Debug)]
 pub(super) struct Mark {
     place: usize,
@@ -47,8 +47,19 @@ enum Kept {
 }
 
 impl Mark {
-    /// Marks a request. Nothing where it has neither a header that can be marked nor a path.
-    pub(super) fn put(parts: &mut Parts) -> Option<Self> {
+    /// Marks a request that is passed on. Nothing where it has neither a header that can be marked nor a path.
+    pub(super) fn put(
+        parts: &mut Parts,
+        context: &Arc<CallContext>,
+        passed: &Passed,
+    ) -> Option<Self> {
+        let mark = Self::put_on(parts)?;
+        let handle = (Arc::downgrade(context), passed.clone());
+        shard(mark.place).lock().insert(mark.place, handle);
+        Some(mark)
+    }
+
+    fn put_on(parts: &mut Parts) -> Option<Self> {
         let header = HEADERS
             .iter()
             .find(|name| parts.headers.contains_key(*name));
@@ -58,11 +69,6 @@ impl Mark {
         };
         Some(Mark { place, _kept: kept })
     }
-
-    /// Has the call be found by its mark.
-    pub(super) fn leads_to(&self, call: Weak<CallContext>) {
-        shard(self.place).lock().insert(self.place, call);
-    }
 }
 
 impl Drop for Mark {
@@ -71,14 +77,15 @@ impl Drop for Mark {
     }
 }
 
-/// The handle of the call that has marked this request, as it was passed on last.
+/// The handle that was with this request, by its mark.
 pub(super) fn find(parts: &Parts) -> Option<Handle> {
     let headers = HEADERS.iter().filter_map(|name| parts.headers.get(name));
     let places = headers.map(|value| value.as_bytes().as_ptr());
     // Others may have put in a header since.
     let mut places = places.chain([parts.uri.path().as_ptr()]);
-    let call = places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned());
-    call?.upgrade()?.passed()
+    let found = places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned());
+    let (context, passed) = found?;
+    Some(Handle::new(context.upgrade()?, passed))
 }
 
 fn mark_header(value: &mut HeaderValue) -> Option<(usize, Kept)> {
@@ -130,7 +137,7 @@ mod tests {
         ] {
             let before = parts(request);
             let mut after = before.clone();
-            let mark = Mark::put(&mut after);
+            let mark = Mark::put_on(&mut after);
             assert_eq!((&before.uri, &before.headers), (&after.uri, &after.headers));
             drop(mark);
         }
@@ -145,14 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_at_different_places_and_leave_nothing_behind() {
+    fn marks_are_at_different_places() {
         let mut one = parts(Request::get("/v1/models"));
         let mut other = one.clone();
-        let (first, second) = (Mark::put(&mut one).unwrap(), Mark::put(&mut other).unwrap());
+        let first = Mark::put_on(&mut one).unwrap();
+        let second = Mark::put_on(&mut other).unwrap();
         assert_ne!(first.place, second.place);
-        first.leads_to(Weak::new());
-        let place = first.place;
-        drop(first);
-        assert!(!shard(place).lock().contains_key(&place));
     }
 }

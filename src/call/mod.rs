@@ -11,7 +11,7 @@
 //!   sender, and one further in takes over.
 //! - Where a foreign layer has taken the handle off, the call is found again by a mark on the request (`mark`).
 //! - A handle that comes in a second time for an attempt that was sent (a foreign layer cloned the request)
-//!   **forks**: it is a call of its own from there on, with claims of its own.
+//!   **forks**: it is a call of its own from there on, with claims of its own (`fork`).
 
 mod attempt;
 mod attempts;
@@ -19,6 +19,7 @@ mod calibrate;
 mod context;
 mod cover;
 mod enter;
+mod fork;
 mod gate;
 mod listen;
 mod mark;

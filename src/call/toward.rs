@@ -6,12 +6,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use tokio::time::Instant;
 
-use super::{Ended, Entry, enter, repeat::Noted};
-use crate::{
-    store::Settlement,
-    tags::{Tag, Tags},
-    usage::Usage,
-};
+use super::{Entry, enter};
+use crate::tags::{Tag, Tags};
 
 /// An attempt that goes elsewhere.
 #[derive(Debug)]
@@ -68,7 +64,7 @@ impl Entry {
     /// claimed for it serves where it goes to the same target, and is given back where it does not.
     pub(crate) fn begin(&self, came: &Entry) {
         let attempt = self.attempt();
-        if !attempt.is_fresh() {
+        if !attempt.is_fresh() || attempt.has_passed(self.depth()) {
             self.end_attempt();
             self.next_attempt();
             return;
@@ -79,8 +75,7 @@ impl Entry {
         }
     }
 
-    /// Holds nothing for the present attempt: gives back what was claimed for it where it was not sent, and ends it where
-    /// it was and nobody has.
+    /// Holds nothing for the present attempt: gives back what was claimed for it where it was not sent.
     pub(crate) fn let_go(&self) {
         let attempt = self.attempt();
         if attempt.is_fresh() {
@@ -90,20 +85,14 @@ impl Entry {
         }
     }
 
-    /// Ends the present attempt, if nobody has, so that nothing of it is held any more.
+    /// Holds nothing for the present attempt, and takes down who has counted it. One that was sent is ended by whoever has
+    /// sent it, when its answer is read or dropped: where that is still to come, a foreign layer has let it run on.
     pub(crate) fn end_attempt(&self) {
         self.note_counted();
         let attempt = self.attempt();
         if attempt.sender() == 0 {
             attempt.release();
-            return;
         }
-        // One whose answer was an error has used nothing; what came of another nobody knows.
-        let is_answered = matches!(attempt.noted(), Some(Noted::Failed(..)));
-        attempt.end(Ended::with(match is_answered {
-            true => Settlement::Usage(Usage::default()),
-            false => Settlement::Unknown,
-        }));
     }
 
     /// Whether its request is signed as it is, so that it cannot be changed.

@@ -33,7 +33,8 @@ use super::{Config, ConfigError, Format, tree::Node};
 ///   theirs, or of `default_fallbacks`. They serve for any [reason](crate::failover::Trigger) that one is gone on for.
 /// - A deployment's key is one that limits know by [its id](Deployment::id); where the file names none, it is that of the
 ///   provider's variable (`OPENAI_API_KEY`), as there. Calls are OpenAI's, as LiteLLM's are: Gemini's and Cohere's
-///   addresses are those of their API for that. Nothing is translated, so an `api_base` has to take it.
+///   addresses are those of their API for that. Nothing is translated, so an `api_base` has to take it. An Ollama without
+///   one is at `OLLAMA_API_BASE`, else on this machine, as there.
 /// - No route leads to a name with a `*`, nor to what takes no API keys (Bedrock, Vertex).
 /// - Fallbacks for what is too long, and for what a filter stopped, are used where they are general ones as well.
 ///

@@ -35,6 +35,12 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
         let reason = "takes no API keys; no route leads there, and calls for it go on as they came";
         return params.wrong("model", params.at("model"), reason);
     }
+    let local = said.api_base.is_none().then(|| local(said.named, params));
+    let local = local.flatten();
+    let said = &Said {
+        api_base: said.api_base.or(local.as_deref()),
+        ..*said
+    };
     let base_url = base_url(said, params)?;
     let own = said.api_key.map(|key| {
         let name = key.variable();
@@ -80,6 +86,15 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
         base_url,
         key: key.map(Secret::of),
     })
+}
+
+/// Where LiteLLM looks for what runs on the machine that it runs on.
+fn local(named: &str, params: &Fields<'_>) -> Option<String> {
+    if !["ollama", "ollama_chat"].contains(&named) {
+        return None;
+    }
+    let said = (params.notes.environment())("OLLAMA_API_BASE");
+    Some(said.unwrap_or_else(|| "http://localhost:11434".to_owned()))
 }
 
 /// The base URL as we have it, which is that of the provider's SDK.

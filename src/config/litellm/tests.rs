@@ -277,3 +277,33 @@ litellm_settings:
     }
     assert_eq!(notes(&alone).len(), 2);
 }
+
+#[test]
+fn c4_what_runs_on_the_same_machine_is_there_without_an_address_or_a_key() {
+    let text = "model_list:
+  - { model_name: a, litellm_params: { model: ollama/mistral } }
+  - { model_name: b, litellm_params: { model: ollama_chat/qwen3, api_base: https://box.example } }
+  - { model_name: c, litellm_params: { model: voyage/voyage-4 } }";
+    let bases = |read: &LiteLlmConfig| -> Vec<Option<String>> {
+        let places = read.deployments.iter().map(|one| one.place.as_ref());
+        places.map(|place| Some(place?.base_url.clone())).collect()
+    };
+    let at = |url: &str| Some(url.to_owned());
+    let usual = LiteLlmConfig::from_text(text, |_| None).unwrap();
+    assert_eq!(
+        bases(&usual),
+        [
+            at("http://localhost:11434/v1"),
+            at("https://box.example/v1"),
+            None
+        ]
+    );
+    assert!(usual.config.build().unwrap().layer.has_routes());
+    assert_eq!(notes(&usual).len(), 1, "{:?}", notes(&usual));
+    let elsewhere = |name: &str| (name == "OLLAMA_API_BASE").then(|| "http://box:1234".to_owned());
+    let elsewhere = LiteLlmConfig::from_text(text, elsewhere).unwrap();
+    assert_eq!(
+        bases(&elsewhere),
+        [at("http://box:1234/v1"), at("https://box.example/v1"), None]
+    );
+}

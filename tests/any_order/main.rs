@@ -3,56 +3,100 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../examples/any_order/delivered.rs"]
+#[path = "../../examples/any_order/delivered.rs"]
 mod delivered;
-#[path = "../examples/any_order/ledger.rs"]
+#[path = "../../examples/any_order/ledger.rs"]
 mod ledger;
-#[path = "../examples/any_order/load.rs"]
+#[path = "../../examples/any_order/load.rs"]
 mod load;
-#[path = "../examples/any_order/run.rs"]
+#[path = "../../examples/any_order/run.rs"]
 mod run;
-#[path = "../examples/any_order/stack.rs"]
+#[path = "../../examples/any_order/stack.rs"]
 mod stack;
-#[path = "../examples/any_order/table.rs"]
+#[path = "../../examples/any_order/table.rs"]
 mod table;
-#[path = "../examples/any_order/world.rs"]
+#[path = "../../examples/any_order/world.rs"]
 mod world;
+
+mod clones;
+mod foreign;
 
 use http::Request;
 use tower::{ServiceExt as _, service_fn};
-use tower_quota::{RequestBody, sim::Simulator};
+use tower_quota::{
+    RequestBody,
+    sim::{FaultRule, Simulator},
+};
 
 use ledger::Defect;
+use run::Run;
 use stack::{BoxError, Client, erase};
 use table::Row;
 use world::NAMES;
 
 async fn row(order: &str, calls: u64, seed: u64, defect: Option<Defect>) -> Row {
-    fastrand::seed(seed);
-    let simulators = NAMES.map(|_| Simulator::new(world::sim_config(seed)));
-    let bases = NAMES.map(|name| format!("http://{name}.example/v1"));
-    let client = client(&simulators);
-    let row = run::run(order, calls, defect, client, &simulators, &bases).await;
+    let providers = Providers::new(seed);
+    let row = providers.run(order, calls, defect).through_ours().await;
     let row = row.unwrap();
     assert_eq!(row.calls as u64, calls);
     row
+}
+
+/// Both, new.
+struct Providers {
+    simulators: [Simulator; 2],
+    bases: [String; 2],
+}
+
+impl Providers {
+    fn new(seed: u64) -> Self {
+        Self::failing(seed, &[])
+    }
+
+    /// With these faults besides, of one attempt in ten each.
+    fn failing(seed: u64, faults: &[&str]) -> Self {
+        fastrand::seed(seed);
+        let mut config = world::sim_config(seed);
+        config.faults.extend(faults.iter().map(|fault| FaultRule {
+            fault: fault.parse().unwrap(),
+            probability: 0.1,
+            nth: None,
+        }));
+        Providers {
+            simulators: NAMES.map(|_| Simulator::new(config.clone())),
+            bases: NAMES.map(|name| format!("http://{name}.example/v1")),
+        }
+    }
+
+    fn run<'r>(&'r self, order: &'r str, calls: u64, defect: Option<Defect>) -> Run<'r> {
+        Run {
+            order,
+            calls,
+            defect,
+            client: client(&self.simulators),
+            simulators: &self.simulators,
+            bases: &self.bases,
+        }
+    }
 }
 
 /// Reaches each provider at its host.
 fn client(simulators: &[Simulator; 2]) -> Client {
     let simulators = simulators.clone();
     erase(service_fn(move |request: Request<RequestBody>| {
-        let host = request.uri().host().unwrap();
-        let place = NAMES
-            .iter()
-            .position(|name| host.starts_with(name))
-            .unwrap();
-        let service = simulators[place].service();
+        let service = simulators[provider_of(&request)].service();
         async move {
             let answer = service.oneshot(request).await;
             answer.map_err(BoxError::from)
         }
     }))
+}
+
+/// Whose address it goes to.
+fn provider_of<B>(request: &Request<B>) -> usize {
+    let host = request.uri().host().unwrap();
+    let is_it = |name: &&str| host.starts_with(*name);
+    NAMES.iter().position(is_it).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
