@@ -7,8 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tower::{
-    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, timeout::TimeoutLayer,
-    service_fn,
+    Layer as _, Service, ServiceExt as _, buffer::BufferLayer, service_fn, timeout::TimeoutLayer,
     util::BoxCloneService,
 };
 use tower_quota::{

@@ -13,7 +13,7 @@ use super::{
     attempts::SharedLog,
     fork::Left,
     gate::{self, Held},
-    mark::Mark,
+    mark::mark,
     priced::Bound,
 };
 use crate::{
@@ -76,13 +76,11 @@ pub(super) struct State {
     pub(super) repeater: u32,
     /// The depth of the outermost layer that may make further attempts: it shows what became of them. 0: there is none.
     pub(super) shows: u32,
-    /// On its requests, by which it is found where its handle is not with them any more.
-    pub(super) marks: SmallVec<[Mark; 4]>,
 }
 
 /// How a request was passed on.
 #[derive(Clone, Debug)]
-pub(super) struct Passed {
+struct Passed {
     depth: u32,
     attempt: u32,
     facts: Arc<Facts>,
@@ -97,10 +95,6 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(context: Arc<CallContext>, passed: Passed) -> Self {
-        Handle { context, passed }
-    }
-
     pub(super) fn dialect(&self) -> Dialect {
         self.passed.facts.dialect
     }
@@ -135,7 +129,6 @@ impl Entry {
             most: u32::MAX,
             repeater: 0,
             shows: 0,
-            marks: SmallVec::new(),
         };
         Entry {
             came_with: Arc::new(CallContext::new(state)),
@@ -171,15 +164,16 @@ impl Entry {
     /// Has a request say to the next of our layers whose it is.
     pub(super) fn put_handle(&self, parts: &mut Parts) {
         let context = self.context();
-        let mut state = context.lock();
         let passed = Passed {
             depth: self.depth,
-            attempt: state.attempt.number,
+            attempt: context.lock().attempt.number,
             facts: self.facts.clone(),
         };
-        state.marks.extend(Mark::put(parts, context, &passed));
-        drop(state);
-        let handle = Handle::new(context.clone(), passed);
+        let handle = Handle {
+            context: context.clone(),
+            passed,
+        };
+        mark(parts, &handle);
         match parts.extensions.get_mut::<Handle>() {
             // Where that of the layer outside was.
             Some(place) => *place = handle,
@@ -190,7 +184,10 @@ impl Entry {
     /// Has this gate claim at every attempt that passes it, and at those started further in.
     pub(crate) fn register(&self, gate: Arc<Gate>) {
         let depth = self.depth;
-        self.context().lock().gates.push(gate::Passed { gate, depth });
+        self.context()
+            .lock()
+            .gates
+            .push(gate::Passed { gate, depth });
     }
 
     /// Takes down who has counted the present attempt.
@@ -492,5 +489,43 @@ impl CallContext {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Handle {
+    /// Of a call that does not exist.
+    pub(super) fn of_nothing() -> Self {
+        let facts = Facts {
+            dialect: Dialect::Generic,
+            demand: Demand::default(),
+            bound: Bound::default(),
+            hides_usage: false,
+            as_is: false,
+            cap_output: None,
+            streams: false,
+            asked_model: None,
+            tags: Arc::default(),
+            turn: Facts::turn(CallOptions::default()),
+            delegation: Delegation::default(),
+        };
+        let entry = Entry::first(facts);
+        Handle {
+            context: entry.came_with,
+            passed: Passed {
+                depth: 1,
+                attempt: 1,
+                facts: entry.facts,
+            },
+        }
+    }
+
+    pub(super) fn is(&self, other: &Handle) -> bool {
+        Arc::ptr_eq(&self.context, &other.context)
+    }
+
+    /// By how many.
+    pub(super) fn held(&self) -> usize {
+        Arc::strong_count(&self.context)
     }
 }

@@ -7,8 +7,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use smallvec::SmallVec;
-
 use super::{
     Entry,
     attempt::Attempt,
@@ -87,7 +85,6 @@ impl State {
             most: self.most,
             repeater: self.repeater,
             shows: self.shows,
-            marks: SmallVec::new(),
         }
     }
 }
@@ -116,7 +113,6 @@ impl CallContext {
             most: state.most,
             repeater: kept(state.repeater),
             shows: kept(state.shows),
-            marks: SmallVec::new(),
         }
     }
 }

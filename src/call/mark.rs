@@ -1,13 +1,10 @@
 //! Marks on requests, by which a call is known where a foreign layer takes our handle off them.
 //!
 //! Nothing that anybody sees is changed: a mark is *where* the bytes of a header stand in memory. Each layer that passes a
-//! request on copies them to a place of their own and has the call keep them there; every clone of the request has them at
-//! that very place, in whatever task it goes on. A request that is built anew from what another says has no mark.
+//! request on copies them to a place of their own; every clone of the request has them at that very place, in whatever task
+//! it goes on, and the last of them takes the mark with it. A request that is built anew from what another says has none.
 
-use std::{
-    mem,
-    sync::{Arc, LazyLock, Weak},
-};
+use std::{mem, sync::LazyLock};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -18,8 +15,9 @@ use http::{
     uri::PathAndQuery,
 };
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
-use super::context::{CallContext, Handle, Passed};
+use super::context::Handle;
 
 /// Where a mark may be, the first that is there. The first of them is in every request that we look into, as we put it
 /// in, and none of our layers changes it again.
@@ -28,52 +26,40 @@ const HEADERS: [HeaderName; 4] = [ACCEPT_ENCODING, CONTENT_TYPE, ACCEPT, USER_AG
 /// How many locks there are.
 const SHARDS: usize = 32;
 
-/// The calls that are on their way, by where their marks are.
-static CALLS: LazyLock<[Shard; SHARDS]> = LazyLock::new(Default::default);
+/// The handles of requests that are on their way, by where their marks are.
+static HANDLES: LazyLock<[Shard; SHARDS]> = LazyLock::new(Default::default);
 
-type Shard = Mutex<HashMap<usize, (Weak<CallContext>, Passed)>>;
+type Shard = Mutex<HashMap<usize, Handle>>;
 
-/// A mark. While it lives nothing else is at its place.
-#[derive(Debug)]
-pub(super) struct Mark {
-    place: usize,
-    _kept: Kept,
-}
+/// Bytes at a place of their own. While they live nothing else is there.
+struct Mark(SmallVec<[u8; 16]>);
 
-#[derive(Debug)]
-enum Kept {
-    Header(#[expect(dead_code, reason = "kept where it is")] HeaderValue),
-    Path(#[expect(dead_code, reason = "kept where it is")] PathAndQuery),
-}
-
-impl Mark {
-    /// Marks a request that is passed on. Nothing where it has neither a header that can be marked nor a path.
-    pub(super) fn put(
-        parts: &mut Parts,
-        context: &Arc<CallContext>,
-        passed: &Passed,
-    ) -> Option<Self> {
-        let mark = Self::put_on(parts)?;
-        let handle = (Arc::downgrade(context), passed.clone());
-        shard(mark.place).lock().insert(mark.place, handle);
-        Some(mark)
-    }
-
-    fn put_on(parts: &mut Parts) -> Option<Self> {
-        let header = HEADERS
-            .iter()
-            .find(|name| parts.headers.contains_key(*name));
-        let (place, kept) = match header {
-            Some(name) => mark_header(parts.headers.get_mut(name)?)?,
-            None => mark_path(&mut parts.uri)?,
-        };
-        Some(Mark { place, _kept: kept })
+impl AsRef<[u8]> for Mark {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        shard(self.place).lock().remove(&self.place);
+        let place = self.0.as_ptr().addr();
+        let handle = shard(place).lock().remove(&place);
+        // Not under the lock: a call may end by it.
+        drop(handle);
+    }
+}
+
+/// Marks a request that is passed on with this handle. One that has neither a header that can be marked nor a path is not.
+pub(super) fn mark(parts: &mut Parts, handle: &Handle) {
+    let header = HEADERS
+        .iter()
+        .find(|name| parts.headers.contains_key(*name));
+    let place = match header.and_then(|name| parts.headers.get_mut(name)) {
+        Some(value) => mark_header(value),
+        None => mark_path(&mut parts.uri),
+    };
+    if let Some(place) = place {
+        shard(place).lock().insert(place, handle.clone());
     }
 }
 
@@ -83,36 +69,38 @@ pub(super) fn find(parts: &Parts) -> Option<Handle> {
     let places = headers.map(|value| value.as_bytes().as_ptr());
     // Others may have put in a header since.
     let mut places = places.chain([parts.uri.path().as_ptr()]);
-    let found = places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned());
-    let (context, passed) = found?;
-    Some(Handle::new(context.upgrade()?, passed))
+    places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned())
 }
 
-fn mark_header(value: &mut HeaderValue) -> Option<(usize, Kept)> {
-    let copy = Bytes::copy_from_slice(value.as_bytes());
-    let mut copy = HeaderValue::from_maybe_shared(copy).ok()?;
+fn mark_header(value: &mut HeaderValue) -> Option<usize> {
+    if value.is_empty() {
+        return None;
+    }
+    let mut copy = HeaderValue::from_maybe_shared(marked(value.as_bytes())).ok()?;
     copy.set_sensitive(value.is_sensitive());
-    *value = copy.clone();
-    let place = copy.as_bytes().as_ptr().addr();
-    (!copy.is_empty()).then_some((place, Kept::Header(copy)))
+    *value = copy;
+    Some(value.as_bytes().as_ptr().addr())
 }
 
-fn mark_path(uri: &mut Uri) -> Option<(usize, Kept)> {
+fn mark_path(uri: &mut Uri) -> Option<usize> {
     let mut parts = mem::take(uri).into_parts();
     let path = parts.path_and_query.take();
     let copy = path
         .as_ref()
-        .map(|path| Bytes::copy_from_slice(path.as_str().as_bytes()));
-    let copy = copy.and_then(|copy| PathAndQuery::from_maybe_shared(copy).ok());
-    parts.path_and_query = copy.clone().or(path);
+        .and_then(|path| PathAndQuery::from_maybe_shared(marked(path.as_str().as_bytes())).ok());
+    let is_marked = copy.is_some();
+    parts.path_and_query = copy.or(path);
     *uri = Uri::from_parts(parts).unwrap_or_default();
-    let copy = copy?;
-    Some((uri.path().as_ptr().addr(), Kept::Path(copy)))
+    is_marked.then(|| uri.path().as_ptr().addr())
+}
+
+fn marked(bytes: &[u8]) -> Bytes {
+    Bytes::from_owner(Mark(SmallVec::from_slice(bytes)))
 }
 
 fn shard(place: usize) -> &'static Shard {
     // What is allocated begins at multiples of sixteen, mostly.
-    &CALLS[(place >> 4) % SHARDS]
+    &HANDLES[(place >> 4) % SHARDS]
 }
 
 #[cfg(test)]
@@ -137,9 +125,8 @@ mod tests {
         ] {
             let before = parts(request);
             let mut after = before.clone();
-            let mark = Mark::put_on(&mut after);
+            mark(&mut after, &Handle::of_nothing());
             assert_eq!((&before.uri, &before.headers), (&after.uri, &after.headers));
-            drop(mark);
         }
     }
 
@@ -152,11 +139,24 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_at_different_places() {
-        let mut one = parts(Request::get("/v1/models"));
-        let mut other = one.clone();
-        let first = Mark::put_on(&mut one).unwrap();
-        let second = Mark::put_on(&mut other).unwrap();
-        assert_ne!(first.place, second.place);
+    fn a_mark_is_in_every_clone_and_in_no_other_and_goes_with_the_last() {
+        for request in [
+            Request::get("/v1/models"),
+            Request::post("/").header("accept-encoding", "identity, and a longer one"),
+        ] {
+            let unmarked = parts(request);
+            let (mut one, mut other) = (unmarked.clone(), unmarked.clone());
+            let (first, second) = (Handle::of_nothing(), Handle::of_nothing());
+            mark(&mut one, &first);
+            mark(&mut other, &second);
+            let clone = one.clone();
+            drop(one);
+            assert!(find(&clone).is_some_and(|found| found.is(&first)));
+            assert!(find(&other).is_some_and(|found| found.is(&second)));
+            assert!(find(&unmarked).is_none());
+            assert_eq!(first.held(), 2, "here and by the mark");
+            drop(clone);
+            assert_eq!(first.held(), 1);
+        }
     }
 }
