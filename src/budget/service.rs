@@ -5,6 +5,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::prices::Prices;
 use crate::{
     admission::admit,
     body::{ResponseBody, ResponseFuture},
@@ -19,14 +20,16 @@ use crate::{
 pub struct Budget<S> {
     inner: S,
     gate: Gate,
+    prices: Prices,
     inspect: Inspect,
 }
 
 impl<S> Budget<S> {
-    pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
+    pub(super) fn new(inner: S, gate: Gate, prices: Prices, inspect: Inspect) -> Self {
         Budget {
             inner,
             gate,
+            prices,
             inspect,
         }
     }
@@ -54,8 +57,11 @@ where
         let Budget {
             inner,
             gate,
-            inspect,
+            prices,
+            mut inspect,
         } = self.clone();
-        ResponseFuture::new(admit(inner, gate, inspect, request))
+        // Where there is no budget, nothing is to be claimed.
+        inspect.off |= !gate.is_recording() && !gate.limiter.limits().count_cost();
+        ResponseFuture::new(admit(inner, gate.priced(prices.now()), inspect, request))
     }
 }

@@ -53,8 +53,8 @@ impl Gate {
     }
 
     /// This gate, which looks at cost, by these prices.
-    pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
-        self.pricing = Some(Arc::new(pricing));
+    pub(crate) fn priced(mut self, pricing: Arc<Pricing>) -> Self {
+        self.pricing = Some(pricing);
         self
     }
 

@@ -98,6 +98,7 @@ impl Rule {
             hold: Hold::of(limit.quantity, limit.charge),
             limit,
             life,
+            before: None,
         }
     }
 

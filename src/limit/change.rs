@@ -1,83 +1,179 @@
-//! Other amounts for the same limits.
+//! Other limits while these count.
 
-use super::{Identity, Limit, Limits};
-
-/// Why limits cannot take the place of others while these count.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LimitsDiffer {
-    /// A limit is missing among the new ones.
-    #[error(
-        "a limit is missing: {limit}; amounts can change at run time, which limits there are cannot"
-    )]
-    Missing {
-        /// The limit, in words.
-        limit: String,
-    },
-    /// A limit is new.
-    #[error(
-        "a limit is new: {limit}; amounts can change at run time, which limits there are cannot"
-    )]
-    New {
-        /// The limit, in words.
-        limit: String,
-    },
-    /// More than amounts differ.
-    #[error("{limit} differs in more than its amounts: {field} cannot change at run time")]
-    Field {
-        /// The limit, in words.
-        limit: String,
-        /// The first field that differs.
-        field: &'static str,
-    },
-}
+use super::{Identity, Limit, Limits, Rule};
 
 impl Limits {
-    /// These limits with the amounts, the headroom, the shares and the amounts for values of `new`, matched by quantity,
-    /// period, `when` and `per`, in whatever order.
-    pub(crate) fn with_amounts_of(&self, new: &Limits) -> Result<Limits, LimitsDiffer> {
-        let same = |a: &Limit, b: &Limit| Identity::of(a).same(&Identity::of(b));
-        if let Some(limit) = new
-            .iter()
-            .find(|limit| !self.iter().any(|old| same(limit, old)))
-        {
-            let limit = limit.to_string();
-            return Err(LimitsDiffer::New { limit });
-        }
-        let mut limits = Vec::new();
-        for old in self.iter() {
-            let limit = old.to_string();
-            let Some(new) = new.iter().find(|new| same(old, new)) else {
-                return Err(LimitsDiffer::Missing { limit });
+    /// The limits of `new`, where these have counted until now.
+    ///
+    /// A limit that is among both stays at its place, with all that is said of it now; so does a slice and a share. What
+    /// is new comes behind everything that there ever was, or where the same stood before: no place is given to another
+    /// limit, because there may be names of its counts still. Where a limit is charged otherwise, there is one more
+    /// place for [calls in flight](Rule::before).
+    pub(crate) fn changed_to(&self, new: &Limits) -> Limits {
+        let known = Known::of(self);
+        let given = new.iter().map(|limit| known.as_written(limit));
+        let fresh = Limits::on_wall(given, self.wall().clone()).expect("they were checked");
+        let mut rules = self.rules().to_vec();
+        let mut places: Vec<u32> = Vec::new();
+        for rule in fresh.rules() {
+            let place = match known.place(&rule.limit, &places) {
+                Some(place) => {
+                    let old = std::mem::replace(&mut rules[place as usize], rule.clone());
+                    if self.hold(place) && old.limit.charge != rule.limit.charge {
+                        rules.push(Rule {
+                            before: Some(place),
+                            ..old
+                        });
+                    }
+                    place
+                }
+                None => {
+                    rules.push(rule.clone());
+                    last(&rules)
+                }
             };
-            if let Some(field) = differs(old, new) {
-                return Err(LimitsDiffer::Field { limit, field });
-            }
-            limits.push(Limit {
-                amount: new.amount,
-                amounts: new.amounts.clone(),
-                headroom: new.headroom,
-                shares: old.shares_as_in(new),
-                ..old.clone()
-            });
+            places.push(place);
         }
-        Ok(Limits::on_wall(limits, self.wall().clone())
-            .expect("both were checked, and only amounts are mixed"))
+        for number in 0..rules.len() {
+            let Some(place) = rules[number].before else {
+                continue;
+            };
+            // All but the charge is as it is now.
+            let now = &rules[place as usize];
+            let limit = Limit {
+                charge: rules[number].limit.charge,
+                ..now.limit.clone()
+            };
+            let rule = Rule::new(limit, now.life.clone());
+            rules[number] = Rule {
+                before: Some(place),
+                ..rule
+            };
+        }
+        let given = places[..fresh.iter().count()].to_vec();
+        let (version, wall) = (self.version() + 1, self.wall().clone());
+        Limits::of(rules, (given, places), version, wall)
     }
 }
 
-fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
-    let fields = [
-        ("`charge`", old.charge == new.charge),
-        ("`count`", old.count == new.count),
-        ("`margin`", old.margin == new.margin),
-        ("`count_refused`", old.count_refused == new.count_refused),
-        ("`slice`", old.slice == new.slice),
-        ("whom `shares` are for", old.has_shares_of(new)),
-        ("`adaptive`", old.adaptive == new.adaptive),
-        ("`thresholds`", old.thresholds == new.thresholds),
-        ("`circuit`", old.circuit == new.circuit),
-    ];
-    let mut different = fields.into_iter().filter(|(_, same)| !same);
-    different.next().map(|(field, _)| field)
+/// What differs between two sets of limits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Difference<'a> {
+    pub(crate) added: Vec<&'a Limit>,
+    pub(crate) removed: Vec<&'a Limit>,
+    /// Those that are in both, as they were and as they are, and the fields that differ.
+    pub(crate) changed: Vec<(&'a Limit, &'a Limit, Vec<&'static str>)>,
+}
+
+impl Limits {
+    /// What differs from these to others.
+    pub(crate) fn difference<'a>(&'a self, new: &'a Limits) -> Difference<'a> {
+        let named = |limit: &'a Limit| (Identity::of(limit).sorted(), limit);
+        let mut old: Vec<_> = self.iter().map(named).collect();
+        let mut difference = Difference::default();
+        for (same, limit) in new.iter().map(named) {
+            let Some(place) = old.iter().position(|(known, _)| *known == same) else {
+                difference.added.push(limit);
+                continue;
+            };
+            let (_, before) = old.remove(place);
+            let fields = before.fields_that_differ(limit);
+            if !fields.is_empty() {
+                difference.changed.push((before, limit, fields));
+            }
+        }
+        difference.removed = old.into_iter().map(|(_, limit)| limit).collect();
+        difference
+    }
+}
+
+impl Limit {
+    /// In what it differs from one that is the same limit, by the names of a configuration.
+    fn fields_that_differ(&self, other: &Limit) -> Vec<&'static str> {
+        let Limit {
+            amount,
+            charge,
+            count,
+            margin,
+            headroom,
+            slice,
+            amounts,
+            shares,
+            count_refused,
+            adaptive,
+            thresholds,
+            circuit,
+            // By these it is the same.
+            quantity: _,
+            period: _,
+            zone: _,
+            when: _,
+            per: _,
+            whole: _,
+            part: _,
+            shadow: _,
+        } = self;
+        let same = [
+            ("amount", *amount == other.amount),
+            ("amounts", *amounts == other.amounts),
+            ("headroom", *headroom == other.headroom),
+            ("shares", *shares == other.shares),
+            ("slice", *slice == other.slice),
+            ("charge", *charge == other.charge),
+            ("count", *count == other.count),
+            ("margin", *margin == other.margin),
+            ("count_refused", *count_refused == other.count_refused),
+            ("adaptive", *adaptive == other.adaptive),
+            ("thresholds", *thresholds == other.thresholds),
+            ("circuit", *circuit == other.circuit),
+        ];
+        let differ = same.into_iter().filter(|(_, same)| !same);
+        differ.map(|(field, _)| field).collect()
+    }
+}
+
+fn last(rules: &[Rule]) -> u32 {
+    u32::try_from(rules.len() - 1).expect("fewer than 2^32 limits fit into memory")
+}
+
+/// The limits that there ever were, with their places.
+struct Known<'a> {
+    limits: Vec<(u32, Identity, &'a Limit)>,
+}
+
+impl<'a> Known<'a> {
+    fn of(limits: &'a Limits) -> Self {
+        let rules = (0u32..).zip(limits.rules());
+        let rules = rules.filter(|(_, rule)| rule.before.is_none());
+        let known = |(place, rule): (u32, &'a Rule)| {
+            let limit = &rule.limit;
+            (place, Identity::of(limit).sorted(), limit)
+        };
+        Known {
+            limits: rules.map(known).collect(),
+        }
+    }
+
+    /// Where the same limit stands, unless that is one of these places.
+    fn place(&self, limit: &Limit, taken: &[u32]) -> Option<u32> {
+        let same = Identity::of(limit).sorted();
+        let mut known = self.limits.iter();
+        let known = known.find(|(place, known, _)| *known == same && !taken.contains(place));
+        known.map(|(place, ..)| *place)
+    }
+
+    /// A limit with its tags in the order in which they stand where it is known: values are kept in that.
+    fn as_written(&self, limit: &Limit) -> Limit {
+        let same = Identity::of(limit).sorted();
+        let known = self.limits.iter().find(|(_, known, _)| *known == same);
+        let (when, per) = match known {
+            Some((_, _, known)) => (known.when.clone(), known.per.clone()),
+            None => return limit.clone(),
+        };
+        Limit {
+            when,
+            per,
+            ..limit.clone()
+        }
+    }
 }

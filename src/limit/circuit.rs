@@ -57,6 +57,19 @@ impl Limit {
         self
     }
 
+    /// Of how many thresholds nobody is to be warned, where so many of the old ones were told: of those that are no
+    /// more than the highest of them.
+    pub(super) fn known_thresholds(&self, old: &Limit, told: usize) -> usize {
+        let told = told
+            .checked_sub(1)
+            .and_then(|last| old.thresholds.get(last));
+        let Some(told) = told else {
+            return 0;
+        };
+        let known = |share: &&f64| **share <= *told;
+        self.thresholds.iter().take_while(known).count()
+    }
+
     /// Whether somebody looks at what is spent of it.
     pub(super) fn is_watched(&self) -> bool {
         self.circuit || !self.thresholds.is_empty()

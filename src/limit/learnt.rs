@@ -197,6 +197,18 @@ impl Learnt {
         !self.acts() && self.even.is_none() && self.refused.is_empty() && self.warned == 0
     }
 
+    /// What was learnt under the old rule, as far as it says anything under another.
+    pub(super) fn go_by(&mut self, old: &Rule, rule: &Rule, amount: u64) {
+        if old.limit.adaptive != rule.limit.adaptive {
+            match (rule.floor(amount), &mut self.adapt) {
+                (Some(floor), Some(adapt)) => adapt.at_least(floor),
+                _ => self.adapt = None,
+            }
+        }
+        self.tripped &= rule.limit.circuit;
+        self.warned = rule.limit.known_thresholds(&old.limit, self.warned);
+    }
+
     pub(super) fn reconfigured(&mut self, whole: u64) {
         if let Some(adapt) = &mut self.adapt {
             adapt.reconfigured(whole);

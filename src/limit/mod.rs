@@ -31,7 +31,6 @@ mod window;
 mod words;
 
 pub use calendar::{Calendar, CalendarError, CalendarUnit};
-pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, TokenCharge};
 pub use definition::{Count, Limit};
 pub use demand::Demand;
@@ -43,6 +42,7 @@ pub use set::Limits;
 pub use tick::Tick;
 pub use window::Room;
 
+pub(crate) use change::Difference;
 pub(crate) use charge::Parts;
 pub(crate) use circuit::Happened;
 pub(crate) use hear::{Charged, Counters, Refill};

@@ -33,16 +33,37 @@ const SLOTS: u64 = 240;
 ///     "limit 0 (requests 100): `period` is missing; say `every(…)`, or `every_run()`"
 /// );
 /// ```
+///
+/// Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Limits {
-    /// Those that were given, then the slices of them, then the guaranteed shares.
-    rules: Arc<[Rule]>,
-    given: usize,
-    levels: Arc<[Level]>,
-    dates_at_the_end: bool,
-    have_calendars: bool,
+pub struct Limits(Arc<Set>);
+
+#[derive(Debug)]
+struct Set {
+    /// By place: those that were given, then the slices of them, then the guaranteed shares. Where limits were
+    /// [changed](Limits::changed_to) there are also such as hold no more, and what came is behind them.
+    rules: Vec<Rule>,
+    /// The places of those that were given, in order.
+    given: Vec<u32>,
+    /// The places of all that hold, from the first on.
+    live: Vec<u32>,
+    levels: Vec<Level>,
+    /// How often they were changed.
+    version: u64,
+    /// Of those that hold, whether any is such.
+    has: Has,
     /// What the clock shows by which calendars go.
     wall: Arc<Wall>,
+}
+
+#[derive(Debug)]
+struct Has {
+    dates_at_the_end: bool,
+    calendars: bool,
+    shares: bool,
+    budgets: bool,
+    count_refused: bool,
+    adaptive: bool,
 }
 
 /// Limits on the same tags: their counts are found together.
@@ -67,6 +88,9 @@ pub(crate) struct Rule {
     pub(crate) life: Life,
     pub(crate) terms: Terms,
     pub(crate) hold: Hold,
+    /// Where it is no limit that holds, but how calls in flight are charged that were claimed before the one at this
+    /// place was charged otherwise.
+    pub(crate) before: Option<u32>,
 }
 
 /// How long a charge counts.
@@ -82,6 +106,13 @@ pub(crate) enum Life {
     Flight,
 }
 
+impl Level {
+    /// Whether a limit is on the same tags.
+    pub(crate) fn is_of(&self, limit: &Limit) -> bool {
+        self.limit.when == limit.when && self.limit.per == limit.per
+    }
+}
+
 impl Limits {
     /// Checks the limits and puts them together. No limits at all is fine: everything is admitted.
     ///
@@ -93,7 +124,7 @@ impl Limits {
 
     /// The same limits for one more store, with a clock of its own.
     pub(crate) fn for_a_store(self) -> Self {
-        if !self.have_calendars() {
+        if !self.have_calendars() && self.0.version == 0 {
             return self;
         }
         Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
@@ -101,22 +132,35 @@ impl Limits {
 
     /// Whether any limit is on cost.
     pub(crate) fn count_cost(&self) -> bool {
-        self.iter().any(|limit| limit.quantity == Quantity::Cost)
+        self.0.has.budgets
     }
 
     /// Whether any budget that acts is for calls with these tags.
     pub(crate) fn have_budgets(&self, tags: &Tags) -> bool {
-        let mut limits = self.rules.iter().map(|rule| &rule.limit);
-        limits.any(|limit| limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags))
+        let mut limits = self.live().map(|(_, rule)| &rule.limit);
+        self.0.has.budgets
+            && limits.any(|limit| {
+                limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags)
+            })
     }
 
     /// Whether any limit goes by a calendar.
     pub(crate) fn have_calendars(&self) -> bool {
-        self.have_calendars
+        self.0.has.calendars
+    }
+
+    /// Whether anything is guaranteed to anybody.
+    pub(crate) fn have_shares(&self) -> bool {
+        self.0.has.shares
     }
 
     pub(crate) fn wall(&self) -> &Arc<Wall> {
-        &self.wall
+        &self.0.wall
+    }
+
+    /// How often they were changed: of two that one store had, the later has more.
+    pub(crate) fn version(&self) -> u64 {
+        self.0.version
     }
 
     pub(super) fn on_wall(
@@ -153,35 +197,71 @@ impl Limits {
         let given = rules.len();
         rules.append(&mut slices);
         rules.append(&mut shares);
-        let levels = levels(&rules).into();
-        Ok(Limits {
-            have_calendars: rules
-                .iter()
-                .any(|rule| matches!(rule.life, Life::Calendar(_))),
-            dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
-            rules: rules.into(),
+        let live: Vec<u32> = (0u32..).take(rules.len()).collect();
+        let given = live[..given].to_vec();
+        Ok(Self::of(rules, (given, live), 0, wall))
+    }
+
+    /// Rules by their places, of which those at these were given, and those at these hold.
+    pub(super) fn of(
+        rules: Vec<Rule>,
+        (given, mut live): (Vec<u32>, Vec<u32>),
+        version: u64,
+        wall: Arc<Wall>,
+    ) -> Self {
+        live.sort_unstable();
+        let any = |is: fn(&Rule) -> bool| live.iter().any(|place| is(&rules[*place as usize]));
+        let has = Has {
+            dates_at_the_end: any(Rule::dates_at_the_end)
+                || rules.iter().any(|rule| rule.before.is_some()),
+            calendars: any(|rule| matches!(rule.life, Life::Calendar(_))),
+            shares: any(Rule::is_share),
+            budgets: any(|rule| rule.limit.quantity == Quantity::Cost),
+            count_refused: any(|rule| rule.limit.count_refused),
+            adaptive: any(|rule| rule.limit.adaptive.is_some()),
+        };
+        Limits(Arc::new(Set {
+            levels: levels(&rules, &live),
+            rules,
             given,
-            levels,
+            live,
+            version,
+            has,
             wall,
-        })
+        }))
     }
 
     /// The limits, in the order they were given. Slices and shares are not told apart.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
-        self.rules[..self.given].iter().map(|rule| &rule.limit)
+        let given = self.0.given.iter();
+        given.map(|place| &self.0.rules[*place as usize].limit)
     }
 
+    /// All that hold, with their places.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, &Rule)> {
+        let live = self.0.live.iter();
+        live.map(|place| (*place, &self.0.rules[*place as usize]))
+    }
+
+    /// Whether there is a limit at this place that holds.
+    pub(crate) fn hold(&self, place: u32) -> bool {
+        self.0.live.binary_search(&place).is_ok()
+    }
+
+    /// By place, with those that hold no more.
+    #[inline]
     pub(crate) fn rules(&self) -> &[Rule] {
-        &self.rules
+        &self.0.rules
     }
 
+    #[inline]
     pub(crate) fn levels(&self) -> &[Level] {
-        &self.levels
+        &self.0.levels
     }
 
     /// The number of the level of the limit at this place, and its place there.
     pub(crate) fn level_of(&self, place: u32) -> (usize, usize) {
-        let levels = self.levels.iter().enumerate();
+        let levels = self.levels().iter().enumerate();
         let within = |level: &Level| level.places.iter().position(|other| *other == place);
         levels
             .filter_map(|(number, level)| Some((number, within(level)?)))
@@ -191,9 +271,7 @@ impl Limits {
 
     /// The counts that a call with these tags takes from.
     pub(crate) fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
-        let touched = (0u32..)
-            .zip(self.rules.iter())
-            .filter(|(_, rule)| rule.limit.touches(tags));
+        let touched = self.live().filter(|(_, rule)| rule.limit.touches(tags));
         touched
             .map(|(place, rule)| LimitKey::of(place, &rule.limit, tags))
             .collect()
@@ -212,17 +290,17 @@ impl Limits {
     /// Whether any limit dates something when an attempt ends.
     #[inline]
     pub(crate) fn dates_at_the_end(&self) -> bool {
-        self.dates_at_the_end
+        self.0.has.dates_at_the_end
     }
 
     /// Whether any limit counts refused calls.
     pub(crate) fn count_refused(&self) -> bool {
-        self.rules.iter().any(|rule| rule.limit.count_refused)
+        self.0.has.count_refused
     }
 
     /// Whether any limit learns from refusals.
     pub(crate) fn adaptive(&self) -> bool {
-        self.rules.iter().any(|rule| rule.limit.adaptive.is_some())
+        self.0.has.adaptive
     }
 
     /// How much may be used of a count; of a cooldown nothing.
@@ -233,9 +311,9 @@ impl Limits {
         })
     }
 
-    /// The rule that a count is kept by; a cooldown has none.
+    /// The rule that a count is kept by, or was; a cooldown has none, nor has one that came after these limits.
     pub(crate) fn rule_of(&self, key: &LimitKey) -> Option<&Rule> {
-        (!key.is_cooldown()).then(|| &self.rules[key.limit()])
+        self.0.rules.get(key.limit())
     }
 
     /// In which time that much may be used; of a cooldown in none.
@@ -252,7 +330,7 @@ impl Limits {
         let rules = level
             .places
             .iter()
-            .map(|place| &self.rules[*place as usize]);
+            .map(|place| &self.rules()[*place as usize]);
         rules
             .filter(|rule| !rule.amounts.is_empty())
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
@@ -285,17 +363,17 @@ impl Limits {
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
         match self.rule_of(key) {
             Some(rule) => key.describe(&rule.limit),
-            None => key.describe_cooldown(),
+            None if key.is_cooldown() => key.describe_cooldown(),
+            None => key.to_string(),
         }
     }
 }
 
-fn levels(rules: &[Rule]) -> Vec<Level> {
+fn levels(rules: &[Rule], live: &[u32]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
-    for (place, rule) in (0u32..).zip(rules) {
-        let same = levels
-            .iter_mut()
-            .find(|level| level.limit.when == rule.limit.when && level.limit.per == rule.limit.per);
+    for place in live.iter().copied() {
+        let rule = &rules[place as usize];
+        let same = levels.iter_mut().find(|level| level.is_of(&rule.limit));
         match same {
             Some(level) => {
                 level.places.push(place);

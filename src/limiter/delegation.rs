@@ -145,8 +145,9 @@ impl Shared {
         if !quantities.contain(Quantity::Concurrency) {
             return Vec::new();
         }
-        let rules = (0u32..).zip(self.store.limits().rules());
-        rules
+        let limits = self.store.limits();
+        limits
+            .live()
             .map(|(place, rule)| (place, &rule.limit))
             .filter(|(_, limit)| limit.quantity == Quantity::Concurrency && limit.touches(tags))
             .map(|(place, limit)| LimitKey::of(place, limit, tags))

@@ -123,7 +123,7 @@ impl Limiter {
             .map(|standing| queue.ahead(&standing.key, &comer))
             .collect();
         drop(queue);
-        let known = self.limits_now();
+        let known = self.limits();
         let limits: Vec<Explained> = standings
             .iter()
             .zip(ahead)

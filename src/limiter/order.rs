@@ -72,6 +72,8 @@ pub(super) struct Comer {
     /// The guaranteed shares it has, and whether it is below all of them.
     pub(super) shares: Option<Shares>,
     pub(super) below: bool,
+    /// The [version](crate::limit::Limits::version) of the limits by which it needs this.
+    pub(super) version: u64,
 }
 
 /// Who of a line goes before a rank.

@@ -17,6 +17,7 @@ fn comer(order: u64, agent: &str, size: u64) -> Comer {
         needs: Box::default(),
         shares: None,
         below: false,
+        version: 0,
     }
 }
 

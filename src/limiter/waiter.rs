@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::time::Instant;
 
 use super::{
@@ -24,17 +25,17 @@ use crate::{
 
 pub(super) struct Waiter {
     pub(super) claim: Claim,
-    /// The counts that the claim touches.
-    pub(super) keys: Keys,
-    /// What it needs of each of them.
-    needs: Box<[u64]>,
+    stand: RwLock<Stand>,
     /// As it joined.
     rank: Rank,
+    /// The number of the owner of its shares.
+    owner: AtomicU32,
     /// Whose it is, and how much of the share of that party it takes.
     pub(super) agent: Arc<str>,
     pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
-    /// How often it was sent to another count. Changes under the queue's lock, as the next two.
+    /// How often it was sent to another count. Changes under the queue's lock, as the next two, and as the stand and
+    /// the owner do.
     moves: AtomicU32,
     /// Since when owners go before it out of turn.
     passed: OnceLock<Tick>,
@@ -43,6 +44,17 @@ pub(super) struct Waiter {
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
     state: Mutex<State>,
+}
+
+/// What one that waits needs, under the limits that hold.
+#[derive(Debug)]
+pub(super) struct Stand {
+    /// The counts that the claim touches.
+    pub(super) keys: Keys,
+    /// What it needs of each of them, in their order.
+    pub(super) needs: Box<[u64]>,
+    /// The [version](crate::limit::Limits::version) of those limits.
+    pub(super) version: u64,
 }
 
 enum State {
@@ -62,13 +74,22 @@ impl Waiter {
         refused: NotNow,
     ) -> Self {
         let Comer {
-            agent, size, needs, ..
+            agent,
+            size,
+            needs,
+            version,
+            ..
         } = comer;
+        let stand = Stand {
+            keys,
+            needs,
+            version,
+        };
         let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
-            keys,
-            needs,
+            stand: RwLock::new(stand),
+            owner: AtomicU32::new(rank.line.owner),
             rank,
             agent,
             size,
@@ -85,7 +106,20 @@ impl Waiter {
     pub(super) fn rank(&self) -> Rank {
         let mut rank = self.rank;
         rank.line.lifted = self.lifted.load(Ordering::Relaxed);
+        rank.line.owner = self.owner.load(Ordering::Relaxed);
         rank
+    }
+
+    /// What it needs. It changes under the queue's lock: whoever locks that must not hold this before.
+    pub(super) fn stand(&self) -> RwLockReadGuard<'_, Stand> {
+        self.stand.read()
+    }
+
+    /// From now on it needs this, and its shares are of this owner. It is to be taken out wherever it stands before,
+    /// and put in again.
+    pub(super) fn stand_for(&self, stand: Stand, owner: u32) {
+        *self.stand.write() = stand;
+        self.owner.store(owner, Ordering::Relaxed);
     }
 
     /// From now on no owner passes it out of turn. It is to be put into its new line wherever it stands.
@@ -93,15 +127,11 @@ impl Waiter {
         self.lifted.store(true, Ordering::Relaxed);
     }
 
-    /// What it needs of its counts, in their order.
-    pub(super) fn needs(&self) -> &[u64] {
-        &self.needs
-    }
-
     /// What it needs of one of its counts.
     pub(super) fn need(&self, key: &LimitKey) -> u64 {
-        let place = self.keys.iter().position(|other| other == key);
-        let need = place.and_then(|place| self.needs.get(place));
+        let stand = self.stand();
+        let place = stand.keys.iter().position(|other| other == key);
+        let need = place.and_then(|place| stand.needs.get(place));
         need.copied().unwrap_or_default()
     }
 

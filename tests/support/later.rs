@@ -34,7 +34,7 @@ impl LaterStore {
 }
 
 impl Store for LaterStore {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.0.limits()
     }
 

@@ -49,6 +49,7 @@ impl Scene {
             needs: vec![1; keys.len()].into(),
             shares: None,
             below: false,
+            version: 0,
         };
         let claim = Claim {
             tags: Arc::default(),
