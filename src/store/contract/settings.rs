@@ -195,7 +195,9 @@ pub async fn limits_come_and_go(
     let refused = self::refused(&*store, &of("a", 1)).await;
     assert_eq!((refused.in_use, refused.needed), (2, 1), "it counts anew");
     pass(PERIOD).await;
-    spend(&*store, &of("a", 100)).await;
+    // All has left but the first, which is not settled.
+    spend(&*store, &of("a", 90)).await;
+    expect_refusal(&*store, &of("a", 1)).await;
 }
 
 /// No slice holds more than its share, the period no more than the whole; of both the later is said.
