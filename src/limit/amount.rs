@@ -99,6 +99,7 @@ impl Rule {
             limit,
             life,
             before: None,
+            since: 0,
         }
     }
 

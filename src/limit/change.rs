@@ -13,26 +13,32 @@ impl Limits {
         let known = Known::of(self);
         let given = new.iter().map(|limit| known.as_written(limit));
         let fresh = Limits::on_wall(given, self.wall().clone()).expect("they were checked");
+        let version = self.version() + 1;
         let mut rules = self.rules().to_vec();
         let mut places: Vec<u32> = Vec::new();
         for rule in fresh.rules() {
-            let place = match known.place(&rule.limit, &places) {
-                Some(place) => {
-                    let old = std::mem::replace(&mut rules[place as usize], rule.clone());
-                    if self.hold(place) && old.limit.charge != rule.limit.charge {
-                        rules.push(Rule {
-                            before: Some(place),
-                            ..old
-                        });
-                    }
-                    place
-                }
-                None => {
-                    rules.push(rule.clone());
-                    last(&rules)
-                }
+            let mut rule = Rule {
+                since: version,
+                ..rule.clone()
             };
-            places.push(place);
+            let place = known.place(&rule.limit, &places);
+            places.push(place.unwrap_or_else(|| next(&rules)));
+            let Some(place) = place else {
+                rules.push(rule);
+                continue;
+            };
+            let old = &mut rules[place as usize];
+            let stays = self.hold(place);
+            if stays {
+                rule.since = old.since;
+            }
+            let old = std::mem::replace(old, rule);
+            if stays && old.limit.charge != rules[place as usize].limit.charge {
+                rules.push(Rule {
+                    before: Some(place),
+                    ..old
+                });
+            }
         }
         for number in 0..rules.len() {
             let Some(place) = rules[number].before else {
@@ -51,8 +57,7 @@ impl Limits {
             };
         }
         let given = places[..fresh.iter().count()].to_vec();
-        let (version, wall) = (self.version() + 1, self.wall().clone());
-        Limits::of(rules, (given, places), version, wall)
+        Limits::of(rules, (given, places), version, self.wall().clone())
     }
 }
 
@@ -132,8 +137,9 @@ impl Limit {
     }
 }
 
-fn last(rules: &[Rule]) -> u32 {
-    u32::try_from(rules.len() - 1).expect("fewer than 2^32 limits fit into memory")
+/// The place of the next one.
+fn next(rules: &[Rule]) -> u32 {
+    u32::try_from(rules.len()).expect("fewer than 2^32 limits fit into memory")
 }
 
 /// The limits that there ever were, with their places.

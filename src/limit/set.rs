@@ -91,6 +91,8 @@ pub(crate) struct Rule {
     /// Where it is no limit that holds, but how calls in flight are charged that were claimed before the one at this
     /// place was charged otherwise.
     pub(crate) before: Option<u32>,
+    /// Since which [version](Limits::version) of its limits it holds.
+    pub(crate) since: u64,
 }
 
 /// How long a charge counts.

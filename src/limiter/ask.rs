@@ -1,6 +1,6 @@
 //! Between the limiter and its store: what is asked, and what follows from the answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused};
 use crate::{
@@ -26,12 +26,14 @@ impl Shared {
 
     /// Asks the store, and sees to it that a grant is never lost, whoever goes away meanwhile.
     pub(super) async fn ask(self: &Arc<Self>, claim: &Claim) -> Result<Permit, Refused> {
+        // Should limits change meanwhile it is the earlier one: of what is new it may hold nothing.
+        let version = self.version.load(Ordering::Acquire);
         match self.store.claim(claim) {
-            Answer::Now(answer) => self.grant(answer, claim),
+            Answer::Now(answer) => self.grant(answer, claim, version),
             Answer::Later(answer) => {
                 self.flush();
                 let (shared, claim) = (self.clone(), claim.clone());
-                let work = async move { shared.grant(answer.await, &claim) };
+                let work = async move { shared.grant(answer.await, &claim, version) };
                 RunToEnd::new(self.clone(), work).get().await
             }
         }
@@ -41,9 +43,10 @@ impl Shared {
         self: &Arc<Self>,
         answer: Result<Decision, StoreError>,
         claim: &Claim,
+        version: u64,
     ) -> Result<Permit, Refused> {
         match answer {
-            Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim)),
+            Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim, version)),
             Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
             Ok(Decision::Never(refused)) => {
                 let rejection = self.never(&refused);

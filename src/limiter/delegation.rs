@@ -135,11 +135,11 @@ impl Limiter {
 }
 
 impl Shared {
-    /// The slots that a claim takes.
+    /// The slots that a claim took which was made under limits of this version.
     pub(super) fn slots(
         &self,
         tags: &Tags,
-        quantities: Quantities,
+        (quantities, version): (Quantities, u64),
         held: &[LimitKey],
     ) -> Vec<LimitKey> {
         if !quantities.contain(Quantity::Concurrency) {
@@ -148,6 +148,7 @@ impl Shared {
         let limits = self.store.limits();
         limits
             .live()
+            .filter(|(_, rule)| rule.since <= version)
             .map(|(place, rule)| (place, &rule.limit))
             .filter(|(_, limit)| limit.quantity == Quantity::Concurrency && limit.touches(tags))
             .map(|(place, limit)| LimitKey::of(place, limit, tags))

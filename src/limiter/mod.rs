@@ -48,7 +48,7 @@ mod waiter;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -110,6 +110,8 @@ pub struct Limiter {
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
+    /// The [version](Limits::version) of the limits that this limiter has seen last.
+    version: AtomicU64,
     /// Tells the drivers that something changed.
     changed: watch::Sender<()>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
@@ -139,6 +141,7 @@ impl Limiter {
         let queue = Queue::new(aging, store.limits());
         let shared = Shared {
             store,
+            version: AtomicU64::new(queue.version()),
             queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
             outbox: Mutex::default(),

@@ -1,6 +1,6 @@
 //! Other limits while calls wait and run.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{Limiter, Refused, Shared, outbox::RunToEnd, waiter::Waiter};
 use crate::{error::StoreError, limit::Limits};
@@ -82,6 +82,7 @@ impl Shared {
     /// Has all who wait look again, each for what it needs now, and refuses those who no longer fit at all.
     async fn limits_changed(self: &Arc<Self>) {
         let limits = self.store.limits();
+        self.version.fetch_max(limits.version(), Ordering::Release);
         let waiters: Vec<Arc<Waiter>> = {
             let mut queue = self.queue();
             // Whoever comes from now on stands by these.

@@ -38,6 +38,11 @@ impl Store for LaterStore {
         self.0.limits()
     }
 
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        let limits = limits.clone();
+        self.later(move |store| store.reconfigure(&limits))
+    }
+
     fn now(&self) -> Tick {
         self.0.now()
     }
