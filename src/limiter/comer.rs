@@ -15,7 +15,7 @@ pub(super) struct Wants {
     /// How much of each of them.
     pub(super) needs: Box<[u64]>,
     /// How much there is of each of them.
-    most: Vec<u64>,
+    pub(super) most: Vec<u64>,
     pub(super) shares: Option<Shares>,
     /// The [version](crate::limit::Limits::version) of those limits.
     pub(super) version: u64,

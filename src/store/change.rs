@@ -181,3 +181,59 @@ impl Grants {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use crate::{
+        limit::{Demand, Limit, Limits, Quantities},
+        store::{Answer, Claim, Decision, MemoryStore, Store as _},
+        tags::{Tag, Tags},
+    };
+
+    /// How many parts are open by the entries, and how many there are.
+    fn open(store: &MemoryStore) -> (u32, usize) {
+        let mut state = store.lock();
+        let entries = state.counts.iter().map(|(_, entry)| entry.open).sum();
+        let grants = state.counts.grants.each_open();
+        (entries, grants.map(|open| open.parts.len()).sum())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_knows_how_many_parts_of_it_are_open_whatever_comes_and_goes() {
+        let requests = || Limit::requests(50).every(Duration::from_secs(60));
+        let of = |limits: Vec<Limit>| Limits::new(limits).unwrap();
+        let slots = || Limit::concurrency(9);
+        let agents = || requests().per(Tag::Agent);
+        let store = MemoryStore::new(of(vec![requests(), slots(), agents()]));
+        let claim = |name: &str| Claim {
+            tags: Arc::new(Tags::new().with(Tag::Agent, name)),
+            demand: Demand::default(),
+            quantities: Quantities::ADMISSION,
+            repeat: false,
+            held: Vec::new(),
+        };
+        let mut grants = Vec::new();
+        for name in ["a", "b", "b"] {
+            let Answer::Now(Ok(Decision::Granted(grant))) = store.claim(&claim(name)) else {
+                panic!("there is room")
+            };
+            grants.push(grant);
+        }
+        assert_eq!(open(&store), (9, 9));
+        for (set, left) in [
+            (vec![requests(), agents()], 6),
+            (vec![agents(), slots(), requests()], 6),
+            (vec![slots(), agents()], 3),
+            (vec![agents().shadow()], 0),
+        ] {
+            store.reconfigure(&of(set)).get().await.unwrap();
+            assert_eq!(open(&store), (left, left as usize));
+        }
+        for grant in grants {
+            store.release(grant).get().await.unwrap();
+        }
+        assert_eq!((open(&store), store.len()), ((0, 0), 0));
+    }
+}

@@ -83,6 +83,30 @@ async fn whoever_waits_respects_a_limit_that_is_new_and_whoever_it_does_not_touc
     drop(held);
 }
 
+/// One that waits for a slot needs what is new as well: it does not pass another there that goes before it.
+#[tokio::test(start_paused = true)]
+async fn whoever_waited_before_a_limit_came_stands_behind_those_who_go_first_there() {
+    let slots = |name: &str| Limit::concurrency(1).when(Tag::Free(name.into()), "yes");
+    let tagged = |names: &[&str]| {
+        let tags = names.iter().fold(Tags::new(), |tags, name| {
+            tags.with(Tag::Free((*name).into()), "yes")
+        });
+        Call::new().tags(tags)
+    };
+    let limiter = limiter([slots("old")]);
+    let old = limiter.acquire(tagged(&["old"])).await.unwrap();
+    let later = waits(&limiter, tagged(&["old", "new"]).priority(-1)).await;
+    change(&limiter, [slots("old"), slots("new")]).await;
+    let new = limiter.acquire(tagged(&["new"])).await.unwrap();
+    let first = waits(&limiter, tagged(&["new"])).await;
+    // Both at one moment: the old count is looked at before the new one.
+    drop((old, new));
+    settle_down().await;
+    assert!(first.is_finished() && !later.is_finished());
+    drop(first.await.unwrap());
+    drop(at_once(later).await.unwrap());
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_who_never_fit_under_a_new_limit_are_refused_and_the_others_keep_their_order() {
     let limiter = limiter([Limit::concurrency(1)]);
