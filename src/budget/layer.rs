@@ -105,7 +105,9 @@ impl BudgetLayer {
     }
 
     /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
-    /// that layers outside of this one refuse do not come to it, and are not recorded.
+    /// that layers outside of this one refuse do not come to it, and are not recorded. Budgets that the limiter has now
+    /// can be [forecast](Statistics::forecast); for the tags of [later](Limiter::reconfigure) ones say
+    /// [`by`](Statistics::by).
     pub fn statistics(mut self, statistics: Statistics) -> Self {
         statistics.watch(&self.gate.limiter.limits());
         self.gate = self.gate.recording(statistics);
