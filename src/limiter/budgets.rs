@@ -134,7 +134,7 @@ impl Limiter {
 impl Shared {
     /// Something was spent, or is not any more.
     pub(super) fn budgets_changed(self: &Arc<Self>, tags: &Tags) {
-        self.look_again(|| self.store.limits().keys_given_back(tags));
+        self.look_again(|| self.limits().keys_given_back(tags));
         self.tell_events();
     }
 

@@ -1,7 +1,5 @@
 //! A claim as the queue sees it.
 
-use std::sync::atomic::Ordering;
-
 use super::{Shared, Turn, order::Comer, owners::Shares};
 use crate::{
     limit::{LimitKey, micros},
@@ -25,8 +23,7 @@ impl Shared {
     /// What a claim needs under the limits that hold now.
     pub(super) fn wants(&self, claim: &Claim) -> Wants {
         // Should they change in between, the version is the earlier: whoever takes it for old asks again.
-        let limits = self.store.limits();
-        self.version.fetch_max(limits.version(), Ordering::Release);
+        let limits = self.limits();
         let keys = self.store.keys(claim);
         let need = |key: &LimitKey| {
             let rule = limits.rule_of(key)?;

@@ -26,9 +26,8 @@ pub struct Explanation {
     /// the calls that came before, are not in it.
     pub room: Outlook,
     /// Every limit that it touches, in the order they were given, slices of them after those, what came
-    /// [later](Limiter::reconfigure) after them, and last the
-    /// cooldown of its target while there is one. Concurrency limits of which a call around this one holds a slot
-    /// are not among them.
+    /// [later](Limiter::reconfigure) after them, and last the cooldown of its target while there is one. Concurrency
+    /// limits of which a call around this one holds a slot are not among them.
     pub limits: Vec<Explained>,
 }
 

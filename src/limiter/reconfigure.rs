@@ -46,6 +46,8 @@ impl Limiter {
     /// # }
     /// ```
     ///
+    /// Of several limiters on one store, calls that wait at another than this hear of it when something comes or ends there.
+    ///
     /// # What it leaves
     /// A limit that is gone leaves its name behind, some hundred bytes, and so does one whose charge is changed: names of
     /// counts that were told are never those of others.
@@ -79,23 +81,46 @@ impl Limiter {
 }
 
 impl Shared {
-    /// Has all who wait look again, each for what it needs now, and refuses those who no longer fit at all.
-    async fn limits_changed(self: &Arc<Self>) {
+    /// The limits that hold now. Should another limiter on the same store have changed them, those who wait here hear of
+    /// it.
+    pub(super) fn limits(&self) -> Limits {
         let limits = self.store.limits();
-        self.version.fetch_max(limits.version(), Ordering::Release);
+        if self.see(&limits) {
+            self.stand_anew(&limits);
+            self.changed.send_replace(());
+        }
+        limits
+    }
+
+    /// Notes which limits were seen. Returns whether they are later ones.
+    fn see(&self, limits: &Limits) -> bool {
+        let version = limits.version();
+        self.version.fetch_max(version, Ordering::AcqRel) < version
+    }
+
+    /// Has all who wait look again, each for what it needs under these limits. Returns them.
+    fn stand_anew(&self, limits: &Limits) -> Vec<Arc<Waiter>> {
         let waiters: Vec<Arc<Waiter>> = {
             let mut queue = self.queue();
             // Whoever comes from now on stands by these.
-            queue.go_by(&limits);
+            queue.go_by(limits);
             queue.waiters().cloned().collect()
         };
         let wants = waiters.iter().map(|waiter| self.wants(&waiter.claim));
         let wants: Vec<_> = wants.collect();
-        {
-            let mut queue = self.queue();
-            let all = waiters.iter().zip(wants);
-            all.for_each(|(waiter, wants)| queue.stand_for(waiter, wants));
-        }
+        let mut queue = self.queue();
+        let all = waiters.iter().zip(wants);
+        all.for_each(|(waiter, wants)| queue.stand_for(waiter, wants));
+        queue.kick_all();
+        drop(queue);
+        waiters
+    }
+
+    /// Has all who wait look again, and refuses those who no longer fit at all.
+    async fn limits_changed(self: &Arc<Self>) {
+        let limits = self.store.limits();
+        self.see(&limits);
+        let waiters = self.stand_anew(&limits);
         let never = |waiter: &&Arc<Waiter>| waiter.claim.never_fits(&limits);
         for waiter in waiters.iter().filter(never) {
             // The store says why. What it grants after all is dropped, and given back.
@@ -105,7 +130,6 @@ impl Shared {
                 drop(waiter.answer(Err(rejection)));
             }
         }
-        self.queue().kick_all();
         self.changed.send_replace(());
     }
 }

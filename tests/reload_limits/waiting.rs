@@ -6,7 +6,8 @@ use tokio::time::{Instant, advance, sleep};
 use tower_quota::{
     Limiter, Rejection, Tag, Tags,
     limit::Limit,
-    limiter::{Call, Delegation},
+    limiter::{Call, Delegation, QueueOptions},
+    store::MemoryStore,
 };
 
 use crate::{
@@ -292,11 +293,36 @@ async fn what_is_kept_for_one_stays_kept() {
     feeds.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// Two limiters on one store: a change at one is heard at the other when something ends there, or comes.
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_at_another_limiter_of_the_store_are_not_forgotten() {
+    for comes in [true, false] {
+        let store = Arc::new(MemoryStore::new(limits([
+            Limit::concurrency(1).when(Tag::Agent, "a"),
+            requests(100),
+        ])));
+        let here = Limiter::build(store.clone(), QueueOptions::new());
+        let there = Limiter::build(store, QueueOptions::new());
+        let held = there.acquire(agent("a")).await.unwrap();
+        let other = there.acquire(agent("b")).await.unwrap();
+        let one = waits(&there, agent("a")).await;
+        change(&here, [requests(100), tokens(10)]).await;
+        if comes {
+            drop(there.acquire(agent("b").tokens(10, 0)).await.unwrap());
+        } else {
+            drop(other);
+        }
+        drop(at_once(one).await.unwrap());
+        drop(held);
+        assert_eq!(there.waiting(), 0);
+    }
+}
+
 /// The change of a store that answers later is made whole, also where whoever wanted it goes away.
 #[tokio::test(start_paused = true)]
 async fn a_change_goes_on_where_its_future_is_dropped() {
     let store = LaterStore::new(limits([Limit::concurrency(1)]));
-    let limiter = Limiter::build(Arc::new(store), tower_quota::limiter::QueueOptions::new());
+    let limiter = Limiter::build(Arc::new(store), QueueOptions::new());
     let held = limiter.acquire(Call::new()).await.unwrap();
     let one = waits(&limiter, Call::new()).await;
     {
