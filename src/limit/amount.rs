@@ -3,8 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Demand, Hold, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
-    set::Life,
+    Demand, Hold, Life, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
     terms::{Asked, Measure, Terms},
 };
 use crate::{money::Money, usage::Usage};

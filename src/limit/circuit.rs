@@ -2,7 +2,7 @@
 //!
 //! Both look at what is spent: settled, not reserved.
 
-use super::{Limit, LimitError, Quantity, Rule, Tick, amount::share_of, set::Life, window::Window};
+use super::{Life, Limit, LimitError, Quantity, Rule, Tick, amount::share_of, window::Window};
 
 /// What happens to a budget when something is spent or refused.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 
 use super::{
-    Rule, Tick,
+    Life, Rule, Tick,
     adapt::Adapt,
     even::Even,
     foreign::Foreign,
     hear::{Charged, before},
-    set::Life,
     tick::micros,
     window::{Room, Window},
 };

@@ -1,25 +1,16 @@
 //! The limits of one limiter, checked when they are put together.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
-    WallCalendar,
-    amount::{check_adaptive, check_amounts, is_share},
+    Hold, Identity, Life, Limit, LimitError, LimitKey, Quantity, Wall,
+    amount::{check_adaptive, check_amounts},
     circuit::check_alarms,
+    life::{life, slice},
     share::check_shares,
     terms::Terms,
-    tick::micros,
 };
-use crate::{error::Unit, tags::Tags};
-
-/// The longest period that is taken for meant: ten years.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
-/// The shortest: below it, timers that fire once a millisecond have nothing to say.
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST_DEFAULT_MARGIN: Duration = Duration::from_millis(500);
-/// Slots a period. A slot's charges expire together, with its last one: this is how late the first can be.
-const SLOTS: u64 = 240;
+use crate::tags::Tags;
 
 /// The limits of one limiter, checked and ready.
 ///
@@ -93,19 +84,6 @@ pub(crate) struct Rule {
     pub(crate) before: Option<u32>,
     /// Since which [version](Limits::version) of its limits it holds.
     pub(crate) since: u64,
-}
-
-/// How long a charge counts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Life {
-    /// Until `stay` after its date; charges dated within one `slot` leave together.
-    Sliding { stay: u64, slot: u64 },
-    /// Until the period of a calendar ends in which it was dated.
-    Calendar(WallCalendar),
-    /// For ever.
-    Run,
-    /// While it is in flight.
-    Flight,
 }
 
 impl Level {
@@ -305,27 +283,6 @@ impl Limits {
         self.0.has.adaptive
     }
 
-    /// How much may be used of a count; of a cooldown nothing.
-    pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
-        let rule = self.rule_of(key);
-        rule.map_or(0, |rule| {
-            rule.amount_for(key.values().first().map(AsRef::as_ref))
-        })
-    }
-
-    /// The rule that a count is kept by, or was; a cooldown has none, nor has one that came after these limits.
-    pub(crate) fn rule_of(&self, key: &LimitKey) -> Option<&Rule> {
-        self.0.rules.get(key.limit())
-    }
-
-    /// In which time that much may be used; of a cooldown in none.
-    pub(crate) fn period_of(&self, key: &LimitKey) -> Option<Duration> {
-        match self.rule_of(key)?.limit.period {
-            Some(Period::Sliding(length)) => Some(length),
-            _ => None,
-        }
-    }
-
     /// Whether the limits of a level have an amount for just this call's value.
     pub(crate) fn names(&self, level: &Level, tags: &Tags) -> bool {
         let value = |rule: &Rule| Some(tags.get(rule.limit.per.first()?).unwrap_or_default());
@@ -336,38 +293,6 @@ impl Limits {
         rules
             .filter(|rule| !rule.amounts.is_empty())
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
-    }
-
-    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks. Nothing is charged
-    /// to a cooldown.
-    pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
-        match self.rule_of(key)?.life {
-            Life::Sliding { stay, .. } => Some(stay),
-            Life::Calendar(_) | Life::Run | Life::Flight => None,
-        }
-    }
-
-    /// Whether a count looks at where calls go, as every cooldown does.
-    pub(crate) fn is_of_target(&self, key: &LimitKey) -> bool {
-        self.rule_of(key)
-            .is_none_or(|rule| rule.limit.is_of_target())
-    }
-
-    /// What the amounts of a count are of.
-    pub(crate) fn unit_of(&self, key: &LimitKey) -> Unit {
-        match self.rule_of(key).map(|rule| rule.limit.quantity) {
-            Some(Quantity::Cost) => Unit::NanoDollar,
-            _ => Unit::Number,
-        }
-    }
-
-    /// A count in words.
-    pub(crate) fn describe(&self, key: &LimitKey) -> String {
-        match self.rule_of(key) {
-            Some(rule) => key.describe(&rule.limit),
-            None if key.is_cooldown() => key.describe_cooldown(),
-            None => key.to_string(),
-        }
     }
 }
 
@@ -389,104 +314,6 @@ fn levels(rules: &[Rule], live: &[u32]) -> Vec<Level> {
         }
     }
     levels
-}
-
-fn life(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Life, LimitError> {
-    let words = || limit.to_string();
-    if limit.amount == 0 {
-        return Err(LimitError::ZeroAmount {
-            place,
-            limit: words(),
-        });
-    }
-    if let Some(share) = limit.headroom.filter(|share| !is_share(*share)) {
-        return Err(LimitError::BadHeadroom {
-            place,
-            limit: words(),
-            share: share.to_string(),
-        });
-    }
-    if limit.count_refused && limit.quantity != Quantity::Requests {
-        return Err(LimitError::RefusedOfOthers {
-            place,
-            limit: words(),
-        });
-    }
-    let length = match (limit.quantity, limit.period) {
-        (Quantity::Concurrency, None) => return Ok(Life::Flight),
-        (Quantity::Concurrency, Some(_)) => {
-            return Err(LimitError::PeriodOfConcurrency {
-                place,
-                limit: words(),
-            });
-        }
-        (_, None) => {
-            return Err(LimitError::NoPeriod {
-                place,
-                limit: words(),
-            });
-        }
-        (_, Some(Period::Run)) => return Ok(Life::Run),
-        (_, Some(Period::Calendar(unit))) => return calendar(place, limit, unit, wall),
-        (_, Some(Period::Sliding(length))) => length,
-    };
-    if !(SHORTEST..=LONGEST).contains(&length) {
-        return Err(LimitError::AbsurdPeriod {
-            place,
-            limit: words(),
-            period: length,
-        });
-    }
-    let margin = limit
-        .margin
-        .unwrap_or_else(|| (length / 100).min(LONGEST_DEFAULT_MARGIN));
-    if margin > length {
-        return Err(LimitError::MarginOverPeriod {
-            place,
-            limit: words(),
-            margin,
-        });
-    }
-    Ok(Life::Sliding {
-        stay: micros(length) + micros(margin),
-        slot: (micros(length) / SLOTS).max(1),
-    })
-}
-
-fn calendar(
-    place: usize,
-    limit: &Limit,
-    unit: CalendarUnit,
-    wall: &Arc<Wall>,
-) -> Result<Life, LimitError> {
-    let calendar = Calendar::new(unit, limit.zone.as_deref().unwrap_or("UTC"));
-    let calendar = calendar.map_err(|source| LimitError::BadZone {
-        place,
-        limit: limit.to_string(),
-        source,
-    })?;
-    Ok(Life::Calendar(WallCalendar {
-        calendar: Arc::new(calendar),
-        wall: wall.clone(),
-    }))
-}
-
-/// The rule for a limit's slices, where it has any.
-fn slice(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Option<Rule>, LimitError> {
-    let Some(slice) = limit.slice else {
-        return Ok(None);
-    };
-    match (limit.of_slice(), limit.period) {
-        (Some(part), Some(Period::Sliding(whole))) if slice >= SHORTEST && slice < whole => {
-            let life = life(place, &part, wall)?;
-            Ok(Some(Rule::new(part, life)))
-        }
-        _ => Err(LimitError::BadSlice {
-            place,
-            limit: limit.to_string(),
-            slice,
-        }),
-    }
 }
 
 fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {

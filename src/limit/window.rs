@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Quantity, Rule, Tick, learnt::Learnt, set::Life};
+use super::{Life, Quantity, Rule, Tick, learnt::Learnt};
 
 /// One count under one limit.
 ///

@@ -238,18 +238,18 @@ fn on_several_threads_nobody_stands_still_and_nothing_stays_taken() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(4).enable_all().build().unwrap();
     let short = Duration::from_millis(3);
-    let sets = move |number: u64| {
-        let mut set = vec![Limit::concurrency(2 + number % 3)];
+    let sets = move |number: usize| {
+        let mut set = vec![Limit::concurrency([2, 3, 4][number % 3])];
         let dated = Limit::tokens(100)
             .every(short)
-            .charge(CHARGES[number as usize % 2]());
-        if number % 2 == 0 {
+            .charge(CHARGES[number % 2]());
+        if number.is_multiple_of(2) {
             set.push(dated.per(Tag::Agent));
         }
-        if number % 3 > 0 {
+        if !number.is_multiple_of(3) {
             set.push(Limit::requests(5).every(short).share(Tag::Agent, "a", 0.4));
         }
-        if number % 5 > 0 {
+        if !number.is_multiple_of(5) {
             set.insert(0, Limit::concurrency(1).when(Tag::Agent, "b"));
         }
         limits(set)

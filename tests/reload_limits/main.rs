@@ -7,6 +7,9 @@ mod later;
 
 mod budgets;
 mod counts;
+mod edges;
+mod first;
+mod kinds;
 mod load;
 mod prices;
 mod trace;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     limit::{Demand as Asked, Limit, Quantities},
-    limiter::keep::behind,
+    limiter::{comer::Wants, keep::behind},
     store::Claim,
     tags::Tags,
 };
