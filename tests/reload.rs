@@ -6,7 +6,7 @@
 use std::{
     fs,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -17,6 +17,7 @@ use tower_quota::{
     Money, Tag, Tags, Usage,
     config::{Config, ReloadError, Stack},
     limiter::Call,
+    store::MemoryStore,
 };
 
 fn config(text: &str) -> Config {
@@ -67,8 +68,12 @@ async fn c6_under_load_no_count_is_lost_before_during_and_after() {
         (240, 30),
         (330, 60),
     ];
-    let stack = amounts(PLAN[0].1, 1_000_000, 100).build().unwrap();
-    let start = Instant::now();
+    let (start, first) = (Instant::now(), amounts(PLAN[0].1, 1_000_000, 100));
+    // The day does not end while this goes on.
+    let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(43_200);
+    let store = MemoryStore::new(first.limits().unwrap());
+    let store = store.wall_clock(move || noon + start.elapsed());
+    let stack = first.build_on(store).unwrap();
     let sent: Arc<Mutex<Vec<u64>>> = Arc::default();
     let mut calls = Vec::new();
     for number in 0_u64..600 {

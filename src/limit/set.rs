@@ -149,6 +149,7 @@ impl Limits {
     ) -> Result<Self, LimitError> {
         let (mut rules, mut slices, mut shares): (Vec<Rule>, Vec<Rule>, Vec<Rule>) =
             Default::default();
+        let mut known: Vec<Identity> = Vec::new();
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit, &wall)?;
             tags_once(place, &limit)?;
@@ -162,16 +163,15 @@ impl Limits {
                     .of_shares()
                     .map(|share| Rule::new(share, life.clone())),
             );
-            if let Some(first) = rules
-                .iter()
-                .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
-            {
+            let same = Identity::of(&limit).sorted();
+            if let Some(first) = known.iter().position(|known| *known == same) {
                 return Err(LimitError::Duplicate {
                     first,
                     second: place,
                     limit: limit.to_string(),
                 });
             }
+            known.push(same);
             rules.push(Rule::new(limit, life));
         }
         let given = rules.len();

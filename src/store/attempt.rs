@@ -8,7 +8,7 @@ use super::{
     grants::{Name, Open, Part, Streamed},
     memory::State,
 };
-use crate::limit::{Limits, Measure, Parts, Rule, Tick, Window};
+use crate::limit::{Measure, Parts, Rule, Tick, Window};
 
 impl MemoryStore {
     /// Dates what counts from the send; where it is dated already it moves to the later instant.
@@ -22,12 +22,13 @@ impl MemoryStore {
             None => (self.lock(), self.now()),
         };
         let State { counts, limits } = &mut *state;
+        let rules = limits.rules();
         if let Some(open) = counts.grants.find_mut(name) {
             for part in &mut open.parts {
                 if part.terms.wait_for_the_end() {
                     part.sent = Some(now);
                 } else {
-                    let rule = part.rule(limits);
+                    let rule = part.rule(rules);
                     part.date(&mut counts.entries, rule, now);
                 }
             }
@@ -40,6 +41,7 @@ impl MemoryStore {
             return;
         }
         let State { counts, limits } = &mut *self.lock();
+        let rules = limits.rules();
         let Some(Open {
             parts, streamed, ..
         }) = counts.grants.find_mut(name)
@@ -48,7 +50,7 @@ impl MemoryStore {
         };
         let mut now = None;
         for (number, part) in (0u32..).zip(parts) {
-            let rule = part.rule(limits);
+            let rule = part.rule(rules);
             let total = rule.limit.charge.streamed(rule.limit.quantity, output);
             if total == 0 {
                 continue;
@@ -76,6 +78,7 @@ impl MemoryStore {
         let mut now = (settlement.is_some() && dates).then(|| self.now());
         self.clock.set_calendars();
         let State { counts, limits } = &mut *self.lock();
+        let rules = limits.rules();
         let Some(Open {
             parts, streamed, ..
         }) = counts.grants.find_mut(name)
@@ -93,23 +96,23 @@ impl MemoryStore {
                 window.unhold(part.amount);
                 match settlement {
                     Some(settlement) if !part.terms.take(Measure::Concurrency) => {
-                        part.used_at_the_end(part.rule(limits), settlement)
+                        part.used_at_the_end(part.rule(rules), settlement)
                     }
                     _ => 0,
                 }
             } else {
                 let stream = streamed.iter_mut().find(|stream| stream.part == number);
-                part.end(window, part.rule(limits), settlement, stream)
+                part.end(window, part.rule(rules), settlement, stream)
             };
             if undated > 0 {
                 let now = *now.get_or_insert_with(|| self.now());
                 if part.terms.are_watched() {
                     // What has left by now is not spent any more.
-                    window.expire(part.rule(limits), now);
+                    window.expire(part.rule(rules), now);
                 }
-                window.book(part.rule(limits), undated, now);
+                window.book(part.rule(rules), undated, now);
                 if part.terms.are_watched() {
-                    let happened = window.after_spending(part.rule(limits), now);
+                    let happened = window.after_spending(part.rule(rules), now);
                     let entry = counts.entries.at(part.entry);
                     let at = (part.limit, part.window);
                     counts.events.note(limits, entry, at, happened);
@@ -124,8 +127,8 @@ impl MemoryStore {
 impl Part {
     /// The rule that it is charged by.
     #[inline]
-    fn rule<'a>(&self, limits: &'a Limits) -> &'a Rule {
-        &limits.rules()[self.limit as usize]
+    fn rule<'a>(&self, rules: &'a [Rule]) -> &'a Rule {
+        &rules[self.limit as usize]
     }
 
     /// Dates what is not held any more from the send on, and notes what counts by then.

@@ -216,8 +216,15 @@ impl Store for MemoryStore {
     }
 
     fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        let mut state = self.lock();
-        let new = state.limits.changed_to(limits);
+        let (mut state, new) = loop {
+            let old = self.limits();
+            // Nobody waits for the lock meanwhile.
+            let new = old.changed_to(limits);
+            let state = self.lock();
+            if state.limits.version() == old.version() {
+                break (state, new);
+            }
+        };
         self.tell_limits(&mut state, &new);
         self.clock.serve(&new);
         self.dates_at_the_end
