@@ -40,7 +40,7 @@ struct Set {
     live: Vec<u32>,
     levels: Vec<Level>,
     /// How often they were changed.
-    version: u64,
+    version: u32,
     /// Of those that hold, whether any is such.
     has: Has,
     /// What the clock shows by which calendars go.
@@ -83,7 +83,7 @@ pub(crate) struct Rule {
     /// place was charged otherwise.
     pub(crate) before: Option<u32>,
     /// Since which [version](Limits::version) of its limits it holds.
-    pub(crate) since: u64,
+    pub(crate) since: u32,
 }
 
 impl Level {
@@ -139,7 +139,7 @@ impl Limits {
     }
 
     /// How often they were changed: of two that one store had, the later has more.
-    pub(crate) fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u32 {
         self.0.version
     }
 
@@ -186,7 +186,7 @@ impl Limits {
     pub(super) fn of(
         rules: Vec<Rule>,
         (given, mut live): (Vec<u32>, Vec<u32>),
-        version: u64,
+        version: u32,
         wall: Arc<Wall>,
     ) -> Self {
         live.sort_unstable();

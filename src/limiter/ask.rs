@@ -43,7 +43,7 @@ impl Shared {
         self: &Arc<Self>,
         answer: Result<Decision, StoreError>,
         claim: &Claim,
-        version: u64,
+        version: u32,
     ) -> Result<Permit, Refused> {
         match answer {
             Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim, version)),

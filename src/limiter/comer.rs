@@ -16,7 +16,7 @@ pub(super) struct Wants {
     pub(super) most: Vec<u64>,
     pub(super) shares: Option<Shares>,
     /// The [version](crate::limit::Limits::version) of those limits.
-    pub(super) version: u64,
+    pub(super) version: u32,
 }
 
 impl Shared {

@@ -139,7 +139,7 @@ impl Shared {
     pub(super) fn slots(
         &self,
         tags: &Tags,
-        (quantities, version): (Quantities, u64),
+        (quantities, version): (Quantities, u32),
         held: &[LimitKey],
     ) -> Vec<LimitKey> {
         if !quantities.contain(Quantity::Concurrency) {

@@ -48,7 +48,7 @@ mod waiter;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -111,7 +111,7 @@ pub(crate) struct Shared {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
     /// The [version](Limits::version) of the limits that this limiter has seen last.
-    version: AtomicU64,
+    version: AtomicU32,
     /// Tells the drivers that something changed.
     changed: watch::Sender<()>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
@@ -141,7 +141,7 @@ impl Limiter {
         let queue = Queue::new(aging, store.limits());
         let shared = Shared {
             store,
-            version: AtomicU64::new(queue.version()),
+            version: AtomicU32::new(queue.version()),
             queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
             outbox: Mutex::default(),

@@ -30,7 +30,7 @@ pub struct Permit {
     quantities: Quantities,
     held: Vec<LimitKey>,
     /// The [version](crate::limit::Limits::version) of the limits that it was claimed under.
-    version: u64,
+    version: u32,
     /// Goes with the grant, so that whoever knows of its slots knows whether they are held still.
     alive: OnceLock<Arc<()>>,
     sent: bool,
@@ -41,7 +41,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(shared: Arc<Shared>, grant: Grant, claim: &Claim, version: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, grant: Grant, claim: &Claim, version: u32) -> Self {
         Permit {
             shared,
             grant: Some(grant),

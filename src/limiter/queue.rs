@@ -322,8 +322,7 @@ impl Queue {
     pub(super) fn gave_up(&mut self, waiter: &Waiter) -> bool {
         let there = self.remove(waiter);
         if there {
-            self.order
-                .gave_up(waiter.rank(), &waiter.agent, waiter.size);
+            self.order.gave_up(waiter.rank(), &waiter.agent);
             self.turn();
         }
         there

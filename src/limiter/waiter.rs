@@ -3,8 +3,8 @@
 use std::{
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -28,17 +28,18 @@ pub(super) struct Waiter {
     stand: RwLock<Stand>,
     /// As it joined.
     rank: Rank,
+    /// The [version](crate::limit::Limits::version) of the limits by which it stands.
+    version: AtomicU32,
     /// The number of the owner of its shares.
     owner: AtomicU32,
-    /// Whose it is, and how much of the share of that party it takes.
+    /// Whose it is.
     pub(super) agent: Arc<str>,
-    pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
     /// How often it was sent to another count. Changes under the queue's lock, as the next two, and as the stand and
     /// the owner do.
     moves: AtomicU32,
-    /// Since when owners go before it out of turn.
-    passed: OnceLock<Tick>,
+    /// Since when owners go before it out of turn: one more than the microseconds; zero where they do not.
+    passed: AtomicU64,
     /// Whether they do no more.
     lifted: AtomicBool,
     /// Why it was not granted when it was last tried.
@@ -53,8 +54,6 @@ pub(super) struct Stand {
     pub(super) keys: Keys,
     /// What it needs of each of them, in their order.
     pub(super) needs: Box<[u64]>,
-    /// The [version](crate::limit::Limits::version) of those limits.
-    pub(super) version: u64,
 }
 
 enum State {
@@ -75,27 +74,22 @@ impl Waiter {
     ) -> Self {
         let Comer {
             agent,
-            size,
             needs,
             version,
             ..
         } = comer;
-        let stand = Stand {
-            keys,
-            needs,
-            version,
-        };
+        let stand = Stand { keys, needs };
         let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
             stand: RwLock::new(stand),
+            version: AtomicU32::new(version),
             owner: AtomicU32::new(rank.line.owner),
             rank,
             agent,
-            size,
             deadline,
             moves: AtomicU32::new(0),
-            passed: OnceLock::new(),
+            passed: AtomicU64::new(0),
             lifted: AtomicBool::new(false),
             refused,
             state,
@@ -117,9 +111,15 @@ impl Waiter {
 
     /// From now on it needs this, and its shares are of this owner. It is to be taken out wherever it stands before,
     /// and put in again.
-    pub(super) fn stand_for(&self, stand: Stand, owner: u32) {
+    pub(super) fn stand_for(&self, stand: Stand, owner: u32, version: u32) {
         *self.stand.write() = stand;
         self.owner.store(owner, Ordering::Relaxed);
+        self.version.store(version, Ordering::Relaxed);
+    }
+
+    /// The [version](crate::limit::Limits::version) of the limits by which it stands.
+    pub(super) fn version(&self) -> u32 {
+        self.version.load(Ordering::Relaxed)
     }
 
     /// From now on no owner passes it out of turn. It is to be put into its new line wherever it stands.
@@ -146,7 +146,13 @@ impl Waiter {
 
     /// Since when owners go before it out of turn: since now, where none has before.
     pub(super) fn passed_since(&self, now: Tick) -> Tick {
-        *self.passed.get_or_init(|| now)
+        let since = self.passed.load(Ordering::Relaxed);
+        let since = since.checked_sub(1).map(Tick::from_micros);
+        since.unwrap_or_else(|| {
+            let after = now.as_micros().saturating_add(1);
+            self.passed.store(after, Ordering::Relaxed);
+            now
+        })
     }
 
     /// Why it was not granted when it was last tried.

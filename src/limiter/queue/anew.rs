@@ -13,7 +13,7 @@ use crate::{
 
 impl Queue {
     /// By which limits those who come have to stand.
-    pub(in crate::limiter) fn version(&self) -> u64 {
+    pub(in crate::limiter) fn version(&self) -> u32 {
         self.limits.version()
     }
 
@@ -28,26 +28,23 @@ impl Queue {
     /// away meanwhile, or stands by later limits.
     pub(in crate::limiter) fn stand_for(&mut self, waiter: &Arc<Waiter>, wants: Wants) {
         let (keys, owner) = (self.keys(wants.keys), waiter.rank().line.owner);
-        let stand = waiter.stand();
-        if !self.holds(waiter) || wants.version <= stand.version {
+        if !self.holds(waiter) || wants.version <= waiter.version() {
             return;
         }
+        let stand = waiter.stand();
         let shares = self.order.owners.shares(owner);
         let same = *keys == *stand.keys && wants.needs == stand.needs;
         let same = same && shares == wants.shares.as_ref();
         drop(stand);
-        let stand = Stand {
-            keys,
-            needs: wants.needs,
-            version: wants.version,
-        };
+        let needs = wants.needs;
+        let stand = Stand { keys, needs };
         if same {
-            return waiter.stand_for(stand, owner);
+            return waiter.stand_for(stand, owner, wants.version);
         }
         let due = self.pins.due(waiter).map(|(due, _)| *due);
         self.remove(waiter);
         let owner = self.order.owners.pass(owner, wants.shares.as_ref());
-        waiter.stand_for(stand, owner);
+        waiter.stand_for(stand, owner, wants.version);
         self.enter(waiter, &waiter.refused().key, None);
         let group = self.groups.get(&waiter.stand().keys);
         if let (Some(due), Some(on)) = (due, group.map(|group| group.on.clone())) {

@@ -78,7 +78,7 @@ impl Scene {
     }
 
     /// One needs these from now on, of limits of this version.
-    fn stands_for(&mut self, waiter: &Arc<Waiter>, places: &[u32], version: u64) {
+    fn stands_for(&mut self, waiter: &Arc<Waiter>, places: &[u32], version: u32) {
         let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
         let wants = Wants {
             needs: vec![1; keys.len()].into(),
