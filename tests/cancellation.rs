@@ -121,7 +121,7 @@ fn work(limiter: &Limiter, op: Op) -> Work {
             Op::Peek => drop(limiter.peek(&call).await.unwrap()),
             Op::Explain => drop(limiter.explain(&call).await.unwrap()),
             Op::Reconfigure => {
-                let same = limiter.limits_now();
+                let same = limiter.limits();
                 // A store may refuse to; it must not leak.
                 let _ = limiter.reconfigure(&same).await;
             }

@@ -339,7 +339,8 @@ async fn c5_two_models_are_never_taken_for_one() {
 #[test]
 fn c5_no_name_in_the_price_table_leads_to_the_limit_of_another_model() {
     let stack = stack("rate_limiting: {}");
-    let names: Vec<&str> = stack.prices.iter().map(|(_, model, _)| model).collect();
+    let prices = stack.prices();
+    let names: Vec<&str> = prices.iter().map(|(_, model, _)| model).collect();
     let yaml = |name: &str| {
         format!(
             "rate_limiting: {{ limits: [{{ quantity: requests, amount: 1, every: 1m, when: {{ model: '{name}' }} }}] }}"

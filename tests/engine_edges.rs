@@ -102,7 +102,7 @@ impl std::fmt::Debug for HookStore {
     }
 }
 impl Store for HookStore {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.inner.limits()
     }
     fn now(&self) -> Tick {

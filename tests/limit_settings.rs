@@ -66,7 +66,7 @@ async fn a_stack_goes_on_where_the_one_before_was_snapshot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_read_again_changes_amounts_and_another_set_of_limits_is_refused_whole() {
+async fn a_file_that_is_read_again_changes_amounts_and_keeps_counts() {
     let read = |amount: u64, more: &str| {
         let limit = "quantity: requests, every: 1m, per: [agent], amounts: { scout: 2 }";
         let text =
@@ -82,15 +82,6 @@ async fn a_file_that_is_read_again_changes_amounts_and_another_set_of_limits_is_
     assert_eq!(
         refused.shortage().unwrap().limit,
         "requests 2/min for agent=scout"
-    );
-    let error = limiter
-        .reconfigure(&read(9, "global: { rpm: 5 }"))
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("requests 5/min"), "{error}");
-    assert!(
-        limiter.try_acquire(call("clerk")).await.is_err(),
-        "nothing changed"
     );
     limiter.reconfigure(&read(2, "")).await.unwrap();
     drop(limiter.try_acquire(call("clerk")).await.unwrap());

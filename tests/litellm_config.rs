@@ -334,7 +334,8 @@ fn c4_where_calls_go_is_a_plain_value_and_keys_are_not_shown() {
 #[test]
 fn c4_prices_are_exact_and_deployments_have_that_of_the_model_behind_them() {
     let stack = read("custom_prices").config.build().unwrap();
-    let found = stack.prices.find(Some("openai"), "our-fine-tune").unwrap();
+    let prices = stack.prices();
+    let found = prices.find(Some("openai"), "our-fine-tune").unwrap();
     assert_eq!(
         found.price.standard.input.to_string(),
         "$3.00 per million tokens"
@@ -345,10 +346,10 @@ fn c4_prices_are_exact_and_deployments_have_that_of_the_model_behind_them() {
     );
     let cached = found.price.standard.cache_read.unwrap();
     assert_eq!(cached.to_string(), "$1.50 per million tokens");
-    let local = stack.prices.find(Some("hosted_vllm"), "our-llama").unwrap();
+    let local = prices.find(Some("hosted_vllm"), "our-llama").unwrap();
     assert_eq!(local.price.standard.input.as_nanos(), 0);
     assert_eq!(local.price.max_output, Some(4_096));
-    assert!(stack.prices.find(Some("openai"), "half-priced").is_none());
+    assert!(stack.prices().find(Some("openai"), "half-priced").is_none());
 
     let stack = read("azure_deployments").config.build().unwrap();
     let found = stack.resolve(Some("azure"), "our-chat-eu");

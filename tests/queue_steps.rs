@@ -39,7 +39,7 @@ struct Counting {
 }
 
 impl Store for Counting {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.counts.limits()
     }
 

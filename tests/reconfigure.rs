@@ -9,8 +9,8 @@ use tokio::{
 };
 use tower_quota::{
     Limiter, Rejection, Tag,
-    limit::{Charge, Limit, Limits, LimitsDiffer},
-    limiter::{Call, Permit, ReconfigureError},
+    limit::{Charge, Limit, Limits},
+    limiter::{Call, Permit},
     store::MemoryStore,
 };
 
@@ -88,29 +88,6 @@ async fn calls_in_flight_go_on_and_hold_their_places() {
             .expect("woken")
             .unwrap()
             .unwrap(),
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_more_than_an_amount_is_refused_by_its_name_and_nothing_changes() {
-    let limit = || Limit::requests(1).every(MINUTE).when(Tag::Model, "m");
-    let limiter = Limiter::new(Limits::new([limit()]).unwrap());
-    let error = async |limits: Vec<Limit>| {
-        let changed = limiter.reconfigure(&Limits::new(limits).unwrap()).await;
-        match changed.unwrap_err() {
-            ReconfigureError::Differ(differ) => differ,
-            other => panic!("{other}"),
-        }
-    };
-    assert!(matches!(error(vec![]).await, LimitsDiffer::Missing { .. }));
-    let more = error(vec![limit(), Limit::concurrency(1)]).await;
-    assert!(matches!(more, LimitsDiffer::New { .. }), "{more}");
-    let margin = error(vec![limit().margin(MINUTE)]).await;
-    assert!(margin.to_string().contains("`margin`"), "{margin}");
-    let now = limiter.limits_now();
-    assert_eq!(
-        now.iter().next().unwrap().to_string(),
-        "requests 1/min for model=m"
     );
 }
 

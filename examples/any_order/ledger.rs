@@ -161,7 +161,7 @@ fn settled(claim: &Claim, settlement: Settlement) -> Settled {
 }
 
 impl Store for LedgerStore {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.store.limits()
     }
 

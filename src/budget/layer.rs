@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use super::Budget;
+use super::{Budget, prices::Prices};
 use crate::{
     call::{Gate, Inspect, Pricing},
     limit::Quantities,
@@ -23,7 +23,7 @@ const OUTPUT_WITHOUT_CAP: u64 = 128_000;
 #[must_use]
 pub struct BudgetLayer {
     gate: Gate,
-    pricing: Pricing,
+    prices: Prices,
     inspect: Inspect,
 }
 
@@ -32,7 +32,7 @@ impl BudgetLayer {
     pub fn new(limiter: Limiter, prices: Arc<PriceTable>) -> Self {
         BudgetLayer {
             gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
-            pricing: Pricing::new(prices, OUTPUT_WITHOUT_CAP),
+            prices: Prices::new(Pricing::new(prices, OUTPUT_WITHOUT_CAP)),
             inspect: Inspect::default(),
         }
     }
@@ -47,14 +47,16 @@ impl BudgetLayer {
     /// Models without a price pass, and count nothing. By default they are refused: a budget that counts nothing
     /// is none.
     pub fn allow_unknown_prices(mut self) -> Self {
-        self.pricing.unknown_passes = true;
+        self.prices = self.prices.with(|pricing| pricing.unknown_passes = true);
         self
     }
 
     /// How many output tokens are reserved for each choice of a call that names no cap, where the price of its model
     /// does not say how many that gives; 128 000 by default.
     pub fn output_without_cap(mut self, tokens: u64) -> Self {
-        self.pricing.output_without_cap = tokens;
+        self.prices = self
+            .prices
+            .with(|pricing| pricing.output_without_cap = tokens);
         self
     }
 
@@ -71,14 +73,43 @@ impl BudgetLayer {
         self
     }
 
+    /// Other prices for the calls that come from now on to any service of this layer, and of its clones. Calls that have
+    /// come keep those that they were reserved by until they end.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tower_quota::{BudgetLayer, Limiter, limit::Limits, pricing::PriceTable};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::new(Limits::new([])?);
+    /// let layer = BudgetLayer::new(limiter, Arc::new(PriceTable::built_in()));
+    /// let running = layer.clone();
+    /// let others = Arc::new(PriceTable::new());
+    /// layer.set_prices(others.clone());
+    /// assert_eq!(running.prices(), others);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_prices(&self, prices: Arc<PriceTable>) {
+        self.prices.set(prices);
+    }
+
+    /// The prices of the calls that come now.
+    #[must_use]
+    pub fn prices(&self) -> Arc<PriceTable> {
+        self.prices.now().table.clone()
+    }
+
     pub(crate) fn inspect(&self) -> Inspect {
         self.inspect
     }
 
     /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
-    /// that layers outside of this one refuse do not come to it, and are not recorded.
+    /// that layers outside of this one refuse do not come to it, and are not recorded. Budgets that the limiter has now
+    /// can be [forecast](Statistics::forecast); for the tags of [later](Limiter::reconfigure) ones say
+    /// [`by`](Statistics::by).
     pub fn statistics(mut self, statistics: Statistics) -> Self {
-        statistics.watch(self.gate.limiter.limits());
+        statistics.watch(&self.gate.limiter.limits());
         self.gate = self.gate.recording(statistics);
         self
     }
@@ -108,10 +139,7 @@ impl<S> Layer<S> for BudgetLayer {
     type Service = Budget<S>;
 
     fn layer(&self, inner: S) -> Budget<S> {
-        let gate = self.gate.clone().priced(self.pricing.clone());
-        let mut inspect = self.inspect;
-        // Where there is no budget, nothing is to be claimed.
-        inspect.off |= !gate.limiter.limits().count_cost() && !gate.is_recording();
-        Budget::new(inner, gate, inspect)
+        let (gate, prices) = (self.gate.clone(), self.prices.clone());
+        Budget::new(inner, gate, prices, self.inspect)
     }
 }

@@ -56,6 +56,7 @@
 //! ```
 
 mod layer;
+mod prices;
 mod service;
 
 pub use layer::BudgetLayer;

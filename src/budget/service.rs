@@ -6,8 +6,10 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use parking_lot::RwLock;
 use tower_service::Service;
 
+use super::prices::Prices;
 use crate::{
     admission::admit,
     body::{ResponseBody, ResponseFuture},
@@ -21,14 +23,16 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Budget<S> {
     inner: S,
-    gate: Arc<Gate>,
+    gate: Arc<PricedGate>,
 }
 
 impl<S> Budget<S> {
-    pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
+    pub(super) fn new(inner: S, gate: Gate, prices: Prices, inspect: Inspect) -> Self {
+        let gate = Arc::new(gate.inspecting(inspect).priced(prices.now()));
+        let made = RwLock::new(gate);
         Budget {
             inner,
-            gate: Arc::new(gate.inspecting(inspect)),
+            gate: Arc::new(PricedGate { prices, made }),
         }
     }
 }
@@ -52,7 +56,30 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Budget { inner, gate } = self.clone();
-        ResponseFuture::new(admit(inner, gate, request))
+        let (inner, gate) = (self.inner.clone(), self.gate.now());
+        // Where there is no budget, nothing is to be claimed.
+        let off = !gate.is_recording() && !gate.limiter.limits().count_cost();
+        ResponseFuture::new(admit(inner, gate, off, request))
+    }
+}
+
+/// The gate with the prices that it has now.
+#[derive(Debug)]
+struct PricedGate {
+    prices: Prices,
+    /// With those that it had last.
+    made: RwLock<Arc<Gate>>,
+}
+
+impl PricedGate {
+    fn now(&self) -> Arc<Gate> {
+        let prices = self.prices.now();
+        let made = self.made.read().clone();
+        if made.is_priced_by(&prices) {
+            return made;
+        }
+        let gate = Arc::new(Gate::clone(&made).priced(prices));
+        *self.made.write() = gate.clone();
+        gate
     }
 }

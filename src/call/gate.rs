@@ -85,8 +85,8 @@ impl Gate {
     }
 
     /// This gate, which looks at cost, by these prices.
-    pub(crate) fn priced(mut self, pricing: Pricing) -> Self {
-        self.pricing = Some(Arc::new(pricing));
+    pub(crate) fn priced(mut self, pricing: Arc<Pricing>) -> Self {
+        self.pricing = Some(pricing);
         self
     }
 
@@ -94,6 +94,12 @@ impl Gate {
     pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
         self.recorder = Some(statistics);
         self
+    }
+
+    /// Whether these are its prices.
+    pub(crate) fn is_priced_by(&self, pricing: &Arc<Pricing>) -> bool {
+        let ours = self.pricing.as_ref();
+        ours.is_some_and(|ours| Arc::ptr_eq(ours, pricing))
     }
 
     /// Whether it records anywhere.

@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use super::{Config, ConfigError, RateLimiting, UnknownPrice};
+use super::{Config, ConfigError, RateLimiting, UnknownPrice, reload::Running};
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
-    limit::{Limit, Limits, Quantity},
+    limit::{Limit, Limits},
     limiter::{Limiter, QueueOptions},
     pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
@@ -24,14 +24,20 @@ pub struct Stack {
     pub limiter: Limiter,
     /// The store inside that, for a [snapshot](MemoryStore::snapshot).
     pub store: Arc<MemoryStore>,
-    /// What was read of the price file, and what was not understood, where there is one.
+    /// What was read of the price file when it was built, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
-    /// The prices that budgets count by.
-    pub prices: Arc<PriceTable>,
-    /// What it was built from.
-    pub(super) config: Arc<RateLimiting>,
-    /// What is in force, and may not be meant. Show it to people.
+    /// What it goes by.
+    pub(super) running: Arc<Running>,
+    /// What was in force when it was built, and may not be meant. Show it to people.
     pub doubts: Vec<String>,
+}
+
+impl Stack {
+    /// The prices that budgets count calls by which come now.
+    #[must_use]
+    pub fn prices(&self) -> Arc<PriceTable> {
+        self.layer.prices()
+    }
 }
 
 impl Config {
@@ -93,6 +99,11 @@ impl RateLimiting {
         })
     }
 
+    /// Words, with what was written in the file where they would show what that stands for.
+    pub(super) fn hidden(&self, words: &str) -> String {
+        self.replaced.hide_in("rate_limiting", words)
+    }
+
     /// As [`Config::build_on`].
     ///
     /// # Errors
@@ -117,18 +128,10 @@ impl RateLimiting {
         let failover = self.retry.reaches(self.failover.layer()?);
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
-        let has_budget = |limit: &Limit| limit.quantity == Quantity::Cost;
-        doubts.extend(
-            self.failover
-                .doubts(limiter.limits().iter().any(has_budget)),
-        );
-        let doubts = doubts
-            .iter()
-            .map(|doubt| self.replaced.hide_in("rate_limiting", doubt));
-        let doubts = doubts.collect();
-        let prices = Arc::new(prices);
-        let budget =
-            BudgetLayer::new(limiter.clone(), prices.clone()).patience(self.budget_patience.into());
+        doubts.extend(self.failover.doubts(limiter.limits().count_cost()));
+        let doubts = doubts.iter().map(|doubt| self.hidden(doubt)).collect();
+        let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
+            .patience(self.budget_patience.into());
         let budget = match self.cap_output {
             Some(tokens) => budget.cap_output(tokens),
             None => budget,
@@ -146,8 +149,7 @@ impl RateLimiting {
             limiter,
             store,
             price_file,
-            prices,
-            config: Arc::new(self.clone()),
+            running: Running::by(self.clone()),
             doubts,
         })
     }

@@ -1,18 +1,26 @@
 //! Another configuration while calls wait and run.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use super::{Config, ConfigError, RateLimiting, Stack};
-use crate::{
-    error::StoreError,
-    limit::{Limit, LimitsDiffer},
-    limiter::ReconfigureError,
-};
+use crate::{error::StoreError, limit::Difference};
 
 /// What a [reload](Stack::reload) has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// The limits whose amounts are others now, in words.
+    /// The limits of which something is another now.
     pub changed: Vec<ChangedLimit>,
+    /// The limits that are new, in words: they count from now on.
+    pub added: Vec<String>,
+    /// The limits that are gone, in words: what counted there is forgotten.
+    pub removed: Vec<String>,
+    /// Whether any price is another.
+    pub prices: bool,
+    /// What is in force now, and may not be meant. Show it to people.
+    pub doubts: Vec<String>,
 }
 
 /// A limit before and after.
@@ -21,8 +29,10 @@ pub struct Reloaded {
 pub struct ChangedLimit {
     /// As it was: `requests 60/min for model=gpt-4`.
     pub before: String,
-    /// As it is.
+    /// As it is. Not everything that may be another is in these words.
     pub now: String,
+    /// What of it is another: `amount`, `margin`.
+    pub fields: Vec<&'static str>,
 }
 
 /// Why a configuration was not taken. Everything is as it was.
@@ -38,34 +48,57 @@ pub enum ReloadError {
         /// Where: `rate_limiting.queue.aging`.
         paths: Vec<String>,
     },
-    /// It has other limits, and not only other amounts of them.
-    #[error("{0}; restart for that, or leave it as it was")]
-    Limits(#[from] LimitsDiffer),
-    /// The store cannot change them.
+    /// The store cannot change its limits.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+/// What a stack goes by that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    config: Mutex<Arc<RateLimiting>>,
+    /// One change after the other.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Running {
+    pub(super) fn by(config: RateLimiting) -> Arc<Self> {
+        Arc::new(Running {
+            config: Mutex::new(Arc::new(config)),
+            changing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(super) fn config(&self) -> Arc<RateLimiting> {
+        self.config.lock().clone()
+    }
+}
+
 impl Stack {
-    /// Changes what runs to another configuration, and loses no count: what was used and spent goes on counting, calls
-    /// in flight go on, and those that wait keep their places, unless they no longer fit at all.
+    /// Changes what runs to another configuration, and loses no count: what was used and spent under limits that stay goes
+    /// on counting, calls in flight go on, and those that wait keep their places, unless they no longer fit at all.
     ///
-    /// Amounts change, with `headroom`, amounts for values and the sizes of guaranteed shares, those of budgets too.
-    /// Anything else that differs is an error, and so is a configuration that makes no sense: then nothing is changed.
-    /// Prices are among it, the contents of the price file too: what is reserved was reserved by them. So are providers,
-    /// their keys and routes.
+    /// Limits and budgets may be added and removed, and anything may be said of those that stay, as
+    /// [`Limiter::reconfigure`](crate::Limiter::reconfigure) has it: what is new counts from now on. Prices may be others,
+    /// the contents of the price file too: for calls that come from now on, while those that have come are charged by what
+    /// was reserved by.
+    ///
+    /// Retries, the queue, providers with their keys and routes, and what else is neither a limit nor a price, cannot
+    /// change: where any of them differs that is an error, and so is a configuration that makes no sense. Then nothing is
+    /// changed.
     ///
     /// ```
     /// use tower_quota::{config::{Config, ReloadError}, limiter::Call};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let rpm = |n| Config::from_yaml(&format!("rate_limiting: {{ global: {{ rpm: {n} }} }}"));
-    /// let stack = rpm(1)?.build()?;
+    /// let global = |limits: &str| Config::from_yaml(&format!("rate_limiting: {{ global: {{ {limits} }} }}"));
+    /// let stack = global("rpm: 1, tpm: 900")?.build()?;
     /// drop(stack.limiter.acquire(Call::new()).await?);
     ///
-    /// let reloaded = stack.reload(&rpm(2)?).await?;
+    /// let reloaded = stack.reload(&global("rpm: 2, rps: 50")?).await?;
     /// assert_eq!(reloaded.changed[0].now, "requests 2/min");
+    /// assert_eq!((reloaded.added, reloaded.removed), (vec!["requests 50/s".into()], vec!["tokens 900/min".into()]));
     /// drop(stack.limiter.try_acquire(Call::new()).await?);
     /// assert!(stack.limiter.try_acquire(Call::new()).await.is_err());
     ///
@@ -82,7 +115,7 @@ impl Stack {
     /// [`ReloadError`] says what stands against it. Nothing is changed then.
     ///
     /// # Cancel safety
-    /// Dropping the future stops nothing: the change is made, or refused, all the same.
+    /// Dropping the future stops nothing that has begun: the change is made whole, or not at all.
     pub async fn reload(&self, config: &Config) -> Result<Reloaded, ReloadError> {
         self.reload_block(&config.rate_limiting).await
     }
@@ -96,13 +129,14 @@ impl Stack {
     /// As [`reload`](Self::reload).
     pub async fn reload_block(&self, block: &RateLimiting) -> Result<Reloaded, ReloadError> {
         let limits = block.limits()?;
+        let mut doubts = Vec::new();
         let (prices, _) = block
-            .price_table(&mut Vec::new())
+            .price_table(&mut doubts)
             .map_err(|error| block.replaced.hide(error))?;
-        let mut paths = fixed(&self.config, block);
-        if prices != *self.prices {
-            paths.push("prices");
-        }
+        doubts.extend(block.failover.doubts(limits.count_cost()));
+        let _one_at_a_time = self.running.changing.lock().await;
+        let old = self.running.config();
+        let paths = fixed(&old, block);
         if !paths.is_empty() {
             let paths = paths
                 .into_iter()
@@ -111,47 +145,50 @@ impl Stack {
                 paths: paths.collect(),
             });
         }
-        let before = self.limiter.limits_now();
-        match self.limiter.reconfigure(&limits).await {
-            Ok(()) => {}
-            Err(ReconfigureError::Store(error)) => return Err(error.into()),
-            Err(ReconfigureError::Differ(differ)) => return Err(hidden(block, differ)),
-        }
-        let now = self.limiter.limits_now();
-        let pairs = before.iter().zip(now.iter());
-        let changed = pairs.filter(|(before, now)| amounts(before) != amounts(now));
-        Ok(Reloaded {
-            changed: changed
-                .map(|(before, now)| ChangedLimit {
-                    before: before.to_string(),
-                    now: now.to_string(),
-                })
-                .collect(),
-        })
+        let (before, prices) = (self.limiter.limits(), Arc::new(prices));
+        let other_prices = *prices != *self.prices();
+        let then = {
+            let (layer, running) = (self.layer.clone(), self.running.clone());
+            let config = Arc::new(block.clone());
+            move || {
+                if other_prices {
+                    layer.set_prices(prices);
+                }
+                *running.config.lock() = config;
+            }
+        };
+        self.limiter.reconfigure_and(&limits, then).await?;
+        let now = self.limiter.limits();
+        let mut reloaded = said(&before.difference(&now), &old, block);
+        reloaded.prices = other_prices;
+        let doubts = doubts.iter().map(|doubt| block.hidden(doubt));
+        reloaded.doubts = doubts.collect();
+        Ok(reloaded)
     }
 }
 
-/// What may change of a limit.
-fn amounts(limit: &Limit) -> impl PartialEq + use<'_> {
-    (limit.amount, &limit.amounts, limit.headroom, &limit.shares)
-}
-
-/// Limits are named by their tags, and these may be secrets of the new file.
-fn hidden(block: &RateLimiting, differ: LimitsDiffer) -> ReloadError {
-    let shown = ConfigError::Value {
-        path: "rate_limiting".to_owned(),
-        reason: differ.to_string(),
-    };
-    let hidden = block.replaced.hide(shown.clone());
-    if hidden == shown {
-        ReloadError::Limits(differ)
-    } else {
-        ReloadError::Config(hidden)
+/// Limits in words. They are named by their tags, and these may be secrets of either file.
+fn said(difference: &Difference<'_>, old: &RateLimiting, new: &RateLimiting) -> Reloaded {
+    let changed = difference.changed.iter();
+    let changed = changed.map(|(before, now, fields)| ChangedLimit {
+        before: old.hidden(&before.to_string()),
+        now: new.hidden(&now.to_string()),
+        fields: fields.clone(),
+    });
+    let added = difference.added.iter();
+    let removed = difference.removed.iter();
+    Reloaded {
+        changed: changed.collect(),
+        added: added.map(|limit| new.hidden(&limit.to_string())).collect(),
+        removed: removed
+            .map(|limit| old.hidden(&limit.to_string()))
+            .collect(),
+        ..Reloaded::default()
     }
 }
 
 /// Where two blocks differ in what cannot change while calls run. Every field of a block is either here or a part of
-/// its limits or prices, which are compared as they are.
+/// its limits or prices.
 fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
     let RateLimiting {
         enabled,

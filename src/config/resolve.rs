@@ -70,9 +70,10 @@ impl Stack {
     /// ```
     #[must_use]
     pub fn resolve(&self, provider: Option<&str>, model: &str) -> Resolution {
-        let aliases = &self.config.model_aliases;
+        let config = self.running.config();
+        let aliases = &config.model_aliases;
         let alias_of = aliases.get(model).cloned();
-        let limits = self.limiter.limits_now();
+        let limits = self.limiter.limits();
         let limits = limits.iter().filter_map(|limit| {
             let (name, steps) = leads_to(limit, provider, model)?;
             let steps = match &alias_of {
@@ -85,7 +86,8 @@ impl Stack {
                 steps,
             })
         });
-        let price = self.prices.find(provider, model);
+        let prices = self.prices();
+        let price = prices.find(provider, model);
         Resolution {
             model: model.to_owned(),
             limits: limits.collect(),

@@ -65,6 +65,11 @@ impl Adapt {
         self.amount = self.amount.min(whole);
     }
 
+    /// The floor is another one from now on.
+    pub(crate) fn at_least(&mut self, floor: u64) {
+        self.amount = self.amount.max(floor);
+    }
+
     /// For how long it is kept without any news: until it could have grown back.
     pub(crate) fn kept(quiet: Duration) -> u64 {
         micros(quiet).saturating_mul(2 * STEPS)

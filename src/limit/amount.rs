@@ -3,8 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Demand, Hold, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
-    set::Life,
+    Demand, Hold, Life, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
     terms::{Asked, Measure, Terms},
 };
 use crate::{money::Money, usage::Usage};
@@ -98,6 +97,8 @@ impl Rule {
             hold: Hold::of(limit.quantity, limit.charge),
             limit,
             life,
+            before: None,
+            since: 0,
         }
     }
 

@@ -1,83 +1,109 @@
-//! Other amounts for the same limits.
+//! Other limits while these count.
 
-use super::{Identity, Limit, Limits};
-
-/// Why limits cannot take the place of others while these count.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LimitsDiffer {
-    /// A limit is missing among the new ones.
-    #[error(
-        "a limit is missing: {limit}; amounts can change at run time, which limits there are cannot"
-    )]
-    Missing {
-        /// The limit, in words.
-        limit: String,
-    },
-    /// A limit is new.
-    #[error(
-        "a limit is new: {limit}; amounts can change at run time, which limits there are cannot"
-    )]
-    New {
-        /// The limit, in words.
-        limit: String,
-    },
-    /// More than amounts differ.
-    #[error("{limit} differs in more than its amounts: {field} cannot change at run time")]
-    Field {
-        /// The limit, in words.
-        limit: String,
-        /// The first field that differs.
-        field: &'static str,
-    },
-}
+use super::{Identity, Limit, Limits, Rule};
 
 impl Limits {
-    /// These limits with the amounts, the headroom, the shares and the amounts for values of `new`, matched by quantity,
-    /// period, `when` and `per`, in whatever order.
-    pub(crate) fn with_amounts_of(&self, new: &Limits) -> Result<Limits, LimitsDiffer> {
-        let same = |a: &Limit, b: &Limit| Identity::of(a).same(&Identity::of(b));
-        if let Some(limit) = new
-            .iter()
-            .find(|limit| !self.iter().any(|old| same(limit, old)))
-        {
-            let limit = limit.to_string();
-            return Err(LimitsDiffer::New { limit });
-        }
-        let mut limits = Vec::new();
-        for old in self.iter() {
-            let limit = old.to_string();
-            let Some(new) = new.iter().find(|new| same(old, new)) else {
-                return Err(LimitsDiffer::Missing { limit });
+    /// The limits of `new`, where these have counted until now.
+    ///
+    /// A limit that is among both stays at its place, with all that is said of it now; so does a slice and a share. What
+    /// is new comes behind everything that there ever was, or where the same stood before: no place is given to another
+    /// limit, because there may be names of its counts still. Where a limit is charged otherwise, there is one more
+    /// place for [calls in flight](Rule::before).
+    pub(crate) fn changed_to(&self, new: &Limits) -> Limits {
+        let known = Known::of(self);
+        let given = new.iter().map(|limit| known.as_written(limit));
+        let fresh = Limits::on_wall(given, self.wall().clone()).expect("they were checked");
+        let version = self.version() + 1;
+        let mut rules = self.rules().to_vec();
+        let mut places: Vec<u32> = Vec::new();
+        for rule in fresh.rules() {
+            let mut rule = Rule {
+                since: version,
+                ..rule.clone()
             };
-            if let Some(field) = differs(old, new) {
-                return Err(LimitsDiffer::Field { limit, field });
+            let place = known.place(&rule.limit, &places);
+            places.push(place.unwrap_or_else(|| next(&rules)));
+            let Some(place) = place else {
+                rules.push(rule);
+                continue;
+            };
+            let old = &mut rules[place as usize];
+            let stays = self.hold(place);
+            if stays {
+                rule.since = old.since;
             }
-            limits.push(Limit {
-                amount: new.amount,
-                amounts: new.amounts.clone(),
-                headroom: new.headroom,
-                shares: old.shares_as_in(new),
-                ..old.clone()
-            });
+            let old = std::mem::replace(old, rule);
+            if stays && old.limit.charge != rules[place as usize].limit.charge {
+                rules.push(Rule {
+                    before: Some(place),
+                    ..old
+                });
+            }
         }
-        Ok(Limits::on_wall(limits, self.wall().clone())
-            .expect("both were checked, and only amounts are mixed"))
+        for number in 0..rules.len() {
+            let Some(place) = rules[number].before else {
+                continue;
+            };
+            // All but the charge is as it is now.
+            let now = &rules[place as usize];
+            let limit = Limit {
+                charge: rules[number].limit.charge,
+                ..now.limit.clone()
+            };
+            let rule = Rule::new(limit, now.life.clone());
+            rules[number] = Rule {
+                before: Some(place),
+                ..rule
+            };
+        }
+        let given = places[..fresh.iter().count()].to_vec();
+        Limits::of(rules, (given, places), version, self.wall().clone())
     }
 }
 
-fn differs(old: &Limit, new: &Limit) -> Option<&'static str> {
-    let fields = [
-        ("`charge`", old.charge == new.charge),
-        ("`count`", old.count == new.count),
-        ("`margin`", old.margin == new.margin),
-        ("`count_refused`", old.count_refused == new.count_refused),
-        ("`slice`", old.slice == new.slice),
-        ("whom `shares` are for", old.has_shares_of(new)),
-        ("`adaptive`", old.adaptive == new.adaptive),
-        ("`thresholds`", old.thresholds == new.thresholds),
-        ("`circuit`", old.circuit == new.circuit),
-    ];
-    let mut different = fields.into_iter().filter(|(_, same)| !same);
-    different.next().map(|(field, _)| field)
+/// The place of the next one.
+fn next(rules: &[Rule]) -> u32 {
+    u32::try_from(rules.len()).expect("fewer than 2^32 limits fit into memory")
+}
+
+/// The limits that there ever were, with their places.
+struct Known<'a> {
+    limits: Vec<(u32, Identity, &'a Limit)>,
+}
+
+impl<'a> Known<'a> {
+    fn of(limits: &'a Limits) -> Self {
+        let rules = (0u32..).zip(limits.rules());
+        let rules = rules.filter(|(_, rule)| rule.before.is_none());
+        let known = |(place, rule): (u32, &'a Rule)| {
+            let limit = &rule.limit;
+            (place, Identity::of(limit).sorted(), limit)
+        };
+        Known {
+            limits: rules.map(known).collect(),
+        }
+    }
+
+    /// Where the same limit stands, unless that is one of these places.
+    fn place(&self, limit: &Limit, taken: &[u32]) -> Option<u32> {
+        let same = Identity::of(limit).sorted();
+        let mut known = self.limits.iter();
+        let known = known.find(|(place, known, _)| *known == same && !taken.contains(place));
+        known.map(|(place, ..)| *place)
+    }
+
+    /// A limit with its tags in the order in which they stand where it is known: values are kept in that.
+    fn as_written(&self, limit: &Limit) -> Limit {
+        let same = Identity::of(limit).sorted();
+        let known = self.limits.iter().find(|(_, known, _)| *known == same);
+        let (when, per) = match known {
+            Some((_, _, known)) => (known.when.clone(), known.per.clone()),
+            None => return limit.clone(),
+        };
+        Limit {
+            when,
+            per,
+            ..limit.clone()
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Both look at what is spent: settled, not reserved.
 
-use super::{Limit, LimitError, Quantity, Rule, Tick, amount::share_of, set::Life, window::Window};
+use super::{Life, Limit, LimitError, Quantity, Rule, Tick, amount::share_of, window::Window};
 
 /// What happens to a budget when something is spent or refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,19 @@ impl Limit {
     pub fn circuit(mut self) -> Self {
         self.circuit = true;
         self
+    }
+
+    /// Of how many thresholds nobody is to be warned, where so many of the old ones were told: of those that are no
+    /// more than the highest of them.
+    pub(super) fn known_thresholds(&self, old: &Limit, told: usize) -> usize {
+        let told = told
+            .checked_sub(1)
+            .and_then(|last| old.thresholds.get(last));
+        let Some(told) = told else {
+            return 0;
+        };
+        let known = |share: &&f64| **share <= *told;
+        self.thresholds.iter().take_while(known).count()
     }
 
     /// Whether somebody looks at what is spent of it.

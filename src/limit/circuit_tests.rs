@@ -77,7 +77,7 @@ fn a_run_warns_once_for_good() {
 fn with_another_amount_what_is_not_spent_of_it_is_warned_of_again() {
     let (rule, mut window) = (rolling(), Window::new(100));
     assert_eq!(spend(&mut window, &rule, 85, at(0)).len(), 2);
-    window.set_amount(&rule, 160);
+    window.go_by(&rule, &rule, 160);
     assert_eq!(
         spend(&mut window, &rule, 1, at(1)),
         [],

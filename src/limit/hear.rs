@@ -1,10 +1,9 @@
 //! From a provider's counters to what others use.
 
 use super::{
-    Rule, Tick,
+    Life, Rule, Tick,
     even::{Even, Reading},
     foreign::Shown,
-    set::Life,
     tick::micros,
     window::Window,
 };

@@ -44,22 +44,14 @@ impl Identity {
 
     /// Whether both mean the same, in whatever order their tags stand.
     pub(crate) fn same(&self, other: &Self) -> bool {
-        let sorted = |identity: &Self| {
-            let (mut when, mut per) = (identity.when.clone(), identity.per.clone());
-            when.sort();
-            per.sort();
-            let zone = identity.zone.clone();
-            let Identity {
-                quantity,
-                period,
-                whole,
-                shadow,
-                share,
-                ..
-            } = *identity;
-            (quantity, period, zone, whole, shadow, share, when, per)
-        };
-        sorted(self) == sorted(other)
+        self.clone().sorted() == other.clone().sorted()
+    }
+
+    /// The same in one order of tags.
+    pub(super) fn sorted(mut self) -> Self {
+        self.when.sort();
+        self.per.sort();
+        self
     }
 }
 

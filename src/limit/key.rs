@@ -109,7 +109,8 @@ impl LimitKey {
         self.limit
     }
 
-    /// The limit's place in its [`Limits`](super::Limits). The slices of limits come after all of them.
+    /// The limit's place in its [`Limits`](super::Limits). The slices of limits come after all of them, and limits that
+    /// came [later](crate::Limiter::reconfigure) after everything that was there; no limit has the place that another had.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit as usize

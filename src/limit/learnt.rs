@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 
 use super::{
-    Rule, Tick,
+    Life, Rule, Tick,
     adapt::Adapt,
     even::Even,
     foreign::Foreign,
     hear::{Charged, before},
-    set::Life,
     tick::micros,
     window::{Room, Window},
 };
@@ -195,6 +194,18 @@ impl Learnt {
             (self.adapt, self.even) = (None, None);
         }
         !self.acts() && self.even.is_none() && self.refused.is_empty() && self.warned == 0
+    }
+
+    /// What was learnt under the old rule, as far as it says anything under another.
+    pub(super) fn go_by(&mut self, old: &Rule, rule: &Rule, amount: u64) {
+        if old.limit.adaptive != rule.limit.adaptive {
+            match (rule.floor(amount), &mut self.adapt) {
+                (Some(floor), Some(adapt)) => adapt.at_least(floor),
+                _ => self.adapt = None,
+            }
+        }
+        self.tripped &= rule.limit.circuit;
+        self.warned = rule.limit.known_thresholds(&old.limit, self.warned);
     }
 
     pub(super) fn reconfigured(&mut self, whole: u64) {

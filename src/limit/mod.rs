@@ -12,6 +12,8 @@ mod circuit;
 #[path = "limit.rs"]
 mod definition;
 mod demand;
+#[cfg(feature = "config")]
+mod difference;
 mod error;
 mod even;
 mod foreign;
@@ -20,6 +22,8 @@ mod hold;
 mod identity;
 mod key;
 mod learnt;
+mod life;
+mod of_key;
 mod period;
 mod quantity;
 mod set;
@@ -31,7 +35,6 @@ mod window;
 mod words;
 
 pub use calendar::{Calendar, CalendarError, CalendarUnit};
-pub use change::LimitsDiffer;
 pub use charge::{Charge, ChargedAt, TokenCharge};
 pub use definition::{Count, Limit};
 pub use demand::Demand;
@@ -45,10 +48,13 @@ pub use window::Room;
 
 pub(crate) use charge::Parts;
 pub(crate) use circuit::Happened;
+#[cfg(feature = "config")]
+pub(crate) use difference::Difference;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
-pub(crate) use set::{Level, Life, Rule};
+pub(crate) use life::Life;
+pub(crate) use set::{Level, Rule};
 pub(crate) use terms::{Asked, Measure, Terms};
 pub(crate) use tick::micros;
 pub(crate) use wall::{Wall, WallCalendar};

@@ -1,25 +1,16 @@
 //! The limits of one limiter, checked when they are put together.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Calendar, CalendarUnit, Hold, Identity, Limit, LimitError, LimitKey, Period, Quantity, Wall,
-    WallCalendar,
-    amount::{check_adaptive, check_amounts, is_share},
+    Hold, Identity, Life, Limit, LimitError, LimitKey, Quantity, Wall,
+    amount::{check_adaptive, check_amounts},
     circuit::check_alarms,
+    life::{life, slice},
     share::check_shares,
     terms::Terms,
-    tick::micros,
 };
-use crate::{error::Unit, tags::Tags};
-
-/// The longest period that is taken for meant: ten years.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
-/// The shortest: below it, timers that fire once a millisecond have nothing to say.
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST_DEFAULT_MARGIN: Duration = Duration::from_millis(500);
-/// Slots a period. A slot's charges expire together, with its last one: this is how late the first can be.
-const SLOTS: u64 = 240;
+use crate::tags::Tags;
 
 /// The limits of one limiter, checked and ready.
 ///
@@ -33,16 +24,37 @@ const SLOTS: u64 = 240;
 ///     "limit 0 (requests 100): `period` is missing; say `every(…)`, or `every_run()`"
 /// );
 /// ```
+///
+/// Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Limits {
-    /// Those that were given, then the slices of them, then the guaranteed shares.
-    rules: Arc<[Rule]>,
-    given: usize,
-    levels: Arc<[Level]>,
-    dates_at_the_end: bool,
-    have_calendars: bool,
+pub struct Limits(Arc<Set>);
+
+#[derive(Debug)]
+struct Set {
+    /// By place: those that were given, then the slices of them, then the guaranteed shares. Where limits were
+    /// [changed](Limits::changed_to) there are also such as hold no more, and what came is behind them.
+    rules: Vec<Rule>,
+    /// The places of those that were given, in order.
+    given: Vec<u32>,
+    /// The places of all that hold, from the first on.
+    live: Vec<u32>,
+    levels: Vec<Level>,
+    /// How often they were changed.
+    version: u32,
+    /// Of those that hold, whether any is such.
+    has: Has,
     /// What the clock shows by which calendars go.
     wall: Arc<Wall>,
+}
+
+#[derive(Debug)]
+struct Has {
+    dates_at_the_end: bool,
+    calendars: bool,
+    shares: bool,
+    budgets: bool,
+    count_refused: bool,
+    adaptive: bool,
 }
 
 /// Limits on the same tags: their counts are found together.
@@ -67,19 +79,18 @@ pub(crate) struct Rule {
     pub(crate) life: Life,
     pub(crate) terms: Terms,
     pub(crate) hold: Hold,
+    /// Where it is no limit that holds, but how calls in flight are charged that were claimed before the one at this
+    /// place was charged otherwise.
+    pub(crate) before: Option<u32>,
+    /// Since which [version](Limits::version) of its limits it holds.
+    pub(crate) since: u32,
 }
 
-/// How long a charge counts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Life {
-    /// Until `stay` after its date; charges dated within one `slot` leave together.
-    Sliding { stay: u64, slot: u64 },
-    /// Until the period of a calendar ends in which it was dated.
-    Calendar(WallCalendar),
-    /// For ever.
-    Run,
-    /// While it is in flight.
-    Flight,
+impl Level {
+    /// Whether a limit is on the same tags.
+    pub(crate) fn is_of(&self, limit: &Limit) -> bool {
+        self.limit.when == limit.when && self.limit.per == limit.per
+    }
 }
 
 impl Limits {
@@ -93,7 +104,7 @@ impl Limits {
 
     /// The same limits for one more store, with a clock of its own.
     pub(crate) fn for_a_store(self) -> Self {
-        if !self.have_calendars() {
+        if !self.have_calendars() && self.0.version == 0 {
             return self;
         }
         Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
@@ -101,22 +112,35 @@ impl Limits {
 
     /// Whether any limit is on cost.
     pub(crate) fn count_cost(&self) -> bool {
-        self.iter().any(|limit| limit.quantity == Quantity::Cost)
+        self.0.has.budgets
     }
 
     /// Whether any budget that acts is for calls with these tags.
     pub(crate) fn have_budgets(&self, tags: &Tags) -> bool {
-        let mut limits = self.rules.iter().map(|rule| &rule.limit);
-        limits.any(|limit| limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags))
+        let mut limits = self.live().map(|(_, rule)| &rule.limit);
+        self.0.has.budgets
+            && limits.any(|limit| {
+                limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags)
+            })
     }
 
     /// Whether any limit goes by a calendar.
     pub(crate) fn have_calendars(&self) -> bool {
-        self.have_calendars
+        self.0.has.calendars
+    }
+
+    /// Whether anything is guaranteed to anybody.
+    pub(crate) fn have_shares(&self) -> bool {
+        self.0.has.shares
     }
 
     pub(crate) fn wall(&self) -> &Arc<Wall> {
-        &self.wall
+        &self.0.wall
+    }
+
+    /// How often they were changed: of two that one store had, the later has more.
+    pub(crate) fn version(&self) -> u32 {
+        self.0.version
     }
 
     pub(super) fn on_wall(
@@ -125,6 +149,7 @@ impl Limits {
     ) -> Result<Self, LimitError> {
         let (mut rules, mut slices, mut shares): (Vec<Rule>, Vec<Rule>, Vec<Rule>) =
             Default::default();
+        let mut known: Vec<Identity> = Vec::new();
         for (place, limit) in limits.into_iter().enumerate() {
             let life = life(place, &limit, &wall)?;
             tags_once(place, &limit)?;
@@ -138,50 +163,85 @@ impl Limits {
                     .of_shares()
                     .map(|share| Rule::new(share, life.clone())),
             );
-            if let Some(first) = rules
-                .iter()
-                .position(|rule| Identity::of(&rule.limit).same(&Identity::of(&limit)))
-            {
+            let same = Identity::of(&limit).sorted();
+            if let Some(first) = known.iter().position(|known| *known == same) {
                 return Err(LimitError::Duplicate {
                     first,
                     second: place,
                     limit: limit.to_string(),
                 });
             }
+            known.push(same);
             rules.push(Rule::new(limit, life));
         }
         let given = rules.len();
         rules.append(&mut slices);
         rules.append(&mut shares);
-        let levels = levels(&rules).into();
-        Ok(Limits {
-            have_calendars: rules
-                .iter()
-                .any(|rule| matches!(rule.life, Life::Calendar(_))),
-            dates_at_the_end: rules.iter().any(Rule::dates_at_the_end),
-            rules: rules.into(),
+        let live: Vec<u32> = (0u32..).take(rules.len()).collect();
+        let given = live[..given].to_vec();
+        Ok(Self::of(rules, (given, live), 0, wall))
+    }
+
+    /// Rules by their places, of which those at these were given, and those at these hold.
+    pub(super) fn of(
+        rules: Vec<Rule>,
+        (given, mut live): (Vec<u32>, Vec<u32>),
+        version: u32,
+        wall: Arc<Wall>,
+    ) -> Self {
+        live.sort_unstable();
+        let any = |is: fn(&Rule) -> bool| live.iter().any(|place| is(&rules[*place as usize]));
+        let has = Has {
+            dates_at_the_end: any(Rule::dates_at_the_end)
+                || rules.iter().any(|rule| rule.before.is_some()),
+            calendars: any(|rule| matches!(rule.life, Life::Calendar(_))),
+            shares: any(Rule::is_share),
+            budgets: any(|rule| rule.limit.quantity == Quantity::Cost),
+            count_refused: any(|rule| rule.limit.count_refused),
+            adaptive: any(|rule| rule.limit.adaptive.is_some()),
+        };
+        Limits(Arc::new(Set {
+            levels: levels(&rules, &live),
+            rules,
             given,
-            levels,
+            live,
+            version,
+            has,
             wall,
-        })
+        }))
     }
 
     /// The limits, in the order they were given. Slices and shares are not told apart.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
-        self.rules[..self.given].iter().map(|rule| &rule.limit)
+        let given = self.0.given.iter();
+        given.map(|place| &self.0.rules[*place as usize].limit)
     }
 
+    /// All that hold, with their places.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, &Rule)> {
+        let live = self.0.live.iter();
+        live.map(|place| (*place, &self.0.rules[*place as usize]))
+    }
+
+    /// Whether there is a limit at this place that holds.
+    pub(crate) fn hold(&self, place: u32) -> bool {
+        self.0.live.binary_search(&place).is_ok()
+    }
+
+    /// By place, with those that hold no more.
+    #[inline]
     pub(crate) fn rules(&self) -> &[Rule] {
-        &self.rules
+        &self.0.rules
     }
 
+    #[inline]
     pub(crate) fn levels(&self) -> &[Level] {
-        &self.levels
+        &self.0.levels
     }
 
     /// The number of the level of the limit at this place, and its place there.
     pub(crate) fn level_of(&self, place: u32) -> (usize, usize) {
-        let levels = self.levels.iter().enumerate();
+        let levels = self.levels().iter().enumerate();
         let within = |level: &Level| level.places.iter().position(|other| *other == place);
         levels
             .filter_map(|(number, level)| Some((number, within(level)?)))
@@ -191,9 +251,7 @@ impl Limits {
 
     /// The counts that a call with these tags takes from.
     pub(crate) fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
-        let touched = (0u32..)
-            .zip(self.rules.iter())
-            .filter(|(_, rule)| rule.limit.touches(tags));
+        let touched = self.live().filter(|(_, rule)| rule.limit.touches(tags));
         touched
             .map(|(place, rule)| LimitKey::of(place, &rule.limit, tags))
             .collect()
@@ -212,38 +270,17 @@ impl Limits {
     /// Whether any limit dates something when an attempt ends.
     #[inline]
     pub(crate) fn dates_at_the_end(&self) -> bool {
-        self.dates_at_the_end
+        self.0.has.dates_at_the_end
     }
 
     /// Whether any limit counts refused calls.
     pub(crate) fn count_refused(&self) -> bool {
-        self.rules.iter().any(|rule| rule.limit.count_refused)
+        self.0.has.count_refused
     }
 
     /// Whether any limit learns from refusals.
     pub(crate) fn adaptive(&self) -> bool {
-        self.rules.iter().any(|rule| rule.limit.adaptive.is_some())
-    }
-
-    /// How much may be used of a count; of a cooldown nothing.
-    pub(crate) fn amount_of(&self, key: &LimitKey) -> u64 {
-        let rule = self.rule_of(key);
-        rule.map_or(0, |rule| {
-            rule.amount_for(key.values().first().map(AsRef::as_ref))
-        })
-    }
-
-    /// The rule that a count is kept by; a cooldown has none.
-    pub(crate) fn rule_of(&self, key: &LimitKey) -> Option<&Rule> {
-        (!key.is_cooldown()).then(|| &self.rules[key.limit()])
-    }
-
-    /// In which time that much may be used; of a cooldown in none.
-    pub(crate) fn period_of(&self, key: &LimitKey) -> Option<Duration> {
-        match self.rule_of(key)?.limit.period {
-            Some(Period::Sliding(length)) => Some(length),
-            _ => None,
-        }
+        self.0.has.adaptive
     }
 
     /// Whether the limits of a level have an amount for just this call's value.
@@ -252,50 +289,18 @@ impl Limits {
         let rules = level
             .places
             .iter()
-            .map(|place| &self.rules[*place as usize]);
+            .map(|place| &self.rules()[*place as usize]);
         rules
             .filter(|rule| !rule.amounts.is_empty())
             .any(|rule| value(rule).is_some_and(|value| rule.names(value)))
     }
-
-    /// How long a charge stays in a count after its send, where it leaves by itself, in ticks. Nothing is charged
-    /// to a cooldown.
-    pub(crate) fn stay(&self, key: &LimitKey) -> Option<u64> {
-        match self.rule_of(key)?.life {
-            Life::Sliding { stay, .. } => Some(stay),
-            Life::Calendar(_) | Life::Run | Life::Flight => None,
-        }
-    }
-
-    /// Whether a count looks at where calls go, as every cooldown does.
-    pub(crate) fn is_of_target(&self, key: &LimitKey) -> bool {
-        self.rule_of(key)
-            .is_none_or(|rule| rule.limit.is_of_target())
-    }
-
-    /// What the amounts of a count are of.
-    pub(crate) fn unit_of(&self, key: &LimitKey) -> Unit {
-        match self.rule_of(key).map(|rule| rule.limit.quantity) {
-            Some(Quantity::Cost) => Unit::NanoDollar,
-            _ => Unit::Number,
-        }
-    }
-
-    /// A count in words.
-    pub(crate) fn describe(&self, key: &LimitKey) -> String {
-        match self.rule_of(key) {
-            Some(rule) => key.describe(&rule.limit),
-            None => key.describe_cooldown(),
-        }
-    }
 }
 
-fn levels(rules: &[Rule]) -> Vec<Level> {
+fn levels(rules: &[Rule], live: &[u32]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
-    for (place, rule) in (0u32..).zip(rules) {
-        let same = levels
-            .iter_mut()
-            .find(|level| level.limit.when == rule.limit.when && level.limit.per == rule.limit.per);
+    for place in live.iter().copied() {
+        let rule = &rules[place as usize];
+        let same = levels.iter_mut().find(|level| level.is_of(&rule.limit));
         match same {
             Some(level) => {
                 level.places.push(place);
@@ -309,104 +314,6 @@ fn levels(rules: &[Rule]) -> Vec<Level> {
         }
     }
     levels
-}
-
-fn life(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Life, LimitError> {
-    let words = || limit.to_string();
-    if limit.amount == 0 {
-        return Err(LimitError::ZeroAmount {
-            place,
-            limit: words(),
-        });
-    }
-    if let Some(share) = limit.headroom.filter(|share| !is_share(*share)) {
-        return Err(LimitError::BadHeadroom {
-            place,
-            limit: words(),
-            share: share.to_string(),
-        });
-    }
-    if limit.count_refused && limit.quantity != Quantity::Requests {
-        return Err(LimitError::RefusedOfOthers {
-            place,
-            limit: words(),
-        });
-    }
-    let length = match (limit.quantity, limit.period) {
-        (Quantity::Concurrency, None) => return Ok(Life::Flight),
-        (Quantity::Concurrency, Some(_)) => {
-            return Err(LimitError::PeriodOfConcurrency {
-                place,
-                limit: words(),
-            });
-        }
-        (_, None) => {
-            return Err(LimitError::NoPeriod {
-                place,
-                limit: words(),
-            });
-        }
-        (_, Some(Period::Run)) => return Ok(Life::Run),
-        (_, Some(Period::Calendar(unit))) => return calendar(place, limit, unit, wall),
-        (_, Some(Period::Sliding(length))) => length,
-    };
-    if !(SHORTEST..=LONGEST).contains(&length) {
-        return Err(LimitError::AbsurdPeriod {
-            place,
-            limit: words(),
-            period: length,
-        });
-    }
-    let margin = limit
-        .margin
-        .unwrap_or_else(|| (length / 100).min(LONGEST_DEFAULT_MARGIN));
-    if margin > length {
-        return Err(LimitError::MarginOverPeriod {
-            place,
-            limit: words(),
-            margin,
-        });
-    }
-    Ok(Life::Sliding {
-        stay: micros(length) + micros(margin),
-        slot: (micros(length) / SLOTS).max(1),
-    })
-}
-
-fn calendar(
-    place: usize,
-    limit: &Limit,
-    unit: CalendarUnit,
-    wall: &Arc<Wall>,
-) -> Result<Life, LimitError> {
-    let calendar = Calendar::new(unit, limit.zone.as_deref().unwrap_or("UTC"));
-    let calendar = calendar.map_err(|source| LimitError::BadZone {
-        place,
-        limit: limit.to_string(),
-        source,
-    })?;
-    Ok(Life::Calendar(WallCalendar {
-        calendar: Arc::new(calendar),
-        wall: wall.clone(),
-    }))
-}
-
-/// The rule for a limit's slices, where it has any.
-fn slice(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Option<Rule>, LimitError> {
-    let Some(slice) = limit.slice else {
-        return Ok(None);
-    };
-    match (limit.of_slice(), limit.period) {
-        (Some(part), Some(Period::Sliding(whole))) if slice >= SHORTEST && slice < whole => {
-            let life = life(place, &part, wall)?;
-            Ok(Some(Rule::new(part, life)))
-        }
-        _ => Err(LimitError::BadSlice {
-            place,
-            limit: limit.to_string(),
-            slice,
-        }),
-    }
 }
 
 fn tags_once(place: usize, limit: &Limit) -> Result<(), LimitError> {

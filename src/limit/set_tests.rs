@@ -1,7 +1,12 @@
 //! What makes no sense is refused by the name of its field.
 
+use std::time::Duration;
+
 use super::*;
-use crate::tags::Tag;
+use crate::{
+    limit::life::{LONGEST, SHORTEST},
+    tags::Tag,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

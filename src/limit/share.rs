@@ -33,19 +33,6 @@ impl Limit {
             limit.when(share.tag.clone(), share.value.clone())
         })
     }
-
-    /// These shares with the parts that they have in `new`.
-    pub(super) fn shares_as_in(&self, new: &Limit) -> Vec<Share> {
-        let part = |share: &Share| new.shares.iter().find(|other| same(other, share));
-        let kept = |share: &Share| part(share).unwrap_or(share).clone();
-        self.shares.iter().map(kept).collect()
-    }
-
-    /// Whether both guarantee something to the same parties.
-    pub(super) fn has_shares_of(&self, other: &Limit) -> bool {
-        let known = |share: &Share| self.shares.iter().any(|own| same(own, share));
-        self.shares.len() == other.shares.len() && other.shares.iter().all(known)
-    }
 }
 
 impl Rule {
@@ -56,15 +43,10 @@ impl Rule {
 }
 
 impl Limits {
-    /// Whether anything is guaranteed to anybody.
-    pub(crate) fn have_shares(&self) -> bool {
-        self.rules().iter().any(Rule::is_share)
-    }
-
     /// The places of the shares that a call with these tags has.
     pub(crate) fn shares(&self, tags: &Tags) -> impl Iterator<Item = (u32, &Rule)> {
-        let rules = (0u32..).zip(self.rules());
-        rules.filter(|(_, rule)| rule.is_share() && rule.limit.touches(tags))
+        let live = self.live();
+        live.filter(|(_, rule)| rule.is_share() && rule.limit.touches(tags))
     }
 }
 

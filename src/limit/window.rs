@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Quantity, Rule, Tick, learnt::Learnt, set::Life};
+use super::{Life, Quantity, Rule, Tick, learnt::Learnt};
 
 /// One count under one limit.
 ///
@@ -80,8 +80,15 @@ impl Window {
         self.amount
     }
 
-    /// From now on this much may be used; what counts stays.
-    pub(crate) fn set_amount(&mut self, rule: &Rule, amount: u64) {
+    /// From now on it goes by this rule, and this much may be used; what counts stays.
+    pub(crate) fn go_by(&mut self, old: &Rule, rule: &Rule, amount: u64) {
+        if let Some(learnt) = &mut self.learnt {
+            learnt.go_by(old, rule, amount);
+        }
+        self.set_amount(rule, amount);
+    }
+
+    fn set_amount(&mut self, rule: &Rule, amount: u64) {
         if amount == self.amount {
             return;
         }

@@ -1,6 +1,9 @@
 //! Between the limiter and its store: what is asked, and what follows from the answers.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused};
 use crate::{
@@ -24,11 +27,18 @@ impl Shared {
         }
     }
 
+    /// Of the limits, before the store is asked: should they change meanwhile it is the earlier one, as of what is new a
+    /// grant may hold nothing.
+    pub(super) fn version_now(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Asks the store, and sees to it that a grant is never lost, whoever goes away meanwhile.
     pub(super) async fn ask(self: &Arc<Self>, claim: &Claim) -> Result<Permit, Refused> {
+        let version = self.version_now();
         match self.store.claim(claim) {
-            Answer::Now(answer) => self.grant(answer, claim),
-            Answer::Later(answer) => self.hear(answer, claim).await,
+            Answer::Now(answer) => self.grant(answer, claim, version),
+            Answer::Later(answer) => self.hear(answer, claim, version).await,
         }
     }
 
@@ -37,10 +47,11 @@ impl Shared {
         self: &Arc<Self>,
         answer: BoxFuture<Result<Decision, StoreError>>,
         claim: &Claim,
+        version: u32,
     ) -> impl Future<Output = Result<Permit, Refused>> + Send + use<> {
         self.flush();
         let (shared, claim) = (self.clone(), claim.clone());
-        let work = async move { shared.grant(answer.await, &claim) };
+        let work = async move { shared.grant(answer.await, &claim, version) };
         RunToEnd::new(self.clone(), work).get()
     }
 
@@ -48,9 +59,10 @@ impl Shared {
         self: &Arc<Self>,
         answer: Result<Decision, StoreError>,
         claim: &Claim,
+        version: u32,
     ) -> Result<Permit, Refused> {
         match answer {
-            Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim)),
+            Ok(Decision::Granted(grant)) => Ok(Permit::new(self.clone(), grant, claim, version)),
             Ok(Decision::NotNow(refused)) => Err(Refused::NotNow(refused)),
             Ok(Decision::Never(refused)) => {
                 let rejection = self.never(&refused);

@@ -1,6 +1,9 @@
 //! Budgets: what is done to them by hand, what happens to them, and how they stand.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{Limiter, Shared};
 use crate::{
@@ -13,7 +16,11 @@ type Listener = Arc<dyn Fn(&BudgetEvent) + Send + Sync>;
 
 /// Who is to hear what happens to budgets.
 #[derive(Default)]
-pub(super) struct Listeners(RwLock<Vec<Listener>>);
+pub(super) struct Listeners {
+    all: RwLock<Vec<Listener>>,
+    /// Whether there is any.
+    any: AtomicBool,
+}
 
 impl Limiter {
     /// Tells what happens to budgets from now on, and what nobody has been told of yet: thresholds that are passed,
@@ -50,10 +57,12 @@ impl Limiter {
     /// # }
     /// ```
     pub fn on_event(&self, listener: impl Fn(&BudgetEvent) + Send + Sync + 'static) {
-        let listeners = self.shared.listeners.0.write();
-        let mut listeners = listeners.unwrap_or_else(PoisonError::into_inner);
-        listeners.push(Arc::new(listener));
-        drop(listeners);
+        let listeners = &self.shared.listeners;
+        let all = listeners.all.write();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.push(Arc::new(listener));
+        drop(all);
+        listeners.any.store(true, Ordering::Release);
         self.shared.tell_events();
     }
 
@@ -125,20 +134,17 @@ impl Limiter {
 impl Shared {
     /// Something was spent, or is not any more.
     pub(super) fn budgets_changed(self: &Arc<Self>, tags: &Tags) {
-        self.look_again(|| self.store.limits().keys_given_back(tags));
+        self.look_again(|| self.limits().keys_given_back(tags));
         self.tell_events();
     }
 
     /// Tells what has happened to budgets, where anything may have and anybody listens.
     pub(super) fn tell_events(&self) {
-        if !self.has_budgets {
+        if !self.listeners.any.load(Ordering::Acquire) {
             return;
         }
-        let listeners = self.listeners.0.read();
+        let listeners = self.listeners.all.read();
         let listeners = listeners.unwrap_or_else(PoisonError::into_inner).clone();
-        if listeners.is_empty() {
-            return;
-        }
         for event in self.store.events() {
             listeners.iter().for_each(|listener| listener(&event));
         }

@@ -42,7 +42,7 @@ impl Shared {
         (keys, comer): (&[LimitKey], &Comer),
         turn: Turn,
     ) -> Result<Option<Rejection>, StoreError> {
-        let limits = self.store.limits_now();
+        let limits = self.store.limits();
         let before = self.queue().demand_before(keys, comer);
         for ((key, need), before) in keys.iter().zip(&comer.needs).zip(before) {
             // Nobody takes from a cooldown, so those before take no time there: its end is in the refusal.

@@ -148,18 +148,20 @@ impl Limiter {
 }
 
 impl Shared {
-    /// The slots that a claim takes.
+    /// The slots that a claim took which was made under limits of this version.
     pub(super) fn slots(
         &self,
         tags: &Tags,
-        quantities: Quantities,
+        (quantities, version): (Quantities, u32),
         held: &[LimitKey],
     ) -> Vec<LimitKey> {
         if !quantities.contain(Quantity::Concurrency) {
             return Vec::new();
         }
-        let rules = (0u32..).zip(self.store.limits().rules());
-        rules
+        let limits = self.store.limits();
+        limits
+            .live()
+            .filter(|(_, rule)| rule.since <= version)
             .map(|(place, rule)| (place, &rule.limit))
             .filter(|(_, limit)| limit.quantity == Quantity::Concurrency && limit.touches(tags))
             .map(|(place, limit)| LimitKey::of(place, limit, tags))

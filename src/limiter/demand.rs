@@ -75,7 +75,8 @@ impl Demand {
             return;
         };
         block.len -= 1;
-        let sums = block.needs.iter_mut().zip(waiter.needs());
+        let stand = waiter.stand();
+        let sums = block.needs.iter_mut().zip(&stand.needs);
         sums.for_each(|(all, need)| *all -= u128::from(*need));
         if block.len == 0 {
             let from = *from;
@@ -115,7 +116,7 @@ impl Demand {
 
 impl Block {
     fn add(&mut self, waiter: &Waiter) {
-        self.sum(1, waiter.needs().iter().copied().map(u128::from));
+        self.sum(1, waiter.stand().needs.iter().copied().map(u128::from));
     }
 
     fn take(&mut self, other: &Block) {
@@ -160,6 +161,7 @@ mod tests {
             needs: [random.u64(..), random.u64(..9)].into(),
             shares: None,
             below: false,
+            version: 0,
         };
         let rank = Order::new(0).rank(&comer);
         let claim = Claim {
@@ -195,7 +197,9 @@ mod tests {
             let asks = waiter(&mut random, order).rank();
             let sum = |before: &dyn Fn(&Waiter) -> bool, count: usize| -> u128 {
                 let those = all.iter().filter(|waiter| before(waiter));
-                those.map(|waiter| u128::from(waiter.needs()[count])).sum()
+                those
+                    .map(|waiter| u128::from(waiter.stand().needs[count]))
+                    .sum()
             };
             let before = demand.before(asks.line, asks.seat, &heads);
             let whole = demand.of_line(asks.line);

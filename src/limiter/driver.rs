@@ -104,7 +104,8 @@ impl Driver {
                 Next::Moved => continue,
                 Next::Try(head, kept) => (head, kept),
             };
-            if let Ok(true) = self.shared.look_at_shares(&head.keys).await {
+            let keys = head.stand().keys.clone();
+            if let Ok(true) = self.shared.look_at_shares(&keys).await {
                 continue;
             }
             match self.shared.ask_beside(&head.claim, &kept).await {

@@ -25,9 +25,9 @@ pub struct Explanation {
     /// When there is room under all its limits together: not before, because what is charged until then, and
     /// the calls that came before, are not in it.
     pub room: Outlook,
-    /// Every limit that it touches, in the order they were given, slices of them after those, and last the
-    /// cooldown of its target while there is one. Concurrency limits of which a call around this one holds a slot
-    /// are not among them.
+    /// Every limit that it touches, in the order they were given, slices of them after those, what came
+    /// [later](Limiter::reconfigure) after them, and last the cooldown of its target while there is one. Concurrency
+    /// limits of which a call around this one holds a slot are not among them.
     pub limits: Vec<Explained>,
 }
 
@@ -123,7 +123,7 @@ impl Limiter {
             .map(|standing| queue.ahead(&standing.key, &comer))
             .collect();
         drop(queue);
-        let known = self.limits_now();
+        let known = self.limits();
         let limits: Vec<Explained> = standings
             .iter()
             .zip(ahead)

@@ -31,8 +31,12 @@ impl Shared {
         claim: &Claim,
         kept: &[Kept],
     ) -> Result<Option<NotNow>, StoreError> {
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let limits = self.store.limits();
         for kept in kept {
-            let Some(rule) = self.store.limits().rule_of(&kept.key) else {
+            let Some(rule) = limits.rule_of(&kept.key) else {
                 continue;
             };
             let both = one_of(claim, &rule.limit, kept.amount);
@@ -55,7 +59,7 @@ impl Shared {
 
     fn has_room(&self, limit: &Limit, standing: &Standing, kept: &Kept) -> bool {
         if limit.quantity == Quantity::Concurrency {
-            let most = self.store.limits_now().amount_of(&kept.key);
+            let most = self.store.limits().amount_of(&kept.key);
             return standing.in_use.saturating_add(kept.amount) <= most;
         }
         match standing.room {

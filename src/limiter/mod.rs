@@ -19,6 +19,7 @@
 mod ask;
 mod budgets;
 mod call;
+mod comer;
 mod deadline;
 mod delegation;
 mod demand;
@@ -47,7 +48,7 @@ mod waiter;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -59,18 +60,16 @@ pub use explain::{Explained, Explanation, Outlook};
 pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
-pub use reconfigure::ReconfigureError;
 pub(crate) use refused::Refused;
 
 use self::{
     estimates::Estimates,
-    order::Comer,
     queue::{Ahead, Queue},
     waiter::Waiter,
 };
 use crate::{
     error::{Rejection, StoreError},
-    limit::{LimitKey, Limits, micros},
+    limit::{Limits, micros},
     store::{Answer, BoxFuture, Claim, MemoryStore, NotNow, Store},
 };
 
@@ -111,16 +110,14 @@ pub struct Limiter {
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
+    /// The [version](Limits::version) of the limits that this limiter has seen last.
+    version: AtomicU32,
     /// Tells the drivers that something changed.
     changed: watch::Sender<()>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
     estimates: Estimates,
-    /// Whether anything is guaranteed to anybody.
-    shares: bool,
-    /// Whether any limit is on cost.
-    has_budgets: bool,
     listeners: budgets::Listeners,
 }
 
@@ -141,19 +138,16 @@ impl Limiter {
     #[must_use]
     pub fn build(store: Arc<dyn Store>, options: QueueOptions) -> Self {
         let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
-        let queue = Queue::new(aging, store.limits().clone());
-        let shares = store.limits().have_shares();
-        let has_budgets = store.limits().count_cost();
+        let queue = Queue::new(aging, store.limits());
         let shared = Shared {
             store,
+            version: AtomicU32::new(queue.version()),
             queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
             estimates: Estimates::default(),
-            shares,
-            has_budgets,
             listeners: budgets::Listeners::default(),
         };
         Limiter {
@@ -201,9 +195,9 @@ impl Limiter {
         self.shared.queue().len()
     }
 
-    /// The limits, as they were at the start.
+    /// The limits that hold now.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> Limits {
         self.shared.store.limits()
     }
 
@@ -224,13 +218,14 @@ impl Limiter {
     /// Holds room if there is some now, undated.
     pub(crate) fn try_claim(&self, claim: &Claim, turn: Turn) -> Tried {
         if self.waiting() == 0 {
+            let version = self.shared.version_now();
             match self.shared.store.claim(claim) {
                 Answer::Now(answer) => {
-                    let answer = self.shared.grant(answer, claim);
+                    let answer = self.shared.grant(answer, claim, version);
                     return Tried::Now(answer.inspect_err(|no| self.note_refused(claim, no)));
                 }
                 Answer::Later(answer) => {
-                    let answer = self.shared.hear(answer, claim);
+                    let answer = self.shared.hear(answer, claim, version);
                     let (limiter, claim) = (self.clone(), claim.clone());
                     return Tried::Later(Box::pin(async move {
                         let answer = answer.await;
@@ -286,13 +281,19 @@ impl Limiter {
         refused: NotNow,
     ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
-        let (keys, comer) = shared.comer(claim, turn);
+        let (mut keys, mut comer) = shared.comer(claim, turn);
         if turn.deadline.is_some() {
             let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
             Box::pin(in_time).await?;
         }
-        let waiter = {
+        let waiter = loop {
             let mut queue = shared.queue();
+            if comer.version < queue.version() {
+                // Limits have changed in between.
+                drop(queue);
+                (keys, comer) = shared.comer(claim, turn);
+                continue;
+            }
             if queue.len() >= shared.options.max_waiting {
                 let (waiting, shortage) = (queue.len(), shared.shortage(&refused));
                 return Err(Rejection::QueueFull { waiting, shortage });
@@ -308,7 +309,7 @@ impl Limiter {
             );
             let waiter = Arc::new(waiter);
             queue.enter(&waiter, &refused.key, refused.at);
-            waiter
+            break waiter;
         };
         let place = Place { shared, waiter };
         shared.changed.send_replace(());
@@ -368,48 +369,6 @@ impl Shared {
 
     fn outbox(&self) -> MutexGuard<'_, Vec<BoxFuture<()>>> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A claim as the queue sees it: the counts it takes from, and who comes.
-    fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
-        let limits = self.store.limits_now();
-        let keys = self.store.keys(claim);
-        let parts = keys.iter().map(|key| {
-            let most = limits.amount_of(key);
-            let need = limits
-                .rule_of(key)
-                .and_then(|rule| claim.amount(key.place(), rule, most));
-            (need.unwrap_or_default(), most)
-        });
-        let shares = self.shares_of(claim, &limits);
-        let needs = parts.clone().map(|(need, _)| need).collect();
-        let agent = self.options.party(&claim.tags);
-        let size = self.options.size(&agent, parts);
-        let signed = |span| i64::try_from(micros(span)).unwrap_or(i64::MAX);
-        let arrival = match turn.arrived.checked_duration_since(self.start) {
-            Some(after) => signed(after),
-            None => -signed(self.start.duration_since(turn.arrived)),
-        };
-        let Turn {
-            order,
-            priority,
-            start,
-            ..
-        } = turn;
-        (
-            keys,
-            Comer {
-                priority,
-                arrival,
-                order,
-                start,
-                agent,
-                size,
-                needs,
-                shares,
-                below: false,
-            },
-        )
     }
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Comer {
     /// The guaranteed shares it has, and whether it is below all of them.
     pub(super) shares: Option<Shares>,
     pub(super) below: bool,
+    /// The [version](crate::limit::Limits::version) of the limits by which it needs this.
+    pub(super) version: u32,
 }
 
 /// Who of a line goes before a rank.
@@ -188,10 +190,10 @@ impl Order {
     }
 
     /// Lets one go that was not: its agent has not had what it asked for.
-    pub(super) fn gave_up(&mut self, rank: Rank, agent: &str, size: u64) {
+    pub(super) fn gave_up(&mut self, rank: Rank, agent: &str) {
         let class = self.classes.get_mut(&rank.line.priority);
         if let Some(party) = class.and_then(|class| class.parties.get_mut(agent)) {
-            party.end = party.end.saturating_sub(size);
+            party.end = party.end.saturating_sub(rank.size);
         }
         self.leave(rank, agent);
     }

@@ -17,6 +17,7 @@ fn comer(order: u64, agent: &str, size: u64) -> Comer {
         needs: Box::default(),
         shares: None,
         below: false,
+        version: 0,
     }
 }
 
@@ -118,7 +119,7 @@ fn who_gives_up_leaves_its_agent_no_further_behind() {
     let mut order = Order::new(AGING);
     let stays = order.join(&comer(0, "a", WHOLE));
     let goes = order.join(&comer(1, "a", WHOLE * 100));
-    order.gave_up(goes, "a", WHOLE * 100);
+    order.gave_up(goes, "a");
     let next = order.join(&comer(2, "a", WHOLE));
     assert_eq!(next.seat.start, stays.seat.start + WHOLE);
 }
@@ -153,7 +154,7 @@ fn one_that_comes_after_another_gave_up_does_not_go_before_those_of_its_agent() 
     order.join(&comer(0, "a", WHOLE));
     let goes = order.join(&comer(1, "a", WHOLE * 100));
     let stays = order.join(&comer(2, "a", WHOLE));
-    order.gave_up(goes, "a", WHOLE * 100);
+    order.gave_up(goes, "a");
     let next = order.join(&comer(3, "a", WHOLE));
     assert!(order.before(stays, next));
     let again = order.join(&comer(4, "a", WHOLE));

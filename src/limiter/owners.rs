@@ -90,6 +90,13 @@ impl Owners {
         }
     }
 
+    /// Lets one go from its owner to that of these shares.
+    pub(super) fn pass(&mut self, from: u32, shares: Option<&Shares>) -> u32 {
+        let below = self.is_below(from);
+        self.leave(from);
+        self.join(shares, below)
+    }
+
     /// Whether it may go first.
     pub(super) fn is_below(&self, number: u32) -> bool {
         match number {

@@ -29,6 +29,8 @@ pub struct Permit {
     /// As claimed: what it took slots of.
     quantities: Quantities,
     held: Vec<LimitKey>,
+    /// The [version](crate::limit::Limits::version) of the limits that it was claimed under.
+    version: u32,
     /// Goes with the grant, so that whoever knows of its slots knows whether they are held still.
     alive: OnceLock<Arc<()>>,
     sent: bool,
@@ -39,13 +41,14 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(shared: Arc<Shared>, grant: Grant, claim: &Claim) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, grant: Grant, claim: &Claim, version: u32) -> Self {
         Permit {
             shared,
             grant: Some(grant),
             tags: claim.tags.clone(),
             quantities: claim.quantities,
             held: claim.held.clone(),
+            version,
             alive: OnceLock::new(),
             sent: false,
             money: claim.demand.cost,
@@ -90,7 +93,8 @@ impl Permit {
         if self.grant.is_none() {
             return outer;
         }
-        let slots = self.shared.slots(&self.tags, self.quantities, &self.held);
+        let (claimed, held) = ((self.quantities, self.version), &self.held);
+        let slots = self.shared.slots(&self.tags, claimed, held);
         if slots.is_empty() {
             return outer;
         }
@@ -177,7 +181,7 @@ impl Permit {
     }
 
     pub(super) fn keys(&self) -> Vec<LimitKey> {
-        self.shared.store.limits().keys_given_back(&self.tags)
+        self.shared.limits().keys_given_back(&self.tags)
     }
 }
 

@@ -53,9 +53,9 @@ impl Pins {
         pinned.flat_map(|pinned| pinned.awake.all())
     }
 
-    /// When this one is due, where it pins.
-    pub(super) fn due(&self, waiter: &Waiter) -> Option<Tick> {
-        self.due.get(&waiter.rank().seat.place).map(|(due, _)| *due)
+    /// When this one is due, where it pins, and the count it is parked on.
+    pub(super) fn due(&self, waiter: &Waiter) -> Option<&(Tick, LimitKey)> {
+        self.due.get(&waiter.rank().seat.place)
     }
 
     /// Pins the counts of a waiter that is parked on one of them and due at an instant. Returns whether
@@ -73,7 +73,7 @@ impl Pins {
         }
         self.remove(waiter, limits);
         self.due.insert(waiter.rank().seat.place, pin);
-        for key in waiter.keys.iter() {
+        for key in waiter.stand().keys.iter() {
             // A slot is pinned last: it would lie idle while other room is awaited. Of a cooldown nobody takes
             // anything, so there is nothing to leave.
             let dated = limits.stay(key).is_some();
@@ -87,7 +87,7 @@ impl Pins {
 
     /// One that pins stands in another line now.
     pub(super) fn lifted(&mut self, waiter: &Arc<Waiter>, from: Rank) {
-        for key in waiter.keys.iter() {
+        for key in waiter.stand().keys.iter() {
             let pinned = self.counts.get_mut(key);
             if let Some(pinned) = pinned
                 && pinned.awake.remove(from)
@@ -103,7 +103,7 @@ impl Pins {
         let Some((due, _)) = self.due.remove(&rank.seat.place) else {
             return false;
         };
-        for key in waiter.keys.iter() {
+        for key in waiter.stand().keys.iter() {
             if let Some(pinned) = self.counts.get_mut(key) {
                 pinned.awake.remove(rank);
                 let wakes = wakes(due, limits.stay(key));

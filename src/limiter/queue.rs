@@ -4,6 +4,7 @@
 //! *one* count, the one that its head was refused by, and moves as a whole, so that a step costs the same
 //! however many wait. Plain data: no clock, lock or task.
 
+mod anew;
 mod before;
 
 use std::{
@@ -36,7 +37,7 @@ const MOVES: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Queue {
     order: Order,
-    /// For how long a charge stays in a count.
+    /// For how long a charge stays in a count: the limits that those who come stand for.
     limits: Limits,
     pins: Pins,
     groups: HashMap<Keys, Group>,
@@ -143,15 +144,13 @@ impl Queue {
     /// where that is known.
     pub(super) fn enter(&mut self, waiter: &Arc<Waiter>, refused_by: &LimitKey, at: Option<Tick>) {
         let rank = waiter.rank();
-        let fresh = !self.groups.contains_key(&waiter.keys);
-        let group = self
-            .groups
-            .entry(waiter.keys.clone())
-            .or_insert_with(|| Group {
-                waiters: Heads::default(),
-                demand: Demand::default(),
-                on: refused_by.clone(),
-            });
+        let keys = waiter.stand().keys.clone();
+        let fresh = !self.groups.contains_key(&keys);
+        let group = self.groups.entry(keys).or_insert_with(|| Group {
+            waiters: Heads::default(),
+            demand: Demand::default(),
+            on: refused_by.clone(),
+        });
         let on = group.on.clone();
         let old = group.waiters.first_of(rank.line).map(|old| old.rank());
         group.waiters.insert(waiter.clone());
@@ -175,7 +174,8 @@ impl Queue {
         if !self.holds(waiter) {
             return;
         }
-        let moved = self.park(&waiter.keys, &by.key);
+        let keys = waiter.stand().keys.clone();
+        let moved = self.park(&keys, &by.key);
         if let Some(at) = by.at {
             self.counts
                 .set_timer(&by.key, waiter.rank(), at, &self.order);
@@ -189,7 +189,7 @@ impl Queue {
         let least = by.not_before.unwrap_or(now).max(now);
         let due = known.unwrap_or_else(|| match self.pins.due(waiter) {
             // Nobody can say: as before, so that it does not pin for ever what it cannot use.
-            Some(due) if !moved => due.max(by.not_before.unwrap_or_default()),
+            Some((due, _)) if !moved => (*due).max(by.not_before.unwrap_or_default()),
             _ => least,
         });
         self.pin(waiter, &by.key, due);
@@ -198,10 +198,11 @@ impl Queue {
     /// Pins the counts of one that has moved too often.
     fn pin(&mut self, waiter: &Arc<Waiter>, on: &LimitKey, due: Tick) {
         if waiter.moves() >= MOVES && self.pins.set(waiter, on, due, &self.limits) {
-            self.counts.pinned(waiter.keys.iter().cloned());
+            let keys = &waiter.stand().keys;
+            self.counts.pinned(keys.iter().cloned());
             // Whoever had to leave it room may have to leave less now. And whoever waited behind it, where another
             // driver had sent it meanwhile, waits there alone.
-            let others = waiter.keys.iter().filter(|key| *key != on);
+            let others = keys.iter().filter(|key| *key != on);
             self.kick(others.cloned());
         }
     }
@@ -278,7 +279,7 @@ impl Queue {
 
     /// Has one go before owners, out of its line: better seats wait on there.
     fn lift(&mut self, waiter: &Arc<Waiter>) {
-        let Some(group) = self.groups.get_mut(&waiter.keys) else {
+        let Some(group) = self.groups.get_mut(&waiter.stand().keys) else {
             return;
         };
         let from = waiter.rank();
@@ -305,7 +306,7 @@ impl Queue {
     }
 
     fn holds(&self, waiter: &Waiter) -> bool {
-        let group = self.groups.get(&waiter.keys);
+        let group = self.groups.get(&waiter.stand().keys);
         group.is_some_and(|group| group.waiters.holds(waiter.rank()))
     }
 
@@ -321,16 +322,15 @@ impl Queue {
     pub(super) fn gave_up(&mut self, waiter: &Waiter) -> bool {
         let there = self.remove(waiter);
         if there {
-            self.order
-                .gave_up(waiter.rank(), &waiter.agent, waiter.size);
+            self.order.gave_up(waiter.rank(), &waiter.agent);
             self.turn();
         }
         there
     }
 
     fn remove(&mut self, waiter: &Waiter) -> bool {
-        let rank = waiter.rank();
-        let Some(group) = self.groups.get_mut(&waiter.keys) else {
+        let (rank, stand) = (waiter.rank(), waiter.stand());
+        let Some(group) = self.groups.get_mut(&stand.keys) else {
             return false;
         };
         let headed = group.waiters.first_of(rank.line).map(|head| head.rank()) == Some(rank);
@@ -341,7 +341,7 @@ impl Queue {
         let next = group.waiters.first_of(rank.line).cloned();
         let on = group.on.clone();
         if group.waiters.is_empty() {
-            self.groups.remove(&waiter.keys);
+            self.groups.remove(&stand.keys);
         }
         self.len -= 1;
         if headed {
@@ -354,7 +354,7 @@ impl Queue {
             self.kick([on]);
         }
         if self.pins.remove(waiter, &self.limits) {
-            self.kick(waiter.keys.iter().cloned());
+            self.kick(stand.keys.iter().cloned());
         }
         true
     }
@@ -397,15 +397,18 @@ impl Queue {
         let Some(head) = self.next_head(key, now) else {
             return Next::Nobody;
         };
-        match self.blocker(&head.keys, head.rank()).cloned() {
+        let stand = head.stand();
+        match self.blocker(&stand.keys, head.rank()).cloned() {
             Some(other) => {
-                self.park(&head.keys, &other);
+                self.park(&stand.keys, &other);
+                drop(stand);
                 head.moved();
                 self.pin(&head, &other, now);
                 Next::Moved
             }
             None => {
-                let kept = self.kept((&head.keys, head.needs()), head.rank(), now);
+                let kept = self.kept((&stand.keys, &stand.needs), head.rank(), now);
+                drop(stand);
                 Next::Try(head, kept)
             }
         }

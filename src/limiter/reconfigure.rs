@@ -1,31 +1,25 @@
-//! Other amounts while calls wait and run.
+//! Other limits while calls wait and run.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{Limiter, Refused, Shared, outbox::RunToEnd, waiter::Waiter};
-use crate::{
-    error::StoreError,
-    limit::{Limits, LimitsDiffer},
-};
-
-/// Why limits were not changed. They are as they were.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReconfigureError {
-    /// The new limits are not the old ones with other amounts.
-    #[error(transparent)]
-    Differ(#[from] LimitsDiffer),
-    /// The store cannot change them.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+use crate::{error::StoreError, limit::Limits};
 
 impl Limiter {
-    /// Other amounts for the same limits, all at once. What counts goes on counting, calls in flight go on.
+    /// Other limits from now on, all at once.
     ///
-    /// Limits are matched by quantity, period, `when` and `per`; amounts, amounts for values and headroom
-    /// may differ. Where amounts rise, those who wait are let in at once; where they fall, calls that no
-    /// longer fit at all are refused, and nothing else is granted until enough has expired.
+    /// A limit of the same quantity, period, `when` and `per`, which acts or only watches as before, is the same limit,
+    /// and stays: what counts under it goes on counting, and all else that is said of it may be another: amounts,
+    /// headroom, the charge, the margin, shares, thresholds. A threshold that was told of is not told again, and a circuit
+    /// that is open stays open. What counted under a limit that is gone is forgotten, also where it comes back later.
+    ///
+    /// - **New limits count from now on**: what was used before is not in them, and a call in flight holds no slot of a new
+    ///   limit on concurrency. So for one period, or for as long as those calls last, as much again may be in use. The
+    ///   same holds for a slice and a share that are new.
+    /// - **Calls in flight** go on. They settle under the limits that stay by the charge they were claimed by, and change
+    ///   nothing under those that are gone.
+    /// - **Calls that wait** keep their rank, and wait for what they need of the limits that hold now. Where there is room
+    ///   they are let in at once; those that no longer fit at all are refused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -33,61 +27,109 @@ impl Limiter {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let limits = |amount| Limits::new([Limit::requests(amount).every(Duration::from_secs(60))]);
-    /// let limiter = Limiter::new(limits(1)?);
+    /// let requests = |amount| Limit::requests(amount).every(Duration::from_secs(60));
+    /// let limiter = Limiter::new(Limits::new([requests(1)])?);
     /// drop(limiter.acquire(Call::new()).await?);
     /// assert!(limiter.try_acquire(Call::new()).await.is_err());
     ///
-    /// limiter.reconfigure(&limits(2)?).await?;
+    /// limiter.reconfigure(&Limits::new([requests(3), Limit::concurrency(1)])?).await?;
+    /// let permit = limiter.try_acquire(Call::new()).await?;
+    /// let refused = limiter.try_acquire(Call::new()).await.unwrap_err();
+    /// assert!(refused.to_string().contains("concurrency 1"));
+    /// # drop(permit);
+    ///
+    /// limiter.reconfigure(&Limits::new([requests(3)])?).await?;
     /// drop(limiter.try_acquire(Call::new()).await?);
-    /// assert!(limiter.try_acquire(Call::new()).await.is_err());
-    /// assert_eq!(limiter.limits_now().iter().next().unwrap().to_string(), "requests 2/min");
+    /// let refused = limiter.try_acquire(Call::new()).await.unwrap_err();
+    /// assert!(refused.to_string().contains("requests 3/min: 3 in use"));
     /// # Ok(())
     /// # }
     /// ```
     ///
+    /// Of several limiters on one store, calls that wait at another than this hear of it when something comes or ends there.
+    ///
+    /// # What it leaves
+    /// A limit that is gone leaves its name behind, some hundred bytes, and so does one whose charge is changed: names of
+    /// counts that were told are never those of others.
+    ///
     /// # Errors
-    /// Where a limit is missing, new, or differs in more than its amounts, and where the store cannot change
-    /// amounts. Then nothing is changed.
+    /// Where the store cannot change its limits. Then nothing is changed.
     ///
     /// # Cancel safety
     /// Dropping the future stops nothing: the change is made, or refused, all the same.
-    pub async fn reconfigure(&self, limits: &Limits) -> Result<(), ReconfigureError> {
+    pub async fn reconfigure(&self, limits: &Limits) -> Result<(), StoreError> {
+        self.reconfigure_and(limits, || ()).await
+    }
+
+    /// The same, and changes something else together with it.
+    pub(crate) async fn reconfigure_and(
+        &self,
+        limits: &Limits,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
         let shared = self.shared.clone();
-        shared.store.limits().with_amounts_of(limits)?;
         let answer = shared.store.reconfigure(limits);
         let work = async move {
             answer.get().await?;
+            then();
             shared.tell_events();
-            shared.amounts_changed().await;
+            shared.limits_changed().await;
             Ok(())
         };
-        let changed: Result<(), StoreError> = RunToEnd::new(self.shared.clone(), work).get().await;
-        Ok(changed?)
-    }
-
-    /// The limits with the amounts that hold now.
-    #[must_use]
-    pub fn limits_now(&self) -> Limits {
-        self.shared.store.limits_now()
+        RunToEnd::new(self.shared.clone(), work).get().await
     }
 }
 
 impl Shared {
-    /// Refuses those who no longer fit at all, and has all others look again.
-    async fn amounts_changed(self: &Arc<Self>) {
-        let limits = self.store.limits_now();
+    /// The limits that hold now. Should another limiter on the same store have changed them, those who wait here hear of
+    /// it.
+    pub(super) fn limits(&self) -> Limits {
+        let limits = self.store.limits();
+        if self.see(&limits) {
+            self.stand_anew(&limits);
+            self.changed.send_replace(());
+        }
+        limits
+    }
+
+    /// Notes which limits were seen. Returns whether they are later ones.
+    fn see(&self, limits: &Limits) -> bool {
+        let version = limits.version();
+        self.version.fetch_max(version, Ordering::AcqRel) < version
+    }
+
+    /// Has all who wait look again, each for what it needs under these limits. Returns them.
+    fn stand_anew(&self, limits: &Limits) -> Vec<Arc<Waiter>> {
+        let waiters: Vec<Arc<Waiter>> = {
+            let mut queue = self.queue();
+            // Whoever comes from now on stands by these.
+            queue.go_by(limits);
+            queue.waiters().cloned().collect()
+        };
+        let wants = waiters.iter().map(|waiter| self.wants(&waiter.claim));
+        let wants: Vec<_> = wants.collect();
+        let mut queue = self.queue();
+        let all = waiters.iter().zip(wants);
+        all.for_each(|(waiter, wants)| queue.stand_for(waiter, wants));
+        queue.kick_all();
+        drop(queue);
+        waiters
+    }
+
+    /// Has all who wait look again, and refuses those who no longer fit at all.
+    async fn limits_changed(self: &Arc<Self>) {
+        let limits = self.store.limits();
+        self.see(&limits);
+        let waiters = self.stand_anew(&limits);
         let never = |waiter: &&Arc<Waiter>| waiter.claim.never_fits(&limits);
-        let too_large: Vec<_> = self.queue().waiters().filter(never).cloned().collect();
-        for waiter in too_large {
+        for waiter in waiters.iter().filter(never) {
             // The store says why. What it grants after all is dropped, and given back.
             let answer = self.ask(&waiter.claim).await;
             if let Err(Refused::Rejected(rejection)) = answer {
-                self.queue().gave_up(&waiter);
+                self.queue().gave_up(waiter);
                 drop(waiter.answer(Err(rejection)));
             }
         }
-        self.queue().kick_all();
         self.changed.send_replace(());
     }
 }

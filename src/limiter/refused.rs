@@ -27,7 +27,7 @@ impl From<StoreError> for Refused {
 
 impl Shared {
     pub(super) fn shortage(&self, refused: &NotNow) -> Shortage {
-        let limits = self.store.limits_now();
+        let limits = self.store.limits();
         Shortage {
             limit: limits.describe(&refused.key),
             unit: limits.unit_of(&refused.key),
@@ -48,7 +48,7 @@ impl Shared {
     }
 
     pub(super) fn never(&self, refused: &NotNow) -> Rejection {
-        let limits = self.store.limits_now();
+        let limits = self.store.limits();
         let shortage = self.shortage(refused);
         let stops = |rule: &Rule| rule.limit.circuit;
         if refused.needed > limits.amount_of(&refused.key) {

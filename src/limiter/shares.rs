@@ -21,7 +21,7 @@ pub(super) struct Standing {
 impl Shared {
     /// The counts of the shares that a claim takes from.
     pub(super) fn shares_of(&self, claim: &Claim, limits: &Limits) -> Option<Shares> {
-        if !self.shares {
+        if !limits.have_shares() {
             return None;
         }
         let shares = limits.shares(&claim.tags).filter_map(|(place, rule)| {
@@ -64,7 +64,7 @@ impl Shared {
         self: &Arc<Self>,
         keys: &[LimitKey],
     ) -> Result<bool, StoreError> {
-        if !self.shares {
+        if !self.store.limits().have_shares() {
             return Ok(false);
         }
         let (mut known, mut changed) = (HashMap::new(), false);
@@ -94,9 +94,9 @@ impl Shared {
         claim: &Claim,
         shares: &Shares,
     ) -> Result<Standing, StoreError> {
-        let mut last = Room::Now;
+        let (mut last, limits) = (Room::Now, self.store.limits());
         for share in shares.iter() {
-            let Some(rule) = self.store.limits().rule_of(share) else {
+            let Some(rule) = limits.rule_of(share) else {
                 continue;
             };
             let one = one_of(claim, &rule.limit, 1);

@@ -3,12 +3,13 @@
 use std::{
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::time::Instant;
 
 use super::{
@@ -24,25 +25,35 @@ use crate::{
 
 pub(super) struct Waiter {
     pub(super) claim: Claim,
-    /// The counts that the claim touches.
-    pub(super) keys: Keys,
-    /// What it needs of each of them.
-    needs: Box<[u64]>,
+    stand: RwLock<Stand>,
     /// As it joined.
     rank: Rank,
-    /// Whose it is, and how much of the share of that party it takes.
+    /// The [version](crate::limit::Limits::version) of the limits by which it stands.
+    version: AtomicU32,
+    /// The number of the owner of its shares.
+    owner: AtomicU32,
+    /// Whose it is.
     pub(super) agent: Arc<str>,
-    pub(super) size: u64,
     pub(super) deadline: Option<Instant>,
-    /// How often it was sent to another count. Changes under the queue's lock, as the next two.
+    /// How often it was sent to another count. Changes under the queue's lock, as the next two, and as the stand and
+    /// the owner do.
     moves: AtomicU32,
-    /// Since when owners go before it out of turn.
-    passed: OnceLock<Tick>,
+    /// Since when owners go before it out of turn: one more than the microseconds; zero where they do not.
+    passed: AtomicU64,
     /// Whether they do no more.
     lifted: AtomicBool,
     /// Why it was not granted when it was last tried.
     refused: Mutex<NotNow>,
     state: Mutex<State>,
+}
+
+/// What one that waits needs, under the limits that hold.
+#[derive(Debug)]
+pub(super) struct Stand {
+    /// The counts that the claim touches.
+    pub(super) keys: Keys,
+    /// What it needs of each of them, in their order.
+    pub(super) needs: Box<[u64]>,
 }
 
 enum State {
@@ -62,19 +73,23 @@ impl Waiter {
         refused: NotNow,
     ) -> Self {
         let Comer {
-            agent, size, needs, ..
+            agent,
+            needs,
+            version,
+            ..
         } = comer;
+        let stand = Stand { keys, needs };
         let (refused, state) = (Mutex::new(refused), Mutex::new(State::Waiting(None)));
         Waiter {
             claim,
-            keys,
-            needs,
+            stand: RwLock::new(stand),
+            version: AtomicU32::new(version),
+            owner: AtomicU32::new(rank.line.owner),
             rank,
             agent,
-            size,
             deadline,
             moves: AtomicU32::new(0),
-            passed: OnceLock::new(),
+            passed: AtomicU64::new(0),
             lifted: AtomicBool::new(false),
             refused,
             state,
@@ -85,7 +100,26 @@ impl Waiter {
     pub(super) fn rank(&self) -> Rank {
         let mut rank = self.rank;
         rank.line.lifted = self.lifted.load(Ordering::Relaxed);
+        rank.line.owner = self.owner.load(Ordering::Relaxed);
         rank
+    }
+
+    /// What it needs. It changes under the queue's lock: whoever locks that must not hold this before.
+    pub(super) fn stand(&self) -> RwLockReadGuard<'_, Stand> {
+        self.stand.read()
+    }
+
+    /// From now on it needs this, and its shares are of this owner. It is to be taken out wherever it stands before,
+    /// and put in again.
+    pub(super) fn stand_for(&self, stand: Stand, owner: u32, version: u32) {
+        *self.stand.write() = stand;
+        self.owner.store(owner, Ordering::Relaxed);
+        self.version.store(version, Ordering::Relaxed);
+    }
+
+    /// The [version](crate::limit::Limits::version) of the limits by which it stands.
+    pub(super) fn version(&self) -> u32 {
+        self.version.load(Ordering::Relaxed)
     }
 
     /// From now on no owner passes it out of turn. It is to be put into its new line wherever it stands.
@@ -93,15 +127,11 @@ impl Waiter {
         self.lifted.store(true, Ordering::Relaxed);
     }
 
-    /// What it needs of its counts, in their order.
-    pub(super) fn needs(&self) -> &[u64] {
-        &self.needs
-    }
-
     /// What it needs of one of its counts.
     pub(super) fn need(&self, key: &LimitKey) -> u64 {
-        let place = self.keys.iter().position(|other| other == key);
-        let need = place.and_then(|place| self.needs.get(place));
+        let stand = self.stand();
+        let place = stand.keys.iter().position(|other| other == key);
+        let need = place.and_then(|place| stand.needs.get(place));
         need.copied().unwrap_or_default()
     }
 
@@ -116,7 +146,13 @@ impl Waiter {
 
     /// Since when owners go before it out of turn: since now, where none has before.
     pub(super) fn passed_since(&self, now: Tick) -> Tick {
-        *self.passed.get_or_init(|| now)
+        let since = self.passed.load(Ordering::Relaxed);
+        let since = since.checked_sub(1).map(Tick::from_micros);
+        since.unwrap_or_else(|| {
+            let after = now.as_micros().saturating_add(1);
+            self.passed.store(after, Ordering::Relaxed);
+            now
+        })
     }
 
     /// Why it was not granted when it was last tried.

@@ -116,6 +116,17 @@ impl RateLimitLayer {
         self
     }
 
+    /// As [`BudgetLayer::set_prices`].
+    pub fn set_prices(&self, prices: Arc<PriceTable>) {
+        self.budget.set_prices(prices);
+    }
+
+    /// As [`BudgetLayer::prices`].
+    #[must_use]
+    pub fn prices(&self) -> Arc<PriceTable> {
+        self.budget.prices()
+    }
+
     /// As [`BudgetLayer::statistics`]; what admission refuses is recorded as well.
     pub fn statistics(mut self, statistics: Statistics) -> Self {
         self.statistics = Some(statistics);

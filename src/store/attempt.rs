@@ -1,35 +1,35 @@
 //! A grant from its send to its end: when its parts are dated, and what they come to.
 
+use std::sync::atomic::Ordering;
+
 use super::{
     MemoryStore, Settlement, Store as _,
     entry::Entries,
     grants::{Name, Open, Part, Streamed},
+    memory::State,
 };
 use crate::limit::{Measure, Parts, Rule, Tick, Window};
 
 impl MemoryStore {
-    #[inline]
-    fn rule(&self, part: &Part) -> &Rule {
-        &self.limits().rules()[part.limit as usize]
-    }
-
     /// Dates what counts from the send; where it is dated already it moves to the later instant.
     #[inline]
     pub(super) fn date_parts(&self, name: Name) {
-        self.clock.set_calendars(self.limits());
+        self.clock.set_calendars();
         // Nobody waits for the lock while the clock is asked; but who waits for it is not dated before that.
         let early = self.now();
-        let (mut counts, now) = match self.try_lock() {
-            Some(counts) => (counts, early),
+        let (mut state, now) = match self.try_lock() {
+            Some(state) => (state, early),
             None => (self.lock(), self.now()),
         };
-        let counts = &mut *counts;
+        let State { counts, limits } = &mut *state;
+        let rules = limits.rules();
         if let Some(open) = counts.grants.find_mut(name) {
             for part in &mut open.parts {
                 if part.terms.wait_for_the_end() {
                     part.sent = Some(now);
                 } else {
-                    part.date(&mut counts.entries, self.rule(part), now);
+                    let rule = part.rule(rules);
+                    part.date(&mut counts.entries, rule, now);
                 }
             }
         }
@@ -37,10 +37,11 @@ impl MemoryStore {
 
     /// Dates what has streamed since the last time: `output` tokens in all.
     pub(super) fn date_output(&self, name: Name, output: u64) {
-        if !self.limits().dates_at_the_end() {
+        if !self.dates_at_the_end.load(Ordering::Relaxed) {
             return;
         }
-        let counts = &mut *self.lock();
+        let State { counts, limits } = &mut *self.lock();
+        let rules = limits.rules();
         let Some(Open {
             parts, streamed, ..
         }) = counts.grants.find_mut(name)
@@ -49,7 +50,7 @@ impl MemoryStore {
         };
         let mut now = None;
         for (number, part) in (0u32..).zip(parts) {
-            let rule = self.rule(part);
+            let rule = part.rule(rules);
             let total = rule.limit.charge.streamed(rule.limit.quantity, output);
             if total == 0 {
                 continue;
@@ -73,10 +74,11 @@ impl MemoryStore {
     #[inline]
     pub(super) fn end(&self, name: Name, settlement: Option<&Settlement>) {
         // The clock is asked only where something may be to be dated: it is a good part of what a call costs.
-        let mut now =
-            (settlement.is_some() && self.limits().dates_at_the_end()).then(|| self.now());
-        self.clock.set_calendars(self.limits());
-        let counts = &mut *self.lock();
+        let dates = self.dates_at_the_end.load(Ordering::Relaxed);
+        let mut now = (settlement.is_some() && dates).then(|| self.now());
+        self.clock.set_calendars();
+        let State { counts, limits } = &mut *self.lock();
+        let rules = limits.rules();
         let Some(Open {
             parts, streamed, ..
         }) = counts.grants.find_mut(name)
@@ -94,26 +96,26 @@ impl MemoryStore {
                 window.unhold(part.amount);
                 match settlement {
                     Some(settlement) if !part.terms.take(Measure::Concurrency) => {
-                        part.used_at_the_end(self.rule(part), settlement)
+                        part.used_at_the_end(part.rule(rules), settlement)
                     }
                     _ => 0,
                 }
             } else {
                 let stream = streamed.iter_mut().find(|stream| stream.part == number);
-                part.end(window, self.rule(part), settlement, stream)
+                part.end(window, part.rule(rules), settlement, stream)
             };
             if undated > 0 {
                 let now = *now.get_or_insert_with(|| self.now());
                 if part.terms.are_watched() {
                     // What has left by now is not spent any more.
-                    window.expire(self.rule(part), now);
+                    window.expire(part.rule(rules), now);
                 }
-                window.book(self.rule(part), undated, now);
+                window.book(part.rule(rules), undated, now);
                 if part.terms.are_watched() {
-                    let happened = window.after_spending(self.rule(part), now);
+                    let happened = window.after_spending(part.rule(rules), now);
                     let entry = counts.entries.at(part.entry);
                     let at = (part.limit, part.window);
-                    counts.events.note(&counts.current, entry, at, happened);
+                    counts.events.note(limits, entry, at, happened);
                 }
             }
         }
@@ -123,6 +125,12 @@ impl MemoryStore {
 }
 
 impl Part {
+    /// The rule that it is charged by.
+    #[inline]
+    fn rule<'a>(&self, rules: &'a [Rule]) -> &'a Rule {
+        &rules[self.limit as usize]
+    }
+
     /// Dates what is not held any more from the send on, and notes what counts by then.
     #[inline]
     fn date(&mut self, entries: &mut Entries, rule: &Rule, now: Tick) {

@@ -54,13 +54,13 @@ impl BudgetStanding {
 
 impl MemoryStore {
     pub(super) fn budget_standings(&self) -> Vec<BudgetStanding> {
-        let counts = self.lock();
-        self.clock.set_calendars(self.limits());
-        let (limits, now) = (counts.current().clone(), self.now());
+        let state = self.lock();
+        self.clock.set_calendars();
+        let (limits, now) = (state.limits.clone(), self.now());
         let limits = &limits;
         let mut met = vec![false; limits.rules().len()];
         let mut windows = Vec::new();
-        for (number, entry) in counts.iter() {
+        for (number, entry) in state.counts.iter() {
             let level = &limits.levels()[number];
             for (place, window) in level.places.iter().zip(&entry.windows) {
                 if is_budget(limits, *place) {
@@ -71,14 +71,13 @@ impl MemoryStore {
             }
         }
         // Words take longer than counts: nobody waits for them.
-        drop(counts);
+        drop(state);
         let standings = windows.iter();
         let mut standings: Vec<(u32, BudgetStanding)> = standings
             .map(|(place, key, window)| (*place, standing(limits, key, window, now)))
             .collect();
         // Nobody has come to these yet.
-        for place in (0u32..).take(met.len()) {
-            let rule = &limits.rules()[place as usize];
+        for (place, rule) in limits.live() {
             if !met[place as usize] && is_budget(limits, place) && rule.limit.per.is_empty() {
                 let (key, none) = (LimitKey::of_values(place, &[], false), Window::new(0));
                 standings.push((place, standing(limits, &key, &none, now)));
@@ -95,7 +94,7 @@ impl MemoryStore {
 }
 
 /// Whether the limit at this place is a budget as it was given, no slice and no share of one.
-fn is_budget(limits: &Limits, place: u32) -> bool {
+pub(super) fn is_budget(limits: &Limits, place: u32) -> bool {
     let rule = &limits.rules()[place as usize];
     rule.limit.quantity == Quantity::Cost && rule.limit.whole.is_none() && !rule.is_share()
 }

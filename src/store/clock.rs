@@ -1,12 +1,19 @@
 //! The memory store's clocks: the one it counts by, and the one on the wall.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use tokio::time::Instant;
 
 use crate::{
     clock::time_of_day,
-    limit::{Limits, Tick},
+    limit::{Limits, Tick, Wall},
 };
 
 /// What the clock on the wall shows.
@@ -17,16 +24,31 @@ pub(super) struct Clock {
     /// The time at the start.
     began: Tick,
     shown: Box<Shown>,
+    /// By which calendars go.
+    wall: Arc<Wall>,
+    /// Whether there are any.
+    calendars: AtomicBool,
 }
 
 impl Clock {
-    /// A clock that shows this tick now.
-    pub(super) fn new(began: Tick) -> Self {
-        Clock {
+    /// A clock that shows this tick now, for these limits.
+    pub(super) fn new(began: Tick, limits: &Limits) -> Self {
+        let clock = Clock {
             start: Instant::now(),
             began,
             shown: Box::new(time_of_day),
-        }
+            wall: limits.wall().clone(),
+            calendars: AtomicBool::new(false),
+        };
+        clock.serve(limits);
+        clock
+    }
+
+    /// From now on these limits go by it, which are on the same wall.
+    pub(super) fn serve(&self, limits: &Limits) {
+        self.calendars
+            .store(limits.have_calendars(), Ordering::Relaxed);
+        self.set_calendars();
     }
 
     pub(super) fn show(&mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) {
@@ -38,10 +60,10 @@ impl Clock {
         self.began.after(self.start.elapsed())
     }
 
-    /// Has the calendars of these limits go by what the clock on the wall shows now.
-    pub(super) fn set_calendars(&self, limits: &Limits) {
-        if limits.have_calendars() {
-            limits.wall().set(self.now(), (self.shown)());
+    /// Has calendars go by what the clock on the wall shows now.
+    pub(super) fn set_calendars(&self) {
+        if self.calendars.load(Ordering::Relaxed) {
+            self.wall.set(self.now(), (self.shown)());
         }
     }
 }

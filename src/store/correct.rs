@@ -7,9 +7,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{BudgetChange, BudgetEvent, MemoryStore, Store as _, counts::Counts};
+use super::{
+    BudgetChange, BudgetEvent, MemoryStore, Store as _, budgets::is_budget, counts::Counts,
+    memory::State,
+};
 use crate::{
-    limit::{LimitKey, Limits, Quantity},
+    limit::{LimitKey, Limits, Quantity, Rule},
     money::Money,
     tags::Tags,
 };
@@ -26,11 +29,11 @@ pub enum Correction {
 
 impl MemoryStore {
     pub(super) fn correct_budgets(&self, tags: &Tags, correction: Correction, reason: &str) {
-        let mut counts = self.lock();
+        let state = &mut *self.lock();
         let now = self.now();
-        counts.sweep_if_grown(self.limits(), || now);
-        let (mut changed, current) = (Vec::new(), counts.current().clone());
-        self.each_count(&mut counts, tags, now, |key, rule, count| {
+        state.counts.sweep_if_grown(&state.limits, || now);
+        let (mut changed, limits) = (Vec::new(), state.limits.clone());
+        self.each_count(state, tags, now, |key, rule, count| {
             if rule.limit.quantity != Quantity::Cost {
                 return;
             }
@@ -46,67 +49,63 @@ impl MemoryStore {
             }
             let (key, reason) = (key(), reason.to_owned());
             let corrected = BudgetChange::Corrected { before, reason };
-            changed.push(BudgetEvent::of(&current, &key, count, corrected));
+            changed.push(BudgetEvent::of(&limits, &key, count, corrected));
             for happened in count.after_spending(rule, now) {
-                changed.push(BudgetEvent::of(&current, &key, count, happened.into()));
+                changed.push(BudgetEvent::of(&limits, &key, count, happened.into()));
             }
         });
-        self.tell(&mut counts, changed);
+        self.tell(&mut state.counts, changed);
     }
 
     /// Returns how many circuits were open.
     pub(super) fn reset_circuits(&self, tags: &Tags, reason: &str) -> u64 {
-        let mut counts = self.lock();
+        let state = &mut *self.lock();
         let now = self.now();
-        counts.sweep_if_grown(self.limits(), || now);
-        let (mut changed, current) = (Vec::new(), counts.current().clone());
-        self.each_count(&mut counts, tags, now, |key, rule, count| {
+        state.counts.sweep_if_grown(&state.limits, || now);
+        let (mut changed, limits) = (Vec::new(), state.limits.clone());
+        self.each_count(state, tags, now, |key, rule, count| {
             count.expire(rule, now);
             let before = Money::from_nanos(count.settled());
             if count.reset() {
                 let reason = reason.to_owned();
                 let reset = BudgetChange::Reset { before, reason };
-                changed.push(BudgetEvent::of(&current, &key(), count, reset));
+                changed.push(BudgetEvent::of(&limits, &key(), count, reset));
             }
         });
         let reset = changed.len() as u64;
-        self.tell(&mut counts, changed);
+        self.tell(&mut state.counts, changed);
         reset
     }
 
-    /// The budgets of which another amount may be used.
-    pub(super) fn tell_amounts(&self, counts: &mut Counts, new: &Limits) {
-        let (mut changed, old) = (Vec::new(), counts.current().clone());
-        let rules = old.rules().iter().zip(new.rules());
-        let rules = (0u32..).zip(rules).take(old.iter().count());
-        for (place, (old, new)) in
-            rules.filter(|(_, (old, _))| old.limit.quantity == Quantity::Cost)
-        {
-            let mut compare = |budget: String, before: u64, amount: u64| {
-                if before != amount {
-                    let before = Money::from_nanos(before);
-                    changed.push(BudgetEvent {
-                        budget,
-                        change: BudgetChange::AmountChanged { before },
-                        settled: None,
-                        amount: Money::from_nanos(amount),
-                    });
-                }
-            };
-            compare(new.limit.to_string(), old.amount, new.amount);
-            let named = old.limit.amounts.iter().chain(&new.limit.amounts);
-            let named: BTreeSet<&Arc<str>> = named.map(|(value, _)| value).collect();
-            for value in named {
-                let key = LimitKey::of_values(place, std::slice::from_ref(value), false);
-                let value = Some(&**value);
-                compare(
-                    key.describe(&new.limit),
-                    old.amount_for(value),
-                    new.amount_for(value),
-                );
+    /// The budgets that come, those that go, and those of which another amount may be used.
+    pub(super) fn tell_limits(&self, state: &mut State, new: &Limits) {
+        let (old, mut changed) = (&state.limits, Vec::new());
+        let budgets = |limits: &Limits| -> Vec<u32> {
+            let live = limits.live().map(|(place, _)| place);
+            live.filter(|place| is_budget(limits, *place)).collect()
+        };
+        let (before, now) = (budgets(old), budgets(new));
+        let of = |limits: &Limits, place: u32, change| {
+            let rule = &limits.rules()[place as usize];
+            BudgetEvent {
+                budget: rule.limit.to_string(),
+                change,
+                settled: None,
+                amount: Money::from_nanos(rule.amount),
+            }
+        };
+        let gone = before.iter().filter(|place| !new.hold(**place));
+        changed.extend(gone.map(|place| of(old, *place, BudgetChange::Removed)));
+        for place in now {
+            if old.hold(place) {
+                let number = place as usize;
+                let rules = (&old.rules()[number], &new.rules()[number]);
+                changed.extend(other_amounts(place, rules));
+            } else {
+                changed.push(of(new, place, BudgetChange::Added));
             }
         }
-        self.tell(counts, changed);
+        self.tell(&mut state.counts, changed);
     }
 
     pub(super) fn tell(&self, counts: &mut Counts, changed: Vec<BudgetEvent>) {
@@ -128,8 +127,37 @@ impl MemoryStore {
         if !self.news.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let mut counts = self.lock();
+        let mut state = self.lock();
         self.news.store(false, Ordering::Release);
-        counts.events.take()
+        state.counts.events.take()
     }
+}
+
+/// The amounts of a budget that are others now, those for values among them.
+fn other_amounts(place: u32, (old, new): (&Rule, &Rule)) -> Vec<BudgetEvent> {
+    let mut changed = Vec::new();
+    let mut compare = |budget: String, before: u64, amount: u64| {
+        if before != amount {
+            let before = Money::from_nanos(before);
+            changed.push(BudgetEvent {
+                budget,
+                change: BudgetChange::AmountChanged { before },
+                settled: None,
+                amount: Money::from_nanos(amount),
+            });
+        }
+    };
+    compare(new.limit.to_string(), old.amount, new.amount);
+    let named = old.limit.amounts.iter().chain(&new.limit.amounts);
+    let named: BTreeSet<&Arc<str>> = named.map(|(value, _)| value).collect();
+    for value in named {
+        let key = LimitKey::of_values(place, std::slice::from_ref(value), false);
+        let value = Some(&**value);
+        compare(
+            key.describe(&new.limit),
+            old.amount_for(value),
+            new.amount_for(value),
+        );
+    }
+    changed
 }

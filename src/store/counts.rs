@@ -46,9 +46,7 @@ pub(super) struct Counts {
     pub(super) shared: Vec<Option<u32>>,
     pub(super) most: usize,
     /// For each limit that only watches, what it would have refused.
-    over: Vec<u64>,
-    /// The limits with the amounts that hold now.
-    pub(super) current: Limits,
+    pub(super) over: Vec<u64>,
     pub(super) swept: Option<Tick>,
     pub(super) resting: Resting,
     pub(super) events: Events,
@@ -66,7 +64,6 @@ impl Counts {
             len: 0,
             most: MOST,
             over: vec![0; limits.rules().len()],
-            current: limits.clone(),
             gates: Gates::default(),
             sweep_at: SWEEP_FROM,
             swept: None,
@@ -114,7 +111,7 @@ impl Counts {
     /// is not split, or the value has an amount of its own.
     fn is_own(&self, limits: &Limits, number: usize, tags: &Tags) -> bool {
         let level = &limits.levels()[number];
-        level.limit.per.is_empty() || self.current.names(level, tags)
+        level.limit.per.is_empty() || limits.names(level, tags)
     }
 
     /// A claim was granted that a limit which only watches would have refused.
@@ -123,42 +120,9 @@ impl Counts {
         self.over[limit as usize] += 1;
     }
 
-    /// How many those are for each limit.
-    pub(super) fn over(&self) -> &[u64] {
-        &self.over
-    }
-
-    /// The limits with the amounts that hold now.
-    pub(super) fn current(&self) -> &Limits {
-        &self.current
-    }
-
-    /// Has other amounts hold from now on; the limits are the same. Of a budget that is less now more may be spent than
-    /// was told.
-    pub(super) fn set_amounts(&mut self, limits: Limits, now: Tick) {
-        self.current = limits;
-        for (number, level) in self.current.levels().iter().enumerate() {
-            let places = self.tables[number].iter();
-            for place in places.chain(self.shared[number]) {
-                let mut happened = Vec::new();
-                let Entry {
-                    values, windows, ..
-                } = self.entries.at_mut(place);
-                for (number, (limit, window)) in (0u32..).zip(level.places.iter().zip(windows)) {
-                    let rule = &self.current.rules()[*limit as usize];
-                    window.set_amount(rule, rule.amount_for(values.first()));
-                    if rule.terms.are_watched() {
-                        window.expire(rule, now);
-                        happened.push((*limit, number, window.after_spending(rule, now)));
-                    }
-                }
-                let entry = self.entries.at(place);
-                for (limit, window, happened) in happened {
-                    self.events
-                        .note(&self.current, entry, (limit, window), happened);
-                }
-            }
-        }
+    /// How many those are of a limit.
+    pub(super) fn over(&self, limit: u32) -> u64 {
+        self.over[limit as usize]
     }
 
     /// What was learnt of every count.
@@ -177,7 +141,7 @@ impl Counts {
                     }
                     let key = LimitKey::of_values(*limit, &entry.values.shared(), shared);
                     learnt.push(Learnt {
-                        limit: self.current.describe(&key),
+                        limit: limits.describe(&key),
                         amount: window.usable(),
                         others: window.foreign(rule, now),
                     });
@@ -222,7 +186,7 @@ impl Counts {
             return match self.shared[number] {
                 Some(place) => place,
                 None => {
-                    let place = self.put(&[], number);
+                    let place = self.put(limits, &[], number);
                     self.shared[number] = Some(place);
                     place
                 }
@@ -230,7 +194,7 @@ impl Counts {
         };
         let per = limits.levels()[number].limit.per.iter();
         let values = per.map(|tag| tags.shared(tag).cloned().unwrap_or_default());
-        let place = self.put(&values.collect::<Vec<_>>(), number);
+        let place = self.put(limits, &values.collect::<Vec<_>>(), number);
         self.list(number, hash, place);
         place
     }
@@ -304,9 +268,9 @@ impl Counts {
         idle
     }
 
-    fn put(&mut self, values: &[Arc<str>], number: usize) -> u32 {
-        let rules = self.current.rules();
-        let places = self.current.levels()[number].places.iter();
+    fn put(&mut self, limits: &Limits, values: &[Arc<str>], number: usize) -> u32 {
+        let rules = limits.rules();
+        let places = limits.levels()[number].places.iter();
         let amounts = places
             .map(|limit| rules[*limit as usize].amount_for(values.first().map(AsRef::as_ref)));
         let windows = amounts.map(Window::new).collect();
@@ -340,7 +304,7 @@ impl Counts {
         tables[number].insert(hash, place, rehash);
     }
 
-    fn forget(&mut self, place: u32) {
+    pub(super) fn forget(&mut self, place: u32) {
         *self.entries.at_mut(place) = Entry::default();
         self.resting.forget(place);
         self.free.push(place);

@@ -73,6 +73,10 @@ pub enum BudgetChange {
         /// The one that held.
         before: Money,
     },
+    /// It is new, and counts from now on.
+    Added,
+    /// It is no more, and what was spent of it is forgotten.
+    Removed,
 }
 
 impl fmt::Display for BudgetEvent {
@@ -100,6 +104,8 @@ impl fmt::Display for BudgetEvent {
             BudgetChange::AmountChanged { before } => {
                 return write!(f, "{amount} instead of {before} from now on");
             }
+            BudgetChange::Added => return f.write_str("it holds from now on"),
+            BudgetChange::Removed => return f.write_str("it holds no more"),
         }
         match settled {
             Some(settled) => write!(f, "; {settled} of {amount} spent"),

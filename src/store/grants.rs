@@ -154,6 +154,12 @@ impl Grants {
         }
     }
 
+    /// All that have not ended.
+    pub(super) fn each_open(&mut self) -> impl Iterator<Item = &mut Open> {
+        let places = self.places.iter_mut();
+        places.filter(|open| open.generation % 2 == 1)
+    }
+
     /// About how much memory they take.
     pub(super) fn bytes(&self) -> usize {
         let apart = |open: &Open| {

@@ -7,6 +7,7 @@ use super::{
     entry::{Entries, Entry},
     gates::Gates,
     grants::Part,
+    memory::State,
 };
 use crate::{
     limit::{Charged, Counters, Limit, LimitKey, Limits, Period, Quantity, Refill, Rule, Tick},
@@ -39,38 +40,36 @@ impl MemoryStore {
     /// time being, and what is kept free for others. Looks at every count.
     #[must_use]
     pub fn learnt(&self) -> Vec<Learnt> {
-        let mut counts = self.lock();
+        let State { counts, limits } = &mut *self.lock();
         let now = self.now();
-        counts.learnt(self.limits(), now)
+        counts.learnt(limits, now)
     }
 
     /// The targets that are to be left alone because a provider told them to wait, in words, and for how long.
     #[must_use]
     pub fn cooldowns(&self) -> Vec<(String, Duration)> {
-        let mut counts = self.lock();
+        let mut state = self.lock();
         let now = self.now();
-        let all = counts.gates.all(now);
+        let all = state.counts.gates.all(now);
         all.map(|(target, until)| (target.describe_cooldown(), until.since(now)))
             .collect()
     }
 
     /// Takes in what an answer tells. Returns whether there may be room now where there was none.
     pub(super) fn learn(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> bool {
-        let limits = self.limits();
         let idle = match seen {
             Observation::Counters { .. } => !self.absorb,
-            Observation::Limited { .. } | Observation::Succeeded => !limits.adaptive(),
+            Observation::Limited { .. } | Observation::Succeeded => !self.limits().adaptive(),
             _ => false,
         };
         if idle || grant.store != self.id() {
             return false;
         }
-        let counts = &mut *self.lock();
+        let State { counts, limits } = &mut *self.lock();
         let now = self.now();
         let parts = counts.grants.find(grant.name);
         let heard = Heard {
             limits,
-            current: &counts.current,
             tags,
             parts: parts.map_or(&[], |open| &open.parts),
             now,
@@ -83,8 +82,6 @@ impl MemoryStore {
 struct Heard<'a> {
     limits: &'a Limits,
     tags: &'a Tags,
-    /// The limits with the amounts that hold now.
-    current: &'a Limits,
     parts: &'a [Part],
     now: Tick,
 }
@@ -190,7 +187,7 @@ impl Heard<'_> {
     /// What is published of the limit that a part was taken from; `None` where its count is shared by many
     /// values.
     fn published(&self, entry: &Entry, part: &Part) -> Option<u64> {
-        let limit = &self.current.rules()[part.limit as usize].limit;
+        let limit = &self.limits.rules()[part.limit as usize].limit;
         (!entry.is_shared(limit)).then(|| limit.published_for(entry.values.first()))
     }
 

@@ -1,15 +1,18 @@
 //! The store in this process's memory.
 
-use std::{fmt, sync::atomic::AtomicBool, time::SystemTime};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
+};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
     Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
     Settlement, Standing, Store, clock::Clock, counts::Counts,
 };
 use crate::{
-    error::StoreError,
     limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
     tags::Tags,
     usage::Usage,
@@ -30,15 +33,27 @@ use crate::{
 /// with a count of their own notice nothing. Messages name the shared count as that of all others, and it ends when
 /// nothing counts there any more.
 pub struct MemoryStore {
-    limits: Limits,
+    /// Those that stand with the counts, for whoever asks for no more.
+    limits: RwLock<Limits>,
+    /// Whether any of them dates something when an attempt ends.
+    pub(super) dates_at_the_end: AtomicBool,
     /// Told by grants, so that those of another store do nothing here.
     id: u64,
     pub(super) clock: Clock,
-    counts: Aligned<Mutex<Counts>>,
+    state: Aligned<Mutex<State>>,
     /// Whether the counters that providers show are absorbed.
     pub(super) absorb: bool,
     /// Whether anything has happened to budgets that nobody has asked for.
     pub(super) news: AtomicBool,
+}
+
+/// All that goes together.
+// In this order, so that what changes with each call stands together with the lock around it.
+#[repr(C)]
+pub(super) struct State {
+    pub(super) counts: Counts,
+    /// The limits that hold now.
+    pub(super) limits: Limits,
 }
 
 /// From the beginning of a line of the cache on, so that the lock and what changes with each call are in one.
@@ -49,18 +64,19 @@ impl MemoryStore {
     /// An empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let (limits, clock) = (limits.for_a_store(), Clock::new(Tick::default()));
-        clock.set_calendars(&limits);
+        let limits = limits.for_a_store();
+        let clock = Clock::new(Tick::default(), &limits);
         let counts = Counts::new(&limits);
         Self::of(limits, counts, clock)
     }
 
     pub(super) fn of(limits: Limits, counts: Counts, clock: Clock) -> Self {
         MemoryStore {
-            limits,
+            limits: RwLock::new(limits.clone()),
+            dates_at_the_end: AtomicBool::new(limits.dates_at_the_end()),
             id: fastrand::u64(..),
             clock,
-            counts: Aligned(Mutex::new(counts)),
+            state: Aligned(Mutex::new(State { counts, limits })),
             absorb: true,
             news: AtomicBool::new(false),
         }
@@ -77,7 +93,7 @@ impl MemoryStore {
     /// ```
     #[must_use]
     pub fn max_counts(self, most: usize) -> Self {
-        self.lock().set_most(most);
+        self.lock().counts.set_most(most);
         self
     }
 
@@ -86,12 +102,12 @@ impl MemoryStore {
     #[must_use]
     pub fn wall_clock(mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock.show(shown);
-        self.clock.set_calendars(&self.limits);
+        self.clock.set_calendars();
         self
     }
 
     /// What the limits that [only watch](crate::limit::Limit::shadow) would have refused of what was granted
-    /// since this store was made: each limit in words, and how many claims. A call with several attempts
+    /// since this store was made, or the limit came: each limit in words, and how many claims. A call with several attempts
     /// makes several.
     ///
     /// ```
@@ -112,24 +128,24 @@ impl MemoryStore {
     /// ```
     #[must_use]
     pub fn would_have_refused(&self) -> Vec<(String, u64)> {
-        let counts = self.lock();
-        let rules = counts.current().rules().iter().zip(counts.over());
-        let shadows = rules.filter(|(rule, _)| rule.limit.shadow && !rule.is_share());
+        let state = self.lock();
+        let shadows = state.limits.live();
+        let shadows = shadows.filter(|(_, rule)| rule.limit.shadow && !rule.is_share());
         shadows
-            .map(|(rule, over)| (rule.limit.to_string(), *over))
+            .map(|(place, rule)| (rule.limit.to_string(), state.counts.over(place)))
             .collect()
     }
 
     /// About how many bytes the counts take. Looks at each of them.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.lock().bytes()
+        self.lock().counts.bytes()
     }
 
     /// How many counts are kept: one for each tag value that limits are split by.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().counts.len()
     }
 
     /// Whether nothing is counted at all.
@@ -142,34 +158,34 @@ impl MemoryStore {
         self.id
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.0.lock()
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.0.lock()
     }
 
     /// The same where nobody else has it.
     #[inline]
-    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, Counts>> {
-        self.counts.0.try_lock()
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.0.try_lock()
     }
 
     /// Shows every count that these tags touch, and its name. One that is new is made, as by a claim, and
     /// swept like it.
     pub(super) fn each_count(
         &self,
-        counts: &mut Counts,
+        State { counts, limits }: &mut State,
         tags: &Tags,
         now: Tick,
         mut show: impl FnMut(&dyn Fn() -> LimitKey, &Rule, &mut Window),
     ) {
-        self.clock.set_calendars(&self.limits);
-        for (number, level) in self.limits.levels().iter().enumerate() {
+        self.clock.set_calendars();
+        for (number, level) in limits.levels().iter().enumerate() {
             if !level.limit.touches(tags) {
                 continue;
             }
-            let (_, entry) = counts.entry(&self.limits, number, tags, || now);
+            let (_, entry) = counts.entry(limits, number, tags, || now);
             let shared = entry.is_shared(&level.limit);
             for (place, window) in level.places.iter().zip(&mut entry.windows) {
-                let rule = &self.limits.rules()[*place as usize];
+                let rule = &limits.rules()[*place as usize];
                 let key = || LimitKey::of_entry(*place, &rule.limit, tags, shared);
                 show(&key, rule, window);
             }
@@ -178,17 +194,17 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn limits(&self) -> &Limits {
-        &self.limits
+    fn limits(&self) -> Limits {
+        self.limits.read().clone()
     }
 
     fn refuse(&self, claim: &Claim) -> Answer<()> {
-        if !self.limits.count_refused() {
+        if !self.limits.read().count_refused() {
             return Answer::Now(Ok(()));
         }
-        let mut counts = self.lock();
+        let mut state = self.lock();
         let now = self.now();
-        self.each_count(&mut counts, &claim.tags, now, |_, rule, window| {
+        self.each_count(&mut state, &claim.tags, now, |_, rule, window| {
             // Calls are counted, not slots: none is held already.
             let most = window.amount();
             let need = claim.asked().amount(rule.terms, most);
@@ -199,32 +215,34 @@ impl Store for MemoryStore {
         Answer::Now(Ok(()))
     }
 
-    fn limits_now(&self) -> Limits {
-        self.lock().current().clone()
-    }
-
     fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        Answer::Now(match self.limits.with_amounts_of(limits) {
-            Ok(limits) => {
-                let mut counts = self.lock();
-                self.tell_amounts(&mut counts, &limits);
-                self.clock.set_calendars(&self.limits);
-                counts.set_amounts(limits, self.now());
-                self.has_news(&counts);
-                Ok(())
+        let (mut state, new) = loop {
+            let old = self.limits();
+            // Nobody waits for the lock meanwhile.
+            let new = old.changed_to(limits);
+            let state = self.lock();
+            if state.limits.version() == old.version() {
+                break (state, new);
             }
-            Err(differ) => Err(StoreError::new(differ.to_string())),
-        })
+        };
+        self.tell_limits(&mut state, &new);
+        self.clock.serve(&new);
+        self.dates_at_the_end
+            .store(new.dates_at_the_end(), Ordering::Relaxed);
+        *self.limits.write() = new.clone();
+        state.change(new, self.now());
+        self.has_news(&state.counts);
+        Answer::Now(Ok(()))
     }
 
     fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
-        let mut keys = claim.keys(&self.limits);
-        let mut counts = self.lock();
+        let State { counts, limits } = &mut *self.lock();
+        let mut keys = claim.keys(limits);
         let now = self.now();
-        for (number, level) in self.limits.levels().iter().enumerate() {
+        for (number, level) in limits.levels().iter().enumerate() {
             let of_level = |key: &LimitKey| level.places.contains(&key.place());
             let any = keys.iter().any(of_level);
-            if any && counts.shares(&self.limits, number, &claim.tags, now) {
+            if any && counts.shares(limits, number, &claim.tags, now) {
                 let keys = keys.iter_mut().filter(|key| of_level(key));
                 keys.for_each(|key| *key = key.to_shared());
             }
@@ -241,14 +259,14 @@ impl Store for MemoryStore {
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
-        let mut counts = self.lock();
-        if let Some(name) = counts.take(&self.limits, claim) {
+        let state = &mut *self.lock();
+        if let Some(name) = state.counts.take(&state.limits, claim) {
             return Answer::Now(Ok(Decision::Granted(Grant {
                 store: self.id,
                 name,
             })));
         }
-        Answer::Now(Ok(self.claim_closely(&mut counts, claim)))
+        Answer::Now(Ok(self.claim_closely(state, claim)))
     }
 
     fn date(&self, grant: &mut Grant) {
@@ -282,11 +300,11 @@ impl Store for MemoryStore {
     }
 
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
-        let mut counts = self.lock();
+        let state = &mut *self.lock();
         let now = self.now();
-        counts.sweep_if_grown(&self.limits, || now);
+        state.counts.sweep_if_grown(&state.limits, || now);
         let mut standings = Vec::new();
-        self.each_count(&mut counts, &claim.tags, now, |key, rule, count| {
+        self.each_count(state, &claim.tags, now, |key, rule, count| {
             let key = key();
             if let Some(needed) = claim.amount(key.place(), rule, count.amount()) {
                 count.expire(rule, now);
@@ -301,7 +319,7 @@ impl Store for MemoryStore {
                 });
             }
         });
-        if let Some((target, until)) = counts.gates.closed(&claim.tags, now)
+        if let Some((target, until)) = state.counts.gates.closed(&claim.tags, now)
             && claim.is_held_back()
         {
             standings.push(Standing {
@@ -323,11 +341,11 @@ impl Store for MemoryStore {
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
-        let mut counts = self.lock();
+        let state = &mut *self.lock();
         let now = self.now();
-        counts.sweep_if_grown(&self.limits, || now);
-        let (mut spent, current) = (Vec::new(), counts.current().clone());
-        self.each_count(&mut counts, tags, now, |key, rule, count| {
+        state.counts.sweep_if_grown(&state.limits, || now);
+        let (mut spent, limits) = (Vec::new(), state.limits.clone());
+        self.each_count(state, tags, now, |key, rule, count| {
             let limit = &rule.limit;
             let amount = rule.recorded(&usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
@@ -337,12 +355,12 @@ impl Store for MemoryStore {
                 count.book(rule, amount, now);
                 if rule.terms.are_watched() {
                     for happened in count.after_spending(rule, now) {
-                        spent.push(BudgetEvent::of(&current, &key(), count, happened.into()));
+                        spent.push(BudgetEvent::of(&limits, &key(), count, happened.into()));
                     }
                 }
             }
         });
-        self.tell(&mut counts, spent);
+        self.tell(&mut state.counts, spent);
         Answer::Now(Ok(()))
     }
 

@@ -1,8 +1,8 @@
 //! What a claim meets that has no room.
 
 use super::{
-    Claim, Decision, Grant, MemoryStore, NotNow, Store as _, counts::Counts, entry::Entry,
-    gates::Gates, grants::Part,
+    Claim, Decision, Grant, MemoryStore, NotNow, Store as _, entry::Entry, gates::Gates,
+    grants::Part, memory::State,
 };
 use crate::{
     limit::{Happened, LimitKey, Room, Rule, Tick},
@@ -116,12 +116,16 @@ impl Met {
 impl MemoryStore {
     /// A claim for which something is to be made, swept or let go first, or which is refused.
     #[cold]
-    pub(super) fn claim_closely(&self, counts: &mut Counts, claim: &Claim) -> Decision {
+    pub(super) fn claim_closely(
+        &self,
+        State { counts, limits }: &mut State,
+        claim: &Claim,
+    ) -> Decision {
         // The clock is asked only where something has to expire first, and then inside the lock: dates are
         // booked in the order in which they are taken.
         let mut met = Met::default();
-        let limits = self.limits();
-        self.clock.set_calendars(limits);
+        let limits = &*limits;
+        self.clock.set_calendars();
         counts.sweep_if_grown(limits, || self.now());
         if !counts.gates.is_empty() && claim.is_held_back() {
             met.look_at_gates(&mut counts.gates, &claim.tags, || self.now());
@@ -149,9 +153,7 @@ impl MemoryStore {
         }
         for (limit, place, window) in met.tripped.drain(..) {
             let (entry, tripped) = (counts.entries.at(place), vec![Happened::Tripped]);
-            counts
-                .events
-                .note(&counts.current, entry, (limit, window), tripped);
+            counts.events.note(limits, entry, (limit, window), tripped);
         }
         self.has_news(counts);
         match met.refusal() {

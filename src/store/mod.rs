@@ -8,6 +8,7 @@
 
 mod attempt;
 mod budgets;
+mod change;
 mod claim;
 mod clock;
 pub mod contract;
@@ -59,8 +60,8 @@ use crate::{
 /// The futures of [`Answer::Later`] are run to their end by the limiter, even where the caller that
 /// wanted the answer has gone away.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// The limits that this store counts under.
-    fn limits(&self) -> &Limits;
+    /// The limits that this store counts under now.
+    fn limits(&self) -> Limits;
 
     /// A call was refused, whatever the reason: counts it where a limit
     /// [says so](crate::limit::Limit::count_refused).
@@ -76,16 +77,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         })
     }
 
-    /// The same limits with the amounts that hold now, where these have changed since.
-    fn limits_now(&self) -> Limits {
-        self.limits().clone()
-    }
-
-    /// Other amounts for the same limits, all at once; what counts goes on counting.
+    /// Other limits from now on, all at once.
+    ///
+    /// - Limits are matched by quantity, period, `when`, `per` and whether they act. What counts under those that stay
+    ///   goes on counting, whatever else of them is another; what counted under those that are gone is forgotten; what is
+    ///   new counts from now on.
+    /// - Grants that are open stay good: under limits that stay they settle by what they were claimed by, under those that
+    ///   are gone they change nothing, and of what is new they hold nothing.
+    /// - No limit gets the place that another had: a [`LimitKey`] from before names no other count.
     ///
     /// # Errors
-    /// Where limits are missing, new or differ in more than their amounts, and by default: not every store
-    /// can do this.
+    /// By default: not every store can do this.
     fn reconfigure(&self, limits: &Limits) -> Answer<()> {
         let _ = limits;
         Answer::Now(Err(StoreError::new("its limits cannot change at run time")))
@@ -94,7 +96,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The counts that a claim takes something from: others that wait for one of them go first. A store
     /// that counts some values together says so here.
     fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
-        claim.keys(self.limits())
+        claim.keys(&self.limits())
     }
 
     /// The store's time, as well as it is known here without asking.

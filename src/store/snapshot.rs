@@ -68,9 +68,9 @@ impl MemoryStore {
     /// the lock that claims need.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let counts = self.lock();
-        self.clock.set_calendars(self.limits());
-        Snapshot::of(self.limits(), &counts, self.now())
+        let state = self.lock();
+        self.clock.set_calendars();
+        Snapshot::of(&state.limits, &state.counts, self.now())
     }
 
     /// A store that goes on where the snapshot was taken: it decides as the other would have, to the tick, if
@@ -114,8 +114,7 @@ impl MemoryStore {
     ) -> Result<Self, RestoreError> {
         let limits = limits.for_a_store();
         let began = Tick::from_micros(snapshot.clock.saturating_add(micros(since)));
-        let clock = Clock::new(began);
-        clock.set_calendars(&limits);
+        let clock = Clock::new(began, &limits);
         let counts = snapshot.counts(&limits)?;
         Ok(Self::of(limits, counts, clock))
     }
@@ -136,15 +135,17 @@ impl Snapshot {
 
     pub(super) fn of(limits: &Limits, counts: &Counts, now: Tick) -> Self {
         let mut kept = Vec::new();
+        let places: Vec<u32> = limits.live().map(|(place, _)| place).collect();
         for (number, entry) in counts.iter() {
             let level = &limits.levels()[number];
             let shared = entry.is_shared(&level.limit);
             for (limit, window) in level.places.iter().zip(&entry.windows) {
-                let limit = *limit as usize;
-                let spent = window.spent(&limits.rules()[limit], now);
+                let spent = window.spent(&limits.rules()[*limit as usize], now);
                 let (tripped, warned) = (window.is_tripped(), window.warned());
                 if !spent.is_empty() || tripped {
                     let values = (!shared).then(|| entry.values.shared());
+                    // Of those that hold: where they stood among others that do not is nobody's business.
+                    let limit = places.partition_point(|place| place < limit);
                     kept.push(Kept {
                         limit,
                         values,
@@ -159,9 +160,8 @@ impl Snapshot {
             version: VERSION,
             clock: now.as_micros(),
             limits: limits
-                .rules()
-                .iter()
-                .map(|rule| Identity::of(&rule.limit))
+                .live()
+                .map(|(_, rule)| Identity::of(&rule.limit))
                 .collect(),
             counts: kept,
         }
@@ -204,8 +204,8 @@ impl Snapshot {
 
 /// Where the limit is now.
 fn place(limits: &Limits, old: &Identity) -> Option<u32> {
-    (0..)
-        .zip(limits.rules())
+    limits
+        .live()
         .find(|(_, rule)| Identity::of(&rule.limit).same(old))
         .map(|(place, _)| place)
 }

@@ -21,7 +21,6 @@ async fn c6_other_amounts_hold_at_once_what_counts_stays_and_a_bad_file_changes_
 
     for (bad, says) in [
         ("{ global: { max_requests_per_run: 0 } }", "`amount` is 0"),
-        ("{ global: { rpm: 5 } }", "a limit is new"),
         (
             "{ global: { max_requests_per_run: 9 }, queue: { aging: 1s } }",
             "rate_limiting.queue.aging",
@@ -54,8 +53,19 @@ async fn c6_other_amounts_hold_at_once_what_counts_stays_and_a_bad_file_changes_
     assert_eq!(status, 429, "two of two: {body}");
     assert_eq!(
         gateway.reload(&limit(2)).await,
-        "tower-quota: reloaded; no amount is another"
+        "tower-quota: reloaded; nothing is another"
     );
+
+    let said = gateway
+        .reload("{ global: { concurrent_requests: 9 } }")
+        .await;
+    assert_eq!(
+        said,
+        "tower-quota: reloaded; new: concurrency 9, gone: requests 2/run per run"
+    );
+    let sent = tokio::spawn(chat(&gateway, json!({})).send());
+    upstream.call().await.answer().piece("{}");
+    soon(sent).await.unwrap().unwrap();
 
     gateway.term().await;
     assert_eq!(gateway.ended().await.code(), Some(0));

@@ -5,8 +5,8 @@ use tower_quota::config::Config;
 fn limits(block: &str) -> Result<Vec<String>, String> {
     let config = Config::from_yaml(&format!("rate_limiting: {{ {block} }}")).expect(block);
     let stack = config.build().map_err(|error| error.to_string())?;
-    let limits = stack.limiter.limits().iter();
-    Ok(limits.map(ToString::to_string).collect())
+    let limits = stack.limiter.limits();
+    Ok(limits.iter().map(ToString::to_string).collect())
 }
 
 #[test]

@@ -25,7 +25,7 @@ struct Ear {
 }
 
 impl Store for Ear {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.store.limits()
     }
     fn keys(&self, claim: &Claim) -> Vec<LimitKey> {

@@ -110,7 +110,7 @@ impl Kept {
 }
 
 impl Store for Judged {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.inner.store.limits()
     }
 

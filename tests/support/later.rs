@@ -34,8 +34,13 @@ impl LaterStore {
 }
 
 impl Store for LaterStore {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.0.limits()
+    }
+
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        let limits = limits.clone();
+        self.later(move |store| store.reconfigure(&limits))
     }
 
     fn now(&self) -> Tick {

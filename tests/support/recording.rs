@@ -42,7 +42,7 @@ impl RecordingStore {
 }
 
 impl Store for RecordingStore {
-    fn limits(&self) -> &Limits {
+    fn limits(&self) -> Limits {
         self.store.limits()
     }
 

@@ -19,8 +19,9 @@ pub(crate) enum Command {
     /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
     /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
     ///
-    /// SIGHUP has it read its configuration again: other amounts hold at once, and no count is lost. A file that makes no
-    /// sense, or changes more than amounts, is refused whole, and what was in force stays.
+    /// SIGHUP has it read its configuration again: other limits, budgets and prices hold at once, and what counts under
+    /// limits that stay goes on counting. A file that makes no sense, or changes anything else, is refused whole, and what
+    /// was in force stays.
     ///
     /// SIGTERM and SIGINT end it when the calls that came are answered; a second one ends it at once.
     Serve(ServeArgs),

@@ -1,25 +1,63 @@
 //! What SIGHUP does.
 
-use tower_quota::{config::Stack, gateway::GatewayConfig};
+use tower_quota::{
+    config::{ChangedLimit, Reloaded, Stack},
+    gateway::GatewayConfig,
+};
 
 use super::source::Source;
 
 /// Reads the file again and says what became of it.
 pub(crate) async fn run(source: &Source, gateway: &GatewayConfig, stack: &Stack) {
-    let said = match tried(source, gateway, stack).await {
-        Ok(changed) if changed.is_empty() => "reloaded; no amount is another".to_owned(),
-        Ok(changed) => format!("reloaded; {}", changed.join(", ")),
-        Err(reason) => format!("not reloaded, all is as it was: {reason}"),
+    let reloaded = match tried(source, gateway, stack).await {
+        Ok(reloaded) => reloaded,
+        Err(reason) => {
+            return eprintln!("tower-quota: not reloaded, all is as it was: {reason}");
+        }
     };
-    eprintln!("tower-quota: {said}");
+    let words = words(&reloaded);
+    let words = match words.is_empty() {
+        true => "nothing is another".to_owned(),
+        false => words.join(", "),
+    };
+    eprintln!("tower-quota: reloaded; {words}");
+    let known = |doubt: &&String| stack.doubts.contains(doubt);
+    for doubt in reloaded.doubts.iter().filter(|doubt| !known(doubt)) {
+        eprintln!("tower-quota: warning: {doubt}");
+    }
 }
 
-/// What has changed, in words; or why nothing has.
+/// What has changed, in words.
+fn words(reloaded: &Reloaded) -> Vec<String> {
+    let changed = reloaded.changed.iter().map(changed);
+    let added = reloaded.added.iter();
+    let added = added.map(|limit| format!("new: {limit}"));
+    let removed = reloaded.removed.iter();
+    let removed = removed.map(|limit| format!("gone: {limit}"));
+    let prices = reloaded.prices.then(|| "other prices".to_owned());
+    changed.chain(added).chain(removed).chain(prices).collect()
+}
+
+fn changed(limit: &ChangedLimit) -> String {
+    let ChangedLimit {
+        before,
+        now,
+        fields,
+        ..
+    } = limit;
+    if now == before {
+        format!("{now} ({} changed)", fields.join(", "))
+    } else {
+        format!("{now}, before {before}")
+    }
+}
+
+/// What has changed; or why nothing has.
 async fn tried(
     source: &Source,
     gateway: &GatewayConfig,
     stack: &Stack,
-) -> Result<Vec<String>, String> {
+) -> Result<Reloaded, String> {
     let named = |reason: String| format!("{}: {reason}", source.path().display());
     let said = source
         .read()
@@ -31,9 +69,5 @@ async fn tried(
         ));
     }
     let reloaded = stack.reload_block(&said.rate_limiting).await;
-    let changed = reloaded.map_err(|error| named(error.to_string()))?.changed;
-    let words = changed
-        .iter()
-        .map(|limit| format!("{}, before {}", limit.now, limit.before));
-    Ok(words.collect())
+    reloaded.map_err(|error| named(error.to_string()))
 }

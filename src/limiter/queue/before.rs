@@ -31,11 +31,12 @@ impl Queue {
         }
         for (key, sum) in keys.iter().zip(&mut sums) {
             let heads = self.counts.heads(key).into_iter().flat_map(Heads::all);
-            let others = heads.filter(|head| *head.keys != *keys);
+            let others = heads.filter(|head| *head.stand().keys != *keys);
             for head in others.take(GROUPS) {
-                let group = self.groups.get(&head.keys).expect("a head is of a group");
+                let stand = head.stand();
+                let group = self.groups.get(&stand.keys).expect("a head is of a group");
                 let needs = self.needs_before(group, head.rank().line, rank);
-                let place = head.keys.iter().position(|other| other == key);
+                let place = stand.keys.iter().position(|other| other == key);
                 let need = place.and_then(|place| needs.get(place));
                 *sum += need.copied().unwrap_or_default();
             }
@@ -58,7 +59,7 @@ impl Queue {
         let groups = self.groups.values().filter(|group| group.on == *key);
         let waiters = groups.flat_map(|group| group.waiters.all());
         let elsewhere = |pins: &&Arc<Waiter>| {
-            let group = self.groups.get(&pins.keys);
+            let group = self.groups.get(&pins.stand().keys);
             group.is_some_and(|group| group.on != *key)
         };
         let waiters = waiters.chain(self.pins.on(key).filter(elsewhere));

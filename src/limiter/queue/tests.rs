@@ -5,10 +5,25 @@ use std::time::Duration;
 use super::*;
 use crate::{
     limit::{Demand as Asked, Limit, Quantities},
-    limiter::keep::behind,
+    limiter::{comer::Wants, keep::behind},
     store::Claim,
     tags::Tags,
 };
+
+fn comer(order: u64, needs: Box<[u64]>) -> Comer {
+    Comer {
+        priority: 0,
+        arrival: 0,
+        order,
+        start: None,
+        agent: "a".into(),
+        size: 1,
+        needs,
+        shares: None,
+        below: false,
+        version: 0,
+    }
+}
 
 struct Scene {
     queue: Queue,
@@ -39,17 +54,7 @@ impl Scene {
     /// One that needs these and was refused by the first of them.
     fn comes(&mut self, order: u64, places: &[u32]) -> Arc<Waiter> {
         let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
-        let comer = Comer {
-            priority: 0,
-            arrival: 0,
-            order,
-            start: None,
-            agent: "a".into(),
-            size: 1,
-            needs: vec![1; keys.len()].into(),
-            shares: None,
-            below: false,
-        };
+        let comer = comer(order, vec![1; keys.len()].into());
         let claim = Claim {
             tags: Arc::default(),
             demand: Asked::default(),
@@ -70,6 +75,30 @@ impl Scene {
     fn refused(&mut self, waiter: &Arc<Waiter>, by: u32) {
         let by = behind(self.key(by), None);
         self.queue.refused(waiter, &by, Tick::default());
+    }
+
+    /// One needs these from now on, of limits of this version.
+    fn stands_for(&mut self, waiter: &Arc<Waiter>, places: &[u32], version: u32) {
+        let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
+        let wants = Wants {
+            needs: vec![1; keys.len()].into(),
+            most: Vec::new(),
+            shares: None,
+            version,
+            keys,
+        };
+        self.queue.stand_for(waiter, wants);
+    }
+
+    /// The counts of which one that comes now has to leave room.
+    fn kept(&mut self, places: &[u32]) -> Vec<LimitKey> {
+        let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
+        let needs = vec![1; keys.len()];
+        let comer = comer(u64::MAX, needs.into());
+        match self.queue.ahead_of(&keys, &comer, Tick::default()) {
+            Ahead::Kept(kept) => kept.into_iter().map(|kept| kept.key).collect(),
+            Ahead::On(key) => panic!("somebody waits on {key}"),
+        }
     }
 
     /// The counts that are to be looked at now.
@@ -108,4 +137,35 @@ fn one_that_a_single_driver_moves_has_nobody_looked_at_twice() {
     assert_eq!(scene.due(), [scene.key(0)]);
     scene.refused(&moved, 1);
     assert_eq!(scene.due(), [scene.key(1)]);
+}
+
+/// Room that is kept for one stays kept where it needs more than before, and is not where it needs it no more.
+#[test]
+fn what_one_pins_goes_with_what_it_needs() {
+    let mut scene = Scene::new();
+    let large = scene.comes(0, &[0, 1]);
+    scene.refused(&large, 1);
+    scene.refused(&large, 0);
+    assert_eq!(scene.kept(&[1]), [scene.key(1)]);
+    scene.stands_for(&large, &[0, 1, 2], 1);
+    assert_eq!(large.stand().keys.len(), 3);
+    assert_eq!(scene.kept(&[1]), [scene.key(1)]);
+    scene.stands_for(&large, &[0], 2);
+    assert_eq!(scene.kept(&[1]), []);
+    assert!(scene.queue.gave_up(&large));
+    assert_eq!((scene.queue.len(), scene.kept(&[0, 1, 2])), (0, vec![]));
+}
+
+/// What was found out under earlier limits is passed over, and so is what comes for one that has gone.
+#[test]
+fn one_stands_by_the_latest_limits_or_not_at_all() {
+    let mut scene = Scene::new();
+    let waits = scene.comes(0, &[0]);
+    scene.stands_for(&waits, &[1], 2);
+    scene.stands_for(&waits, &[2], 1);
+    assert_eq!(*waits.stand().keys, [scene.key(1)]);
+    assert!(scene.queue.gave_up(&waits));
+    scene.stands_for(&waits, &[2], 3);
+    assert_eq!(scene.queue.len(), 0);
+    assert!(!scene.queue.gave_up(&waits));
 }

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    PERIOD, TICK, claim, expect_refusal, limits, refused, sent, settle, spend, tokens, window,
+    PERIOD, TICK, claim, expect_refusal, granted, limits, refused, sent, settle, spend, tokens,
+    window,
 };
 use crate::{
-    limit::{Charge, Limit, Limits, Room},
+    limit::{Charge, Limit, Limits, Quantity, Room},
     store::{Claim, Decision, NotNow, Settlement, Store},
     tags::{Tag, Tags},
     usage::Usage,
@@ -19,6 +20,7 @@ pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn
     refused_calls_count_where_it_is_said(make, pass).await;
     values_may_have_amounts_of_their_own(make).await;
     other_amounts_keep_counts(make, pass).await;
+    limits_come_and_go(make, pass).await;
     slices_hold_their_share(make, pass).await;
     guaranteed_shares_count_and_refuse_nothing(make, pass).await;
 }
@@ -142,9 +144,60 @@ pub async fn other_amounts_keep_counts(
     pass(PERIOD - TICK).await;
     // Of the two that are not settled nothing expires; of the third nothing yet.
     assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 70);
-    let other = limits([window(Limit::tokens(70)), Limit::concurrency(1)]);
-    let answer = store.reconfigure(&other).get().await;
-    assert!(answer.is_err(), "another set of limits is refused");
+}
+
+/// A limit that stays keeps what counts, one that is new counts from then on, one that is gone holds nobody, nor does it
+/// know of anything when it comes back. Grants that are open settle under what stays, and change nothing elsewhere. A
+/// store that cannot do this says so, and changes nothing.
+pub async fn limits_come_and_go(
+    make: &impl Fn(Limits) -> Arc<dyn Store>,
+    pass: &impl AsyncFn(Duration),
+) {
+    let stays = || window(Limit::tokens(100)).per(Tag::Agent);
+    let goes = || window(Limit::requests(2));
+    let store = make(limits([goes(), stays()]));
+    let of = |name: &str, size| Claim {
+        tags: Arc::new(Tags::new().with(Tag::Agent, name)),
+        ..tokens(size, 0)
+    };
+    spend(&*store, &of("a", 10)).await;
+    let open = sent(&*store, &of("a", 60)).await;
+    expect_refusal(&*store, &of("a", 1)).await;
+    let other = limits([stays(), Limit::concurrency(2)]);
+    let can = store.reconfigure(&other).get().await.is_ok();
+    if !can {
+        expect_refusal(&*store, &of("a", 1)).await;
+        return;
+    }
+    // Two of two requests are in use no more, and the one in flight holds no slot.
+    let two = [
+        granted(&*store, &of("b", 1)).await,
+        granted(&*store, &of("a", 1)).await,
+    ];
+    let refused = refused(&*store, &of("b", 1)).await;
+    let now = store.limits();
+    let slots = now.rule_of(&refused.key).map(|rule| rule.limit.quantity);
+    assert_eq!((slots, refused.in_use), (Some(Quantity::Concurrency), 2));
+    settle(&*store, open, Settlement::Usage(Usage::new(40, 0))).await;
+    expect_refusal(&*store, &of("b", 1)).await;
+    for grant in two {
+        store.release(grant).get().await.expect("released");
+    }
+    assert_eq!(self::refused(&*store, &of("a", 51)).await.in_use, 50);
+    let back = limits([goes(), stays()]);
+    store
+        .reconfigure(&back)
+        .get()
+        .await
+        .expect("changed before");
+    spend(&*store, &of("b", 1)).await;
+    spend(&*store, &of("b", 1)).await;
+    let refused = self::refused(&*store, &of("a", 1)).await;
+    assert_eq!((refused.in_use, refused.needed), (2, 1), "it counts anew");
+    pass(PERIOD).await;
+    // All has left but the first, which is not settled.
+    spend(&*store, &of("a", 90)).await;
+    expect_refusal(&*store, &of("a", 1)).await;
 }
 
 /// No slice holds more than its share, the period no more than the whole; of both the later is said.
