@@ -400,6 +400,7 @@ impl CallContext {
             quantities: gate.quantities,
             repeat,
             held: gate.limiter.held(delegation),
+            attempt: 0,
         })
     }
 

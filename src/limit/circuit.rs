@@ -141,6 +141,19 @@ impl Window {
         }
     }
 
+    /// A count that was kept, under a rule that may have changed since: `old` is how it was.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn under(mut self, old: &Rule, rule: &Rule, amount: u64) -> Self {
+        self.set_amount(rule, amount);
+        if old.limit.thresholds != rule.limit.thresholds {
+            self.warn_again(rule);
+        }
+        if let Some(learnt) = &mut self.learnt {
+            learnt.tripped &= rule.limit.circuit;
+        }
+        self
+    }
+
     /// How many thresholds may have been told: no more than are passed.
     pub(crate) fn most_warned(&self, rule: &Rule) -> usize {
         self.passed(rule)

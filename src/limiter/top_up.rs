@@ -27,6 +27,7 @@ impl Limiter {
             quantities: Quantities::BUDGET,
             repeat: false,
             held: Vec::new(),
+            attempt: 0,
         };
         match self.shared.ask(&claim).await {
             Ok(mut permit) => {

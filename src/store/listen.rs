@@ -54,15 +54,19 @@ impl MemoryStore {
             .collect()
     }
 
+    /// Whether this teaches it nothing.
+    pub(super) fn is_deaf_to(&self, seen: &Observation) -> bool {
+        match seen {
+            Observation::Counters { .. } => !self.absorb,
+            Observation::Limited { .. } | Observation::Succeeded => !self.limits().adaptive(),
+            _ => false,
+        }
+    }
+
     /// Takes in what an answer tells. Returns whether there may be room now where there was none.
     pub(super) fn learn(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> bool {
         let limits = self.limits();
-        let idle = match seen {
-            Observation::Counters { .. } => !self.absorb,
-            Observation::Limited { .. } | Observation::Succeeded => !limits.adaptive(),
-            _ => false,
-        };
-        if idle || grant.store != self.id() {
+        if self.is_deaf_to(seen) || grant.store != self.id() {
             return false;
         }
         let counts = &mut *self.lock();

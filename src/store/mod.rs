@@ -17,6 +17,8 @@ mod entry;
 mod event;
 mod gates;
 mod grants;
+#[cfg(feature = "sqlite")]
+mod image;
 mod index;
 mod listen;
 mod memory;
@@ -24,6 +26,8 @@ mod met;
 mod observation;
 mod resting;
 mod snapshot;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod sweep;
 mod take;
 mod values;
@@ -39,6 +43,8 @@ pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
 pub use snapshot::{RestoreError, Snapshot};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 use crate::{
     error::StoreError,

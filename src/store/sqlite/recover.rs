@@ -1,0 +1,262 @@
+//! From a file to a store: the last image, what was done since, and an end for what was in flight.
+
+use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    OpenError, SqliteOptions,
+    audit::Note,
+    book::{self, Book},
+    file::{self, Opened},
+    op::{Done, Op},
+    replica::{Kept, Replica},
+    shared::Shared,
+    writer::Writer,
+};
+use crate::{
+    limit::{Identity, Limit, Limits},
+    store::{
+        BudgetEvent, Settlement,
+        clock::{
+            Clock,
+            told::{At, Told},
+        },
+        image::Image,
+    },
+};
+
+/// A part of an image has about so many bytes: SQLite takes no text of any length.
+const PART: usize = 8 << 20;
+
+pub(super) struct Recovered {
+    pub(super) shared: Arc<Shared>,
+    pub(super) thread: JoinHandle<Result<(), String>>,
+    pub(super) lost: usize,
+}
+
+/// An image as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Stored<I> {
+    at: At,
+    kept: HashMap<u64, Kept>,
+    image: I,
+}
+
+pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
+    let SqliteOptions {
+        path,
+        limits,
+        by,
+        shown,
+        most,
+        absorb,
+    } = options;
+    let Opened { mut conn, lock } = file::open(&path)?;
+    let damaged = |reason: String| OpenError::Damaged {
+        path: path.clone(),
+        reason,
+    };
+    let mut clock = Clock::new(Default::default());
+    if let Some(shown) = shown {
+        clock.show(move || shown());
+    }
+    let wall = clock.at().wall;
+    let (before, untold) = read(&conn, &path, most)?;
+    let fresh = before.is_none();
+    let mut replica = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
+    let at = now(replica.at(), wall);
+    let mut untold = untold;
+    let lost: Vec<(u64, Kept)> = replica
+        .open()
+        .map(|(number, kept)| (number, *kept))
+        .collect();
+    for (number, _) in &lost {
+        untold.extend(replica.redo(at, &Op::Settle(*number, Settlement::Unknown)));
+    }
+    let image = replica.image();
+    let amounts = amounts(&image, &limits);
+    let before = Limits::new(image.current.iter().cloned());
+    let bad_limits =
+        |error: crate::limit::LimitError| damaged(format!("its limits make no sense: {error}"));
+    let replica = Replica::of_image(limits.clone(), amounts, most, (&image, HashMap::new(), at))
+        .map_err(bad_limits)?;
+    let told = Arc::new(Told::default());
+    told.tell(at);
+    let live = replica
+        .copy(limits.clone(), most, Clock::telling(told.clone()))
+        .map_err(bad_limits)?;
+    let live = live.absorb_counters(absorb);
+
+    let failed = |error: rusqlite::Error| OpenError::Refused {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    let tx = conn
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let attempts = book::lose(&tx, lost.iter().map(|(_, kept)| kept)).map_err(failed)?;
+    let mut notes = Vec::new();
+    if attempts > 0 {
+        notes.push(Note::of_crash(attempts));
+    }
+    if let (false, Ok(before)) = (fresh, before) {
+        let after = crate::store::Store::limits_now(&live);
+        notes.extend(Note::of_limits(&before, &after, &by, "opened with others"));
+    }
+    notes.extend(untold.iter().filter_map(|event| Note::of_event(event, &by)));
+    notes
+        .iter()
+        .try_for_each(|note| note.write(&tx, at))
+        .map_err(failed)?;
+    write_image(&tx, &replica).map_err(failed)?;
+    tx.commit().map_err(failed)?;
+
+    clock.set(at.tick);
+    let book = Book::open(&conn).map_err(failed)?;
+    let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
+    let writer = Writer::new(shared.clone(), (conn, lock), replica, book);
+    let thread = std::thread::Builder::new()
+        .name("tower-quota sqlite".into())
+        .spawn(move || writer.run())
+        .map_err(|reason| OpenError::Unreachable { path, reason })?;
+    Ok(Recovered {
+        shared,
+        thread,
+        lost: attempts,
+    })
+}
+
+/// What the file says, where it says anything.
+fn read(
+    conn: &Connection,
+    path: &Path,
+    most: Option<usize>,
+) -> Result<(Option<Replica>, Vec<BudgetEvent>), OpenError> {
+    let damaged = |reason: String| OpenError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    let failed = |error: rusqlite::Error| damaged(error.to_string());
+    let parts = texts(conn, "SELECT body FROM image ORDER BY part").map_err(failed)?;
+    if parts.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let unread =
+        |what: &str, error: serde_json::Error| damaged(format!("{what} cannot be read: {error}"));
+    let stored: Stored<Image> =
+        serde_json::from_str(&parts.concat()).map_err(|error| unread("its image", error))?;
+    let Stored { at, kept, image } = stored;
+    let bad_limits =
+        |error: crate::limit::LimitError| damaged(format!("its limits make no sense: {error}"));
+    let given = Limits::new(image.given.iter().cloned()).map_err(bad_limits)?;
+    let current = Limits::new(image.current.iter().cloned()).map_err(bad_limits)?;
+    let mut replica =
+        Replica::of_image(given, Some(current), most, (&image, kept, at)).map_err(bad_limits)?;
+    let mut log = conn
+        .prepare("SELECT ops FROM log ORDER BY seq")
+        .map_err(failed)?;
+    let mut rows = log.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let text = row
+            .get_ref(0)
+            .and_then(|text| text.as_str().map_err(Into::into))
+            .map_err(failed)?;
+        let all: Vec<Done> =
+            serde_json::from_str(text).map_err(|error| unread("its log", error))?;
+        for Done { at, op } in &all {
+            // These were told then.
+            drop(replica.redo(*at, op));
+        }
+    }
+    Ok((Some(replica), Vec::new()))
+}
+
+/// Writes an image of all counts in place of the log.
+pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::Result<()> {
+    let kept = replica
+        .open()
+        .map(|(number, kept)| (number, *kept))
+        .collect();
+    let stored = Stored {
+        at: replica.at(),
+        kept,
+        image: replica.image(),
+    };
+    let text = serde_json::to_string(&stored)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    tx.execute("DELETE FROM image", [])?;
+    let mut insert = tx.prepare_cached("INSERT INTO image (body) VALUES (?)")?;
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let end = rest.floor_char_boundary(PART);
+        let (part, after) = rest.split_at(end);
+        insert.execute([part])?;
+        rest = after;
+    }
+    tx.execute("DELETE FROM log", [])?;
+    Ok(())
+}
+
+fn texts(conn: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    let mut query = conn.prepare(query)?;
+    let rows = query.query_map([], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Now, in the time of a store that did something last `before`: by the clock on the wall. Where that went back, no time
+/// has passed.
+fn now(before: At, wall: i64) -> At {
+    let passed = u64::try_from(wall.saturating_sub(before.wall)).unwrap_or_default();
+    // A store that has done nothing was at no time before.
+    let passed = if before == At::default() { 0 } else { passed };
+    At {
+        tick: before.tick.after_micros(passed),
+        wall,
+    }
+}
+
+/// The amounts that hold: those that were changed at run time, of limits that are given as they were given before.
+fn amounts(image: &Image, limits: &Limits) -> Option<Limits> {
+    let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
+    let amounts = limits.iter().map(|limit| {
+        let before = image.given.iter().find(|before| same(before, limit));
+        let changed = image.current.iter().find(|changed| same(changed, limit));
+        match (before, changed) {
+            (Some(before), Some(changed)) if *before == as_kept(limit) => changed.clone(),
+            _ => limit.clone(),
+        }
+    });
+    Limits::new(amounts).ok()
+}
+
+/// As it comes back when it is written and read: the last digit of a share may differ.
+fn as_kept(limit: &Limit) -> Limit {
+    let text = serde_json::to_string(limit);
+    let kept = text.and_then(|text| serde_json::from_str(&text));
+    kept.unwrap_or_else(|_| limit.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::Tick;
+
+    #[test]
+    fn time_passes_by_the_wall_and_never_back() {
+        let before = At {
+            tick: Tick::from_micros(50),
+            wall: 1_000,
+        };
+        assert_eq!(now(before, 1_700).tick, Tick::from_micros(750));
+        assert_eq!(
+            now(before, 400),
+            At {
+                tick: Tick::from_micros(50),
+                wall: 400
+            }
+        );
+        assert_eq!(now(At::default(), 1_700).tick, Tick::default());
+    }
+}
