@@ -1,7 +1,10 @@
 //! One attempt: the claims of all gates on it, and its end.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,8 @@ const GOOD_FOR: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(super) number: u32,
+    /// What its claims say that they are for: no other attempt of the process has it.
+    pub(super) id: u64,
     state: Mutex<State>,
 }
 
@@ -60,8 +65,10 @@ impl Attempt {
             noted: None,
             forked: false,
         };
+        static IDS: AtomicU64 = AtomicU64::new(1);
         Arc::new(Attempt {
             number,
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(state),
         })
     }
@@ -259,6 +266,7 @@ impl Attempt {
         for (gate, permit) in claims {
             let held = held_besides(&more, &gate);
             let settlement = gate.settlement(permit.tags(), &ended, held);
+            let settlement = ended.said(settlement);
             gate.learn(permit.tags(), &ended);
             let tags = gate.recorder.is_some().then(|| permit.tags().clone());
             permit.end_with(settlement);

@@ -310,7 +310,8 @@ impl Entry {
             if gate.depth > self.depth || attempt.holds(&gate) {
                 continue;
             }
-            let claim = self.context.claim(&self.facts, &gate)?;
+            let mut claim = self.context.claim(&self.facts, &gate)?;
+            claim.attempt = attempt.id;
             match gate
                 .limiter
                 .try_claim(&claim, self.context.turn(self.facts.turn, &gate))

@@ -52,6 +52,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         shown,
         most,
         absorb,
+        image_after,
     } = options;
     let Opened { mut conn, lock } = file::open(&path)?;
     let damaged = |reason: String| OpenError::Damaged {
@@ -68,10 +69,10 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let mut replica = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
     let at = now(replica.at(), wall);
     let mut untold = untold;
-    let lost: Vec<(u64, Kept)> = replica
-        .open()
-        .map(|(number, kept)| (number, *kept))
-        .collect();
+    let open = replica.open().map(|(number, kept)| (number, *kept));
+    let mut lost: Vec<(u64, Kept)> = open.collect();
+    // In the order in which they were claimed.
+    lost.sort_unstable_by_key(|(number, kept)| (kept.row, *number));
     for (number, _) in &lost {
         untold.extend(replica.redo(at, &Op::Settle(*number, Settlement::Unknown)));
     }
@@ -116,7 +117,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     clock.set(at.tick);
     let book = Book::open(&conn).map_err(failed)?;
     let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
-    let writer = Writer::new(shared.clone(), (conn, lock), replica, book);
+    let writer = Writer::new(shared.clone(), (conn, lock), replica, book, image_after);
     let thread = std::thread::Builder::new()
         .name("tower-quota sqlite".into())
         .spawn(move || writer.run())

@@ -17,8 +17,6 @@ use super::{
 const LAZY: Duration = Duration::from_millis(20);
 /// How long after a failure it is tried again: from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// After so many things that were done an image is taken, where there are no more counts than that.
-const IMAGE_AFTER: usize = 20_000;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -31,6 +29,8 @@ pub(super) struct Writer {
     backlog: Vec<Queued>,
     /// How much was done since the last image.
     since: usize,
+    /// After how much an image is taken.
+    image_after: usize,
     retry: Duration,
     pruning: VecDeque<Pruning>,
 }
@@ -59,6 +59,7 @@ impl Writer {
         (conn, lock): (Connection, File),
         replica: Replica,
         book: Book,
+        image_after: usize,
     ) -> Self {
         Writer {
             shared,
@@ -68,6 +69,7 @@ impl Writer {
             book,
             backlog: Vec::new(),
             since: 0,
+            image_after,
             retry: RETRY.0,
             pruning: VecDeque::new(),
         }
@@ -198,7 +200,7 @@ impl Writer {
             // Who hears of it was told by the store that decides.
             drop(self.replica.redo(done.at, &done.op));
         }
-        if self.since >= IMAGE_AFTER.max(self.replica.len()) {
+        if self.since >= self.image_after.max(self.replica.len()) {
             // Where it cannot be written, the log goes on.
             let _ = self.take_image();
         }
