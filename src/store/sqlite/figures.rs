@@ -150,7 +150,8 @@ impl Sum {
         tags: i64,
     ) -> rusqlite::Result<()> {
         let add =
-            "INSERT INTO hour VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            "INSERT INTO hour (hour, tags, attempts, estimated, unknown, unpriced, input, cache_read,
+            cache_write, output, reasoning, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
             attempts = attempts + excluded.attempts, estimated = estimated + excluded.estimated,
             unknown = unknown + excluded.unknown, unpriced = unpriced + excluded.unpriced,
             input = input + excluded.input, cache_read = cache_read + excluded.cache_read,

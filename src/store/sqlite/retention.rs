@@ -207,7 +207,7 @@ impl Pruning {
     fn note(&self, conn: &mut Connection) -> rusqlite::Result<()> {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(first) = self.attempts.filter(|_| self.pruned.attempts > 0) {
-            let keep = "INSERT INTO meta VALUES ('attempts_from', ?)
+            let keep = "INSERT INTO meta (key, value) VALUES ('attempts_from', ?)
                 ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
             tx.execute(keep, [first])?;
         }

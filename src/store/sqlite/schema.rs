@@ -99,3 +99,111 @@ pub(super) fn migrate(tx: &Transaction<'_>, from: i64, to: i64) -> rusqlite::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::{
+        limit::{Demand, Limit, Limits, Quantities},
+        store::{Claim, Decision, SqliteStore, Store as _},
+        tags::Tags,
+    };
+
+    fn folder(name: &str) -> PathBuf {
+        let name = format!("tower-quota-schema-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn limits() -> Limits {
+        let day = std::time::Duration::from_secs(86_400);
+        Limits::new([Limit::requests(2).every(day), Limit::concurrency(1)]).unwrap()
+    }
+
+    fn claim() -> Claim {
+        Claim {
+            tags: Tags::new().into(),
+            demand: Demand::default(),
+            quantities: Quantities::ALL,
+            repeat: false,
+            held: Vec::new(),
+            attempt: 0,
+        }
+    }
+
+    /// A file as the program of an earlier schema would have left it, with one call in flight.
+    async fn file_of(schema: i64, path: &Path) {
+        let now = path.with_extension("now");
+        let store = SqliteStore::open(&now, limits()).unwrap();
+        let Ok(Decision::Granted(grant)) = store.claim(&claim()).get().await else {
+            panic!("there is room");
+        };
+        drop((grant, store));
+        let mut conn = Connection::open(path).unwrap();
+        let tx = conn.transaction().unwrap();
+        tx.pragma_update(None, "application_id", APPLICATION)
+            .unwrap();
+        migrate(&tx, 0, schema).unwrap();
+        tx.commit().unwrap();
+        conn.execute("ATTACH ? AS now", [now.to_str().unwrap()])
+            .unwrap();
+        conn.execute_batch(
+            "INSERT INTO log SELECT * FROM now.log; INSERT INTO image SELECT * FROM now.image;",
+        )
+        .unwrap();
+        if schema > 1 {
+            conn.execute_batch(
+                "INSERT INTO tag_set SELECT * FROM now.tag_set; INSERT INTO attempt SELECT * FROM now.attempt;",
+            )
+            .unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_of_each_earlier_schema_becomes_one_of_this_and_loses_nothing() {
+        let folder = folder("earlier");
+        for schema in 1..SCHEMA {
+            let path = folder.join(format!("{schema}.db"));
+            file_of(schema, &path).await;
+            let store = SqliteStore::open(&path, limits()).unwrap();
+            assert_eq!(store.lost(), 1, "schema {schema}");
+            let conn = Connection::open(&path).unwrap();
+            let expected = Versions {
+                schema: SCHEMA,
+                min_reader: 3,
+            };
+            assert_eq!(versions(&conn).unwrap(), expected, "schema {schema}");
+            let one = store.claim(&claim()).get().await.unwrap();
+            assert!(
+                matches!(one, Decision::Granted(_)),
+                "the slot is free, one request is used"
+            );
+            let two = store.claim(&claim()).get().await.unwrap();
+            assert!(matches!(two, Decision::NotNow(_)), "schema {schema}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_file_as_it_was() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        let tx = conn.transaction().unwrap();
+        migrate(&tx, 0, 1).unwrap();
+        tx.commit().unwrap();
+        conn.execute_batch("CREATE TABLE audit (other)").unwrap();
+        let tx = conn.transaction().unwrap();
+        migrate(&tx, 1, SCHEMA).unwrap_err();
+        drop(tx);
+        assert_eq!(
+            versions(&conn).unwrap(),
+            Versions {
+                schema: 1,
+                min_reader: 1
+            }
+        );
+        assert!(conn.prepare("SELECT * FROM attempt").is_err());
+    }
+}
