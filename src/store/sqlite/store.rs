@@ -302,13 +302,10 @@ impl Store for SqliteStore {
         if !self.limits().count_refused() {
             return Answer::Now(Ok(()));
         }
-        let mut state = match self.shared.begin_lasting() {
-            Ok(state) => state,
-            Err(error) => return Answer::Now(Err(error)),
-        };
-        let answer = now(self.shared.live.refuse(claim));
-        self.shared.queue(&mut state, Op::Refuse(claim.clone()));
-        Answer::Now(answer)
+        self.change(|store, _| {
+            now(store.shared.live.refuse(claim))?;
+            Ok(((), Op::Refuse(claim.clone()), Vec::new()))
+        })
     }
 
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
