@@ -58,13 +58,14 @@
 //!
 //! It does not see redirects and retries inside a client: switch them off. A foreign layer between ours may take the
 //! extensions off a request, or move it to another task; one that does both makes two calls of it for us, and what the
-//! inner one repeats the outer one does not count. It keeps no state beyond the process. A body that is longer than the cap passes unread, under the limits that need
+//! inner one repeats the outer one does not count. State that several processes share it does not keep. A body that is longer than the cap passes unread, under the limits that need
 //! no knowledge of it.
 //!
 //! # Features
 //!
 //! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
-//! `sim` a simulated provider, `gateway` the binary `tower-quota`; `full` is all of them.
+//! `sim` a simulated provider, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
+//! `sqlite` counts and a ledger in a file (`store::SqliteStore`); `full` is all of them.
 
 pub mod admission;
 pub mod body;

@@ -1,7 +1,7 @@
 //! Where counts are kept.
 //!
 //! A [`Store`] answers claims. [`MemoryStore`] keeps everything in this process and answers at once;
-//! a store on a disk or on another machine answers with a future. The limiter that waits, queues and
+//! a store on a disk (`SqliteStore`, with the feature `sqlite`) or on another machine answers with a future. The limiter that waits, queues and
 //! wakes stands above and is the same for all: a claim is *data*, going in and coming out.
 //!
 //! [`contract`] holds the checks that every store passes.

@@ -86,7 +86,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let told = Arc::new(Told::default());
     told.tell(at);
     let live = replica
-        .copy(limits.clone(), most, Clock::telling(told.clone()))
+        .copy(limits, most, Clock::telling(told.clone()))
         .map_err(bad_limits)?;
     let live = live.absorb_counters(absorb);
 
@@ -191,7 +191,10 @@ pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::
     let mut insert = tx.prepare_cached("INSERT INTO image (body) VALUES (?)")?;
     let mut rest = text.as_str();
     while !rest.is_empty() {
-        let end = rest.floor_char_boundary(PART);
+        let mut end = PART.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
         let (part, after) = rest.split_at(end);
         insert.execute([part])?;
         rest = after;

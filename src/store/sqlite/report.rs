@@ -1,7 +1,8 @@
 //! What attempts came to, by tags and between two instants.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     io::{self, Write},
     time::{Duration, SystemTime},
 };
@@ -167,15 +168,13 @@ impl Totals {
     }
 }
 
-/// The sums of hours, and of attempts where they are asked for one by one.
+/// Sums of hours, and attempts where they are asked for one by one. They are added up here: SQLite would sort them.
 const OF_HOURS: &str =
-    "SELECT tags, NULL, sum(attempts), sum(estimated), sum(unknown), sum(unpriced), sum(input),
-    sum(cache_read), sum(cache_write), sum(output), sum(reasoning), sum(cost)
-    FROM hour WHERE hour >= ? AND hour < ? GROUP BY tags";
+    "SELECT tags, NULL, attempts, estimated, unknown, unpriced, input, cache_read, cache_write,
+    output, reasoning, cost FROM hour WHERE hour >= ? AND hour < ?";
 const OF_ATTEMPTS: &str =
-    "SELECT tags, NULL, count(*), sum(usage = 2), sum(usage = 0), sum(cost IS NULL), sum(input),
-    sum(cache_read), sum(cache_write), sum(output), sum(reasoning), sum(cost)
-    FROM attempt WHERE id >= ? AND id < ? AND status <> 0 GROUP BY tags";
+    "SELECT tags, NULL, 1, usage = 2, usage = 0, cost IS NULL, input, cache_read, cache_write,
+    output, reasoning, cost FROM attempt WHERE id >= ? AND id < ? AND status <> 0";
 
 /// Sums by the numbers of a set of tags and a run.
 type Sums = HashMap<(i64, Option<i64>), Totals>;
@@ -209,9 +208,8 @@ impl Report {
             }
         }
         report.rows = rows.into_iter().collect();
-        report
-            .rows
-            .sort_by(|(_, one), (_, other)| other.cost.cmp(&one.cost));
+        let dearest = |(_, totals): &(Vec<String>, Totals)| Reverse(totals.cost);
+        report.rows.sort_by_key(dearest);
         Ok(report)
     }
 
@@ -297,7 +295,7 @@ impl Query {
             return Ok(sums);
         }
         if self.wants_runs() {
-            let each = OF_ATTEMPTS.replace("tags, NULL", "tags, run") + ", run";
+            let each = OF_ATTEMPTS.replace("tags, NULL", "tags, run");
             gather(
                 conn,
                 &each,
@@ -371,11 +369,10 @@ fn sets(conn: &Connection, sums: &Sums) -> Result<HashMap<i64, Tags>, LedgerErro
     let mut find = conn.prepare_cached("SELECT tags FROM tag_set WHERE id = ?")?;
     let mut sets = HashMap::new();
     for (set, _) in sums.keys() {
-        if !sets.contains_key(set) {
+        if let Entry::Vacant(place) = sets.entry(*set) {
             let text: String = find.query_row([set], |row| row.get(0))?;
-            let tags = serde_json::from_str(&text)
-                .map_err(|error| LedgerError::Read(error.to_string()))?;
-            sets.insert(*set, tags);
+            let tags = serde_json::from_str(&text);
+            place.insert(tags.map_err(|error| LedgerError::Read(error.to_string()))?);
         }
     }
     Ok(sets)
@@ -385,8 +382,8 @@ fn runs(conn: &Connection, sums: &Sums) -> rusqlite::Result<HashMap<i64, String>
     let mut find = conn.prepare_cached("SELECT name FROM run WHERE id = ?")?;
     let mut runs = HashMap::new();
     for run in sums.keys().filter_map(|(_, run)| *run) {
-        if !runs.contains_key(&run) {
-            runs.insert(run, find.query_row([run], |row| row.get(0))?);
+        if let Entry::Vacant(place) = runs.entry(run) {
+            place.insert(find.query_row([run], |row| row.get(0))?);
         }
     }
     Ok(runs)
