@@ -5,8 +5,8 @@
 //! reserved, the slots of the dead are free, and the file opens as it is.
 //!
 //! ```
-//! use std::time::Duration;
-//! use tower_quota::{Limiter, Usage, limit::{Limit, Limits}, limiter::Call, store::SqliteStore};
+//! use std::{sync::Arc, time::Duration};
+//! use tower_quota::{Limiter, Usage, limit::{Limit, Limits}, limiter::{Call, QueueOptions}, store::SqliteStore};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,16 +14,16 @@
 //! # std::fs::create_dir_all(&folder)?;
 //! # let path = folder.join("counts.db");
 //! let limits = Limits::new([Limit::tokens(1_000).every(Duration::from_secs(3_600))])?;
-//! let limiter = Limiter::with_store(SqliteStore::open(&path, limits.clone())?);
+//! let store = Arc::new(SqliteStore::open(&path, limits.clone())?);
+//! let limiter = Limiter::build(store.clone(), QueueOptions::new());
 //! let permit = limiter.acquire(Call::new().tokens(600, 100)).await?;
 //! permit.settle(Usage::new(600, 50));
-//! drop(limiter);
+//! store.close()?;
 //!
 //! // In the next process:
 //! let limiter = Limiter::with_store(SqliteStore::open(&path, limits)?);
 //! let refused = limiter.try_acquire(Call::new().tokens(400, 0)).await.unwrap_err();
 //! assert_eq!(refused.shortage().unwrap().in_use, 650);
-//! # drop(limiter);
 //! # std::fs::remove_dir_all(&folder)?;
 //! # Ok(())
 //! # }

@@ -25,7 +25,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Counts in a file that outlives the process: see the [module](super::sqlite).
+/// Counts in a file that outlives the process: see the [module](crate::store::sqlite).
 ///
 /// # Answers
 /// What takes room or changes what is counted answers when it is on the disk; a refusal, and what gives back, at once.
@@ -39,8 +39,9 @@ use crate::{
 /// the restart on, which is longer and never shorter. So do ages: they are by the clock on the wall while the process is
 /// down, and where that went back, no time has passed.
 ///
-/// # Dropping
-/// Dropping it waits until all is written, and closes the file. Claims that are in flight then are lost for the next
+/// # The end
+/// [`close`](Self::close) it at the end of a program, or drop it: both wait until all is written. A limiter that is dropped
+/// lives on for a moment where a settlement is on its way, and its store with it; `close` does not wait for that. Claims that are in flight then are lost for the next
 /// process, as after a crash: end them first.
 pub struct SqliteStore {
     shared: Arc<Shared>,
