@@ -141,11 +141,16 @@ impl Window {
         }
     }
 
-    /// A count that was kept, under a rule that may have changed since: `old` is how it was.
+    /// A count that was kept, under a rule that may have changed since; it had these thresholds.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn under(mut self, old: &Rule, rule: &Rule, amount: u64) -> Self {
+    pub(crate) fn under(mut self, thresholds: &[f64], rule: &Rule, amount: u64) -> Self {
         self.set_amount(rule, amount);
-        if old.limit.thresholds != rule.limit.thresholds {
+        // The last digit of what was written and read may differ.
+        let now = rule.limit.thresholds.iter();
+        let same = |(one, other): (&f64, &f64)| {
+            super::amount::millionths(*one) == super::amount::millionths(*other)
+        };
+        if thresholds.len() != now.len() || !thresholds.iter().zip(now).all(same) {
             self.warn_again(rule);
         }
         if let Some(learnt) = &mut self.learnt {

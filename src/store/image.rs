@@ -12,10 +12,7 @@ use super::{
     grants::{Name, Part, Streamed},
     snapshot,
 };
-use crate::{
-    limit::{Identity, Limit, LimitError, LimitKey, Limits, Tick, Window},
-    tags::Tag,
-};
+use crate::limit::{Identity, Limit, LimitKey, Limits, Tick, Window};
 
 /// All of a memory store.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +21,8 @@ pub(super) struct Image {
     pub(super) given: Vec<Limit>,
     /// The same with the amounts that hold.
     pub(super) current: Vec<Limit>,
+    /// What counts are of, by the places that they name: slices and shares as well.
+    places: Vec<Identity>,
     counts: Vec<Counted>,
     grants: Vec<Held>,
     /// Targets that were told to wait.
@@ -63,9 +62,14 @@ impl MemoryStore {
     pub(super) fn image<'g>(&self, grants: impl Iterator<Item = (u64, &'g Grant)>) -> Image {
         let counts = self.lock();
         let limits = |limits: &Limits| limits.iter().cloned().collect();
+        let rules = |limits: &Limits| {
+            let rules = limits.rules().iter();
+            rules.map(|rule| Identity::of(&rule.limit)).collect()
+        };
         let mut image = Image {
             given: limits(super::Store::limits(self)),
             current: limits(counts.current()),
+            places: rules(super::Store::limits(self)),
             counts: Vec::new(),
             grants: Vec::new(),
             closed: Vec::new(),
@@ -109,17 +113,13 @@ impl MemoryStore {
 
     /// A store that goes on where an image was taken, under limits that may have changed since: counts are matched by
     /// quantity, period, `when` and `per`, and those of limits that are no more are dropped. With it, its grants.
-    ///
-    /// # Errors
-    /// Where the limits of the image make no sense to this version.
     pub(super) fn of_image(
         limits: Limits,
         current: Option<Limits>,
         most: Option<usize>,
         image: &Image,
         clock: Clock,
-    ) -> Result<(Self, HashMap<u64, Grant>), LimitError> {
-        let old = Limits::new(image.given.iter().cloned())?;
+    ) -> (Self, HashMap<u64, Grant>) {
         let limits = limits.for_a_store();
         let current = current.and_then(|current| limits.with_amounts_of(&current).ok());
         clock.set_calendars(&limits);
@@ -127,7 +127,7 @@ impl MemoryStore {
         if let Some(current) = current {
             counts.current = current;
         }
-        let at = image.put_counts(&old, &limits, &mut counts);
+        let at = image.put_counts(&limits, &mut counts);
         let mut names = Vec::new();
         for held in &image.grants {
             let parts = (0..).zip(&held.parts);
@@ -189,7 +189,7 @@ impl MemoryStore {
             .into_iter()
             .map(|(number, name)| (number, Grant { store: id, name }));
         let grants = grants.collect();
-        Ok((store, grants))
+        (store, grants)
     }
 
     /// Takes what was granted elsewhere, whether there is room or not.
@@ -277,34 +277,31 @@ impl Image {
     }
 
     /// Puts the counts into a table that has none; where each is then: the limit, the entry and its window.
-    fn put_counts(
-        &self,
-        old: &Limits,
-        limits: &Limits,
-        counts: &mut Counts,
-    ) -> Vec<Option<(u32, u32, u32)>> {
-        let places: Vec<Option<u32>> = old
-            .rules()
-            .iter()
-            .map(|rule| snapshot::place(limits, &Identity::of(&rule.limit)))
-            .collect();
+    fn put_counts(&self, limits: &Limits, counts: &mut Counts) -> Vec<Option<(u32, u32, u32)>> {
+        let places = self.places.iter().map(|old| snapshot::place(limits, old));
+        let places: Vec<Option<u32>> = places.collect();
         let put = |kept: &Counted| {
-            let rule_before = old.rules().get(kept.limit as usize)?;
+            let old = self.places.get(kept.limit as usize)?;
             let limit = (*places.get(kept.limit as usize)?)?;
-            let per: &[Tag] = &rule_before.limit.per;
-            let tags = kept
-                .values
-                .as_ref()
-                .map(|values| snapshot::tags(per, values));
+            let values = kept.values.as_ref();
+            let tags = values.map(|values| snapshot::tags(&old.per, values));
             let (level, window) = limits.level_of(limit);
             let entry = counts.kept_at(limits, level, tags.as_ref());
             let rule = &counts.current().rules()[limit as usize];
             let at = counts.entries.at(entry);
             let amount = rule.amount_for(at.values.first());
-            let count = kept.window.clone().under(rule_before, rule, amount);
+            let count = kept.window.clone();
+            let count = count.under(self.thresholds(old), rule, amount);
             counts.entries.at_mut(entry).windows[window] = count;
             Some((limit, entry, u32::try_from(window).unwrap_or(u32::MAX)))
         };
         self.counts.iter().map(put).collect()
+    }
+
+    /// Of which shares of a budget was warned.
+    fn thresholds(&self, of: &Identity) -> &[f64] {
+        let mut given = self.current.iter();
+        let budget = given.find(|limit| Identity::of(limit).same(of));
+        budget.map_or(&[], |limit| &limit.thresholds)
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     limit::{Identity, Limit, Limits},
     store::{
-        BudgetEvent, Settlement,
+        BudgetEvent, Settlement, Store as _,
         clock::{
             Clock,
             told::{At, Told},
@@ -55,67 +55,48 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         image_after,
     } = options;
     let Opened { mut conn, lock } = file::open(&path)?;
-    let damaged = |reason: String| OpenError::Damaged {
-        path: path.clone(),
-        reason,
-    };
     let mut clock = Clock::new(Default::default());
     if let Some(shown) = shown {
         clock.show(move || shown());
     }
     let wall = clock.at().wall;
-    let (before, untold) = read(&conn, &path, most)?;
+    let before = read(&conn, &path, most)?;
     let fresh = before.is_none();
-    let mut replica = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
-    let at = now(replica.at(), wall);
-    let mut untold = untold;
-    let open = replica.open().map(|(number, kept)| (number, *kept));
-    let mut lost: Vec<(u64, Kept)> = open.collect();
-    // In the order in which they were claimed.
-    lost.sort_unstable_by_key(|(number, kept)| (kept.row, *number));
-    for (number, _) in &lost {
-        untold.extend(replica.redo(at, &Op::Settle(*number, Settlement::Unknown)));
-    }
-    let image = replica.image();
+    let mut before = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
+    let at = now(before.at(), wall);
+    let (lost, untold) = end_all(&mut before, at);
+
+    let image = before.image();
     let amounts = amounts(&image, &limits);
-    let before = Limits::new(image.current.iter().cloned());
-    let bad_limits =
-        |error: crate::limit::LimitError| damaged(format!("its limits make no sense: {error}"));
-    let replica = Replica::of_image(limits.clone(), amounts, most, (&image, HashMap::new(), at))
-        .map_err(bad_limits)?;
+    let replica = Replica::of_image(limits.clone(), amounts, most, (&image, HashMap::new(), at));
     let told = Arc::new(Told::default());
     told.tell(at);
-    let live = replica
-        .copy(limits, most, Clock::telling(told.clone()))
-        .map_err(bad_limits)?;
+    let live = replica.copy(limits, most, Clock::telling(told.clone()));
     let live = live.absorb_counters(absorb);
 
-    let failed = |error: rusqlite::Error| OpenError::Refused {
-        path: path.clone(),
-        reason: error.to_string(),
-    };
-    let tx = conn
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(failed)?;
-    let attempts = book::lose(&tx, lost.iter().map(|(_, kept)| kept)).map_err(failed)?;
     let mut notes = Vec::new();
-    if attempts > 0 {
-        notes.push(Note::of_crash(attempts));
-    }
-    if let (false, Ok(before)) = (fresh, before) {
-        let after = crate::store::Store::limits_now(&live);
+    if let (false, Ok(before)) = (fresh, Limits::new(image.current)) {
+        let after = live.limits_now();
         notes.extend(Note::of_limits(&before, &after, &by, "opened with others"));
     }
     notes.extend(untold.iter().filter_map(|event| Note::of_event(event, &by)));
-    notes
-        .iter()
-        .try_for_each(|note| note.write(&tx, at))
-        .map_err(failed)?;
-    write_image(&tx, &replica).map_err(failed)?;
-    tx.commit().map_err(failed)?;
+    let write = |conn: &mut Connection| {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let attempts = book::lose(&tx, lost.iter())?;
+        let crash = (attempts > 0).then(|| Note::of_crash(attempts));
+        let mut notes = crash.iter().chain(&notes);
+        notes.try_for_each(|note| note.write(&tx, at))?;
+        write_image(&tx, &replica)?;
+        tx.commit()?;
+        Ok((attempts, Book::open(conn)?))
+    };
+    let written = write(&mut conn).map_err(|error: rusqlite::Error| OpenError::Refused {
+        path: path.clone(),
+        reason: error.to_string(),
+    });
+    let (lost, book) = written?;
 
     clock.set(at.tick);
-    let book = Book::open(&conn).map_err(failed)?;
     let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
     let writer = Writer::new(shared.clone(), (conn, lock), replica, book, image_after);
     let thread = std::thread::Builder::new()
@@ -125,36 +106,44 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     Ok(Recovered {
         shared,
         thread,
-        lost: attempts,
+        lost,
     })
 }
 
+/// Ends what is open: nobody lives to say what became of it. What it was, and what has happened to budgets by that.
+fn end_all(replica: &mut Replica, at: At) -> (Vec<Kept>, Vec<BudgetEvent>) {
+    let open = replica.open().map(|(number, kept)| (number, *kept));
+    let mut open: Vec<(u64, Kept)> = open.collect();
+    // In the order in which they were claimed.
+    open.sort_unstable_by_key(|(number, kept)| (kept.row, *number));
+    let mut happened = Vec::new();
+    for (number, _) in &open {
+        happened.extend(replica.redo(at, &Op::Settle(*number, Settlement::Unknown)));
+    }
+    (open.into_iter().map(|(_, kept)| kept).collect(), happened)
+}
+
 /// What the file says, where it says anything.
-fn read(
-    conn: &Connection,
-    path: &Path,
-    most: Option<usize>,
-) -> Result<(Option<Replica>, Vec<BudgetEvent>), OpenError> {
+fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Replica>, OpenError> {
     let damaged = |reason: String| OpenError::Damaged {
         path: path.to_owned(),
         reason,
     };
     let failed = |error: rusqlite::Error| damaged(error.to_string());
-    let parts = texts(conn, "SELECT body FROM image ORDER BY part").map_err(failed)?;
-    if parts.is_empty() {
-        return Ok((None, Vec::new()));
-    }
     let unread =
         |what: &str, error: serde_json::Error| damaged(format!("{what} cannot be read: {error}"));
-    let stored: Stored<Image> =
-        serde_json::from_str(&parts.concat()).map_err(|error| unread("its image", error))?;
-    let Stored { at, kept, image } = stored;
-    let bad_limits =
-        |error: crate::limit::LimitError| damaged(format!("its limits make no sense: {error}"));
-    let given = Limits::new(image.given.iter().cloned()).map_err(bad_limits)?;
-    let current = Limits::new(image.current.iter().cloned()).map_err(bad_limits)?;
-    let mut replica =
-        Replica::of_image(given, Some(current), most, (&image, kept, at)).map_err(bad_limits)?;
+    let parts = texts(conn, "SELECT body FROM image ORDER BY part").map_err(failed)?;
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let stored = serde_json::from_str(&parts.concat());
+    let Stored::<Image> { at, kept, image } = stored.map_err(|error| unread("its image", error))?;
+    let limits = |limits: &[Limit]| {
+        let limits = Limits::new(limits.iter().cloned());
+        limits.map_err(|error| damaged(format!("its limits make no sense: {error}")))
+    };
+    let (given, current) = (limits(&image.given)?, limits(&image.current)?);
+    let mut replica = Replica::of_image(given, Some(current), most, (&image, kept, at));
     let mut log = conn
         .prepare("SELECT ops FROM log ORDER BY seq")
         .map_err(failed)?;
@@ -162,16 +151,14 @@ fn read(
     while let Some(row) = rows.next().map_err(failed)? {
         let text = row
             .get_ref(0)
-            .and_then(|text| text.as_str().map_err(Into::into))
-            .map_err(failed)?;
-        let all: Vec<Done> =
-            serde_json::from_str(text).map_err(|error| unread("its log", error))?;
-        for Done { at, op } in &all {
-            // These were told then.
+            .and_then(|text| text.as_str().map_err(Into::into));
+        let all = serde_json::from_str::<Vec<Done>>(text.map_err(failed)?);
+        for Done { at, op } in &all.map_err(|error| unread("its log", error))? {
+            // What happened by it was told then.
             drop(replica.redo(*at, op));
         }
     }
-    Ok((Some(replica), Vec::new()))
+    Ok(Some(replica))
 }
 
 /// Writes an image of all counts in place of the log.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::op::Op;
 use crate::{
-    limit::{Demand, LimitError, Limits, Quantities},
+    limit::{Demand, Limits, Quantities},
     store::{
         BudgetEvent, Decision, Grant, MemoryStore, Store as _,
         clock::{
@@ -66,23 +66,23 @@ impl Replica {
         current: Option<Limits>,
         most: Option<usize>,
         (image, mut kept, at): (&Image, HashMap<u64, Kept>, At),
-    ) -> Result<Self, LimitError> {
+    ) -> Self {
         let told = Arc::new(Told::default());
         told.tell(at);
         let clock = Clock::telling(told.clone());
-        let (store, grants) = MemoryStore::of_image(limits, current, most, image, clock)?;
+        let (store, grants) = MemoryStore::of_image(limits, current, most, image, clock);
         let grants = grants.into_iter();
         let open = grants.filter_map(|(number, grant)| {
             let kept = kept.remove(&number)?;
             Some((number, Open { grant, kept }))
         });
         let open = open.collect();
-        Ok(Replica {
+        Replica {
             store,
             told,
             open,
             at,
-        })
+        }
     }
 
     /// Does it again. What has happened to budgets then.
@@ -177,13 +177,9 @@ impl Replica {
     }
 
     /// A store that stands where this one does.
-    pub(super) fn copy(
-        &self,
-        limits: Limits,
-        most: Option<usize>,
-        clock: Clock,
-    ) -> Result<MemoryStore, LimitError> {
+    pub(super) fn copy(&self, limits: Limits, most: Option<usize>, clock: Clock) -> MemoryStore {
         let current = Some(self.store.limits_now());
-        MemoryStore::of_image(limits, current, most, &self.image(), clock).map(|(store, _)| store)
+        let (store, _) = MemoryStore::of_image(limits, current, most, &self.image(), clock);
+        store
     }
 }
