@@ -24,6 +24,8 @@ mod listen;
 mod memory;
 mod met;
 mod observation;
+#[cfg(feature = "sqlite")]
+mod replay;
 mod resting;
 mod snapshot;
 #[cfg(feature = "sqlite")]

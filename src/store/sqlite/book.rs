@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, hash_map::Entry as Place};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 
 use super::{
-    figures::{Figures, Sum},
+    figures::Figures,
     names::Names,
     op::Op,
     replica::Kept,
+    row::{EACH_MILLISECOND, Row, Status, sum_up, write_row},
 };
 use crate::{
     store::{Claim, Settlement, clock::told::At},
@@ -16,39 +17,11 @@ use crate::{
     usage::Usage,
 };
 
-/// Row ids are milliseconds times this.
-const EACH_MILLISECOND: i64 = 1 << 20;
-const HOUR: i64 = 3_600_000;
-
-/// How an attempt stands, as it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Open = 0,
-    Settled = 1,
-    Lost = 2,
-    Recorded = 3,
-}
-
 /// Which claims are of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Whose {
     Attempt(u64),
     Grant(u64),
-}
-
-/// An attempt that has not ended, or has in the present transaction.
-#[derive(Clone, Debug)]
-struct Row {
-    id: i64,
-    tags: i64,
-    run: Option<i64>,
-    /// How many of its grants are open.
-    open: u32,
-    status: Status,
-    figures: Figures,
-    ended: i64,
-    /// Whether it stands in the file.
-    stored: bool,
 }
 
 /// What the ledger knows of attempts that have not ended.
@@ -275,94 +248,4 @@ impl Book {
         self.aside.clear();
         self.names.forget();
     }
-}
-
-/// Ends the rows of attempts that nobody will settle. Says how many there were.
-pub(super) fn lose<'k>(
-    conn: &Connection,
-    kept: impl Iterator<Item = &'k Kept>,
-) -> rusqlite::Result<usize> {
-    let mut rows: HashMap<i64, Vec<&Kept>> = HashMap::new();
-    kept.for_each(|kept| rows.entry(kept.row).or_default().push(kept));
-    let mut hours = HashMap::new();
-    let count = rows.len();
-    for (id, kept) in rows {
-        let found = conn.query_row("SELECT * FROM attempt WHERE id = ?", [id], read_row);
-        let Some(mut row) = found.optional()? else {
-            continue;
-        };
-        row.status = if row.figures.is_settled() {
-            Status::Settled
-        } else {
-            Status::Lost
-        };
-        for kept in kept {
-            row.figures.settle(kept, &Settlement::Unknown);
-        }
-        write_row(conn, &mut row)?;
-        sum_up(&mut hours, &row);
-    }
-    hours
-        .iter()
-        .try_for_each(|((hour, tags), sum)| sum.add_to_hour(conn, *hour, *tags))?;
-    Ok(count)
-}
-
-fn sum_up(hours: &mut HashMap<(i64, i64), Sum>, row: &Row) {
-    if row.status != Status::Open {
-        let hour = row.id / EACH_MILLISECOND / HOUR;
-        hours.entry((hour, row.tags)).or_default().add(&row.figures);
-    }
-}
-
-fn write_row(conn: &Connection, row: &mut Row) -> rusqlite::Result<()> {
-    if row.open == 0 && row.status == Status::Open {
-        // Its claims were given back: there was no attempt.
-        if row.stored {
-            conn.prepare_cached("DELETE FROM attempt WHERE id = ?")?
-                .execute([row.id])?;
-        }
-        return Ok(());
-    }
-    let took = (row.status != Status::Open)
-        .then(|| row.ended.saturating_sub(row.id / EACH_MILLISECOND).max(0));
-    let f = &row.figures;
-    let values = params![
-        row.tags,
-        row.run,
-        row.status as i64,
-        f.usage(),
-        took,
-        f.input,
-        f.cache_read,
-        f.cache_write,
-        f.output,
-        f.reasoning,
-        f.cost(),
-        row.id
-    ];
-    if row.stored {
-        let update = "UPDATE attempt SET tags = ?, run = ?, status = ?, usage = ?, took = ?, input = ?, cache_read = ?,
-            cache_write = ?, output = ?, reasoning = ?, cost = ? WHERE id = ?";
-        conn.prepare_cached(update)?.execute(values)?;
-        return Ok(());
-    }
-    let insert = "INSERT INTO attempt (tags, run, status, usage, took, input, cache_read, cache_write, output, reasoning,
-        cost, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    conn.prepare_cached(insert)?.execute(values)?;
-    Ok(())
-}
-
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let id = row.get("id")?;
-    Ok(Row {
-        id,
-        tags: row.get("tags")?,
-        run: row.get("run")?,
-        open: 0,
-        status: Status::Open,
-        figures: Figures::read(row)?,
-        ended: id / EACH_MILLISECOND,
-        stored: true,
-    })
 }

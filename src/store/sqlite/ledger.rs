@@ -5,12 +5,7 @@ use std::{io::Write, path::Path, sync::Mutex, time::SystemTime};
 use rusqlite::{Connection, params, types::ValueRef};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    LedgerError, Query, Report, file,
-    report::{line, millis},
-};
-
-const EACH_MILLISECOND: i64 = 1 << 20;
+use super::{LedgerError, Query, Report, file, query::millis, report::line, row::EACH_MILLISECOND};
 
 /// The ledger of a [`SqliteStore`](super::SqliteStore), to read, also while that counts, and from another process. What it
 /// does it does at once: put it on a thread that may block.

@@ -50,6 +50,7 @@
 //! A file of an earlier version is brought to this one's form when it is opened. One of a later version is opened where
 //! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
 
+mod answers;
 mod audit;
 mod book;
 mod commit;
@@ -60,10 +61,12 @@ mod ledger;
 mod names;
 mod op;
 mod options;
+mod query;
 mod recover;
 mod replica;
 mod report;
 mod retention;
+mod row;
 mod schema;
 mod shared;
 mod store;
@@ -72,6 +75,7 @@ mod writer;
 pub use error::{LedgerError, OpenError};
 pub use ledger::{AuditEntry, Ledger};
 pub use options::SqliteOptions;
-pub use report::{Query, Report, Totals};
+pub use query::Query;
+pub use report::{Report, Totals};
 pub use retention::{Pruned, Retention};
 pub use store::SqliteStore;

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     OpenError, SqliteOptions,
     audit::Note,
-    book::{self, Book},
+    book::Book,
     file::{self, Opened},
     op::{Done, Op},
     replica::{Kept, Replica},
+    row,
     shared::Shared,
     writer::Writer,
 };
@@ -82,7 +83,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     notes.extend(untold.iter().filter_map(|event| Note::of_event(event, &by)));
     let write = |conn: &mut Connection| {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let attempts = book::lose(&tx, lost.iter())?;
+        let attempts = row::lose(&tx, lost.iter())?;
         let crash = (attempts > 0).then(|| Note::of_crash(attempts));
         let mut notes = crash.iter().chain(&notes);
         notes.try_for_each(|note| note.write(&tx, at))?;

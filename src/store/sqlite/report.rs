@@ -4,67 +4,16 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap, hash_map::Entry},
     io::{self, Write},
-    time::{Duration, SystemTime},
 };
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
 
-use super::LedgerError;
+use super::{LedgerError, Query, query::Sums};
 use crate::{
     money::Money,
     tags::{Tag, Tags},
 };
-
-const HOUR: i64 = 3_600_000;
-const EACH_MILLISECOND: i64 = 1 << 20;
-
-/// What is asked of a [ledger](super::Ledger): everything, where nothing is said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct Query {
-    by: Vec<Tag>,
-    when: Vec<(Tag, String)>,
-    from: Option<SystemTime>,
-    until: Option<SystemTime>,
-}
-
-impl Query {
-    /// Everything, in one sum.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A sum for each value of these tags.
-    pub fn by(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
-        self.by = tags.into_iter().collect();
-        self
-    }
-
-    /// Only attempts with this value of a tag; an empty one: without the tag.
-    pub fn when(mut self, tag: Tag, value: impl Into<String>) -> Self {
-        self.when.push((tag, value.into()));
-        self
-    }
-
-    /// Only attempts that were claimed then or later, to the millisecond.
-    pub fn from(mut self, instant: SystemTime) -> Self {
-        self.from = Some(instant);
-        self
-    }
-
-    /// Only attempts that were claimed earlier.
-    pub fn until(mut self, instant: SystemTime) -> Self {
-        self.until = Some(instant);
-        self
-    }
-
-    /// Whether the sums of hours do not tell it.
-    fn wants_runs(&self) -> bool {
-        let when = self.when.iter().map(|(tag, _)| tag);
-        self.by.iter().chain(when).any(|tag| *tag == Tag::Run)
-    }
-}
 
 /// What attempts came to. Those that have not ended are in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +54,7 @@ pub struct Report {
 }
 
 impl Totals {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let figure = |place: usize| -> rusqlite::Result<u64> {
             let figure: Option<i64> = row.get(place)?;
             Ok(u64::try_from(figure.unwrap_or_default()).unwrap_or_default())
@@ -124,7 +73,7 @@ impl Totals {
         })
     }
 
-    fn add(&mut self, more: &Totals) {
+    pub(super) fn add(&mut self, more: &Totals) {
         let Totals {
             attempts,
             estimated,
@@ -168,16 +117,29 @@ impl Totals {
     }
 }
 
-/// Sums of hours, and attempts where they are asked for one by one. They are added up here: SQLite would sort them.
-const OF_HOURS: &str =
-    "SELECT tags, NULL, attempts, estimated, unknown, unpriced, input, cache_read, cache_write,
-    output, reasoning, cost FROM hour WHERE hour >= ? AND hour < ?";
-const OF_ATTEMPTS: &str =
-    "SELECT tags, NULL, 1, usage = 2, usage = 0, cost IS NULL, input, cache_read, cache_write,
-    output, reasoning, cost FROM attempt WHERE id >= ? AND id < ? AND status <> 0";
+fn sets(conn: &Connection, sums: &Sums) -> Result<HashMap<i64, Tags>, LedgerError> {
+    let mut find = conn.prepare_cached("SELECT tags FROM tag_set WHERE id = ?")?;
+    let mut sets = HashMap::new();
+    for (set, _) in sums.keys() {
+        if let Entry::Vacant(place) = sets.entry(*set) {
+            let text: String = find.query_row([set], |row| row.get(0))?;
+            let tags = serde_json::from_str(&text);
+            place.insert(tags.map_err(|error| LedgerError::Read(error.to_string()))?);
+        }
+    }
+    Ok(sets)
+}
 
-/// Sums by the numbers of a set of tags and a run.
-type Sums = HashMap<(i64, Option<i64>), Totals>;
+fn runs(conn: &Connection, sums: &Sums) -> rusqlite::Result<HashMap<i64, String>> {
+    let mut find = conn.prepare_cached("SELECT name FROM run WHERE id = ?")?;
+    let mut runs = HashMap::new();
+    for run in sums.keys().filter_map(|(_, run)| *run) {
+        if let Entry::Vacant(place) = runs.entry(run) {
+            place.insert(find.query_row([run], |row| row.get(0))?);
+        }
+    }
+    Ok(runs)
+}
 
 impl Report {
     pub(super) fn of(conn: &Connection, query: &Query) -> Result<Self, LedgerError> {
@@ -282,119 +244,6 @@ impl Report {
         )?;
         to.write_all(b"\n")
     }
-}
-
-impl Query {
-    fn sums(&self, conn: &Connection) -> rusqlite::Result<Sums> {
-        let (from, until) = (
-            self.from.map_or(0, millis),
-            self.until.map_or(i64::MAX / EACH_MILLISECOND, millis),
-        );
-        let mut sums = Sums::new();
-        if until <= from {
-            return Ok(sums);
-        }
-        if self.wants_runs() {
-            let each = OF_ATTEMPTS.replace("tags, NULL", "tags, run");
-            gather(
-                conn,
-                &each,
-                (
-                    from * EACH_MILLISECOND,
-                    until.saturating_mul(EACH_MILLISECOND),
-                ),
-                &mut sums,
-            )?;
-            return Ok(sums);
-        }
-        // Where attempts are gone, only whole hours are known.
-        let gone = conn.query_row(
-            "SELECT ifnull(max(value), 0) FROM meta WHERE key = 'attempts_from'",
-            [],
-            |row| row.get::<_, i64>(0),
-        )?;
-        let (mut first, mut last) = (
-            from.div_euclid(HOUR) + i64::from(from % HOUR > 0),
-            until.div_euclid(HOUR),
-        );
-        if from.div_euclid(HOUR) < gone {
-            first = from.div_euclid(HOUR);
-        }
-        if until % HOUR > 0 && last < gone {
-            last += 1;
-        }
-        if first > last {
-            gather(
-                conn,
-                OF_ATTEMPTS,
-                (
-                    from * EACH_MILLISECOND,
-                    until.saturating_mul(EACH_MILLISECOND),
-                ),
-                &mut sums,
-            )?;
-            return Ok(sums);
-        }
-        gather(conn, OF_HOURS, (first, last), &mut sums)?;
-        for (from, until) in [(from, first * HOUR), (last.saturating_mul(HOUR), until)] {
-            if from < until {
-                let ids = (
-                    from * EACH_MILLISECOND,
-                    until.saturating_mul(EACH_MILLISECOND),
-                );
-                gather(conn, OF_ATTEMPTS, ids, &mut sums)?;
-            }
-        }
-        Ok(sums)
-    }
-}
-
-fn gather(
-    conn: &Connection,
-    sql: &str,
-    (from, until): (i64, i64),
-    sums: &mut Sums,
-) -> rusqlite::Result<()> {
-    let mut query = conn.prepare_cached(sql)?;
-    let mut rows = query.query(params![from, until])?;
-    while let Some(row) = rows.next()? {
-        sums.entry((row.get(0)?, row.get(1)?))
-            .or_default()
-            .add(&Totals::read(row)?);
-    }
-    Ok(())
-}
-
-fn sets(conn: &Connection, sums: &Sums) -> Result<HashMap<i64, Tags>, LedgerError> {
-    let mut find = conn.prepare_cached("SELECT tags FROM tag_set WHERE id = ?")?;
-    let mut sets = HashMap::new();
-    for (set, _) in sums.keys() {
-        if let Entry::Vacant(place) = sets.entry(*set) {
-            let text: String = find.query_row([set], |row| row.get(0))?;
-            let tags = serde_json::from_str(&text);
-            place.insert(tags.map_err(|error| LedgerError::Read(error.to_string()))?);
-        }
-    }
-    Ok(sets)
-}
-
-fn runs(conn: &Connection, sums: &Sums) -> rusqlite::Result<HashMap<i64, String>> {
-    let mut find = conn.prepare_cached("SELECT name FROM run WHERE id = ?")?;
-    let mut runs = HashMap::new();
-    for run in sums.keys().filter_map(|(_, run)| *run) {
-        if let Entry::Vacant(place) = runs.entry(run) {
-            place.insert(find.query_row([run], |row| row.get(0))?);
-        }
-    }
-    Ok(runs)
-}
-
-pub(super) fn millis(instant: SystemTime) -> i64 {
-    let span = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    let millis = instant
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, span);
-    millis.min(i64::MAX / EACH_MILLISECOND - 1)
 }
 
 fn texts(totals: &Totals) -> impl Iterator<Item = String> {

@@ -6,11 +6,12 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
-use super::audit::Note;
+use super::{
+    audit::Note,
+    row::{EACH_MILLISECOND, HOUR},
+};
 use crate::{error::StoreError, store::clock::told::At};
 
-const HOUR: i64 = 3_600_000;
-const EACH_MILLISECOND: i64 = 1 << 20;
 /// So many rows are deleted at a time.
 const AT_ONCE: i64 = 5_000;
 

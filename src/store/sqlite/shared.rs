@@ -15,7 +15,7 @@ use crate::{
     error::StoreError,
     limit::Tick,
     store::{
-        BudgetEvent, Grant, MemoryStore,
+        BudgetEvent, Grant, MemoryStore, Store as _,
         clock::{
             Clock,
             told::{self, At},
@@ -78,7 +78,7 @@ impl Shared {
         by: Arc<str>,
         untold: Vec<BudgetEvent>,
     ) -> Self {
-        let streams = crate::store::Store::limits(&live).dates_at_the_end();
+        let streams = live.limits().dates_at_the_end();
         let state = State {
             untold,
             ..State::default()
@@ -186,7 +186,7 @@ impl Shared {
         let Some(number) = self.live.number_of(grant) else {
             return;
         };
-        crate::store::Store::streamed(&self.live, grant, output);
+        self.live.streamed(grant, output);
         let (now, held_up) = (state.at.tick, state.failing.is_some());
         let first = Stream {
             written: Tick::default(),
@@ -220,7 +220,7 @@ impl Shared {
         let state = &mut *self.begin();
         if let Some(number) = self.live.number_of(&grant) {
             self.end_stream(state, number);
-            drop(crate::store::Store::release(&self.live, grant));
+            drop(self.live.release(grant));
             self.queue(state, Op::Release(number));
         }
     }
