@@ -519,6 +519,47 @@ async fn what_is_old_goes_and_its_sums_stay_as_long_as_they_are_to() {
     );
 }
 
+#[tokio::test]
+async fn calls_go_on_while_what_is_old_goes() {
+    let folder = Folder::new();
+    let path = folder.file("ledger.db");
+    let (store, millis) = clocked(&path);
+    // More than are deleted at a time.
+    for number in 0..12_000 {
+        let tags = Tags::new().with(Tag::Run, format!("run {}", number % 700));
+        drop(store.record(&tags, Usage::new(1, 1)));
+    }
+    store.flush().await.unwrap();
+    millis.store((START + 172_800) * 1_000, Ordering::Relaxed);
+    let limiter = limiter(&store);
+    let pruning = tokio::spawn({
+        let store = store.clone();
+        async move { store.prune(&Retention::new().attempts(HOUR)).await.unwrap() }
+    });
+    let mut calls = 0;
+    while !pruning.is_finished() || calls < 20 {
+        // Under a name that is about to go.
+        let tags = Tags::new().with(Tag::Run, format!("run {}", calls % 700));
+        let permit = limiter.acquire(Call::new().tags(tags)).await.unwrap();
+        permit.settle(Usage::new(1, 1));
+        calls += 1;
+    }
+    assert_eq!(pruning.await.unwrap().attempts, 12_000);
+    store.flush().await.unwrap();
+    let left = rows(&path, "SELECT count(*), count(run) FROM attempts");
+    assert_eq!(
+        left,
+        [[calls.to_string(), calls.to_string()]],
+        "each with its run"
+    );
+    let [hours, _] = sums(&path);
+    let all: u64 = hours
+        .iter()
+        .map(|hour| hour[2].parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(all, 12_000 + calls);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_audit_log_has_what_is_done_by_hand_and_nothing_of_it_changes() {
     let folder = Folder::new();

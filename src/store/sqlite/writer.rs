@@ -134,12 +134,14 @@ impl Writer {
         let Some(pruning) = self.pruning.front_mut() else {
             return;
         };
-        let ended = match pruning.step(&mut self.conn) {
+        let ended = pruning.step(&mut self.conn);
+        // Names of runs may be gone by it.
+        self.book.forget_names();
+        let ended = match ended {
             Ok(false) => return,
             Ok(true) => Ok(()),
             Err(error) => Err(error),
         };
-        self.book.forget_names();
         if let Some(pruning) = self.pruning.pop_front() {
             pruning.answer(ended);
         }
