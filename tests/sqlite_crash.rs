@@ -31,13 +31,13 @@ use tower_quota::{
     limit::{Demand, Limit, Limits, Quantities},
     limiter::QueueOptions,
     pricing::{Price, PriceTable},
-    sim::{SimConfig, SimServer, Simulator},
+    sim::{Attempt, Outcome, SimConfig, SimServer, Simulator},
     store::{Claim, Decision, Settlement, SqliteStore, Store as _},
 };
 
 /// What a token in costs, and one out.
 const RATES: (u64, u64) = (1_000, 10_000);
-/// What all may cost: so much that it is used up after two thirds of the kills.
+/// What all may cost: so much that it is used up before the last kills.
 const BUDGET: u64 = 90_000_000;
 /// Each file sees so many kills.
 const KILLS: usize = 15;
@@ -219,7 +219,6 @@ impl Seen {
                     self.settled.insert(name.to_owned(), (input, output));
                 }
             }
-            ["spent"] => self.spent = true,
             _ => {}
         }
     }
@@ -282,6 +281,7 @@ impl Seen {
                 );
             }
         }
+        self.spent |= total + cost(10, OUTPUT) > BUDGET;
         assert!(billed <= BUDGET, "{of}: {billed} of {BUDGET} are billed");
         assert!(
             billed <= total,
@@ -327,10 +327,21 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
         let provider = runtime.block_on(Simulator::start(config)).unwrap();
         for kill in 0..KILLS.min(kills - done) {
             let (mut child, lines) = start(&path, &provider.base_url(), &format!("k{kill}"));
-            // Some while they open the file, most while they call.
+            // Some while they open the file, some when they begin, most while they call.
             let span = Duration::from_micros(random.u64(..80_000));
-            if random.u8(..5) > 0 {
-                while lines.recv().unwrap() != "open" {}
+            let first = match random.u8(..5) {
+                0 => None,
+                1 => Some("open"),
+                _ => Some("settled"),
+            };
+            if let Some(first) = first {
+                // One that has nothing left to spend ends by itself.
+                for line in &lines {
+                    seen.hear(&line);
+                    if line.starts_with(first) {
+                        break;
+                    }
+                }
             }
             #[expect(
                 clippy::disallowed_methods,
@@ -340,7 +351,13 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
             child.kill().unwrap();
             child.wait().unwrap();
             lines.iter().for_each(|line| seen.hear(&line));
-            runtime.block_on(async { provider.simulator().clone() });
+            // It learns of the kill by its connections, and bills what had come.
+            let is_open = |attempt: &Attempt| attempt.outcome == Outcome::Open;
+            runtime.block_on(async {
+                while provider.ledger().entries().iter().any(is_open) {
+                    tokio::task::yield_now().await;
+                }
+            });
             seen.check(&path, &provider, &format!("kill {}", done + kill));
         }
         done += KILLS.min(kills - done);
@@ -352,6 +369,9 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
     println!(
         "{done} kills: {settled} attempts settled, {lost} lost in flight, {spent} budgets spent to the end"
     );
-    assert!(settled > done, "a load that settles nothing shows nothing");
+    assert!(
+        settled > done / 4,
+        "a load that settles nothing shows nothing"
+    );
     assert!(lost > 0, "a kill that hits nothing shows nothing");
 }
