@@ -38,7 +38,7 @@ use tower_quota::{
 /// What a token in costs, and one out.
 const RATES: (u64, u64) = (1_000, 10_000);
 /// What all may cost: so much that it is used up before the last kills.
-const BUDGET: u64 = 90_000_000;
+const BUDGET: u64 = 45_000_000;
 /// Each file sees so many kills.
 const KILLS: usize = 15;
 const OUTPUT: u64 = 20;
@@ -166,6 +166,7 @@ async fn through_the_layers(store: Arc<SqliteStore>, url: String) {
         Price::new("1".parse().unwrap(), "10".parse().unwrap()),
     );
     let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices));
+    let budget = budget.patience(Duration::from_millis(200));
     let client = Client::builder(TokioExecutor::new()).build_http::<RequestBody>();
     let client = RateLimitLayer::new(limiter).budget(budget).layer(client);
     loop {
