@@ -22,6 +22,20 @@ pub(crate) fn time_of_day() -> SystemTime {
         .unwrap_or(now)
 }
 
+/// Whether `tokio::time` is paused.
+#[cfg(feature = "sqlite")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the true clock is what tokio's is compared with"
+)]
+pub(crate) fn is_paused() -> bool {
+    let (shown, truly) = (Instant::now(), std::time::Instant::now());
+    while std::time::Instant::now() == truly {
+        std::hint::spin_loop();
+    }
+    Instant::now() == shown
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -36,6 +50,16 @@ mod tests {
         let passed = time_of_day().duration_since(began).unwrap();
         let more = passed.abs_diff(day);
         assert!(more < Duration::from_secs(3_600), "{passed:?}");
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn it_is_seen_whether_it_is_paused() {
+        assert!(!is_paused());
+        tokio::time::pause();
+        assert!(is_paused());
+        tokio::time::resume();
+        assert!(!is_paused());
     }
 
     #[tokio::test]

@@ -60,12 +60,14 @@
 //! request, take its extensions off, and move it to another task; one that builds a new request of what it reads in the
 //! first makes two calls of it for us, and what the inner layers repeat the outer ones do not count. One that sends a
 //! request twice makes two attempts of it, each with its own claims, where one of ours stands inside of it; further in than
-//! all of ours it is as a client. It keeps no state beyond the process. A body that is longer than the cap passes unread, under the limits that need no knowledge of it.
+//! all of ours it is as a client. State that several processes share it does not keep. A body that is longer than the cap
+//! passes unread, under the limits that need no knowledge of it.
 //!
 //! # Features
 //!
 //! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
-//! `sim` a simulated provider, `gateway` the binary `tower-quota`; `full` is all of them.
+//! `sim` a simulated provider, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
+//! `sqlite` counts and a ledger in a file (`store::SqliteStore`); `full` is all of them.
 
 pub mod admission;
 pub mod body;

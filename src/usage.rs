@@ -37,6 +37,9 @@ pub struct Usage {
     pub reasoning: u64,
     /// What it cost, where that is known: by the provider's own word, or by a table of prices.
     pub cost: Option<Money>,
+    /// Whether this is our estimate, because nothing was reported, or not the last word.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 impl Usage {
@@ -51,6 +54,7 @@ impl Usage {
             output,
             reasoning: 0,
             cost: None,
+            estimated: false,
         }
     }
 

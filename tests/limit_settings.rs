@@ -57,7 +57,8 @@ async fn a_stack_goes_on_where_the_one_before_was_snapshot() {
     let first = config.build().unwrap();
     drop(first.limiter.acquire(Call::new()).await.unwrap());
     let half = Duration::from_secs(30);
-    let store = MemoryStore::restore(config.limits().unwrap(), &first.store.snapshot(), half);
+    let snapshot = first.store.unwrap().snapshot();
+    let store = MemoryStore::restore(config.limits().unwrap(), &snapshot, half);
     let second = config.build_on(store.unwrap()).unwrap();
     let refused = second.limiter.try_acquire(Call::new()).await.unwrap_err();
     assert_eq!(refused.retry_after(), Some(Duration::from_millis(30_500)));
@@ -104,7 +105,7 @@ async fn a_shadow_beside_a_limit_says_what_a_lower_one_would_refuse() {
     }
     let refused = stack.limiter.try_acquire(Call::new()).await.unwrap_err();
     assert_eq!(refused.shortage().unwrap().limit, "requests 3/min");
-    let shadows = stack.store.would_have_refused();
+    let shadows = stack.store.unwrap().would_have_refused();
     assert_eq!(shadows, [("requests 2/min (shadow)".to_owned(), 1)]);
 }
 

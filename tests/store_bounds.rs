@@ -26,6 +26,7 @@ fn agent(name: impl Into<Arc<str>>) -> Claim {
         quantities: Quantities::ADMISSION,
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     }
 }
 

@@ -26,6 +26,7 @@ fn tokens(input: u64) -> Claim {
         quantities: Quantities::ADMISSION,
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     }
 }
 

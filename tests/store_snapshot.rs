@@ -41,6 +41,7 @@ fn claim(agent: &str, input: u64) -> Claim {
         quantities: Quantities::ADMISSION,
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn claim_of(tags: Tags) -> Claim {
         quantities: Quantities::ADMISSION,
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! `cargo bench` prints a line for each: name, ours, peer, ratio, and OK or MISS against what was promised. A MISS
 //! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, stack,
-//! inspect, keys, waiters or worst.
+//! inspect, keys, waiters, worst, or sqlite where that feature is on.
 
 mod calls;
 mod inspect;
@@ -12,6 +12,8 @@ mod keys;
 mod measure;
 mod meter;
 mod speed;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod stack;
 mod threads;
 mod waiters;
@@ -44,6 +46,10 @@ fn main() -> ExitCode {
     }
     if wanted("inspect") {
         inspect::run(&mut verdicts);
+    }
+    #[cfg(feature = "sqlite")]
+    if wanted("sqlite") {
+        sqlite::run(&mut verdicts);
     }
     // From here on time is paused: what asks for it takes longer, so what is compared with peers comes before.
     let paused = tokio::runtime::Builder::new_current_thread()

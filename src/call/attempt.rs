@@ -1,7 +1,10 @@
 //! One attempt: the claims of all gates on it, and its end.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,8 @@ const GOOD_FOR: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(super) number: u32,
+    /// What its claims say that they are for: no other attempt of the process has it.
+    pub(super) id: u64,
     state: Mutex<State>,
 }
 
@@ -60,8 +65,10 @@ impl Attempt {
             noted: None,
             forked: false,
         };
+        static IDS: AtomicU64 = AtomicU64::new(1);
         Arc::new(Attempt {
             number,
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(state),
         })
     }
@@ -267,7 +274,7 @@ impl Attempt {
             } = held;
             let besides = held_besides(&more, &gate);
             let money = reserved.cost.saturating_add(besides);
-            let settlement = gate.settlement(permit.tags(), &ended, money);
+            let settlement = ended.said(gate.settlement(permit.tags(), &ended, money));
             gate.learn(permit.tags(), &ended);
             if let Some(recorder) = recorder {
                 settled.push((gate, recorder, permit.tags().clone(), reserved, settlement));

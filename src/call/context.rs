@@ -372,7 +372,8 @@ impl Entry {
             if depth > self.depth || attempt.holds(&gate) {
                 continue;
             }
-            let claim = self.context().claim(&self.facts, &gate)?;
+            let mut claim = self.context().claim(&self.facts, &gate)?;
+            claim.attempt = attempt.id;
             let turn = self.context().turn(self.facts.turn, &gate);
             let why = match gate.limiter.try_claim(&claim, turn) {
                 Tried::Now(Ok(permit)) => {
@@ -484,6 +485,7 @@ impl CallContext {
             quantities: gate.quantities,
             repeat,
             held: gate.limiter.held(delegation),
+            attempt: 0,
         })
     }
 

@@ -54,10 +54,11 @@ impl Attempt {
         lacks: u64,
         spare: u64,
     ) -> Result<u64, Rejection> {
-        let mut answer = gate.limiter.top_up(tags, lacks.saturating_add(spare)).await;
+        let top_up = |money| gate.limiter.top_up(tags, money, self.id);
+        let mut answer = top_up(lacks.saturating_add(spare)).await;
         for spare in [spare / 4, spare / 16, 0] {
             if let Err(Rejection::BudgetExceeded(_)) = &answer {
-                answer = gate.limiter.top_up(tags, lacks.saturating_add(spare)).await;
+                answer = top_up(lacks.saturating_add(spare)).await;
             }
         }
         let permit = answer?;

@@ -204,6 +204,14 @@ pub(crate) enum Input {
 }
 
 impl Ended {
+    /// A settlement that says whether it is an estimate.
+    pub(super) fn said(&self, mut settlement: Settlement) -> Settlement {
+        if let Settlement::Usage(usage) = &mut settlement {
+            usage.estimated = !self.is_final;
+        }
+        settlement
+    }
+
     /// What the provider says that it charges, where it says so.
     pub(super) fn told_cost(&self) -> Option<Money> {
         match self.settlement {

@@ -1,8 +1,12 @@
 //! From a configuration to a stack that runs.
 
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::{num::NonZeroU32, sync::Arc};
 
 use super::{Config, ConfigError, RateLimiting, UnknownPrice, reload::Running};
+#[cfg(feature = "sqlite")]
+use crate::store::{SqliteStore, sqlite::SqliteOptions};
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
@@ -10,7 +14,7 @@ use crate::{
     limiter::{Limiter, QueueOptions},
     pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
-    store::MemoryStore,
+    store::{MemoryStore, Store},
     tags::Tag,
 };
 
@@ -22,8 +26,11 @@ pub struct Stack {
     pub layer: RateLimitLayer,
     /// The limiter inside it.
     pub limiter: Limiter,
-    /// The store inside that, for a [snapshot](MemoryStore::snapshot).
-    pub store: Arc<MemoryStore>,
+    /// The store inside that, for a [snapshot](MemoryStore::snapshot), where it counts in memory.
+    pub store: Option<Arc<MemoryStore>>,
+    /// The same where it counts in a file.
+    #[cfg(feature = "sqlite")]
+    pub file: Option<Arc<SqliteStore>>,
     /// What was read of the price file when it was built, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
     /// What it goes by.
@@ -64,6 +71,15 @@ impl Config {
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         self.rate_limiting.build_on(store)
+    }
+
+    /// As [`build`](Self::build), and counts in a file that outlives the process: see [`SqliteStore`].
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path; [`ConfigError::Store`] where the file cannot be had.
+    #[cfg(feature = "sqlite")]
+    pub fn build_in(&self, path: impl AsRef<Path>) -> Result<Stack, ConfigError> {
+        self.rate_limiting.build_in(path)
     }
 }
 
@@ -109,14 +125,37 @@ impl RateLimiting {
     /// # Errors
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
-        self.stack_on(store)
-            .map_err(|error| self.replaced.hide(error))
-    }
-
-    fn stack_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
-        self.check()?;
         let store = store.absorb_counters(self.absorb_counters);
         let store = Arc::new(store.max_counts(self.max_counts));
+        let stack = self.stack_over(store.clone());
+        let stack = stack.map_err(|error| self.replaced.hide(error))?;
+        Ok(Stack {
+            store: Some(store),
+            ..stack
+        })
+    }
+
+    /// As [`Config::build_in`].
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path; [`ConfigError::Store`] where the file cannot be had.
+    #[cfg(feature = "sqlite")]
+    pub fn build_in(&self, path: impl AsRef<Path>) -> Result<Stack, ConfigError> {
+        let options = SqliteOptions::new(path, self.limits()?).by("the configuration");
+        let options = options.max_counts(self.max_counts);
+        let options = options.absorb_counters(self.absorb_counters);
+        let file = options.open();
+        let file = Arc::new(file.map_err(|error| ConfigError::Store(error.to_string()))?);
+        let stack = self.stack_over(file.clone());
+        let stack = stack.map_err(|error| self.replaced.hide(error))?;
+        Ok(Stack {
+            file: Some(file),
+            ..stack
+        })
+    }
+
+    fn stack_over(&self, store: Arc<dyn Store>) -> Result<Stack, ConfigError> {
+        self.check()?;
         let mut queue = QueueOptions::new()
             .max_waiting(self.queue.max_waiting)
             .aging(self.queue.aging.into())
@@ -124,7 +163,7 @@ impl RateLimiting {
         for (party, weight) in &self.queue.weights {
             queue = queue.weight(party.as_str(), checked(*weight));
         }
-        let limiter = Limiter::build(store.clone(), queue);
+        let limiter = Limiter::build(store, queue);
         let failover = self.retry.reaches(self.failover.layer()?);
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
@@ -147,7 +186,9 @@ impl RateLimiting {
         Ok(Stack {
             layer,
             limiter,
-            store,
+            store: None,
+            #[cfg(feature = "sqlite")]
+            file: None,
             price_file,
             running: Running::by(self.clone()),
             doubts,

@@ -48,7 +48,9 @@ impl Replaced {
         let (path, said) = match &error {
             ConfigError::Value { path, reason } => (path, reason.clone()),
             ConfigError::Limit { path, source } => (path, source.to_string()),
-            ConfigError::Syntax { .. } | ConfigError::File { .. } => return error,
+            ConfigError::Syntax { .. } | ConfigError::File { .. } | ConfigError::Store(_) => {
+                return error;
+            }
         };
         let hidden = self.hide_in(path, &said);
         if hidden == said {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Tick, micros};
 
 /// What is left of the amount after a refusal.
@@ -15,7 +17,7 @@ const STEPS: u64 = 20;
 /// before the cut say nothing of it: what was refused at once, or is in flight still, cuts once. After a
 /// quiet time the amount grows by a twentieth of the whole: where an attempt that left since the last change
 /// succeeded, none was refused, and so much time has passed since then.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Adapt {
     amount: u64,
     /// When it changed last.

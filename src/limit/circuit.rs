@@ -66,7 +66,9 @@ impl Limit {
         let Some(told) = told else {
             return 0;
         };
-        let known = |share: &&f64| **share <= *told;
+        // Where they were written and read, the last digit may differ.
+        let told = super::amount::millionths(*told);
+        let known = |share: &&f64| super::amount::millionths(**share) <= told;
         self.thresholds.iter().take_while(known).count()
     }
 

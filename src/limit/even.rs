@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Tick;
 
 /// It is looked back over this part of the period at least, and over this part at most.
@@ -20,7 +22,7 @@ const SURE: u32 = 8;
 const OLD: u64 = 10;
 
 /// Readings of one bucket that was never full since the first of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Even {
     from: VecDeque<Reading>,
     last: Reading,
@@ -37,7 +39,7 @@ pub(super) struct Even {
 }
 
 /// What a bucket had left when an attempt left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reading {
     pub(super) sent: Tick,
     pub(super) remaining: u64,

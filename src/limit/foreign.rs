@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Tick;
 
 /// The news is old after this part of the stay of a charge.
@@ -22,7 +24,7 @@ const FINE: u64 = 16;
 const CAUTION: u64 = 5;
 
 /// What others use of one limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Foreign {
     /// When the attempt left whose answer is the latest news.
     sent: Tick,

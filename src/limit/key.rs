@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::Limit;
 use crate::tags::{Tag, Tags};
 
@@ -17,7 +19,7 @@ const TARGET: [Tag; 3] = [Tag::Provider, Tag::ApiKey, Tag::Model];
 /// that it is split by, or of those values that have no count of their own and share one.
 ///
 /// A [cooldown](Self::is_cooldown) has such a name as well, because calls wait for it as for a count.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LimitKey {
     limit: u32,
     values: Option<Arc<[Arc<str>]>>,

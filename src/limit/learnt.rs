@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Life, Rule, Tick,
     adapt::Adapt,
@@ -13,7 +15,7 @@ use super::{
 };
 
 /// What one count has learnt. Most have learnt nothing and keep none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Learnt {
     pub(super) foreign: Option<Foreign>,
     pub(super) adapt: Option<Adapt>,

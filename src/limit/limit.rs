@@ -26,7 +26,7 @@ pub(crate) type Values = SmallVec<[Arc<str>; 1]>;
 /// let limit = Limit::tokens(90_000).every(minute).when(Tag::Model, "gpt-4o").per(Tag::Agent);
 /// assert_eq!(limit.to_string(), "tokens 90000/min for model=gpt-4o per agent");
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct Limit {
     pub(crate) quantity: Quantity,

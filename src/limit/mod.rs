@@ -20,6 +20,8 @@ mod foreign;
 mod hear;
 mod hold;
 mod identity;
+#[cfg(feature = "sqlite")]
+mod kept;
 mod key;
 mod learnt;
 mod life;
@@ -53,6 +55,8 @@ pub(crate) use difference::Difference;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
+#[cfg(feature = "sqlite")]
+pub(crate) use kept::KeptLimits;
 pub(crate) use life::Life;
 pub(crate) use set::{Level, Rule};
 pub(crate) use terms::{Asked, Measure, Terms};

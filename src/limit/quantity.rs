@@ -60,7 +60,8 @@ impl fmt::Display for Quantity {
 }
 
 /// A set of quantities: those that one gate looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Quantities(u8);
 
 impl Quantities {

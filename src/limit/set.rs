@@ -104,9 +104,7 @@ impl Limits {
 
     /// The same limits for one more store, with a clock of its own.
     pub(crate) fn for_a_store(self) -> Self {
-        if !self.have_calendars() && self.0.version == 0 {
-            return self;
-        }
+        // There may be calendars later, where there are none now.
         Self::on_wall(self.iter().cloned(), Arc::default()).expect("they were checked")
     }
 
@@ -215,6 +213,12 @@ impl Limits {
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
         let given = self.0.given.iter();
         given.map(|place| &self.0.rules[*place as usize].limit)
+    }
+
+    /// The places of those.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn given(&self) -> &[u32] {
+        &self.0.given
     }
 
     /// All that hold, with their places.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Limit, LimitError, Limits, Period, Rule,
     amount::{is_share, millionths},
@@ -9,7 +11,7 @@ use super::{
 use crate::tags::{Tag, Tags};
 
 /// The part of a limit that is guaranteed to calls with this tag at this value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Share {
     pub(crate) tag: Tag,
     pub(crate) value: Arc<str>,

@@ -11,7 +11,7 @@ use super::{Life, Quantity, Rule, Tick, learnt::Learnt};
 /// its **last** charge: never early, and late by at most the slot's length. So the sum of charges in any
 /// interval of the period never passes the limit, but for usage that was reported above what was claimed:
 /// that is debt, and is paid before anything else is admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 // In this order, so that what a claim looks at stands together.
 #[repr(C)]
 pub(crate) struct Window {
@@ -30,7 +30,7 @@ pub(crate) struct Window {
     older: Vec<Slot>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) last: Tick,
     amount: u64,

@@ -127,6 +127,7 @@ impl Limiter {
             quantities: Quantities::ALL,
             repeat: false,
             held: Delegation::current().held(&self.shared),
+            attempt: 0,
         };
         (claim, turn)
     }

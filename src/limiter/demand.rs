@@ -170,6 +170,7 @@ mod tests {
             quantities: Quantities::ADMISSION,
             repeat: false,
             held: Vec::new(),
+            attempt: 0,
         };
         let keys = [key(0), key(1)].into();
         let refused = keep::behind(key(0), None);

@@ -78,6 +78,7 @@ pub(super) fn one_of(claim: &Claim, limit: &Limit, amount: u64) -> Claim {
         quantities: Quantities::from_iter([limit.quantity]),
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     }
 }
 

@@ -16,7 +16,12 @@ impl Limiter {
     ///
     /// # Errors
     /// Where one has not, or the store cannot answer.
-    pub(crate) async fn top_up(&self, tags: &Arc<Tags>, money: u64) -> Result<Permit, Rejection> {
+    pub(crate) async fn top_up(
+        &self,
+        tags: &Arc<Tags>,
+        money: u64,
+        attempt: u64,
+    ) -> Result<Permit, Rejection> {
         let claim = Claim {
             tags: tags.clone(),
             demand: Demand {
@@ -27,6 +32,7 @@ impl Limiter {
             quantities: Quantities::BUDGET,
             repeat: false,
             held: Vec::new(),
+            attempt,
         };
         match self.shared.ask(&claim).await {
             Ok(mut permit) => {

@@ -213,6 +213,7 @@ mod tests {
             quantities: Quantities::ADMISSION,
             repeat: false,
             held: Vec::new(),
+            attempt: 0,
         };
         let mut grants = Vec::new();
         for name in ["a", "b", "b"] {

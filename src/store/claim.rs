@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What one attempt asks of the limits that its tags touch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// Who makes the attempt and where it goes.
     pub tags: Arc<Tags>,
@@ -28,6 +28,10 @@ pub struct Claim {
     /// The counts of concurrency in which a call around this one holds a slot: they are left alone. Otherwise
     /// as many calls as there are slots, each waiting for a call inside it, would wait for ever.
     pub held: Vec<LimitKey>,
+    /// The attempt that it is for, where several claims are for one: those of one attempt have the same number,
+    /// which no other attempt of the process has. 0: it is an attempt of its own.
+    #[serde(default)]
+    pub attempt: u64,
 }
 
 impl Claim {
@@ -170,7 +174,8 @@ pub struct Grant {
 }
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Settlement {
     /// It used this much.

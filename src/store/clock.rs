@@ -28,20 +28,33 @@ pub(super) struct Clock {
     wall: Arc<Wall>,
     /// Whether there are any.
     calendars: AtomicBool,
+    /// What it shows instead, where somebody says so.
+    #[cfg(feature = "sqlite")]
+    told: Option<Arc<told::Told>>,
 }
+
+#[cfg(feature = "sqlite")]
+pub(super) mod told;
 
 impl Clock {
     /// A clock that shows this tick now, for these limits.
     pub(super) fn new(began: Tick, limits: &Limits) -> Self {
-        let clock = Clock {
+        let clock = Clock::on(limits.wall().clone(), began);
+        clock.serve(limits);
+        clock
+    }
+
+    /// A clock that shows this tick now, by which nothing goes yet.
+    fn on(wall: Arc<Wall>, began: Tick) -> Self {
+        Clock {
             start: Instant::now(),
             began,
             shown: Box::new(time_of_day),
-            wall: limits.wall().clone(),
+            wall,
             calendars: AtomicBool::new(false),
-        };
-        clock.serve(limits);
-        clock
+            #[cfg(feature = "sqlite")]
+            told: None,
+        }
     }
 
     /// From now on these limits go by it, which are on the same wall.
@@ -57,6 +70,10 @@ impl Clock {
 
     #[inline]
     pub(super) fn now(&self) -> Tick {
+        #[cfg(feature = "sqlite")]
+        if let Some(told) = &self.told {
+            return told.tick();
+        }
         self.began.after(self.start.elapsed())
     }
 

@@ -338,6 +338,7 @@ fn claim(tags: Tags) -> Claim {
         quantities: Quantities::ADMISSION,
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     }
 }
 

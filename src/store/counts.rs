@@ -171,13 +171,18 @@ impl Counts {
         number: usize,
         tags: Option<&Tags>,
     ) -> &mut Entry {
+        let place = self.kept_at(limits, number, tags);
+        self.entries.at_mut(place)
+    }
+
+    /// Where that entry is.
+    pub(super) fn kept_at(&mut self, limits: &Limits, number: usize, tags: Option<&Tags>) -> u32 {
         let limit = &limits.levels()[number].limit;
-        let place = match tags.map(|tags| (tags, self.find(number, limit, tags))) {
+        match tags.map(|tags| (tags, self.find(number, limit, tags))) {
             Some((_, Ok(place))) => place,
             Some((tags, Err(hash))) => self.place(limits, number, Some((tags, hash))),
             None => self.place(limits, number, None),
-        };
-        self.entries.at_mut(place)
+        }
     }
 
     /// Where the entry is that is shared, or a new one for these tags under their hash.

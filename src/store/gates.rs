@@ -92,6 +92,13 @@ impl Gates {
         self.closed.iter().map(|gate| (&gate.target, gate.until()))
     }
 
+    /// All that are closed, as they were told.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn told(&self) -> impl Iterator<Item = (&LimitKey, &[Tick])> {
+        let closed = self.closed.iter();
+        closed.map(|gate| (&gate.target, gate.told.as_slice()))
+    }
+
     fn expire(&mut self, now: Tick) {
         self.closed.retain(|gate| gate.until() > now);
     }

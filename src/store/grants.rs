@@ -58,7 +58,7 @@ impl Part {
 }
 
 /// Output that one part of a grant dated while it streamed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Streamed {
     /// Which part.
     pub(super) part: u32,
@@ -75,9 +75,22 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// What no grant is called.
+    #[cfg(feature = "sqlite")]
+    pub(super) const NONE: Name = Name {
+        place: u32::MAX,
+        generation: 0,
+    };
+
     #[inline]
     fn is_of_open(self) -> bool {
         self.generation % 2 == 1
+    }
+
+    /// A number that no other grant of this store has while this one is open.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn number(self) -> u64 {
+        (u64::from(self.generation) << 32) | u64::from(self.place)
     }
 }
 

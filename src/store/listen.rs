@@ -55,14 +55,18 @@ impl MemoryStore {
             .collect()
     }
 
-    /// Takes in what an answer tells. Returns whether there may be room now where there was none.
-    pub(super) fn learn(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> bool {
-        let idle = match seen {
+    /// Whether this teaches it nothing.
+    pub(super) fn is_deaf_to(&self, seen: &Observation) -> bool {
+        match seen {
             Observation::Counters { .. } => !self.absorb,
             Observation::Limited { .. } | Observation::Succeeded => !self.limits().adaptive(),
             _ => false,
-        };
-        if idle || grant.store != self.id() {
+        }
+    }
+
+    /// Takes in what an answer tells. Returns whether there may be room now where there was none.
+    pub(super) fn learn(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> bool {
+        if self.is_deaf_to(seen) || grant.store != self.id() {
             return false;
         }
         let State { counts, limits } = &mut *self.lock();

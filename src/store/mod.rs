@@ -1,7 +1,7 @@
 //! Where counts are kept.
 //!
 //! A [`Store`] answers claims. [`MemoryStore`] keeps everything in this process and answers at once;
-//! a store on a disk or on another machine answers with a future. The limiter that waits, queues and
+//! a store on a disk (`SqliteStore`, with the feature `sqlite`) or on another machine answers with a future. The limiter that waits, queues and
 //! wakes stands above and is the same for all: a claim is *data*, going in and coming out.
 //!
 //! [`contract`] holds the checks that every store passes.
@@ -18,13 +18,19 @@ mod entry;
 mod event;
 mod gates;
 mod grants;
+#[cfg(feature = "sqlite")]
+mod image;
 mod index;
 mod listen;
 mod memory;
 mod met;
 mod observation;
+#[cfg(feature = "sqlite")]
+mod replay;
 mod resting;
 mod snapshot;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod sweep;
 mod take;
 mod values;
@@ -40,6 +46,8 @@ pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
 pub use snapshot::{RestoreError, Snapshot};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 use crate::{
     error::StoreError,

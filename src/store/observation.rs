@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     limit::Tick,
     wire::{Observed, ObservedQuantity},
 };
 
 /// What an answer tells, besides what its attempt used. Plain data, as a store may keep it on another machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Observation {
     /// The target (provider, API key and model) is to be left alone until then. Of several instants the latest

@@ -203,14 +203,14 @@ impl Snapshot {
 }
 
 /// Where the limit is now.
-fn place(limits: &Limits, old: &Identity) -> Option<u32> {
+pub(super) fn place(limits: &Limits, old: &Identity) -> Option<u32> {
     limits
         .live()
         .find(|(_, rule)| Identity::of(&rule.limit).same(old))
         .map(|(place, _)| place)
 }
 
-fn tags(per: &[Tag], values: &[Arc<str>]) -> Tags {
+pub(super) fn tags(per: &[Tag], values: &[Arc<str>]) -> Tags {
     per.iter()
         .zip(values)
         .fold(Tags::new(), |tags, (tag, value)| {

@@ -9,6 +9,7 @@ mod headers;
 mod layer;
 pub(crate) mod model;
 mod scope;
+mod stored;
 mod tag;
 
 use std::{fmt, sync::Arc};

@@ -279,6 +279,7 @@ impl Watch {
             quantities: Quantities::BUDGET,
             repeat: false,
             held: Vec::new(),
+            attempt: 0,
         };
         let Answer::Now(Ok(standings)) = self.store.peek(&claim) else {
             panic!("a store in memory answers at once");

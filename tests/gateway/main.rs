@@ -14,4 +14,6 @@ mod retries;
 mod routes;
 mod shutdown;
 mod startup;
+#[cfg(all(feature = "sqlite", unix))]
+mod store;
 mod upstream;

@@ -137,6 +137,11 @@ impl Gateway {
         self.complaint().await
     }
 
+    /// Kills it.
+    pub(crate) async fn kill(&self) {
+        self.signal("-KILL").await;
+    }
+
     async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
         let killed = Command::new("kill").args([name, &pid]).status().await;

@@ -210,6 +210,7 @@ impl World {
             } else {
                 Vec::new()
             },
+            attempt: 0,
         }
     }
 
@@ -402,6 +403,7 @@ impl World {
             quantities: Quantities::ADMISSION,
             repeat: false,
             held: Vec::new(),
+            attempt: 0,
         };
         let standings = now(self.store.peek(&claim));
         for standing in &standings {

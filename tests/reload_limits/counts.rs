@@ -252,6 +252,7 @@ async fn a_snapshot_after_changes_is_of_the_limits_that_hold() {
         quantities: Quantities::ADMISSION,
         repeat: false,
         held: Vec::new(),
+        attempt: 0,
     };
     let mut grant = granted(&store, &claim).await;
     store.date(&mut grant);

@@ -146,6 +146,7 @@ impl World {
             quantities: Quantities::ADMISSION,
             repeat: random.u8(..8) == 0,
             held: Vec::new(),
+            attempt: 0,
         }
     }
 

@@ -39,6 +39,11 @@ pub(crate) struct ServeArgs {
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// A file to count in, which outlives the process: made where there is none, and read again at the next start. It has a
+    /// row for each attempt, to be asked with any tool that reads SQLite.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
     /// Where calls go that have no route, in place of gateway.upstream.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,

@@ -13,6 +13,12 @@ pub(crate) enum Failure {
     /// It names the file itself.
     #[error(transparent)]
     File(ConfigError),
+    /// It names the file itself.
+    #[error(transparent)]
+    Store(ConfigError),
+    #[cfg(feature = "sqlite")]
+    #[error("not all that was counted is kept: {0}")]
+    Close(tower_quota::StoreError),
     #[error("{}: {source}", path.display())]
     Config { path: PathBuf, source: ConfigError },
     #[error(

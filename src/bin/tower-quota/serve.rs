@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tower_quota::gateway;
+use tower_quota::{
+    config::{ConfigError, RateLimiting, Stack},
+    gateway,
+};
 
 use super::{
     cli::ServeArgs,
@@ -16,17 +19,48 @@ use super::{
     source::Source,
 };
 
-/// Serves until a signal comes and the calls that came are answered.
+/// Serves until a signal comes and the calls that came are answered. What they used is in the file then, where there is
+/// one.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let mut built = None;
+    let served = serve(args, &mut built).await;
+    #[cfg(feature = "sqlite")]
+    if let Some(file) = built.and_then(|stack| stack.file) {
+        let closed = file.close().map_err(Failure::Close);
+        return served.and(closed);
+    }
+    served
+}
+
+/// With the counts in memory, or in a file.
+fn build(args: &ServeArgs, block: &RateLimiting) -> Result<Stack, ConfigError> {
+    #[cfg(feature = "sqlite")]
+    if let Some(path) = &args.store {
+        let stack = block.build_in(path)?;
+        let lost = stack.file.as_ref().map_or(0, |file| file.lost());
+        if lost > 0 {
+            eprintln!(
+                "tower-quota: {lost} calls were in flight when it ended; they count as reserved"
+            );
+        }
+        return Ok(stack);
+    }
+    #[cfg(not(feature = "sqlite"))]
+    let _ = args;
+    block.build()
+}
+
+async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure> {
     let source = Source::of(&args);
+    let read = source.read().and_then(|said| {
+        let stack = build(&args, &said.rate_limiting)?;
+        Ok((said, stack))
+    });
     let ServeArgs {
         listen, upstream, ..
     } = args;
-    let read = source.read().and_then(|said| {
-        let stack = said.rate_limiting.build()?;
-        Ok((said, stack))
-    });
     let (said, stack) = read.map_err(|error| source.failure(error))?;
+    let stack = &*built.insert(stack);
     let config = said.gateway;
     let upstream = match (upstream, config.upstream.clone()) {
         (Some(upstream), _) => Some(upstream.parse()?),
@@ -70,7 +104,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     loop {
         tokio::select! {
             served = &mut serving => return served.map_err(Failure::Serve),
-            () = hangups.next() => reload::run(&source, &config, &stack).await,
+            () = hangups.next() => reload::run(&source, &config, stack).await,
             () = signals.next() => break,
         }
     }

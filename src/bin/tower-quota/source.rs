@@ -81,6 +81,7 @@ impl Source {
         match error {
             // It names the file itself.
             error @ ConfigError::File { .. } => Failure::File(error),
+            error @ ConfigError::Store(_) => Failure::Store(error),
             source => Failure::Config {
                 path: self.path().to_owned(),
                 source,

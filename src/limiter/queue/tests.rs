@@ -61,6 +61,7 @@ impl Scene {
             quantities: Quantities::ADMISSION,
             repeat: false,
             held: Vec::new(),
+            attempt: 0,
         };
         let rank = self.queue.join(&comer);
         let refused = behind(keys[0].clone(), None);

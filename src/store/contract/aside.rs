@@ -116,6 +116,7 @@ pub async fn slots_that_are_held_already_are_left_alone(make: &impl Fn(Limits) -
     let slot = refused(&*store, &agent("a")).await.key;
     let nested = |name| Claim {
         held: vec![slot.clone()],
+        attempt: 0,
         ..agent(name)
     };
     let child = granted(&*store, &nested("a")).await;

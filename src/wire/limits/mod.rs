@@ -7,6 +7,7 @@ mod window;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use self::providers::{Row, Window, rows};
 use super::{retry_after::MAX_SECONDS, walk::MAX_COUNT};
@@ -14,7 +15,8 @@ use super::{retry_after::MAX_SECONDS, walk::MAX_COUNT};
 pub(super) use used_up::used_up;
 
 /// What a provider counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ObservedQuantity {
     /// Requests.
@@ -30,7 +32,7 @@ pub enum ObservedQuantity {
 }
 
 /// One limit as the provider sees it: the caller's calls and everyone else's on the same account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Observed {
     /// What is counted.

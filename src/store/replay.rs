@@ -1,0 +1,62 @@
+//! What a memory store is asked by one that does again what it did.
+
+use super::{
+    Claim, Grant, MemoryStore, Store as _,
+    grants::{Name, Part},
+    memory::State,
+};
+
+impl MemoryStore {
+    /// Takes what was granted elsewhere, whether there is room or not.
+    pub(super) fn take_anyway(&self, claim: &Claim) -> Grant {
+        self.clock.set_calendars();
+        let State { counts, limits } = &mut *self.lock();
+        let now = self.now();
+        counts.sweep_if_grown(limits, || now);
+        let mut parts = Vec::new();
+        for (number, level) in limits.levels().iter().enumerate() {
+            if !level.limit.touches(&claim.tags) {
+                continue;
+            }
+            let (place, entry) = counts.entry(limits, number, &claim.tags, || now);
+            for (window, limit) in (0u32..).zip(&level.places) {
+                let rule = &limits.rules()[*limit as usize];
+                let count = &entry.windows[window as usize];
+                if let Some(amount) = claim.amount(*limit, rule, count.amount()) {
+                    let at = (*limit, place, window);
+                    parts.push(Part::new(at, rule.terms, &claim.demand, amount));
+                }
+            }
+        }
+        parts.iter().for_each(|part| counts.entries.open(part));
+        let name = counts.grants.put(parts);
+        Grant {
+            store: self.id(),
+            name,
+        }
+    }
+
+    /// Whether a grant is of this store.
+    pub(super) fn is_of(&self, grant: &Grant) -> bool {
+        grant.store == self.id()
+    }
+
+    /// Whether something has happened to budgets that nobody has asked for.
+    pub(super) fn has_events(&self) -> bool {
+        self.news.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// A grant of this store that has ended.
+    pub(super) fn no_grant(&self) -> Grant {
+        Grant {
+            store: self.id(),
+            name: Name::NONE,
+        }
+    }
+
+    /// The number of a grant of this store that has not ended.
+    pub(super) fn number_of(&self, grant: &Grant) -> Option<u64> {
+        let is_open = self.is_of(grant) && self.lock().counts.grants.find(grant.name).is_some();
+        is_open.then(|| grant.name.number())
+    }
+}

@@ -1,0 +1,232 @@
+//! The store as the limiter sees it: memory decides, and what it decided is answered when it is written.
+
+use std::sync::Arc;
+
+use super::{
+    SqliteStore,
+    audit::Note,
+    commit::{Told, committed},
+    op::Op,
+    shared::Shared,
+};
+use crate::{
+    error::StoreError,
+    limit::{LimitKey, Limits, Tick},
+    store::{
+        Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
+        Settlement, Standing, Store,
+    },
+    tags::Tags,
+    usage::Usage,
+};
+
+impl Store for SqliteStore {
+    fn limits(&self) -> Limits {
+        self.shared.live.limits()
+    }
+
+    fn now(&self) -> Tick {
+        self.shared.now()
+    }
+
+    fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
+        let _at = self.shared.begin();
+        self.shared.live.keys(claim)
+    }
+
+    fn claim(&self, claim: &Claim) -> Answer<Decision> {
+        let shared = &self.shared;
+        let mut state = match shared.begin_lasting() {
+            Ok(state) => state,
+            Err(error) => return Answer::Now(Err(error)),
+        };
+        let decision = now(shared.live.claim(claim));
+        let Ok(Decision::Granted(grant)) = decision else {
+            if shared.live.has_events() {
+                shared.queue(&mut state, Op::Refused(claim.clone()));
+            }
+            return Answer::Now(decision);
+        };
+        let number = shared.live.number_of(&grant).unwrap_or_default();
+        let op = Op::Claim {
+            grant: number,
+            row: 0,
+            claim: claim.clone(),
+        };
+        let told = shared.queue_and_wait(&mut state, op, Vec::new());
+        let granted = Granted {
+            shared: shared.clone(),
+            grant: Some(grant),
+        };
+        Answer::Later(Box::pin(granted.when(told)))
+    }
+
+    fn date(&self, grant: &mut Grant) {
+        let state = &mut *self.shared.begin();
+        if let Some(number) = self.shared.live.number_of(grant) {
+            self.shared.live.date(grant);
+            self.shared.queue(state, Op::Date(number));
+        }
+    }
+
+    fn streamed(&self, grant: &mut Grant, output: u64) {
+        self.shared.streamed(grant, output);
+    }
+
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        let state = &mut *self.shared.begin();
+        let live = &self.shared.live;
+        let answer = now(live.observe(tags, grant, seen));
+        if !live.is_deaf_to(seen) && live.is_of(grant) {
+            let number = live.number_of(grant).unwrap_or_default();
+            let (tags, seen) = (Arc::new(tags.clone()), seen.clone());
+            self.shared.queue(
+                state,
+                Op::Observe {
+                    grant: number,
+                    tags,
+                    seen,
+                },
+            );
+        }
+        Answer::Now(answer)
+    }
+
+    fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
+        let shared = &self.shared;
+        let state = &mut *shared.begin();
+        let Some(number) = shared.live.number_of(&grant) else {
+            return Answer::Now(Ok(()));
+        };
+        shared.end_stream(state, number);
+        let settled = now(shared.live.settle(grant, settlement));
+        let told = shared.queue_and_wait(state, Op::Settle(number, settlement), Vec::new());
+        match settled {
+            Ok(()) => Answer::Later(Box::pin(committed(told))),
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+
+    fn release(&self, grant: Grant) -> Answer<()> {
+        self.shared.release(grant);
+        Answer::Now(Ok(()))
+    }
+
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        if !self.limits().count_refused() {
+            return Answer::Now(Ok(()));
+        }
+        self.change(|store, _| {
+            now(store.shared.live.refuse(claim))?;
+            Ok(((), Op::Refuse(claim.clone()), Vec::new()))
+        })
+    }
+
+    fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        let _at = self.shared.begin();
+        self.shared.live.peek(claim)
+    }
+
+    fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
+        let _at = self.shared.begin();
+        self.shared.live.budgets()
+    }
+
+    fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
+        self.change(|store, _| {
+            now(store.shared.live.record(tags, usage))?;
+            Ok(((), Op::Record(Arc::new(tags.clone()), usage), Vec::new()))
+        })
+    }
+
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
+        self.change(|store, _| {
+            now(store.shared.live.correct(tags, correction, reason))?;
+            let (tags, reason) = (tags.clone(), reason.to_owned());
+            Ok((
+                (),
+                Op::Correct {
+                    tags,
+                    correction,
+                    reason,
+                },
+                Vec::new(),
+            ))
+        })
+    }
+
+    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
+        self.change(|store, _| {
+            let count = now(store.shared.live.reset(tags, reason))?;
+            let (tags, reason) = (tags.clone(), reason.to_owned());
+            Ok((count, Op::Reset { tags, reason }, Vec::new()))
+        })
+    }
+
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        self.change(|store, by| {
+            let live = &store.shared.live;
+            let before = live.limits();
+            now(live.reconfigure(limits))?;
+            let notes = Note::of_limits(&before, &live.limits(), &by, "changed at run time");
+            Ok(((), Op::Reconfigure(limits.iter().cloned().collect()), notes))
+        })
+    }
+
+    fn events(&self) -> Vec<BudgetEvent> {
+        self.shared.take_events()
+    }
+}
+
+impl SqliteStore {
+    /// Does something by hand, and waits until it is written.
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Self, Arc<str>) -> Result<(T, Op, Vec<Note>), StoreError>,
+    ) -> Answer<T> {
+        let mut state = match self.shared.begin_lasting() {
+            Ok(state) => state,
+            Err(error) => return Answer::Now(Err(error)),
+        };
+        let (value, op, notes) = match change(self, self.shared.actor()) {
+            Ok(changed) => changed,
+            Err(error) => return Answer::Now(Err(error)),
+        };
+        let told = self.shared.queue_and_wait(&mut state, op, notes);
+        Answer::Later(Box::pin(
+            async move { committed(told).await.map(|()| value) },
+        ))
+    }
+}
+
+/// Its answer, which the memory gives at once.
+fn now<T>(answer: Answer<T>) -> Result<T, StoreError> {
+    match answer {
+        Answer::Now(answer) => answer,
+        Answer::Later(_) => Err(StoreError::new("the memory has not answered")),
+    }
+}
+
+/// A grant that is not written yet. Where nobody wants it any more, or it cannot be written, it is given back.
+struct Granted {
+    shared: Arc<Shared>,
+    grant: Option<Grant>,
+}
+
+impl Granted {
+    async fn when(mut self, told: Told) -> Result<Decision, StoreError> {
+        committed(told).await?;
+        let grant = self.grant.take();
+        grant
+            .map(Decision::Granted)
+            .ok_or_else(|| StoreError::new("the grant is gone"))
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            self.shared.release(grant);
+        }
+    }
+}

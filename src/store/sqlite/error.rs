@@ -1,0 +1,95 @@
+//! Why a file cannot be counted in, or read.
+
+use std::{io, path::PathBuf};
+
+/// Why a store's file was not opened. It is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file cannot be made, read or written.
+    #[error(
+        "{} cannot be opened: {reason}; its directory has to exist, and this process has to be allowed to write there",
+        path.display()
+    )]
+    Unreachable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// Somebody counts in it already.
+    #[error(
+        "{} is in use by another store, in this process or another; stop that one, or give each a file of its own",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is another program's.
+    #[error(
+        "{} is no file of this kind ({found}); say another path, or move it away: nothing of it was changed",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
+    /// A newer version wrote it, in a form that this one cannot keep.
+    #[error(
+        "{} is of schema {found} and wants a program that knows schema {wanted}; this one knows {known}: use the newer version, or a backup from before it",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The lowest schema that a program has to know to keep it.
+        wanted: i64,
+        /// The schema that this version knows.
+        known: i64,
+    },
+    /// What it says does not go together.
+    #[error(
+        "{} is damaged: {reason}; restore it from a backup, or move it away with its -wal and begin anew, which forgets what was counted",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// SQLite refused something.
+    #[error("{}: {reason}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Why the ledger did not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// It cannot be opened.
+    #[error("the ledger cannot be opened: {0}")]
+    Open(#[from] OpenError),
+    /// SQLite refused something.
+    #[error("the ledger cannot be read: {0}")]
+    Read(String),
+    /// What was read could not be written on.
+    #[error("the report cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        LedgerError::Read(error.to_string())
+    }
+}

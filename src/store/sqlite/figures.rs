@@ -1,0 +1,188 @@
+//! What an attempt came to, and sums of it.
+
+use rusqlite::{Connection, Row, params};
+
+use super::replica::Kept;
+use crate::{limit::Quantity, store::Settlement, usage::Usage};
+
+/// More than this is taken for this: a report that is absurd must not make the sums of all others so.
+const MOST: u64 = 1 << 52;
+
+/// How the usage of an attempt is known, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It is not: what was reserved stands for it.
+    Not = 0,
+    Reported = 1,
+    Estimated = 2,
+}
+
+/// What one attempt came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Figures {
+    /// `None`: nothing of it is settled.
+    known: Option<Known>,
+    pub(super) input: i64,
+    pub(super) cache_read: i64,
+    pub(super) cache_write: i64,
+    pub(super) output: i64,
+    pub(super) reasoning: i64,
+    cost: Option<i64>,
+}
+
+impl Figures {
+    /// Of usage without a claim.
+    pub(super) fn used(usage: &Usage) -> Self {
+        Figures {
+            known: Some(if usage.estimated {
+                Known::Estimated
+            } else {
+                Known::Reported
+            }),
+            input: bounded(usage.input),
+            cache_read: bounded(usage.cache_read),
+            cache_write: bounded(usage.cache_write),
+            output: bounded(usage.output),
+            reasoning: bounded(usage.reasoning),
+            cost: usage.cost.map(|cost| bounded(cost.as_nanos())),
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.known.is_some()
+    }
+
+    pub(super) fn usage(&self) -> Option<i64> {
+        self.known.map(|known| known as i64)
+    }
+
+    pub(super) fn cost(&self) -> Option<i64> {
+        self.cost
+    }
+
+    /// One of its claims is settled so. Where one claim was for tokens and another for money, the latter knows best:
+    /// what estimates come to, money takes for more.
+    pub(super) fn settle(&mut self, kept: &Kept, settlement: &Settlement) {
+        let reserved = kept
+            .quantities
+            .contain(Quantity::Cost)
+            .then_some(kept.demand.cost);
+        let reserved = reserved.filter(|cost| *cost > 0).map(bounded);
+        let Settlement::Usage(usage) = settlement else {
+            if self.known.is_none() {
+                (self.known, self.input, self.output) = (
+                    Some(Known::Not),
+                    bounded(kept.demand.input),
+                    bounded(kept.demand.output),
+                );
+            }
+            self.cost = self.cost.or(reserved);
+            return;
+        };
+        let new = Self::used(usage);
+        let cost = new.cost.or(reserved);
+        let knows = self.known.is_none_or(|known| known == Known::Not) || cost.is_some();
+        if knows {
+            *self = Figures {
+                cost: cost.or(self.cost),
+                ..new
+            };
+        }
+    }
+
+    /// From a row of `attempt`.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let known: Option<i64> = row.get("usage")?;
+        Ok(Figures {
+            known: known.map(|known| match known {
+                1 => Known::Reported,
+                2 => Known::Estimated,
+                _ => Known::Not,
+            }),
+            input: row.get("input")?,
+            cache_read: row.get("cache_read")?,
+            cache_write: row.get("cache_write")?,
+            output: row.get("output")?,
+            reasoning: row.get("reasoning")?,
+            cost: row.get("cost")?,
+        })
+    }
+}
+
+/// What several attempts came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    attempts: i64,
+    estimated: i64,
+    unknown: i64,
+    unpriced: i64,
+    of: Figures,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, figures: &Figures) {
+        self.attempts += 1;
+        self.estimated += i64::from(figures.known == Some(Known::Estimated));
+        self.unknown += i64::from(figures.known == Some(Known::Not));
+        self.unpriced += i64::from(figures.cost.is_none());
+        let sum = &mut self.of;
+        for (sum, more) in [
+            (&mut sum.input, figures.input),
+            (&mut sum.cache_read, figures.cache_read),
+            (&mut sum.cache_write, figures.cache_write),
+            (&mut sum.output, figures.output),
+            (&mut sum.reasoning, figures.reasoning),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        sum.cost = Some(
+            sum.cost
+                .unwrap_or_default()
+                .saturating_add(figures.cost.unwrap_or_default()),
+        );
+    }
+
+    /// Adds it to what stands for an hour and a set of tags.
+    pub(super) fn add_to_hour(
+        &self,
+        conn: &Connection,
+        hour: i64,
+        tags: i64,
+    ) -> rusqlite::Result<()> {
+        let add =
+            "INSERT INTO hour (hour, tags, attempts, estimated, unknown, unpriced, input, cache_read,
+            cache_write, output, reasoning, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            attempts = attempts + excluded.attempts, estimated = estimated + excluded.estimated,
+            unknown = unknown + excluded.unknown, unpriced = unpriced + excluded.unpriced,
+            input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
+            cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
+            reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost";
+        let Sum {
+            attempts,
+            estimated,
+            unknown,
+            unpriced,
+            of,
+        } = self;
+        let mut add = conn.prepare_cached(add)?;
+        add.execute(params![
+            hour,
+            tags,
+            attempts,
+            estimated,
+            unknown,
+            unpriced,
+            of.input,
+            of.cache_read,
+            of.cache_write,
+            of.output,
+            of.reasoning,
+            of.cost.unwrap_or_default()
+        ])?;
+        Ok(())
+    }
+}
+
+fn bounded(figure: u64) -> i64 {
+    figure.min(MOST).cast_signed()
+}

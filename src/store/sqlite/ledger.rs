@@ -1,0 +1,184 @@
+//! The ledger as it is read.
+
+use std::{io::Write, path::Path, sync::Mutex, time::SystemTime};
+
+use rusqlite::{Connection, params, types::ValueRef};
+use serde::{Deserialize, Serialize};
+
+use super::{LedgerError, Query, Report, file, query::millis, report::line, row::EACH_MILLISECOND};
+
+/// The ledger of a [`SqliteStore`](super::SqliteStore), to read, also while that counts, and from another process. What it
+/// does it does at once: put it on a thread that may block.
+///
+/// ```
+/// use tower_quota::{Limiter, Tag, Tags, Usage, Money, limit::Limits, limiter::Call};
+/// use tower_quota::store::{SqliteStore, sqlite::{Ledger, Query}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("quota-ledger-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("counts.db");
+/// let limiter = Limiter::with_store(SqliteStore::open(&path, Limits::new([])?)?);
+/// for (model, cents) in [("large", 3), ("small", 1), ("large", 4)] {
+///     let mut usage = Usage::new(1_000, 100);
+///     usage.cost = Some(Money::from_nanos(cents * 10_000_000));
+///     limiter.record(&Tags::new().with(Tag::Model, model), usage).await?;
+/// }
+///
+/// let report = Ledger::open(&path)?.report(&Query::new().by([Tag::Model]))?;
+/// assert_eq!(report.rows[0].0, ["large"]);
+/// assert_eq!(report.rows[0].1.cost.to_string(), "$0.07");
+/// assert_eq!(report.totals.attempts, 3);
+/// # drop(limiter);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Ledger(Mutex<Connection>);
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// When, in UTC.
+    pub at: String,
+    /// What was done: `correct`, `reset`, `limit`, `stop`, `recover`, `prune`.
+    pub what: String,
+    /// To what.
+    pub subject: String,
+    /// What it was before.
+    pub old: Option<String>,
+    /// What it is since.
+    pub new: Option<String>,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Ledger {
+    /// Opens the ledger in a file.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
+        Ok(Ledger(Mutex::new(file::open_to_read(path.as_ref())?)))
+    }
+
+    /// What attempts came to. What does not ask for runs is answered from sums of hours: a month of ten million
+    /// attempts takes less than two seconds.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn report(&self, query: &Query) -> Result<Report, LedgerError> {
+        Report::of(&self.conn(), query)
+    }
+
+    /// Writes every attempt that was claimed between two instants as CSV (RFC 4180), a line of names first.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written.
+    pub fn attempts_to_csv(
+        &self,
+        from: SystemTime,
+        until: SystemTime,
+        to: &mut impl Write,
+    ) -> Result<(), LedgerError> {
+        self.attempts(from, until, |names, values| {
+            let Some(values) = values else {
+                return Ok(line(to, names.iter().cloned())?);
+            };
+            line(
+                to,
+                values.iter().map(|value| match value {
+                    serde_json::Value::Null => String::new(),
+                    serde_json::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                }),
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The same as JSON, an object a line.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written.
+    pub fn attempts_to_json(
+        &self,
+        from: SystemTime,
+        until: SystemTime,
+        to: &mut impl Write,
+    ) -> Result<(), LedgerError> {
+        self.attempts(from, until, |names, values| {
+            let Some(values) = values else {
+                return Ok(());
+            };
+            let object: serde_json::Map<_, _> = names.iter().cloned().zip(values).collect();
+            serde_json::to_writer(&mut *to, &object).map_err(std::io::Error::from)?;
+            Ok(to.write_all(b"\n")?)
+        })
+    }
+
+    /// The audit log, the oldest entry first.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn audit(&self) -> Result<Vec<AuditEntry>, LedgerError> {
+        let conn = self.conn();
+        let mut query =
+            conn.prepare("SELECT at, what, subject, old, new, by, why FROM audit ORDER BY id")?;
+        let entries = query.query_map([], |row| {
+            Ok(AuditEntry {
+                at: row.get(0)?,
+                what: row.get(1)?,
+                subject: row.get(2)?,
+                old: row.get(3)?,
+                new: row.get(4)?,
+                by: row.get(5)?,
+                why: row.get(6)?,
+            })
+        })?;
+        Ok(entries.collect::<Result<_, _>>()?)
+    }
+
+    /// Shows the names of what is known of an attempt, then every attempt, from the oldest on.
+    fn attempts(
+        &self,
+        from: SystemTime,
+        until: SystemTime,
+        mut show: impl FnMut(&[String], Option<Vec<serde_json::Value>>) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let conn = self.conn();
+        let mut query =
+            conn.prepare("SELECT * FROM attempts WHERE id >= ? AND id < ? ORDER BY id")?;
+        let names: Vec<String> = query.column_names().map(str::to_owned).collect();
+        let ids = params![
+            millis(from) * EACH_MILLISECOND,
+            millis(until) * EACH_MILLISECOND
+        ];
+        let mut rows = query.query(ids)?;
+        show(&names, None)?;
+        while let Some(row) = rows.next()? {
+            let value = |place| {
+                Ok::<_, LedgerError>(match row.get_ref(place)? {
+                    ValueRef::Integer(figure) => figure.into(),
+                    ValueRef::Real(figure) => figure.into(),
+                    ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+                    ValueRef::Null | ValueRef::Blob(_) => serde_json::Value::Null,
+                })
+            };
+            let values = (0..names.len()).map(value).collect::<Result<_, _>>()?;
+            show(&names, Some(values))?;
+        }
+        Ok(())
+    }
+
+    fn conn(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

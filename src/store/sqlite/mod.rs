@@ -1,0 +1,89 @@
+//! Counts that outlive the process, and a ledger of every attempt, in one file.
+//!
+//! [`SqliteStore`] decides as [`MemoryStore`](super::MemoryStore) does, and has written down what it grants before the
+//! attempt leaves. After `kill -9` at any instant no attempt is missing that was settled, what was in flight counts as
+//! reserved, the slots of the dead are free, and the file opens as it is.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use tower_quota::{Limiter, Usage, limit::{Limit, Limits}, limiter::{Call, QueueOptions}, store::SqliteStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = std::env::temp_dir().join(format!("quota-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("counts.db");
+//! let limits = Limits::new([Limit::tokens(1_000).every(Duration::from_secs(3_600))])?;
+//! let store = Arc::new(SqliteStore::open(&path, limits.clone())?);
+//! let limiter = Limiter::build(store.clone(), QueueOptions::new());
+//! let permit = limiter.acquire(Call::new().tokens(600, 100)).await?;
+//! permit.settle(Usage::new(600, 50));
+//! store.close()?;
+//!
+//! // In the next process:
+//! let limiter = Limiter::with_store(SqliteStore::open(&path, limits)?);
+//! let refused = limiter.try_acquire(Call::new().tokens(400, 0)).await.unwrap_err();
+//! assert_eq!(refused.shortage().unwrap().in_use, 650);
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//! A claim is decided in memory, at once, and handed to a thread that writes: all that waits goes into one transaction,
+//! and whoever waits for it is woken when that is on the disk. So a commit costs two to four milliseconds however many
+//! calls share it. A refusal waits for nothing. The file has what was done since the last image of all counts, and such
+//! an image from time to time.
+//!
+//! # The ledger
+//! Each attempt is a row: when, under which tags, its tokens, its cost, and whether these were reported, estimated, or
+//! are what was reserved. Read it with [`SqliteStore::ledger`], with [`Ledger::open`] from another process, or with any
+//! tool that reads SQLite, also while calls go on: the views `attempts` and `hours` have names in plain columns, and
+//! `audit` has what was done by hand. Prompts and answers are never in it; tag values are, as they are.
+//!
+//! ```sql
+//! SELECT model, agent, sum(cost_dollars) FROM hours WHERE hour >= '2026-11' GROUP BY 1, 2;
+//! SELECT at, model, cost_dollars, tags ->> '$.tenant' AS tenant FROM attempts WHERE run = 'nightly-7';
+//! ```
+//!
+//! An attempt takes about 50 bytes, and its hour's sum is shared. Of ten million attempts a month by model and agent is
+//! told in half a second. They stay until they are [pruned](SqliteStore::prune).
+//!
+//! # Limits that have changed
+//! What is counted is matched by quantity, period, `when` and `per`, so amounts may be others when it is opened again.
+//! An amount that was [changed](crate::Limiter::reconfigure) at run time holds further as long as the limit is opened
+//! with as it was opened with before; where that is another one, it holds.
+//!
+//! # Versions
+//! A file of an earlier version is brought to this one's form when it is opened. One of a later version is opened where
+//! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
+
+mod answers;
+mod audit;
+mod book;
+mod commit;
+mod error;
+mod figures;
+mod file;
+mod ledger;
+mod names;
+mod op;
+mod options;
+mod query;
+mod recover;
+mod replica;
+mod report;
+mod retention;
+mod row;
+mod schema;
+mod shared;
+mod store;
+mod writer;
+
+pub use error::{LedgerError, OpenError};
+pub use ledger::{AuditEntry, Ledger};
+pub use options::SqliteOptions;
+pub use query::Query;
+pub use report::{Report, Totals};
+pub use retention::{Pruned, Retention};
+pub use store::SqliteStore;

@@ -1,0 +1,68 @@
+//! What is done to a store, as data: doing it again at the same instants makes the same store.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::audit::Note;
+use crate::{
+    error::StoreError,
+    limit::Limit,
+    store::{Claim, Correction, Observation, Settlement, clock::told::At},
+    tags::Tags,
+    usage::Usage,
+};
+
+/// Something that was done. Grants are called by a number that no other open one has.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Op {
+    /// A claim was granted; its attempt has this row in the ledger.
+    Claim {
+        grant: u64,
+        row: i64,
+        claim: Claim,
+    },
+    /// A claim was refused, and that has opened a circuit.
+    Refused(Claim),
+    Date(u64),
+    Streamed(u64, u64),
+    Settle(u64, Settlement),
+    Release(u64),
+    /// Of a grant that has ended: 0.
+    Observe {
+        grant: u64,
+        tags: Arc<Tags>,
+        seen: Observation,
+    },
+    Refuse(Claim),
+    Record(Arc<Tags>, Usage),
+    Correct {
+        tags: Tags,
+        correction: Correction,
+        reason: String,
+    },
+    Reset {
+        tags: Tags,
+        reason: String,
+    },
+    Reconfigure(Vec<Limit>),
+}
+
+/// The same with its instant, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub(super) at: At,
+    pub(super) op: Op,
+}
+
+/// The same on its way to the file.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) done: Done,
+    /// What the audit log says of it.
+    pub(super) notes: Vec<Note>,
+    /// Who waits until it is there.
+    pub(super) waits: Option<oneshot::Sender<Result<(), StoreError>>>,
+}

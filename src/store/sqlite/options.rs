@@ -1,0 +1,111 @@
+//! How a file is opened.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::{OpenError, SqliteStore};
+use crate::limit::Limits;
+
+pub(super) type Shown = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// How a file is opened to count in it.
+///
+/// ```
+/// use tower_quota::{limit::{Limit, Limits}, store::sqlite::SqliteOptions};
+///
+/// # let folder = std::env::temp_dir().join(format!("quota-options-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("counts.db");
+/// let limits = Limits::new([Limit::concurrency(8)])?;
+/// let store = SqliteOptions::new(&path, limits).by("billing-bot").open()?;
+/// assert_eq!(store.lost(), 0);
+/// # drop(store);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SqliteOptions {
+    pub(super) path: PathBuf,
+    pub(super) limits: Limits,
+    pub(super) by: Arc<str>,
+    pub(super) shown: Option<Shown>,
+    pub(super) most: Option<usize>,
+    pub(super) absorb: bool,
+    pub(super) image_after: usize,
+}
+
+/// How much is done between two images, where nothing is said.
+const IMAGE_AFTER: usize = 20_000;
+
+impl SqliteOptions {
+    /// The file and the limits to count under.
+    pub fn new(path: impl AsRef<Path>, limits: Limits) -> Self {
+        SqliteOptions {
+            path: path.as_ref().to_owned(),
+            limits,
+            by: "this program".into(),
+            shown: None,
+            most: None,
+            absorb: true,
+            image_after: IMAGE_AFTER,
+        }
+    }
+
+    /// Who changes budgets and limits, for the audit log, where the [`scope`](crate::scope) that it is done in names no
+    /// `user`. "this program" by default.
+    pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.by = name.into();
+        self
+    }
+
+    /// Another clock on the wall, which calendars and the ledger go by: the system's, where nothing is said.
+    pub fn wall_clock(mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.shown = Some(Arc::new(shown));
+        self
+    }
+
+    /// At most so many counts; see [`MemoryStore::max_counts`](crate::store::MemoryStore::max_counts).
+    pub fn max_counts(mut self, most: usize) -> Self {
+        self.most = Some(most);
+        self
+    }
+
+    /// Whether the counters that providers show are taken in; see
+    /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters).
+    pub fn absorb_counters(mut self, absorb: bool) -> Self {
+        self.absorb = absorb;
+        self
+    }
+
+    /// After so many claims, sends and ends, 20 000 where nothing is said, and no fewer than there are counts, all counts
+    /// are written at once, and what was done before is forgotten. Less often, and the file takes longer to open after a
+    /// crash: some 200 000 are done again in a second. While it is written nothing else is: a million counts take two
+    /// seconds.
+    pub fn image_after(mut self, done: usize) -> Self {
+        self.image_after = done.max(1);
+        self
+    }
+
+    /// Opens the file, making it where there is none, and goes on where it ended. It reads, writes, and waits for the
+    /// disk: for a start of a program, not for a task among others. A thousand counts take milliseconds, a million some
+    /// seconds.
+    ///
+    /// # Errors
+    /// Where the file cannot be had, or is not what it should be.
+    pub fn open(self) -> Result<SqliteStore, OpenError> {
+        SqliteStore::start(self)
+    }
+}
+
+impl std::fmt::Debug for SqliteOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteOptions")
+            .field("path", &self.path)
+            .field("by", &self.by)
+            .finish_non_exhaustive()
+    }
+}

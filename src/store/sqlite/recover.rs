@@ -1,0 +1,266 @@
+//! From a file to a store: the last image, what was done since, and an end for what was in flight.
+
+use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    OpenError, SqliteOptions,
+    audit::Note,
+    book::Book,
+    file::{self, Opened},
+    op::{Done, Op},
+    replica::{Kept, Replica},
+    row,
+    shared::Shared,
+    writer::Writer,
+};
+use crate::{
+    limit::{Identity, Limit, Limits},
+    store::{
+        BudgetEvent, Settlement, Store as _,
+        clock::{
+            Clock,
+            told::{At, Told},
+        },
+        image::Image,
+    },
+};
+
+/// A part of an image has about so many bytes: SQLite takes no text of any length.
+const PART: usize = 8 << 20;
+
+pub(super) struct Recovered {
+    pub(super) shared: Arc<Shared>,
+    pub(super) thread: JoinHandle<Result<(), String>>,
+    pub(super) lost: usize,
+}
+
+/// An image as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Stored<I> {
+    at: At,
+    /// The limits that it was opened with.
+    given: Vec<Limit>,
+    kept: HashMap<u64, Kept>,
+    image: I,
+}
+
+pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
+    let SqliteOptions {
+        path,
+        limits,
+        by,
+        shown,
+        most,
+        absorb,
+        image_after,
+    } = options;
+    let Opened { mut conn, lock } = file::open(&path)?;
+    let mut clock = Clock::alone();
+    if let Some(shown) = shown {
+        clock.show(move || shown());
+    }
+    let wall = clock.at().wall;
+    let before = read(&conn, &path, most)?;
+    let fresh = before.is_none();
+    let mut before = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
+    let at = now(before.at(), wall);
+    let (lost, untold) = end_all(&mut before, at);
+
+    let image = before.image();
+    let held = before.limits();
+    let now = changed(&before, &limits);
+    let given = limits.iter().cloned().collect();
+    let replica = Replica::of_image(given, (&held, now), most, (&image, HashMap::new(), at));
+    let told = Arc::new(Told::default());
+    told.tell(at);
+    let live = replica.copy(most, told.clone());
+    let live = live.absorb_counters(absorb);
+
+    let mut notes = Vec::new();
+    if !fresh {
+        let now = live.limits();
+        notes.extend(Note::of_limits(&held, &now, &by, "opened with others"));
+    }
+    notes.extend(untold.iter().filter_map(|event| Note::of_event(event, &by)));
+    let write = |conn: &mut Connection| {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let attempts = row::lose(&tx, lost.iter())?;
+        let crash = (attempts > 0).then(|| Note::of_crash(attempts));
+        let mut notes = crash.iter().chain(&notes);
+        notes.try_for_each(|note| note.write(&tx, at))?;
+        write_image(&tx, &replica)?;
+        tx.commit()?;
+        Ok((attempts, Book::open(conn)?))
+    };
+    let written = write(&mut conn).map_err(|error: rusqlite::Error| OpenError::Refused {
+        path: path.clone(),
+        reason: error.to_string(),
+    });
+    let (lost, book) = written?;
+
+    clock.set(at.tick);
+    let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
+    let writer = Writer::new(shared.clone(), (conn, lock), replica, book, image_after);
+    let thread = std::thread::Builder::new()
+        .name("tower-quota sqlite".into())
+        .spawn(move || writer.run())
+        .map_err(|reason| OpenError::Unreachable { path, reason })?;
+    Ok(Recovered {
+        shared,
+        thread,
+        lost,
+    })
+}
+
+/// Ends what is open: nobody lives to say what became of it. What it was, and what has happened to budgets by that.
+fn end_all(replica: &mut Replica, at: At) -> (Vec<Kept>, Vec<BudgetEvent>) {
+    let open = replica.open().map(|(number, kept)| (number, *kept));
+    let mut open: Vec<(u64, Kept)> = open.collect();
+    // In the order in which they were claimed.
+    open.sort_unstable_by_key(|(number, kept)| (kept.row, *number));
+    let mut happened = Vec::new();
+    for (number, _) in &open {
+        happened.extend(replica.redo(at, &Op::Settle(*number, Settlement::Unknown)));
+    }
+    (open.into_iter().map(|(_, kept)| kept).collect(), happened)
+}
+
+/// What the file says, where it says anything.
+fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Replica>, OpenError> {
+    let damaged = |reason: String| OpenError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    let failed = |error: rusqlite::Error| damaged(error.to_string());
+    let unread =
+        |what: &str, error: serde_json::Error| damaged(format!("{what} cannot be read: {error}"));
+    let parts = texts(conn, "SELECT body FROM image ORDER BY part").map_err(failed)?;
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let stored = serde_json::from_str(&parts.concat());
+    let Stored::<Image> {
+        at,
+        given,
+        kept,
+        image,
+    } = stored.map_err(|error| unread("its image", error))?;
+    let limits = image.limits();
+    let limits = limits.ok_or_else(|| damaged("its limits make no sense".into()))?;
+    let both = (&limits.clone(), limits);
+    let mut replica = Replica::of_image(given, both, most, (&image, kept, at));
+    let mut log = conn
+        .prepare("SELECT ops FROM log ORDER BY seq")
+        .map_err(failed)?;
+    let mut rows = log.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let text = row
+            .get_ref(0)
+            .and_then(|text| text.as_str().map_err(Into::into));
+        let all = serde_json::from_str::<Vec<Done>>(text.map_err(failed)?);
+        for Done { at, op } in &all.map_err(|error| unread("its log", error))? {
+            // What happened by it was told then.
+            drop(replica.redo(*at, op));
+        }
+    }
+    Ok(Some(replica))
+}
+
+/// Writes an image of all counts in place of the log.
+pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::Result<()> {
+    let kept = replica
+        .open()
+        .map(|(number, kept)| (number, *kept))
+        .collect();
+    let stored = Stored {
+        at: replica.at(),
+        given: replica.given().to_vec(),
+        kept,
+        image: replica.image(),
+    };
+    let text = serde_json::to_string(&stored)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    tx.execute("DELETE FROM image", [])?;
+    let mut insert = tx.prepare_cached("INSERT INTO image (body) VALUES (?)")?;
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let mut end = PART.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (part, after) = rest.split_at(end);
+        insert.execute([part])?;
+        rest = after;
+    }
+    tx.execute("DELETE FROM log", [])?;
+    Ok(())
+}
+
+fn texts(conn: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    let mut query = conn.prepare(query)?;
+    let rows = query.query_map([], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Now, in the time of a store that did something last `before`: by the clock on the wall. Where that went back, no time
+/// has passed.
+fn now(before: At, wall: i64) -> At {
+    let passed = u64::try_from(wall.saturating_sub(before.wall)).unwrap_or_default();
+    // A store that has done nothing was at no time before.
+    let passed = if before == At::default() { 0 } else { passed };
+    At {
+        tick: before.tick.after_micros(passed),
+        wall,
+    }
+}
+
+/// The limits that hold, where it is opened with these: those that are given as they were given before are what they were
+/// changed to at run time.
+fn changed(before: &Replica, limits: &Limits) -> Limits {
+    let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
+    let held = before.limits();
+    let now = limits.iter().map(|limit| {
+        let mut given = before.given().iter();
+        let given = given.find(|given| same(given, limit));
+        let changed = held.iter().find(|changed| same(changed, limit));
+        match (given, changed) {
+            (Some(given), Some(changed)) if *given == as_kept(limit) => changed.clone(),
+            _ => limit.clone(),
+        }
+    });
+    let now = Limits::new(now).ok();
+    now.unwrap_or_else(|| limits.clone().for_a_store())
+}
+
+/// As it comes back when it is written and read: the last digit of a share may differ.
+fn as_kept(limit: &Limit) -> Limit {
+    let text = serde_json::to_string(limit);
+    let kept = text.and_then(|text| serde_json::from_str(&text));
+    kept.unwrap_or_else(|_| limit.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::Tick;
+
+    #[test]
+    fn time_passes_by_the_wall_and_never_back() {
+        let before = At {
+            tick: Tick::from_micros(50),
+            wall: 1_000,
+        };
+        assert_eq!(now(before, 1_700).tick, Tick::from_micros(750));
+        assert_eq!(
+            now(before, 400),
+            At {
+                tick: Tick::from_micros(50),
+                wall: 400
+            }
+        );
+        assert_eq!(now(At::default(), 1_700).tick, Tick::default());
+    }
+}

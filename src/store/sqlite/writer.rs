@@ -1,0 +1,235 @@
+//! The thread that writes: all that waits in one transaction, then it wakes who waits for it.
+
+use std::{collections::VecDeque, fs::File, sync::Arc, time::Duration};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{
+    book::Book,
+    op::{Done, Queued},
+    recover,
+    replica::Replica,
+    retention::{Pruning, Task},
+    shared::Shared,
+};
+
+/// What nobody waits for waits so long for company.
+const LAZY: Duration = Duration::from_millis(20);
+/// How long after a failure it is tried again: from the first to the last.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    conn: Connection,
+    /// Goes with the file.
+    lock: File,
+    replica: Replica,
+    book: Book,
+    /// What is to be written, in its order: it stays here until it is.
+    backlog: Vec<Queued>,
+    /// How much was done since the last image.
+    since: usize,
+    /// After how much an image is taken.
+    image_after: usize,
+    retry: Duration,
+    pruning: VecDeque<Pruning>,
+}
+
+/// Says that the thread is gone, however it went.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let (queued, tasks) = {
+            let mut state = self.0.lock();
+            state.gone = true;
+            (
+                std::mem::take(&mut state.queued),
+                std::mem::take(&mut state.tasks),
+            )
+        };
+        // Who waits hears of it by that.
+        drop((queued, tasks));
+    }
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        (conn, lock): (Connection, File),
+        replica: Replica,
+        book: Book,
+        image_after: usize,
+    ) -> Self {
+        Writer {
+            shared,
+            conn,
+            lock,
+            replica,
+            book,
+            backlog: Vec::new(),
+            since: 0,
+            image_after,
+            retry: RETRY.0,
+            pruning: VecDeque::new(),
+        }
+    }
+
+    /// Writes until the store is closed.
+    pub(super) fn run(mut self) -> Result<(), String> {
+        let gone = Gone(self.shared.clone());
+        let ended = loop {
+            let (tasks, closed) = self.wait();
+            let written = self.write_backlog();
+            for task in tasks {
+                match Pruning::of(task) {
+                    Ok(pruning) => self.pruning.push_back(pruning),
+                    Err(task) => task.answer(written.clone()),
+                }
+            }
+            self.prune_some();
+            if closed {
+                break written;
+            }
+        };
+        if ended.is_ok() && self.since > 0 {
+            // A short log opens sooner. Without it nothing is lost.
+            let _ = self.take_image();
+        }
+        drop(gone);
+        let Writer { conn, lock, .. } = self;
+        let _ = conn.close();
+        drop(lock);
+        ended
+    }
+
+    /// Waits for something to do, and takes what is queued. What is to be done besides; whether it is the end.
+    fn wait(&mut self) -> (Vec<Task>, bool) {
+        let shared = self.shared.clone();
+        let mut state = shared.lock();
+        loop {
+            let asked = state.closed || !state.tasks.is_empty();
+            if asked || (self.backlog.is_empty() && (state.urgent || !self.pruning.is_empty())) {
+                break;
+            }
+            if !self.backlog.is_empty() {
+                // After a failure, nobody's hurry makes it any sooner.
+                let timed_out = shared.work.wait_for(&mut state, self.retry).timed_out();
+                if timed_out {
+                    break;
+                }
+            } else if state.queued.is_empty() {
+                shared.work.wait(&mut state);
+            } else if shared.work.wait_for(&mut state, LAZY).timed_out() {
+                break;
+            }
+        }
+        state.urgent = false;
+        self.backlog.append(&mut state.queued);
+        (std::mem::take(&mut state.tasks), state.closed)
+    }
+
+    /// Goes on with what is to be deleted.
+    fn prune_some(&mut self) {
+        let Some(pruning) = self.pruning.front_mut() else {
+            return;
+        };
+        let ended = pruning.step(&mut self.conn);
+        // Names of runs may be gone by it.
+        self.book.forget_names();
+        let ended = match ended {
+            Ok(false) => return,
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Some(pruning) = self.pruning.pop_front() {
+            pruning.answer(ended);
+        }
+    }
+
+    fn write_backlog(&mut self) -> Result<(), String> {
+        if self.backlog.is_empty() {
+            return Ok(());
+        }
+        let written = self.transact().map_err(|error| error.to_string());
+        match &written {
+            Ok(()) => self.committed(),
+            Err(reason) => self.failed(reason),
+        }
+        written
+    }
+
+    /// All of the backlog in one transaction.
+    fn transact(&mut self) -> rusqlite::Result<()> {
+        let Writer {
+            conn,
+            book,
+            backlog,
+            ..
+        } = self;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut text = String::with_capacity(backlog.len() * 256);
+        for queued in &mut *backlog {
+            let Done { at, op } = &mut queued.done;
+            book.take(&tx, *at, op)?;
+            text.push(if text.is_empty() { '[' } else { ',' });
+            let done = serde_json::to_string(&queued.done);
+            text.push_str(
+                &done.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+            );
+            queued
+                .notes
+                .iter()
+                .try_for_each(|note| note.write(&tx, queued.done.at))?;
+        }
+        text.push(']');
+        tx.prepare_cached("INSERT INTO log (ops) VALUES (?)")?
+            .execute([text])?;
+        book.write(&tx)?;
+        tx.commit()
+    }
+
+    fn committed(&mut self) {
+        self.book.committed();
+        self.retry = RETRY.0;
+        self.shared.lock().failing = None;
+        self.since += self.backlog.len();
+        for Queued { done, waits, .. } in self.backlog.drain(..) {
+            if let Some(waits) = waits {
+                // It may have gone away.
+                let _ = waits.send(Ok(()));
+            }
+            // Who hears of it was told by the store that decides.
+            drop(self.replica.redo(done.at, &done.op));
+        }
+        if self.since >= self.image_after.max(self.replica.len()) {
+            // Where it cannot be written, the log goes on.
+            let _ = self.take_image();
+        }
+    }
+
+    fn failed(&mut self, reason: &str) {
+        self.book.rolled_back();
+        self.retry = (self.retry * 2).min(RETRY.1);
+        let error = self.shared.error(reason);
+        self.shared.lock().failing = Some(reason.into());
+        for waits in self
+            .backlog
+            .iter_mut()
+            .filter_map(|queued| queued.waits.take())
+        {
+            let _ = waits.send(Err(error.clone()));
+        }
+    }
+
+    /// Writes an image of all counts in place of the log.
+    fn take_image(&mut self) -> rusqlite::Result<()> {
+        let tx = self
+            .conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        recover::write_image(&tx, &self.replica)?;
+        tx.commit()?;
+        self.since = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! `serve --store`: what was counted is there at the next start, however it ended.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tower_quota::{
+    sim::{SimConfig, Simulator},
+    store::sqlite::{Ledger, Query},
+};
+
+use crate::{
+    calls::{chat, json_of},
+    process::{ConfigFile, Gateway, run, soon},
+    upstream::Held,
+};
+
+/// A file that is not there yet, and goes with the test.
+struct Counts(PathBuf);
+
+impl Counts {
+    fn new(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("store-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Counts(folder)
+    }
+
+    fn path(&self) -> String {
+        self.0.join("counts.db").to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn config(upstream: &str) -> ConfigFile {
+    ConfigFile::new(&format!(
+        "rate_limiting: {{ global: {{ max_requests_per_run: 3 }} }}\n\
+         gateway: {{ listen: '127.0.0.1:0', upstream: '{upstream}' }}\n"
+    ))
+}
+
+async fn start(config: &ConfigFile, counts: &Counts) -> Gateway {
+    Gateway::start_args(&["--config", config.path(), "--store", &counts.path()]).await
+}
+
+async fn status(gateway: &Gateway) -> u16 {
+    let answer = soon(chat(gateway, json!({"max_tokens": 5})).send())
+        .await
+        .unwrap();
+    json_of(answer).await.0
+}
+
+#[tokio::test]
+async fn what_was_counted_is_there_after_an_end_and_after_a_kill() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let (config, counts) = (config(&sim.base_url()), Counts::new("kept"));
+    let gateway = start(&config, &counts).await;
+    assert_eq!(status(&gateway).await, 200);
+    gateway.term().await;
+    assert!(gateway.ended().await.success());
+    let gateway = start(&config, &counts).await;
+    assert_eq!(status(&gateway).await, 200);
+    gateway.kill().await;
+    gateway.ended().await;
+    let gateway = start(&config, &counts).await;
+    assert_eq!(status(&gateway).await, 200);
+    assert_eq!(status(&gateway).await, 429, "three of three are used");
+    // While it serves. The last is settled in a moment.
+    let ledger = Ledger::open(counts.path()).unwrap();
+    let all = async {
+        while ledger.report(&Query::new()).unwrap().totals.attempts < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(all).await;
+    assert_eq!(sim.ledger().attempts(), 3);
+}
+
+#[tokio::test]
+async fn what_was_in_flight_at_a_kill_counts_and_that_is_said() {
+    let mut upstream = Held::start().await;
+    let (config, counts) = (
+        config(&format!("http://{}", upstream.addr)),
+        Counts::new("lost"),
+    );
+    let gateway = start(&config, &counts).await;
+    let sent = tokio::spawn(chat(&gateway, json!({})).send());
+    let call = upstream.call().await;
+    gateway.kill().await;
+    gateway.ended().await;
+    drop((call, sent));
+    let mut gateway = start(&config, &counts).await;
+    let said = "tower-quota: 1 calls were in flight when it ended; they count as reserved";
+    assert_eq!(gateway.complaint().await, said);
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_has_is_named() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let (config, counts) = (config(&sim.base_url()), Counts::new("taken"));
+    let gateway = start(&config, &counts).await;
+    let output = run(&[
+        "serve",
+        "--config",
+        config.path(),
+        "--store",
+        &counts.path(),
+    ])
+    .await;
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with(&format!(
+            "tower-quota: {} is in use by another store",
+            counts.path()
+        )),
+        "{said}"
+    );
+    drop(gateway);
+}

@@ -1,0 +1,163 @@
+//! Limits that are others when the file is opened again.
+
+use std::{path::Path, time::Duration};
+
+use tower_quota::{
+    Tag, Tags, Usage,
+    limit::{Limit, Limits},
+    store::{SqliteStore, Store as _},
+};
+
+use crate::{
+    folder::Folder,
+    world::{MINUTE, World, claim},
+};
+
+fn of(limits: impl IntoIterator<Item = Limit>) -> Limits {
+    Limits::new(limits).unwrap()
+}
+
+fn requests(amount: u64) -> Limit {
+    Limit::requests(amount)
+        .every(MINUTE * 60)
+        .margin(Duration::ZERO)
+}
+
+fn words(store: &SqliteStore) -> Vec<String> {
+    store.limits().iter().map(ToString::to_string).collect()
+}
+
+fn reopened(path: &Path, limits: impl IntoIterator<Item = Limit>) -> Vec<String> {
+    words(&SqliteStore::open(path, of(limits)).unwrap())
+}
+
+#[tokio::test]
+async fn an_amount_that_was_changed_at_run_time_holds_until_the_program_says_another() {
+    let folder = Folder::new();
+    let path = folder.file("a.db");
+    let other = || Limit::concurrency(4).headroom(0.7);
+    let store = SqliteStore::open(&path, of([requests(10), other()])).unwrap();
+    store
+        .reconfigure(&of([requests(20), other()]))
+        .get()
+        .await
+        .unwrap();
+    assert_eq!(words(&store)[0], "requests 20/hour");
+    drop(store);
+    assert_eq!(
+        reopened(&path, [requests(10), other()])[0],
+        "requests 20/hour"
+    );
+    assert_eq!(
+        reopened(&path, [requests(10), other()])[0],
+        "requests 20/hour",
+        "also the second time"
+    );
+    // Another limit is another limit.
+    assert_eq!(
+        reopened(&path, [other().per(Tag::Agent), requests(10)])[1],
+        "requests 20/hour"
+    );
+    assert_eq!(
+        reopened(&path, [requests(30), other()])[0],
+        "requests 30/hour"
+    );
+    assert_eq!(
+        reopened(&path, [requests(10), other()])[0],
+        "requests 10/hour",
+        "what was changed is past"
+    );
+}
+
+#[tokio::test]
+async fn counts_follow_their_limits_and_calls_in_flight_too() {
+    let folder = Folder::new();
+    let path = folder.file("a.db");
+    let before = [
+        Limit::tokens(500).every(MINUTE * 60),
+        requests(5).per(Tag::Agent).per(Tag::Team),
+        Limit::requests(50).every(MINUTE * 5),
+    ];
+    let mut world = World::of(SqliteStore::open(&path, of(before)).unwrap());
+    for _ in 0..3 {
+        world.claim(&claim("a", 10), true).await;
+    }
+    world.settle(0, None).await;
+    // One in another order, one is gone, one is new, one with another amount.
+    let after = || {
+        [
+            requests(3).per(Tag::Team).per(Tag::Agent),
+            Limit::tokens(100).every(MINUTE * 60),
+            Limit::requests(9).every(MINUTE * 7),
+        ]
+    };
+    drop(world);
+    let store = SqliteStore::open(&path, of(after())).unwrap();
+    assert_eq!(store.lost(), 2);
+    let standings = store.peek(&claim("a", 10)).get().await.unwrap();
+    let in_use: Vec<(usize, u64)> = standings
+        .iter()
+        .map(|standing| (standing.key.limit(), standing.in_use))
+        .collect();
+    assert_eq!(in_use, [(0, 2), (1, 30), (2, 0)]);
+    let audit = store.ledger().unwrap().audit().unwrap();
+    let changed: Vec<(Option<&str>, Option<&str>)> = audit
+        .iter()
+        .filter(|entry| entry.what == "limit")
+        .map(|entry| (entry.old.as_deref(), entry.new.as_deref()))
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            (Some("tokens 500/hour"), Some("tokens 100/hour")),
+            (
+                Some("requests 5/hour per agent, team"),
+                Some("requests 3/hour per team, agent")
+            ),
+            (Some("requests 50/300s"), None),
+            (None, Some("requests 9/420s")),
+        ]
+    );
+    let lost = audit.iter().find(|entry| entry.what == "recover").unwrap();
+    assert_eq!(lost.old.as_deref(), Some("2 open"));
+}
+
+#[tokio::test]
+async fn values_that_share_a_count_share_it_further() {
+    use tower_quota::store::sqlite::SqliteOptions;
+    let folder = Folder::new();
+    let path = folder.file("a.db");
+    let open = || {
+        SqliteOptions::new(&path, of([requests(5).per(Tag::Agent)]))
+            .max_counts(2)
+            .open()
+            .unwrap()
+    };
+    let store = open();
+    for agent in ["a", "b", "c", "d", "e"] {
+        let tags = Tags::new().with(Tag::Agent, agent);
+        store.record(&tags, Usage::new(1, 1)).get().await.unwrap();
+    }
+    let in_use = |store: &SqliteStore, agent| {
+        let standings = futures(store.peek(&claim(agent, 1)).get()).unwrap();
+        (standings[0].key.is_shared(), standings[0].in_use)
+    };
+    let agents = ["a", "b", "c", "f"];
+    let before = agents.map(|agent| in_use(&store, agent));
+    assert_eq!(before, [(false, 1), (false, 1), (true, 3), (true, 3)]);
+    drop(store);
+    let store = open();
+    assert_eq!(agents.map(|agent| in_use(&store, agent)), before);
+}
+
+/// What is there at once.
+fn futures<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    match work
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it is there at once"),
+    }
+}
