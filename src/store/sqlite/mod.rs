@@ -69,6 +69,7 @@ mod ledger;
 mod names;
 mod op;
 mod options;
+mod pruning;
 mod query;
 mod recover;
 mod replica;
