@@ -37,7 +37,7 @@
 //! #     let answer = Response::builder().header("content-type", "application/json");
 //! #     Ok::<_, Infallible>(answer.body(Full::from(body)).unwrap())
 //! # });
-//! let budget = Limit::cost(Money::from_dollars(5)).every_calendar(CalendarUnit::Day, "UTC").per(Tag::Agent);
+//! let budget = Limit::cost(Money::from_dollars(50)).every_calendar(CalendarUnit::Day, "UTC").per(Tag::Agent);
 //! let limiter = Limiter::new(Limits::new([budget])?);
 //! let statistics = Statistics::new();
 //! let layer = BudgetLayer::new(limiter.clone(), Arc::new(PriceTable::built_in())).statistics(statistics.clone());
@@ -56,7 +56,7 @@
 //!
 //! // What is left of each budget, and when it ends should things go on so.
 //! let forecast = statistics.forecast(&limiter.budgets().await?);
-//! assert_eq!(forecast[0].left.to_string(), "$4.9955");
+//! assert_eq!(forecast[0].left.to_string(), "$49.9955");
 //! assert!(forecast[0].budget.contains("for agent=scout"));
 //! assert!(matches!(forecast[0].ends, Ends::Turns(_)));
 //! # Ok(())
