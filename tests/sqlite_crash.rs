@@ -214,13 +214,11 @@ struct Seen {
 impl Seen {
     fn hear(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
-        match words[..] {
-            ["settled", name, input, output] => {
-                if let (Ok(input), Ok(output)) = (input.parse(), output.parse()) {
-                    self.settled.insert(name.to_owned(), (input, output));
-                }
-            }
-            _ => {}
+        // The last line may be cut.
+        if let ["settled", name, input, output] = words[..]
+            && let (Ok(input), Ok(output)) = (input.parse(), output.parse())
+        {
+            self.settled.insert(name.to_owned(), (input, output));
         }
     }
 

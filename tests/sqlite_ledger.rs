@@ -23,13 +23,13 @@ use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag, Tags, Usage,
-    limit::{Limit, Limits},
+    limit::{Demand, Limit, Limits, Quantities},
     limiter::{Call, QueueOptions},
     pricing::{Price, PriceTable},
     scope,
     sim::{SimConfig, SimError, Simulator},
     store::{
-        Correction, SqliteStore, Store as _,
+        Claim, Correction, SqliteStore, Store as _,
         sqlite::{Ledger, Query, Retention, SqliteOptions},
     },
 };
@@ -79,6 +79,17 @@ fn chat(output: u64) -> Request<Full<Bytes>> {
         )
         .body(Full::from(body.to_string()))
         .unwrap()
+}
+
+fn claim(name: &str) -> Claim {
+    Claim {
+        tags: Arc::new(Tags::new().with(Tag::Agent, name).with(Tag::Run, name)),
+        demand: Demand::default(),
+        quantities: Quantities::ALL,
+        repeat: false,
+        held: Vec::new(),
+        attempt: 0,
+    }
 }
 
 async fn ask<S, R>(service: &S, request: Request<Full<Bytes>>) -> u16
@@ -507,9 +518,24 @@ async fn what_is_old_goes_and_its_sums_stay_as_long_as_they_are_to() {
     assert!(pruned.attempts > 200 && pruned.hours > 100, "{pruned:?}");
     let [hours, recounted] = sums(&path);
     assert_eq!(hours, recounted);
+    let sets = "SELECT count(*) FROM tag_set";
+    assert_eq!(
+        rows(&path, sets),
+        rows(&path, "SELECT count(DISTINCT tags) FROM hour")
+    );
     let audit = ledger.audit().unwrap();
     assert_eq!(audit.len(), 2);
     assert_eq!((&*audit[1].what, &*audit[1].by), ("prune", "the operator"));
+    // All goes but what is open.
+    let held = store.claim(&claim("held")).get().await.unwrap();
+    millis.store((START + 999_999) * 1_000, Ordering::Relaxed);
+    store.prune(&Retention::new().hours(HOUR)).await.unwrap();
+    assert_eq!(
+        rows(&path, "SELECT status, agent, run FROM attempts"),
+        [["open", "held", "held"]]
+    );
+    assert_eq!(rows(&path, sets), [["1"]]);
+    drop(held);
     // Names that are gone come back.
     let tags = Tags::new().with(Tag::Run, "run 1");
     store.record(&tags, Usage::new(1, 1)).get().await.unwrap();

@@ -22,6 +22,7 @@ async fn decides_the_same(seed: u64, crashes: usize, steps: usize) {
             said: Vec::new(),
         },
         random: fastrand::Rng::with_seed(seed),
+        overflows: true,
     };
     for crash in 0..=crashes {
         for _ in 0..steps {
@@ -68,6 +69,7 @@ fn a_trace_shows_something() {
             memory: World::memory(limits(12), wall.clone()),
             file: World::of(file),
             random: fastrand::Rng::with_seed(7),
+            overflows: true,
         };
         for _ in 0..400 {
             both.step().await;

@@ -27,6 +27,9 @@ pub(crate) fn wall() -> impl Fn() -> SystemTime + Clone + Send + Sync + 'static 
     move || noon + start.elapsed()
 }
 
+/// The place of the limit on slots.
+const SLOTS: usize = 5;
+
 /// Of every kind one.
 pub(crate) fn limits(amount: u64) -> Limits {
     let dollars = Money::from_dollars;
@@ -165,6 +168,8 @@ pub(crate) struct Both {
     pub(crate) memory: World,
     pub(crate) file: World,
     pub(crate) random: fastrand::Rng,
+    /// Whether more may stream than was reserved.
+    pub(crate) overflows: bool,
 }
 
 impl Both {
@@ -174,12 +179,19 @@ impl Both {
             memory,
             file,
             random,
+            overflows,
         } = self;
         let open = memory.open.len();
         match random.u8(..32) {
             0..12 => {
-                let call = claim(["a", "b", "c"][random.usize(..3)], random.u64(1..400));
+                let mut call = claim(["a", "b", "c"][random.usize(..3)], random.u64(1..400));
                 let dated = random.u8(..4) > 0;
+                if random.u8(..5) == 0 {
+                    // Made inside of another, which holds the slot.
+                    call.held = memory.store.keys(&call);
+                    call.held.retain(|key| key.limit() == SLOTS);
+                    assert_eq!(call.held.len(), 1);
+                }
                 memory.claim(&call, dated).await;
                 file.claim(&call, dated).await;
             }
@@ -206,7 +218,10 @@ impl Both {
             20..22 if open > 0 => {
                 // What streams is written down once a second.
                 advance(Duration::from_secs(1)).await;
-                let (place, output) = (random.usize(..open), random.u64(..600));
+                let (place, mut output) = (random.usize(..open), random.u64(..600));
+                if !*overflows {
+                    output = output.min(memory.open[place].1 / 2);
+                }
                 memory.store.streamed(&mut memory.open[place].0, output);
                 file.store.streamed(&mut file.open[place].0, output);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     SqliteStore,
+    asked::Asked,
     audit::Note,
     commit::{Told, committed},
     op::Op,
@@ -43,7 +44,10 @@ impl Store for SqliteStore {
         let decision = now(shared.live.claim(claim));
         let Ok(Decision::Granted(grant)) = decision else {
             if shared.live.has_events() {
-                shared.queue(&mut state, Op::Refused(claim.clone()));
+                shared.queue(
+                    &mut state,
+                    Op::Refused(Asked::of(claim, shared.live.limits())),
+                );
             }
             return Answer::Now(decision);
         };
@@ -51,7 +55,7 @@ impl Store for SqliteStore {
         let op = Op::Claim {
             grant: number,
             row: 0,
-            claim: claim.clone(),
+            asked: Asked::of(claim, shared.live.limits()),
         };
         let told = shared.queue_and_wait(&mut state, op, Vec::new());
         let granted = Granted {
@@ -118,7 +122,7 @@ impl Store for SqliteStore {
         }
         self.change(|store, _| {
             now(store.shared.live.refuse(claim))?;
-            Ok(((), Op::Refuse(claim.clone()), Vec::new()))
+            Ok(((), Op::Refuse(Asked::of(claim, store.limits())), Vec::new()))
         })
     }
 

@@ -57,7 +57,9 @@ impl Book {
     pub(super) fn take(&mut self, conn: &Connection, at: At, op: &mut Op) -> rusqlite::Result<()> {
         let now = at.wall.div_euclid(1_000);
         match op {
-            Op::Claim { grant, row, claim } => *row = self.claimed(conn, now, *grant, claim)?,
+            Op::Claim { grant, row, asked } => {
+                *row = self.claimed(conn, now, *grant, &asked.claim)?;
+            }
             Op::Settle(grant, settlement) => self.ended(*grant, Some(settlement), now),
             Op::Release(grant) => self.ended(*grant, None, now),
             Op::Record(tags, usage) => self.record(conn, now, tags, usage)?,

@@ -59,6 +59,7 @@
 //! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
 
 mod answers;
+mod asked;
 mod audit;
 mod book;
 mod commit;
@@ -69,6 +70,7 @@ mod ledger;
 mod names;
 mod op;
 mod options;
+mod pruning;
 mod query;
 mod recover;
 mod replica;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::audit::Note;
+use super::{asked::Asked, audit::Note};
 use crate::{
     error::StoreError,
     limit::Limit,
-    store::{Claim, Correction, Observation, Settlement, clock::told::At},
+    store::{Correction, Observation, Settlement, clock::told::At},
     tags::Tags,
     usage::Usage,
 };
@@ -22,10 +22,10 @@ pub(super) enum Op {
     Claim {
         grant: u64,
         row: i64,
-        claim: Claim,
+        asked: Asked,
     },
     /// A claim was refused, and that has opened a circuit.
-    Refused(Claim),
+    Refused(Asked),
     Date(u64),
     Streamed(u64, u64),
     Settle(u64, Settlement),
@@ -36,7 +36,7 @@ pub(super) enum Op {
         tags: Arc<Tags>,
         seen: Observation,
     },
-    Refuse(Claim),
+    Refuse(Asked),
     Record(Arc<Tags>, Usage),
     Correct {
         tags: Tags,

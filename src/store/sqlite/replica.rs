@@ -7,7 +7,7 @@ use super::op::Op;
 use crate::{
     limit::{Demand, Limit, Limits, Quantities},
     store::{
-        BudgetEvent, Decision, Grant, MemoryStore, Store as _,
+        Answer, BudgetEvent, Decision, Grant, MemoryStore, Store as _,
         clock::{
             Clock,
             told::{At, Told},
@@ -97,9 +97,10 @@ impl Replica {
             Op::Claim {
                 grant: number,
                 row,
-                claim,
+                asked,
             } => {
-                let grant = store.take_anyway(claim);
+                let claim = asked.to(store.limits());
+                let grant = store.take_anyway(&claim);
                 let kept = Kept {
                     row: *row,
                     demand: claim.demand,
@@ -107,10 +108,10 @@ impl Replica {
                 };
                 self.open.insert(*number, Open { grant, kept });
             }
-            Op::Refused(claim) => {
+            Op::Refused(asked) => {
+                let answer = store.claim(&asked.to(store.limits()));
                 // It was refused then. Should there be room now, nothing is to be taken.
-                if let crate::store::Answer::Now(Ok(Decision::Granted(grant))) = store.claim(claim)
-                {
+                if let Answer::Now(Ok(Decision::Granted(grant))) = answer {
                     drop(store.release(grant));
                 }
             }
@@ -139,7 +140,7 @@ impl Replica {
                 let grant = open.map_or_else(|| store.no_grant(), |open| open.grant.clone());
                 drop(store.observe(tags, &grant, seen));
             }
-            Op::Refuse(claim) => drop(store.refuse(claim)),
+            Op::Refuse(asked) => drop(store.refuse(&asked.to(store.limits()))),
             Op::Record(tags, usage) => drop(store.record(tags, *usage)),
             Op::Correct {
                 tags,

@@ -25,7 +25,8 @@ use crate::{error::StoreError, limit::Limits, store::Snapshot};
 ///
 /// # What is on the disk when
 /// A claim before its attempt leaves. When it left, and what streamed of it, a little later: after a crash it counts from
-/// the restart on, which is longer and never shorter. So do ages: they are by the clock on the wall while the process is
+/// the restart on, which is longer and never shorter. Of what is lost in flight counts what was reserved, and what was seen
+/// to stream beyond that but for the last second. So do ages: they are by the clock on the wall while the process is
 /// down, and where that went back, no time has passed.
 ///
 /// # The end

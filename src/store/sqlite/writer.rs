@@ -7,9 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     book::Book,
     op::{Done, Queued},
+    pruning::Pruning,
     recover,
     replica::Replica,
-    retention::{Pruning, Task},
+    retention::Task,
     shared::Shared,
 };
 
