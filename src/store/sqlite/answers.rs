@@ -46,7 +46,7 @@ impl Store for SqliteStore {
             if shared.live.has_events() {
                 shared.queue(
                     &mut state,
-                    Op::Refused(Asked::of(claim, shared.live.limits())),
+                    Op::Refused(Asked::of(claim, &shared.live.limits())),
                 );
             }
             return Answer::Now(decision);
@@ -55,7 +55,7 @@ impl Store for SqliteStore {
         let op = Op::Claim {
             grant: number,
             row: 0,
-            asked: Asked::of(claim, shared.live.limits()),
+            asked: Asked::of(claim, &shared.live.limits()),
         };
         let told = shared.queue_and_wait(&mut state, op, Vec::new());
         let granted = Granted {
@@ -122,7 +122,11 @@ impl Store for SqliteStore {
         }
         self.change(|store, _| {
             now(store.shared.live.refuse(claim))?;
-            Ok(((), Op::Refuse(Asked::of(claim, store.limits())), Vec::new()))
+            Ok((
+                (),
+                Op::Refuse(Asked::of(claim, &store.limits())),
+                Vec::new(),
+            ))
         })
     }
 

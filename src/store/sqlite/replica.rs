@@ -99,7 +99,7 @@ impl Replica {
                 row,
                 asked,
             } => {
-                let claim = asked.to(store.limits());
+                let claim = asked.to(&store.limits());
                 let grant = store.take_anyway(&claim);
                 let kept = Kept {
                     row: *row,
@@ -109,7 +109,7 @@ impl Replica {
                 self.open.insert(*number, Open { grant, kept });
             }
             Op::Refused(asked) => {
-                let answer = store.claim(&asked.to(store.limits()));
+                let answer = store.claim(&asked.to(&store.limits()));
                 // It was refused then. Should there be room now, nothing is to be taken.
                 if let Answer::Now(Ok(Decision::Granted(grant))) = answer {
                     drop(store.release(grant));
@@ -140,7 +140,7 @@ impl Replica {
                 let grant = open.map_or_else(|| store.no_grant(), |open| open.grant.clone());
                 drop(store.observe(tags, &grant, seen));
             }
-            Op::Refuse(asked) => drop(store.refuse(&asked.to(store.limits()))),
+            Op::Refuse(asked) => drop(store.refuse(&asked.to(&store.limits()))),
             Op::Record(tags, usage) => drop(store.record(tags, *usage)),
             Op::Correct {
                 tags,
