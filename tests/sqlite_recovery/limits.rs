@@ -1,16 +1,16 @@
 //! Limits that are others when the file is opened again.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Limit, Limits},
-    store::{SqliteStore, Store as _},
+    limit::{Charge, Limit, Limits},
+    store::{MemoryStore, Settlement, SqliteStore, Store as _, sqlite::SqliteOptions},
 };
 
 use crate::{
     folder::Folder,
-    world::{MINUTE, World, claim},
+    world::{MINUTE, World, claim, open, wall},
 };
 
 fn of(limits: impl IntoIterator<Item = Limit>) -> Limits {
@@ -122,9 +122,97 @@ async fn counts_follow_their_limits_and_calls_in_flight_too() {
     assert_eq!(lost.old.as_deref(), Some("2 open"));
 }
 
+/// What is in use of each limit, in words, after the process was killed and its file opened with these.
+async fn in_use_after(
+    folder: &Folder,
+    store: &SqliteStore,
+    limits: impl IntoIterator<Item = Limit>,
+) -> Vec<(String, u64)> {
+    store.flush().await.unwrap();
+    let path = folder.copy(store.path(), &format!("{}.db", fastrand::u64(..)));
+    let store = open(&path, of(limits), wall());
+    let standings = store.peek(&claim("a", 10)).get().await.unwrap();
+    let in_use = words(&store).into_iter().zip(&standings);
+    in_use
+        .map(|(words, standing)| (words, standing.in_use))
+        .collect()
+}
+
+fn is(words: &str, in_use: u64) -> (String, u64) {
+    (words.to_owned(), in_use)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_went_and_came_back_counts_what_came_since_then() {
+    let folder = Folder::new();
+    let tokens = || Limit::tokens(500).every(MINUTE * 60);
+    let limits = of([requests(10), tokens()]);
+    let store = Arc::new(open(&folder.file("a.db"), limits, wall()));
+    let mut world = World::sharing(store.clone());
+    world.claim(&claim("a", 10), true).await;
+    world.claim(&claim("a", 10), true).await;
+    for set in [vec![tokens()], vec![tokens(), requests(20)]] {
+        store.reconfigure(&of(set)).get().await.unwrap();
+    }
+    world.claim(&claim("a", 10), true).await;
+    // One that was claimed before it went.
+    world.settle(0, None).await;
+    let after = in_use_after(&folder, &store, [requests(10), tokens()]).await;
+    let expected = [is("requests 20/hour", 1), is("tokens 500/hour", 30)];
+    assert_eq!(after, expected);
+    // What was changed is of what it was opened with, and this is another.
+    let after = in_use_after(&folder, &store, [requests(11), tokens()]).await;
+    assert_eq!(after[0], is("requests 11/hour", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_that_it_is_opened_with_hold_whatever_came_and_went_at_run_time() {
+    let folder = Folder::new();
+    let tokens = |amount| Limit::tokens(amount).every(MINUTE * 60);
+    let store = Arc::new(open(&folder.file("a.db"), of([requests(10)]), wall()));
+    let mut world = World::sharing(store.clone());
+    world.claim(&claim("a", 10), true).await;
+    let other = of([tokens(500), Limit::concurrency(3)]);
+    store.reconfigure(&other).get().await.unwrap();
+    world.claim(&claim("a", 10), true).await;
+    // One that went is there, and empty; of those that came nothing is left.
+    let after = in_use_after(&folder, &store, [requests(10)]).await;
+    assert_eq!(after, [is("requests 10/hour", 0)]);
+    // Where they are given now, they hold as they are given, and what counted there counts; slots are free.
+    let both = [tokens(700), Limit::concurrency(3)];
+    let after = in_use_after(&folder, &store, both).await;
+    assert_eq!(after, [is("tokens 700/hour", 15), is("concurrency 3", 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_flight_settles_by_what_it_was_claimed_by_after_its_limit_is_charged_otherwise() {
+    let folder = Folder::new();
+    let tokens = |charge| of([Limit::tokens(900).every(MINUTE * 60).charge(charge)]);
+    // An image after each step.
+    let options = SqliteOptions::new(folder.file("a.db"), tokens(Charge::azure()));
+    let store = Arc::new(options.wall_clock(wall()).image_after(1).open().unwrap());
+    let memory = Arc::new(MemoryStore::new(tokens(Charge::azure())));
+    let mut worlds = [World::sharing(store.clone()), World::sharing(memory)];
+    for world in &mut worlds {
+        world.claim(&claim("a", 100), true).await;
+        world.claim(&claim("a", 100), true).await;
+        let other = tokens(Charge::anthropic());
+        world.store.reconfigure(&other).get().await.unwrap();
+        store.flush().await.unwrap();
+        let used = Usage::new(20, 5);
+        world.settle(0, Some(Settlement::Usage(used))).await;
+        store.flush().await.unwrap();
+    }
+    let [_, memory] = &mut worlds;
+    memory.lose_all().await;
+    let standings = memory.store.peek(&claim("a", 10)).get().await.unwrap();
+    let after = in_use_after(&folder, &store, tokens(Charge::azure()).iter().cloned()).await;
+    assert_eq!(after, [is("tokens 900/hour", standings[0].in_use)]);
+    assert!(standings[0].in_use > 150, "Azure charges what was reserved");
+}
+
 #[tokio::test]
 async fn values_that_share_a_count_share_it_further() {
-    use tower_quota::store::sqlite::SqliteOptions;
     let folder = Folder::new();
     let path = folder.file("a.db");
     let open = || {

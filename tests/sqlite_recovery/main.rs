@@ -6,6 +6,7 @@
 mod folder;
 
 mod clocks;
+mod come_and_go;
 mod limits;
 mod property;
 mod rules;

@@ -16,13 +16,10 @@ async fn decides_the_same(seed: u64, crashes: usize, steps: usize) {
     let mut file: Arc<SqliteStore> = Arc::new(open(&path, limits(12), wall.clone()));
     let mut both = Both {
         memory: World::memory(limits(12), wall.clone()),
-        file: World {
-            store: file.clone(),
-            open: Vec::new(),
-            said: Vec::new(),
-        },
+        file: World::sharing(file.clone()),
         random: fastrand::Rng::with_seed(seed),
         overflows: true,
+        kinds: None,
     };
     for crash in 0..=crashes {
         for _ in 0..steps {
@@ -46,7 +43,7 @@ async fn decides_the_same(seed: u64, crashes: usize, steps: usize) {
 }
 
 /// `RECOVERY_CASES` says how many.
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     let told = std::env::var("RECOVERY_CASES");
     told.map_or(25, |cases| cases.parse().unwrap())
 }
@@ -70,6 +67,7 @@ fn a_trace_shows_something() {
             file: World::of(file),
             random: fastrand::Rng::with_seed(7),
             overflows: true,
+            kinds: None,
         };
         for _ in 0..400 {
             both.step().await;

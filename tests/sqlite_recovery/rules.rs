@@ -182,6 +182,7 @@ fn what_was_not_written_yet_counts_longer_and_never_less() {
                 random: fastrand::Rng::with_seed(seed),
                 // What streams beyond what was reserved is lost where it is not written.
                 overflows: false,
+                kinds: None,
             };
             for _ in 0..40 {
                 both.step().await;

@@ -8,13 +8,15 @@ use std::{
 use tokio::time::{Instant, advance};
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{CalendarUnit, Charge, Demand, Limit, Limits, Quantities},
+    limit::{CalendarUnit, Charge, Demand, Limit, LimitKey, Limits, Quantities, Quantity},
     store::{
         Claim, Correction, Decision, Grant, MemoryStore, Observation, Settlement, SqliteStore,
         Store, sqlite::SqliteOptions,
     },
     wire::{Observed, ObservedQuantity},
 };
+
+use crate::come_and_go::{Kinds, SLOTS};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -27,13 +29,14 @@ pub(crate) fn wall() -> impl Fn() -> SystemTime + Clone + Send + Sync + 'static 
     move || noon + start.elapsed()
 }
 
-/// The place of the limit on slots.
-const SLOTS: usize = 5;
-
 /// Of every kind one.
 pub(crate) fn limits(amount: u64) -> Limits {
+    Limits::new(kinds(amount)).unwrap()
+}
+
+pub(crate) fn kinds(amount: u64) -> [Limit; KINDS] {
     let dollars = Money::from_dollars;
-    Limits::new([
+    [
         Limit::requests(amount)
             .every(MINUTE)
             .slice(MINUTE / 10)
@@ -54,9 +57,10 @@ pub(crate) fn limits(amount: u64) -> Limits {
             .circuit(),
         Limit::cost(dollars(9)).every_calendar(CalendarUnit::Hour, "UTC"),
         Limit::requests(30).every(MINUTE / 2).count_refused(),
-    ])
-    .unwrap()
+    ]
 }
+
+pub(crate) const KINDS: usize = 10;
 
 pub(crate) fn claim(agent: &str, input: u64) -> Claim {
     let demand = Demand {
@@ -88,8 +92,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn of(store: impl Store) -> Self {
+        World::sharing(Arc::new(store))
+    }
+
+    pub(crate) fn sharing(store: Arc<dyn Store>) -> Self {
         World {
-            store: Arc::new(store),
+            store,
             open: Vec::new(),
             said: Vec::new(),
         }
@@ -119,6 +127,16 @@ impl World {
             Decision::Never(refused) => format!("never: {} {}", refused.key, refused.in_use),
         };
         self.said.push(said);
+    }
+
+    /// The slot that a call holds for those inside of it, where there are any.
+    fn slots(&self, call: &Claim) -> Vec<LimitKey> {
+        let quantities = [Quantity::Concurrency].into_iter().collect();
+        self.store.keys(&Claim {
+            quantities,
+            held: Vec::new(),
+            ..call.clone()
+        })
     }
 
     pub(crate) fn date(&mut self, place: usize) {
@@ -170,6 +188,8 @@ pub(crate) struct Both {
     pub(crate) random: fastrand::Rng,
     /// Whether more may stream than was reserved.
     pub(crate) overflows: bool,
+    /// Those that hold, where they come and go.
+    pub(crate) kinds: Option<Kinds>,
 }
 
 impl Both {
@@ -180,20 +200,23 @@ impl Both {
             file,
             random,
             overflows,
+            kinds,
         } = self;
         let open = memory.open.len();
         match random.u8(..32) {
             0..12 => {
                 let mut call = claim(["a", "b", "c"][random.usize(..3)], random.u64(1..400));
                 let dated = random.u8(..4) > 0;
-                if random.u8(..5) == 0 {
-                    // Made inside of another, which holds the slot.
-                    call.held = memory.store.keys(&call);
-                    call.held.retain(|key| key.limit() == SLOTS);
-                    assert_eq!(call.held.len(), 1);
+                // Made inside of another, which holds the slot.
+                let inside = random.u8(..5) == 0;
+                let slots = usize::from(kinds.as_ref().is_none_or(|kinds| kinds.hold(SLOTS)));
+                for world in [memory, file] {
+                    if inside {
+                        call.held = world.slots(&call);
+                        assert_eq!(call.held.len(), slots);
+                    }
+                    world.claim(&call, dated).await;
                 }
-                memory.claim(&call, dated).await;
-                file.claim(&call, dated).await;
             }
             12..19 if open > 0 => {
                 let place = random.usize(..open);
@@ -282,7 +305,10 @@ impl Both {
                 assert_eq!(one.get().await.unwrap(), other.get().await.unwrap());
             }
             26 => {
-                let limits = limits(random.u64(8..16));
+                let limits = match kinds {
+                    Some(kinds) => kinds.change(random),
+                    None => limits(random.u64(8..16)),
+                };
                 for world in [memory, file] {
                     world.store.reconfigure(&limits).get().await.unwrap();
                 }

@@ -51,8 +51,13 @@
 //!
 //! # Limits that have changed
 //! What is counted is matched by quantity, period, `when` and `per`, so amounts may be others when it is opened again.
-//! An amount that was [changed](crate::Limiter::reconfigure) at run time holds further as long as the limit is opened
-//! with as it was opened with before; where that is another one, it holds.
+//! What counted under limits that it is not opened with is forgotten.
+//!
+//! The limits that it is opened with hold, those of the configuration as a rule, whichever came and went at run time: one
+//! that was [added](crate::Limiter::reconfigure) then is gone if it is not among them, and one that was removed then is
+//! there again, with nothing in use. An amount that was changed at run time holds further as long as the limit is opened
+//! with as it was opened with before; where that is another one, it holds. The same goes for all else that was said of a
+//! limit then: its charge, its thresholds. Add a limit to the configuration too, if it is to stay.
 //!
 //! # Versions
 //! A file of an earlier version is brought to this one's form when it is opened. One of a later version is opened where

@@ -42,7 +42,8 @@ pub struct SqliteOptions {
 const IMAGE_AFTER: usize = 20_000;
 
 impl SqliteOptions {
-    /// The file and the limits to count under.
+    /// The file and the limits to count under, whichever it was counted under when it ended; of those that were changed at
+    /// run time see [there](crate::store::sqlite#limits-that-have-changed).
     pub fn new(path: impl AsRef<Path>, limits: Limits) -> Self {
         SqliteOptions {
             path: path.as_ref().to_owned(),
