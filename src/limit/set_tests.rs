@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    limit::life::{LONGEST, SHORTEST},
+    limit::{
+        CalendarUnit,
+        life::{LONGEST, SHORTEST},
+    },
     tags::Tag,
 };
 
@@ -143,4 +146,14 @@ fn a_cooldown_is_kept_by_no_rule() {
         (limits.period_of(count), limits.amount_of(count)),
         (Some(MINUTE), 5)
     );
+}
+
+#[test]
+fn stores_of_the_same_limits_have_clocks_of_their_own_also_for_calendars_that_come_later() {
+    let limits = Limits::new([Limit::requests(1).every(Duration::from_secs(60))]).unwrap();
+    let stores = [limits.clone().for_a_store(), limits.for_a_store()];
+    let day = Limit::requests(9).every_calendar(CalendarUnit::Day, "UTC");
+    let day = Limits::new([day]).unwrap();
+    let [one, other] = stores.map(|limits| limits.changed_to(&day));
+    assert!(one.have_calendars() && !Arc::ptr_eq(one.wall(), other.wall()));
 }
