@@ -17,10 +17,8 @@ use crate::limit::{Identity, Limit, LimitKey, Limits, Tick, Window};
 /// All of a memory store.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Image {
-    /// The limits that were given.
-    pub(super) given: Vec<Limit>,
-    /// The same with the amounts that hold.
-    pub(super) current: Vec<Limit>,
+    /// The limits that hold.
+    pub(super) limits: Vec<Limit>,
     /// What counts are of, by the places that they name: slices and shares as well.
     places: Vec<Identity>,
     counts: Vec<Counted>,
@@ -61,14 +59,12 @@ impl MemoryStore {
     /// All of it, with these grants of those that are open.
     pub(super) fn image<'g>(&self, grants: impl Iterator<Item = (u64, &'g Grant)>) -> Image {
         let counts = self.lock();
-        let limits = |limits: &Limits| limits.iter().cloned().collect();
         let rules = |limits: &Limits| {
             let rules = limits.rules().iter();
             rules.map(|rule| Identity::of(&rule.limit)).collect()
         };
         let mut image = Image {
-            given: limits(self.limits()),
-            current: limits(counts.current()),
+            limits: counts.current().iter().cloned().collect(),
             places: rules(self.limits()),
             counts: Vec::new(),
             grants: Vec::new(),
@@ -115,18 +111,13 @@ impl MemoryStore {
     /// quantity, period, `when` and `per`, and those of limits that are no more are dropped. With it, its grants.
     pub(super) fn of_image(
         limits: Limits,
-        current: Option<Limits>,
         most: Option<usize>,
         image: &Image,
         clock: Clock,
     ) -> (Self, HashMap<u64, Grant>) {
         let limits = limits.for_a_store();
-        let current = current.and_then(|current| limits.with_amounts_of(&current).ok());
         clock.set_calendars(&limits);
         let mut counts = Counts::new(&limits);
-        if let Some(current) = current {
-            counts.current = current;
-        }
         let at = image.put_counts(&limits, &mut counts);
         let mut names = Vec::new();
         for held in &image.grants {
@@ -246,8 +237,8 @@ impl Image {
 
     /// Of which shares of a budget was warned.
     fn thresholds(&self, of: &Identity) -> &[f64] {
-        let mut given = self.current.iter();
-        let budget = given.find(|limit| Identity::of(limit).same(of));
+        let mut limits = self.limits.iter();
+        let budget = limits.find(|limit| Identity::of(limit).same(of));
         budget.map_or(&[], |limit| &limit.thresholds)
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Recovered {
 struct Stored<I> {
     at: At,
     kept: HashMap<u64, Kept>,
+    /// The limits that the program opened it with.
+    given: Vec<Limit>,
     image: I,
 }
 
@@ -67,16 +69,16 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let at = now(before.at(), wall);
     let (lost, untold) = end_all(&mut before, at);
 
-    let image = before.image();
-    let amounts = amounts(&image, &limits);
-    let replica = Replica::of_image(limits.clone(), amounts, most, (&image, HashMap::new(), at));
+    let (image, given) = (before.image(), limits.iter().cloned().collect());
+    let limits = changed(before.given(), &image.limits, limits);
+    let replica = Replica::of_image(limits.clone(), given, most, (&image, HashMap::new(), at));
     let told = Arc::new(Told::default());
     told.tell(at);
     let live = replica.copy(limits, most, Clock::telling(told.clone()));
     let live = live.absorb_counters(absorb);
 
     let mut notes = Vec::new();
-    if let (false, Ok(before)) = (fresh, Limits::new(image.current)) {
+    if let (false, Ok(before)) = (fresh, Limits::new(image.limits)) {
         let after = live.limits_now();
         notes.extend(Note::of_limits(&before, &after, &by, "opened with others"));
     }
@@ -138,13 +140,15 @@ fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Re
         return Ok(None);
     }
     let stored = serde_json::from_str(&parts.concat());
-    let Stored::<Image> { at, kept, image } = stored.map_err(|error| unread("its image", error))?;
-    let limits = |limits: &[Limit]| {
-        let limits = Limits::new(limits.iter().cloned());
-        limits.map_err(|error| damaged(format!("its limits make no sense: {error}")))
-    };
-    let (given, current) = (limits(&image.given)?, limits(&image.current)?);
-    let mut replica = Replica::of_image(given, Some(current), most, (&image, kept, at));
+    let Stored::<Image> {
+        at,
+        kept,
+        given,
+        image,
+    } = stored.map_err(|error| unread("its image", error))?;
+    let limits = Limits::new(image.limits.iter().cloned());
+    let limits = limits.map_err(|error| damaged(format!("its limits make no sense: {error}")))?;
+    let mut replica = Replica::of_image(limits, given, most, (&image, kept, at));
     let mut log = conn
         .prepare("SELECT ops FROM log ORDER BY seq")
         .map_err(failed)?;
@@ -171,6 +175,7 @@ pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::
     let stored = Stored {
         at: replica.at(),
         kept,
+        given: replica.given().to_vec(),
         image: replica.image(),
     };
     let text = serde_json::to_string(&stored)
@@ -209,18 +214,18 @@ fn now(before: At, wall: i64) -> At {
     }
 }
 
-/// The amounts that hold: those that were changed at run time, of limits that are given as they were given before.
-fn amounts(image: &Image, limits: &Limits) -> Option<Limits> {
-    let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
-    let amounts = limits.iter().map(|limit| {
-        let before = image.given.iter().find(|before| same(before, limit));
-        let changed = image.current.iter().find(|changed| same(changed, limit));
-        match (before, changed) {
-            (Some(before), Some(changed)) if *before == as_kept(limit) => changed.clone(),
-            _ => limit.clone(),
-        }
+/// The limits that hold: as they were changed at run time, where they are given as they were given before.
+fn changed(before: &[Limit], current: &[Limit], limits: Limits) -> Limits {
+    let find = |among: &[Limit], limit: &Limit| {
+        let same = |other: &&Limit| Identity::of(other).same(&Identity::of(limit));
+        among.iter().find(same).cloned()
+    };
+    let all = limits.iter().map(|limit| {
+        let is_as_before = find(before, limit) == Some(as_kept(limit));
+        let changed = find(current, limit).filter(|_| is_as_before);
+        changed.unwrap_or_else(|| limit.clone())
     });
-    Limits::new(amounts).ok()
+    Limits::new(all).unwrap_or(limits)
 }
 
 /// As it comes back when it is written and read: the last digit of a share may differ.

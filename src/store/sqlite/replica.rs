@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::op::Op;
 use crate::{
-    limit::{Demand, Limits, Quantities},
+    limit::{Demand, Limit, Limits, Quantities},
     store::{
         Answer, BudgetEvent, Decision, Grant, MemoryStore, Store as _,
         clock::{
@@ -21,6 +21,8 @@ pub(super) struct Replica {
     store: MemoryStore,
     told: Arc<Told>,
     open: HashMap<u64, Open>,
+    /// The limits that the program opened it with: amounts may be others since.
+    given: Vec<Limit>,
     /// When something was done last.
     at: At,
 }
@@ -45,6 +47,7 @@ impl Replica {
     /// One that has done nothing yet.
     pub(super) fn new(limits: Limits, most: Option<usize>) -> Self {
         let told = Arc::new(Told::default());
+        let given = limits.iter().cloned().collect();
         let mut store = MemoryStore::new(limits);
         store.clock = Clock::telling(told.clone());
         let store = match most {
@@ -56,6 +59,7 @@ impl Replica {
             store,
             told,
             open,
+            given,
             at,
         }
     }
@@ -63,14 +67,14 @@ impl Replica {
     /// One that goes on where an image was taken.
     pub(super) fn of_image(
         limits: Limits,
-        current: Option<Limits>,
+        given: Vec<Limit>,
         most: Option<usize>,
         (image, mut kept, at): (&Image, HashMap<u64, Kept>, At),
     ) -> Self {
         let told = Arc::new(Told::default());
         told.tell(at);
         let clock = Clock::telling(told.clone());
-        let (store, grants) = MemoryStore::of_image(limits, current, most, image, clock);
+        let (store, grants) = MemoryStore::of_image(limits, most, image, clock);
         let grants = grants.into_iter();
         let open = grants.filter_map(|(number, grant)| {
             let kept = kept.remove(&number)?;
@@ -81,6 +85,7 @@ impl Replica {
             store,
             told,
             open,
+            given,
             at,
         }
     }
@@ -154,6 +159,11 @@ impl Replica {
         store.take_events()
     }
 
+    /// The limits that the program opened it with.
+    pub(super) fn given(&self) -> &[Limit] {
+        &self.given
+    }
+
     /// When something was done last.
     pub(super) fn at(&self) -> At {
         self.at
@@ -179,8 +189,7 @@ impl Replica {
 
     /// A store that stands where this one does.
     pub(super) fn copy(&self, limits: Limits, most: Option<usize>, clock: Clock) -> MemoryStore {
-        let current = Some(self.store.limits_now());
-        let (store, _) = MemoryStore::of_image(limits, current, most, &self.image(), clock);
+        let (store, _) = MemoryStore::of_image(limits, most, &self.image(), clock);
         store
     }
 }
