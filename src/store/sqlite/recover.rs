@@ -220,6 +220,12 @@ fn changed(before: &[Limit], current: &[Limit], limits: Limits) -> Limits {
         let same = |other: &&Limit| Identity::of(other).same(&Identity::of(limit));
         among.iter().find(same).cloned()
     };
+    // All of them, where nothing is given otherwise: then those that came or went at run time, too.
+    if limits.iter().map(as_kept).eq(before.iter().cloned())
+        && let Ok(current) = Limits::new(current.iter().cloned())
+    {
+        return current;
+    }
     let all = limits.iter().map(|limit| {
         let is_as_before = find(before, limit) == Some(as_kept(limit));
         let changed = find(current, limit).filter(|_| is_as_before);
