@@ -35,6 +35,7 @@ impl Asked {
 }
 
 /// Whether a caller repeats its calls itself where nothing keeps it from that.
+#[cfg(feature = "gateway")]
 pub(crate) fn repeats_by_itself(headers: &HeaderMap) -> bool {
     headers.contains_key(&CALLERS_TRY)
 }
