@@ -17,8 +17,8 @@ use crate::{
 
 /// The limit on slots.
 pub(crate) const SLOTS: usize = 5;
-/// The one with a charge, the one with thresholds.
-const CHARGED: usize = 2;
+/// Those with a charge, the one with thresholds.
+const CHARGED: [usize; 3] = [1, 2, 3];
 const WARNS: usize = 6;
 
 /// Of each kind the limit that holds, where one does.
@@ -53,8 +53,11 @@ impl Kinds {
     /// Some come, some go, some are others from now on.
     pub(crate) fn change(&mut self, random: &mut fastrand::Rng) -> Limits {
         let mut new = kinds(random.u64(8..16));
-        if random.bool() {
-            new[CHARGED] = new[CHARGED].clone().charge(Charge::anthropic());
+        for charged in CHARGED {
+            let charges = [Charge::anthropic, Charge::azure, Charge::openai];
+            if let Some(charge) = charges.get(random.usize(..4)) {
+                new[charged] = new[charged].clone().charge(charge());
+            }
         }
         for (place, limit) in new.into_iter().enumerate() {
             let now = &mut self.now[place];

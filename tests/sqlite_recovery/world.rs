@@ -304,7 +304,7 @@ impl Both {
                 let [one, other] = counts.map(|count| count);
                 assert_eq!(one.get().await.unwrap(), other.get().await.unwrap());
             }
-            26 => {
+            number @ 26..29 if number == 26 || kinds.is_some() => {
                 let limits = match kinds {
                     Some(kinds) => kinds.change(random),
                     None => limits(random.u64(8..16)),
