@@ -73,7 +73,9 @@ impl Config {
         self.rate_limiting.build_on(store)
     }
 
-    /// As [`build`](Self::build), and counts in a file that outlives the process: see [`SqliteStore`].
+    /// As [`build`](Self::build), and counts in a file that outlives the process: see [`SqliteStore`]. The limits are those
+    /// of this configuration, whatever a [reload](Stack::reload) had made of them in the process before: see
+    /// [there](crate::store::sqlite#limits-that-have-changed).
     ///
     /// # Errors
     /// The first value that makes no sense, with its path; [`ConfigError::Store`] where the file cannot be had.

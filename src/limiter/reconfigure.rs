@@ -53,7 +53,8 @@ impl Limiter {
     /// counts that were told are never those of others.
     ///
     /// # Errors
-    /// Where the store cannot change its limits. Then nothing is changed.
+    /// Where the store cannot change its limits. Then nothing is changed. A store in a file whose disk takes nothing any more
+    /// just then has changed them, and says that this is not written yet.
     ///
     /// # Cancel safety
     /// Dropping the future stops nothing: the change is made, or refused, all the same.
