@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -26,8 +26,8 @@ const GOOD_FOR: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(super) number: u32,
-    /// What its claims say that they are for: no other attempt of the process has it.
-    pub(super) id: u64,
+    /// What its claims say that they are for: no other attempt of the process has it that is open.
+    pub(super) id: u32,
     state: Mutex<State>,
 }
 
@@ -65,7 +65,8 @@ impl Attempt {
             noted: None,
             forked: false,
         };
-        static IDS: AtomicU64 = AtomicU64::new(1);
+        // After four thousand millions it begins again: those are over by then. What has 0 goes by itself.
+        static IDS: AtomicU32 = AtomicU32::new(1);
         Arc::new(Attempt {
             number,
             id: IDS.fetch_add(1, Ordering::Relaxed),

@@ -20,7 +20,7 @@ impl Limiter {
         &self,
         tags: &Arc<Tags>,
         money: u64,
-        attempt: u64,
+        attempt: u32,
     ) -> Result<Permit, Rejection> {
         let claim = Claim {
             tags: tags.clone(),

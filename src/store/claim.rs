@@ -29,9 +29,9 @@ pub struct Claim {
     /// as many calls as there are slots, each waiting for a call inside it, would wait for ever.
     pub held: Vec<LimitKey>,
     /// The attempt that it is for, where several claims are for one: those of one attempt have the same number,
-    /// which no other attempt of the process has. 0: it is an attempt of its own.
+    /// which no other attempt that the process has open has. 0: it is an attempt of its own.
     #[serde(default)]
-    pub attempt: u64,
+    pub attempt: u32,
 }
 
 impl Claim {

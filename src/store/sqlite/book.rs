@@ -20,7 +20,7 @@ use crate::{
 /// Which claims are of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Whose {
-    Attempt(u64),
+    Attempt(u32),
     Grant(u64),
 }
 
