@@ -2,8 +2,8 @@
 //!
 //! A program asks one model the same kind of thing over and over, and what it is answered differs in the text, the counts
 //! and an id. Such an answer is compared with those that this thread has read of late, as the events of a stream are with
-//! the one before: it says the same, and takes a fraction of the time. Of the answers themselves nothing is kept but what
-//! they have in common.
+//! the one before: it says the same, and takes a fraction of the time. Of an answer's text and
+//! counts nothing is kept; what else stands in it is, in this thread's memory, until eight others have come.
 
 use std::cell::RefCell;
 
