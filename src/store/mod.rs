@@ -6,6 +6,8 @@
 //!
 //! [`contract`] holds the checks that every store passes.
 
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod asked;
 mod attempt;
 mod budgets;
 mod change;
@@ -18,14 +20,18 @@ mod entry;
 mod event;
 mod gates;
 mod grants;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 mod image;
 mod index;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod later;
 mod listen;
 mod memory;
 mod met;
 mod observation;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 mod replay;
 mod resting;
 mod snapshot;
@@ -45,6 +51,8 @@ pub use event::{BudgetChange, BudgetEvent};
 pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
@@ -206,6 +214,15 @@ impl<T> Answer<T> {
         match self {
             Answer::Now(answer) => answer,
             Answer::Later(answer) => answer.await,
+        }
+    }
+
+    /// The answer of one that answers at once, as the memory does.
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    fn at_once(self) -> Result<T, StoreError> {
+        match self {
+            Answer::Now(answer) => answer,
+            Answer::Later(_) => Err(StoreError::new("the memory has not answered")),
         }
     }
 }
