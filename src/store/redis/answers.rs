@@ -14,7 +14,7 @@ use crate::{
     limit::{LimitKey, Limits, Tick},
     store::{
         Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-        Settlement, Standing, Store,
+        Settlement, Standing, Store, Waiting,
         asked::Asked,
         grants::Name,
         later::{Told, told},
@@ -40,7 +40,38 @@ impl Store for RedisStore {
     }
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
-        self.shared.claim(claim, Op::Claim)
+        let state = &mut *self.shared.lock();
+        self.shared.claim(state, claim, Op::Claim)
+    }
+
+    fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        let shared = &self.shared;
+        let state = &mut *shared.lock();
+        if let Some(refused) = shared.foresee(state, claim, waiting) {
+            return Answer::Now(Ok(Decision::NotNow(refused)));
+        }
+        let Waiting { number, priority } = waiting;
+        let op = |asked| Op::Wait {
+            asked,
+            number,
+            priority,
+        };
+        if shared.unable(state).is_none() {
+            state.begin_to_wait(number, claim);
+            shared.news.waits.notify_one();
+        }
+        shared.claim(state, claim, op)
+    }
+
+    fn forgo(&self, waiting: u64) {
+        let state = &mut *self.shared.lock();
+        if state.waiting.remove(&waiting).is_some() {
+            self.shared.queue(state, Op::Forgo(waiting), None);
+        }
+    }
+
+    fn watch(&self, changed: Arc<dyn Fn() + Send + Sync>) {
+        self.shared.lock().changed.push(changed);
     }
 
     fn date(&self, grant: &mut Grant) {
@@ -196,8 +227,12 @@ impl Shared {
         }
     }
 
-    fn claim(self: &Arc<Self>, claim: &Claim, op: impl FnOnce(Asked) -> Op) -> Answer<Decision> {
-        let state = &mut *self.lock();
+    fn claim(
+        self: &Arc<Self>,
+        state: &mut State,
+        claim: &Claim,
+        op: impl FnOnce(Asked) -> Op,
+    ) -> Answer<Decision> {
         let asked = Asked::of(claim, &state.replica.store().limits());
         if let Some(error) = self.unable(state) {
             return Answer::Now(self.claim_alone(state, claim, asked, error));

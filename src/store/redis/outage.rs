@@ -6,10 +6,7 @@ use super::{
     entry::Process,
     replica::{Outcome, Replica},
 };
-use crate::{
-    limit::Tick,
-    store::{Claim, Decision, Grant, Settlement, Store as _, clock::told::At},
-};
+use crate::store::{Claim, Decision, Grant, Settlement, Store as _, clock::told::At};
 
 /// The counts as they were known last, and what was done to them here since.
 ///
@@ -79,9 +76,5 @@ impl Outage {
                 None => store.release(grant),
             });
         }
-    }
-
-    pub(super) fn now(&self) -> Tick {
-        self.replica.at().tick
     }
 }

@@ -94,6 +94,13 @@ pub(super) enum Outcome {
     Budgets(Vec<BudgetStanding>),
 }
 
+/// What a claim would hear by what is known here.
+pub(super) enum Foreseen {
+    Refused(NotNow),
+    /// It has room: how the counts stand.
+    Open(Vec<Standing>),
+}
+
 impl Rest {
     fn go_on_in(&mut self, epochs: &[String]) {
         self.epochs.extend_from_slice(epochs);
@@ -358,26 +365,31 @@ impl Replica {
         Outcome::NotNow(refused)
     }
 
-    /// What a claim of one that waits would hear for sure, if nothing was done since that is not known here; `None`: it may
-    /// be granted by `now`. Changes nothing.
-    pub(super) fn foresee(&self, claim: &Claim, who: Who, now: Tick) -> Option<NotNow> {
+    /// What a claim of one that waits would hear, if nothing was done since that is not known here; `None`: nobody can say
+    /// without asking. Changes nothing.
+    pub(super) fn foresee(&self, claim: &Claim, who: Who, now: Tick) -> Option<Foreseen> {
         if !self.store.knows(&claim.tags) || !self.rest.line.stands(who) {
             return None;
         }
         let standings = self.store.peek(claim).at_once().ok()?;
-        match Standing::refusal(&standings) {
+        let refused = match Standing::refusal(&standings) {
             Some((Room::At(at), refused)) if at > now => Some(refused),
             Some((Room::WhenGivenBack, refused)) => Some(refused),
-            Some(_) => None,
+            Some(_) => return None,
             None => {
                 let by = (who.process, Some(who));
-                let harm = self
-                    .rest
-                    .line
-                    .harmed(&self.store, claim, by, self.at().tick)?;
-                Some(harm.refusal(standings))
+                let now = self.rest.at.tick;
+                let harm = self.rest.line.harmed(&self.store, claim, by, now);
+                match harm {
+                    Some(harm) => return Some(Foreseen::Refused(harm.refusal(standings))),
+                    None => None,
+                }
             }
-        }
+        };
+        Some(match refused {
+            Some(refused) => Foreseen::Refused(refused),
+            None => Foreseen::Open(standings),
+        })
     }
 
     /// Ends what a process has under way: nobody lives to say what became of it.

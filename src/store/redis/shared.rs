@@ -13,16 +13,17 @@ use tokio::sync::{Notify, oneshot};
 use super::{
     OnError,
     entry::{Op, Process},
+    line::Who,
     news::News,
     options::RedisOptions,
     outage::Outage,
-    replica::{Outcome, Replica},
+    replica::{Foreseen, Outcome, Replica},
 };
 use crate::{
     error::StoreError,
-    limit::Tick,
+    limit::{LimitKey, Tick},
     store::{
-        BudgetEvent,
+        BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
         clock::{Clock, told::At},
         later::Told,
     },
@@ -33,6 +34,9 @@ const UNTOLD: usize = 1_024;
 /// So much may wait for a server that is away.
 const QUEUED: usize = 200_000;
 
+/// Those who stand in the line say so this often.
+pub(super) const RENEW: Duration = Duration::from_secs(3);
+
 pub(super) type Changed = Arc<dyn Fn() + Send + Sync>;
 
 pub(super) struct Shared {
@@ -42,7 +46,6 @@ pub(super) struct Shared {
     pub(super) server: String,
     pub(super) on_error: OnError,
     pub(super) absorb: bool,
-    pub(super) timeout: Duration,
     /// Where tests pass the time in.
     clock: Option<Arc<Clock>>,
     state: Mutex<State>,
@@ -59,8 +62,8 @@ pub(super) struct State {
     pub(super) queue: VecDeque<Outgoing>,
     pub(super) streams: HashMap<u64, Stream>,
     untold: Vec<BudgetEvent>,
-    /// Those of this process that stand in the line, and when they said so last.
-    pub(super) waiting: HashMap<u64, Instant>,
+    /// Those of this process that stand in the line, or are about to.
+    pub(super) waiting: HashMap<u64, Waits>,
     pub(super) changed: Vec<Changed>,
     /// Why the server cannot be asked at present.
     pub(super) failing: Option<Arc<str>>,
@@ -82,6 +85,14 @@ pub(super) struct Outgoing {
 
 pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
 
+/// One of this process that stands in the line.
+pub(super) struct Waits {
+    /// When it said so last.
+    said: Instant,
+    /// What it would take, where that was asked for and not answered yet.
+    asks: Vec<(LimitKey, u64)>,
+}
+
 /// What has streamed of a grant.
 pub(super) struct Stream {
     pub(super) told: Instant,
@@ -98,7 +109,6 @@ impl Shared {
             server: options.address.to_string(),
             on_error: options.on_error,
             absorb: options.absorb,
-            timeout: options.timeout,
             clock: options.passed_in.clone(),
             state: Mutex::new(State {
                 replica,
@@ -213,6 +223,27 @@ impl Shared {
         state.queue.len() >= QUEUED
     }
 
+    /// What one hears at once that waits and stands in the line, without asking: what is known here says that there is no
+    /// room, or what was asked for and is not answered yet would take it.
+    pub(super) fn foresee(&self, state: &State, claim: &Claim, waiting: Waiting) -> Option<NotNow> {
+        let said = state.waiting.get(&waiting.number)?.said;
+        if said.elapsed() >= RENEW || state.failing.is_some() {
+            return None;
+        }
+        let who = Who {
+            process: self.me,
+            number: waiting.number,
+        };
+        let now = self
+            .clock
+            .as_ref()
+            .map_or_else(|| state.now(), |clock| clock.now());
+        match state.replica.foresee(claim, who, now)? {
+            Foreseen::Refused(refused) => Some(refused),
+            Foreseen::Open(standings) => state.taken(waiting.number, standings),
+        }
+    }
+
     /// Has everybody look again who waits in this process.
     pub(super) fn tell_changed(&self) {
         let changed = self.lock().changed.clone();
@@ -228,6 +259,55 @@ impl State {
 
     fn now(&self) -> Tick {
         self.replica.at().tick.after(self.heard.elapsed())
+    }
+
+    /// One asks that stands in the line, or is about to.
+    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim) {
+        let limits = self.replica.store().limits();
+        let asks = claim.keys(&limits).into_iter().filter_map(|key| {
+            let most = limits.amount_of(&key);
+            let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
+            Some((key, amount))
+        });
+        let asks = asks.collect();
+        let said = instant();
+        self.waiting.insert(number, Waits { said, asks });
+    }
+
+    /// It was answered: whether it waits still.
+    pub(super) fn answered(&mut self, number: u64, waits: bool) {
+        if !waits {
+            self.waiting.remove(&number);
+        } else if let Some(known) = self.waiting.get_mut(&number) {
+            known.asks.clear();
+        }
+    }
+
+    /// The count of which others of this process have asked for what one would need, where they have.
+    fn taken(&self, number: u64, standings: Vec<Standing>) -> Option<NotNow> {
+        let limits = self.replica.store().limits();
+        let others = self.waiting.iter().filter(|(other, _)| **other != number);
+        let asked: Vec<&(LimitKey, u64)> = others.flat_map(|(_, waits)| &waits.asks).collect();
+        if asked.is_empty() {
+            return None;
+        }
+        let lacks = standings.into_iter().find(|standing| {
+            let of_count = asked.iter().filter(|(key, _)| *key == standing.key);
+            let taken: u64 = of_count.map(|(_, amount)| amount).sum();
+            let all = standing
+                .in_use
+                .saturating_add(taken)
+                .saturating_add(standing.needed);
+            !standing.shadow && taken > 0 && all > limits.amount_of(&standing.key)
+        })?;
+        Some(NotNow {
+            key: lacks.key,
+            at: None,
+            not_before: None,
+            in_use: lacks.in_use,
+            reserved: lacks.reserved,
+            needed: lacks.needed,
+        })
     }
 
     pub(super) fn at(&self) -> At {

@@ -129,6 +129,10 @@ impl RedisStore {
             state.closed = true;
         }
         self.shared.work.notify_one();
+        if thread.thread().id() == std::thread::current().id() {
+            // The thread itself has let go the last limiter that had it, and ends by itself.
+            return Ok(());
+        }
         match thread.join() {
             Ok(Ok(())) => Ok(()),
             Ok(Err(reason)) => Err(self.shared.error(&reason)),

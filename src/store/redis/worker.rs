@@ -13,7 +13,7 @@ use super::{
     link::{Failure, Link},
     replica::Outcome,
     ring::Ring,
-    shared::{Outgoing, Shared, State, instant},
+    shared::{Outgoing, RENEW, Shared, State, instant},
     trip::{Batch, Reply},
 };
 use crate::store::clock::told::At;
@@ -25,8 +25,6 @@ const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 /// What others do is looked at no more often than this while somebody waits here.
 const LOOK: Duration = Duration::from_millis(3);
-/// Those who wait are asked so often whether they still do.
-const RENEW: Duration = Duration::from_secs(3);
 
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
@@ -217,7 +215,7 @@ impl Worker {
         let state = &mut *self.shared.lock();
         let error = self.shared.error(&failure.reason);
         state.failing = Some(failure.reason.as_str().into());
-        let mut unsure = Vec::new();
+        let (mut unsure, mut unsure_waits) = (Vec::new(), Vec::new());
         for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
             let Some(reply) = outgoing.reply.take() else {
                 continue;
@@ -225,6 +223,11 @@ impl Worker {
             match outgoing.op {
                 Op::Settle(..) | Op::Record(..) | Op::Refuse(_) => {}
                 Op::Claim(_) | Op::Wait { .. } => {
+                    // Who waited hears of it, and stands there no more.
+                    if let Op::Wait { number, .. } = outgoing.op {
+                        state.waiting.remove(&number);
+                        unsure_waits.push(number);
+                    }
                     unsure.push(outgoing.number);
                     outgoing.op = Op::Nothing;
                 }
@@ -232,10 +235,11 @@ impl Worker {
             }
             drop(reply.send(Err(error.clone())));
         }
-        for number in unsure {
-            // It may have been granted before the connection broke.
-            let at = self.shared.given().map(|_| state.replica.at());
-            self.shared.queue_at(state, Op::Release(number), None, at);
+        // They may have been granted, or stand in the line, since before the connection broke.
+        let at = self.shared.given().map(|_| state.replica.at());
+        let granted = unsure.into_iter().map(Op::Release);
+        for op in granted.chain(unsure_waits.into_iter().map(Op::Forgo)) {
+            self.shared.queue_at(state, op, None, at);
         }
     }
 
@@ -285,13 +289,19 @@ impl Worker {
                 return;
             }
             let Some(Outgoing {
-                number: own, reply, ..
+                number: own,
+                op,
+                reply,
+                ..
             }) = self.pending.pop_front()
             else {
                 return;
             };
             if own < number {
                 continue;
+            }
+            if let Op::Wait { number, .. } = op {
+                state.answered(number, matches!(outcome, Outcome::NotNow(_)));
             }
             let granted = matches!(outcome, Outcome::Granted);
             if let Some(reply) = reply

@@ -17,7 +17,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    limit::{Limit, Limits},
+    limit::Limit,
     store::{
         BudgetEvent, Settlement, Store as _,
         clock::{
