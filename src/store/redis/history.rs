@@ -3,10 +3,14 @@
 use super::{
     link::{Ask, Failure, part},
     replica::Replica,
+    ring::{KEPT, TAIL},
     shared::instant,
     trip::{given, unread},
     worker::Worker,
 };
+
+/// So often in one round it has the server begin anew.
+const RESTORED: u32 = 4;
 
 /// A name for a history that begins.
 pub(super) fn new_epoch() -> String {
@@ -32,21 +36,23 @@ impl Worker {
                 unknown: false,
             });
         }
-        let found = Replica::of_text(&text(5)?).map_err(unread)?;
+        let (found, tail) = Replica::of_text(&text(5)?).map_err(unread)?;
+        self.ring.learn(tail, &found);
         let ours = {
-            let state = self.shared.lock();
-            let before: u64 = pos.parse().unwrap_or_default();
-            let behind = before < state.replica.last().pos;
-            let told_again = !behind || self.ring.reaches_back_to(before);
-            found.descends_from(state.replica.epoch()) && told_again
+            let ours = &self.shared.lock().replica;
+            // Of two that each know what the other cannot tell again one gives way.
+            let gives_way = self.restored >= RESTORED;
+            found.is_kin_of(ours) && (self.ring.bridges(&found, ours) || gives_way)
         };
         if !ours {
             return self.restore(&epoch, &pos).await;
         }
         self.image = found.last();
         self.ring.lose();
-        let state = &mut *self.shared.lock();
+        let shared = self.shared.clone();
+        let state = &mut *shared.lock();
         state.replica = found;
+        self.answer_done(state);
         Ok(())
     }
 
@@ -59,7 +65,7 @@ impl Worker {
         let args = {
             let state = self.shared.lock();
             let replica = &state.replica;
-            let image = replica.text(epochs).map_err(unread)?;
+            let image = replica.text(epochs, self.ring.tail(KEPT)).map_err(unread)?;
             let at = self
                 .shared
                 .given()
@@ -91,6 +97,7 @@ impl Worker {
             let state = &mut *self.shared.lock();
             state.replica.go_on_in(epochs);
             self.image = state.replica.last();
+            self.restored += 1;
         }
         // Otherwise somebody was first: what they wrote is looked at next.
         Ok(())
@@ -106,7 +113,7 @@ impl Worker {
                 return;
             }
             let replica = &state.replica;
-            let Ok(text) = replica.text(&[]) else {
+            let Ok(text) = replica.text(&[], self.ring.tail(TAIL)) else {
                 return;
             };
             (replica.epoch().to_owned(), replica.last(), text)

@@ -1,5 +1,6 @@
 //! Counts that processes on many machines share, on a Redis or Valkey server, alone or in a cluster.
 mod address;
+mod alone;
 mod answers;
 mod entry;
 mod error;

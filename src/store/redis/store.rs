@@ -166,14 +166,16 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
     let asked = link.ask(Ask::Read, &[]).await;
     let parts = asked.map_err(|failure| unreachable(&server, failure))?;
     let text: String = part(&parts, 5).map_err(damaged)?;
-    let replica = Replica::of_text(&text).map_err(damaged)?;
+    let (replica, tail) = Replica::of_text(&text).map_err(damaged)?;
+    let mut ring = Ring::default();
+    ring.learn(tail, &replica);
     let image = replica.last();
     let shared = Arc::new(Shared::new(&options, me, replica));
     let mut worker = Worker {
         shared: shared.clone(),
         link,
         pending: std::collections::VecDeque::new(),
-        ring: Ring::default(),
+        ring,
         settings: Settings {
             silence: options.silence,
             batch: options.batch,
@@ -183,6 +185,8 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         image,
         asked: instant(),
         renewed: instant(),
+        restored: 0,
+        told: 0,
     };
     // What stands in the log first: which limits it was opened with last.
     let failed = |failure| unreachable(&server, failure);
@@ -213,10 +217,12 @@ async fn begin(
     let epoch = new_epoch();
     let limits = options.limits.clone();
     let fresh = Replica::new(limits, options.most, &epoch, passed.unwrap_or_default());
-    let image = fresh.text(&[]).map_err(|reason| OpenError::Damaged {
-        server: server.clone(),
-        reason,
-    })?;
+    let image = fresh
+        .text(&[], Vec::new())
+        .map_err(|reason| OpenError::Damaged {
+            server: server.clone(),
+            reason,
+        })?;
     let (form, needs) = options.form;
     let args = [
         epoch,

@@ -16,13 +16,13 @@ use super::{
     shared::{Outgoing, RENEW, Shared, State, instant},
     trip::{Batch, Reply},
 };
-use crate::store::clock::told::At;
+use crate::store::{Store as _, clock::told::At};
 
 /// So much goes in one round trip.
 const MOST: usize = 256;
-/// A server that is away is tried again after this, and after twice as long each time up to a second.
+/// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
 const AGAIN: Duration = Duration::from_millis(20);
-const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
+const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
 /// What others do is looked at no more often than this while somebody waits here.
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -37,6 +37,10 @@ pub(super) struct Worker {
     pub(super) image: Place,
     pub(super) asked: Instant,
     pub(super) renewed: Instant,
+    /// How often the server was had to begin anew in this round.
+    pub(super) restored: u32,
+    /// What happened to budgets by what this process did up to this number was told.
+    pub(super) told: u64,
 }
 
 pub(super) struct Settings {
@@ -120,6 +124,7 @@ impl Worker {
     /// One round trip, or more where the first tells that others are needed. What was not answered is asked once more.
     pub(super) async fn round(&mut self) -> Result<(), Failure> {
         self.take();
+        self.restored = 0;
         let mut once_more = true;
         loop {
             match self.trip().await {
@@ -204,42 +209,73 @@ impl Worker {
     }
 
     fn recovered(&mut self) {
-        let state = &mut *self.shared.lock();
-        if state.failing.take().is_some() {
+        {
+            let state = &mut *self.shared.lock();
+            if state.failing.take().is_none() {
+                return;
+            }
             state.outage = None;
         }
+        self.shared.tell_changed();
     }
 
     /// Whoever waits hears of it; what has to be done all the same stays.
     fn failed(&mut self, failure: &Failure) {
-        let state = &mut *self.shared.lock();
-        let error = self.shared.error(&failure.reason);
+        let shared = self.shared.clone();
+        let state = &mut *shared.lock();
+        let error = shared.error(&failure.reason);
         state.failing = Some(failure.reason.as_str().into());
-        let (mut unsure, mut unsure_waits) = (Vec::new(), Vec::new());
+        let (mut unsure, mut waited, mut looks) = (Vec::new(), Vec::new(), Vec::new());
         for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
             let Some(reply) = outgoing.reply.take() else {
                 continue;
             };
-            match outgoing.op {
+            match &outgoing.op {
                 Op::Settle(..) | Op::Record(..) | Op::Refuse(_) => {}
-                Op::Claim(_) | Op::Wait { .. } => {
+                Op::Peek(asked) => {
+                    looks.push((asked.clone(), reply));
+                    outgoing.op = Op::Nothing;
+                    continue;
+                }
+                Op::Claim(asked) | Op::Wait { asked, .. } => {
                     // Who waited hears of it, and stands there no more.
                     if let Op::Wait { number, .. } = outgoing.op {
                         state.waiting.remove(&number);
-                        unsure_waits.push(number);
+                        waited.push(number);
                     }
-                    unsure.push(outgoing.number);
+                    unsure.push((outgoing.number, asked.clone(), reply));
                     outgoing.op = Op::Nothing;
+                    continue;
                 }
                 _ => outgoing.op = Op::Nothing,
             }
             drop(reply.send(Err(error.clone())));
         }
         // They may have been granted, or stand in the line, since before the connection broke.
-        let at = self.shared.given().map(|_| state.replica.at());
-        let granted = unsure.into_iter().map(Op::Release);
-        for op in granted.chain(unsure_waits.into_iter().map(Op::Forgo)) {
-            self.shared.queue_at(state, op, None, at);
+        let at = shared.given().map(|_| state.replica.at());
+        let granted = unsure.iter().map(|(number, ..)| Op::Release(*number));
+        for op in granted.chain(waited.into_iter().map(Op::Forgo)) {
+            shared.queue_at(state, op, None, at);
+        }
+        for (asked, reply) in looks {
+            let claim = asked.to(&state.replica.store().limits());
+            let standings = shared.peek_alone(state, &claim, at, error.clone());
+            drop(reply.send(standings.map(Outcome::Standings)));
+        }
+        for (_, asked, reply) in unsure {
+            let claim = asked.to(&state.replica.store().limits());
+            let outcome = shared.claim_alone(state, (&claim, asked), at, error.clone());
+            let alone = match &outcome {
+                Ok(Outcome::GrantedAlone(number)) => Some(*number),
+                _ => None,
+            };
+            if reply.send(outcome).is_err()
+                && let Some(number) = alone
+            {
+                // Nobody wants it any more.
+                shared.end_alone(state, number, None, at);
+                shared.queue_at(state, Op::Release(number), None, at);
+            }
         }
     }
 
@@ -262,8 +298,17 @@ impl Worker {
                 }
                 let applied = state.replica.apply(&entry);
                 if entry.process == shared.me {
-                    state.tell(applied.events);
+                    // What is done again is not told again.
+                    if entry.number == 0 || entry.number > self.told {
+                        state.tell(applied.events);
+                    }
+                    self.told = self.told.max(entry.number);
                     changed |= matches!(entry.op, Op::Bury(_));
+                } else if entry.op == Op::Bury(shared.me) && !state.closed {
+                    // It was silent for long, and is here.
+                    let at = shared.given().map(|_| state.replica.at());
+                    shared.queue_at(state, Op::Join { limits: None }, None, at);
+                    changed = true;
                 } else {
                     changed |= applied.frees;
                 }
@@ -280,6 +325,31 @@ impl Worker {
             shared.tell_changed();
         }
         Ok(())
+    }
+
+    /// Answers whoever waits for what is done already where it is gone on from: nothing comes of it any more.
+    pub(super) fn answer_done(&mut self, state: &mut State) {
+        let me = self.shared.me;
+        let done = state.replica.number_of(me);
+        while let Some(first) = self.pending.front().filter(|first| first.number <= done) {
+            let number = first.number;
+            match first.op {
+                Op::Claim(_) | Op::Wait { .. } if state.replica.is_open(me, number) => {
+                    self.answer(state, number, Outcome::Granted);
+                }
+                Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets | Op::Observe { .. } => {
+                    if let Op::Wait { number, .. } = first.op {
+                        state.answered(number, false);
+                        let at = self.shared.given().map(|_| state.replica.at());
+                        self.shared.queue_at(state, Op::Forgo(number), None, at);
+                    }
+                    let reply = self.pending.pop_front().and_then(|first| first.reply);
+                    let error = self.shared.error("its answer was lost");
+                    drop(reply.map(|reply| reply.send(Err(error))));
+                }
+                _ => self.answer(state, number, Outcome::Done),
+            }
+        }
     }
 
     /// Answers whoever waits for what this process did under a number.
