@@ -182,6 +182,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         },
         image,
         asked: instant(),
+        looked: instant(),
         renewed: instant(),
     };
     // What stands in the log first: which limits it was opened with last.

@@ -36,6 +36,8 @@ pub(super) struct Worker {
     /// Where the last image stands that is known of.
     pub(super) image: Place,
     pub(super) asked: Instant,
+    /// When the dead were looked for last.
+    pub(super) looked: Instant,
     pub(super) renewed: Instant,
 }
 
@@ -185,7 +187,10 @@ impl Worker {
                 }
                 Ok(!buried && batch.process == self.shared.me)
             }
-            Reply::More { at, entries } => {
+            Reply::More { entries } => {
+                // What comes next was done at earlier instants than this answer.
+                let last = entries.last().map(|entry| entry.at);
+                let at = last.unwrap_or_else(|| self.shared.lock().replica.at());
                 self.absorb(entries, at)?;
                 Ok(false)
             }
