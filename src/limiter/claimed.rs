@@ -132,12 +132,12 @@ impl Claimed {
         };
         lane.asked = lane.asked.saturating_sub(1);
         match outcome {
-            Outcome::Granted => lane.most = (lane.most + 1).min(AT_ONCE),
+            Outcome::Granted if !lane.closed => lane.most = (lane.most + 1).min(AT_ONCE),
             Outcome::Refused => {
                 lane.most = 1;
                 lane.close(!first);
             }
-            Outcome::Gone => (),
+            Outcome::Granted | Outcome::Gone => (),
         }
         let all = lane.asked == 0;
         if !lane.closed || (all && lane.again) {
