@@ -286,6 +286,15 @@ impl Order {
         }
     }
 
+    /// Whether `a` goes before `b`, also when others of its class have gone. Of those who have nothing guaranteed.
+    pub(super) fn stays_before(&self, a: Rank, b: Rank) -> bool {
+        if a.line.priority == b.line.priority {
+            return a.seat < b.seat;
+        }
+        // As if it were the oldest of its class that is left.
+        self.aged(a.arrival, a.line.priority) < self.class(b)
+    }
+
     /// Whether it goes before those who have nothing guaranteed.
     pub(super) fn is_first(&self, rank: Rank) -> bool {
         rank.line.lifted || self.owners.is_below(rank.line.owner)
