@@ -75,7 +75,9 @@ use self::{
 use crate::{
     error::{Rejection, StoreError},
     limit::{Limits, micros},
-    store::{Answer, BoxFuture, Claim, MemoryStore, NotNow, Store},
+    store::{
+        Answer, BoxFuture, Claim, MemoryStore, NotNow, Store, StoreSetting, StoreSettingError,
+    },
 };
 
 /// Admits calls under limits; those that do not fit wait for their turn.
@@ -131,6 +133,16 @@ impl Limiter {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self::with_store(MemoryStore::new(limits))
+    }
+
+    /// A limiter that counts where the variable `TOWER_QUOTA_STORE` of the environment says: in this process's memory, where
+    /// it is not set. See [`StoreSetting`]; opening one is waited for.
+    ///
+    /// # Errors
+    /// Where it names no store that this program has, or the store cannot be opened.
+    pub fn from_env(limits: Limits) -> Result<Self, StoreSettingError> {
+        let store = StoreSetting::from_env()?.open(limits)?;
+        Ok(Self::build(store, QueueOptions::new()))
     }
 
     /// A limiter that counts in `store`.

@@ -4,6 +4,8 @@
 //! a store on a disk (`SqliteStore`, with the feature `sqlite`) or on another machine answers with a future. The limiter that waits, queues and
 //! wakes stands above and is the same for all: a claim is *data*, going in and coming out.
 //!
+//! [`StoreSetting`] has one of them from a text, so that a program counts in any by one setting.
+//!
 //! [`contract`] holds the checks that every store passes.
 
 #[cfg(any(feature = "redis", feature = "sqlite"))]
@@ -34,6 +36,7 @@ pub mod redis;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod replay;
 mod resting;
+mod setting;
 mod snapshot;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -53,6 +56,9 @@ pub use memory::MemoryStore;
 pub use observation::Observation;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+#[cfg(feature = "config")]
+pub(crate) use setting::{Opened, Terms};
+pub use setting::{StoreSetting, StoreSettingError};
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
