@@ -63,17 +63,26 @@ pub(super) const FORM: (u32, u32) = (1, 1);
 
 impl RedisOptions {
     /// The server and the limits to count under. `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; several
-    /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. `?namespace=x` is
-    /// [`namespace`](Self::namespace).
+    /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. Behind a `?` stand
+    /// further settings, as methods here have them: `?namespace=search&on_error=local&batch=50ms&timeout=100ms&silence=1m`.
+    ///
+    /// ```
+    /// use tower_quota::{limit::Limits, store::redis::RedisOptions};
+    ///
+    /// let limits = || Limits::new([]).unwrap();
+    /// assert!(RedisOptions::new("rediss://me:secret@a:7000,b:7000/2?namespace=x&on_error=local", limits()).is_ok());
+    /// let error = RedisOptions::new("redis://a?on_error=alow", limits()).unwrap_err();
+    /// assert!(error.to_string().starts_with("on_error is deny, allow or local: "));
+    /// ```
     ///
     /// # Errors
     /// Where the address makes no sense. No password is ever in a message.
     pub fn new(url: &str, limits: Limits) -> Result<Self, OpenError> {
-        let (address, namespace) = Address::read(url)?;
-        Ok(RedisOptions {
+        let (address, said) = Address::read(url)?;
+        let mut options = RedisOptions {
             address,
             limits,
-            namespace: namespace.unwrap_or_else(|| "default".into()),
+            namespace: "default".into(),
             timeout: TIMEOUT,
             silence: SILENCE,
             batch: Duration::ZERO,
@@ -83,7 +92,37 @@ impl RedisOptions {
             on_error: OnError::Deny,
             passed_in: None,
             form: FORM,
-        })
+        };
+        for (name, value) in said {
+            options = options.with(name, value)?;
+        }
+        Ok(options)
+    }
+
+    /// With a setting that stands in an address.
+    fn with(self, name: &str, value: &str) -> Result<Self, OpenError> {
+        let wrong = |what: &str| Err(OpenError::Address(what.to_owned()));
+        let span = || {
+            let span = value.parse::<jiff::SignedDuration>().ok();
+            span.and_then(|span| Duration::try_from(span).ok())
+        };
+        match (name, span()) {
+            ("namespace", _) if value.is_empty() => wrong("its namespace has no name"),
+            ("namespace", _) => Ok(self.namespace(value)),
+            ("on_error", _) => match value {
+                "deny" => Ok(self.on_error(OnError::Deny)),
+                "allow" => Ok(self.on_error(OnError::Allow)),
+                "local" => Ok(self.on_error(OnError::Local)),
+                _ => wrong("on_error is deny, allow or local"),
+            },
+            ("batch", Some(span)) => Ok(self.batch(span)),
+            ("timeout", Some(span)) => Ok(self.timeout(span)),
+            ("silence", Some(span)) => Ok(self.silence(span)),
+            ("batch" | "timeout" | "silence", None) => {
+                wrong("batch, timeout and silence are spans as 50ms or 1m")
+            }
+            _ => wrong("behind its ? stand namespace, on_error, batch, timeout and silence"),
+        }
     }
 
     /// Stores with the same name on a server count together: "default", where nothing is said.

@@ -60,6 +60,8 @@ pub(super) struct State {
     /// The number of what is done next.
     next: u64,
     pub(super) queue: VecDeque<Outgoing>,
+    /// Whether anything of it is to be done at once.
+    pub(super) urgent: bool,
     pub(super) streams: HashMap<u64, Stream>,
     untold: Vec<BudgetEvent>,
     /// Those of this process that stand in the line, or are about to.
@@ -115,6 +117,7 @@ impl Shared {
                 heard: instant(),
                 next,
                 queue: VecDeque::new(),
+                urgent: false,
                 streams: HashMap::new(),
                 untold: Vec::new(),
                 waiting: HashMap::new(),
@@ -178,6 +181,12 @@ impl Shared {
             return number;
         }
         state.next += 1;
+        // These say how long ago they were: nobody loses by it that they wait for company.
+        let lazy = matches!(op, Op::Date(..) | Op::Streamed(..));
+        state.urgent |= !lazy;
+        if !lazy || state.queue.is_empty() {
+            self.work.notify_one();
+        }
         state.queue.push_back(Outgoing {
             number,
             at,
@@ -185,7 +194,6 @@ impl Shared {
             op,
             reply,
         });
-        self.work.notify_one();
         number
     }
 

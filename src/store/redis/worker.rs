@@ -23,6 +23,8 @@ const MOST: usize = 256;
 /// A server that is away is tried again after this, and after twice as long each time up to a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
+/// What nobody waits for waits so long for company.
+const LAZY: Duration = Duration::from_millis(20);
 /// What others do is looked at no more often than this while somebody waits here.
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -80,13 +82,19 @@ impl Worker {
     async fn wait(&mut self) -> bool {
         let shared = self.shared.clone();
         loop {
-            let (urgent, waiting) = {
+            let (urgent, lazy, waiting) = {
                 let state = shared.lock();
                 if state.closed {
                     return true;
                 }
-                let busy = !state.queue.is_empty() || !self.pending.is_empty();
-                (busy || state.failing.is_some(), !state.waiting.is_empty())
+                let urgent = state.urgent || !self.pending.is_empty() || state.failing.is_some();
+                let first = state.queue.front().map(|first| first.queued.elapsed());
+                let lazy = first.map(|waited| LAZY.saturating_sub(waited));
+                (
+                    urgent || lazy.is_some_and(|rest| rest.is_zero()),
+                    lazy,
+                    !state.waiting.is_empty(),
+                )
             };
             let since = self.asked.elapsed();
             if urgent {
@@ -103,6 +111,7 @@ impl Worker {
                 return false;
             }
             let quiet = if waiting { quiet.min(RENEW) } else { quiet };
+            let quiet = quiet.min(lazy.unwrap_or(quiet));
             tokio::select! {
                 () = shared.work.notified() => {}
                 () = shared.news.heard.notified(), if waiting => {
@@ -138,6 +147,7 @@ impl Worker {
         let state = &mut *self.shared.lock();
         while self.pending.len() < MOST {
             let Some(next) = state.queue.front() else {
+                state.urgent = false;
                 return;
             };
             if self
