@@ -76,6 +76,7 @@ mod history;
 mod line;
 mod link;
 mod news;
+mod notes;
 mod options;
 mod outage;
 mod replica;

@@ -29,6 +29,7 @@ pub struct RedisOptions {
     pub(super) batch: Duration,
     pub(super) most: Option<usize>,
     pub(super) absorb: bool,
+    pub(super) by: Arc<str>,
     pub(super) image_after: u64,
     pub(super) on_error: OnError,
     /// Where tests pass the time in: by `tokio::time`, in place of the server's.
@@ -88,6 +89,7 @@ impl RedisOptions {
             batch: Duration::ZERO,
             most: None,
             absorb: true,
+            by: "this program".into(),
             image_after: IMAGE_AFTER,
             on_error: OnError::Deny,
             passed_in: None,
@@ -160,6 +162,13 @@ impl RedisOptions {
         self
     }
 
+    /// Who changes budgets and limits, for the audit log, where the [`scope`](crate::scope) that it is done in names no
+    /// `user`. "this program" by default.
+    pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.by = name.into();
+        self
+    }
+
     /// Whether the counters that providers show to this process are taken in; see
     /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters).
     pub fn absorb_counters(mut self, absorb: bool) -> Self {
@@ -221,6 +230,7 @@ pub(super) struct Keys {
     pub(super) head: Arc<str>,
     pub(super) log: Arc<str>,
     pub(super) image: Arc<str>,
+    pub(super) audit: Arc<str>,
 }
 
 impl Keys {
@@ -230,6 +240,7 @@ impl Keys {
             head: key("head"),
             log: key("log"),
             image: key("image"),
+            audit: key("audit"),
         }
     }
 }

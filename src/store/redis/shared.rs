@@ -23,10 +23,11 @@ use crate::{
     error::StoreError,
     limit::{LimitKey, Tick},
     store::{
-        BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
+        AuditEntry, BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
         clock::{Clock, told::At},
         later::Told,
     },
+    tags::{self, Tag},
 };
 
 /// So many events that nobody has asked for are kept; further ones push out the oldest.
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) server: String,
     pub(super) on_error: OnError,
     pub(super) absorb: bool,
+    by: Arc<str>,
     /// Where tests pass the time in.
     clock: Option<Arc<Clock>>,
     state: Mutex<State>,
@@ -67,6 +69,8 @@ pub(super) struct State {
     /// Those of this process that stand in the line, or are about to.
     pub(super) waiting: HashMap<u64, Waits>,
     pub(super) changed: Vec<Changed>,
+    /// Who wants to read the audit log.
+    pub(super) readers: Vec<oneshot::Sender<Result<Vec<AuditEntry>, StoreError>>>,
     /// Why the server cannot be asked at present.
     pub(super) failing: Option<Arc<str>>,
     pub(super) outage: Option<Outage>,
@@ -111,6 +115,7 @@ impl Shared {
             server: options.address.to_string(),
             on_error: options.on_error,
             absorb: options.absorb,
+            by: options.by.clone(),
             clock: options.passed_in.clone(),
             state: Mutex::new(State {
                 replica,
@@ -122,6 +127,7 @@ impl Shared {
                 untold: Vec::new(),
                 waiting: HashMap::new(),
                 changed: Vec::new(),
+                readers: Vec::new(),
                 failing: None,
                 outage: None,
                 closed: false,
@@ -224,6 +230,12 @@ impl Shared {
             "Redis at {} cannot be counted on: {reason}; it is tried again",
             self.server
         ))
+    }
+
+    /// Whoever does something by hand here.
+    pub(super) fn actor(&self) -> Arc<str> {
+        let user = tags::inherited().and_then(|tags| tags.get(&Tag::User).map(Arc::from));
+        user.unwrap_or_else(|| self.by.clone())
     }
 
     /// Whether no more can wait for the server.

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     entry::{Entry, Op, Place},
     link::{Failure, Link},
+    notes::Noted,
     replica::Outcome,
     ring::Ring,
     shared::{Outgoing, RENEW, Shared, State, instant},
@@ -40,6 +41,8 @@ pub(super) struct Worker {
     pub(super) asked: Instant,
     /// When the dead were looked for last.
     pub(super) looked: Instant,
+    /// What the audit log does not say yet.
+    pub(super) notes: Vec<Noted>,
     pub(super) renewed: Instant,
 }
 
@@ -134,7 +137,7 @@ impl Worker {
         let mut once_more = true;
         loop {
             match self.trip().await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return self.keep_notes().await,
                 Ok(false) => {}
                 Err(failure) if once_more && failure.unknown => once_more = false,
                 Err(failure) => return Err(failure),
@@ -230,6 +233,9 @@ impl Worker {
         let state = &mut *self.shared.lock();
         let error = self.shared.error(&failure.reason);
         state.failing = Some(failure.reason.as_str().into());
+        for reader in state.readers.drain(..) {
+            drop(reader.send(Err(error.clone())));
+        }
         let (mut unsure, mut unsure_waits) = (Vec::new(), Vec::new());
         for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
             let Some(reply) = outgoing.reply.take() else {
@@ -282,6 +288,7 @@ impl Worker {
                 } else {
                     changed |= applied.frees;
                 }
+                self.note(&entry, applied.notes);
                 let granted = matches!(applied.outcome, Outcome::Granted);
                 if entry.process == shared.me {
                     self.answer(state, entry.number, applied.outcome);
