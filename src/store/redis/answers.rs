@@ -57,7 +57,8 @@ impl Store for RedisStore {
             priority,
         };
         if shared.unable(state).is_none() {
-            state.begin_to_wait(number, claim);
+            let now = shared.at(state).tick;
+            state.begin_to_wait(number, claim, now);
             shared.news.waits.notify_one();
         }
         shared.claim(state, claim, op)

@@ -94,7 +94,7 @@ pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
 /// One of this process that stands in the line.
 pub(super) struct Waits {
     /// When it said so last.
-    said: Instant,
+    said: Tick,
     /// What it would take, where that was asked for and not answered yet.
     asks: Vec<(LimitKey, u64)>,
 }
@@ -247,17 +247,14 @@ impl Shared {
     /// room, or what was asked for and is not answered yet would take it.
     pub(super) fn foresee(&self, state: &State, claim: &Claim, waiting: Waiting) -> Option<NotNow> {
         let said = state.waiting.get(&waiting.number)?.said;
-        if said.elapsed() >= RENEW || state.failing.is_some() {
+        let now = self.at(state).tick;
+        if now.since(said) >= RENEW || state.failing.is_some() {
             return None;
         }
         let who = Who {
             process: self.me,
             number: waiting.number,
         };
-        let now = self
-            .clock
-            .as_ref()
-            .map_or_else(|| state.now(), |clock| clock.now());
         match state.replica.foresee(claim, who, now)? {
             Foreseen::Refused(refused) => Some(refused),
             Foreseen::Open(standings) => state.taken(waiting.number, standings),
@@ -282,7 +279,7 @@ impl State {
     }
 
     /// One asks that stands in the line, or is about to.
-    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim) {
+    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim, said: Tick) {
         let limits = self.replica.store().limits();
         let asks = claim.keys(&limits).into_iter().filter_map(|key| {
             let most = limits.amount_of(&key);
@@ -290,7 +287,6 @@ impl State {
             Some((key, amount))
         });
         let asks = asks.collect();
-        let said = instant();
         self.waiting.insert(number, Waits { said, asks });
     }
 
