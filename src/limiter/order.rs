@@ -286,13 +286,14 @@ impl Order {
         }
     }
 
-    /// Whether `a` goes before `b`, also when others of its class have gone. Of those who have nothing guaranteed.
-    pub(super) fn stays_before(&self, a: Rank, b: Rank) -> bool {
-        if a.line.priority == b.line.priority {
-            return a.seat < b.seat;
-        }
-        // As if it were the oldest of its class that is left.
-        self.aged(a.arrival, a.line.priority) < self.class(b)
+    /// A rank's place as if some had gone, where nothing is guaranteed: of two the lesser goes first.
+    pub(super) fn when_gone(&self, rank: Rank, gone: impl Fn(u64) -> bool) -> ((i64, i64), Seat) {
+        let priority = rank.line.priority;
+        let class = self.classes.get(&priority).into_iter();
+        let mut left = class.flat_map(|class| &class.arrivals);
+        let oldest = left.find(|(_, place)| !gone(*place));
+        let oldest = oldest.map_or(rank.arrival, |(arrival, _)| *arrival);
+        (self.aged(oldest, priority), rank.seat)
     }
 
     /// Whether it goes before those who have nothing guaranteed.

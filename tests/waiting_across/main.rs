@@ -2,10 +2,17 @@
 //! turn are known to the store.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "sqlite")]
+#[path = "../support/folder.rs"]
+mod folder;
+
 mod at_once;
 mod forgone;
 mod property;
 mod server;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod threads;
 mod wakes;
 
 use std::time::Duration;

@@ -1,7 +1,11 @@
 //! Random loads on several limiters: nobody is lost, nobody granted twice, and whatever was registered is granted or
 //! forgone.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tokio::{
@@ -141,7 +145,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_is_lost_and_nothing_is_kept_for_the_gone(
@@ -150,6 +154,64 @@ proptest! {
         delay in 0u64..40,
     ) {
         runtime().block_on(run(plan, processes, delay))?;
+    }
+}
+
+/// One that waits for a place: when it comes, whose it is, how urgent.
+type Comer = (u64, usize, i32);
+
+/// The order in which these are let in when so many places become free at once.
+async fn order(limiter: Limiter, places: usize, comers: Vec<Comer>) -> Vec<usize> {
+    let mut held = Vec::new();
+    for _ in 0..places {
+        held.push(limiter.acquire(Call::new()).await.unwrap());
+    }
+    let start = Instant::now();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut calls = JoinSet::new();
+    for (number, (comes, agent, priority)) in comers.into_iter().enumerate() {
+        let (limiter, order) = (limiter.clone(), order.clone());
+        calls.spawn(async move {
+            // Each at an instant of its own.
+            let comes = 100 * comes + number as u64;
+            sleep_until(start + Duration::from_millis(comes)).await;
+            let tags = Tags::new().with(Tag::Agent, agent.to_string());
+            let call = Call::new().tags(tags).priority(priority);
+            let _permit = limiter.acquire(call).await.unwrap();
+            order.lock().unwrap().push(number);
+            tokio::time::sleep(FOR_EVER).await;
+        });
+    }
+    sleep_until(start + Duration::from_secs(3_000)).await;
+    drop(held);
+    // What is let in now holds its place.
+    tokio::time::sleep(MINUTE).await;
+    let order = order.lock().unwrap();
+    order.clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn those_on_their_way_at_once_are_let_in_as_one_after_another(
+        comers in prop::collection::vec((0u64..3_000, 0usize..4, -2i32..3), 1..80),
+        places in 1usize..60,
+        delay in 0u64..40,
+    ) {
+        let places_of = || limits([Limit::concurrency(places as u64)]);
+        let one_by_one = runtime().block_on(order(
+            Limiter::new(places_of()),
+            places,
+            comers.clone(),
+        ));
+        let (at_once, most) = runtime().block_on(async {
+            let server = Server::answering(places_of(), Duration::from_millis(delay));
+            let limiter = Limiter::with_store(server.handle(0));
+            (order(limiter, places, comers).await, server.log().most)
+        });
+        prop_assert_eq!(&at_once, &one_by_one);
+        prop_assert!(one_by_one.len() < 30 || most >= 8, "{} at once", most);
     }
 }
 

@@ -125,6 +125,11 @@ impl Server {
         self.state().log.clone()
     }
 
+    /// How many grants have not ended.
+    pub(crate) fn log_open(&self) -> usize {
+        self.state().log.open
+    }
+
     /// How many are registered.
     pub(crate) fn registered(&self) -> usize {
         self.state().registered.len()

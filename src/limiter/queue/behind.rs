@@ -5,7 +5,13 @@ use std::sync::Arc;
 use super::{Next, Queue};
 use crate::{
     limit::{LimitKey, Tick},
-    limiter::{claimed::Claimed, heads::Heads, order::Line, owners::NOBODY, waiter::Waiter},
+    limiter::{
+        claimed::Claimed,
+        heads::Heads,
+        order::{Line, Rank},
+        owners::NOBODY,
+        waiter::Waiter,
+    },
 };
 
 impl Queue {
@@ -16,30 +22,36 @@ impl Queue {
         if !claimed.is_open(key) {
             return Next::Wait;
         }
-        let Some(next) = self.sure_next(key, claimed) else {
+        let Some(next) = self.first_behind(key, claimed) else {
             return Next::Wait;
         };
-        let stand = next.stand();
+        let (rank, stand) = (next.rank(), next.stand());
+        let then = |rank| self.then(rank, key, claimed);
         let others = stand.keys.iter().filter(|other| *other != key);
         let mut heads = others.filter_map(|other| self.counts.head(other, &self.order));
-        if let Some(head) = heads.find(|head| self.order.before(head.rank(), next.rank())) {
+        let before = |head: Rank| self.order.before(head, rank) || then(head) < then(rank);
+        if let Some(head) = heads.find(|head| before(head.rank())) {
             return match claimed.lane_of(head.place()) {
                 Some(lane) if lane != key => Next::WaitFor(head.place()),
                 _ => Next::Wait,
             };
         }
-        if !self
-            .kept((&stand.keys, &stand.needs), next.rank(), now)
-            .is_empty()
-        {
+        let needs = (&*stand.keys, &*stand.needs);
+        if !self.kept(needs, rank, now).is_empty() {
             return Next::Wait;
         }
         drop(stand);
         Next::TryBehind(next)
     }
 
-    /// The first who is not asked for, if it is that whatever becomes of those who are.
-    fn sure_next(&self, key: &LimitKey, claimed: &Claimed) -> Option<Arc<Waiter>> {
+    /// A rank's place when those are granted who are asked for on this count: of two the lesser goes first.
+    fn then(&self, rank: Rank, key: &LimitKey, claimed: &Claimed) -> impl Ord + use<> {
+        self.order
+            .when_gone(rank, |place| claimed.lane_of(place) == Some(key))
+    }
+
+    /// The first who is not asked for, if it is that when all are granted who are.
+    fn first_behind(&self, key: &LimitKey, claimed: &Claimed) -> Option<Arc<Waiter>> {
         let heads = self.counts.heads(key)?;
         if heads
             .lines()
@@ -49,14 +61,8 @@ impl Queue {
         }
         let lines = heads.lines();
         let firsts = lines.filter_map(|line| self.first_unasked(heads, line, claimed));
-        let firsts: Vec<&Arc<Waiter>> = firsts.collect();
-        let before = |a: &Arc<Waiter>, b: &Arc<Waiter>| self.order.stays_before(a.rank(), b.rank());
-        let others = |first: &Arc<Waiter>| {
-            let mut others = firsts.iter().filter(|other| !Arc::ptr_eq(first, other));
-            others.all(|other| before(first, other))
-        };
-        let first = firsts.iter().find(|first| others(first));
-        first.map(|first| Arc::clone(first))
+        let first = firsts.min_by_key(|first| self.then(first.rank(), key, claimed));
+        first.cloned()
     }
 
     /// The first of a line who is not asked for, of all groups on a count.
