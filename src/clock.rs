@@ -23,7 +23,7 @@ pub(crate) fn time_of_day() -> SystemTime {
 }
 
 /// Whether `tokio::time` is paused.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 #[expect(
     clippy::disallowed_methods,
     reason = "the true clock is what tokio's is compared with"
@@ -52,7 +52,7 @@ mod tests {
         assert!(more < Duration::from_secs(3_600), "{passed:?}");
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     #[tokio::test]
     async fn it_is_seen_whether_it_is_paused() {
         assert!(!is_paused());

@@ -20,7 +20,7 @@ mod foreign;
 mod hear;
 mod hold;
 mod identity;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 mod kept;
 mod key;
 mod learnt;
@@ -55,7 +55,7 @@ pub(crate) use difference::Difference;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
 pub(crate) use identity::Identity;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) use kept::KeptLimits;
 pub(crate) use life::Life;
 pub(crate) use set::{Level, Rule};

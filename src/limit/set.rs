@@ -216,7 +216,7 @@ impl Limits {
     }
 
     /// The places of those.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     pub(super) fn given(&self) -> &[u32] {
         &self.0.given
     }

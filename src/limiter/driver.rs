@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Refused, Shared, queue::Next, waiter::Waiter};
+use super::{Refused, Shared, queue::Next, registration::Registration, waiter::Waiter};
 use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 
 /// After this many steps in a row, on whichever counts, the driver lets others run. Otherwise thousands that it
@@ -108,7 +108,13 @@ impl Driver {
             if let Ok(true) = self.shared.look_at_shares(&keys).await {
                 continue;
             }
-            match self.shared.ask_beside(&head.claim, &kept).await {
+            let asked = match self.shared.takes_what_is_kept(&head.claim, &kept).await {
+                Ok(None) => self.shared.ask_waiting(&head).await,
+                Ok(Some(refused)) => Err(Refused::NotNow(refused)).into(),
+                Err(error) => Err(error.into()).into(),
+            };
+            let registration = asked.registration;
+            match asked.answer {
                 Ok(mut permit) => {
                     permit.waited_from(head.rank().seat.start);
                     self.shared.queue().granted(&head);
@@ -116,11 +122,14 @@ impl Driver {
                     drop(head.answer(Ok(permit)));
                 }
                 Err(Refused::NotNow(refused)) => {
-                    if self.park(&head, &refused, key) {
+                    if self.park(&head, &refused, registration, key) {
                         return;
                     }
                 }
-                Err(Refused::Rejected(rejection)) => self.reject(&head, rejection),
+                Err(Refused::Rejected(rejection)) => {
+                    drop(registration);
+                    self.reject(&head, rejection);
+                }
             }
         }
     }
@@ -139,15 +148,26 @@ impl Driver {
     }
 
     /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
-    fn park(&self, head: &Arc<Waiter>, refused: &NotNow, key: &LimitKey) -> bool {
+    fn park(
+        &self,
+        head: &Arc<Waiter>,
+        refused: &NotNow,
+        registration: Option<Registration>,
+        key: &LimitKey,
+    ) -> bool {
         if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
+            drop(registration);
             self.reject(head, rejection);
             return false;
         }
         head.refuse(refused.clone());
         let same = refused.key == *key;
         let now = self.shared.store.now();
-        self.shared.queue().refused(head, refused, now);
+        let kept = registration.is_some();
+        self.shared.queue().refused(head, refused, now, kept);
+        if let Some(registration) = registration {
+            registration.noted();
+        }
         same
     }
 
@@ -168,6 +188,9 @@ impl Drop for Driver {
             queue.driven.remove(&self.runtime);
             // What was due and not served yet is known to nobody: the next driver looks at everything.
             queue.kick_all();
+            if queue.driven.is_empty() {
+                queue.forgo_all();
+            }
             queue
                 .waiters()
                 .filter_map(|waiter| waiter.waker())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Permit, Refused, Shared, pins::Kept};
+use super::{Shared, pins::Kept};
 use crate::{
     error::StoreError,
     limit::{Demand, Limit, LimitKey, Quantities, Quantity, Room, Tick},
@@ -10,18 +10,6 @@ use crate::{
 };
 
 impl Shared {
-    /// Asks the store, if the claim leaves so much room.
-    pub(super) async fn ask_beside(
-        self: &Arc<Self>,
-        claim: &Claim,
-        kept: &[Kept],
-    ) -> Result<Permit, Refused> {
-        match self.takes_what_is_kept(claim, kept).await? {
-            Some(refused) => Err(Refused::NotNow(refused)),
-            None => self.ask(claim).await,
-        }
-    }
-
     /// The first count of which the claim would take room that is kept for another.
     ///
     /// Asked before the claim is made: where another claim comes in between, the room may be short by that

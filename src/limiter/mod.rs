@@ -28,6 +28,7 @@ mod estimates;
 mod explain;
 mod heads;
 mod keep;
+mod locked;
 mod observe;
 mod options;
 mod order;
@@ -40,6 +41,7 @@ mod pins;
 mod queue;
 mod reconfigure;
 mod refused;
+mod registration;
 mod run;
 mod shares;
 mod top_up;
@@ -48,7 +50,7 @@ mod waiter;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU32},
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -64,6 +66,7 @@ pub(crate) use refused::Refused;
 
 use self::{
     estimates::Estimates,
+    locked::Locked,
     queue::{Ahead, Queue},
     waiter::Waiter,
 };
@@ -162,9 +165,14 @@ impl Limiter {
             estimates: Estimates::default(),
             listeners: budgets::Listeners::default(),
         };
-        Limiter {
-            shared: Arc::new(shared),
-        }
+        let shared = Arc::new(shared);
+        let weak: Weak<Shared> = Arc::downgrade(&shared);
+        shared.store.watch(Arc::new(move || {
+            if let Some(shared) = weak.upgrade() {
+                shared.changed_elsewhere();
+            }
+        }));
+        Limiter { shared }
     }
 
     /// Waits for room and takes it. The permit is dated when this returns.
@@ -375,8 +383,8 @@ impl Drop for Place<'_> {
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> Locked<'_> {
+        Locked::new(&self.queue, &self.store)
     }
 
     fn outbox(&self) -> MutexGuard<'_, Vec<BoxFuture<()>>> {

@@ -15,7 +15,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::owners::{NOBODY, Owners, Shares};
@@ -52,7 +55,7 @@ pub(super) struct Seat {
     pub(super) start: u64,
     /// Tells apart calls that came at the same instant.
     pub(super) order: u64,
-    /// Tells apart two attempts of one call that wait at the same time.
+    /// Tells apart two attempts of one call that wait at the same time: nobody else who waits in this process has it.
     pub(super) place: u64,
 }
 
@@ -119,8 +122,12 @@ struct Party {
 
 impl Order {
     pub(super) fn new(aging: i64) -> Self {
+        static QUEUES: AtomicU64 = AtomicU64::new(0);
+        // A million million who wait in each queue.
+        let places = QUEUES.fetch_add(1, Ordering::Relaxed) << 40;
         Order {
             aging,
+            places,
             ..Order::default()
         }
     }

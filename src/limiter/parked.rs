@@ -32,6 +32,8 @@ pub(super) struct Counts {
     mixed: BTreeSet<LimitKey>,
     /// How many of those are to be looked at because of that, and after which of them.
     turned: (usize, Option<LimitKey>),
+    /// Who is registered with the store no more, by place. The store is to hear of it.
+    forgone: Vec<u64>,
 }
 
 /// A count and the groups parked on it.
@@ -41,6 +43,8 @@ struct Parked {
     heads: Heads,
     timer: Option<Tick>,
     wake: Option<Tick>,
+    /// The one for whom the store keeps room: it was the head when it was refused.
+    registered: Option<Arc<Waiter>>,
 }
 
 /// Why to look at a count again.
@@ -61,6 +65,67 @@ impl Counts {
     /// Whoever goes first of those who wait on a count.
     pub(super) fn head(&self, key: &LimitKey, order: &Order) -> Option<&Arc<Waiter>> {
         self.heads(key)?.first(|a, b| order.before(a, b))
+    }
+
+    /// As [`head`](Self::head). Nobody else is registered there from now on.
+    pub(super) fn next_head(&mut self, key: &LimitKey, order: &Order) -> Option<Arc<Waiter>> {
+        let parked = self.parked.get_mut(key)?;
+        let head = parked.heads.first(|a, b| order.before(a, b))?.clone();
+        let other = |registered: &mut Arc<Waiter>| registered.place() != head.place();
+        if let Some(other) = parked.registered.take_if(other) {
+            self.forgone.push(other.place());
+        }
+        Some(head)
+    }
+
+    /// The store keeps room for one that was refused by this count. It is to, where that one is first there; nobody
+    /// else is then.
+    pub(super) fn register(&mut self, on: &LimitKey, waiter: &Arc<Waiter>, order: &Order) {
+        // It may just have come from another count, where it was first.
+        self.keep(waiter.place());
+        let head = self.next_head(on, order).map(|head| head.place());
+        match self.parked.get_mut(on) {
+            Some(parked) if head == Some(waiter.place()) => {
+                parked.registered = Some(waiter.clone());
+            }
+            _ => self.forgone.push(waiter.place()),
+        }
+    }
+
+    /// Whether the store keeps room for one on this count.
+    pub(super) fn is_registered(&self, on: &LimitKey, waiter: &Waiter) -> bool {
+        let registered = self.parked.get(on).and_then(|on| on.registered.as_ref());
+        registered.is_some_and(|registered| registered.place() == waiter.place())
+    }
+
+    /// Nothing is to be kept any more for one that waits on this count.
+    pub(super) fn forgo(&mut self, on: &LimitKey, waiter: &Waiter) {
+        let this = |registered: &mut Arc<Waiter>| registered.place() == waiter.place();
+        let parked = self.parked.get_mut(on);
+        let registered = parked.and_then(|parked| parked.registered.take_if(this));
+        self.forgone.extend(registered.map(|waiter| waiter.place()));
+    }
+
+    /// Nothing is to be kept any more for anybody.
+    pub(super) fn forgo_all(&mut self) {
+        let all = self.parked.values_mut();
+        let registered = all.filter_map(|parked| parked.registered.take());
+        self.forgone.extend(registered.map(|waiter| waiter.place()));
+    }
+
+    /// Nothing is to be kept any more for this one, and the store is to hear of it.
+    pub(super) fn tell(&mut self, place: u64) {
+        self.forgone.push(place);
+    }
+
+    /// The store need not hear of this one: it knows, or is to go on keeping.
+    pub(super) fn keep(&mut self, place: u64) {
+        self.forgone.retain(|forgone| *forgone != place);
+    }
+
+    /// Who is registered no more, and is to be told to the store.
+    pub(super) fn take_forgone(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.forgone)
     }
 
     pub(super) fn park(&mut self, on: &LimitKey, head: Arc<Waiter>, pins: &Pins) {
@@ -94,6 +159,10 @@ impl Counts {
             return;
         };
         let there = parked.heads.remove(rank);
+        let leaves = |registered: &mut Arc<Waiter>| registered.place() == rank.seat.place;
+        if let Some(registered) = parked.registered.take_if(leaves) {
+            self.forgone.push(registered.place());
+        }
         if there && rank.line.owner != NOBODY {
             self.owner_leaves(on, rank.line.owner);
         }

@@ -6,6 +6,7 @@
 
 mod anew;
 mod before;
+mod registered;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -169,13 +170,22 @@ impl Queue {
         self.kick([on]);
     }
 
-    /// Parks the group of one that was tried and refused. Nothing where it has gone away meanwhile.
-    pub(super) fn refused(&mut self, waiter: &Arc<Waiter>, by: &NotNow, now: Tick) {
+    /// Parks the group of one that was tried and refused. Nothing where it has gone away meanwhile. `kept`: whether the
+    /// store keeps room for it now.
+    pub(super) fn refused(&mut self, waiter: &Arc<Waiter>, by: &NotNow, now: Tick, kept: bool) {
         if !self.holds(waiter) {
+            if kept {
+                self.counts.tell(waiter.place());
+            }
             return;
         }
         let keys = waiter.stand().keys.clone();
         let moved = self.park(&keys, &by.key);
+        if kept {
+            self.counts.register(&by.key, waiter, &self.order);
+        } else {
+            self.counts.forgo(&by.key, waiter);
+        }
         if let Some(at) = by.at {
             self.counts
                 .set_timer(&by.key, waiter.rank(), at, &self.order);
@@ -253,7 +263,7 @@ impl Queue {
     fn next_head(&mut self, key: &LimitKey, now: Tick) -> Option<Arc<Waiter>> {
         let head = self.counts.head(key, &self.order)?.rank();
         self.passes(key, head, now);
-        self.counts.head(key, &self.order).cloned()
+        self.counts.next_head(key, &self.order)
     }
 
     /// One that goes first may pass another here that goes before it in turn: not for ever.
@@ -315,6 +325,10 @@ impl Queue {
         if self.remove(waiter) {
             self.order.granted(waiter.rank(), &waiter.agent);
             self.turn();
+            if self.driven.len() < 2 {
+                // The store keeps nothing for it any more, unless another driver has asked for it after that.
+                self.counts.keep(waiter.place());
+            }
         }
     }
 

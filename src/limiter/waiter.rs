@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::Rejection,
     limit::{LimitKey, Tick},
-    store::{Claim, NotNow},
+    store::{Claim, NotNow, Waiting},
 };
 
 pub(super) struct Waiter {
@@ -102,6 +102,19 @@ impl Waiter {
         rank.line.lifted = self.lifted.load(Ordering::Relaxed);
         rank.line.owner = self.owner.load(Ordering::Relaxed);
         rank
+    }
+
+    /// A number that nobody else has who waits in this process.
+    pub(super) fn place(&self) -> u64 {
+        self.rank.seat.place
+    }
+
+    /// What a store is told of it where it is first in turn.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting {
+            number: self.place(),
+            priority: self.rank.line.priority,
+        }
     }
 
     /// What it needs. It changes under the queue's lock: whoever locks that must not hold this before.

@@ -87,6 +87,15 @@ impl Claim {
     }
 }
 
+/// Who it is that waits, where a store keeps room for whoever is first in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Waiting {
+    /// A number that nobody else has who waits in this process.
+    pub number: u64,
+    /// How urgent it is, as the call says.
+    pub priority: i32,
+}
+
 /// What a store says to a claim.
 #[derive(Debug)]
 #[must_use]

@@ -29,11 +29,11 @@ pub(super) struct Clock {
     /// Whether there are any.
     calendars: AtomicBool,
     /// What it shows instead, where somebody says so.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     told: Option<Arc<told::Told>>,
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(super) mod told;
 
 impl Clock {
@@ -52,7 +52,7 @@ impl Clock {
             shown: Box::new(time_of_day),
             wall,
             calendars: AtomicBool::new(false),
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "redis", feature = "sqlite"))]
             told: None,
         }
     }
@@ -70,7 +70,7 @@ impl Clock {
 
     #[inline]
     pub(super) fn now(&self) -> Tick {
-        #[cfg(feature = "sqlite")]
+        #[cfg(any(feature = "redis", feature = "sqlite"))]
         if let Some(told) = &self.told {
             return told.tick();
         }

@@ -93,7 +93,7 @@ impl Gates {
     }
 
     /// All that are closed, as they were told.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     pub(super) fn told(&self) -> impl Iterator<Item = (&LimitKey, &[Tick])> {
         let closed = self.closed.iter();
         closed.map(|gate| (&gate.target, gate.told.as_slice()))

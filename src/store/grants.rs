@@ -76,7 +76,7 @@ pub(super) struct Name {
 
 impl Name {
     /// What no grant is called.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     pub(super) const NONE: Name = Name {
         place: u32::MAX,
         generation: 0,
@@ -87,8 +87,19 @@ impl Name {
         self.generation % 2 == 1
     }
 
+    /// What a store that numbers its grants itself calls one.
+    #[cfg(feature = "redis")]
+    pub(super) fn of_number(number: u64) -> Self {
+        let [place, generation] = [number, number >> 32].map(|half| half & u64::from(u32::MAX));
+        let half = |half| u32::try_from(half).unwrap_or_default();
+        Name {
+            place: half(place),
+            generation: half(generation),
+        }
+    }
+
     /// A number that no other grant of this store has while this one is open.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     pub(super) fn number(self) -> u64 {
         (u64::from(self.generation) << 32) | u64::from(self.place)
     }

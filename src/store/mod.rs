@@ -8,6 +8,8 @@
 //!
 //! [`contract`] holds the checks that every store passes.
 
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod asked;
 mod attempt;
 mod budgets;
 mod change;
@@ -20,14 +22,19 @@ mod entry;
 mod event;
 mod gates;
 mod grants;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 mod image;
 mod index;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod later;
 mod listen;
 mod memory;
 mod met;
 mod observation;
-#[cfg(feature = "sqlite")]
+mod open;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
 mod replay;
 mod resting;
 mod setting;
@@ -39,17 +46,19 @@ mod take;
 mod values;
 mod windows;
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 pub use budgets::{BudgetStanding, ComesBack};
-pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing};
+pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing, Waiting};
 pub use correct::Correction;
 pub use event::{BudgetChange, BudgetEvent};
 pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
 #[cfg(feature = "config")]
-pub(crate) use setting::{Opened, Terms};
+pub(crate) use open::{Opened, Terms};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use setting::{StoreSetting, StoreSettingError};
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]
@@ -67,6 +76,7 @@ use crate::{
 /// # Promises
 /// - A claim takes from every limit that its tags touch, or from none.
 /// - A grant is *held* until it is [dated](Store::date): until then it does not expire.
+/// - Claims are answered in the order in which they were made, also where several are under way at once.
 /// - What a grant reserved counts until it is settled or released. Each grant ends once: what is said of one that
 ///   has ended, or that this store never gave, changes nothing.
 ///
@@ -118,6 +128,39 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Takes what the claim needs from every limit that it touches, or nothing.
     fn claim(&self, claim: &Claim) -> Answer<Decision>;
+
+    /// As [`claim`](Self::claim), of a call that is first in turn on its counts in this limiter's queue. Refused
+    /// with [`Decision::NotNow`] it is *registered*: from then on the store keeps room for it before claims of other
+    /// processes that come later, until it is granted by this, or [forgone](Self::forgo), or the process dies. Of one
+    /// that is registered already this renews it.
+    ///
+    /// By default nothing is kept for anybody: whoever asks when there is room has it.
+    fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        let _ = waiting;
+        self.claim(claim)
+    }
+
+    /// Nothing is to be kept any more for the one that waits under this [number](Waiting::number): it has gone away,
+    /// was rejected, is no longer first, or has its room by another claim. It may be told of one that is not
+    /// registered, and from a thread without a runtime. A claim of it that was made before is on its way, or answered,
+    /// and must not register it any more after this.
+    ///
+    /// By default nothing.
+    fn forgo(&self, waiting: u64) {
+        let _ = waiting;
+    }
+
+    /// To be called whenever something was given back, or changed, elsewhere than by whoever hands this over, and now
+    /// and then while anybody is registered, so that this is renewed. Several limiters may each hand over theirs.
+    ///
+    /// It takes locks, asks this store, and wakes tasks; it waits for nothing. So it is never called under a lock that the
+    /// store's other methods take. The limiter is not kept alive by it, but one that goes away while it is called goes
+    /// within the call, and what it alone held of this store with it.
+    ///
+    /// By default it is dropped: nothing happens elsewhere.
+    fn watch(&self, changed: Arc<dyn Fn() + Send + Sync>) {
+        drop(changed);
+    }
 
     /// Dates a grant: the attempt leaves now. Dating it again moves it to the later instant, also where what
     /// was dated has left by then: that counts again, and nobody asks whether there is room.
@@ -212,6 +255,15 @@ impl<T> Answer<T> {
         match self {
             Answer::Now(answer) => answer,
             Answer::Later(answer) => answer.await,
+        }
+    }
+
+    /// The answer of one that answers at once, as the memory does.
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    fn at_once(self) -> Result<T, StoreError> {
+        match self {
+            Answer::Now(answer) => answer,
+            Answer::Later(_) => Err(StoreError::new("the memory has not answered")),
         }
     }
 }

@@ -5,6 +5,8 @@ use super::{
     grants::{Name, Part},
     memory::State,
 };
+#[cfg(feature = "redis")]
+use crate::tags::Tags;
 
 impl MemoryStore {
     /// Takes what was granted elsewhere, whether there is room or not.
@@ -34,6 +36,16 @@ impl MemoryStore {
             store: self.id(),
             name,
         }
+    }
+
+    /// Whether there is a count already wherever these tags touch one.
+    #[cfg(feature = "redis")]
+    pub(super) fn knows(&self, tags: &Tags) -> bool {
+        let State { counts, limits } = &mut *self.lock();
+        let mut levels = limits.levels().iter().enumerate();
+        levels.all(|(number, level)| {
+            !level.limit.touches(tags) || counts.find(number, &level.limit, tags).is_ok()
+        })
     }
 
     /// Whether a grant is of this store.

@@ -75,7 +75,7 @@ impl Scene {
     /// One was tried, and refused by this count.
     fn refused(&mut self, waiter: &Arc<Waiter>, by: u32) {
         let by = behind(self.key(by), None);
-        self.queue.refused(waiter, &by, Tick::default());
+        self.queue.refused(waiter, &by, Tick::default(), false);
     }
 
     /// One needs these from now on, of limits of this version.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     SqliteStore,
-    asked::Asked,
     audit::Note,
     commit::{Told, committed},
     op::Op,
@@ -15,7 +14,7 @@ use crate::{
     limit::{LimitKey, Limits, Tick},
     store::{
         Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-        Settlement, Standing, Store,
+        Settlement, Standing, Store, asked::Asked,
     },
     tags::Tags,
     usage::Usage,
@@ -41,7 +40,7 @@ impl Store for SqliteStore {
             Ok(state) => state,
             Err(error) => return Answer::Now(Err(error)),
         };
-        let decision = now(shared.live.claim(claim));
+        let decision = shared.live.claim(claim).at_once();
         let Ok(Decision::Granted(grant)) = decision else {
             if shared.live.has_events() {
                 shared.queue(
@@ -80,7 +79,7 @@ impl Store for SqliteStore {
     fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
         let state = &mut *self.shared.begin();
         let live = &self.shared.live;
-        let answer = now(live.observe(tags, grant, seen));
+        let answer = live.observe(tags, grant, seen).at_once();
         if !live.is_deaf_to(seen) && live.is_of(grant) {
             let number = live.number_of(grant).unwrap_or_default();
             let (tags, seen) = (Arc::new(tags.clone()), seen.clone());
@@ -103,7 +102,7 @@ impl Store for SqliteStore {
             return Answer::Now(Ok(()));
         };
         shared.end_stream(state, number);
-        let settled = now(shared.live.settle(grant, settlement));
+        let settled = shared.live.settle(grant, settlement).at_once();
         let told = shared.queue_and_wait(state, Op::Settle(number, settlement), Vec::new());
         match settled {
             Ok(()) => Answer::Later(Box::pin(committed(told))),
@@ -121,7 +120,7 @@ impl Store for SqliteStore {
             return Answer::Now(Ok(()));
         }
         self.change(|store, _| {
-            now(store.shared.live.refuse(claim))?;
+            store.shared.live.refuse(claim).at_once()?;
             Ok((
                 (),
                 Op::Refuse(Asked::of(claim, &store.limits())),
@@ -142,14 +141,18 @@ impl Store for SqliteStore {
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
         self.change(|store, _| {
-            now(store.shared.live.record(tags, usage))?;
+            store.shared.live.record(tags, usage).at_once()?;
             Ok(((), Op::Record(Arc::new(tags.clone()), usage), Vec::new()))
         })
     }
 
     fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
         self.change(|store, _| {
-            now(store.shared.live.correct(tags, correction, reason))?;
+            store
+                .shared
+                .live
+                .correct(tags, correction, reason)
+                .at_once()?;
             let (tags, reason) = (tags.clone(), reason.to_owned());
             Ok((
                 (),
@@ -165,7 +168,7 @@ impl Store for SqliteStore {
 
     fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
         self.change(|store, _| {
-            let count = now(store.shared.live.reset(tags, reason))?;
+            let count = store.shared.live.reset(tags, reason).at_once()?;
             let (tags, reason) = (tags.clone(), reason.to_owned());
             Ok((count, Op::Reset { tags, reason }, Vec::new()))
         })
@@ -175,7 +178,7 @@ impl Store for SqliteStore {
         self.change(|store, by| {
             let live = &store.shared.live;
             let before = live.limits();
-            now(live.reconfigure(limits))?;
+            live.reconfigure(limits).at_once()?;
             let notes = Note::of_limits(&before, &live.limits(), &by, "changed at run time");
             Ok(((), Op::Reconfigure(limits.iter().cloned().collect()), notes))
         })
@@ -204,14 +207,6 @@ impl SqliteStore {
         Answer::Later(Box::pin(
             async move { committed(told).await.map(|()| value) },
         ))
-    }
-}
-
-/// Its answer, which the memory gives at once.
-fn now<T>(answer: Answer<T>) -> Result<T, StoreError> {
-    match answer {
-        Answer::Now(answer) => answer,
-        Answer::Later(_) => Err(StoreError::new("the memory has not answered")),
     }
 }
 

@@ -1,23 +1,12 @@
 //! Waiting until something is in the file.
 
-use tokio::{runtime::Handle, sync::oneshot};
-
-use crate::{clock, error::StoreError};
+use crate::{error::StoreError, store::later};
 
 /// Told once, when it is there or cannot be for now.
-pub(super) type Told = oneshot::Receiver<Result<(), StoreError>>;
+pub(super) type Told = later::Told<()>;
 
 /// Waits until it is there.
-///
-/// Time that is paused goes on by itself when everything waits, and does not know that a thread works. But it waits for
-/// what blocks: so where it is paused this is waited for by blocking, and no time passes meanwhile.
 pub(super) async fn committed(told: Told) -> Result<(), StoreError> {
     let gone = || StoreError::new("its file was closed; open it again");
-    match Handle::try_current() {
-        Ok(runtime) if clock::is_paused() => {
-            let told = runtime.spawn_blocking(move || told.blocking_recv()).await;
-            told.map_err(|_| gone())?.map_err(|_| gone())?
-        }
-        _ => told.await.map_err(|_| gone())?,
-    }
+    later::told(told, gone).await
 }

@@ -64,7 +64,6 @@
 //! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
 
 mod answers;
-mod asked;
 mod audit;
 mod book;
 mod commit;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::{asked::Asked, audit::Note};
+use super::audit::Note;
 use crate::{
     error::StoreError,
     limit::Limit,
-    store::{Correction, Observation, Settlement, clock::told::At},
+    store::{Correction, Observation, Settlement, asked::Asked, clock::told::At},
     tags::Tags,
     usage::Usage,
 };

@@ -17,7 +17,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    limit::{Identity, Limit, Limits},
+    limit::Limit,
     store::{
         BudgetEvent, Settlement, Store as _,
         clock::{
@@ -71,7 +71,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
 
     let image = before.image();
     let held = before.limits();
-    let now = changed(&before, &limits);
+    let now = limits.opened_with(before.given(), &held);
     let given = limits.iter().cloned().collect();
     let replica = Replica::of_image(given, (&held, now), most, (&image, HashMap::new(), at));
     let told = Arc::new(Told::default());
@@ -215,31 +215,6 @@ fn now(before: At, wall: i64) -> At {
         tick: before.tick.after_micros(passed),
         wall,
     }
-}
-
-/// The limits that hold, where it is opened with these: those that are given as they were given before are what they were
-/// changed to at run time.
-fn changed(before: &Replica, limits: &Limits) -> Limits {
-    let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
-    let held = before.limits();
-    let now = limits.iter().map(|limit| {
-        let mut given = before.given().iter();
-        let given = given.find(|given| same(given, limit));
-        let changed = held.iter().find(|changed| same(changed, limit));
-        match (given, changed) {
-            (Some(given), Some(changed)) if *given == as_kept(limit) => changed.clone(),
-            _ => limit.clone(),
-        }
-    });
-    let now = Limits::new(now).ok();
-    now.unwrap_or_else(|| limits.clone().for_a_store())
-}
-
-/// As it comes back when it is written and read: the last digit of a share may differ.
-fn as_kept(limit: &Limit) -> Limit {
-    let text = serde_json::to_string(limit);
-    let kept = text.and_then(|text| serde_json::from_str(&text));
-    kept.unwrap_or_else(|_| limit.clone())
 }
 
 #[cfg(test)]

@@ -1,0 +1,343 @@
+//! The store as the limiter sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    OnError, RedisStore,
+    entry::Op,
+    outage::Outage,
+    replica::Outcome,
+    shared::{Shared, State, Stream, instant},
+};
+use crate::{
+    error::StoreError,
+    limit::{LimitKey, Limits, Tick},
+    store::{
+        Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
+        Settlement, Standing, Store, Waiting,
+        asked::Asked,
+        grants::Name,
+        later::{Told, told},
+    },
+    tags::Tags,
+    usage::Usage,
+};
+
+/// What streams is told no more often than this.
+const STREAMED_EACH: Duration = Duration::from_secs(1);
+
+impl Store for RedisStore {
+    fn limits(&self) -> Limits {
+        self.shared.lock().replica.store().limits()
+    }
+
+    fn now(&self) -> Tick {
+        self.shared.now()
+    }
+
+    fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
+        self.shared.lock().replica.store().keys(claim)
+    }
+
+    fn claim(&self, claim: &Claim) -> Answer<Decision> {
+        let state = &mut *self.shared.lock();
+        self.shared.claim(state, claim, Op::Claim)
+    }
+
+    fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        let shared = &self.shared;
+        let state = &mut *shared.lock();
+        if let Some(refused) = shared.foresee(state, claim, waiting) {
+            return Answer::Now(Ok(Decision::NotNow(refused)));
+        }
+        let Waiting { number, priority } = waiting;
+        let op = |asked| Op::Wait {
+            asked,
+            number,
+            priority,
+        };
+        if shared.unable(state).is_none() {
+            state.begin_to_wait(number, claim);
+            shared.news.waits.notify_one();
+        }
+        shared.claim(state, claim, op)
+    }
+
+    fn forgo(&self, waiting: u64) {
+        let state = &mut *self.shared.lock();
+        if state.waiting.remove(&waiting).is_some() {
+            self.shared.queue(state, Op::Forgo(waiting), None);
+        }
+    }
+
+    fn watch(&self, changed: Arc<dyn Fn() + Send + Sync>) {
+        self.shared.lock().changed.push(changed);
+    }
+
+    fn date(&self, grant: &mut Grant) {
+        let shared = &self.shared;
+        let Some(number) = shared.number_of(grant) else {
+            return;
+        };
+        let state = &mut *shared.lock();
+        if let Some(mut outage) = state.outage.take() {
+            outage.date(number, shared.at(state));
+            state.outage = Some(outage);
+        }
+        shared.queue(state, Op::Date(number, 0), None);
+    }
+
+    fn streamed(&self, grant: &mut Grant, output: u64) {
+        let shared = &self.shared;
+        let Some(number) = shared.number_of(grant) else {
+            return;
+        };
+        let state = &mut *shared.lock();
+        if !state.replica.store().limits().dates_at_the_end() {
+            return;
+        }
+        let stream = state.streams.entry(number);
+        let due = match &stream {
+            std::collections::hash_map::Entry::Vacant(_) => true,
+            std::collections::hash_map::Entry::Occupied(stream) => {
+                stream.get().told.elapsed() >= STREAMED_EACH
+            }
+        };
+        let stream = stream.or_insert_with(|| Stream {
+            told: instant(),
+            output: None,
+        });
+        if due || shared.given().is_some() {
+            (stream.told, stream.output) = (instant(), None);
+            shared.queue(state, Op::Streamed(number, output), None);
+        } else {
+            stream.output = stream.output.max(Some(output));
+        }
+    }
+
+    fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
+        let shared = &self.shared;
+        let state = &mut *shared.lock();
+        let deaf = match seen {
+            Observation::Counters { .. } => !shared.absorb,
+            _ => state.replica.store().is_deaf_to(seen),
+        };
+        let Some(number) = shared.number_of(grant).filter(|_| !deaf) else {
+            return Answer::Now(Ok(false));
+        };
+        let op = Op::Observe {
+            grant: number,
+            tags: Arc::new(tags.clone()),
+            seen: seen.clone(),
+        };
+        if let Some(error) = shared.unable(state) {
+            // What was told must not be lost: others wait by it as well.
+            shared.queue(state, op, None);
+            return Answer::Now(Err(error));
+        }
+        let (_, answer) = shared.queue_and_wait(state, op);
+        shared.later(answer, |outcome| match outcome {
+            Outcome::Room(room) => Some(room),
+            _ => None,
+        })
+    }
+
+    fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
+        self.shared.end(&grant, Some(settlement))
+    }
+
+    fn release(&self, grant: Grant) -> Answer<()> {
+        self.shared.end(&grant, None)
+    }
+
+    fn refuse(&self, claim: &Claim) -> Answer<()> {
+        let limits = self.limits();
+        if !limits.count_refused() {
+            return Answer::Now(Ok(()));
+        }
+        self.shared.done(Op::Refuse(Asked::of(claim, &limits)))
+    }
+
+    fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        let op = Op::Peek(Asked::of(claim, &self.limits()));
+        self.shared.ask(op, |outcome| match outcome {
+            Outcome::Standings(standings) => Some(standings),
+            _ => None,
+        })
+    }
+
+    fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
+        self.shared.ask(Op::Budgets, |outcome| match outcome {
+            Outcome::Budgets(standings) => Some(standings),
+            _ => None,
+        })
+    }
+
+    fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
+        let shared = &self.shared;
+        let op = Op::Record(Arc::new(tags.clone()), usage);
+        let state = &mut *shared.lock();
+        if let Some(error) = shared.unable(state) {
+            // It was used, whoever counts it.
+            shared.queue(state, op, None);
+            return Answer::Now(Err(error));
+        }
+        let (_, answer) = shared.queue_and_wait(state, op);
+        shared.later(answer, |_| Some(()))
+    }
+
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
+        let (tags, reason) = (tags.clone(), reason.to_owned());
+        self.shared.done(Op::Correct {
+            tags,
+            correction,
+            reason,
+        })
+    }
+
+    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
+        let (tags, reason) = (tags.clone(), reason.to_owned());
+        let op = Op::Reset { tags, reason };
+        self.shared.ask(op, |outcome| match outcome {
+            Outcome::Count(count) => Some(count),
+            _ => None,
+        })
+    }
+
+    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+        self.shared
+            .done(Op::Reconfigure(limits.iter().cloned().collect()))
+    }
+
+    fn events(&self) -> Vec<BudgetEvent> {
+        self.shared.lock().take_events()
+    }
+}
+
+impl Shared {
+    /// The number under which this process claimed a grant.
+    fn number_of(&self, grant: &Grant) -> Option<u64> {
+        (grant.store == self.id).then(|| grant.name.number())
+    }
+
+    fn grant(&self, number: u64) -> Grant {
+        Grant {
+            store: self.id,
+            name: Name::of_number(number),
+        }
+    }
+
+    fn claim(
+        self: &Arc<Self>,
+        state: &mut State,
+        claim: &Claim,
+        op: impl FnOnce(Asked) -> Op,
+    ) -> Answer<Decision> {
+        let asked = Asked::of(claim, &state.replica.store().limits());
+        if let Some(error) = self.unable(state) {
+            return Answer::Now(self.claim_alone(state, claim, asked, error));
+        }
+        let (number, answer) = self.queue_and_wait(state, op(asked));
+        let granted = self.grant(number);
+        self.later(answer, |outcome| match outcome {
+            Outcome::Granted => Some(Decision::Granted(granted)),
+            Outcome::NotNow(refused) => Some(Decision::NotNow(refused)),
+            Outcome::Never(refused) => Some(Decision::Never(refused)),
+            _ => None,
+        })
+    }
+
+    /// What is answered while nobody can be asked.
+    fn claim_alone(
+        &self,
+        state: &mut State,
+        claim: &Claim,
+        asked: Asked,
+        error: StoreError,
+    ) -> Result<Decision, StoreError> {
+        if state.closed || state.gone || self.on_error == OnError::Deny {
+            return Err(error);
+        }
+        if Self::is_full(state) {
+            return Err(error);
+        }
+        if self.on_error == OnError::Local {
+            let mut outage = match state.outage.take() {
+                Some(outage) => outage,
+                None => Outage::new(&state.replica).map_err(|reason| self.error(&reason))?,
+            };
+            let outcome = outage.claim(claim, state.next(), self.at(state));
+            state.outage = Some(outage);
+            match outcome {
+                Outcome::Granted => {}
+                Outcome::NotNow(refused) => return Ok(Decision::NotNow(refused)),
+                Outcome::Never(refused) => return Ok(Decision::Never(refused)),
+                _ => return Err(error),
+            }
+        }
+        // It counts when the server is back.
+        let number = self.queue(state, Op::Take(asked), None);
+        Ok(Decision::Granted(self.grant(number)))
+    }
+
+    fn end(self: &Arc<Self>, grant: &Grant, settlement: Option<Settlement>) -> Answer<()> {
+        let Some(number) = self.number_of(grant) else {
+            return Answer::Now(Ok(()));
+        };
+        let state = &mut *self.lock();
+        if let Some(Stream {
+            output: Some(output),
+            ..
+        }) = state.streams.remove(&number)
+        {
+            self.queue(state, Op::Streamed(number, output), None);
+        }
+        if let Some(mut outage) = state.outage.take() {
+            outage.end((self.me, number), settlement, self.at(state));
+            state.outage = Some(outage);
+        }
+        let op = match settlement {
+            Some(settlement) => Op::Settle(number, settlement),
+            None => Op::Release(number),
+        };
+        if let Some(error) = self.unable(state) {
+            // It is told when the server is back.
+            self.queue(state, op, None);
+            return Answer::Now(Err(error));
+        }
+        let (_, answer) = self.queue_and_wait(state, op);
+        self.later(answer, |_| Some(()))
+    }
+
+    /// Has something done by hand.
+    fn done(self: &Arc<Self>, op: Op) -> Answer<()> {
+        self.ask(op, |_| Some(()))
+    }
+
+    /// Asks, where somebody can be asked.
+    fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        op: Op,
+        read: impl FnOnce(Outcome) -> Option<T> + Send + 'static,
+    ) -> Answer<T> {
+        let state = &mut *self.lock();
+        if let Some(error) = self.unable(state) {
+            return Answer::Now(Err(error));
+        }
+        let (_, answer) = self.queue_and_wait(state, op);
+        self.later(answer, read)
+    }
+
+    fn later<T: Send + 'static>(
+        self: &Arc<Self>,
+        answer: Told<Outcome>,
+        read: impl FnOnce(Outcome) -> Option<T> + Send + 'static,
+    ) -> Answer<T> {
+        let shared = self.clone();
+        Answer::Later(Box::pin(async move {
+            let outcome = told(answer, || shared.gone()).await?;
+            let read = read(outcome);
+            read.ok_or_else(|| StoreError::new("the server's answer is to another question"))
+        }))
+    }
+}

@@ -1,0 +1,173 @@
+//! Who waits first, over all processes.
+//!
+//! Each process has a queue of its own, and only those who are first there stand here. Whoever asks takes nothing that
+//! keeps one from going who stands before it. So a call that needs a large part of a limit is not passed for ever by small
+//! ones of other processes: once it stands here, those go first that stood here before, which are as many of each other
+//! process as have the first place in a queue there, and no other that takes of what it waits for.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Process;
+use crate::{
+    limit::{LimitKey, Limits, Room, Tick, micros},
+    store::{Answer, Claim, MemoryStore, NotNow, Standing, Store as _, asked::Asked},
+};
+
+/// One stands here for so long, in microseconds, if nobody says that it still waits.
+const LASTS: u64 = 10_000_000;
+/// So many of one process stand here at a time.
+const EACH: usize = 64;
+/// By so much each priority goes before the next, in microseconds of waiting.
+const AGING: i64 = 10_000_000;
+
+/// Those who wait, the first first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Line(Vec<Wait>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Wait {
+    who: Who,
+    rank: i64,
+    until: Tick,
+    asked: Asked,
+}
+
+/// One that waits: the first in a queue of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Who {
+    pub(super) process: Process,
+    /// Under which number its process knows it.
+    pub(super) number: u64,
+}
+
+impl Line {
+    /// It waits still, or from now on.
+    pub(super) fn join(&mut self, who: Who, priority: i32, asked: &Asked, now: Tick) {
+        let until = now.after_micros(LASTS);
+        if let Some(wait) = self.0.iter_mut().find(|wait| wait.who == who) {
+            wait.until = until;
+            wait.asked = asked.clone();
+            return;
+        }
+        self.0.retain(|wait| wait.until > now);
+        let of_process = |wait: &&Wait| wait.who.process == who.process;
+        if self.0.iter().filter(of_process).count() >= EACH {
+            return;
+        }
+        let arrival = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let rank = arrival.saturating_sub(i64::from(priority).saturating_mul(AGING));
+        let place = self.0.partition_point(|wait| wait.rank <= rank);
+        self.0.insert(
+            place,
+            Wait {
+                who,
+                rank,
+                until,
+                asked: asked.clone(),
+            },
+        );
+    }
+
+    /// It waits no more.
+    pub(super) fn leave(&mut self, who: Who) {
+        self.0.retain(|wait| wait.who != who);
+    }
+
+    /// None of a process waits any more.
+    pub(super) fn bury(&mut self, process: Process) {
+        self.0.retain(|wait| wait.who.process != process);
+    }
+
+    /// Whether anybody waits here.
+    pub(super) fn stands(&self, who: Who) -> bool {
+        self.0.iter().any(|wait| wait.who == who)
+    }
+
+    /// Whom a claim keeps from going that `process` makes, for `who` where that waits here, if the store stands as it would
+    /// with the claim granted.
+    pub(super) fn harmed(
+        &self,
+        store: &MemoryStore,
+        claim: &Claim,
+        (process, who): (Process, Option<Who>),
+        now: Tick,
+    ) -> Option<Harm> {
+        let before = self
+            .0
+            .iter()
+            .take_while(|wait| who.is_none_or(|who| wait.who != who));
+        let mut others = before
+            .filter(|wait| wait.who.process != process && wait.until > now)
+            .peekable();
+        others.peek()?;
+        let limits = store.limits();
+        let keys = claim.keys(&limits);
+        others.find_map(|wait| wait.harm(store, (&limits, &keys), now))
+    }
+}
+
+/// What a claim would take that another waits for.
+pub(super) struct Harm {
+    pub(super) key: LimitKey,
+    /// When the other has room.
+    pub(super) at: Option<Tick>,
+}
+
+impl Harm {
+    /// What the claim hears that would do it, of which these are the counts.
+    pub(super) fn refusal(self, standings: Vec<Standing>) -> NotNow {
+        let own = standings
+            .into_iter()
+            .find(|standing| standing.key == self.key);
+        let (in_use, reserved, needed) =
+            own.map_or((0, 0, 0), |own| (own.in_use, own.reserved, own.needed));
+        NotNow {
+            key: self.key,
+            at: self.at,
+            not_before: None,
+            in_use,
+            reserved,
+            needed,
+        }
+    }
+}
+
+impl Wait {
+    fn harm(
+        &self,
+        store: &MemoryStore,
+        (limits, keys): (&Limits, &[LimitKey]),
+        now: Tick,
+    ) -> Option<Harm> {
+        let claim = self.asked.to(limits);
+        let needs = claim.keys(limits);
+        if !needs.iter().any(|key| keys.contains(key)) {
+            return None;
+        }
+        let Answer::Now(Ok(standings)) = store.peek(&claim) else {
+            return None;
+        };
+        let acting = || standings.iter().filter(|standing| !standing.shadow);
+        let last = acting().max_by_key(|standing| standing.room)?;
+        let at = match last.room {
+            Room::Never => return None,
+            Room::At(at) => Some(at),
+            Room::Now | Room::WhenGivenBack => None,
+        };
+        let lacks = acting().filter(|standing| {
+            standing.room != Room::Now && standing.needed > 0 && keys.contains(&standing.key)
+        });
+        let mut kept = lacks.filter(|standing| {
+            // Nothing lies idle for one that waits elsewhere for longer than that takes to come back.
+            standing.key == last.key
+                || at.is_some_and(|at| {
+                    let stay = limits.stay(&standing.key);
+                    stay.is_some_and(|stay| micros(at.since(now)) <= stay)
+                })
+        });
+        kept.next().map(|standing| Harm {
+            key: standing.key.clone(),
+            at,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! How a server is counted on.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{OpenError, RedisStore, address::Address};
+use crate::{limit::Limits, store::clock::Clock};
+
+/// How a server is counted on.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tower_quota::{limit::{Limit, Limits}, store::redis::RedisOptions};
+///
+/// let limits = Limits::new([Limit::requests(500).every(Duration::from_secs(60))])?;
+/// let store = RedisOptions::new("redis://127.0.0.1:6379", limits)?
+///     .namespace("team-search")
+///     .timeout(Duration::from_millis(100))
+///     .open()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct RedisOptions {
+    pub(super) address: Address,
+    pub(super) limits: Limits,
+    pub(super) namespace: String,
+    pub(super) timeout: Duration,
+    pub(super) silence: Duration,
+    pub(super) batch: Duration,
+    pub(super) most: Option<usize>,
+    pub(super) absorb: bool,
+    pub(super) image_after: u64,
+    pub(super) on_error: OnError,
+    /// Where tests pass the time in: by `tokio::time`, in place of the server's.
+    pub(super) passed_in: Option<Arc<Clock>>,
+    /// The forms that it writes and wants others to know, where a test plays another version.
+    pub(super) form: (u32, u32),
+}
+
+/// What becomes of claims while the server cannot be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// They are refused, with an error that says why. Nothing is overspent.
+    #[default]
+    Deny,
+    /// They are granted, and counted when the server is back. Nothing is limited meanwhile.
+    Allow,
+    /// They are granted as far as what is left, by what was known last, is this process's share: an equal part for each
+    /// process that was there. They are counted when the server is back. As long as all processes are cut off nothing is
+    /// overspent; where some are and some are not, by no more than the shares of those that are.
+    Local,
+}
+
+/// A process is dead when nothing was heard from it for so long.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The server has so long to answer.
+const TIMEOUT: Duration = Duration::from_millis(250);
+/// So much is done between two images.
+const IMAGE_AFTER: u64 = 10_000;
+/// What this version writes, and what others have to know to read it.
+pub(super) const FORM: (u32, u32) = (1, 1);
+
+impl RedisOptions {
+    /// The server and the limits to count under. `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; several
+    /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. `?namespace=x` is
+    /// [`namespace`](Self::namespace).
+    ///
+    /// # Errors
+    /// Where the address makes no sense. No password is ever in a message.
+    pub fn new(url: &str, limits: Limits) -> Result<Self, OpenError> {
+        let (address, namespace) = Address::read(url)?;
+        Ok(RedisOptions {
+            address,
+            limits,
+            namespace: namespace.unwrap_or_else(|| "default".into()),
+            timeout: TIMEOUT,
+            silence: SILENCE,
+            batch: Duration::ZERO,
+            most: None,
+            absorb: true,
+            image_after: IMAGE_AFTER,
+            on_error: OnError::Deny,
+            passed_in: None,
+            form: FORM,
+        })
+    }
+
+    /// Stores with the same name on a server count together: "default", where nothing is said.
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.namespace = name.into();
+        self
+    }
+
+    /// How long the server has to answer, and as long to take a connection: a quarter of a second, where nothing is said.
+    /// What is not answered is asked once more on a new connection, so a claim waits for at most four times as long.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// A process that is silent for so long is dead, thirty seconds where nothing is said: the slots that it held are free
+    /// then, and what it had reserved counts as used. Every process says three times as often that it lives.
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence.max(Duration::from_millis(30));
+        self
+    }
+
+    /// Asks the server no more often than this, and then for all that has come together: fewer round trips, and every claim
+    /// waits for up to so long. Zero, where nothing is said: then what comes while the server is asked goes together, and
+    /// nobody waits longer for that.
+    pub fn batch(mut self, span: Duration) -> Self {
+        self.batch = span;
+        self
+    }
+
+    /// At most so many counts; see [`MemoryStore::max_counts`](crate::store::MemoryStore::max_counts). What the first
+    /// process says holds for all.
+    pub fn max_counts(mut self, most: usize) -> Self {
+        self.most = Some(most);
+        self
+    }
+
+    /// Whether the counters that providers show to this process are taken in; see
+    /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters).
+    pub fn absorb_counters(mut self, absorb: bool) -> Self {
+        self.absorb = absorb;
+        self
+    }
+
+    /// After so many entries in the log, 10 000 where nothing is said, one of the processes writes an image of all counts,
+    /// and the log begins anew. Less often, and the log takes more memory and a process longer to join.
+    pub fn image_after(mut self, entries: u64) -> Self {
+        self.image_after = entries.max(1);
+        self
+    }
+
+    /// What becomes of claims while the server cannot be reached: they are refused, where nothing is said.
+    pub fn on_error(mut self, then: OnError) -> Self {
+        self.on_error = then;
+        self
+    }
+
+    /// For tests: the time of `tokio::time`, which can be paused, in place of the server's. Clones of these options have the
+    /// same.
+    #[doc(hidden)]
+    pub fn time_passed_in(mut self) -> Self {
+        self.passed_in = Some(Arc::new(Clock::alone()));
+        self
+    }
+
+    /// For tests: as a version that writes form `form`, and wants others to know at least form `needs`.
+    #[doc(hidden)]
+    pub fn as_version(mut self, form: u32, needs: u32) -> Self {
+        self.form = (form, needs);
+        self
+    }
+
+    /// Joins those who count there, or begins. It asks the server several times, and waits for that: for a start of a
+    /// program, not for a task among others.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached, or what stands there cannot be counted on.
+    pub fn open(self) -> Result<RedisStore, OpenError> {
+        RedisStore::start(self)
+    }
+}
+
+impl fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("address", &self.address)
+            .field("namespace", &self.namespace)
+            .field("on_error", &self.on_error)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The keys of a namespace, all in one slot of a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    pub(super) head: Arc<str>,
+    pub(super) log: Arc<str>,
+    pub(super) image: Arc<str>,
+}
+
+impl Keys {
+    pub(super) fn of(namespace: &str) -> Self {
+        let key = |what: &str| format!("{{tower-quota:{namespace}}}:{what}").into();
+        Keys {
+            head: key("head"),
+            log: key("log"),
+            image: key("image"),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+-- Puts what a process does behind what all have done so far, in one step, and says what that was.
+-- KEYS: head, log
+-- ARGV: epoch, id of the last entry that the process knows, process, number of the first thing that it does, tag,
+--       given tick, given wall, how long a process may be silent ('0': nobody is looked at), how many entries it takes,
+--       form, what it does ...
+local me = 'i:' .. ARGV[3]
+local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me)
+if not head[1] then
+  return {'gone'}
+end
+if head[1] ~= ARGV[1] then
+  return {'epoch', head[1]}
+end
+if tonumber(head[6]) > tonumber(ARGV[10]) then
+  return {'newer', head[6]}
+end
+local most = tonumber(ARGV[9])
+local entries = redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', most + 1)
+if ARGV[2] ~= head[5] and (not entries[1] or entries[1][1] ~= ARGV[2]) then
+  return {'lost', head[2]}
+end
+local tick, wall = instant(ARGV[6], ARGV[7], head[4], head[3])
+if #entries > most then
+  return {'more', whole(tick), whole(wall), entries}
+end
+local before = tonumber(head[2])
+local pos, known, first = before, 0, tonumber(ARGV[4])
+if head[7] then
+  known = tonumber(string.match(head[7], '^%d+'))
+end
+local stamp = whole(tick) .. ' ' .. whole(wall) .. ' ' .. ARGV[3] .. ' '
+for place = 11, #ARGV do
+  local number = first + place - 11
+  if number > known then
+    pos = pos + 1
+    redis.call('XADD', KEYS[2], whole(pos) .. '-' .. ARGV[5], 'e', stamp .. whole(number) .. ' ' .. ARGV[place])
+    known = number
+  end
+end
+-- Whoever has been silent for too long is dead: what it had under way is ended for it.
+local buried = 0
+if ARGV[8] ~= '0' then
+  local all = redis.call('HGETALL', KEYS[1])
+  for place = 1, #all, 2 do
+    local field = all[place]
+    if string.sub(field, 1, 2) == 'i:' and field ~= me then
+      local number, at, live, form = string.match(all[place + 1], '^(%d+) (%d+) (%d) (%d+)$')
+      if live == '1' and tonumber(at) + tonumber(ARGV[8]) <= wall then
+        pos = pos + 1
+        buried = buried + 1
+        redis.call('XADD', KEYS[2], whole(pos) .. '-' .. ARGV[5], 'e', stamp .. '0 {"bury":"' .. string.sub(field, 3) .. '"}')
+        redis.call('HSET', KEYS[1], field, number .. ' ' .. at .. ' 0 ' .. form)
+      elseif live == '0' and tonumber(at) + 86400000000 <= wall then
+        redis.call('HDEL', KEYS[1], field)
+      end
+    end
+  end
+end
+local mine = whole(known) .. ' ' .. whole(wall) .. ' 1 ' .. ARGV[10]
+if pos > before then
+  redis.call('HSET', KEYS[1], 'pos', whole(pos), 'tag', ARGV[5], 'tick', whole(tick), me, mine)
+else
+  redis.call('HSET', KEYS[1], 'tick', whole(tick), me, mine)
+end
+return {'ok', whole(tick), whole(wall), entries, whole(before), buried}

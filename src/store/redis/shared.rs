@@ -1,0 +1,353 @@
+//! What callers and the thread that asks the server share.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, oneshot};
+
+use super::{
+    OnError,
+    entry::{Op, Process},
+    line::Who,
+    news::News,
+    options::RedisOptions,
+    outage::Outage,
+    replica::{Foreseen, Outcome, Replica},
+};
+use crate::{
+    error::StoreError,
+    limit::{LimitKey, Tick},
+    store::{
+        BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
+        clock::{Clock, told::At},
+        later::Told,
+    },
+};
+
+/// So many events that nobody has asked for are kept; further ones push out the oldest.
+const UNTOLD: usize = 1_024;
+/// So much may wait for a server that is away.
+const QUEUED: usize = 200_000;
+
+/// Those who stand in the line say so this often.
+pub(super) const RENEW: Duration = Duration::from_secs(3);
+
+pub(super) type Changed = Arc<dyn Fn() + Send + Sync>;
+
+pub(super) struct Shared {
+    /// What a grant says that it is of.
+    pub(super) id: u64,
+    pub(super) me: Process,
+    pub(super) server: String,
+    pub(super) on_error: OnError,
+    pub(super) absorb: bool,
+    /// Where tests pass the time in.
+    clock: Option<Arc<Clock>>,
+    state: Mutex<State>,
+    pub(super) work: Notify,
+    pub(super) news: News,
+}
+
+pub(super) struct State {
+    pub(super) replica: Replica,
+    /// When the server's time was heard that the replica shows.
+    heard: Instant,
+    /// The number of what is done next.
+    next: u64,
+    pub(super) queue: VecDeque<Outgoing>,
+    pub(super) streams: HashMap<u64, Stream>,
+    untold: Vec<BudgetEvent>,
+    /// Those of this process that stand in the line, or are about to.
+    pub(super) waiting: HashMap<u64, Waits>,
+    pub(super) changed: Vec<Changed>,
+    /// Why the server cannot be asked at present.
+    pub(super) failing: Option<Arc<str>>,
+    pub(super) outage: Option<Outage>,
+    pub(super) closed: bool,
+    /// The thread is gone.
+    pub(super) gone: bool,
+}
+
+/// Something that is to be done.
+pub(super) struct Outgoing {
+    pub(super) number: u64,
+    /// Where tests pass the time in, when it is done.
+    pub(super) at: Option<At>,
+    pub(super) queued: Instant,
+    pub(super) op: Op,
+    pub(super) reply: Option<Reply>,
+}
+
+pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
+
+/// One of this process that stands in the line.
+pub(super) struct Waits {
+    /// When it said so last.
+    said: Instant,
+    /// What it would take, where that was asked for and not answered yet.
+    asks: Vec<(LimitKey, u64)>,
+}
+
+/// What has streamed of a grant.
+pub(super) struct Stream {
+    pub(super) told: Instant,
+    /// What was not said yet.
+    pub(super) output: Option<u64>,
+}
+
+impl Shared {
+    pub(super) fn new(options: &RedisOptions, me: Process, replica: Replica) -> Self {
+        let next = replica.number_of(me) + 1;
+        Shared {
+            id: fastrand::u64(..),
+            me,
+            server: options.address.to_string(),
+            on_error: options.on_error,
+            absorb: options.absorb,
+            clock: options.passed_in.clone(),
+            state: Mutex::new(State {
+                replica,
+                heard: instant(),
+                next,
+                queue: VecDeque::new(),
+                streams: HashMap::new(),
+                untold: Vec::new(),
+                waiting: HashMap::new(),
+                changed: Vec::new(),
+                failing: None,
+                outage: None,
+                closed: false,
+                gone: false,
+            }),
+            work: Notify::new(),
+            news: News::default(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The time that is passed in, where it is.
+    pub(super) fn given(&self) -> Option<At> {
+        self.clock.as_ref().map(|clock| clock.at())
+    }
+
+    /// The time that was passed in last: the thread that asks has another clock.
+    pub(super) fn given_last(&self) -> Option<At> {
+        self.clock.as_ref().map(|_| self.lock().replica.at())
+    }
+
+    /// The server's time, as well as it is known here: never ahead of it.
+    pub(super) fn now(&self) -> Tick {
+        match &self.clock {
+            Some(clock) => clock.now(),
+            None => self.lock().now(),
+        }
+    }
+
+    /// The same by both clocks.
+    pub(super) fn at(&self, state: &State) -> At {
+        match &self.clock {
+            Some(clock) => clock.at(),
+            None => state.at(),
+        }
+    }
+
+    /// Has something done. Its number.
+    pub(super) fn queue(&self, state: &mut State, op: Op, reply: Option<Reply>) -> u64 {
+        self.queue_at(state, op, reply, self.given())
+    }
+
+    /// The same at this time, where that is passed in.
+    pub(super) fn queue_at(
+        &self,
+        state: &mut State,
+        op: Op,
+        reply: Option<Reply>,
+        at: Option<At>,
+    ) -> u64 {
+        let number = state.next;
+        if state.gone {
+            // Who waits hears of it by that.
+            return number;
+        }
+        state.next += 1;
+        state.queue.push_back(Outgoing {
+            number,
+            at,
+            queued: instant(),
+            op,
+            reply,
+        });
+        self.work.notify_one();
+        number
+    }
+
+    /// Has something done that is waited for.
+    pub(super) fn queue_and_wait(&self, state: &mut State, op: Op) -> (u64, Told<Outcome>) {
+        let (reply, told) = oneshot::channel();
+        (self.queue(state, op, Some(reply)), told)
+    }
+
+    /// Why nothing can be asked.
+    pub(super) fn unable(&self, state: &State) -> Option<StoreError> {
+        if state.closed || state.gone {
+            return Some(self.gone());
+        }
+        let reason = state.failing.as_ref()?;
+        Some(self.error(reason))
+    }
+
+    pub(super) fn gone(&self) -> StoreError {
+        StoreError::new(format!(
+            "{} is counted on no more; open it again",
+            self.server
+        ))
+    }
+
+    pub(super) fn error(&self, reason: &str) -> StoreError {
+        StoreError::new(format!(
+            "Redis at {} cannot be counted on: {reason}; it is tried again",
+            self.server
+        ))
+    }
+
+    /// Whether no more can wait for the server.
+    pub(super) fn is_full(state: &State) -> bool {
+        state.queue.len() >= QUEUED
+    }
+
+    /// What one hears at once that waits and stands in the line, without asking: what is known here says that there is no
+    /// room, or what was asked for and is not answered yet would take it.
+    pub(super) fn foresee(&self, state: &State, claim: &Claim, waiting: Waiting) -> Option<NotNow> {
+        let said = state.waiting.get(&waiting.number)?.said;
+        if said.elapsed() >= RENEW || state.failing.is_some() {
+            return None;
+        }
+        let who = Who {
+            process: self.me,
+            number: waiting.number,
+        };
+        let now = self
+            .clock
+            .as_ref()
+            .map_or_else(|| state.now(), |clock| clock.now());
+        match state.replica.foresee(claim, who, now)? {
+            Foreseen::Refused(refused) => Some(refused),
+            Foreseen::Open(standings) => state.taken(waiting.number, standings),
+        }
+    }
+
+    /// Has everybody look again who waits in this process.
+    pub(super) fn tell_changed(&self) {
+        let changed = self.lock().changed.clone();
+        changed.iter().for_each(|changed| changed());
+    }
+}
+
+impl State {
+    /// The number of what is done next.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    fn now(&self) -> Tick {
+        self.replica.at().tick.after(self.heard.elapsed())
+    }
+
+    /// One asks that stands in the line, or is about to.
+    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim) {
+        let limits = self.replica.store().limits();
+        let asks = claim.keys(&limits).into_iter().filter_map(|key| {
+            let most = limits.amount_of(&key);
+            let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
+            Some((key, amount))
+        });
+        let asks = asks.collect();
+        let said = instant();
+        self.waiting.insert(number, Waits { said, asks });
+    }
+
+    /// It was answered: whether it waits still.
+    pub(super) fn answered(&mut self, number: u64, waits: bool) {
+        if !waits {
+            self.waiting.remove(&number);
+        } else if let Some(known) = self.waiting.get_mut(&number) {
+            known.asks.clear();
+        }
+    }
+
+    /// The count of which others of this process have asked for what one would need, where they have.
+    fn taken(&self, number: u64, standings: Vec<Standing>) -> Option<NotNow> {
+        let limits = self.replica.store().limits();
+        let others = self.waiting.iter().filter(|(other, _)| **other != number);
+        let asked: Vec<&(LimitKey, u64)> = others.flat_map(|(_, waits)| &waits.asks).collect();
+        if asked.is_empty() {
+            return None;
+        }
+        let lacks = standings.into_iter().find(|standing| {
+            let of_count = asked.iter().filter(|(key, _)| *key == standing.key);
+            let taken: u64 = of_count.map(|(_, amount)| amount).sum();
+            let all = standing
+                .in_use
+                .saturating_add(taken)
+                .saturating_add(standing.needed);
+            !standing.shadow && taken > 0 && all > limits.amount_of(&standing.key)
+        })?;
+        Some(NotNow {
+            key: lacks.key,
+            at: None,
+            not_before: None,
+            in_use: lacks.in_use,
+            reserved: lacks.reserved,
+            needed: lacks.needed,
+        })
+    }
+
+    pub(super) fn at(&self) -> At {
+        let passed = i64::try_from(self.heard.elapsed().as_micros()).unwrap_or(i64::MAX);
+        At {
+            tick: self.now(),
+            wall: self.replica.at().wall.saturating_add(passed),
+        }
+    }
+
+    /// This was the server's time just now.
+    pub(super) fn hear(&mut self, at: At) {
+        self.replica.tell(at);
+        self.heard = instant();
+    }
+
+    pub(super) fn tell(&mut self, events: Vec<BudgetEvent>) {
+        self.untold.extend(events);
+        let over = self.untold.len().saturating_sub(UNTOLD);
+        self.untold.drain(..over);
+    }
+
+    pub(super) fn take_events(&mut self) -> Vec<BudgetEvent> {
+        std::mem::take(&mut self.untold)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The true time: the server's goes on where that of `tokio` is paused.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures against another machine's clock"
+)]
+pub(super) fn instant() -> Instant {
+    Instant::now()
+}

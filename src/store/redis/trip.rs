@@ -1,0 +1,152 @@
+//! One round trip: what is asked, and what comes back.
+
+use redis::{FromRedisValue, Value};
+
+use super::{
+    entry::{Entry, Op, Place, Process},
+    link::{Ask, Failure, part},
+    shared::instant,
+    worker::Worker,
+};
+use crate::{limit::Tick, store::clock::told::At};
+
+/// So many entries of others come with one round trip.
+const ENTRIES: u32 = 5_000;
+
+/// What one process does, from a number on.
+pub(super) struct Batch {
+    pub(super) process: Process,
+    pub(super) first: u64,
+    /// The time, where it is passed in.
+    pub(super) at: Option<At>,
+    pub(super) ops: Vec<Op>,
+}
+
+pub(super) enum Reply {
+    Appended {
+        at: At,
+        /// What stood there already and was not known.
+        entries: Vec<Entry>,
+        /// What stands there now by this.
+        own: Vec<Entry>,
+        /// Whether something else stands there besides.
+        buried: bool,
+    },
+    /// There is more that is not known; nothing was appended.
+    More { at: At, entries: Vec<Entry> },
+    /// What the server has does not go on from what is known here.
+    Astray,
+    /// Only versions of this form can keep it.
+    Newer(u32),
+}
+
+impl Worker {
+    pub(super) async fn append(&mut self, batch: &Batch) -> Result<Reply, Failure> {
+        // Now and then those are looked for who say nothing any more.
+        let silence = if batch.ops.is_empty() {
+            self.settings.silence.as_micros()
+        } else {
+            0
+        };
+        let tag = fastrand::u32(..);
+        let (epoch, last) = {
+            let state = self.shared.lock();
+            (state.replica.epoch().to_owned(), state.replica.last())
+        };
+        let mut args: Vec<Vec<u8>> = [
+            epoch,
+            last.to_string(),
+            batch.process.to_string(),
+            batch.first.to_string(),
+            tag.to_string(),
+        ]
+        .map(String::into_bytes)
+        .into();
+        args.extend(given(batch.at));
+        args.extend(
+            [
+                silence.to_string(),
+                ENTRIES.to_string(),
+                self.settings.form.0.to_string(),
+            ]
+            .map(String::into_bytes),
+        );
+        for op in &batch.ops {
+            args.push(serde_json::to_vec(op).map_err(|error| unread(error.to_string()))?);
+        }
+        self.asked = instant();
+        let parts = self.link.ask(Ask::Append, &args).await?;
+        self.read(batch, tag, &parts).map_err(unread)
+    }
+
+    fn read(&self, batch: &Batch, tag: u32, parts: &[Value]) -> Result<Reply, String> {
+        let kind: String = part(parts, 0)?;
+        match kind.as_str() {
+            "gone" | "epoch" | "lost" => return Ok(Reply::Astray),
+            "newer" => return Ok(Reply::Newer(part(parts, 1)?)),
+            "ok" | "more" => {}
+            other => return Err(format!("its answer {other:?} is unknown")),
+        }
+        let at = At {
+            tick: Tick::from_micros(part::<String>(parts, 1)?.parse().map_err(wrong)?),
+            wall: part::<String>(parts, 2)?.parse().map_err(wrong)?,
+        };
+        let entries = entries(parts.get(3).ok_or("the answer is cut short")?)?;
+        if kind == "more" {
+            return Ok(Reply::More { at, entries });
+        }
+        let before: u64 = part::<String>(parts, 4)?.parse().map_err(wrong)?;
+        // What it had already of this stands among those.
+        let had = entries
+            .iter()
+            .filter(|entry| entry.process == batch.process);
+        let had = had.map(|entry| entry.number).max().unwrap_or(0);
+        let known = self.shared.lock().replica.number_of(batch.process);
+        let known = had.max(known);
+        let fresh = (batch.first..).zip(&batch.ops);
+        let fresh = fresh.filter(|(number, _)| *number > known);
+        let own = (before + 1..).zip(fresh).map(|(pos, (number, op))| Entry {
+            place: Place { pos, tag },
+            at,
+            process: batch.process,
+            number,
+            op: op.clone(),
+        });
+        let buried: u64 = part(parts, 5)?;
+        Ok(Reply::Appended {
+            at,
+            entries,
+            own: own.collect(),
+            buried: buried > 0,
+        })
+    }
+}
+
+/// The time that is passed in, as scripts take it.
+pub(super) fn given(at: Option<At>) -> [Vec<u8>; 2] {
+    match at {
+        Some(at) => [
+            at.tick.as_micros().to_string().into_bytes(),
+            at.wall.to_string().into_bytes(),
+        ],
+        None => [Vec::new(), Vec::new()],
+    }
+}
+
+fn entries(value: &Value) -> Result<Vec<Entry>, String> {
+    let all = Vec::<(String, (String, String))>::from_redis_value_ref(value);
+    let all = all.map_err(|error| error.to_string())?;
+    let read = |(id, (_, text)): (String, (String, String))| Entry::read(id.parse()?, &text);
+    all.into_iter().map(read).collect()
+}
+
+pub(super) fn unread(reason: String) -> Failure {
+    Failure {
+        reason: format!("what it says cannot be read: {reason}"),
+        unknown: false,
+    }
+}
+
+fn wrong(error: std::num::ParseIntError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,331 @@
+//! The thread that asks the server: what has come together goes there in one round trip, and what all have done comes back.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use super::{
+    entry::{Entry, Op, Place},
+    link::{Failure, Link},
+    replica::Outcome,
+    ring::Ring,
+    shared::{Outgoing, RENEW, Shared, State, instant},
+    trip::{Batch, Reply},
+};
+use crate::store::clock::told::At;
+
+/// So much goes in one round trip.
+const MOST: usize = 256;
+/// A server that is away is tried again after this, and after twice as long each time up to a second.
+const AGAIN: Duration = Duration::from_millis(20);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
+/// What others do is looked at no more often than this while somebody waits here.
+const LOOK: Duration = Duration::from_millis(3);
+
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) link: Link,
+    /// On its way to the server, or come to it without an answer.
+    pub(super) pending: VecDeque<Outgoing>,
+    pub(super) ring: Ring,
+    pub(super) settings: Settings,
+    /// Where the last image stands that is known of.
+    pub(super) image: Place,
+    pub(super) asked: Instant,
+    pub(super) renewed: Instant,
+}
+
+pub(super) struct Settings {
+    pub(super) silence: Duration,
+    pub(super) batch: Duration,
+    pub(super) image_after: u64,
+    pub(super) form: (u32, u32),
+}
+
+impl Worker {
+    /// Until the store is closed, and then until all is done.
+    pub(super) async fn run(mut self) -> Result<(), String> {
+        let mut again = AGAIN;
+        loop {
+            let closed = self.wait().await;
+            let done = self.round().await;
+            match done {
+                Ok(()) => {
+                    again = AGAIN;
+                    self.recovered();
+                    let state = self.shared.lock();
+                    if closed && self.pending.is_empty() && state.queue.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Err(failure) => {
+                    self.failed(&failure);
+                    if closed {
+                        return Err(failure.reason);
+                    }
+                    sleep(again).await;
+                    again = (again * 2).min(AGAIN_AT_MOST);
+                }
+            }
+        }
+    }
+
+    /// Until there is something to do. Whether the store was closed.
+    async fn wait(&mut self) -> bool {
+        let shared = self.shared.clone();
+        loop {
+            let (urgent, waiting) = {
+                let state = shared.lock();
+                if state.closed {
+                    return true;
+                }
+                let busy = !state.queue.is_empty() || !self.pending.is_empty();
+                (busy || state.failing.is_some(), !state.waiting.is_empty())
+            };
+            let since = self.asked.elapsed();
+            if urgent {
+                let rest = self.settings.batch.saturating_sub(since);
+                if rest.is_zero() {
+                    return false;
+                }
+                // What comes meanwhile goes along.
+                sleep(rest).await;
+                return false;
+            }
+            let quiet = (self.settings.silence / 3).saturating_sub(since);
+            if quiet.is_zero() {
+                return false;
+            }
+            let quiet = if waiting { quiet.min(RENEW) } else { quiet };
+            tokio::select! {
+                () = shared.work.notified() => {}
+                () = shared.news.heard.notified(), if waiting => {
+                    let span = LOOK.max(self.settings.batch);
+                    sleep(span.saturating_sub(self.asked.elapsed())).await;
+                    return false;
+                }
+                () = sleep(quiet) => {}
+            }
+            if waiting && self.renewed.elapsed() >= RENEW {
+                self.renewed = instant();
+                shared.tell_changed();
+            }
+        }
+    }
+
+    /// One round trip, or more where the first tells that others are needed. What was not answered is asked once more.
+    pub(super) async fn round(&mut self) -> Result<(), Failure> {
+        self.take();
+        let mut once_more = true;
+        loop {
+            match self.trip().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(failure) if once_more && failure.unknown => once_more = false,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Takes up what has come: of one instant, where tests pass the time in.
+    fn take(&mut self) {
+        let state = &mut *self.shared.lock();
+        while self.pending.len() < MOST {
+            let Some(next) = state.queue.front() else {
+                return;
+            };
+            if self
+                .pending
+                .front()
+                .is_some_and(|first| first.at != next.at)
+            {
+                return;
+            }
+            self.pending.extend(state.queue.pop_front());
+        }
+    }
+
+    /// Whether all that was taken up is done.
+    async fn trip(&mut self) -> Result<bool, Failure> {
+        if let Some(batch) = self.ring.missing(&self.shared) {
+            let reply = self.append(&batch).await?;
+            self.take_in(&batch, reply).await?;
+            return Ok(false);
+        }
+        let at = self.pending.front().and_then(|first| first.at);
+        let batch = Batch {
+            process: self.shared.me,
+            first: self.pending.front().map_or(0, |first| first.number),
+            at: at.or_else(|| self.shared.given_last()),
+            ops: self.pending.iter().map(Outgoing::op_now).collect(),
+        };
+        let reply = self.append(&batch).await?;
+        self.take_in(&batch, reply).await
+    }
+
+    /// Takes in what a round trip has brought. Whether that is all.
+    async fn take_in(&mut self, batch: &Batch, reply: Reply) -> Result<bool, Failure> {
+        match reply {
+            Reply::Appended {
+                at,
+                entries,
+                own,
+                buried,
+            } => {
+                let wrote = own.last().map(|entry| entry.place.pos);
+                let first = own.first().map(|entry| entry.place.pos);
+                self.absorb(entries, at)?;
+                self.absorb(own, at)?;
+                if let (Some(first), Some(last)) = (first, wrote) {
+                    self.write_image(first, last).await;
+                }
+                Ok(!buried && batch.process == self.shared.me)
+            }
+            Reply::More { at, entries } => {
+                self.absorb(entries, at)?;
+                Ok(false)
+            }
+            Reply::Astray => {
+                self.find_again().await?;
+                Ok(false)
+            }
+            Reply::Newer(wanted) => Err(Failure {
+                reason: format!(
+                    "a newer version counts there in form {wanted}, and this one knows {}: use that",
+                    self.settings.form.0
+                ),
+                unknown: false,
+            }),
+        }
+    }
+
+    fn recovered(&mut self) {
+        let state = &mut *self.shared.lock();
+        if state.failing.take().is_some() {
+            state.outage = None;
+        }
+    }
+
+    /// Whoever waits hears of it; what has to be done all the same stays.
+    fn failed(&mut self, failure: &Failure) {
+        let state = &mut *self.shared.lock();
+        let error = self.shared.error(&failure.reason);
+        state.failing = Some(failure.reason.as_str().into());
+        let (mut unsure, mut unsure_waits) = (Vec::new(), Vec::new());
+        for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
+            let Some(reply) = outgoing.reply.take() else {
+                continue;
+            };
+            match outgoing.op {
+                Op::Settle(..) | Op::Record(..) | Op::Refuse(_) => {}
+                Op::Claim(_) | Op::Wait { .. } => {
+                    // Who waited hears of it, and stands there no more.
+                    if let Op::Wait { number, .. } = outgoing.op {
+                        state.waiting.remove(&number);
+                        unsure_waits.push(number);
+                    }
+                    unsure.push(outgoing.number);
+                    outgoing.op = Op::Nothing;
+                }
+                _ => outgoing.op = Op::Nothing,
+            }
+            drop(reply.send(Err(error.clone())));
+        }
+        // They may have been granted, or stand in the line, since before the connection broke.
+        let at = self.shared.given().map(|_| state.replica.at());
+        let granted = unsure.into_iter().map(Op::Release);
+        for op in granted.chain(unsure_waits.into_iter().map(Op::Forgo)) {
+            self.shared.queue_at(state, op, None, at);
+        }
+    }
+
+    /// Does what comes next in the log, and answers whoever waits for it.
+    fn absorb(&mut self, entries: Vec<Entry>, at: At) -> Result<(), Failure> {
+        let shared = self.shared.clone();
+        let mut changed = false;
+        {
+            let state = &mut *shared.lock();
+            for entry in entries {
+                let last = state.replica.last().pos;
+                if entry.place.pos <= last {
+                    continue;
+                }
+                if entry.place.pos > last + 1 {
+                    return Err(Failure {
+                        reason: format!("its log has nothing between {last} and {}", entry.place),
+                        unknown: false,
+                    });
+                }
+                let applied = state.replica.apply(&entry);
+                if entry.process == shared.me {
+                    state.tell(applied.events);
+                    changed |= matches!(entry.op, Op::Bury(_));
+                } else {
+                    changed |= applied.frees;
+                }
+                let granted = matches!(applied.outcome, Outcome::Granted);
+                if entry.process == shared.me {
+                    self.answer(state, entry.number, applied.outcome);
+                }
+                self.ring.push(entry, granted);
+            }
+            state.hear(at);
+        }
+        shared.news.taken.notify_waiters();
+        if changed {
+            shared.tell_changed();
+        }
+        Ok(())
+    }
+
+    /// Answers whoever waits for what this process did under a number.
+    fn answer(&mut self, state: &mut State, number: u64, outcome: Outcome) {
+        while let Some(first) = self.pending.front() {
+            if first.number > number {
+                return;
+            }
+            let Some(Outgoing {
+                number: own,
+                op,
+                reply,
+                ..
+            }) = self.pending.pop_front()
+            else {
+                return;
+            };
+            if own < number {
+                continue;
+            }
+            if let Op::Wait { number, .. } = op {
+                state.answered(number, matches!(outcome, Outcome::NotNow(_)));
+            }
+            let granted = matches!(outcome, Outcome::Granted);
+            if let Some(reply) = reply
+                && reply.send(Ok(outcome)).is_err()
+                && granted
+            {
+                // Nobody wants it any more.
+                let at = self.shared.given().map(|_| state.replica.at());
+                self.shared.queue_at(state, Op::Release(number), None, at);
+            }
+            return;
+        }
+    }
+}
+
+impl Outgoing {
+    /// As it is said now: what was dated says how long ago that was.
+    fn op_now(&self) -> Op {
+        match &self.op {
+            Op::Date(number, _) if self.at.is_none() => {
+                let age = self.queued.elapsed().as_micros();
+                Op::Date(*number, u64::try_from(age).unwrap_or(u64::MAX))
+            }
+            op => op.clone(),
+        }
+    }
+}
