@@ -86,11 +86,11 @@ impl Agent {
 }
 
 async fn run(bare: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let limiter = Limiter::new(Limits::new([
+    let limiter = Limiter::from_env(Limits::new([
         Limit::requests(A_MINUTE).every(MINUTE),
         Limit::requests(CALLS).every_run(),
         Limit::concurrency(4),
-    ])?);
+    ])?)?;
     let (log, start) = (Log::default(), Instant::now());
     let mut controllers = JoinSet::new();
     for _ in 0..CONTROLLERS {

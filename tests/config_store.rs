@@ -4,6 +4,10 @@
 
 #[path = "support/folder.rs"]
 mod folder;
+#[cfg(all(feature = "redis", unix))]
+#[path = "support/redis/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "servers have folders too")]
+mod server;
 
 use folder::Folder;
 use tower_quota::{
@@ -58,6 +62,25 @@ async fn counts_are_where_it_says_and_in_memory_where_it_says_nothing() {
     }
 }
 
+#[cfg(all(feature = "redis", unix))]
+#[tokio::test]
+async fn two_that_name_one_server_share_its_counts() {
+    let server = server::Server::start(&[]);
+    let stack = || {
+        config("store: \"${STORE}\",", &server.url())
+            .unwrap()
+            .build()
+            .unwrap()
+    };
+    let (one, other) = (stack(), stack());
+    assert!(one.store.is_none() && one.file.is_none());
+    calls(&one).await.unwrap();
+    calls(&other).await.unwrap();
+    assert!(calls(&one).await.is_err(), "two of two are used");
+    one.close().unwrap();
+    assert!(calls(&one).await.is_err(), "it is closed");
+}
+
 #[tokio::test]
 async fn a_store_that_is_given_is_the_one_whatever_the_file_says() {
     let folder = Folder::new();
@@ -107,6 +130,12 @@ fn no_error_shows_what_the_environment_has() {
             "store: { a: \"${STORE}\" },",
             "marked",
             "rate_limiting.store: a block does not belong here",
+        ),
+        #[cfg(feature = "redis")]
+        (
+            "store: \"redis://:${STORE}@127.0.0.1:1\",",
+            "marked",
+            "127.0.0.1:1: ",
         ),
         (
             "store: \"sqlite:${STORE}/counts.db\",",

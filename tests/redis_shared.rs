@@ -272,7 +272,10 @@ async fn who_waits_first_goes_first_over_all_processes() {
         assert!(matches!(said, Decision::NotNow(_)), "{said:?}");
     }
     tokio::time::advance(MINUTE / 10).await;
-    assert!(!granted(&other, &claim(41)).await, "fifty are kept, ten are held");
+    assert!(
+        !granted(&other, &claim(41)).await,
+        "fifty are kept, ten are held"
+    );
     assert!(granted(&other, &claim(40)).await, "beside it there is room");
     let Decision::Granted(grant) = waits(&one).get().await.unwrap() else {
         panic!("it has waited for that");

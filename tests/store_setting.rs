@@ -1,9 +1,13 @@
 //! One text says where counts are kept, to a program, to a configuration and to the environment.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/folder.rs"]
 #[cfg(feature = "sqlite")]
+#[path = "support/folder.rs"]
 mod folder;
+#[cfg(all(feature = "redis", unix))]
+#[path = "support/redis/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "servers have folders too")]
+mod server;
 
 use std::{env, process::Command, time::Duration};
 
@@ -63,6 +67,40 @@ async fn a_file_outlives_it_however_its_path_is_written() {
     assert_eq!(setting.to_string(), format!("sqlite:{path}"));
 }
 
+#[cfg(all(feature = "redis", unix))]
+#[tokio::test]
+async fn a_server_has_what_all_count_by_namespace() {
+    let server = server::Server::start(&[("requirepass", "marked")]);
+    let at = |name: &str| format!("redis://:marked@{}/0?namespace={name}", server.address());
+    assert_eq!(counted_at(&at("a")).await, 100);
+    assert_eq!(counted_at(&at("a")).await, 200);
+    assert_eq!(counted_at(&at("b")).await, 100);
+    assert_eq!(in_process(Some(&at("a"))), "300");
+    let unlocked = format!("redis://:wrong@{}/0", server.address());
+    let error = parsed(&unlocked).unwrap().open(limits()).unwrap_err();
+    let said = format!("{error} {error:?}");
+    assert!(said.starts_with(&server.address().to_string()), "{said}");
+    assert!(!said.contains("wrong@"), "{said}");
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    for (text, shown) in [
+        (
+            "redis://me:marked@h:1/2?namespace=x",
+            "redis://h:1/2?namespace=x",
+        ),
+        ("rediss://:mar@ked@h", "rediss://h"),
+        ("redis://h/0", "redis://h/0"),
+    ] {
+        let setting = parsed(text).unwrap();
+        assert_eq!(setting.to_string(), shown);
+        assert_eq!(format!("{setting:?}"), format!("StoreSetting({shown})"));
+        assert_eq!(setting, parsed(text).unwrap());
+        assert_ne!(setting, parsed("redis://other").unwrap());
+    }
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_file_that_cannot_be_had_is_named() {
@@ -89,6 +127,8 @@ fn what_is_no_store_is_told_what_there_is_and_none_of_it_is_shown() {
         "/var/lib/counts.db",
         "sqlit:marked",
         "redsi://:marked@h",
+        "redis:marked",
+        "redis+cluster://marked",
         "http://marked",
     ] {
         let error = parsed(text).unwrap_err();
@@ -104,11 +144,23 @@ fn what_is_no_store_is_told_what_there_is_and_none_of_it_is_shown() {
 
 #[test]
 fn a_store_that_the_program_was_built_without_names_its_feature() {
-    for (text, feature, is_on) in [(
-        "sqlite:/no/such/place.db",
-        "sqlite",
-        cfg!(feature = "sqlite"),
-    )] {
+    for (text, feature, is_on) in [
+        (
+            "sqlite:/no/such/place.db",
+            "sqlite",
+            cfg!(feature = "sqlite"),
+        ),
+        (
+            "redis://:marked@127.0.0.1:1",
+            "redis",
+            cfg!(feature = "redis"),
+        ),
+        (
+            "rediss://:marked@127.0.0.1:1",
+            "redis",
+            cfg!(feature = "redis"),
+        ),
+    ] {
         let error = parsed(text).unwrap().open(limits()).unwrap_err();
         assert_eq!(
             matches!(error, StoreSettingError::FeatureOff(_)),
@@ -117,6 +169,7 @@ fn a_store_that_the_program_was_built_without_names_its_feature() {
         );
         let says = format!("build it with --features {feature}");
         assert_eq!(error.to_string().ends_with(&says), !is_on, "{error}");
+        assert!(!format!("{error} {error:?}").contains("marked"), "{error}");
     }
 }
 

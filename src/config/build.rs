@@ -5,6 +5,8 @@ use std::path::Path;
 use std::{num::NonZeroU32, sync::Arc};
 
 use super::{Config, ConfigError, RateLimiting, UnknownPrice, reload::Running};
+#[cfg(feature = "redis")]
+use crate::store::RedisStore;
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
 use crate::{
@@ -32,6 +34,9 @@ pub struct Stack {
     /// The same where it counts in a file.
     #[cfg(feature = "sqlite")]
     pub file: Option<Arc<SqliteStore>>,
+    /// The same where it counts on a server.
+    #[cfg(feature = "redis")]
+    pub server: Option<Arc<RedisStore>>,
     /// What was read of the price file when it was built, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
     /// What it goes by.
@@ -56,6 +61,10 @@ impl Stack {
         #[cfg(feature = "sqlite")]
         if let Some(file) = &self.file {
             file.close()?;
+        }
+        #[cfg(feature = "redis")]
+        if let Some(server) = &self.server {
+            server.close()?;
         }
         Ok(())
     }
@@ -145,7 +154,7 @@ impl RateLimiting {
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         let store = store.absorb_counters(self.absorb_counters);
-        self.stack_on(Opened::Memory(store.max_counts(self.max_counts)))
+        self.stack_on(Opened::Memory(store.max_counts(self.max_counts).into()))
     }
 
     /// As [`Config::build_in`].
@@ -179,21 +188,20 @@ impl RateLimiting {
             stack.map_err(|error| self.replaced.hide(error))
         };
         Ok(match opened {
-            Opened::Memory(store) => {
-                let store = Arc::new(store);
-                Stack {
-                    store: Some(store.clone()),
-                    ..stack(store)?
-                }
-            }
+            Opened::Memory(store) => Stack {
+                store: Some(store.clone()),
+                ..stack(store)?
+            },
             #[cfg(feature = "sqlite")]
-            Opened::Sqlite(file) => {
-                let file = Arc::new(file);
-                Stack {
-                    file: Some(file.clone()),
-                    ..stack(file)?
-                }
-            }
+            Opened::Sqlite(file) => Stack {
+                file: Some(file.clone()),
+                ..stack(file)?
+            },
+            #[cfg(feature = "redis")]
+            Opened::Redis(server) => Stack {
+                server: Some(server.clone()),
+                ..stack(server)?
+            },
         })
     }
 
@@ -232,6 +240,8 @@ impl RateLimiting {
             store: None,
             #[cfg(feature = "sqlite")]
             file: None,
+            #[cfg(feature = "redis")]
+            server: None,
             price_file,
             running: Running::by(self.clone()),
             doubts,

@@ -101,7 +101,7 @@ pub struct Config {
 pub struct RateLimiting {
     /// `false`: no limit, no retry and no route, everything passes.
     pub enabled: bool,
-    /// Where counts are kept: `memory`, `sqlite:counts.db`; see [`StoreSetting`]. In
+    /// Where counts are kept: `memory`, `sqlite:counts.db`, `redis://127.0.0.1:6379/0`; see [`StoreSetting`]. In
     /// `"${QUOTA_STORE:-memory}"` the environment says it.
     pub store: StoreSetting,
     /// Limits over all calls.

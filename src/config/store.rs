@@ -8,7 +8,8 @@ use crate::store::StoreSetting;
 impl Short for StoreSetting {
     /// None is read.
     type Block = de::IgnoredAny;
-    const WANTED: &'static str = "a store as a text: memory, \"sqlite:counts.db\"";
+    const WANTED: &'static str =
+        "a store as a text: memory, \"sqlite:counts.db\", \"redis://127.0.0.1:6379/0\"";
 
     fn of_block(_: de::IgnoredAny) -> Result<Self, String> {
         Err(format!(

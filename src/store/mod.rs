@@ -33,6 +33,7 @@ mod listen;
 mod memory;
 mod met;
 mod observation;
+mod open;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
@@ -58,10 +59,10 @@ pub use event::{BudgetChange, BudgetEvent};
 pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
+#[cfg(feature = "config")]
+pub(crate) use open::{Opened, Terms};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
-#[cfg(feature = "config")]
-pub(crate) use setting::{Opened, Terms};
 pub use setting::{StoreSetting, StoreSettingError};
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]

@@ -2,20 +2,25 @@
 
 use std::{env, error::Error, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use super::{MemoryStore, Store};
-#[cfg(feature = "sqlite")]
-use super::{SqliteStore, sqlite::SqliteOptions};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    Store,
+    open::{Opened, Terms},
+};
 use crate::limit::Limits;
 
 /// Where counts are kept, said in a text: the one setting by which any program counts in any store.
 ///
 /// | text | where | feature |
 /// |---|---|---|
-/// | `memory` | in this process: [`MemoryStore`] | |
+/// | `memory` | in this process: [`MemoryStore`](super::MemoryStore) | |
 /// | `sqlite:PATH` | in a file that outlives it: `SqliteStore` | `sqlite` |
+/// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore` | `redis` |
+/// | `rediss://…` | the same over TLS | `redis` |
 ///
-/// A path is one from where the program runs, or an absolute one. A text may hold a password, which is in no error, nor in
-/// `Display` and `Debug`.
+/// A path is one from where the program runs, or an absolute one. Where a server asks for a password it is
+/// `redis://USER:PASSWORD@HOST`; what stands before the `@` is in no error, nor in `Display` and `Debug`.
 ///
 /// ```
 /// use tower_quota::{limit::{Limit, Limits}, store::StoreSetting};
@@ -29,21 +34,25 @@ use crate::limit::Limits;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct StoreSetting(Kind);
+pub struct StoreSetting(Place);
 
-#[derive(Clone, Default, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Default)]
+pub(super) enum Place {
     #[default]
     Memory,
-    Sqlite(PathBuf),
+    File(PathBuf),
+    /// The whole text.
+    Server(SecretString),
 }
 
-/// Why a text names no store, or the store cannot be had. It holds nothing of a password.
+/// Why a text names no store, or the store cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreSettingError {
     /// There is no such store.
-    #[error("this is no store; there are {KNOWN}")]
+    #[error(
+        "this is no store; there are `memory`, `sqlite:PATH`, `redis://HOST:PORT/DB` and, over TLS, `rediss://HOST`"
+    )]
     Unknown,
     /// A file is meant, and none is named.
     #[error("it names no file; write `sqlite:counts.db`, or `memory`")]
@@ -56,25 +65,6 @@ pub enum StoreSettingError {
     /// It cannot be opened.
     #[error(transparent)]
     Open(Box<dyn Error + Send + Sync>),
-}
-
-const KNOWN: &str = "`memory`, `sqlite:PATH`";
-
-/// A store, by its kind.
-pub(crate) enum Opened {
-    Memory(MemoryStore),
-    #[cfg(feature = "sqlite")]
-    Sqlite(SqliteStore),
-}
-
-/// What is said of a store beside where it is. What is not said is as the store has it.
-#[derive(Default)]
-pub(crate) struct Terms {
-    pub(crate) max_counts: Option<usize>,
-    pub(crate) absorb_counters: Option<bool>,
-    /// Who changes limits, for an audit log.
-    #[cfg(feature = "sqlite")]
-    pub(crate) by: Option<&'static str>,
 }
 
 impl StoreSetting {
@@ -103,19 +93,22 @@ impl StoreSetting {
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
             return Err(StoreSettingError::NoFile);
         }
-        Ok(StoreSetting(Kind::Sqlite(path)))
+        Ok(StoreSetting(Place::File(path)))
     }
 
     /// Opens the store, to count in it under these limits. A file is read and written, a server asked, and that is waited
-    /// for: for a start of a program, not for a task among others. To close one, drop it.
+    /// for: for a start of a program, not for a task among others. Dropped, the store waits until it has all that was
+    /// counted.
     ///
     /// # Errors
     /// Where it cannot be had, or this program was built without it.
     pub fn open(&self, limits: Limits) -> Result<Arc<dyn Store>, StoreSettingError> {
         Ok(match self.open_by(limits, &Terms::default())? {
-            Opened::Memory(store) => Arc::new(store),
+            Opened::Memory(store) => store,
             #[cfg(feature = "sqlite")]
-            Opened::Sqlite(store) => Arc::new(store),
+            Opened::Sqlite(store) => store,
+            #[cfg(feature = "redis")]
+            Opened::Redis(store) => store,
         })
     }
 
@@ -124,38 +117,14 @@ impl StoreSetting {
         limits: Limits,
         terms: &Terms,
     ) -> Result<Opened, StoreSettingError> {
-        Ok(match &self.0 {
-            Kind::Memory => {
-                let mut store = MemoryStore::new(limits);
-                if let Some(most) = terms.max_counts {
-                    store = store.max_counts(most);
-                }
-                if let Some(absorb) = terms.absorb_counters {
-                    store = store.absorb_counters(absorb);
-                }
-                Opened::Memory(store)
-            }
-            #[cfg(not(feature = "sqlite"))]
-            Kind::Sqlite(_) => return Err(StoreSettingError::FeatureOff("sqlite")),
-            #[cfg(feature = "sqlite")]
-            Kind::Sqlite(path) => {
-                let mut options = SqliteOptions::new(path, limits);
-                if let Some(most) = terms.max_counts {
-                    options = options.max_counts(most);
-                }
-                if let Some(absorb) = terms.absorb_counters {
-                    options = options.absorb_counters(absorb);
-                }
-                if let Some(by) = terms.by {
-                    options = options.by(by);
-                }
-                Opened::Sqlite(
-                    options
-                        .open()
-                        .map_err(|error| StoreSettingError::Open(error.into()))?,
-                )
-            }
-        })
+        Opened::at(&self.0, limits, terms)
+    }
+}
+
+impl StoreSettingError {
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    pub(super) fn open(error: impl Error + Send + Sync + 'static) -> Self {
+        StoreSettingError::Open(Box::new(error))
     }
 }
 
@@ -164,9 +133,12 @@ impl FromStr for StoreSetting {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
-            None if text == "memory" => Ok(StoreSetting(Kind::Memory)),
-            // `sqlite://counts.db` is written elsewhere.
+            None if text == "memory" => Ok(StoreSetting(Place::Memory)),
+            // Others write `sqlite://counts.db`.
             Some(("sqlite", path)) => Self::in_file(path.strip_prefix("//").unwrap_or(path)),
+            Some(("redis" | "rediss", rest)) if rest.starts_with("//") => {
+                Ok(StoreSetting(Place::Server(text.into())))
+            }
             _ => Err(StoreSettingError::Unknown),
         }
     }
@@ -175,8 +147,14 @@ impl FromStr for StoreSetting {
 impl fmt::Display for StoreSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Memory => f.write_str("memory"),
-            Kind::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Place::Memory => f.write_str("memory"),
+            Place::File(path) => write!(f, "sqlite:{}", path.display()),
+            Place::Server(text) => {
+                let text = text.expose_secret();
+                let (scheme, rest) = text.split_once("//").unwrap_or_default();
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "{scheme}//{host}")
+            }
         }
     }
 }
@@ -186,3 +164,18 @@ impl fmt::Debug for StoreSetting {
         write!(f, "StoreSetting({self})")
     }
 }
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Place::Memory, Place::Memory) => true,
+            (Place::File(one), Place::File(other)) => one == other,
+            (Place::Server(one), Place::Server(other)) => {
+                one.expose_secret() == other.expose_secret()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Place {}

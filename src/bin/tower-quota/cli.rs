@@ -40,7 +40,8 @@ pub(crate) struct ServeArgs {
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where counts are kept, in place of rate_limiting.store: `memory`, or a file, by its path or as `sqlite:PATH`.
+    /// Where counts are kept, in place of rate_limiting.store: `memory`, a file, by its path or as `sqlite:PATH`, or
+    /// `redis://HOST:PORT/DB?namespace=NAME`, a server, with all processes that say the same.
     ///
     /// A file outlives the process: it is made where there is none, and read again at the next start. It has a row for each
     /// attempt, to be asked with any tool that reads SQLite.
