@@ -19,6 +19,7 @@
 mod ask;
 mod budgets;
 mod call;
+mod claimed;
 mod comer;
 mod deadline;
 mod delegation;
@@ -46,6 +47,7 @@ mod run;
 mod shares;
 mod top_up;
 mod turned_away;
+mod under_way;
 mod waiter;
 
 use std::{

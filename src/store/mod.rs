@@ -11,6 +11,8 @@
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod asked;
 mod attempt;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod audit;
 mod budgets;
 mod change;
 mod claim;
@@ -48,6 +50,8 @@ mod windows;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+pub use audit::AuditEntry;
 pub use budgets::{BudgetStanding, ComesBack};
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing, Waiting};
 pub use correct::Correction;

@@ -57,7 +57,8 @@ impl Store for RedisStore {
             priority,
         };
         if shared.unable(state).is_none() {
-            state.begin_to_wait(number, claim);
+            let now = shared.at(state).tick;
+            state.begin_to_wait(number, claim, now);
             shared.news.waits.notify_one();
         }
         shared.claim(state, claim, op)
@@ -188,16 +189,19 @@ impl Store for RedisStore {
 
     fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
         let (tags, reason) = (tags.clone(), reason.to_owned());
+        let by = self.shared.actor();
         self.shared.done(Op::Correct {
             tags,
             correction,
             reason,
+            by,
         })
     }
 
     fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
         let (tags, reason) = (tags.clone(), reason.to_owned());
-        let op = Op::Reset { tags, reason };
+        let by = self.shared.actor();
+        let op = Op::Reset { tags, reason, by };
         self.shared.ask(op, |outcome| match outcome {
             Outcome::Count(count) => Some(count),
             _ => None,
@@ -205,8 +209,9 @@ impl Store for RedisStore {
     }
 
     fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        self.shared
-            .done(Op::Reconfigure(limits.iter().cloned().collect()))
+        let by = self.shared.actor();
+        let limits = limits.iter().cloned().collect();
+        self.shared.done(Op::Reconfigure { limits, by })
     }
 
     fn events(&self) -> Vec<BudgetEvent> {

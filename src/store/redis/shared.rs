@@ -23,10 +23,11 @@ use crate::{
     error::StoreError,
     limit::{LimitKey, Tick},
     store::{
-        BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
+        AuditEntry, BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
         clock::{Clock, told::At},
         later::Told,
     },
+    tags::{self, Tag},
 };
 
 /// So many events that nobody has asked for are kept; further ones push out the oldest.
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) server: String,
     pub(super) on_error: OnError,
     pub(super) absorb: bool,
+    by: Arc<str>,
     /// Where tests pass the time in.
     clock: Option<Arc<Clock>>,
     state: Mutex<State>,
@@ -60,11 +62,15 @@ pub(super) struct State {
     /// The number of what is done next.
     next: u64,
     pub(super) queue: VecDeque<Outgoing>,
+    /// Whether anything of it is to be done at once.
+    pub(super) urgent: bool,
     pub(super) streams: HashMap<u64, Stream>,
     untold: Vec<BudgetEvent>,
     /// Those of this process that stand in the line, or are about to.
     pub(super) waiting: HashMap<u64, Waits>,
     pub(super) changed: Vec<Changed>,
+    /// Who wants to read the audit log.
+    pub(super) readers: Vec<oneshot::Sender<Result<Vec<AuditEntry>, StoreError>>>,
     /// Why the server cannot be asked at present.
     pub(super) failing: Option<Arc<str>>,
     pub(super) outage: Option<Outage>,
@@ -88,7 +94,7 @@ pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
 /// One of this process that stands in the line.
 pub(super) struct Waits {
     /// When it said so last.
-    said: Instant,
+    said: Tick,
     /// What it would take, where that was asked for and not answered yet.
     asks: Vec<(LimitKey, u64)>,
 }
@@ -109,16 +115,19 @@ impl Shared {
             server: options.address.to_string(),
             on_error: options.on_error,
             absorb: options.absorb,
+            by: options.by.clone(),
             clock: options.passed_in.clone(),
             state: Mutex::new(State {
                 replica,
                 heard: instant(),
                 next,
                 queue: VecDeque::new(),
+                urgent: false,
                 streams: HashMap::new(),
                 untold: Vec::new(),
                 waiting: HashMap::new(),
                 changed: Vec::new(),
+                readers: Vec::new(),
                 failing: None,
                 outage: None,
                 closed: false,
@@ -178,6 +187,12 @@ impl Shared {
             return number;
         }
         state.next += 1;
+        // These say how long ago they were: nobody loses by it that they wait for company.
+        let lazy = matches!(op, Op::Date(..) | Op::Streamed(..));
+        state.urgent |= !lazy;
+        if !lazy || state.queue.is_empty() {
+            self.work.notify_one();
+        }
         state.queue.push_back(Outgoing {
             number,
             at,
@@ -185,7 +200,6 @@ impl Shared {
             op,
             reply,
         });
-        self.work.notify_one();
         number
     }
 
@@ -218,6 +232,12 @@ impl Shared {
         ))
     }
 
+    /// Whoever does something by hand here.
+    pub(super) fn actor(&self) -> Arc<str> {
+        let user = tags::inherited().and_then(|tags| tags.get(&Tag::User).map(Arc::from));
+        user.unwrap_or_else(|| self.by.clone())
+    }
+
     /// Whether no more can wait for the server.
     pub(super) fn is_full(state: &State) -> bool {
         state.queue.len() >= QUEUED
@@ -227,17 +247,14 @@ impl Shared {
     /// room, or what was asked for and is not answered yet would take it.
     pub(super) fn foresee(&self, state: &State, claim: &Claim, waiting: Waiting) -> Option<NotNow> {
         let said = state.waiting.get(&waiting.number)?.said;
-        if said.elapsed() >= RENEW || state.failing.is_some() {
+        let now = self.at(state).tick;
+        if now.since(said) >= RENEW || state.failing.is_some() {
             return None;
         }
         let who = Who {
             process: self.me,
             number: waiting.number,
         };
-        let now = self
-            .clock
-            .as_ref()
-            .map_or_else(|| state.now(), |clock| clock.now());
         match state.replica.foresee(claim, who, now)? {
             Foreseen::Refused(refused) => Some(refused),
             Foreseen::Open(standings) => state.taken(waiting.number, standings),
@@ -262,7 +279,7 @@ impl State {
     }
 
     /// One asks that stands in the line, or is about to.
-    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim) {
+    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim, said: Tick) {
         let limits = self.replica.store().limits();
         let asks = claim.keys(&limits).into_iter().filter_map(|key| {
             let most = limits.amount_of(&key);
@@ -270,7 +287,6 @@ impl State {
             Some((key, amount))
         });
         let asks = asks.collect();
-        let said = instant();
         self.waiting.insert(number, Waits { said, asks });
     }
 

@@ -33,7 +33,7 @@ pub(super) enum Reply {
         buried: bool,
     },
     /// There is more that is not known; nothing was appended.
-    More { at: At, entries: Vec<Entry> },
+    More { entries: Vec<Entry> },
     /// What the server has does not go on from what is known here.
     Astray,
     /// Only versions of this form can keep it.
@@ -43,7 +43,8 @@ pub(super) enum Reply {
 impl Worker {
     pub(super) async fn append(&mut self, batch: &Batch) -> Result<Reply, Failure> {
         // Now and then those are looked for who say nothing any more.
-        let silence = if batch.ops.is_empty() {
+        let silence = if self.looked.elapsed() >= self.settings.silence / 3 {
+            self.looked = instant();
             self.settings.silence.as_micros()
         } else {
             0
@@ -93,7 +94,7 @@ impl Worker {
         };
         let entries = entries(parts.get(3).ok_or("the answer is cut short")?)?;
         if kind == "more" {
-            return Ok(Reply::More { at, entries });
+            return Ok(Reply::More { entries });
         }
         let before: u64 = part::<String>(parts, 4)?.parse().map_err(wrong)?;
         // What it had already of this stands among those.

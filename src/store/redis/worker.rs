@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     entry::{Entry, Op, Place},
     link::{Failure, Link},
+    notes::Noted,
     replica::Outcome,
     ring::Ring,
     shared::{Outgoing, RENEW, Shared, State, instant},
@@ -23,6 +24,8 @@ const MOST: usize = 256;
 /// A server that is away is tried again after this, and after twice as long each time up to a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
+/// What nobody waits for waits so long for company.
+const LAZY: Duration = Duration::from_millis(20);
 /// What others do is looked at no more often than this while somebody waits here.
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -36,6 +39,10 @@ pub(super) struct Worker {
     /// Where the last image stands that is known of.
     pub(super) image: Place,
     pub(super) asked: Instant,
+    /// When the dead were looked for last.
+    pub(super) looked: Instant,
+    /// What the audit log does not say yet.
+    pub(super) notes: Vec<Noted>,
     pub(super) renewed: Instant,
 }
 
@@ -78,13 +85,19 @@ impl Worker {
     async fn wait(&mut self) -> bool {
         let shared = self.shared.clone();
         loop {
-            let (urgent, waiting) = {
+            let (urgent, lazy, waiting) = {
                 let state = shared.lock();
                 if state.closed {
                     return true;
                 }
-                let busy = !state.queue.is_empty() || !self.pending.is_empty();
-                (busy || state.failing.is_some(), !state.waiting.is_empty())
+                let urgent = state.urgent || !self.pending.is_empty() || state.failing.is_some();
+                let first = state.queue.front().map(|first| first.queued.elapsed());
+                let lazy = first.map(|waited| LAZY.saturating_sub(waited));
+                (
+                    urgent || lazy.is_some_and(|rest| rest.is_zero()),
+                    lazy,
+                    !state.waiting.is_empty(),
+                )
             };
             let since = self.asked.elapsed();
             if urgent {
@@ -101,6 +114,7 @@ impl Worker {
                 return false;
             }
             let quiet = if waiting { quiet.min(RENEW) } else { quiet };
+            let quiet = quiet.min(lazy.unwrap_or(quiet));
             tokio::select! {
                 () = shared.work.notified() => {}
                 () = shared.news.heard.notified(), if waiting => {
@@ -123,7 +137,7 @@ impl Worker {
         let mut once_more = true;
         loop {
             match self.trip().await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return self.keep_notes().await,
                 Ok(false) => {}
                 Err(failure) if once_more && failure.unknown => once_more = false,
                 Err(failure) => return Err(failure),
@@ -136,6 +150,7 @@ impl Worker {
         let state = &mut *self.shared.lock();
         while self.pending.len() < MOST {
             let Some(next) = state.queue.front() else {
+                state.urgent = false;
                 return;
             };
             if self
@@ -185,7 +200,10 @@ impl Worker {
                 }
                 Ok(!buried && batch.process == self.shared.me)
             }
-            Reply::More { at, entries } => {
+            Reply::More { entries } => {
+                // What comes next was done at earlier instants than this answer.
+                let last = entries.last().map(|entry| entry.at);
+                let at = last.unwrap_or_else(|| self.shared.lock().replica.at());
                 self.absorb(entries, at)?;
                 Ok(false)
             }
@@ -215,6 +233,9 @@ impl Worker {
         let state = &mut *self.shared.lock();
         let error = self.shared.error(&failure.reason);
         state.failing = Some(failure.reason.as_str().into());
+        for reader in state.readers.drain(..) {
+            drop(reader.send(Err(error.clone())));
+        }
         let (mut unsure, mut unsure_waits) = (Vec::new(), Vec::new());
         for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
             let Some(reply) = outgoing.reply.take() else {
@@ -267,6 +288,7 @@ impl Worker {
                 } else {
                     changed |= applied.frees;
                 }
+                self.note(&entry, applied.notes);
                 let granted = matches!(applied.outcome, Outcome::Granted);
                 if entry.process == shared.me {
                     self.answer(state, entry.number, applied.outcome);
