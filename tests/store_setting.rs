@@ -52,6 +52,7 @@ async fn memory_ends_with_the_limiter() {
     assert_eq!(counted_at("memory").await, 100);
     assert_eq!(counted_at("memory").await, 100);
     assert_eq!(StoreSetting::default(), parsed("memory").unwrap());
+    assert!(!StoreSetting::default().is_shared());
 }
 
 #[cfg(feature = "sqlite")]
@@ -97,6 +98,7 @@ fn a_password_is_never_shown() {
         assert_eq!(setting.to_string(), shown);
         assert_eq!(format!("{setting:?}"), format!("StoreSetting({shown})"));
         assert_eq!(setting, parsed(text).unwrap());
+        assert!(setting.is_shared());
         assert_ne!(setting, parsed("redis://other").unwrap());
     }
 }

@@ -171,7 +171,7 @@ impl RateLimiting {
         let terms = Terms {
             max_counts: Some(self.max_counts),
             absorb_counters: Some(self.absorb_counters),
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "redis", feature = "sqlite"))]
             by: Some("the configuration"),
         };
         let opened = at.open_by(self.limits()?, &terms);

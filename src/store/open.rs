@@ -25,7 +25,7 @@ pub(crate) struct Terms {
     pub(crate) max_counts: Option<usize>,
     pub(crate) absorb_counters: Option<bool>,
     /// Who changes limits, for an audit log.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     pub(crate) by: Option<&'static str>,
 }
 
@@ -73,7 +73,12 @@ impl Opened {
 
                 let options = RedisOptions::new(url.expose_secret(), limits);
                 let options = options.map_err(StoreSettingError::open)?;
-                let options = with!(options, max_counts = most, absorb_counters = absorb);
+                let options = with!(
+                    options,
+                    max_counts = most,
+                    absorb_counters = absorb,
+                    by = terms.by
+                );
                 let store = options.open().map_err(StoreSettingError::open)?;
                 Opened::Redis(store.into())
             }

@@ -16,7 +16,7 @@ use crate::limit::Limits;
 /// |---|---|---|
 /// | `memory` | in this process: [`MemoryStore`](super::MemoryStore) | |
 /// | `sqlite:PATH` | in a file that outlives it: `SqliteStore` | `sqlite` |
-/// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore` | `redis` |
+/// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore`; further settings as `RedisOptions::new` has them | `redis` |
 /// | `rediss://…` | the same over TLS | `redis` |
 ///
 /// A path is one from where the program runs, or an absolute one. Where a server asks for a password it is
@@ -94,6 +94,12 @@ impl StoreSetting {
             return Err(StoreSettingError::NoFile);
         }
         Ok(StoreSetting(Place::File(path)))
+    }
+
+    /// Whether it is on a server, so that other processes count there too, and by that server's time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0, Place::Server(_))
     }
 
     /// Opens the store, to count in it under these limits. A file is read and written, a server asked, and that is waited
