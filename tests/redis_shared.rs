@@ -173,7 +173,7 @@ async fn the_audit_log_has_what_was_done_by_hand_each_once_whoever_did_it() {
     });
     raise.await;
     // Others note it too, and it is there once.
-    drop(granted(&one, &claim(1)).await);
+    let _ = granted(&one, &claim(1)).await;
     let third = options(&server, budget(3)).by("third").open().unwrap();
     let (seen, same) = (third.audit().await.unwrap(), one.audit().await.unwrap());
     assert_eq!(seen, same);

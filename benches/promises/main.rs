@@ -14,6 +14,7 @@ mod meter;
 #[cfg(feature = "redis")]
 mod server;
 #[cfg(feature = "redis")]
+#[allow(clippy::unwrap_used, reason = "it is written for tests")]
 #[path = "../../tests/support/redis/mod.rs"]
 mod servers;
 mod speed;

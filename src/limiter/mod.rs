@@ -250,7 +250,7 @@ impl Limiter {
                     let answer = self.shared.hear(answer, claim, version);
                     let (limiter, claim) = (self.clone(), claim.clone());
                     return Tried::Later(Box::pin(async move {
-                        let answer = answer.await;
+                        let answer = turn.in_time(answer).await;
                         answer.inspect_err(|no| limiter.note_refused(&claim, no))
                     }));
                 }
@@ -258,7 +258,7 @@ impl Limiter {
         }
         let (limiter, claim) = (self.clone(), claim.clone());
         Tried::Later(Box::pin(async move {
-            let answer = limiter.ask_behind(&claim, turn).await;
+            let answer = turn.in_time(limiter.ask_behind(&claim, turn)).await;
             answer.inspect_err(|no| limiter.note_refused(&claim, no))
         }))
     }
@@ -306,7 +306,7 @@ impl Limiter {
         let (mut keys, mut comer) = shared.comer(claim, turn);
         if turn.deadline.is_some() {
             let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
-            Box::pin(in_time).await?;
+            turn.in_time(Box::pin(in_time)).await?;
         }
         let waiter = loop {
             let mut queue = shared.queue();

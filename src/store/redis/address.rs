@@ -26,9 +26,12 @@ impl fmt::Display for Node {
     }
 }
 
+/// What stands behind the `?` of an address.
+type Said<'u> = Vec<(&'u str, &'u str)>;
+
 impl Address {
     /// With what stands behind its `?`: names and values.
-    pub(super) fn read(url: &str) -> Result<(Self, Vec<(&str, &str)>), OpenError> {
+    pub(super) fn read(url: &str) -> Result<(Self, Said<'_>), OpenError> {
         let wrong = |what: &str| OpenError::Address(what.to_owned());
         let (scheme, rest) = url
             .split_once("://")

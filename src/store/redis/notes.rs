@@ -33,7 +33,7 @@ impl Worker {
             let mut args = Vec::new();
             for (place, note) in &self.notes {
                 args.push(place.clone().into_bytes());
-                args.push(serde_json::to_vec(note).map_err(|error| unread(error.to_string()))?);
+                args.push(serde_json::to_vec(note).map_err(unread)?);
             }
             self.link.ask(Ask::Note, &args).await?;
             self.notes.clear();
@@ -46,8 +46,7 @@ impl Worker {
         for place in (0..parts.len()).step_by(2) {
             let at: String = part(&parts, place).map_err(unread)?;
             let text: String = part(&parts, place + 1).map_err(unread)?;
-            let note: AuditEntry =
-                serde_json::from_str(&text).map_err(|error| unread(error.to_string()))?;
+            let note: AuditEntry = serde_json::from_str(&text).map_err(unread)?;
             let numbers = at
                 .split('-')
                 .map(|part| part.parse::<u64>().unwrap_or_default());
