@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinHandle;
 use tower_quota::{
     Limiter, Tag, Tags,
     limit::Limit,
@@ -35,12 +34,12 @@ async fn queue(
     let order = Arc::new(Mutex::new(Vec::new()));
     for (number, call) in calls.into_iter().enumerate() {
         let (limiter, order) = (limiter.clone(), order.clone());
-        let _: JoinHandle<()> = tokio::spawn(async move {
+        drop(tokio::spawn(async move {
             let permit = limiter.acquire(call).await.unwrap();
             order.lock().unwrap().push(number);
             std::future::pending::<()>().await;
             drop(permit);
-        });
+        }));
         settled().await;
         server.answer_all();
     }
