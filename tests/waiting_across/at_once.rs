@@ -74,11 +74,11 @@ async fn with_each_that_is_let_in_one_more_is_asked_for_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_256_are_asked_for_at_once() {
-    let server = Server::new(limits([Limit::concurrency(1_000)]));
+async fn no_more_than_1_024_are_asked_for_at_once() {
+    let server = Server::new(limits([Limit::concurrency(3_000)]));
     let limiter = Limiter::with_store(server.handle(0));
-    let held = taken(&server, &limiter, 1_000).await;
-    let order = queue(&server, &limiter, (0..1_000).map(|_| Call::new())).await;
+    let held = taken(&server, &limiter, 3_000).await;
+    let order = queue(&server, &limiter, (0..3_000).map(|_| Call::new())).await;
     drop(held);
     let mut most = 0;
     loop {
@@ -89,8 +89,8 @@ async fn no_more_than_256_are_asked_for_at_once() {
         }
         server.answer_all();
     }
-    assert_eq!(most, 256);
-    assert_eq!(*order.lock().unwrap(), (0..1_000).collect::<Vec<_>>());
+    assert_eq!(most, 1_024);
+    assert_eq!(*order.lock().unwrap(), (0..3_000).collect::<Vec<_>>());
 }
 
 /// Calls on different counts do not wait for each other's answers.

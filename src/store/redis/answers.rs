@@ -45,23 +45,15 @@ impl Store for RedisStore {
     }
 
     fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
-        let shared = &self.shared;
-        let state = &mut *shared.lock();
-        if let Some(refused) = shared.foresee(state, claim, waiting) {
-            return Answer::Now(Ok(Decision::NotNow(refused)));
-        }
-        let Waiting { number, priority } = waiting;
-        let op = |asked| Op::Wait {
-            asked,
-            number,
-            priority,
-        };
-        if shared.unable(state).is_none() {
-            let now = shared.at(state).tick;
-            state.begin_to_wait(number, claim, now);
-            shared.news.waits.notify_one();
-        }
-        shared.claim(state, claim, op)
+        self.shared.claim_of_waiter(claim, waiting, true)
+    }
+
+    fn claim_behind(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        self.shared.claim_of_waiter(claim, waiting, false)
+    }
+
+    fn foresees(&self) -> bool {
+        true
     }
 
     fn forgo(&self, waiting: u64) {
@@ -250,6 +242,41 @@ impl Shared {
             Outcome::Never(refused) => Some(Decision::Never(refused)),
             _ => None,
         })
+    }
+
+    /// Of one that waits; `first`: and has to stand in the line.
+    fn claim_of_waiter(
+        self: &Arc<Self>,
+        claim: &Claim,
+        Waiting { number, priority }: Waiting,
+        first: bool,
+    ) -> Answer<Decision> {
+        let state = &mut *self.lock();
+        if let Some(refused) = self.foresee(state, claim, number, first) {
+            return Answer::Now(Ok(Decision::NotNow(refused)));
+        }
+        if self.unable(state).is_some() {
+            return self.claim(state, claim, Op::Claim);
+        }
+        if first {
+            let now = self.at(state).tick;
+            state.waiting.insert(number, now);
+            self.news.waits.notify_one();
+        }
+        let limits = state.replica.store().limits();
+        state.asks.put(number, claim, &limits);
+        let answer = self.claim(state, claim, |asked| match first {
+            true => Op::Wait {
+                asked,
+                number,
+                priority,
+            },
+            false => Op::Claim(asked),
+        });
+        if let Some(last) = state.queue.back_mut() {
+            last.waiter = Some(number);
+        }
+        answer
     }
 
     /// What is answered while nobody can be asked.

@@ -70,6 +70,7 @@
 
 mod address;
 mod answers;
+mod asks;
 mod entry;
 mod error;
 mod history;

@@ -385,8 +385,13 @@ impl Replica {
 
     /// What a claim of one that waits would hear, if nothing was done since that is not known here; `None`: nobody can say
     /// without asking. Changes nothing.
-    pub(super) fn foresee(&self, claim: &Claim, who: Who, now: Tick) -> Option<Foreseen> {
-        if !self.store.knows(&claim.tags) || !self.rest.line.stands(who) {
+    pub(super) fn foresee(
+        &self,
+        claim: &Claim,
+        (who, first): (Who, bool),
+        now: Tick,
+    ) -> Option<Foreseen> {
+        if !self.store.knows(&claim.tags) || (first && !self.rest.line.stands(who)) {
             return None;
         }
         let standings = self.store.peek(claim).at_once().ok()?;
@@ -395,7 +400,7 @@ impl Replica {
             Some((Room::WhenGivenBack, refused)) => Some(refused),
             Some(_) => return None,
             None => {
-                let by = (who.process, Some(who));
+                let by = (who.process, first.then_some(who));
                 let now = self.rest.at.tick;
                 let harm = self.rest.line.harmed(&self.store, claim, by, now);
                 match harm {

@@ -220,12 +220,11 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         shared.queue_at(state, Op::Join { limits, by }, None, passed);
     }
     worker.round().await.map_err(failed)?;
-    let beside = Link::new(
-        options.address.clone(),
-        Keys::of(&options.namespace),
-        options.timeout,
-    );
-    tokio::spawn(news::listen(shared, beside));
+    if options.batch.is_zero() {
+        let keys = Keys::of(&options.namespace);
+        let beside = Link::new(options.address.clone(), keys, options.timeout);
+        tokio::spawn(news::listen(shared, beside));
+    }
     Ok(worker)
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::store::clock::told::At;
 
 /// So much goes in one round trip.
-const MOST: usize = 256;
+const MOST: usize = 1_024;
 /// A server that is away is tried again after this, and after twice as long each time up to a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
@@ -113,7 +113,14 @@ impl Worker {
             if quiet.is_zero() {
                 return false;
             }
-            let quiet = if waiting { quiet.min(RENEW) } else { quiet };
+            let batch = self.settings.batch;
+            let quiet = match waiting {
+                false => quiet,
+                true if batch.is_zero() => quiet.min(RENEW),
+                // There is a round trip that often anyway: nobody listens besides.
+                true if since >= batch => return false,
+                true => quiet.min(batch - since),
+            };
             let quiet = quiet.min(lazy.unwrap_or(quiet));
             tokio::select! {
                 () = shared.work.notified() => {}
@@ -244,6 +251,9 @@ impl Worker {
             match outgoing.op {
                 Op::Settle(..) | Op::Record(..) | Op::Refuse(_) => {}
                 Op::Claim(_) | Op::Wait { .. } => {
+                    if let Some(waiter) = outgoing.waiter.take() {
+                        state.asks.answered(waiter);
+                    }
                     // Who waited hears of it, and stands there no more.
                     if let Op::Wait { number, .. } = outgoing.op {
                         state.waiting.remove(&number);
@@ -314,16 +324,22 @@ impl Worker {
                 number: own,
                 op,
                 reply,
+                waiter,
                 ..
             }) = self.pending.pop_front()
             else {
                 return;
             };
+            if let Some(waiter) = waiter {
+                state.asks.answered(waiter);
+            }
             if own < number {
                 continue;
             }
-            if let Op::Wait { number, .. } = op {
-                state.answered(number, matches!(outcome, Outcome::NotNow(_)));
+            if let Op::Wait { number, .. } = op
+                && !matches!(outcome, Outcome::NotNow(_))
+            {
+                state.waiting.remove(&number);
             }
             let granted = matches!(outcome, Outcome::Granted);
             if let Some(reply) = reply
