@@ -24,11 +24,11 @@ async fn summarise(text: &str) -> (String, Usage) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let limiter = Limiter::new(Limits::new([
+    let limiter = Limiter::from_env(Limits::new([
         Limit::requests(5).every(SECOND),
         Limit::tokens(1_000).every(SECOND * 60).per(Tag::Team),
         Limit::concurrency(2),
-    ])?);
+    ])?)?;
 
     // The short way. Ten jobs at once: five a second, two at a time.
     let start = Instant::now();

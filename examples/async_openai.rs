@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .when(Tag::Model, "sim-1"),
     ])?;
     let http =
-        RateLimitLayer::new(Limiter::new(limits)).layer(tower_quota::reqwest::Client::new()?);
+        RateLimitLayer::new(Limiter::from_env(limits)?).layer(tower_quota::reqwest::Client::new()?);
     let service = service_fn(move |factory: HttpRequestFactory| {
         let http = http.clone();
         async move {

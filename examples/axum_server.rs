@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
     });
     let limit = Limit::requests(2).every(Duration::from_secs(60));
-    let limiter = Limiter::new(Limits::new([limit.per("ip".into())])?);
+    let limiter = Limiter::from_env(Limits::new([limit.per("ip".into())])?)?;
     let app = Router::new()
         .route("/", get(async || "hello\n"))
         .layer(AdmissionLayer::new(limiter).reject_when_full())

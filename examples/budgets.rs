@@ -88,7 +88,7 @@ impl Calls {
 async fn main() -> Result<(), BoxError> {
     let provider = Simulator::start(SimConfig::default()).await?;
     let client: Http = Client::builder(TokioExecutor::new()).build_http();
-    let limiter = Limiter::new(limits(40)?);
+    let limiter = Limiter::from_env(limits(40)?)?;
     let told = Arc::new(Mutex::new(BTreeMap::<&str, u64>::new()));
     let counts = told.clone();
     limiter.on_event(move |event: &BudgetEvent| {

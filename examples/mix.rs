@@ -81,11 +81,11 @@ async fn run(bare: bool) -> Result<(), BoxError> {
     })
     .await?;
     let dear = Limit::requests(DEAR_CALLS).every(PERIOD).margin(MARGIN);
-    let limiter = Limiter::new(Limits::new([
+    let limiter = Limiter::from_env(Limits::new([
         dear.when(Tag::Model, DEAR),
         // As many connections.
         Limit::concurrency(100),
-    ])?);
+    ])?)?;
     let failover = FailoverLayer::new(routes(&server)?).patience(Duration::ZERO);
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);

@@ -85,9 +85,9 @@ async fn run(bare: bool) -> Result<(), BoxError> {
         servers.push(Simulator::start(config()).await?);
     }
     let seen = Arc::new(Seen::default());
-    let limiter = Limiter::new(Limits::new([Limit::cost(Money::from_dollars(1_000))
+    let limiter = Limiter::from_env(Limits::new([Limit::cost(Money::from_dollars(1_000))
         .every(Duration::from_secs(86_400))
-        .per(Tag::Provider)])?);
+        .per(Tag::Provider)])?)?;
     let heard = seen.clone();
     let failover = FailoverLayer::new(routes(&servers)?)
         .breaker(BreakerOptions::new().open_for(Duration::from_millis(100)))

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
     let limits = Limits::new([Limit::requests(2).every(Duration::from_secs(1))])?;
     let client = Client::new()?;
-    let client = RateLimitLayer::new(Limiter::new(limits)).layer(client);
+    let client = RateLimitLayer::new(Limiter::from_env(limits)?).layer(client);
 
     for stream in [false, true] {
         let body = format!(

@@ -91,7 +91,7 @@ async fn run(bare: bool) -> Result<(), BoxError> {
     let budget = Limit::cost(BUDGET)
         .every(Duration::from_secs(3_600))
         .per(Tag::Run);
-    let limiter = Limiter::new(Limits::new([budget])?);
+    let limiter = Limiter::from_env(Limits::new([budget])?)?;
     let guarded = BudgetLayer::new(limiter, Arc::new(PriceTable::built_in())).layer(client.clone());
 
     let (runaway, sibling) = (Arc::new(Seen::default()), Arc::new(Seen::default()));

@@ -65,6 +65,12 @@ const BLOCKS: &[Block] = &[
         path: "rate_limiting",
         cases: &[
             ("enabled", "maybe", "boolean"),
+            ("store", "memroy", "there are `memory`, `sqlite:PATH`"),
+            (
+                "store",
+                "{ path: counts.db }",
+                "a block does not belong here",
+            ),
             ("global", "[]", ""),
             ("providers", "{ openai: 5 }", ""),
             ("presets", "[openai/tier-9]", "did you mean `openai/tier-"),

@@ -123,7 +123,9 @@ async fn three_processes_decide_as_one_in_memory_does() {
             Limit::requests(12).every(minute),
             Limit::tokens(2_000).every(minute).per(Tag::Agent),
             Limit::output_tokens(900).every(minute),
-            Limit::input_tokens(2_500).every(minute).charge(Charge::openai()),
+            Limit::input_tokens(2_500)
+                .every(minute)
+                .charge(Charge::openai()),
             Limit::cost(tower_quota::Money::from_nanos(9_000_000)).every(minute * 10),
             Limit::concurrency(6),
         ];
@@ -137,8 +139,7 @@ async fn three_processes_decide_as_one_in_memory_does() {
         let options = RedisOptions::new(&server.url(), limits()).unwrap();
         let options = options.namespace(format!("three-{seed}")).image_after(50);
         let options = options.time_passed_in();
-        let mut shared: Vec<RedisStore> =
-            (0..3).map(|_| options.clone().open().unwrap()).collect();
+        let mut shared: Vec<RedisStore> = (0..3).map(|_| options.clone().open().unwrap()).collect();
         let mut open: Vec<(Grant, Grant, usize)> = Vec::new();
         for step in 0..250 {
             if step % 60 == 59 {

@@ -46,16 +46,23 @@ pub(crate) const KEYS: [&str; 4] = ["gpt-5.5", "gpt-5.5-mini", "claude-opus-5", 
 
 /// One limit on requests for each model, and a call to each of four under it.
 pub(crate) fn one_limit() -> (MemoryStore, [Claim; 4]) {
+    let (limits, claims) = of_one_limit();
+    (MemoryStore::new(limits), claims)
+}
+
+pub(crate) fn of_one_limit() -> (Limits, [Claim; 4]) {
     let limit = Limit::requests(PLENTY).every(MINUTE).per(Tag::Model);
     let claims = KEYS.map(|key| claim_of(Tags::new().with(Tag::Model, key)));
-    (
-        MemoryStore::new(Limits::new([limit]).expect("a limit")),
-        claims,
-    )
+    (Limits::new([limit]).expect("a limit"), claims)
 }
 
 /// Five levels with a limit on requests and one on tokens each, and calls of four agents for four users under them.
 pub(crate) fn five_levels() -> (MemoryStore, [Claim; 4]) {
+    let (limits, claims) = of_five_levels();
+    (MemoryStore::new(limits), claims)
+}
+
+pub(crate) fn of_five_levels() -> (Limits, [Claim; 4]) {
     let levels = [Tag::Model, Tag::ApiKey, Tag::Agent, Tag::Team, Tag::User];
     let both = levels.iter().flat_map(|tag| {
         let limit = |limit: Limit| limit.every(MINUTE).per(tag.clone());
@@ -68,6 +75,5 @@ pub(crate) fn five_levels() -> (MemoryStore, [Claim; 4]) {
             tags.with(tag.clone(), format!("{tag} {number}"))
         }))
     });
-    let limits = Limits::new(both).expect("limits");
-    (MemoryStore::new(limits), claims)
+    (Limits::new(both).expect("limits"), claims)
 }

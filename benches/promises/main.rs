@@ -4,17 +4,23 @@
 //!
 //! `cargo bench` prints a line for each: name, ours, peer, ratio, and OK or MISS against what was promised. A MISS
 //! fails it. `cargo bench -- speed` measures one part: speed, threads, meter, stack,
-//! inspect, keys, waiters, worst, or sqlite where that feature is on.
+//! inspect, keys, waiters, worst; stores where the feature sqlite or redis is on, and server where the latter is.
 
 mod calls;
 mod inspect;
 mod keys;
 mod measure;
 mod meter;
+#[cfg(feature = "redis")]
+mod server;
+#[cfg(feature = "redis")]
+#[allow(clippy::unwrap_used, reason = "it is written for tests")]
+#[path = "../../tests/support/redis/mod.rs"]
+mod servers;
 mod speed;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 mod stack;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod stores;
 mod threads;
 mod waiters;
 mod worst;
@@ -47,9 +53,13 @@ fn main() -> ExitCode {
     if wanted("inspect") {
         inspect::run(&mut verdicts);
     }
-    #[cfg(feature = "sqlite")]
-    if wanted("sqlite") {
-        sqlite::run(&mut verdicts);
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    if wanted("stores") {
+        stores::run(&mut verdicts);
+    }
+    #[cfg(feature = "redis")]
+    if wanted("server") {
+        server::run(&mut verdicts);
     }
     // From here on time is paused: what asks for it takes longer, so what is compared with peers comes before.
     let paused = tokio::runtime::Builder::new_current_thread()

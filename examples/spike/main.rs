@@ -7,6 +7,8 @@
 //! cargo run --release --features sim,config --example spike -- --shape sliced --unpaced
 //! ```
 //!
+//! `TOWER_QUOTA_STORE=sqlite:counts.db` before it has it count in a file, with the feature of that store.
+//!
 //! With `--shape sliced` the provider enforces slices of a second, and our limits get `slice: 1s`. The margin
 //! of 100 ms then takes a tenth of each second: it has to cover the jitter of one send, whatever the window.
 //!
@@ -31,6 +33,7 @@ use tower_quota::{
     RequestBody,
     config::RateLimiting,
     sim::{SimConfig, SimQuantity, SimServer, SimShape, Simulator},
+    store::StoreSetting,
 };
 
 use call::Target;
@@ -128,6 +131,9 @@ async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
             windows.for_each(|limit| limit.slice = Some(SLICE.into()));
         }
     }
+    if std::env::var_os(StoreSetting::VARIABLE).is_some() {
+        file.rate_limiting.store = StoreSetting::from_env()?;
+    }
     let stack = file.rate_limiting.build()?;
     let provider = match &args.base_url {
         Some(_) => None,
@@ -158,9 +164,11 @@ async fn run(args: Args, lines: Vec<trace::Line>) -> Result<(), Error> {
     if args.bare {
         send_all(client, &target, &lines, &counts).await?;
     } else {
-        let client = ServiceBuilder::new().layer(stack.layer).service(client);
+        let layer = stack.layer.clone();
+        let client = ServiceBuilder::new().layer(layer).service(client);
         send_all(client, &target, &lines, &counts).await?;
     }
+    stack.close()?;
     progress.abort();
     eprintln!();
     let ledger = provider.map(|provider| provider.ledger());

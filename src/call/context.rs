@@ -5,23 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::Bytes;
 use http::request::Parts;
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use super::{
-    CallOptions, Gate, ReadBody, Unfinished,
-    attempt::Attempt,
-    attempts::SharedLog,
-    fork::Left,
-    gate::{self, Held},
-    mark::mark,
-    priced::Bound,
+    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, fork::Left,
+    gate, mark::mark, priced::Bound,
 };
 use crate::{
-    error::Rejection,
     limit::Demand,
-    limiter::{Delegation, Limiter, Permit, Refused, Tried, Turn},
+    limiter::{Delegation, Limiter, Turn},
     statistics::Statistics,
-    store::{BoxFuture, Claim, NotNow},
     tags::{Tag, Tags},
     wire::Dialect,
 };
@@ -304,103 +296,6 @@ impl Entry {
         let inside = attempt.hand_down(inherited);
         (!inside.is(&current)).then_some(inside)
     }
-
-    /// Claims for every gate from here outwards that holds nothing yet, waiting where it has to.
-    pub(super) async fn claim(&self) -> Result<(), Rejection> {
-        let attempt = self.attempt();
-        match self.claim_at_once(&attempt)? {
-            None => Ok(()),
-            // On the heap: most calls never come here, and all would be larger by it.
-            Some(missing) => Box::pin(self.claim_in_line(&attempt, missing)).await,
-        }
-    }
-
-    async fn claim_in_line(&self, attempt: &Attempt, missing: Missing) -> Result<(), Rejection> {
-        let from = Instant::now();
-        let mut missing = self.wait_for_stores(attempt, Some(missing)).await?;
-        while let Some((gate, claim, refused)) = missing {
-            if !gate.wait {
-                return Err(gate.limiter.turn_away(&claim, refused).await);
-            }
-            attempt.release();
-            let turn = gate.turn(self.context().turn(self.facts.turn, &gate), from);
-            let permit = gate.limiter.wait(&claim, turn, refused).await?;
-            self.context().note_start(&gate, permit.start());
-            attempt.add(Held::new(gate, claim.demand, permit));
-            let rest = self.claim_at_once(attempt)?;
-            missing = self.wait_for_stores(attempt, rest).await?;
-        }
-        Ok(())
-    }
-
-    /// As [`claim`](Self::claim), without waiting for room: false and nothing held where something has none.
-    pub(super) async fn try_claim(&self) -> Result<bool, Rejection> {
-        let attempt = self.attempt();
-        let missing = self.claim_at_once(&attempt)?;
-        let all = self.wait_for_stores(&attempt, missing).await?.is_none();
-        if !all {
-            attempt.release();
-        }
-        Ok(all)
-    }
-
-    /// Goes on with claims whose stores do not answer at once. The gate that has no room, if there is one.
-    async fn wait_for_stores(
-        &self,
-        attempt: &Attempt,
-        mut missing: Option<Missing>,
-    ) -> Result<Option<(Arc<Gate>, Claim, NotNow)>, Rejection> {
-        while let Some(Missing { gate, claim, why }) = missing {
-            let answer = match why {
-                Why::NoRoom(refused) => return Ok(Some((gate, claim, refused))),
-                Why::NoAnswer(answer) => answer.await,
-            };
-            match answer {
-                Ok(permit) => attempt.add(Held::new(gate, claim.demand, permit)),
-                Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
-                Err(Refused::Rejected(rejection)) => return Err(rejection),
-            }
-            missing = self.claim_at_once(attempt)?;
-        }
-        Ok(None)
-    }
-
-    /// Claims as far as stores answer at once and have room: what is missing then.
-    fn claim_at_once(&self, attempt: &Attempt) -> Result<Option<Missing>, Rejection> {
-        let gates = self.context().lock().gates.clone();
-        for gate::Passed { gate, depth } in gates {
-            if depth > self.depth || attempt.holds(&gate) {
-                continue;
-            }
-            let mut claim = self.context().claim(&self.facts, &gate)?;
-            claim.attempt = attempt.id;
-            let turn = self.context().turn(self.facts.turn, &gate);
-            let why = match gate.limiter.try_claim(&claim, turn) {
-                Tried::Now(Ok(permit)) => {
-                    attempt.add(Held::new(gate, claim.demand, permit));
-                    continue;
-                }
-                Tried::Now(Err(Refused::Rejected(rejection))) => return Err(rejection),
-                Tried::Now(Err(Refused::NotNow(refused))) => Why::NoRoom(refused),
-                Tried::Later(answer) => Why::NoAnswer(answer),
-            };
-            return Ok(Some(Missing { gate, claim, why }));
-        }
-        Ok(None)
-    }
-}
-
-/// A gate that holds nothing yet.
-struct Missing {
-    gate: Arc<Gate>,
-    claim: Claim,
-    why: Why,
-}
-
-enum Why {
-    NoRoom(NotNow),
-    /// Its store has not answered yet.
-    NoAnswer(BoxFuture<Result<Permit, Refused>>),
 }
 
 impl State {
@@ -427,66 +322,6 @@ impl CallContext {
             state: Mutex::new(state),
             left_for: OnceLock::new(),
         }
-    }
-
-    /// The call's turn under a gate: where it waited before, it goes on from where it began.
-    fn turn(&self, turn: Turn, gate: &Gate) -> Turn {
-        let state = self.lock();
-        let start = state
-            .starts
-            .iter()
-            .find(|(limiter, _)| limiter.is(&gate.limiter));
-        Turn {
-            start: start.map(|(_, start)| *start),
-            ..turn
-        }
-    }
-
-    fn note_start(&self, gate: &Gate, start: Option<u64>) {
-        let mut state = self.lock();
-        let known = state
-            .starts
-            .iter()
-            .any(|(limiter, _)| limiter.is(&gate.limiter));
-        if let (false, Some(start)) = (known, start) {
-            state.starts.push((gate.limiter.clone(), start));
-        }
-    }
-
-    fn claim(&self, facts: &Facts, gate: &Gate) -> Result<Claim, Rejection> {
-        let Facts {
-            tags, delegation, ..
-        } = facts;
-        let demand = match &gate.pricing {
-            Some(pricing) => match pricing.demand(facts) {
-                // Where budgets only watch, nobody is refused.
-                Err(rejection) if gate.limiter.limits().have_budgets(tags) => {
-                    return Err(rejection);
-                }
-                demand => demand.unwrap_or(facts.demand),
-            },
-            None => facts.demand,
-        };
-        let demand = match demand.input_declared {
-            true => demand,
-            false => Demand {
-                input: gate.limiter.calibrated(tags, demand.input),
-                ..demand
-            },
-        };
-        let repeat = self
-            .lock()
-            .counted
-            .iter()
-            .any(|limiter| limiter.is(&gate.limiter));
-        Ok(Claim {
-            tags: tags.clone(),
-            demand,
-            quantities: gate.quantities,
-            repeat,
-            held: gate.limiter.held(delegation),
-            attempt: 0,
-        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -16,6 +16,7 @@
 mod attempt;
 mod attempts;
 mod calibrate;
+mod claims;
 mod context;
 mod cover;
 mod enter;

@@ -5,16 +5,19 @@ use std::path::Path;
 use std::{num::NonZeroU32, sync::Arc};
 
 use super::{Config, ConfigError, RateLimiting, UnknownPrice, reload::Running};
+#[cfg(feature = "redis")]
+use crate::store::RedisStore;
 #[cfg(feature = "sqlite")]
-use crate::store::{SqliteStore, sqlite::SqliteOptions};
+use crate::store::SqliteStore;
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
+    error::StoreError,
     limit::{Limit, Limits},
     limiter::{Limiter, QueueOptions},
     pricing::{LiteLlm, PriceTable},
     rate_limit::RateLimitLayer,
-    store::{MemoryStore, Store},
+    store::{MemoryStore, Opened, Store, StoreSetting, StoreSettingError, Terms},
     tags::Tag,
 };
 
@@ -31,6 +34,9 @@ pub struct Stack {
     /// The same where it counts in a file.
     #[cfg(feature = "sqlite")]
     pub file: Option<Arc<SqliteStore>>,
+    /// The same where it counts on a server.
+    #[cfg(feature = "redis")]
+    pub server: Option<Arc<RedisStore>>,
     /// What was read of the price file when it was built, and what was not understood, where there is one.
     pub price_file: Option<LiteLlm>,
     /// What it goes by.
@@ -45,13 +51,33 @@ impl Stack {
     pub fn prices(&self) -> Arc<PriceTable> {
         self.layer.prices()
     }
+
+    /// Ends the store, where it is one that outlives this process: waits until it has all that was counted. What is asked
+    /// of it from then on is an error.
+    ///
+    /// # Errors
+    /// Where not all is kept.
+    pub fn close(&self) -> Result<(), StoreError> {
+        #[cfg(feature = "sqlite")]
+        if let Some(file) = &self.file {
+            file.close()?;
+        }
+        #[cfg(feature = "redis")]
+        if let Some(server) = &self.server {
+            server.close()?;
+        }
+        Ok(())
+    }
 }
 
 impl Config {
-    /// Checks every value and builds the stack.
+    /// Checks every value and builds the stack, which counts where [`store`](RateLimiting::store) says. A file is read, a
+    /// server asked: for a start of a program, not for a task among others.
+    ///
+    /// The limits are those of this configuration, whatever a [reload](Stack::reload) had made of them in a process before.
     ///
     /// # Errors
-    /// The first value that makes no sense, with its path.
+    /// The first value that makes no sense, with its path; [`ConfigError::Store`] where the store cannot be had.
     pub fn build(&self) -> Result<Stack, ConfigError> {
         self.rate_limiting.build()
     }
@@ -64,7 +90,7 @@ impl Config {
         self.rate_limiting.limits()
     }
 
-    /// As [`build`](Self::build), on a store that counts already: one that was restored under
+    /// As [`build`](Self::build), on a store that counts already, whatever `store` says: one that was restored under
     /// [`limits`](Self::limits). The limits are the store's.
     ///
     /// # Errors
@@ -73,7 +99,7 @@ impl Config {
         self.rate_limiting.build_on(store)
     }
 
-    /// As [`build`](Self::build), and counts in a file that outlives the process: see [`SqliteStore`]. The limits are those
+    /// As [`build`](Self::build), and counts in this file, whatever `store` says: see [`SqliteStore`]. The limits are those
     /// of this configuration, whatever a [reload](Stack::reload) had made of them in the process before: see
     /// [there](crate::store::sqlite#limits-that-have-changed).
     ///
@@ -89,9 +115,9 @@ impl RateLimiting {
     /// As [`Config::build`], for a block that stands in a file of somebody else's.
     ///
     /// # Errors
-    /// The first value that makes no sense, with its path.
+    /// As there.
     pub fn build(&self) -> Result<Stack, ConfigError> {
-        self.build_on(MemoryStore::new(self.limits()?))
+        self.build_at(&self.store)
     }
 
     /// As [`Config::limits`].
@@ -128,13 +154,7 @@ impl RateLimiting {
     /// The first value that makes no sense, with its path.
     pub fn build_on(&self, store: MemoryStore) -> Result<Stack, ConfigError> {
         let store = store.absorb_counters(self.absorb_counters);
-        let store = Arc::new(store.max_counts(self.max_counts));
-        let stack = self.stack_over(store.clone());
-        let stack = stack.map_err(|error| self.replaced.hide(error))?;
-        Ok(Stack {
-            store: Some(store),
-            ..stack
-        })
+        self.stack_on(Opened::Memory(store.max_counts(self.max_counts).into()))
     }
 
     /// As [`Config::build_in`].
@@ -143,16 +163,45 @@ impl RateLimiting {
     /// The first value that makes no sense, with its path; [`ConfigError::Store`] where the file cannot be had.
     #[cfg(feature = "sqlite")]
     pub fn build_in(&self, path: impl AsRef<Path>) -> Result<Stack, ConfigError> {
-        let options = SqliteOptions::new(path, self.limits()?).by("the configuration");
-        let options = options.max_counts(self.max_counts);
-        let options = options.absorb_counters(self.absorb_counters);
-        let file = options.open();
-        let file = Arc::new(file.map_err(|error| ConfigError::Store(error.to_string()))?);
-        let stack = self.stack_over(file.clone());
-        let stack = stack.map_err(|error| self.replaced.hide(error))?;
-        Ok(Stack {
-            file: Some(file),
-            ..stack
+        let at = StoreSetting::in_file(path.as_ref());
+        self.build_at(&at.map_err(|error| self.no_store(&error))?)
+    }
+
+    fn build_at(&self, at: &StoreSetting) -> Result<Stack, ConfigError> {
+        let terms = Terms {
+            max_counts: Some(self.max_counts),
+            absorb_counters: Some(self.absorb_counters),
+            #[cfg(any(feature = "redis", feature = "sqlite"))]
+            by: Some("the configuration"),
+        };
+        let opened = at.open_by(self.limits()?, &terms);
+        self.stack_on(opened.map_err(|error| self.no_store(&error))?)
+    }
+
+    fn no_store(&self, error: &StoreSettingError) -> ConfigError {
+        self.replaced.hide(ConfigError::Store(error.to_string()))
+    }
+
+    fn stack_on(&self, opened: Opened) -> Result<Stack, ConfigError> {
+        let stack = |store| {
+            let stack = self.stack_over(store);
+            stack.map_err(|error| self.replaced.hide(error))
+        };
+        Ok(match opened {
+            Opened::Memory(store) => Stack {
+                store: Some(store.clone()),
+                ..stack(store)?
+            },
+            #[cfg(feature = "sqlite")]
+            Opened::Sqlite(file) => Stack {
+                file: Some(file.clone()),
+                ..stack(file)?
+            },
+            #[cfg(feature = "redis")]
+            Opened::Redis(server) => Stack {
+                server: Some(server.clone()),
+                ..stack(server)?
+            },
         })
     }
 
@@ -191,6 +240,8 @@ impl RateLimiting {
             store: None,
             #[cfg(feature = "sqlite")]
             file: None,
+            #[cfg(feature = "redis")]
+            server: None,
             price_file,
             running: Running::by(self.clone()),
             doubts,

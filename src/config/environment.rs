@@ -48,9 +48,10 @@ impl Replaced {
         let (path, said) = match &error {
             ConfigError::Value { path, reason } => (path, reason.clone()),
             ConfigError::Limit { path, source } => (path, source.to_string()),
-            ConfigError::Syntax { .. } | ConfigError::File { .. } | ConfigError::Store(_) => {
-                return error;
+            ConfigError::Store(said) => {
+                return ConfigError::Store(self.hide_in("rate_limiting.store", said));
             }
+            ConfigError::Syntax { .. } | ConfigError::File { .. } => return error,
         };
         let hidden = self.hide_in(path, &said);
         if hidden == said {

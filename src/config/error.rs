@@ -28,7 +28,7 @@ pub enum ConfigError {
         /// What is wrong with it and what would be right.
         reason: String,
     },
-    /// The file to count in cannot be had.
+    /// The store cannot be had.
     #[error("{0}")]
     Store(String),
     /// A value is understood and makes no sense.

@@ -52,6 +52,7 @@ mod retry;
 mod schema;
 mod short;
 mod span;
+mod store;
 mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -81,7 +82,7 @@ pub use retry::{BackoffConfig, RetryBudgetConfig, RetryConfig};
 pub(crate) use schema::of as schema_of;
 pub use span::Span;
 
-use crate::money::Money;
+use crate::{money::Money, store::StoreSetting};
 use environment::Replaced;
 
 /// A configuration file. Unknown keys are errors.
@@ -100,6 +101,9 @@ pub struct Config {
 pub struct RateLimiting {
     /// `false`: no limit, no retry and no route, everything passes.
     pub enabled: bool,
+    /// Where counts are kept: `memory`, `sqlite:counts.db`, `redis://127.0.0.1:6379/0`; see [`StoreSetting`]. In
+    /// `"${QUOTA_STORE:-memory}"` the environment says it.
+    pub store: StoreSetting,
     /// Limits over all calls.
     pub global: Quota,
     /// The limits that providers publish for their tiers: `[openai/tier-1, anthropic/start]`, at most one of a provider.
@@ -206,6 +210,7 @@ impl Default for RateLimiting {
     fn default() -> Self {
         RateLimiting {
             enabled: true,
+            store: StoreSetting::default(),
             global: Quota::default(),
             presets: Vec::new(),
             providers: BTreeMap::new(),

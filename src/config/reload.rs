@@ -192,6 +192,7 @@ fn said(difference: &Difference<'_>, old: &RateLimiting, new: &RateLimiting) -> 
 fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
     let RateLimiting {
         enabled,
+        store,
         absorb_counters,
         max_counts,
         retry,
@@ -225,6 +226,7 @@ fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
     } = new;
     let same = [
         ("enabled", *enabled == old.enabled),
+        ("store", *store == old.store),
         ("absorb_counters", *absorb_counters == old.absorb_counters),
         ("max_counts", *max_counts == old.max_counts),
         (

@@ -9,7 +9,7 @@ use schemars::{
 use serde_json::{Map, Value, json};
 
 use super::{BudgetPeriod, OneOrMore, Preset, Span};
-use crate::{money::Money, pricing::Rate};
+use crate::{money::Money, pricing::Rate, store::StoreSetting};
 
 /// The schema of a whole file, as text in it may have names of the environment.
 pub(crate) fn of<T: JsonSchema>() -> Value {
@@ -186,6 +186,10 @@ schema_of! {
         "type": "string",
         "pattern": r"^(hour|day|week|month|run|[0-9.]+ *(ms|s|m|min|h|d|w)?)$|\$\{[A-Za-z_]",
         "description": "hour, day, week or month of the calendar; a run; or a length: 24h, 7d.",
+    };
+    StoreSetting, "StoreSetting": {
+        "type": "string",
+        "pattern": r"^(memory|sqlite:.+|rediss?://.+)$|\$\{[A-Za-z_]",
     };
     Share, "Share": {
         "type": "number",

@@ -1,6 +1,7 @@
 //! A call as the core knows it, without HTTP.
 
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -8,10 +9,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Delegation, Limiter};
 use crate::{
+    error::StoreError,
     limit::{Demand, Quantities},
     money::Money,
     store::Claim,
@@ -63,6 +65,21 @@ impl Turn {
             start: None,
             // A wait too long to be dated is no bound.
             deadline: max_wait.and_then(|wait| arrived.checked_add(wait)),
+        }
+    }
+
+    /// What the store answers, as long as there is time for it. A call that must not wait for room at all waits for that
+    /// all the same: it would never have any otherwise.
+    pub(super) async fn in_time<T, E: From<StoreError>>(
+        self,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match self.deadline.filter(|deadline| *deadline > self.arrived) {
+            None => answer.await,
+            Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_| {
+                let late = "it has not answered before the deadline of the call";
+                Err(StoreError::new(late).into())
+            }),
         }
     }
 }

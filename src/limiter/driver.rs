@@ -7,7 +7,12 @@
 //! up is looked at again when something is given back there, or when that runtime is run or shut down. Two
 //! drivers may try the same waiter; it takes one grant, and the other is given back.
 
-use std::sync::Arc;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use tokio::{
     runtime::{Handle, Id},
@@ -15,7 +20,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Refused, Shared, queue::Next, registration::Registration, waiter::Waiter};
+use super::{
+    Refused, Shared,
+    claimed::Outcome,
+    queue::Next,
+    registration::{Asked, Asking, Registration},
+    under_way::{Heard, UnderWay},
+    waiter::Waiter,
+};
 use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 
 /// After this many steps in a row, on whichever counts, the driver lets others run. Otherwise thousands that it
@@ -34,6 +46,7 @@ pub(super) fn ensure(shared: &Arc<Shared>) {
             shared: shared.clone(),
             runtime: runtime.id(),
             told,
+            under_way: UnderWay::new(shared.store.foresees()),
             steps: 0,
             finished: false,
         };
@@ -46,6 +59,7 @@ struct Driver {
     runtime: Id,
     /// Says that something changed.
     told: watch::Receiver<()>,
+    under_way: UnderWay,
     steps: u32,
     finished: bool,
 }
@@ -54,11 +68,16 @@ async fn drive(mut driver: Driver) {
     let mut last: Option<LimitKey> = None;
     loop {
         driver.shared.flush();
+        driver.hear_all().await;
         let now = driver.shared.store.now();
         let due = {
             let mut queue = driver.shared.queue();
-            let due = queue.due(now, last.as_ref());
-            if queue.len() == 0 && due.is_none() {
+            let claimed = &driver.under_way.claimed;
+            let due = match claimed.is_full() {
+                false => queue.due(now, last.as_ref()),
+                true => None,
+            };
+            if queue.len() == 0 && due.is_none() && claimed.is_empty() {
                 queue.driven.remove(&driver.runtime);
                 driver.finished = true;
                 return;
@@ -74,71 +93,106 @@ async fn drive(mut driver: Driver) {
 }
 
 impl Driver {
-    /// Until the next count is worth a look, or something changed.
+    /// Until the next count is worth a look, an answer came, or something changed.
     async fn sleep(&mut self) {
         let next = self.shared.queue().next_timer();
-        // Whichever comes first. The sender lives as long as this does.
-        let told = self.told.changed();
-        match next {
-            None => drop(told.await),
-            Some(at) => {
-                let until = Instant::now() + at.since(self.shared.store.now());
-                drop(tokio::time::timeout_at(until, told).await);
+        let full = self.under_way.claimed.is_full();
+        let heard = {
+            // The sender lives as long as this does.
+            let mut told = pin!(self.told.changed());
+            let under_way = &mut self.under_way;
+            let first = poll_fn(|cx| match under_way.poll_next(cx) {
+                Poll::Ready(heard) => Poll::Ready(Some(heard)),
+                // Whatever else there is to do, it is for then.
+                Poll::Pending if full => Poll::Pending,
+                Poll::Pending => told.as_mut().poll(cx).map(|_| None),
+            });
+            // Whichever comes first.
+            match next.filter(|_| !full) {
+                None => first.await,
+                Some(at) => {
+                    let until = Instant::now() + at.since(self.shared.store.now());
+                    tokio::time::timeout_at(until, first).await.unwrap_or(None)
+                }
             }
+        };
+        if let Some(heard) = heard {
+            self.hear(heard);
         }
     }
 
-    /// Grants the waiters on one count in rank order, as far as there is room.
+    /// Takes in the answers that have come.
+    async fn hear_all(&mut self) {
+        while let Some(heard) = self.under_way.next_now() {
+            self.hear(heard);
+            self.step(None).await;
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        let Heard {
+            waiter,
+            key,
+            first,
+            asked,
+        } = heard;
+        let outcome = self.answered(&waiter, asked, &key, first);
+        let claimed = &mut self.under_way.claimed;
+        let look = claimed.heard(waiter.place(), first, outcome);
+        self.shared.queue().kick(look);
+    }
+
+    /// Grants the waiters on one count in rank order, as far as there is room. Where the store answers later the next
+    /// ones are asked for meanwhile.
     async fn serve(&mut self, key: &LimitKey) {
+        self.under_way.claimed.due(key);
         loop {
-            self.steps = self.steps.wrapping_add(1);
-            if self.steps.is_multiple_of(STEPS_IN_A_ROW) {
-                self.rest(key).await;
-            }
+            self.step(Some(key)).await;
             // A store that cannot say who is below its share says so at the claim as well.
             let _ = self.shared.look_at_shares(std::slice::from_ref(key)).await;
             let now = self.shared.store.now();
-            let next = self.shared.queue().next_on(key, now);
-            let (head, kept) = match next {
-                Next::Nobody => return,
+            let claimed = &mut self.under_way.claimed;
+            let next = self.shared.queue().next_on(key, now, claimed);
+            let (waiter, kept, first) = match next {
+                Next::Nobody => return claimed.nobody(key),
                 Next::Moved => continue,
-                Next::Try(head, kept) => (head, kept),
+                Next::Try(head, kept) => (head, kept, true),
+                Next::TryBehind(waiter) => (waiter, Vec::new(), false),
+                Next::Wait => return,
+                Next::WaitFor(place) => return claimed.put_off(key, place),
             };
-            let keys = head.stand().keys.clone();
+            let keys = waiter.stand().keys.clone();
             if let Ok(true) = self.shared.look_at_shares(&keys).await {
                 continue;
             }
-            let asked = match self.shared.takes_what_is_kept(&head.claim, &kept).await {
-                Ok(None) => self.shared.ask_waiting(&head).await,
-                Ok(Some(refused)) => Err(Refused::NotNow(refused)).into(),
-                Err(error) => Err(error.into()).into(),
+            let asking = match self.shared.takes_what_is_kept(&waiter.claim, &kept).await {
+                Ok(None) => self.shared.ask_for(&waiter, first),
+                Ok(Some(refused)) => Asking::Now(Err(Refused::NotNow(refused)).into()),
+                Err(error) => Asking::Now(Err(error.into()).into()),
             };
-            let registration = asked.registration;
-            match asked.answer {
-                Ok(mut permit) => {
-                    permit.waited_from(head.rank().seat.start);
-                    self.shared.queue().granted(&head);
-                    // Where nobody wants it any more it is dropped here, and gives everything back.
-                    drop(head.answer(Ok(permit)));
-                }
-                Err(Refused::NotNow(refused)) => {
-                    if self.park(&head, &refused, registration, key) {
+            match asking {
+                Asking::Now(asked) => {
+                    let refused = self.answered(&waiter, asked, key, first) == Outcome::Refused;
+                    self.under_way.claimed.answered(key, refused);
+                    if refused {
                         return;
                     }
                 }
-                Err(Refused::Rejected(rejection)) => {
-                    drop(registration);
-                    self.reject(&head, rejection);
-                }
+                Asking::Later(answer) => self.under_way.push(waiter, key, first, answer),
             }
         }
     }
 
-    /// Lets others run. Should this runtime not be run any more after that, another driver goes on.
-    async fn rest(&self, key: &LimitKey) {
+    /// Counts a step, and lets others run after some. Should this runtime not be run any more after that, another
+    /// driver goes on with the count that is being served.
+    async fn step(&mut self, serves: Option<&LimitKey>) {
+        self.steps = self.steps.wrapping_add(1);
+        if !self.steps.is_multiple_of(STEPS_IN_A_ROW) {
+            return;
+        }
         let others = {
             let mut queue = self.shared.queue();
-            queue.kick([key.clone()]);
+            queue.kick(serves.cloned());
             queue.driven.len() > 1
         };
         if others {
@@ -147,28 +201,61 @@ impl Driver {
         tokio::task::yield_now().await;
     }
 
-    /// Parks the head where it was refused. Returns whether that is still `key`, so that its turn is over.
+    /// What the store said to one that was tried on a count.
+    fn answered(&self, waiter: &Arc<Waiter>, asked: Asked, key: &LimitKey, first: bool) -> Outcome {
+        let Asked {
+            answer,
+            registration,
+        } = asked;
+        match answer {
+            Ok(mut permit) => {
+                permit.waited_from(waiter.rank().seat.start);
+                self.shared.queue().granted(waiter, first);
+                // Where nobody wants it any more it is dropped here, and gives everything back.
+                drop(waiter.answer(Ok(permit)));
+                Outcome::Granted
+            }
+            Err(Refused::NotNow(refused)) if first => {
+                self.park(waiter, &refused, registration, key)
+            }
+            // It is tried again when it is first, and parked then.
+            Err(Refused::NotNow(refused)) => {
+                waiter.refuse(refused);
+                Outcome::Refused
+            }
+            Err(Refused::Rejected(rejection)) => {
+                drop(registration);
+                self.reject(waiter, rejection);
+                Outcome::Gone
+            }
+        }
+    }
+
+    /// Parks the head where it was refused. If that is still `key`, its turn is over.
     fn park(
         &self,
         head: &Arc<Waiter>,
         refused: &NotNow,
         registration: Option<Registration>,
         key: &LimitKey,
-    ) -> bool {
+    ) -> Outcome {
         if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
             drop(registration);
             self.reject(head, rejection);
-            return false;
+            return Outcome::Gone;
         }
         head.refuse(refused.clone());
-        let same = refused.key == *key;
         let now = self.shared.store.now();
         let kept = registration.is_some();
         self.shared.queue().refused(head, refused, now, kept);
         if let Some(registration) = registration {
             registration.noted();
         }
-        same
+        if refused.key == *key {
+            Outcome::Refused
+        } else {
+            Outcome::Gone
+        }
     }
 
     fn reject(&self, waiter: &Waiter, rejection: Rejection) {

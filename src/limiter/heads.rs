@@ -59,6 +59,11 @@ impl Heads {
         self.lines.values().flat_map(BTreeMap::values)
     }
 
+    /// Those of one line, in the order of their seats.
+    pub(super) fn of_line(&self, line: Line) -> impl Iterator<Item = &Arc<Waiter>> {
+        self.lines.get(&line).into_iter().flat_map(BTreeMap::values)
+    }
+
     /// Those of one line from a seat on, up to another.
     pub(super) fn between(
         &self,

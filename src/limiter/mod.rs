@@ -19,6 +19,7 @@
 mod ask;
 mod budgets;
 mod call;
+mod claimed;
 mod comer;
 mod deadline;
 mod delegation;
@@ -46,6 +47,7 @@ mod run;
 mod shares;
 mod top_up;
 mod turned_away;
+mod under_way;
 mod waiter;
 
 use std::{
@@ -73,7 +75,9 @@ use self::{
 use crate::{
     error::{Rejection, StoreError},
     limit::{Limits, micros},
-    store::{Answer, BoxFuture, Claim, MemoryStore, NotNow, Store},
+    store::{
+        Answer, BoxFuture, Claim, MemoryStore, NotNow, Store, StoreSetting, StoreSettingError,
+    },
 };
 
 /// Admits calls under limits; those that do not fit wait for their turn.
@@ -129,6 +133,16 @@ impl Limiter {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self::with_store(MemoryStore::new(limits))
+    }
+
+    /// A limiter that counts where the variable `TOWER_QUOTA_STORE` of the environment says: in this process's memory, where
+    /// it is not set. See [`StoreSetting`]; opening one is waited for.
+    ///
+    /// # Errors
+    /// Where it names no store that this program has, or the store cannot be opened.
+    pub fn from_env(limits: Limits) -> Result<Self, StoreSettingError> {
+        let store = StoreSetting::from_env()?.open(limits)?;
+        Ok(Self::build(store, QueueOptions::new()))
     }
 
     /// A limiter that counts in `store`.
@@ -236,7 +250,7 @@ impl Limiter {
                     let answer = self.shared.hear(answer, claim, version);
                     let (limiter, claim) = (self.clone(), claim.clone());
                     return Tried::Later(Box::pin(async move {
-                        let answer = answer.await;
+                        let answer = turn.in_time(answer).await;
                         answer.inspect_err(|no| limiter.note_refused(&claim, no))
                     }));
                 }
@@ -244,7 +258,7 @@ impl Limiter {
         }
         let (limiter, claim) = (self.clone(), claim.clone());
         Tried::Later(Box::pin(async move {
-            let answer = limiter.ask_behind(&claim, turn).await;
+            let answer = turn.in_time(limiter.ask_behind(&claim, turn)).await;
             answer.inspect_err(|no| limiter.note_refused(&claim, no))
         }))
     }
@@ -292,7 +306,7 @@ impl Limiter {
         let (mut keys, mut comer) = shared.comer(claim, turn);
         if turn.deadline.is_some() {
             let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
-            Box::pin(in_time).await?;
+            turn.in_time(Box::pin(in_time)).await?;
         }
         let waiter = loop {
             let mut queue = shared.queue();

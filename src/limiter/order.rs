@@ -286,6 +286,16 @@ impl Order {
         }
     }
 
+    /// A rank's place as if some had gone, where nothing is guaranteed: of two the lesser goes first.
+    pub(super) fn when_gone(&self, rank: Rank, gone: impl Fn(u64) -> bool) -> ((i64, i64), Seat) {
+        let priority = rank.line.priority;
+        let class = self.classes.get(&priority).into_iter();
+        let mut left = class.flat_map(|class| &class.arrivals);
+        let oldest = left.find(|(_, place)| !gone(*place));
+        let oldest = oldest.map_or(rank.arrival, |(arrival, _)| *arrival);
+        (self.aged(oldest, priority), rank.seat)
+    }
+
     /// Whether it goes before those who have nothing guaranteed.
     pub(super) fn is_first(&self, rank: Rank) -> bool {
         rank.line.lifted || self.owners.is_below(rank.line.owner)

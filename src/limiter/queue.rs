@@ -6,6 +6,7 @@
 
 mod anew;
 mod before;
+mod behind;
 mod registered;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
 use tokio::runtime::Id;
 
 use super::{
+    claimed::Claimed,
     demand::Demand,
     heads::Heads,
     order::{Comer, Order, Rank},
@@ -55,8 +57,14 @@ pub(super) enum Next {
     Nobody,
     /// The head waits for something else first, and its group is parked there now. Look again.
     Moved,
-    /// Try this one, if it leaves so much room.
+    /// Try this one, who is first in turn, if it leaves so much room.
     Try(Arc<Waiter>, Vec<Kept>),
+    /// Try this one, who is first when all are granted that are asked for.
+    TryBehind(Arc<Waiter>),
+    /// Nobody, until one is answered that is asked for on this count.
+    Wait,
+    /// Nobody, until this one is answered, which is asked for on another count.
+    WaitFor(u64),
 }
 
 /// Who stands before a comer.
@@ -102,15 +110,21 @@ impl Queue {
     pub(super) fn ahead_of(&mut self, keys: &[LimitKey], comer: &Comer, now: Tick) -> Ahead {
         let rank = self.order.rank(comer);
         match self.blocker(keys, rank) {
-            Some(key) => Ahead::On(key.clone()),
+            Some((key, _)) => Ahead::On(key.clone()),
             None => Ahead::Kept(self.kept((keys, &comer.needs), rank, now)),
         }
     }
 
-    fn blocker<'a>(&self, keys: &'a [LimitKey], rank: Rank) -> Option<&'a LimitKey> {
-        keys.iter().find(|key| {
-            let head = self.counts.head(key, &self.order);
-            head.is_some_and(|head| self.order.before(head.rank(), rank))
+    /// One that waits on one of these counts and goes before this rank, and the count.
+    fn blocker<'a>(
+        &self,
+        keys: &'a [LimitKey],
+        rank: Rank,
+    ) -> Option<(&'a LimitKey, &Arc<Waiter>)> {
+        keys.iter().find_map(|key| {
+            let head = self.counts.head(key, &self.order)?;
+            let before = self.order.before(head.rank(), rank);
+            before.then_some((key, head))
         })
     }
 
@@ -320,12 +334,12 @@ impl Queue {
         group.is_some_and(|group| group.waiters.holds(waiter.rank()))
     }
 
-    /// Takes out one that was granted.
-    pub(super) fn granted(&mut self, waiter: &Waiter) {
+    /// Takes out one that was granted. `first`: whether it had been asked for as the first in turn.
+    pub(super) fn granted(&mut self, waiter: &Waiter, first: bool) {
         if self.remove(waiter) {
             self.order.granted(waiter.rank(), &waiter.agent);
             self.turn();
-            if self.driven.len() < 2 {
+            if first && self.driven.len() < 2 {
                 // The store keeps nothing for it any more, unless another driver has asked for it after that.
                 self.counts.keep(waiter.place());
             }
@@ -406,14 +420,22 @@ impl Queue {
         self.counts.next_timer()
     }
 
-    /// The head of a count, unless it has to wait behind another one elsewhere.
-    pub(super) fn next_on(&mut self, key: &LimitKey, now: Tick) -> Next {
+    /// The head of a count, unless it has to wait behind another one elsewhere. `claimed`: who is asked for already.
+    pub(super) fn next_on(&mut self, key: &LimitKey, now: Tick, claimed: &Claimed) -> Next {
+        if claimed.is_busy(key) {
+            return self.next_behind(key, now, claimed);
+        }
         let Some(head) = self.next_head(key, now) else {
             return Next::Nobody;
         };
+        if claimed.lane_of(head.place()).is_some() {
+            return Next::WaitFor(head.place());
+        }
         let stand = head.stand();
-        match self.blocker(&stand.keys, head.rank()).cloned() {
-            Some(other) => {
+        let blocker = self.blocker(&stand.keys, head.rank());
+        match blocker.map(|(key, blocker)| (key.clone(), blocker.place())) {
+            Some((_, place)) if claimed.lane_of(place).is_some() => Next::WaitFor(place),
+            Some((other, _)) => {
                 self.park(&stand.keys, &other);
                 drop(stand);
                 head.moved();

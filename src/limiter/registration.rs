@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused, waiter::Waiter};
 use crate::{
     error::StoreError,
-    store::{Answer, Decision},
+    store::{Answer, BoxFuture, Decision},
 };
 
 /// The store keeps room for one that it has refused, or may. Dropped before anybody has noted that, it is forgone.
@@ -45,17 +45,29 @@ impl From<Result<Permit, Refused>> for Asked {
     }
 }
 
+/// An answer of the store to one that waits.
+pub(super) enum Asking {
+    Now(Asked),
+    /// It is seen to from now on, polled or not.
+    Later(BoxFuture<Asked>),
+}
+
 impl Shared {
-    /// As [`ask`](Self::ask), for one that is first in turn on its counts.
-    pub(super) async fn ask_waiting(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Asked {
-        let version = self.version_now();
-        match self.store.claim_waiting(&waiter.claim, waiter.waiting()) {
-            Answer::Now(answer) => self.heard(answer, waiter, version),
+    /// Asks for one that waits. `first`: whether it is first in turn on its counts.
+    pub(super) fn ask_for(self: &Arc<Self>, waiter: &Arc<Waiter>, first: bool) -> Asking {
+        let (version, claim) = (self.version_now(), &waiter.claim);
+        let answer = if first {
+            self.store.claim_waiting(claim, waiter.waiting())
+        } else {
+            self.store.claim_behind(claim, waiter.waiting())
+        };
+        match answer {
+            Answer::Now(answer) => Asking::Now(self.heard(answer, waiter, first, version)),
             Answer::Later(answer) => {
                 self.flush();
                 let (shared, waiter) = (self.clone(), waiter.clone());
-                let work = async move { shared.heard(answer.await, &waiter, version) };
-                RunToEnd::new(self.clone(), work).get().await
+                let work = async move { shared.heard(answer.await, &waiter, first, version) };
+                Asking::Later(Box::pin(RunToEnd::new(self.clone(), work).get()))
             }
         }
     }
@@ -64,14 +76,15 @@ impl Shared {
         self: &Arc<Self>,
         answer: Result<Decision, StoreError>,
         waiter: &Arc<Waiter>,
+        first: bool,
         version: u32,
     ) -> Asked {
         // A store that failed may have registered it all the same.
-        let registration =
-            matches!(&answer, Ok(Decision::NotNow(_)) | Err(_)).then(|| Registration {
-                shared: self.clone(),
-                waiter: Some(waiter.clone()),
-            });
+        let kept = first && matches!(&answer, Ok(Decision::NotNow(_)) | Err(_));
+        let registration = kept.then(|| Registration {
+            shared: self.clone(),
+            waiter: Some(waiter.clone()),
+        });
         let answer = self.grant(answer, &waiter.claim, version);
         Asked {
             answer,

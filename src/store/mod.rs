@@ -4,11 +4,15 @@
 //! a store on a disk (`SqliteStore`, with the feature `sqlite`) or on another machine answers with a future. The limiter that waits, queues and
 //! wakes stands above and is the same for all: a claim is *data*, going in and coming out.
 //!
+//! [`StoreSetting`] has one of them from a text, so that a program counts in any by one setting.
+//!
 //! [`contract`] holds the checks that every store passes.
 
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod asked;
 mod attempt;
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+mod audit;
 mod budgets;
 mod change;
 mod claim;
@@ -29,11 +33,13 @@ mod listen;
 mod memory;
 mod met;
 mod observation;
+mod open;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod replay;
 mod resting;
+mod setting;
 mod snapshot;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -44,6 +50,8 @@ mod windows;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+#[cfg(any(feature = "redis", feature = "sqlite"))]
+pub use audit::AuditEntry;
 pub use budgets::{BudgetStanding, ComesBack};
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing, Waiting};
 pub use correct::Correction;
@@ -51,8 +59,11 @@ pub use event::{BudgetChange, BudgetEvent};
 pub use listen::Learnt;
 pub use memory::MemoryStore;
 pub use observation::Observation;
+#[cfg(feature = "config")]
+pub(crate) use open::{Opened, Terms};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub use setting::{StoreSetting, StoreSettingError};
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
@@ -131,6 +142,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
         let _ = waiting;
         self.claim(claim)
+    }
+
+    /// As [`claim`](Self::claim), of a call that is next in turn when those are granted who were asked for before and are
+    /// not answered yet. It is not registered.
+    ///
+    /// By default it is a claim like any.
+    fn claim_behind(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        let _ = waiting;
+        self.claim(claim)
+    }
+
+    /// Whether claims of those who wait are refused at once where there is no room by what is known here, and by what
+    /// was asked for and is not answered yet. Then as many are asked for at once as there is room for; otherwise at first
+    /// one, and with each that is granted one more.
+    fn foresees(&self) -> bool {
+        false
     }
 
     /// Nothing is to be kept any more for the one that waits under this [number](Waiting::number): it has gone away,

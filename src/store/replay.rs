@@ -49,11 +49,13 @@ impl MemoryStore {
     }
 
     /// Whether a grant is of this store.
+    #[cfg(feature = "sqlite")]
     pub(super) fn is_of(&self, grant: &Grant) -> bool {
         grant.store == self.id()
     }
 
     /// Whether something has happened to budgets that nobody has asked for.
+    #[cfg(feature = "sqlite")]
     pub(super) fn has_events(&self) -> bool {
         self.news.load(std::sync::atomic::Ordering::Acquire)
     }
@@ -67,6 +69,7 @@ impl MemoryStore {
     }
 
     /// The number of a grant of this store that has not ended.
+    #[cfg(feature = "sqlite")]
     pub(super) fn number_of(&self, grant: &Grant) -> Option<u64> {
         let is_open = self.is_of(grant) && self.lock().counts.grants.find(grant.name).is_some();
         is_open.then(|| grant.name.number())

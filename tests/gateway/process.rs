@@ -133,6 +133,11 @@ impl Gateway {
     /// The same with a whole file.
     pub(crate) async fn reload_text(&mut self, text: &str) -> String {
         fs::write(&self.config.0, text).unwrap();
+        self.hangup().await
+    }
+
+    /// Sends it SIGHUP: what it says to that.
+    pub(crate) async fn hangup(&mut self) -> String {
         self.signal("-HUP").await;
         self.complaint().await
     }

@@ -122,3 +122,62 @@ async fn a_file_that_somebody_has_is_named() {
     );
     drop(gateway);
 }
+
+#[tokio::test]
+async fn the_configuration_says_it_too_and_the_command_line_is_in_its_place() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let (said, given) = (Counts::new("said"), Counts::new("given"));
+    let config = ConfigFile::new(&format!(
+        "rate_limiting: {{ store: 'sqlite:{}', global: {{ max_requests_per_run: 3 }} }}\n\
+         gateway: {{ listen: '127.0.0.1:0', upstream: '{}' }}\n",
+        said.path(),
+        sim.base_url()
+    ));
+    let is_there = |counts: &Counts| std::fs::exists(counts.path()).unwrap();
+    for (store, is_said, is_given) in [
+        (Some("memory".to_owned()), false, false),
+        (Some(format!("sqlite:{}", given.path())), false, true),
+        (None, true, true),
+    ] {
+        let mut args = vec!["--config", config.path()];
+        args.extend(store.iter().flat_map(|store| ["--store", store]));
+        let gateway = Gateway::start_args(&args).await;
+        assert_eq!(status(&gateway).await, 200);
+        assert_eq!(
+            (is_there(&said), is_there(&given)),
+            (is_said, is_given),
+            "{store:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reload_keeps_to_the_store_of_the_command_line() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let (config, counts) = (config(&sim.base_url()), Counts::new("reload"));
+    let mut gateway = start(&config, &counts).await;
+    let text = std::fs::read_to_string(config.path()).unwrap();
+    std::fs::write(config.path(), text.replace(": 3", ": 1")).unwrap();
+    let said = gateway.hangup().await;
+    assert!(said.contains("reloaded; requests 1/run"), "{said}");
+    assert_eq!(status(&gateway).await, 200);
+    assert_eq!(status(&gateway).await, 429);
+}
+
+#[tokio::test]
+async fn what_is_no_store_ends_the_program_and_is_not_shown() {
+    let config = config("http://127.0.0.1:1");
+    for (store, says) in [
+        (
+            "redsi://:marked@h",
+            "tower-quota: --store: this is no store; there are `memory`",
+        ),
+        ("sqlite:", "tower-quota: --store: it names no file"),
+        ("", "tower-quota: --store: it names no file"),
+    ] {
+        let output = run(&["serve", "--config", config.path(), "--store", store]).await;
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(says) && !said.contains("marked"), "{said}");
+    }
+}

@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
 
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
 #[derive(Debug, Parser)]
@@ -39,12 +40,22 @@ pub(crate) struct ServeArgs {
     /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// A file to count in, which outlives the process: made where there is none, and read again at the next start. It has a
-    /// row for each attempt, to be asked with any tool that reads SQLite.
-    #[cfg(feature = "sqlite")]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store: Option<PathBuf>,
+    /// Where counts are kept, in place of rate_limiting.store: `memory`, a file, by its path or as `sqlite:PATH`, or
+    /// `redis://HOST:PORT/DB?namespace=NAME`, a server, with all processes that say the same.
+    ///
+    /// A file outlives the process: it is made where there is none, and read again at the next start. It has a row for each
+    /// attempt, to be asked with any tool that reads SQLite.
+    ///
+    /// What has a password in it belongs into the configuration, as "${STORE}": others see command lines.
+    #[arg(long, value_name = "STORE", value_parser = hidden)]
+    pub(crate) store: Option<SecretString>,
     /// Where calls go that have no route, in place of gateway.upstream.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
+}
+
+/// An argument that may have a password in it: no message shows it.
+#[allow(clippy::unnecessary_wraps, reason = "of the form that clap wants")]
+fn hidden(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
 }

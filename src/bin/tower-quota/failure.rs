@@ -3,8 +3,10 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use tower_quota::{
+    StoreError,
     config::ConfigError,
     gateway::{BindError, UpstreamError},
+    store::StoreSettingError,
 };
 
 /// One message for people.
@@ -16,9 +18,10 @@ pub(crate) enum Failure {
     /// It names the file itself.
     #[error(transparent)]
     Store(ConfigError),
-    #[cfg(feature = "sqlite")]
+    #[error("--store: {0}")]
+    Setting(#[from] StoreSettingError),
     #[error("not all that was counted is kept: {0}")]
-    Close(tower_quota::StoreError),
+    Close(StoreError),
     #[error("{}: {source}", path.display())]
     Config { path: PathBuf, source: ConfigError },
     #[error(
@@ -45,6 +48,7 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::File(_)
+            | Failure::Setting(_)
             | Failure::Config { .. }
             | Failure::NoUpstream { .. }
             | Failure::Upstream(_)

@@ -6,10 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tower_quota::{
-    config::{ConfigError, RateLimiting, Stack},
-    gateway,
-};
+use tower_quota::{config::Stack, gateway};
 
 use super::{
     cli::ServeArgs,
@@ -19,41 +16,19 @@ use super::{
     source::Source,
 };
 
-/// Serves until a signal comes and the calls that came are answered. What they used is in the file then, where there is
-/// one.
+/// Serves until a signal comes and the calls that came are answered. What they used is in the store then, where that
+/// outlives the process.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let mut built = None;
     let served = serve(args, &mut built).await;
-    #[cfg(feature = "sqlite")]
-    if let Some(file) = built.and_then(|stack| stack.file) {
-        let closed = file.close().map_err(Failure::Close);
-        return served.and(closed);
-    }
-    served
-}
-
-/// With the counts in memory, or in a file.
-fn build(args: &ServeArgs, block: &RateLimiting) -> Result<Stack, ConfigError> {
-    #[cfg(feature = "sqlite")]
-    if let Some(path) = &args.store {
-        let stack = block.build_in(path)?;
-        let lost = stack.file.as_ref().map_or(0, |file| file.lost());
-        if lost > 0 {
-            eprintln!(
-                "tower-quota: {lost} calls were in flight when it ended; they count as reserved"
-            );
-        }
-        return Ok(stack);
-    }
-    #[cfg(not(feature = "sqlite"))]
-    let _ = args;
-    block.build()
+    let closed = built.map_or(Ok(()), |stack| stack.close());
+    served.and(closed.map_err(Failure::Close))
 }
 
 async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure> {
-    let source = Source::of(&args);
+    let source = Source::of(&args)?;
     let read = source.read().and_then(|said| {
-        let stack = build(&args, &said.rate_limiting)?;
+        let stack = said.rate_limiting.build()?;
         Ok((said, stack))
     });
     let ServeArgs {
@@ -61,6 +36,15 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     } = args;
     let (said, stack) = read.map_err(|error| source.failure(error))?;
     let stack = &*built.insert(stack);
+    #[cfg(feature = "sqlite")]
+    if let Some(lost) = stack
+        .file
+        .as_ref()
+        .map(|file| file.lost())
+        .filter(|lost| *lost > 0)
+    {
+        eprintln!("tower-quota: {lost} calls were in flight when it ended; they count as reserved");
+    }
     let config = said.gateway;
     let upstream = match (upstream, config.upstream.clone()) {
         (Some(upstream), _) => Some(upstream.parse()?),

@@ -5,15 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use secrecy::ExposeSecret as _;
 use tower_quota::{
     config::{self, ConfigError, LiteLlmConfig, RateLimiting},
     gateway::{self, GatewayConfig},
+    store::{StoreSetting, StoreSettingError},
 };
 
 use super::{cli::ServeArgs, failure::Failure};
 
+/// A file, and what the command line says in place of it.
+pub(crate) struct Source {
+    file: File,
+    store: Option<StoreSetting>,
+}
+
 /// A file, of ours or of LiteLLM's.
-pub(crate) enum Source {
+enum File {
     Ours(PathBuf),
     LiteLlm(PathBuf),
 }
@@ -28,23 +36,69 @@ pub(crate) struct Said {
 
 impl Source {
     /// The file that is named on the command line: one of the two is.
-    pub(crate) fn of(args: &ServeArgs) -> Self {
-        match &args.litellm {
-            Some(path) => Source::LiteLlm(path.clone()),
-            None => Source::Ours(args.config.clone().unwrap_or_default()),
-        }
+    ///
+    /// # Errors
+    /// Where the command line names no store.
+    pub(crate) fn of(args: &ServeArgs) -> Result<Self, StoreSettingError> {
+        let store = args
+            .store
+            .as_ref()
+            .map(|text| setting(text.expose_secret()));
+        Ok(Source {
+            file: match &args.litellm {
+                Some(path) => File::LiteLlm(path.clone()),
+                None => File::Ours(args.config.clone().unwrap_or_default()),
+            },
+            store: store.transpose()?,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        match self {
-            Source::Ours(path) | Source::LiteLlm(path) => path,
+        match &self.file {
+            File::Ours(path) | File::LiteLlm(path) => path,
         }
     }
 
     /// Reads it.
     pub(crate) fn read(&self) -> Result<Said, ConfigError> {
+        let mut said = self.file.read()?;
+        if let Some(store) = &self.store {
+            said.rate_limiting.store = store.clone();
+        }
+        Ok(said)
+    }
+
+    /// An error of it, with its name.
+    pub(crate) fn failure(&self, error: ConfigError) -> Failure {
+        match error {
+            // It names the file itself.
+            error @ ConfigError::File { .. } => Failure::File(error),
+            error @ ConfigError::Store(_) => Failure::Store(error),
+            source => Failure::Config {
+                path: self.path().to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+/// Where the command line says that counts are kept: a path is that of a file, without `sqlite:` too.
+fn setting(text: &str) -> Result<StoreSetting, StoreSettingError> {
+    // `C:` is no scheme.
+    let has_scheme = text
+        .split_once(':')
+        .is_some_and(|(scheme, _)| scheme.len() > 1);
+    if has_scheme || text == "memory" {
+        text.parse()
+    } else {
+        StoreSetting::in_file(text)
+    }
+}
+
+impl File {
+    fn read(&self) -> Result<Said, ConfigError> {
         match self {
-            Source::Ours(path) => {
+            File::Ours(path) => {
                 let gateway::Config {
                     gateway,
                     rate_limiting,
@@ -56,7 +110,7 @@ impl Source {
                     not_understood: Vec::new(),
                 })
             }
-            Source::LiteLlm(path) => {
+            File::LiteLlm(path) => {
                 let text = fs::read_to_string(path).map_err(|error| ConfigError::File {
                     file: path.clone(),
                     reason: format!("cannot be read: {error}"),
@@ -73,19 +127,6 @@ impl Source {
                         .collect(),
                 })
             }
-        }
-    }
-
-    /// An error of it, with its name.
-    pub(crate) fn failure(&self, error: ConfigError) -> Failure {
-        match error {
-            // It names the file itself.
-            error @ ConfigError::File { .. } => Failure::File(error),
-            error @ ConfigError::Store(_) => Failure::Store(error),
-            source => Failure::Config {
-                path: self.path().to_owned(),
-                source,
-            },
         }
     }
 }

@@ -72,6 +72,7 @@ impl Clock {
     }
 
     /// Shows this tick now.
+    #[cfg(feature = "sqlite")]
     pub(in crate::store) fn set(&mut self, tick: Tick) {
         (self.start, self.began) = (tokio::time::Instant::now(), tick);
     }

@@ -26,9 +26,12 @@ impl fmt::Display for Node {
     }
 }
 
+/// What stands behind the `?` of an address.
+type Said<'u> = Vec<(&'u str, &'u str)>;
+
 impl Address {
-    /// With the namespace, where it says one.
-    pub(super) fn read(url: &str) -> Result<(Self, Option<String>), OpenError> {
+    /// With what stands behind its `?`: names and values.
+    pub(super) fn read(url: &str) -> Result<(Self, Said<'_>), OpenError> {
         let wrong = |what: &str| OpenError::Address(what.to_owned());
         let (scheme, rest) = url
             .split_once("://")
@@ -37,13 +40,9 @@ impl Address {
             return Err(wrong("its scheme is neither redis nor rediss"));
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut namespace = None;
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("namespace", name)) if !name.is_empty() => namespace = Some(name.to_owned()),
-                _ => return Err(wrong("after its ? only namespace=name may stand")),
-            }
-        }
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let pairs = pairs.collect();
         let (before, hosts) = match rest.rsplit_once('@') {
             Some((user, hosts)) => (format!("{user}@"), hosts),
             None => (String::new(), rest),
@@ -68,7 +67,7 @@ impl Address {
         let nodes: Vec<Node> = nodes.collect();
         let info = infos.into_iter().next();
         match info {
-            Some(info) if !nodes.is_empty() => Ok((Address { info, nodes }, namespace)),
+            Some(info) if !nodes.is_empty() => Ok((Address { info, nodes }, pairs)),
             _ => Err(wrong("it names no host")),
         }
     }
@@ -122,24 +121,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_and_namespace_are_read_and_no_password_is_shown() {
-        let (address, namespace) =
-            Address::read("redis://me:marked@a:1,b:2,c/3?namespace=x").unwrap();
-        assert_eq!(namespace.as_deref(), Some("x"));
+    fn hosts_and_what_stands_behind_them_are_read_and_no_password_is_shown() {
+        let (address, said) =
+            Address::read("redis://me:marked@a:1,b:2,c/3?namespace=x&batch=1s").unwrap();
+        assert_eq!(said, [("namespace", "x"), ("batch", "1s")]);
         assert_eq!(address.to_string(), "a:1,b:2,c:6379");
         assert!(!format!("{address:?}").contains("marked"));
-        assert_eq!(Address::read("rediss://h").unwrap().1, None);
+        assert_eq!(Address::read("rediss://h").unwrap().1, []);
     }
 
     #[test]
     fn what_makes_no_sense_is_said_without_the_password() {
-        for url in [
-            "marked",
-            "http://me:marked@a",
-            "redis://me:marked@a:b",
-            "redis://me:marked@a?namespaec=x",
-            "redis://me:marked@a?namespace=",
-        ] {
+        for url in ["marked", "http://me:marked@a", "redis://me:marked@a:b"] {
             let error = Address::read(url).map(|_| ()).unwrap_err().to_string();
             assert!(!error.contains("marked"), "{error}");
             assert!(error.contains("redis://["), "{error}");

@@ -44,22 +44,15 @@ impl Store for RedisStore {
     }
 
     fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
-        let shared = &self.shared;
-        let state = &mut *shared.lock();
-        if let Some(refused) = shared.foresee(state, claim, waiting) {
-            return Answer::Now(Ok(Decision::NotNow(refused)));
-        }
-        let Waiting { number, priority } = waiting;
-        let op = |asked| Op::Wait {
-            asked,
-            number,
-            priority,
-        };
-        if shared.unable(state).is_none() {
-            state.begin_to_wait(number, claim);
-            shared.news.waits.notify_one();
-        }
-        shared.claim(state, claim, op)
+        self.shared.claim_of_waiter(claim, waiting, true)
+    }
+
+    fn claim_behind(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        self.shared.claim_of_waiter(claim, waiting, false)
+    }
+
+    fn foresees(&self) -> bool {
+        true
     }
 
     fn forgo(&self, waiting: u64) {
@@ -193,16 +186,19 @@ impl Store for RedisStore {
 
     fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
         let (tags, reason) = (tags.clone(), reason.to_owned());
+        let by = self.shared.actor();
         self.shared.done(Op::Correct {
             tags,
             correction,
             reason,
+            by,
         })
     }
 
     fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
         let (tags, reason) = (tags.clone(), reason.to_owned());
-        let op = Op::Reset { tags, reason };
+        let by = self.shared.actor();
+        let op = Op::Reset { tags, reason, by };
         self.shared.ask(op, |outcome| match outcome {
             Outcome::Count(count) => Some(count),
             _ => None,
@@ -210,8 +206,9 @@ impl Store for RedisStore {
     }
 
     fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        self.shared
-            .done(Op::Reconfigure(limits.iter().cloned().collect()))
+        let by = self.shared.actor();
+        let limits = limits.iter().cloned().collect();
+        self.shared.done(Op::Reconfigure { limits, by })
     }
 
     fn events(&self) -> Vec<BudgetEvent> {
@@ -260,6 +257,41 @@ impl Shared {
             Outcome::Never(refused) => Some(Decision::Never(refused)),
             _ => None,
         }
+    }
+
+    /// Of one that waits; `first`: and has to stand in the line.
+    fn claim_of_waiter(
+        self: &Arc<Self>,
+        claim: &Claim,
+        Waiting { number, priority }: Waiting,
+        first: bool,
+    ) -> Answer<Decision> {
+        let state = &mut *self.lock();
+        if let Some(refused) = self.foresee(state, claim, number, first) {
+            return Answer::Now(Ok(Decision::NotNow(refused)));
+        }
+        if self.unable(state).is_some() {
+            return self.claim(state, claim, Op::Claim);
+        }
+        if first {
+            let now = self.at(state).tick;
+            state.waiting.insert(number, now);
+            self.news.waits.notify_one();
+        }
+        let limits = state.replica.store().limits();
+        state.asks.put(number, claim, &limits);
+        let answer = self.claim(state, claim, |asked| match first {
+            true => Op::Wait {
+                asked,
+                number,
+                priority,
+            },
+            false => Op::Claim(asked),
+        });
+        if let Some(last) = state.queue.back_mut() {
+            last.waiter = Some(number);
+        }
+        answer
     }
 
     fn end(self: &Arc<Self>, grant: &Grant, settlement: Option<Settlement>) -> Answer<()> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     limit::{Limit, Tick},
-    store::{Correction, Observation, Settlement, asked::Asked, clock::told::At},
+    store::{Correction, Observation, Settlement, asked::Asked, audit::ITSELF, clock::told::At},
     tags::Tags,
     usage::Usage,
 };
@@ -89,6 +89,7 @@ pub(super) enum Op {
     Join {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limits: Option<Vec<Limit>>,
+        by: Arc<str>,
     },
     /// It is there no more, and has left nothing under way.
     Leave,
@@ -124,14 +125,32 @@ pub(super) enum Op {
         tags: Tags,
         correction: Correction,
         reason: String,
+        by: Arc<str>,
     },
     Reset {
         tags: Tags,
         reason: String,
+        by: Arc<str>,
     },
-    Reconfigure(Vec<Limit>),
+    Reconfigure {
+        limits: Vec<Limit>,
+        by: Arc<str>,
+    },
     /// In the place of what was not to be, so that what follows has its number.
     Nothing,
+}
+
+impl Op {
+    /// Who did it, where somebody did it by hand.
+    pub(super) fn by(&self) -> &str {
+        match self {
+            Op::Join { by, .. }
+            | Op::Correct { by, .. }
+            | Op::Reset { by, .. }
+            | Op::Reconfigure { by, .. } => by,
+            _ => ITSELF,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]

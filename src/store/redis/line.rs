@@ -17,6 +17,9 @@ use crate::{
 const LASTS: u64 = 10_000_000;
 /// So many of one process stand here at a time.
 const EACH: usize = 64;
+/// Nothing is taken that keeps one of the first so many from going who need the same: a claim costs no more, however long
+/// the line is.
+const FIRST: usize = 32;
 /// By so much each priority goes before the next, in microseconds of waiting.
 const AGING: i64 = 10_000_000;
 
@@ -102,7 +105,13 @@ impl Line {
         others.peek()?;
         let limits = store.limits();
         let keys = claim.keys(&limits);
-        others.find_map(|wait| wait.harm(store, (&limits, &keys), now))
+        let concerned = others.filter_map(|wait| {
+            let other = wait.asked.to(&limits);
+            let shared = other.keys(&limits).iter().any(|key| keys.contains(key));
+            shared.then_some(other)
+        });
+        let mut first = concerned.take(FIRST);
+        first.find_map(|other| harm(store, &other, (&limits, &keys), now))
     }
 }
 
@@ -132,42 +141,36 @@ impl Harm {
     }
 }
 
-impl Wait {
-    fn harm(
-        &self,
-        store: &MemoryStore,
-        (limits, keys): (&Limits, &[LimitKey]),
-        now: Tick,
-    ) -> Option<Harm> {
-        let claim = self.asked.to(limits);
-        let needs = claim.keys(limits);
-        if !needs.iter().any(|key| keys.contains(key)) {
-            return None;
-        }
-        let Answer::Now(Ok(standings)) = store.peek(&claim) else {
-            return None;
-        };
-        let acting = || standings.iter().filter(|standing| !standing.shadow);
-        let last = acting().max_by_key(|standing| standing.room)?;
-        let at = match last.room {
-            Room::Never => return None,
-            Room::At(at) => Some(at),
-            Room::Now | Room::WhenGivenBack => None,
-        };
-        let lacks = acting().filter(|standing| {
-            standing.room != Room::Now && standing.needed > 0 && keys.contains(&standing.key)
-        });
-        let mut kept = lacks.filter(|standing| {
-            // Nothing lies idle for one that waits elsewhere for longer than that takes to come back.
-            standing.key == last.key
-                || at.is_some_and(|at| {
-                    let stay = limits.stay(&standing.key);
-                    stay.is_some_and(|stay| micros(at.since(now)) <= stay)
-                })
-        });
-        kept.next().map(|standing| Harm {
-            key: standing.key.clone(),
-            at,
-        })
-    }
+/// What one that waits lacks of these counts.
+fn harm(
+    store: &MemoryStore,
+    claim: &Claim,
+    (limits, keys): (&Limits, &[LimitKey]),
+    now: Tick,
+) -> Option<Harm> {
+    let Answer::Now(Ok(standings)) = store.peek(claim) else {
+        return None;
+    };
+    let acting = || standings.iter().filter(|standing| !standing.shadow);
+    let last = acting().max_by_key(|standing| standing.room)?;
+    let at = match last.room {
+        Room::Never => return None,
+        Room::At(at) => Some(at),
+        Room::Now | Room::WhenGivenBack => None,
+    };
+    let lacks = acting().filter(|standing| {
+        standing.room != Room::Now && standing.needed > 0 && keys.contains(&standing.key)
+    });
+    let mut kept = lacks.filter(|standing| {
+        // Nothing lies idle for one that waits elsewhere for longer than that takes to come back.
+        standing.key == last.key
+            || at.is_some_and(|at| {
+                let stay = limits.stay(&standing.key);
+                stay.is_some_and(|stay| micros(at.since(now)) <= stay)
+            })
+    });
+    kept.next().map(|standing| Harm {
+        key: standing.key.clone(),
+        at,
+    })
 }

@@ -36,6 +36,8 @@ pub(super) struct Scripts {
     pub(super) append: Script,
     pub(super) image: Script,
     pub(super) restore: Script,
+    pub(super) note: Script,
+    pub(super) notes: Script,
 }
 
 impl Scripts {
@@ -54,6 +56,8 @@ impl Scripts {
             append: script!("append.lua"),
             image: script!("image.lua"),
             restore: script!("restore.lua"),
+            note: script!("note.lua"),
+            notes: script!("notes.lua"),
         }
     }
 }
@@ -66,6 +70,8 @@ pub(super) enum Ask {
     Append,
     Image,
     Restore,
+    Note,
+    Notes,
 }
 
 /// Why there was no answer.
@@ -180,14 +186,22 @@ impl Link {
             Ask::Append => &self.scripts.append,
             Ask::Image => &self.scripts.image,
             Ask::Restore => &self.scripts.restore,
+            Ask::Note => &self.scripts.note,
+            Ask::Notes => &self.scripts.notes,
         }
     }
 
     fn keys_of(&self, what: Ask) -> Vec<&str> {
-        let Keys { head, log, image } = &self.keys;
+        let Keys {
+            head,
+            log,
+            image,
+            audit,
+        } = &self.keys;
         match what {
             Ask::Read => vec![head, image],
             Ask::Append => vec![head, log],
+            Ask::Note | Ask::Notes => vec![audit],
             Ask::Begin | Ask::Image | Ask::Restore => vec![head, log, image],
         }
     }

@@ -1,13 +1,84 @@
 //! Counts that processes on many machines share, on a Redis or Valkey server, alone or in a cluster.
+//!
+//! [`RedisStore`] decides as [`MemoryStore`](super::MemoryStore) does, whichever process asks: what one takes the others
+//! do not have, a budget is one budget, and calls that wait in several processes are let in one after another.
+//!
+//! ```no_run
+//! use std::{sync::Arc, time::Duration};
+//! use tower_quota::{Limiter, Usage, limit::{Limit, Limits}, limiter::{Call, QueueOptions}, store::RedisStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The same in each process:
+//! let limits = Limits::new([Limit::tokens(90_000).every(Duration::from_secs(60))])?;
+//! let store = Arc::new(RedisStore::open("redis://127.0.0.1:6379?namespace=search", limits)?);
+//! let limiter = Limiter::build(store.clone(), QueueOptions::new());
+//! let permit = limiter.acquire(Call::new().tokens(600, 100)).await?;
+//! permit.settle(Usage::new(600, 50));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//! The server keeps one log of what the processes do, in one order and under its own time. A claim is put there by a script,
+//! in one round trip, which brings what others have done since; each process does all of it again on counts of its own, in
+//! memory, and so comes to the same decision. There is one engine, whatever the store; a claim under fifty limits costs the
+//! server what one under a single limit costs. What comes while the server is asked goes along with the next round trip.
+//! Of the clocks of processes only spans are used: how long ago something left.
+//!
+//! From time to time a process writes an image of all counts, and the log begins anew there. Everything is numbered by
+//! its process, so that what is said twice is done once: after a timeout it is asked again.
+//!
+//! # Waiting
+//! Each process has its own queue. Whoever is first there stands in a line that is in the log too, and from then on nobody
+//! of another process takes what would make it wait longer, but those who stood there before: at most one for each place
+//! that is first in another process's queue, or sixty-four of a process. A priority goes before the next by ten seconds of
+//! waiting. What would not make it wait longer goes on. One that waits for more than a period of a limit keeps nobody from
+//! that limit. Those who wait are woken when others give something back.
+//!
+//! # When something breaks
+//! - A process that dies: what it had under way counts as reserved when it was silent for
+//!   [`silence`](RedisOptions::silence), and its slots are free then.
+//! - A server that cannot be reached: [`OnError`] says what becomes of claims. What was granted before is settled when it
+//!   is back; until then it is kept in memory.
+//! - A server that comes back with less than it had, because it does not write each step to its disk, or because a replica
+//!   took over that lacked some: the processes see it, and tell it again what they have done. Where it has lost more than
+//!   the last 20 000 entries, or all, the first process that comes begins anew with its own counts. So nothing is lost as
+//!   long as one process lives that knows it. If all may end together with the server, set `appendfsync always`.
+//! - A server without memory refuses, and nothing is half done. Give it `maxmemory-policy noeviction`: with another policy
+//!   it may throw away counts.
+//!
+//! Servers that take over are expected to have the same time: one that is behind lets no time pass until it has caught up,
+//! one that is ahead lets charges leave earlier by so much.
+//!
+//! # Limits that have changed
+//! Those that a process is opened with hold for all from then on; how they are matched, and what becomes of amounts that
+//! were changed at run time, is as with a store in a file. Open all with the same.
+//!
+//! # Versions
+//! A version that only adds something to what is in the log joins an older one that runs, and the other way round. Where a
+//! version has to be known by all, it does not join while older ones are there ([`OpenError::Older`]), and older ones end
+//! with an error once it has ([`OpenError::Newer`]).
+//!
+//! # What it costs
+//! Every process does what all do: with ten processes of a hundred calls a second that is about a hundredth of a core each.
+//! It is made for tens of processes and thousands of calls a second, not for thousands of processes. Memory: the counts in
+//! each process as with [`MemoryStore`](super::MemoryStore), and on the server an image of them and some 400 bytes an entry
+//! of the log. All keys of a namespace are in one slot of a cluster; give parts that share nothing a namespace each.
+//!
+//! Users with an ACL need `+@read +@write +@scripting +@stream +@hash` on `~{tower-quota:*`, and `+ping +client +hello`.
+
 mod address;
 mod alone;
 mod answers;
+mod asks;
 mod entry;
 mod error;
 mod history;
 mod line;
 mod link;
 mod news;
+mod notes;
 mod options;
 mod outage;
 mod replica;

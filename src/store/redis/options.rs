@@ -29,6 +29,7 @@ pub struct RedisOptions {
     pub(super) batch: Duration,
     pub(super) most: Option<usize>,
     pub(super) absorb: bool,
+    pub(super) by: Arc<str>,
     pub(super) image_after: u64,
     pub(super) on_error: OnError,
     /// Where tests pass the time in: by `tokio::time`, in place of the server's.
@@ -64,27 +65,67 @@ pub(super) const FORM: (u32, u32) = (1, 1);
 
 impl RedisOptions {
     /// The server and the limits to count under. `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; several
-    /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. `?namespace=x` is
-    /// [`namespace`](Self::namespace).
+    /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. Behind a `?` stand
+    /// further settings, as methods here have them: `?namespace=search&on_error=local&batch=50ms&timeout=100ms&silence=1m`.
+    ///
+    /// ```
+    /// use tower_quota::{limit::Limits, store::redis::RedisOptions};
+    ///
+    /// let limits = || Limits::new([]).unwrap();
+    /// assert!(RedisOptions::new("rediss://me:secret@a:7000,b:7000/2?namespace=x&on_error=local", limits()).is_ok());
+    /// let error = RedisOptions::new("redis://a?on_error=alow", limits()).unwrap_err();
+    /// assert!(error.to_string().starts_with("on_error is deny, allow or local: "));
+    /// ```
     ///
     /// # Errors
     /// Where the address makes no sense. No password is ever in a message.
     pub fn new(url: &str, limits: Limits) -> Result<Self, OpenError> {
-        let (address, namespace) = Address::read(url)?;
-        Ok(RedisOptions {
+        let (address, said) = Address::read(url)?;
+        let mut options = RedisOptions {
             address,
             limits,
-            namespace: namespace.unwrap_or_else(|| "default".into()),
+            namespace: "default".into(),
             timeout: TIMEOUT,
             silence: SILENCE,
             batch: Duration::ZERO,
             most: None,
             absorb: true,
+            by: "this program".into(),
             image_after: IMAGE_AFTER,
             on_error: OnError::Deny,
             passed_in: None,
             form: FORM,
-        })
+        };
+        for (name, value) in said {
+            options = options.with(name, value)?;
+        }
+        Ok(options)
+    }
+
+    /// With a setting that stands in an address.
+    fn with(self, name: &str, value: &str) -> Result<Self, OpenError> {
+        let wrong = |what: &str| Err(OpenError::Address(what.to_owned()));
+        let span = || {
+            let span = value.parse::<jiff::SignedDuration>().ok();
+            span.and_then(|span| Duration::try_from(span).ok())
+        };
+        match (name, span()) {
+            ("namespace", _) if value.is_empty() => wrong("its namespace has no name"),
+            ("namespace", _) => Ok(self.namespace(value)),
+            ("on_error", _) => match value {
+                "deny" => Ok(self.on_error(OnError::Deny)),
+                "allow" => Ok(self.on_error(OnError::Allow)),
+                "local" => Ok(self.on_error(OnError::Local)),
+                _ => wrong("on_error is deny, allow or local"),
+            },
+            ("batch", Some(span)) => Ok(self.batch(span)),
+            ("timeout", Some(span)) => Ok(self.timeout(span)),
+            ("silence", Some(span)) => Ok(self.silence(span)),
+            ("batch" | "timeout" | "silence", None) => {
+                wrong("batch, timeout and silence are spans as 50ms or 1m")
+            }
+            _ => wrong("behind its ? stand namespace, on_error, batch, timeout and silence"),
+        }
     }
 
     /// Stores with the same name on a server count together: "default", where nothing is said.
@@ -119,6 +160,13 @@ impl RedisOptions {
     /// process says holds for all.
     pub fn max_counts(mut self, most: usize) -> Self {
         self.most = Some(most);
+        self
+    }
+
+    /// Who changes budgets and limits, for the audit log, where the [`scope`](crate::scope) that it is done in names no
+    /// `user`. "this program" by default.
+    pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.by = name.into();
         self
     }
 
@@ -183,6 +231,7 @@ pub(super) struct Keys {
     pub(super) head: Arc<str>,
     pub(super) log: Arc<str>,
     pub(super) image: Arc<str>,
+    pub(super) audit: Arc<str>,
 }
 
 impl Keys {
@@ -192,6 +241,7 @@ impl Keys {
             head: key("head"),
             log: key("log"),
             image: key("image"),
+            audit: key("audit"),
         }
     }
 }

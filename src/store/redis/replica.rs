@@ -19,6 +19,7 @@ use crate::{
         BudgetEvent, BudgetStanding, Claim, Decision, Grant, MemoryStore, NotNow, Settlement,
         Standing, Store as _,
         asked::Asked,
+        audit::Note,
         clock::{
             Clock,
             told::{At, Told},
@@ -81,6 +82,8 @@ struct Stored<I, R> {
 pub(super) struct Applied {
     pub(super) outcome: Outcome,
     pub(super) events: Vec<BudgetEvent>,
+    /// What the audit log says of it: the same in each replica.
+    pub(super) notes: Vec<Note>,
     /// Whether there may be room now where there was none, or an instant is known where none was.
     pub(super) frees: bool,
 }
@@ -203,6 +206,7 @@ impl Replica {
         let nothing = Applied {
             outcome: Outcome::Done,
             events: Vec::new(),
+            notes: Vec::new(),
             frees: false,
         };
         if entry.number > 0 {
@@ -216,25 +220,34 @@ impl Replica {
                 live: true,
             };
         }
-        let (outcome, frees) = self.carry_out(entry);
+        let mut notes = Vec::new();
+        let (outcome, frees) = self.carry_out(entry, &mut notes);
+        let events = self.store.take_events();
+        let of_events = events.iter();
+        notes.extend(of_events.filter_map(|event| Note::of_event(event, entry.op.by())));
         Applied {
             outcome,
-            events: self.store.take_events(),
+            events,
+            notes,
             frees,
         }
     }
 
-    fn carry_out(&mut self, entry: &Entry) -> (Outcome, bool) {
+    fn carry_out(&mut self, entry: &Entry, notes: &mut Vec<Note>) -> (Outcome, bool) {
         let (store, limits) = (&self.store, || self.store.limits());
         let name = |number: &u64| (entry.process, *number);
         let done = |frees| (Outcome::Done, frees);
         match &entry.op {
             Op::Nothing => done(false),
-            Op::Join { limits: None } => done(false),
+            Op::Join { limits: None, .. } => done(false),
             Op::Join {
                 limits: Some(given),
+                by,
             } => {
+                let before = limits();
                 self.open_with(given);
+                let after = self.store.limits();
+                notes.extend(Note::of_limits(&before, &after, by, "opened with others"));
                 done(true)
             }
             Op::Leave => {
@@ -242,7 +255,8 @@ impl Replica {
                 done(true)
             }
             Op::Bury(process) => {
-                self.bury(*process);
+                let lost = self.bury(*process);
+                notes.extend((lost > 0).then(|| Note::of_crash(lost)));
                 done(true)
             }
             Op::Claim(asked) => (self.decide(entry, asked, None), false),
@@ -329,16 +343,20 @@ impl Replica {
                 tags,
                 correction,
                 reason,
+                ..
             } => {
                 drop(store.correct(tags, *correction, reason));
                 done(true)
             }
-            Op::Reset { tags, reason } => {
+            Op::Reset { tags, reason, .. } => {
                 let count = store.reset(tags, reason).at_once().unwrap_or_default();
                 (Outcome::Count(count), true)
             }
-            Op::Reconfigure(limits) => {
-                self.reconfigure(limits);
+            Op::Reconfigure { limits: new, by } => {
+                let before = limits();
+                self.reconfigure(new);
+                let after = self.store.limits();
+                notes.extend(Note::of_limits(&before, &after, by, "changed at run time"));
                 done(true)
             }
         }
@@ -380,8 +398,13 @@ impl Replica {
 
     /// What a claim of one that waits would hear, if nothing was done since that is not known here; `None`: nobody can say
     /// without asking. Changes nothing.
-    pub(super) fn foresee(&self, claim: &Claim, who: Who, now: Tick) -> Option<Foreseen> {
-        if !self.store.knows(&claim.tags) || !self.rest.line.stands(who) {
+    pub(super) fn foresee(
+        &self,
+        claim: &Claim,
+        (who, first): (Who, bool),
+        now: Tick,
+    ) -> Option<Foreseen> {
+        if !self.store.knows(&claim.tags) || (first && !self.rest.line.stands(who)) {
             return None;
         }
         let standings = self.store.peek(claim).at_once().ok()?;
@@ -390,7 +413,7 @@ impl Replica {
             Some((Room::WhenGivenBack, refused)) => Some(refused),
             Some(_) => return None,
             None => {
-                let by = (who.process, Some(who));
+                let by = (who.process, first.then_some(who));
                 let now = self.rest.at.tick;
                 let harm = self.rest.line.harmed(&self.store, claim, by, now);
                 match harm {
@@ -405,8 +428,8 @@ impl Replica {
         })
     }
 
-    /// Ends what a process has under way: nobody lives to say what became of it.
-    fn bury(&mut self, process: Process) {
+    /// Ends what a process has under way: nobody lives to say what became of it. How much that was.
+    fn bury(&mut self, process: Process) -> usize {
         if let Some(seen) = self.rest.seen.get_mut(&process) {
             seen.live = false;
         }
@@ -415,11 +438,12 @@ impl Replica {
         let mut open: Vec<_> = open.copied().collect();
         // Each replica in the same order.
         open.sort_unstable();
-        for name in open {
-            if let Some(grant) = self.open.remove(&name) {
+        for name in &open {
+            if let Some(grant) = self.open.remove(name) {
                 drop(self.store.settle(grant, Settlement::Unknown));
             }
         }
+        open.len()
     }
 
     fn open_with(&mut self, given: &[Limit]) {

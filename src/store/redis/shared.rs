@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     OnError,
+    asks::Asks,
     entry::{Op, Process},
     line::Who,
     news::News,
@@ -21,12 +22,13 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    limit::{LimitKey, Tick},
+    limit::Tick,
     store::{
-        BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
+        AuditEntry, BudgetEvent, Claim, NotNow, Store as _,
         clock::{Clock, told::At},
         later::Told,
     },
+    tags::{self, Tag},
 };
 
 /// So many events that nobody has asked for are kept; further ones push out the oldest.
@@ -46,6 +48,7 @@ pub(super) struct Shared {
     pub(super) server: String,
     pub(super) on_error: OnError,
     pub(super) absorb: bool,
+    by: Arc<str>,
     /// Where tests pass the time in.
     clock: Option<Arc<Clock>>,
     state: Mutex<State>,
@@ -60,11 +63,16 @@ pub(super) struct State {
     /// The number of what is done next.
     next: u64,
     pub(super) queue: VecDeque<Outgoing>,
+    /// Whether anything of it is to be done at once.
+    pub(super) urgent: bool,
     pub(super) streams: HashMap<u64, Stream>,
     untold: Vec<BudgetEvent>,
     /// Those of this process that stand in the line, or are about to.
-    pub(super) waiting: HashMap<u64, Waits>,
+    pub(super) waiting: HashMap<u64, Tick>,
+    pub(super) asks: Asks,
     pub(super) changed: Vec<Changed>,
+    /// Who wants to read the audit log.
+    pub(super) readers: Vec<oneshot::Sender<Result<Vec<AuditEntry>, StoreError>>>,
     /// Why the server cannot be asked at present.
     pub(super) failing: Option<Arc<str>>,
     pub(super) outage: Option<Outage>,
@@ -81,17 +89,11 @@ pub(super) struct Outgoing {
     pub(super) queued: Instant,
     pub(super) op: Op,
     pub(super) reply: Option<Reply>,
+    /// For whom it is, of those who wait.
+    pub(super) waiter: Option<u64>,
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
-
-/// One of this process that stands in the line.
-pub(super) struct Waits {
-    /// When it said so last.
-    said: Instant,
-    /// What it would take, where that was asked for and not answered yet.
-    asks: Vec<(LimitKey, u64)>,
-}
 
 /// What has streamed of a grant.
 pub(super) struct Stream {
@@ -109,16 +111,20 @@ impl Shared {
             server: options.address.to_string(),
             on_error: options.on_error,
             absorb: options.absorb,
+            by: options.by.clone(),
             clock: options.passed_in.clone(),
             state: Mutex::new(State {
                 replica,
                 heard: instant(),
                 next,
                 queue: VecDeque::new(),
+                urgent: false,
                 streams: HashMap::new(),
                 untold: Vec::new(),
                 waiting: HashMap::new(),
+                asks: Asks::default(),
                 changed: Vec::new(),
+                readers: Vec::new(),
                 failing: None,
                 outage: None,
                 closed: false,
@@ -178,14 +184,20 @@ impl Shared {
             return number;
         }
         state.next += 1;
+        // These say how long ago they were: nobody loses by it that they wait for company.
+        let lazy = matches!(op, Op::Date(..) | Op::Streamed(..));
+        state.urgent |= !lazy;
+        if !lazy || state.queue.is_empty() {
+            self.work.notify_one();
+        }
         state.queue.push_back(Outgoing {
             number,
             at,
             queued: instant(),
             op,
             reply,
+            waiter: None,
         });
-        self.work.notify_one();
         number
     }
 
@@ -218,29 +230,42 @@ impl Shared {
         ))
     }
 
+    /// Whoever does something by hand here.
+    pub(super) fn actor(&self) -> Arc<str> {
+        let user = tags::inherited().and_then(|tags| tags.get(&Tag::User).map(Arc::from));
+        user.unwrap_or_else(|| self.by.clone())
+    }
+
     /// Whether no more can wait for the server.
     pub(super) fn is_full(state: &State) -> bool {
         state.queue.len() >= QUEUED
     }
 
-    /// What one hears at once that waits and stands in the line, without asking: what is known here says that there is no
-    /// room, or what was asked for and is not answered yet would take it.
-    pub(super) fn foresee(&self, state: &State, claim: &Claim, waiting: Waiting) -> Option<NotNow> {
-        let said = state.waiting.get(&waiting.number)?.said;
-        if said.elapsed() >= RENEW || state.failing.is_some() {
+    /// What one hears at once that waits, without asking: what is known here says that there is no room, or what was asked
+    /// for and is not answered yet would take it. `first`: whether it is first in turn, and has to stand in the line.
+    pub(super) fn foresee(
+        &self,
+        state: &State,
+        claim: &Claim,
+        number: u64,
+        first: bool,
+    ) -> Option<NotNow> {
+        let now = self.at(state).tick;
+        let said = state.waiting.get(&number);
+        let stands = said.is_some_and(|said| now.since(*said) < RENEW);
+        if (first && !stands) || state.failing.is_some() {
             return None;
         }
         let who = Who {
             process: self.me,
-            number: waiting.number,
+            number,
         };
-        let now = self
-            .clock
-            .as_ref()
-            .map_or_else(|| state.now(), |clock| clock.now());
-        match state.replica.foresee(claim, who, now)? {
+        match state.replica.foresee(claim, (who, first), now)? {
             Foreseen::Refused(refused) => Some(refused),
-            Foreseen::Open(standings) => state.taken(waiting.number, standings),
+            Foreseen::Open(standings) => {
+                let limits = state.replica.store().limits();
+                state.asks.lacks(standings, &limits)
+            }
         }
     }
 
@@ -259,55 +284,6 @@ impl State {
 
     fn now(&self) -> Tick {
         self.replica.at().tick.after(self.heard.elapsed())
-    }
-
-    /// One asks that stands in the line, or is about to.
-    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim) {
-        let limits = self.replica.store().limits();
-        let asks = claim.keys(&limits).into_iter().filter_map(|key| {
-            let most = limits.amount_of(&key);
-            let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
-            Some((key, amount))
-        });
-        let asks = asks.collect();
-        let said = instant();
-        self.waiting.insert(number, Waits { said, asks });
-    }
-
-    /// It was answered: whether it waits still.
-    pub(super) fn answered(&mut self, number: u64, waits: bool) {
-        if !waits {
-            self.waiting.remove(&number);
-        } else if let Some(known) = self.waiting.get_mut(&number) {
-            known.asks.clear();
-        }
-    }
-
-    /// The count of which others of this process have asked for what one would need, where they have.
-    fn taken(&self, number: u64, standings: Vec<Standing>) -> Option<NotNow> {
-        let limits = self.replica.store().limits();
-        let others = self.waiting.iter().filter(|(other, _)| **other != number);
-        let asked: Vec<&(LimitKey, u64)> = others.flat_map(|(_, waits)| &waits.asks).collect();
-        if asked.is_empty() {
-            return None;
-        }
-        let lacks = standings.into_iter().find(|standing| {
-            let of_count = asked.iter().filter(|(key, _)| *key == standing.key);
-            let taken: u64 = of_count.map(|(_, amount)| amount).sum();
-            let all = standing
-                .in_use
-                .saturating_add(taken)
-                .saturating_add(standing.needed);
-            !standing.shadow && taken > 0 && all > limits.amount_of(&standing.key)
-        })?;
-        Some(NotNow {
-            key: lacks.key,
-            at: None,
-            not_before: None,
-            in_use: lacks.in_use,
-            reserved: lacks.reserved,
-            needed: lacks.needed,
-        })
     }
 
     pub(super) fn at(&self) -> At {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, thread::JoinHandle};
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::{
     OpenError, RedisOptions,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     error::StoreError,
     limit::Limits,
-    store::{Snapshot, clock::told::At},
+    store::{AuditEntry, Snapshot, clock::told::At, later::told},
 };
 
 /// Counts that processes and machines share, on a Redis or Valkey server: see the [module](crate::store::redis).
@@ -114,6 +115,26 @@ impl RedisStore {
         self.shared.lock().replica.live().count()
     }
 
+    /// What was done to budgets, limits and what is spent, by whichever process, from the oldest on.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached.
+    pub async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError> {
+        let answer = {
+            let state = &mut *self.shared.lock();
+            if let Some(error) = self.shared.unable(state) {
+                return Err(error);
+            }
+            let (reader, answer) = oneshot::channel();
+            state.readers.push(reader);
+            // It is read after all that was done before.
+            state.urgent = true;
+            answer
+        };
+        self.shared.work.notify_one();
+        told(answer, || self.shared.gone()).await
+    }
+
     /// Has done what is left, and leaves: what is asked of it from then on is an error, and what is open counts as
     /// reserved. Waits for the server.
     ///
@@ -149,6 +170,7 @@ impl Drop for Gone {
         let state = &mut *self.0.lock();
         state.gone = true;
         state.queue.clear();
+        state.readers.clear();
     }
 }
 
@@ -184,6 +206,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         },
         image,
         asked: instant(),
+        notes: Vec::new(),
         renewed: instant(),
         restored: 0,
         told: 0,
@@ -196,15 +219,15 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         let given = &options.limits;
         let other = !state.replica.was_given(given);
         let limits = other.then(|| given.iter().cloned().collect());
-        shared.queue_at(state, Op::Join { limits }, None, passed);
+        let by = options.by.clone();
+        shared.queue_at(state, Op::Join { limits, by }, None, passed);
     }
     worker.round().await.map_err(failed)?;
-    let beside = Link::new(
-        options.address.clone(),
-        Keys::of(&options.namespace),
-        options.timeout,
-    );
-    tokio::spawn(news::listen(shared, beside));
+    if options.batch.is_zero() {
+        let keys = Keys::of(&options.namespace);
+        let beside = Link::new(options.address.clone(), keys, options.timeout);
+        tokio::spawn(news::listen(shared, beside));
+    }
     Ok(worker)
 }
 

@@ -1,5 +1,7 @@
 //! One round trip: what is asked, and what comes back.
 
+use std::fmt;
+
 use redis::{FromRedisValue, Value};
 
 use super::{
@@ -33,7 +35,7 @@ pub(super) enum Reply {
         buried: bool,
     },
     /// There is more that is not known; nothing was appended.
-    More { at: At, entries: Vec<Entry> },
+    More { entries: Vec<Entry> },
     /// What the server has does not go on from what is known here.
     Astray,
     /// Only versions of this form can keep it.
@@ -71,7 +73,7 @@ impl Worker {
             .map(String::into_bytes),
         );
         for op in &batch.ops {
-            args.push(serde_json::to_vec(op).map_err(|error| unread(error.to_string()))?);
+            args.push(serde_json::to_vec(op).map_err(unread)?);
         }
         self.asked = instant();
         let parts = self.link.ask(Ask::Append, &args).await?;
@@ -87,14 +89,14 @@ impl Worker {
             other => return Err(format!("its answer {other:?} is unknown")),
         }
         let at = At {
-            tick: Tick::from_micros(part::<String>(parts, 1)?.parse().map_err(wrong)?),
-            wall: part::<String>(parts, 2)?.parse().map_err(wrong)?,
+            tick: Tick::from_micros(number(parts, 1)?),
+            wall: number(parts, 2)?,
         };
         let entries = entries(parts.get(3).ok_or("the answer is cut short")?)?;
         if kind == "more" {
-            return Ok(Reply::More { at, entries });
+            return Ok(Reply::More { entries });
         }
-        let before: u64 = part::<String>(parts, 4)?.parse().map_err(wrong)?;
+        let before: u64 = number(parts, 4)?;
         // What it had already of this stands among those.
         let had = entries
             .iter()
@@ -139,13 +141,15 @@ fn entries(value: &Value) -> Result<Vec<Entry>, String> {
     all.into_iter().map(read).collect()
 }
 
-pub(super) fn unread(reason: String) -> Failure {
+pub(super) fn unread(reason: impl fmt::Display) -> Failure {
     Failure {
         reason: format!("what it says cannot be read: {reason}"),
         unknown: false,
     }
 }
 
-fn wrong(error: std::num::ParseIntError) -> String {
-    error.to_string()
+/// A number, which a script writes as text: whole, however large.
+fn number<N: std::str::FromStr>(parts: &[Value], place: usize) -> Result<N, String> {
+    let text: String = part(parts, place)?;
+    text.parse().map_err(|_| format!("{text:?} is no number"))
 }

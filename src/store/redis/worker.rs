@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     entry::{Entry, Op, Place},
     link::{Failure, Link},
+    notes::Noted,
     replica::Outcome,
     ring::Ring,
     shared::{Outgoing, RENEW, Shared, State, instant},
@@ -19,10 +20,12 @@ use super::{
 use crate::store::{Store as _, clock::told::At};
 
 /// So much goes in one round trip.
-const MOST: usize = 256;
+const MOST: usize = 1_024;
 /// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
+/// What nobody waits for waits so long for company.
+const LAZY: Duration = Duration::from_millis(20);
 /// What others do is looked at no more often than this while somebody waits here.
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -36,6 +39,8 @@ pub(super) struct Worker {
     /// Where the last image stands that is known of.
     pub(super) image: Place,
     pub(super) asked: Instant,
+    /// What the audit log does not say yet.
+    pub(super) notes: Vec<Noted>,
     pub(super) renewed: Instant,
     /// How often the server was had to begin anew in this round.
     pub(super) restored: u32,
@@ -82,13 +87,19 @@ impl Worker {
     async fn wait(&mut self) -> bool {
         let shared = self.shared.clone();
         loop {
-            let (urgent, waiting) = {
+            let (urgent, lazy, waiting) = {
                 let state = shared.lock();
                 if state.closed {
                     return true;
                 }
-                let busy = !state.queue.is_empty() || !self.pending.is_empty();
-                (busy || state.failing.is_some(), !state.waiting.is_empty())
+                let urgent = state.urgent || !self.pending.is_empty() || state.failing.is_some();
+                let first = state.queue.front().map(|first| first.queued.elapsed());
+                let lazy = first.map(|waited| LAZY.saturating_sub(waited));
+                (
+                    urgent || lazy.is_some_and(|rest| rest.is_zero()),
+                    lazy,
+                    !state.waiting.is_empty(),
+                )
             };
             let since = self.asked.elapsed();
             if urgent {
@@ -104,7 +115,15 @@ impl Worker {
             if quiet.is_zero() {
                 return false;
             }
-            let quiet = if waiting { quiet.min(RENEW) } else { quiet };
+            let batch = self.settings.batch;
+            let quiet = match waiting {
+                false => quiet,
+                true if batch.is_zero() => quiet.min(RENEW),
+                // There is a round trip that often anyway: nobody listens besides.
+                true if since >= batch => return false,
+                true => quiet.min(batch - since),
+            };
+            let quiet = quiet.min(lazy.unwrap_or(quiet));
             tokio::select! {
                 () = shared.work.notified() => {}
                 () = shared.news.heard.notified(), if waiting => {
@@ -128,7 +147,7 @@ impl Worker {
         let mut once_more = true;
         loop {
             match self.trip().await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return self.keep_notes().await,
                 Ok(false) => {}
                 Err(failure) if once_more && failure.unknown => once_more = false,
                 Err(failure) => return Err(failure),
@@ -141,6 +160,7 @@ impl Worker {
         let state = &mut *self.shared.lock();
         while self.pending.len() < MOST {
             let Some(next) = state.queue.front() else {
+                state.urgent = false;
                 return;
             };
             if self
@@ -190,7 +210,10 @@ impl Worker {
                 }
                 Ok(!buried && batch.process == self.shared.me)
             }
-            Reply::More { at, entries } => {
+            Reply::More { entries } => {
+                // What comes next was done at earlier instants than this answer.
+                let last = entries.last().map(|entry| entry.at);
+                let at = last.unwrap_or_else(|| self.shared.lock().replica.at());
                 self.absorb(entries, at)?;
                 Ok(false)
             }
@@ -225,6 +248,9 @@ impl Worker {
         let state = &mut *shared.lock();
         let error = shared.error(&failure.reason);
         state.failing = Some(failure.reason.as_str().into());
+        for reader in state.readers.drain(..) {
+            drop(reader.send(Err(error.clone())));
+        }
         let (mut unsure, mut waited, mut looks) = (Vec::new(), Vec::new(), Vec::new());
         for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
             let Some(reply) = outgoing.reply.take() else {
@@ -238,6 +264,9 @@ impl Worker {
                     continue;
                 }
                 Op::Claim(asked) | Op::Wait { asked, .. } => {
+                    if let Some(waiter) = outgoing.waiter.take() {
+                        state.asks.answered(waiter);
+                    }
                     // Who waited hears of it, and stands there no more.
                     if let Op::Wait { number, .. } = outgoing.op {
                         state.waiting.remove(&number);
@@ -307,11 +336,12 @@ impl Worker {
                 } else if entry.op == Op::Bury(shared.me) && !state.closed {
                     // It was silent for long, and is here.
                     let at = shared.given().map(|_| state.replica.at());
-                    shared.queue_at(state, Op::Join { limits: None }, None, at);
+                    shared.queue_at(state, Op::Nothing, None, at);
                     changed = true;
                 } else {
                     changed |= applied.frees;
                 }
+                self.note(&entry, applied.notes);
                 let granted = matches!(applied.outcome, Outcome::Granted);
                 if entry.process == shared.me {
                     self.answer(state, entry.number, applied.outcome);
@@ -339,7 +369,7 @@ impl Worker {
                 }
                 Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets | Op::Observe { .. } => {
                     if let Op::Wait { number, .. } = first.op {
-                        state.answered(number, false);
+                        state.waiting.remove(&number);
                         let at = self.shared.given().map(|_| state.replica.at());
                         self.shared.queue_at(state, Op::Forgo(number), None, at);
                     }
@@ -362,16 +392,22 @@ impl Worker {
                 number: own,
                 op,
                 reply,
+                waiter,
                 ..
             }) = self.pending.pop_front()
             else {
                 return;
             };
+            if let Some(waiter) = waiter {
+                state.asks.answered(waiter);
+            }
             if own < number {
                 continue;
             }
-            if let Op::Wait { number, .. } = op {
-                state.answered(number, matches!(outcome, Outcome::NotNow(_)));
+            if let Op::Wait { number, .. } = op
+                && !matches!(outcome, Outcome::NotNow(_))
+            {
+                state.waiting.remove(&number);
             }
             let granted = matches!(outcome, Outcome::Granted);
             if let Some(reply) = reply

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     SqliteStore,
-    audit::Note,
     commit::{Told, committed},
     op::Op,
     shared::Shared,
@@ -12,6 +11,7 @@ use super::{
 use crate::{
     error::StoreError,
     limit::{LimitKey, Limits, Tick},
+    store::audit::Note,
     store::{
         Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
         Settlement, Standing, Store, asked::Asked,

@@ -3,9 +3,11 @@
 use std::{io::Write, path::Path, sync::Mutex, time::SystemTime};
 
 use rusqlite::{Connection, params, types::ValueRef};
-use serde::{Deserialize, Serialize};
 
-use super::{LedgerError, Query, Report, file, query::millis, report::line, row::EACH_MILLISECOND};
+use super::{
+    AuditEntry, LedgerError, Query, Report, file, query::millis, report::line,
+    row::EACH_MILLISECOND,
+};
 
 /// The ledger of a [`SqliteStore`](super::SqliteStore), to read, also while that counts, and from another process. What it
 /// does it does at once: put it on a thread that may block.
@@ -37,26 +39,6 @@ use super::{LedgerError, Query, Report, file, query::millis, report::line, row::
 /// ```
 #[derive(Debug)]
 pub struct Ledger(Mutex<Connection>);
-
-/// An entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AuditEntry {
-    /// When, in UTC.
-    pub at: String,
-    /// What was done: `correct`, `reset`, `limit`, `stop`, `recover`, `prune`.
-    pub what: String,
-    /// To what.
-    pub subject: String,
-    /// What it was before.
-    pub old: Option<String>,
-    /// What it is since.
-    pub new: Option<String>,
-    /// By whom.
-    pub by: String,
-    /// Why.
-    pub why: String,
-}
 
 impl Ledger {
     /// Opens the ledger in a file.

@@ -64,7 +64,6 @@
 //! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
 
 mod answers;
-mod audit;
 mod book;
 mod commit;
 mod error;
@@ -72,6 +71,7 @@ mod figures;
 mod file;
 mod ledger;
 mod names;
+mod note;
 mod op;
 mod options;
 mod pruning;
@@ -87,9 +87,11 @@ mod store;
 mod writer;
 
 pub use error::{LedgerError, OpenError};
-pub use ledger::{AuditEntry, Ledger};
+pub use ledger::Ledger;
 pub use options::SqliteOptions;
 pub use query::Query;
 pub use report::{Report, Totals};
 pub use retention::{Pruned, Retention};
 pub use store::SqliteStore;
+
+pub use super::AuditEntry;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::audit::Note;
+use crate::store::audit::Note;
 use crate::{
     error::StoreError,
     limit::Limit,

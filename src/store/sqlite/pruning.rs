@@ -6,11 +6,10 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{
     Pruned,
-    audit::Note,
     retention::Task,
     row::{EACH_MILLISECOND, HOUR},
 };
-use crate::store::clock::told::At;
+use crate::store::{audit::Note, clock::told::At};
 
 /// So many rows are deleted at a time, and so many looked at.
 const AT_ONCE: i64 = 5_000;

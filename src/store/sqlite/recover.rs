@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     OpenError, SqliteOptions,
-    audit::Note,
     book::Book,
     file::{self, Opened},
     op::{Done, Op},
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     limit::Limit,
+    store::audit::Note,
     store::{
         BudgetEvent, Settlement, Store as _,
         clock::{

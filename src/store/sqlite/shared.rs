@@ -10,7 +10,6 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{
-    audit::Note,
     commit::Told,
     op::{Done, Op, Queued},
     retention::Task,
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     error::StoreError,
     limit::Tick,
+    store::audit::Note,
     store::{
         BudgetEvent, Grant, MemoryStore, Store as _,
         clock::{

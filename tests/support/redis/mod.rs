@@ -1,5 +1,5 @@
 //! Real servers of Redis for tests, and what goes wrong between them and a program.
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(dead_code, unused_imports, reason = "not every test needs all of it")]
 
 mod cluster;
 #[path = "../folder.rs"]

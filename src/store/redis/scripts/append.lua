@@ -4,7 +4,7 @@
 --       given tick, given wall, how long a process may be silent ('0': nobody is looked at), how many entries it takes,
 --       form, what it does ...
 local me = 'i:' .. ARGV[3]
-local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me, 'looked')
+local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me, 'tag', 'looked')
 if not head[1] then
   return {'gone'}
 end
@@ -15,9 +15,12 @@ if tonumber(head[6]) > tonumber(ARGV[10]) then
   return {'newer', head[6]}
 end
 local most = tonumber(ARGV[9])
-local entries = redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', most + 1)
-if ARGV[2] ~= head[5] and (not entries[1] or entries[1][1] ~= ARGV[2]) then
-  return {'lost', head[2]}
+local entries = {}
+if ARGV[2] ~= head[2] .. '-' .. head[8] then
+  entries = redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', most + 1)
+  if ARGV[2] ~= head[5] and (not entries[1] or entries[1][1] ~= ARGV[2]) then
+    return {'lost', head[2]}
+  end
 end
 local tick, wall = instant(ARGV[6], ARGV[7], head[4], head[3])
 if #entries > most then
@@ -40,7 +43,7 @@ end
 -- Now and then, whoever has been silent for too long is dead: what it had under way is ended for it. But where nobody was
 -- heard for long, the server was away: then all have as long again to say that they live.
 local buried, silence = 0, tonumber(ARGV[8])
-local since = wall - (tonumber(head[8]) or 0)
+local since = wall - (tonumber(head[9]) or 0)
 if silence > 0 and since >= silence / 6 then
   local all = redis.call('HGETALL', KEYS[1])
   for place = 1, #all, 2 do

@@ -1,14 +1,18 @@
-//! What a call costs whose claim is on the disk before it leaves, beside one in memory: alone and among others.
+//! What a call costs whose claim is elsewhere before it leaves, beside one in memory: alone and among others.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "redis")]
+use tower_quota::store::RedisStore;
+#[cfg(feature = "sqlite")]
+use tower_quota::store::SqliteStore;
 use tower_quota::{
     Tag, Tags, Usage,
     limit::{Limit, Limits},
-    store::{Decision, MemoryStore, Settlement, SqliteStore, Store},
+    store::{Decision, MemoryStore, Settlement, Store},
 };
 
 use crate::{
@@ -74,15 +78,28 @@ pub(crate) fn run(verdicts: &mut Verdicts) {
         .expect("a runtime");
     let folder = std::env::temp_dir().join(format!("tower-quota-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
+    #[cfg(feature = "redis")]
+    let server = crate::servers::Server::start(&[]);
     for callers in [1, 10, 1_000] {
-        let path = folder.join(format!("{callers}.db"));
-        let file = Arc::new(SqliteStore::open(&path, limits()).expect("a file"));
         let memory = Arc::new(MemoryStore::new(limits()));
-        let (file, memory) =
-            runtime.block_on(async { (calls(file, callers).await, calls(memory, callers).await) });
-        let name = |what: &str| format!("sqlite, {callers} at once: {what}");
-        verdicts.shown(&name("calls a second, memory's"), file.0, memory.0);
-        verdicts.shown(&name("a claim, us, memory's"), file.1, memory.1);
+        let memory = runtime.block_on(calls(memory, callers));
+        let show = |store: &str, figures: (f64, f64)| {
+            let name = |what: &str| format!("{store}, {callers} at once: {what}");
+            verdicts.shown(&name("calls a second, memory's"), figures.0, memory.0);
+            verdicts.shown(&name("a claim, us, memory's"), figures.1, memory.1);
+        };
+        #[cfg(feature = "sqlite")]
+        {
+            let path = folder.join(format!("{callers}.db"));
+            let file = Arc::new(SqliteStore::open(&path, limits()).expect("a file"));
+            show("sqlite", runtime.block_on(calls(file, callers)));
+        }
+        #[cfg(feature = "redis")]
+        {
+            let url = format!("{}?namespace={callers}", server.url());
+            let shared = Arc::new(RedisStore::open(&url, limits()).expect("a server"));
+            show("redis", runtime.block_on(calls(shared, callers)));
+        }
     }
     let _ = std::fs::remove_dir_all(&folder);
 }

@@ -1,26 +1,43 @@
 //! The audit log: what was done to budgets, limits and what is spent; when, by whom, and why.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
-use super::Pruned;
-use crate::{
-    limit::{Limit, Limits},
-    store::{BudgetChange, BudgetEvent, clock::told::At},
-};
+use super::{BudgetChange, BudgetEvent, clock::told::At};
+use crate::limit::{Identity, Limit, Limits};
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// When, in UTC.
+    pub at: String,
+    /// What was done: `correct`, `reset`, `limit`, `stop`, `recover`, `prune`.
+    pub what: String,
+    /// To what.
+    pub subject: String,
+    /// What it was before.
+    pub old: Option<String>,
+    /// What it is since.
+    pub new: Option<String>,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
 
 /// Who has done what nobody has done.
-const ITSELF: &str = "tower-quota";
+pub(super) const ITSELF: &str = "tower-quota";
 
 /// An entry that is still to be dated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
-    what: &'static str,
-    subject: String,
-    old: Option<String>,
-    new: Option<String>,
-    by: String,
-    why: String,
+    pub(super) what: &'static str,
+    pub(super) subject: String,
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
+    pub(super) by: String,
+    pub(super) why: String,
 }
 
 impl Note {
@@ -54,10 +71,7 @@ impl Note {
 
     /// Of limits that were changed: those that are others now, that are new and that are gone.
     pub(super) fn of_limits(before: &Limits, after: &Limits, by: &str, why: &str) -> Vec<Self> {
-        let same = |one: &Limit, other: &Limit| {
-            use crate::limit::Identity;
-            Identity::of(one).same(&Identity::of(other))
-        };
+        let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
         let find = |limits: &Limits, limit: &Limit| {
             limits.iter().find(|other| same(other, limit)).cloned()
         };
@@ -81,7 +95,7 @@ impl Note {
         notes
     }
 
-    /// Of a file whose process has ended without a word.
+    /// Of a process that has ended without a word.
     pub(super) fn of_crash(lost: usize) -> Self {
         Note {
             what: "recover",
@@ -89,36 +103,22 @@ impl Note {
             old: Some(format!("{lost} open")),
             new: Some("counted as reserved".into()),
             by: ITSELF.into(),
-            why: "the process before this one ended without settling them".into(),
+            why: "their process ended without settling them".into(),
         }
     }
 
-    /// Of attempts that were deleted because they are old.
-    pub(super) fn of_retention(Pruned { attempts, hours }: Pruned, by: &str) -> Self {
-        Note {
-            what: "prune",
-            subject: "the ledger".into(),
-            old: Some(format!("{attempts} attempts, {hours} sums of an hour")),
-            new: None,
-            by: by.to_owned(),
-            why: "older than they are kept".into(),
+    /// The same with its date.
+    #[cfg(feature = "redis")]
+    pub(super) fn at(self, at: At) -> AuditEntry {
+        AuditEntry {
+            at: instant(at),
+            what: self.what.to_owned(),
+            subject: self.subject,
+            old: self.old,
+            new: self.new,
+            by: self.by,
+            why: self.why,
         }
-    }
-
-    pub(super) fn write(&self, conn: &Connection, at: At) -> rusqlite::Result<()> {
-        let Note {
-            what,
-            subject,
-            old,
-            new,
-            by,
-            why,
-        } = self;
-        let insert =
-            "INSERT INTO audit (at, what, subject, old, new, by, why) VALUES (?, ?, ?, ?, ?, ?, ?)";
-        let mut insert = conn.prepare_cached(insert)?;
-        insert.execute(params![instant(at), what, subject, old, new, by, why])?;
-        Ok(())
     }
 }
 
@@ -130,7 +130,8 @@ fn words(limit: &Limit) -> String {
     })
 }
 
-fn instant(at: At) -> String {
+/// As it is written.
+pub(super) fn instant(at: At) -> String {
     let millis =
         Timestamp::from_millisecond(at.wall.div_euclid(1_000)).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{millis:.3}")

@@ -1,0 +1,89 @@
+//! From the place that a setting names to the store there.
+
+use std::sync::Arc;
+
+use super::MemoryStore;
+use super::setting::{Place, StoreSettingError};
+#[cfg(feature = "redis")]
+use super::{RedisStore, redis::RedisOptions};
+#[cfg(feature = "sqlite")]
+use super::{SqliteStore, sqlite::SqliteOptions};
+use crate::limit::Limits;
+
+/// A store, by its kind.
+pub(crate) enum Opened {
+    Memory(Arc<MemoryStore>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<SqliteStore>),
+    #[cfg(feature = "redis")]
+    Redis(Arc<RedisStore>),
+}
+
+/// What is said of a store beside where it is. What is not said is as the store has it.
+#[derive(Default)]
+pub(crate) struct Terms {
+    pub(crate) max_counts: Option<usize>,
+    pub(crate) absorb_counters: Option<bool>,
+    /// Who changes limits, for an audit log.
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    pub(crate) by: Option<&'static str>,
+}
+
+/// `with!(options, max_counts = terms.max_counts, …)`: what is said.
+macro_rules! with {
+    ($options:expr, $($name:ident = $said:expr),*) => {{
+        let mut options = $options;
+        $(if let Some(said) = $said {
+            options = options.$name(said);
+        })*
+        options
+    }};
+}
+
+impl Opened {
+    pub(super) fn at(
+        place: &Place,
+        limits: Limits,
+        terms: &Terms,
+    ) -> Result<Self, StoreSettingError> {
+        let (most, absorb) = (terms.max_counts, terms.absorb_counters);
+        Ok(match place {
+            Place::Memory => {
+                let store = MemoryStore::new(limits);
+                let store = with!(store, max_counts = most, absorb_counters = absorb);
+                Opened::Memory(store.into())
+            }
+            #[cfg(feature = "sqlite")]
+            Place::File(path) => {
+                let options = SqliteOptions::new(path, limits);
+                let options = with!(
+                    options,
+                    max_counts = most,
+                    absorb_counters = absorb,
+                    by = terms.by
+                );
+                let store = options.open().map_err(StoreSettingError::open)?;
+                Opened::Sqlite(store.into())
+            }
+            #[cfg(not(feature = "sqlite"))]
+            Place::File(_) => return Err(StoreSettingError::FeatureOff("sqlite")),
+            #[cfg(feature = "redis")]
+            Place::Server(url) => {
+                use secrecy::ExposeSecret as _;
+
+                let options = RedisOptions::new(url.expose_secret(), limits);
+                let options = options.map_err(StoreSettingError::open)?;
+                let options = with!(
+                    options,
+                    max_counts = most,
+                    absorb_counters = absorb,
+                    by = terms.by
+                );
+                let store = options.open().map_err(StoreSettingError::open)?;
+                Opened::Redis(store.into())
+            }
+            #[cfg(not(feature = "redis"))]
+            Place::Server(_) => return Err(StoreSettingError::FeatureOff("redis")),
+        })
+    }
+}

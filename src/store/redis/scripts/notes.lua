@@ -1,0 +1,3 @@
+-- All that was noted.
+-- KEYS: audit
+return redis.call('HGETALL', KEYS[1])

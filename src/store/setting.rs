@@ -1,0 +1,187 @@
+//! Where counts are kept, said in a text.
+
+use std::{env, error::Error, fmt, path::PathBuf, str::FromStr, sync::Arc};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    Store,
+    open::{Opened, Terms},
+};
+use crate::limit::Limits;
+
+/// Where counts are kept, said in a text: the one setting by which any program counts in any store.
+///
+/// | text | where | feature |
+/// |---|---|---|
+/// | `memory` | in this process: [`MemoryStore`](super::MemoryStore) | |
+/// | `sqlite:PATH` | in a file that outlives it: `SqliteStore` | `sqlite` |
+/// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore`; further settings as `RedisOptions::new` has them | `redis` |
+/// | `rediss://…` | the same over TLS | `redis` |
+///
+/// A path is one from where the program runs, or an absolute one. Where a server asks for a password it is
+/// `redis://USER:PASSWORD@HOST`; what stands before the `@` is in no error, nor in `Display` and `Debug`.
+///
+/// ```
+/// use tower_quota::{limit::{Limit, Limits}, store::StoreSetting};
+///
+/// let setting: StoreSetting = "memory".parse()?;
+/// let store = setting.open(Limits::new([Limit::concurrency(8)])?)?;
+/// assert_eq!(store.limits().len(), 1);
+///
+/// let error = "memroy".parse::<StoreSetting>().unwrap_err();
+/// assert!(error.to_string().starts_with("this is no store; there are `memory`, "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StoreSetting(Place);
+
+#[derive(Clone, Default)]
+pub(super) enum Place {
+    #[default]
+    Memory,
+    File(PathBuf),
+    /// The whole text.
+    Server(SecretString),
+}
+
+/// Why a text names no store, or the store cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreSettingError {
+    /// There is no such store.
+    #[error(
+        "this is no store; there are `memory`, `sqlite:PATH`, `redis://HOST:PORT/DB` and, over TLS, `rediss://HOST`"
+    )]
+    Unknown,
+    /// A file is meant, and none is named.
+    #[error("it names no file; write `sqlite:counts.db`, or `memory`")]
+    NoFile,
+    /// The program was built without it.
+    #[error(
+        "`{0}:` wants the feature `{0}`, which this program was built without; build it with --features {0}"
+    )]
+    FeatureOff(&'static str),
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(Box<dyn Error + Send + Sync>),
+}
+
+impl StoreSetting {
+    /// The variable of the environment that [`from_env`](Self::from_env) reads.
+    pub const VARIABLE: &str = "TOWER_QUOTA_STORE";
+
+    /// What `TOWER_QUOTA_STORE` says; `memory` where it is not set, or empty.
+    ///
+    /// # Errors
+    /// Where it names no store.
+    pub fn from_env() -> Result<Self, StoreSettingError> {
+        match env::var(Self::VARIABLE) {
+            Ok(text) if !text.is_empty() => text.parse(),
+            Ok(_) | Err(env::VarError::NotPresent) => Ok(Self::default()),
+            Err(env::VarError::NotUnicode(_)) => Err(StoreSettingError::Unknown),
+        }
+    }
+
+    /// In this file.
+    ///
+    /// # Errors
+    /// Where the path names no file.
+    pub fn in_file(path: impl Into<PathBuf>) -> Result<Self, StoreSettingError> {
+        let path = path.into();
+        // The second is one in memory, which ends like any.
+        if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
+            return Err(StoreSettingError::NoFile);
+        }
+        Ok(StoreSetting(Place::File(path)))
+    }
+
+    /// Whether it is on a server, so that other processes count there too, and by that server's time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0, Place::Server(_))
+    }
+
+    /// Opens the store, to count in it under these limits. A file is read and written, a server asked, and that is waited
+    /// for: for a start of a program, not for a task among others. Dropped, the store waits until it has all that was
+    /// counted.
+    ///
+    /// # Errors
+    /// Where it cannot be had, or this program was built without it.
+    pub fn open(&self, limits: Limits) -> Result<Arc<dyn Store>, StoreSettingError> {
+        Ok(match self.open_by(limits, &Terms::default())? {
+            Opened::Memory(store) => store,
+            #[cfg(feature = "sqlite")]
+            Opened::Sqlite(store) => store,
+            #[cfg(feature = "redis")]
+            Opened::Redis(store) => store,
+        })
+    }
+
+    pub(crate) fn open_by(
+        &self,
+        limits: Limits,
+        terms: &Terms,
+    ) -> Result<Opened, StoreSettingError> {
+        Opened::at(&self.0, limits, terms)
+    }
+}
+
+impl StoreSettingError {
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    pub(super) fn open(error: impl Error + Send + Sync + 'static) -> Self {
+        StoreSettingError::Open(Box::new(error))
+    }
+}
+
+impl FromStr for StoreSetting {
+    type Err = StoreSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(StoreSetting(Place::Memory)),
+            // Others write `sqlite://counts.db`.
+            Some(("sqlite", path)) => Self::in_file(path.strip_prefix("//").unwrap_or(path)),
+            Some(("redis" | "rediss", rest)) if rest.starts_with("//") => {
+                Ok(StoreSetting(Place::Server(text.into())))
+            }
+            _ => Err(StoreSettingError::Unknown),
+        }
+    }
+}
+
+impl fmt::Display for StoreSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Memory => f.write_str("memory"),
+            Place::File(path) => write!(f, "sqlite:{}", path.display()),
+            Place::Server(text) => {
+                let text = text.expose_secret();
+                let (scheme, rest) = text.split_once("//").unwrap_or_default();
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "{scheme}//{host}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StoreSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreSetting({self})")
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Place::Memory, Place::Memory) => true,
+            (Place::File(one), Place::File(other)) => one == other,
+            (Place::Server(one), Place::Server(other)) => {
+                one.expose_secret() == other.expose_secret()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Place {}
