@@ -285,14 +285,10 @@ impl Replica {
             }
             Op::Date(number, age) => {
                 if let Some(grant) = self.open.get_mut(&name(number)) {
-                    let At { tick, wall } = self.rest.at;
-                    let then = tick.as_micros().saturating_sub(*age);
-                    self.told.tell(At {
-                        tick: Tick::from_micros(then),
-                        wall,
-                    });
+                    self.told.tell(before(self.rest.at, *age));
                     store.date(grant);
                     self.told.tell(self.rest.at);
+                    store.clock.set_calendars();
                 }
                 done(true)
             }
@@ -482,6 +478,8 @@ impl Replica {
             wall: at.wall,
         };
         self.told.tell(self.rest.at);
+        // What is done next goes by the day that it is then, whoever has looked at anything meanwhile.
+        self.store.clock.set_calendars();
     }
 
     pub(super) fn at(&self) -> At {
@@ -530,5 +528,13 @@ impl Replica {
     /// Whether it was opened with these last.
     pub(super) fn was_given(&self, limits: &Limits) -> bool {
         limits.are_as_given(&self.rest.given)
+    }
+}
+
+/// So many microseconds earlier, by both clocks.
+fn before(At { tick, wall }: At, age: u64) -> At {
+    At {
+        tick: Tick::from_micros(tick.as_micros().saturating_sub(age)),
+        wall: wall.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)),
     }
 }

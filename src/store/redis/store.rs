@@ -200,7 +200,8 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         ring,
         settings: Settings {
             silence: options.silence,
-            batch: options.batch,
+            // Otherwise it would be dead in between.
+            batch: options.batch.min(options.silence / 3),
             image_after: options.image_after,
             form: options.form,
         },

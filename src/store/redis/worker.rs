@@ -147,7 +147,10 @@ impl Worker {
         let mut once_more = true;
         loop {
             match self.trip().await {
-                Ok(true) => return self.keep_notes().await,
+                Ok(true) => {
+                    self.keep_notes().await;
+                    return Ok(());
+                }
                 Ok(false) => {}
                 Err(failure) if once_more && failure.unknown => once_more = false,
                 Err(failure) => return Err(failure),
