@@ -206,12 +206,13 @@ impl Worker {
             } => {
                 let wrote = own.last().map(|entry| entry.place.pos);
                 let first = own.first().map(|entry| entry.place.pos);
+                let left = own.last().is_some_and(|entry| entry.op == Op::Leave);
                 self.absorb(entries, at)?;
                 self.absorb(own, at)?;
                 if let (Some(first), Some(last)) = (first, wrote) {
                     self.write_image(first, last).await;
                 }
-                Ok(!buried && batch.process == self.shared.me)
+                Ok((!buried || left) && batch.process == self.shared.me)
             }
             Reply::More { entries } => {
                 // What comes next was done at earlier instants than this answer.
