@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    OnError, RedisStore,
+    RedisStore,
     entry::Op,
-    outage::Outage,
     replica::Outcome,
     shared::{Shared, State, Stream, instant},
 };
@@ -73,9 +72,9 @@ impl Store for RedisStore {
             return;
         };
         let state = &mut *shared.lock();
-        if let Some(mut outage) = state.outage.take() {
-            outage.date(number, shared.at(state));
-            state.outage = Some(outage);
+        let at = shared.at(state);
+        if let Some(outage) = &mut state.outage {
+            outage.date(number, at);
         }
         shared.queue(state, Op::Date(number, 0), None);
     }
@@ -152,8 +151,14 @@ impl Store for RedisStore {
     }
 
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
-        let op = Op::Peek(Asked::of(claim, &self.limits()));
-        self.shared.ask(op, |outcome| match outcome {
+        let shared = &self.shared;
+        let state = &mut *shared.lock();
+        if let Some(error) = shared.unable(state) {
+            return Answer::Now(shared.peek_alone(state, claim, shared.given(), error));
+        }
+        let asked = Asked::of(claim, &state.replica.store().limits());
+        let (_, answer) = shared.queue_and_wait(state, Op::Peek(asked));
+        shared.later(answer, |outcome| match outcome {
             Outcome::Standings(standings) => Some(standings),
             _ => None,
         })
@@ -172,6 +177,10 @@ impl Store for RedisStore {
         let state = &mut *shared.lock();
         if let Some(error) = shared.unable(state) {
             // It was used, whoever counts it.
+            let at = shared.at(state);
+            if let Some(outage) = &mut state.outage {
+                outage.record(tags, usage, at);
+            }
             shared.queue(state, op, None);
             return Answer::Now(Err(error));
         }
@@ -232,16 +241,26 @@ impl Shared {
     ) -> Answer<Decision> {
         let asked = Asked::of(claim, &state.replica.store().limits());
         if let Some(error) = self.unable(state) {
-            return Answer::Now(self.claim_alone(state, claim, asked, error));
+            let outcome = self.claim_alone(state, (claim, asked), self.given(), error);
+            let wrong = || StoreError::new("the memory has not answered");
+            return Answer::Now(
+                outcome.and_then(|outcome| self.decision(outcome, 0).ok_or_else(wrong)),
+            );
         }
         let (number, answer) = self.queue_and_wait(state, op(asked));
-        let granted = self.grant(number);
-        self.later(answer, |outcome| match outcome {
-            Outcome::Granted => Some(Decision::Granted(granted)),
+        let shared = self.clone();
+        self.later(answer, move |outcome| shared.decision(outcome, number))
+    }
+
+    /// What follows for a claim that was made under this number.
+    fn decision(&self, outcome: Outcome, number: u64) -> Option<Decision> {
+        match outcome {
+            Outcome::Granted => Some(Decision::Granted(self.grant(number))),
+            Outcome::GrantedAlone(number) => Some(Decision::Granted(self.grant(number))),
             Outcome::NotNow(refused) => Some(Decision::NotNow(refused)),
             Outcome::Never(refused) => Some(Decision::Never(refused)),
             _ => None,
-        })
+        }
     }
 
     /// Of one that waits; `first`: and has to stand in the line.
@@ -279,39 +298,6 @@ impl Shared {
         answer
     }
 
-    /// What is answered while nobody can be asked.
-    fn claim_alone(
-        &self,
-        state: &mut State,
-        claim: &Claim,
-        asked: Asked,
-        error: StoreError,
-    ) -> Result<Decision, StoreError> {
-        if state.closed || state.gone || self.on_error == OnError::Deny {
-            return Err(error);
-        }
-        if Self::is_full(state) {
-            return Err(error);
-        }
-        if self.on_error == OnError::Local {
-            let mut outage = match state.outage.take() {
-                Some(outage) => outage,
-                None => Outage::new(&state.replica).map_err(|reason| self.error(&reason))?,
-            };
-            let outcome = outage.claim(claim, state.next(), self.at(state));
-            state.outage = Some(outage);
-            match outcome {
-                Outcome::Granted => {}
-                Outcome::NotNow(refused) => return Ok(Decision::NotNow(refused)),
-                Outcome::Never(refused) => return Ok(Decision::Never(refused)),
-                _ => return Err(error),
-            }
-        }
-        // It counts when the server is back.
-        let number = self.queue(state, Op::Take(asked), None);
-        Ok(Decision::Granted(self.grant(number)))
-    }
-
     fn end(self: &Arc<Self>, grant: &Grant, settlement: Option<Settlement>) -> Answer<()> {
         let Some(number) = self.number_of(grant) else {
             return Answer::Now(Ok(()));
@@ -324,10 +310,7 @@ impl Shared {
         {
             self.queue(state, Op::Streamed(number, output), None);
         }
-        if let Some(mut outage) = state.outage.take() {
-            outage.end((self.me, number), settlement, self.at(state));
-            state.outage = Some(outage);
-        }
+        self.end_alone(state, number, settlement, self.given());
         let op = match settlement {
             Some(settlement) => Op::Settle(number, settlement),
             None => Op::Release(number),

@@ -71,6 +71,7 @@
 //! `+time +ping +client +hello +select`.
 
 mod address;
+mod alone;
 mod answers;
 mod asks;
 mod entry;
@@ -83,6 +84,7 @@ mod notes;
 mod options;
 mod outage;
 mod replica;
+mod replies;
 mod ring;
 mod shared;
 mod store;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     entry::{Entry, Op, Place, Process},
     line::{Line, Who},
+    ring::Known,
 };
 use crate::{
     limit::{Limit, Limits, Room, Tick},
@@ -71,6 +72,9 @@ struct Stored<I, R> {
     rest: R,
     open: Vec<(Process, u64)>,
     image: I,
+    /// What was done last.
+    #[serde(default = "Vec::new")]
+    tail: Vec<Known>,
 }
 
 /// What follows from an entry.
@@ -89,6 +93,8 @@ pub(super) struct Applied {
 pub(super) enum Outcome {
     Done,
     Granted,
+    /// Under this number, in place of the one that it was claimed under.
+    GrantedAlone(u64),
     NotNow(NotNow),
     Never(NotNow),
     Room(bool),
@@ -141,10 +147,15 @@ impl Replica {
         }
     }
 
-    /// One that goes on from an image.
-    pub(super) fn of_text(text: &str) -> Result<Self, String> {
+    /// One that goes on from an image, and what was done last before that.
+    pub(super) fn of_text(text: &str) -> Result<(Self, Vec<Known>), String> {
         let stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Stored::<Image, Rest> { rest, open, image } = stored;
+        let Stored::<Image, Rest> {
+            rest,
+            open,
+            image,
+            tail,
+        } = stored;
         let limits = image.limits().ok_or("its limits make no sense")?;
         let told = Arc::new(Told::default());
         told.tell(rest.at);
@@ -157,16 +168,17 @@ impl Replica {
             Some((*name, grant))
         });
         let open = open.collect();
-        Ok(Replica {
+        let replica = Replica {
             store,
             told,
             rest,
             open,
-        })
+        };
+        Ok((replica, tail))
     }
 
-    /// An image of it: as it goes on in this history, or in others from here on.
-    pub(super) fn text(&self, epochs: &[String]) -> Result<String, String> {
+    /// An image of it, with what was done last: as it goes on in this history, or in others from here on.
+    pub(super) fn text(&self, epochs: &[String], tail: Vec<Known>) -> Result<String, String> {
         let mut rest = self.rest.clone();
         rest.go_on_in(epochs);
         let wall = rest.at.wall;
@@ -178,6 +190,7 @@ impl Replica {
             rest,
             open: names.into_iter().copied().collect(),
             image,
+            tail,
         };
         serde_json::to_string(&stored).map_err(|error| error.to_string())
     }
@@ -443,6 +456,11 @@ impl Replica {
         }
     }
 
+    /// Whether that was granted and has not ended.
+    pub(super) fn is_open(&self, process: Process, number: u64) -> bool {
+        self.open.contains_key(&(process, number))
+    }
+
     /// Takes out a grant, which is ended elsewhere.
     pub(super) fn take(&mut self, process: Process, number: u64) -> Option<Grant> {
         self.open.remove(&(process, number))
@@ -481,14 +499,24 @@ impl Replica {
         self.rest.epochs.last().map_or("", String::as_str)
     }
 
-    /// Whether this goes on from that history, or is it.
-    pub(super) fn descends_from(&self, epoch: &str) -> bool {
-        self.rest.epochs.iter().any(|known| known == epoch)
+    /// Whether both go on from one history.
+    pub(super) fn is_kin_of(&self, other: &Replica) -> bool {
+        let epochs = &other.rest.epochs;
+        self.rest.epochs.iter().any(|epoch| epochs.contains(epoch))
     }
 
     /// What a process did last.
     pub(super) fn number_of(&self, process: Process) -> u64 {
         self.rest.seen.get(&process).map_or(0, |seen| seen.number)
+    }
+
+    /// What every process did last, but those that may be forgotten soon.
+    pub(super) fn seen_of_late(&self) -> impl Iterator<Item = (Process, u64)> {
+        let wall = self.rest.at.wall;
+        let of_late = move |seen: &Seen| seen.live || seen.wall.saturating_add(DEAD_FOR / 2) > wall;
+        let seen = self.rest.seen.iter();
+        seen.filter(move |(_, seen)| of_late(seen))
+            .map(|(process, seen)| (*process, seen.number))
     }
 
     /// What every process that is alive did last.
