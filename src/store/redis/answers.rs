@@ -177,6 +177,10 @@ impl Store for RedisStore {
         let state = &mut *shared.lock();
         if let Some(error) = shared.unable(state) {
             // It was used, whoever counts it.
+            let at = shared.at(state);
+            if let Some(outage) = &mut state.outage {
+                outage.record(tags, usage, at);
+            }
             shared.queue(state, op, None);
             return Answer::Now(Err(error));
         }

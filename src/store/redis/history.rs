@@ -23,10 +23,10 @@ impl Worker {
         let parts = self.link.ask(Ask::Read, &[]).await?;
         let kind: String = part(&parts, 0).map_err(unread)?;
         if kind == "gone" {
-            return self.restore("", "").await;
+            return self.restore("").await;
         }
         let text = |place| part::<String>(&parts, place).map_err(unread);
-        let (epoch, needs, pos) = (text(1)?, text(2)?, text(3)?);
+        let (epoch, needs) = (text(1)?, text(2)?);
         if needs
             .parse::<u32>()
             .is_ok_and(|needs| needs > self.settings.form.0)
@@ -45,19 +45,21 @@ impl Worker {
             found.is_kin_of(ours) && (self.ring.bridges(&found, ours) || gives_way)
         };
         if !ours {
-            return self.restore(&epoch, &pos).await;
+            return self.restore(&epoch).await;
         }
-        self.image = found.last();
         self.ring.lose();
         let shared = self.shared.clone();
-        let state = &mut *shared.lock();
-        state.replica = found;
-        self.answer_done(state);
+        {
+            let state = &mut *shared.lock();
+            state.replica = found;
+            self.answer_done(state);
+        }
+        self.deliver();
         Ok(())
     }
 
-    /// Has the server begin anew with what is known here, if it still stands as it was seen.
-    async fn restore(&mut self, epoch: &str, pos: &str) -> Result<(), Failure> {
+    /// Has the server begin anew with what is known here, if that is still the history that was seen.
+    async fn restore(&mut self, epoch: &str) -> Result<(), Failure> {
         let fresh = new_epoch();
         // Whoever goes by the history that stood there finds that this goes on from it, and tells what it did again.
         let epochs: Vec<String> = [epoch, &fresh].map(str::to_owned).into();
@@ -72,7 +74,6 @@ impl Worker {
                 .map_or_else(|| state.at(), |_| state.replica.at());
             let mut args = vec![
                 epoch.to_owned(),
-                pos.to_owned(),
                 fresh.clone(),
                 replica.last().to_string(),
                 image,
@@ -96,7 +97,6 @@ impl Worker {
         if part::<u64>(&parts, 0).map_err(unread)? == 1 {
             let state = &mut *self.shared.lock();
             state.replica.go_on_in(epochs);
-            self.image = state.replica.last();
             self.restored += 1;
         }
         // Otherwise somebody was first: what they wrote is looked at next.
@@ -120,9 +120,7 @@ impl Worker {
         };
         let args = [epoch, place.to_string(), text].map(String::into_bytes);
         // The log is longer where it does not come to be, and the next one is tried.
-        if self.link.ask(Ask::Image, &args).await.is_ok() {
-            self.image = place;
-        }
+        let _ = self.link.ask(Ask::Image, &args).await;
         self.asked = instant();
     }
 }

@@ -84,6 +84,7 @@ mod notes;
 mod options;
 mod outage;
 mod replica;
+mod replies;
 mod ring;
 mod shared;
 mod store;

@@ -9,6 +9,8 @@ use super::{
 use crate::{
     error::StoreError,
     store::{Claim, Decision, Grant, Settlement, Standing, Store as _, clock::told::At},
+    tags::Tags,
+    usage::Usage,
 };
 
 /// The counts as they were known last, and what was done to them here since.
@@ -79,6 +81,11 @@ impl Outage {
         for grant in grants {
             drop(self.replica.store().release(grant));
         }
+    }
+
+    pub(super) fn record(&mut self, tags: &Tags, usage: Usage, at: At) {
+        self.replica.tell(at);
+        drop(self.replica.store().record(tags, usage));
     }
 
     pub(super) fn date(&mut self, number: u64, at: At) {

@@ -161,10 +161,6 @@ impl Known {
             }
             Op::Claim(asked) | Op::Wait { asked, .. } if self.granted => Op::Take(asked.clone()),
             Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets => Op::Nothing,
-            Op::Join { by, .. } => Op::Join {
-                limits: None,
-                by: by.clone(),
-            },
             op => op.clone(),
         }
     }

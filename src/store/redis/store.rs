@@ -167,10 +167,16 @@ struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        let state = &mut *self.0.lock();
-        state.gone = true;
-        state.queue.clear();
-        state.readers.clear();
+        let left = {
+            let state = &mut *self.0.lock();
+            state.gone = true;
+            (
+                std::mem::take(&mut state.queue),
+                std::mem::take(&mut state.readers),
+            )
+        };
+        // Whoever waits hears of it here, and may ask at once.
+        drop(left);
     }
 }
 
@@ -191,7 +197,6 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
     let (replica, tail) = Replica::of_text(&text).map_err(damaged)?;
     let mut ring = Ring::default();
     ring.learn(tail, &replica);
-    let image = replica.last();
     let shared = Arc::new(Shared::new(&options, me, replica));
     let mut worker = Worker {
         shared: shared.clone(),
@@ -205,8 +210,8 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
             image_after: options.image_after,
             form: options.form,
         },
-        image,
         asked: instant(),
+        replies: Vec::new(),
         notes: Vec::new(),
         renewed: instant(),
         restored: 0,

@@ -9,18 +9,21 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    entry::{Entry, Op, Place},
+    entry::{Entry, Op},
     link::{Failure, Link},
     notes::Noted,
     replica::Outcome,
+    replies::Replies,
     ring::Ring,
-    shared::{Outgoing, RENEW, Shared, State, instant},
+    shared::{Outgoing, RENEW, Shared, instant},
     trip::{Batch, Reply},
 };
-use crate::store::{Store as _, clock::told::At};
+use crate::store::clock::told::At;
 
 /// So much goes in one round trip.
 const MOST: usize = 1_024;
+/// So many round trips are made before those who wait hear that it takes too long.
+const TRIPS: u32 = 200;
 /// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
@@ -36,9 +39,9 @@ pub(super) struct Worker {
     pub(super) pending: VecDeque<Outgoing>,
     pub(super) ring: Ring,
     pub(super) settings: Settings,
-    /// Where the last image stands that is known of.
-    pub(super) image: Place,
     pub(super) asked: Instant,
+    /// What is to be said to those who wait, when nothing is locked.
+    pub(super) replies: Replies,
     /// What the audit log does not say yet.
     pub(super) notes: Vec<Noted>,
     pub(super) renewed: Instant,
@@ -145,7 +148,7 @@ impl Worker {
         self.take();
         self.restored = 0;
         let mut once_more = true;
-        loop {
+        for _ in 0..TRIPS {
             match self.trip().await {
                 Ok(true) => {
                     self.keep_notes().await;
@@ -156,6 +159,10 @@ impl Worker {
                 Err(failure) => return Err(failure),
             }
         }
+        Err(Failure {
+            reason: "others change what it has faster than that can be taken in".into(),
+            unknown: false,
+        })
     }
 
     /// Takes up what has come: of one instant, where tests pass the time in.
@@ -238,78 +245,15 @@ impl Worker {
     fn recovered(&mut self) {
         {
             let state = &mut *self.shared.lock();
+            if state.queue.is_empty() && self.pending.is_empty() {
+                // What was decided alone is counted: should the server go again, shares are of what is left then.
+                state.outage = None;
+            }
             if state.failing.take().is_none() {
                 return;
             }
-            state.outage = None;
         }
         self.shared.tell_changed();
-    }
-
-    /// Whoever waits hears of it; what has to be done all the same stays.
-    fn failed(&mut self, failure: &Failure) {
-        let shared = self.shared.clone();
-        let state = &mut *shared.lock();
-        let error = shared.error(&failure.reason);
-        state.failing = Some(failure.reason.as_str().into());
-        for reader in state.readers.drain(..) {
-            drop(reader.send(Err(error.clone())));
-        }
-        let (mut unsure, mut waited, mut looks) = (Vec::new(), Vec::new(), Vec::new());
-        for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
-            let Some(reply) = outgoing.reply.take() else {
-                continue;
-            };
-            match &outgoing.op {
-                Op::Settle(..) | Op::Record(..) | Op::Refuse(_) => {}
-                Op::Peek(asked) => {
-                    looks.push((asked.clone(), reply));
-                    outgoing.op = Op::Nothing;
-                    continue;
-                }
-                Op::Claim(asked) | Op::Wait { asked, .. } => {
-                    if let Some(waiter) = outgoing.waiter.take() {
-                        state.asks.answered(waiter);
-                    }
-                    // Who waited hears of it, and stands there no more.
-                    if let Op::Wait { number, .. } = outgoing.op {
-                        state.waiting.remove(&number);
-                        waited.push(number);
-                    }
-                    unsure.push((outgoing.number, asked.clone(), reply));
-                    outgoing.op = Op::Nothing;
-                    continue;
-                }
-                _ => outgoing.op = Op::Nothing,
-            }
-            drop(reply.send(Err(error.clone())));
-        }
-        // They may have been granted, or stand in the line, since before the connection broke.
-        let at = shared.given().map(|_| state.replica.at());
-        let granted = unsure.iter().map(|(number, ..)| Op::Release(*number));
-        for op in granted.chain(waited.into_iter().map(Op::Forgo)) {
-            shared.queue_at(state, op, None, at);
-        }
-        for (asked, reply) in looks {
-            let claim = asked.to(&state.replica.store().limits());
-            let standings = shared.peek_alone(state, &claim, at, error.clone());
-            drop(reply.send(standings.map(Outcome::Standings)));
-        }
-        for (_, asked, reply) in unsure {
-            let claim = asked.to(&state.replica.store().limits());
-            let outcome = shared.claim_alone(state, (&claim, asked), at, error.clone());
-            let alone = match &outcome {
-                Ok(Outcome::GrantedAlone(number)) => Some(*number),
-                _ => None,
-            };
-            if reply.send(outcome).is_err()
-                && let Some(number) = alone
-            {
-                // Nobody wants it any more.
-                shared.end_alone(state, number, None, at);
-                shared.queue_at(state, Op::Release(number), None, at);
-            }
-        }
     }
 
     /// Does what comes next in the log, and answers whoever waits for it.
@@ -340,7 +284,8 @@ impl Worker {
                 } else if entry.op == Op::Bury(shared.me) && !state.closed {
                     // It was silent for long, and is here.
                     let at = shared.given().map(|_| state.replica.at());
-                    shared.queue_at(state, Op::Nothing, None, at);
+                    let by = shared.actor();
+                    shared.queue_at(state, Op::Join { limits: None, by }, None, at);
                     changed = true;
                 } else {
                     changed |= applied.frees;
@@ -354,76 +299,12 @@ impl Worker {
             }
             state.hear(at);
         }
+        self.deliver();
         shared.news.taken.notify_waiters();
         if changed {
             shared.tell_changed();
         }
         Ok(())
-    }
-
-    /// Answers whoever waits for what is done already where it is gone on from: nothing comes of it any more.
-    pub(super) fn answer_done(&mut self, state: &mut State) {
-        let me = self.shared.me;
-        let done = state.replica.number_of(me);
-        while let Some(first) = self.pending.front().filter(|first| first.number <= done) {
-            let number = first.number;
-            match first.op {
-                Op::Claim(_) | Op::Wait { .. } if state.replica.is_open(me, number) => {
-                    self.answer(state, number, Outcome::Granted);
-                }
-                Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets | Op::Observe { .. } => {
-                    if let Op::Wait { number, .. } = first.op {
-                        state.waiting.remove(&number);
-                        let at = self.shared.given().map(|_| state.replica.at());
-                        self.shared.queue_at(state, Op::Forgo(number), None, at);
-                    }
-                    let reply = self.pending.pop_front().and_then(|first| first.reply);
-                    let error = self.shared.error("its answer was lost");
-                    drop(reply.map(|reply| reply.send(Err(error))));
-                }
-                _ => self.answer(state, number, Outcome::Done),
-            }
-        }
-    }
-
-    /// Answers whoever waits for what this process did under a number.
-    fn answer(&mut self, state: &mut State, number: u64, outcome: Outcome) {
-        while let Some(first) = self.pending.front() {
-            if first.number > number {
-                return;
-            }
-            let Some(Outgoing {
-                number: own,
-                op,
-                reply,
-                waiter,
-                ..
-            }) = self.pending.pop_front()
-            else {
-                return;
-            };
-            if let Some(waiter) = waiter {
-                state.asks.answered(waiter);
-            }
-            if own < number {
-                continue;
-            }
-            if let Op::Wait { number, .. } = op
-                && !matches!(outcome, Outcome::NotNow(_))
-            {
-                state.waiting.remove(&number);
-            }
-            let granted = matches!(outcome, Outcome::Granted);
-            if let Some(reply) = reply
-                && reply.send(Ok(outcome)).is_err()
-                && granted
-            {
-                // Nobody wants it any more.
-                let at = self.shared.given().map(|_| state.replica.at());
-                self.shared.queue_at(state, Op::Release(number), None, at);
-            }
-            return;
-        }
     }
 }
 
