@@ -138,22 +138,20 @@ impl Row {
         seen: &[Seen],
         (over, may_be): (Instant, Duration),
     ) -> Line {
-        // What each has told first, then what all say.
-        for store in stores {
-            store.budgets().get().await.unwrap();
+        let mut said = said(stores).await;
+        // What a driver asked for one that had gone is given back a moment later.
+        for _ in 0..200 {
+            if said.held == 0 {
+                break;
+            }
+            sleep(Duration::from_millis(10)).await;
+            said = self::said(stores).await;
         }
-        let (mut spent, mut counted, mut held) = (Vec::new(), Vec::new(), 0);
-        for store in stores {
-            let all = store.budgets().get().await.unwrap();
-            let of_all = all
-                .iter()
-                .find(|budget| budget.of.is_some() && !budget.budget.contains("scout"));
-            let of_all = of_all.unwrap();
-            spent.push(of_all.settled.as_nanos());
-            let (requests, slots) = used(store).await;
-            counted.push(requests);
-            held += of_all.reserved.as_nanos() + slots;
-        }
+        let Said {
+            spent,
+            counted,
+            held,
+        } = said;
         let bill = |key: Option<&str>| {
             let of_key = ledger.entries().iter().filter(|attempt| {
                 key.is_none_or(|key| attempt.key.trim_start_matches("Bearer ") == key)
@@ -186,6 +184,32 @@ impl Row {
             back: back.collect(),
         }
     }
+}
+
+/// What the processes say.
+#[derive(Default)]
+struct Said {
+    spent: Vec<u64>,
+    counted: Vec<u64>,
+    held: u64,
+}
+
+async fn said(stores: &[Arc<RedisStore>]) -> Said {
+    // What each has told first, then what all say.
+    for store in stores {
+        store.budgets().get().await.unwrap();
+    }
+    let mut said = Said::default();
+    for store in stores {
+        let all = store.budgets().get().await.unwrap();
+        let of_all = all.iter().find(|budget| !budget.budget.contains("scout"));
+        let of_all = of_all.unwrap();
+        said.spent.push(of_all.settled.as_nanos());
+        let (requests, slots) = used(store).await;
+        said.counted.push(requests);
+        said.held += of_all.reserved.as_nanos() + slots;
+    }
+    said
 }
 
 /// How many requests of a day are counted, and how many slots are taken.

@@ -213,12 +213,13 @@ impl Worker {
             } => {
                 let wrote = own.last().map(|entry| entry.place.pos);
                 let first = own.first().map(|entry| entry.place.pos);
+                let left = own.last().is_some_and(|entry| entry.op == Op::Leave);
                 self.absorb(entries, at)?;
                 self.absorb(own, at)?;
                 if let (Some(first), Some(last)) = (first, wrote) {
                     self.write_image(first, last).await;
                 }
-                Ok(!buried && batch.process == self.shared.me)
+                Ok((!buried || left) && batch.process == self.shared.me)
             }
             Reply::More { entries } => {
                 // What comes next was done at earlier instants than this answer.
@@ -283,8 +284,7 @@ impl Worker {
                 } else if entry.op == Op::Bury(shared.me) && !state.closed {
                     // It was silent for long, and is here.
                     let at = shared.given().map(|_| state.replica.at());
-                    let by = shared.actor();
-                    shared.queue_at(state, Op::Join { limits: None, by }, None, at);
+                    shared.queue_at(state, Op::Nothing, None, at);
                     changed = true;
                 } else {
                     changed |= applied.frees;
