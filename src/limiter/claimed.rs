@@ -10,12 +10,14 @@ use std::collections::HashMap;
 use crate::limit::LimitKey;
 
 /// So many are asked for at once, on whichever counts.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 1_024;
 /// So many lanes are remembered where nobody is asked for.
 const LANES: usize = 1_024;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Claimed {
+    /// So many are asked for at once on a count where nobody was granted yet.
+    least: usize,
     /// By the waiters' places.
     waiters: HashMap<u64, One>,
     lanes: HashMap<LimitKey, Lane>,
@@ -49,18 +51,16 @@ pub(super) enum Outcome {
     Gone,
 }
 
-impl Default for Lane {
-    fn default() -> Self {
-        Lane {
-            asked: 0,
-            most: 1,
-            closed: false,
-            again: false,
+impl Claimed {
+    /// Nobody is asked for. `foreseen`: whether the store refuses at once what there is no room for.
+    pub(super) fn new(foreseen: bool) -> Self {
+        Claimed {
+            least: if foreseen { AT_ONCE } else { 1 },
+            waiters: HashMap::new(),
+            lanes: HashMap::new(),
         }
     }
-}
 
-impl Claimed {
     pub(super) fn is_empty(&self) -> bool {
         self.waiters.is_empty()
     }
@@ -93,7 +93,13 @@ impl Claimed {
             behind: Vec::new(),
         };
         self.waiters.insert(place, one);
-        self.lanes.entry(key.clone()).or_default().asked += 1;
+        let fresh = || Lane {
+            asked: 0,
+            most: self.least,
+            closed: false,
+            again: false,
+        };
+        self.lanes.entry(key.clone()).or_insert_with(fresh).asked += 1;
     }
 
     /// A count is due. Where others are asked for there, so that nobody may be asked for now, it is when they are
@@ -134,7 +140,7 @@ impl Claimed {
         match outcome {
             Outcome::Granted if !lane.closed => lane.most = (lane.most + 1).min(AT_ONCE),
             Outcome::Refused => {
-                lane.most = 1;
+                lane.most = self.least;
                 lane.close(!first);
             }
             Outcome::Granted | Outcome::Gone => (),

@@ -46,7 +46,7 @@ pub(super) fn ensure(shared: &Arc<Shared>) {
             shared: shared.clone(),
             runtime: runtime.id(),
             told,
-            under_way: UnderWay::default(),
+            under_way: UnderWay::new(shared.store.foresees()),
             steps: 0,
             finished: false,
         };

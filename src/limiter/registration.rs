@@ -59,7 +59,7 @@ impl Shared {
         let answer = if first {
             self.store.claim_waiting(claim, waiter.waiting())
         } else {
-            self.store.claim(claim)
+            self.store.claim_behind(claim, waiter.waiting())
         };
         match answer {
             Answer::Now(answer) => Asking::Now(self.heard(answer, waiter, first, version)),

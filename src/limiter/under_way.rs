@@ -13,7 +13,6 @@ use crate::{limit::LimitKey, store::BoxFuture};
 
 /// Whom a driver has asked for, and the answers on their way: each is a task of its own, so that it gets on whatever
 /// the driver waits for.
-#[derive(Default)]
 pub(super) struct UnderWay {
     pub(super) claimed: Claimed,
     answers: JoinSet<Heard>,
@@ -30,6 +29,14 @@ pub(super) struct Heard {
 }
 
 impl UnderWay {
+    /// Nobody is asked for. `foreseen`: whether the store refuses at once what there is no room for.
+    pub(super) fn new(foreseen: bool) -> Self {
+        UnderWay {
+            claimed: Claimed::new(foreseen),
+            answers: JoinSet::new(),
+        }
+    }
+
     /// Waits for an answer. Where this goes away before, the answer is seen to all the same, and given back.
     pub(super) fn push(
         &mut self,

@@ -144,6 +144,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         self.claim(claim)
     }
 
+    /// As [`claim`](Self::claim), of a call that is next in turn when those are granted who were asked for before and are
+    /// not answered yet. It is not registered.
+    ///
+    /// By default it is a claim like any.
+    fn claim_behind(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        let _ = waiting;
+        self.claim(claim)
+    }
+
+    /// Whether claims of those who wait are refused at once where there is no room by what is known here, and by what
+    /// was asked for and is not answered yet. Then as many are asked for at once as there is room for; otherwise at first
+    /// one, and with each that is granted one more.
+    fn foresees(&self) -> bool {
+        false
+    }
+
     /// Nothing is to be kept any more for the one that waits under this [number](Waiting::number): it has gone away,
     /// was rejected, is no longer first, or has its room by another claim. It may be told of one that is not
     /// registered, and from a thread without a runtime. A claim of it that was made before is on its way, or answered,

@@ -1,6 +1,6 @@
 //! A store that answers later: everything it says comes as a future, as from a disk or another machine.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower_quota::{
     Tags, Usage,
@@ -12,20 +12,29 @@ use tower_quota::{
 
 /// The memory store, asked through futures that yield before they answer.
 #[derive(Debug)]
-pub(crate) struct LaterStore(Arc<MemoryStore>);
+pub(crate) struct LaterStore(Arc<MemoryStore>, Duration);
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 impl LaterStore {
     pub(crate) fn new(limits: Limits) -> Self {
-        LaterStore(Arc::new(MemoryStore::new(limits)))
+        Self::after(Duration::ZERO, limits)
+    }
+
+    /// One that takes so long for each answer.
+    pub(crate) fn after(span: Duration, limits: Limits) -> Self {
+        LaterStore(Arc::new(MemoryStore::new(limits)), span)
     }
 
     fn later<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&MemoryStore) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
-        let store = self.0.clone();
+        let (store, span) = (self.0.clone(), self.1);
         Answer::Later(Box::pin(async move {
             tokio::task::yield_now().await;
+            if !span.is_zero() {
+                tokio::time::sleep(span).await;
+            }
             let answer = ask(&store).get().await;
             tokio::task::yield_now().await;
             answer

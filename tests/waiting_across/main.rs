@@ -17,7 +17,10 @@ mod wakes;
 
 use std::time::Duration;
 
-use tokio::task::{JoinHandle, yield_now};
+use tokio::{
+    task::{JoinHandle, yield_now},
+    time::timeout,
+};
 use tower_quota::{
     Limiter, Rejection,
     limit::{Limit, Limits},
@@ -31,10 +34,16 @@ fn limits(limits: impl IntoIterator<Item = Limit>) -> Limits {
     Limits::new(limits).unwrap()
 }
 
-/// A call that waits in a task of its own.
+/// A call that waits in a task of its own, but not for ever.
 fn waits(limiter: &Limiter, call: Call) -> JoinHandle<Result<Permit, Rejection>> {
     let limiter = limiter.clone();
-    tokio::spawn(async move { limiter.acquire(call).await })
+    tokio::spawn(async move { ends(limiter.acquire(call)).await })
+}
+
+/// What ends within a day, which passes at once where nothing happens.
+async fn ends<T>(future: impl Future<Output = T>) -> T {
+    let day = timeout(1_440 * MINUTE, future);
+    day.await.expect("it waits for ever")
 }
 
 /// Until everybody has done what can be done now.

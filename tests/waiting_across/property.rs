@@ -15,7 +15,7 @@ use tokio::{
 use tower_quota::{Limiter, Rejection, Tag, Tags, limit::Limit, limiter::Call};
 
 use crate::{
-    MINUTE, limits,
+    MINUTE, ends as ends_in_time, limits,
     server::{Did, Server},
     settled,
 };
@@ -248,7 +248,9 @@ fn those_on_a_runtime_that_goes_down_take_nothing_with_them() {
             let calls: Vec<_> = [&limiter, &other, &limiter, &other]
                 .map(|limiter| {
                     let limiter = limiter.clone();
-                    tokio::spawn(async move { limiter.acquire(Call::new()).await.map(drop) })
+                    tokio::spawn(async move {
+                        ends_in_time(limiter.acquire(Call::new())).await.map(drop)
+                    })
                 })
                 .into();
             let answers = {

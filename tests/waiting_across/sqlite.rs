@@ -13,7 +13,7 @@ use tower_quota::{
     store::{Answer, Claim, Decision, Grant, Settlement, SqliteStore, Standing, Store, Waiting},
 };
 
-use crate::{folder::Folder, limits};
+use crate::{ends, folder::Folder, limits};
 
 const PLACES: usize = 64;
 
@@ -104,7 +104,7 @@ async fn those_who_wait_are_written_together() {
     let mut calls = JoinSet::new();
     for _ in 0..PLACES {
         let limiter = limiter.clone();
-        calls.spawn(async move { limiter.acquire(Call::new()).await.unwrap() });
+        calls.spawn(async move { ends(limiter.acquire(Call::new())).await.unwrap() });
     }
     while limiter.waiting() < PLACES {
         tokio::task::yield_now().await;

@@ -9,7 +9,7 @@ use tokio::{task::JoinSet, time::Instant};
 use tower_quota::{Limiter, Tag, Tags, limit::Limit, limiter::Call};
 
 use crate::{
-    MINUTE, SECOND, limits,
+    MINUTE, SECOND, ends, limits,
     server::{Did, Server},
     settled, waits,
 };
@@ -69,7 +69,7 @@ async fn four_that_share_one_place_have_it_one_after_another_without_a_gap() {
         for _ in 0..5 {
             let (limiter, went) = (limiter.clone(), went.clone());
             calls.spawn(async move {
-                let permit = limiter.acquire(Call::new()).await.unwrap();
+                let permit = ends(limiter.acquire(Call::new())).await.unwrap();
                 went.lock().unwrap()[process] += 1;
                 tokio::time::sleep(SECOND).await;
                 drop(permit);
@@ -93,14 +93,16 @@ async fn one_that_needs_much_is_not_starved_by_others_that_need_little() {
         let mut calls = JoinSet::new();
         for _ in 0..600 {
             let two = two.clone();
-            calls.spawn(async move { drop(two.acquire(Call::new().tokens(10, 0)).await.unwrap()) });
+            calls.spawn(async move {
+                drop(ends(two.acquire(Call::new().tokens(10, 0))).await.unwrap());
+            });
             tokio::time::sleep(SECOND).await;
         }
         calls.join_all().await;
     });
     tokio::time::sleep(30 * SECOND).await;
     let start = Instant::now();
-    drop(one.acquire(Call::new().tokens(100, 0)).await.unwrap());
+    drop(ends(one.acquire(Call::new().tokens(100, 0))).await.unwrap());
     assert!(start.elapsed() <= 2 * MINUTE, "{:?}", start.elapsed());
     assert!(!small.is_finished());
     let registered = server.log().did;

@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    OnError, RedisStore,
+    RedisStore,
     entry::Op,
-    outage::Outage,
     replica::Outcome,
     shared::{Shared, State, Stream, instant},
 };
@@ -45,23 +44,15 @@ impl Store for RedisStore {
     }
 
     fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
-        let shared = &self.shared;
-        let state = &mut *shared.lock();
-        if let Some(refused) = shared.foresee(state, claim, waiting) {
-            return Answer::Now(Ok(Decision::NotNow(refused)));
-        }
-        let Waiting { number, priority } = waiting;
-        let op = |asked| Op::Wait {
-            asked,
-            number,
-            priority,
-        };
-        if shared.unable(state).is_none() {
-            let now = shared.at(state).tick;
-            state.begin_to_wait(number, claim, now);
-            shared.news.waits.notify_one();
-        }
-        shared.claim(state, claim, op)
+        self.shared.claim_of_waiter(claim, waiting, true)
+    }
+
+    fn claim_behind(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
+        self.shared.claim_of_waiter(claim, waiting, false)
+    }
+
+    fn foresees(&self) -> bool {
+        true
     }
 
     fn forgo(&self, waiting: u64) {
@@ -81,9 +72,9 @@ impl Store for RedisStore {
             return;
         };
         let state = &mut *shared.lock();
-        if let Some(mut outage) = state.outage.take() {
-            outage.date(number, shared.at(state));
-            state.outage = Some(outage);
+        let at = shared.at(state);
+        if let Some(outage) = &mut state.outage {
+            outage.date(number, at);
         }
         shared.queue(state, Op::Date(number, 0), None);
     }
@@ -160,8 +151,14 @@ impl Store for RedisStore {
     }
 
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
-        let op = Op::Peek(Asked::of(claim, &self.limits()));
-        self.shared.ask(op, |outcome| match outcome {
+        let shared = &self.shared;
+        let state = &mut *shared.lock();
+        if let Some(error) = shared.unable(state) {
+            return Answer::Now(shared.peek_alone(state, claim, shared.given(), error));
+        }
+        let asked = Asked::of(claim, &state.replica.store().limits());
+        let (_, answer) = shared.queue_and_wait(state, Op::Peek(asked));
+        shared.later(answer, |outcome| match outcome {
             Outcome::Standings(standings) => Some(standings),
             _ => None,
         })
@@ -180,6 +177,10 @@ impl Store for RedisStore {
         let state = &mut *shared.lock();
         if let Some(error) = shared.unable(state) {
             // It was used, whoever counts it.
+            let at = shared.at(state);
+            if let Some(outage) = &mut state.outage {
+                outage.record(tags, usage, at);
+            }
             shared.queue(state, op, None);
             return Answer::Now(Err(error));
         }
@@ -240,49 +241,61 @@ impl Shared {
     ) -> Answer<Decision> {
         let asked = Asked::of(claim, &state.replica.store().limits());
         if let Some(error) = self.unable(state) {
-            return Answer::Now(self.claim_alone(state, claim, asked, error));
+            let outcome = self.claim_alone(state, (claim, asked), self.given(), error);
+            let wrong = || StoreError::new("the memory has not answered");
+            return Answer::Now(
+                outcome.and_then(|outcome| self.decision(outcome, 0).ok_or_else(wrong)),
+            );
         }
         let (number, answer) = self.queue_and_wait(state, op(asked));
-        let granted = self.grant(number);
-        self.later(answer, |outcome| match outcome {
-            Outcome::Granted => Some(Decision::Granted(granted)),
+        let shared = self.clone();
+        self.later(answer, move |outcome| shared.decision(outcome, number))
+    }
+
+    /// What follows for a claim that was made under this number.
+    fn decision(&self, outcome: Outcome, number: u64) -> Option<Decision> {
+        match outcome {
+            Outcome::Granted => Some(Decision::Granted(self.grant(number))),
+            Outcome::GrantedAlone(number) => Some(Decision::Granted(self.grant(number))),
             Outcome::NotNow(refused) => Some(Decision::NotNow(refused)),
             Outcome::Never(refused) => Some(Decision::Never(refused)),
             _ => None,
-        })
+        }
     }
 
-    /// What is answered while nobody can be asked.
-    fn claim_alone(
-        &self,
-        state: &mut State,
+    /// Of one that waits; `first`: and has to stand in the line.
+    fn claim_of_waiter(
+        self: &Arc<Self>,
         claim: &Claim,
-        asked: Asked,
-        error: StoreError,
-    ) -> Result<Decision, StoreError> {
-        if state.closed || state.gone || self.on_error == OnError::Deny {
-            return Err(error);
+        Waiting { number, priority }: Waiting,
+        first: bool,
+    ) -> Answer<Decision> {
+        let state = &mut *self.lock();
+        if let Some(refused) = self.foresee(state, claim, number, first) {
+            return Answer::Now(Ok(Decision::NotNow(refused)));
         }
-        if Self::is_full(state) {
-            return Err(error);
+        if self.unable(state).is_some() {
+            return self.claim(state, claim, Op::Claim);
         }
-        if self.on_error == OnError::Local {
-            let mut outage = match state.outage.take() {
-                Some(outage) => outage,
-                None => Outage::new(&state.replica).map_err(|reason| self.error(&reason))?,
-            };
-            let outcome = outage.claim(claim, state.next(), self.at(state));
-            state.outage = Some(outage);
-            match outcome {
-                Outcome::Granted => {}
-                Outcome::NotNow(refused) => return Ok(Decision::NotNow(refused)),
-                Outcome::Never(refused) => return Ok(Decision::Never(refused)),
-                _ => return Err(error),
-            }
+        if first {
+            let now = self.at(state).tick;
+            state.waiting.insert(number, now);
+            self.news.waits.notify_one();
         }
-        // It counts when the server is back.
-        let number = self.queue(state, Op::Take(asked), None);
-        Ok(Decision::Granted(self.grant(number)))
+        let limits = state.replica.store().limits();
+        state.asks.put(number, claim, &limits);
+        let answer = self.claim(state, claim, |asked| match first {
+            true => Op::Wait {
+                asked,
+                number,
+                priority,
+            },
+            false => Op::Claim(asked),
+        });
+        if let Some(last) = state.queue.back_mut() {
+            last.waiter = Some(number);
+        }
+        answer
     }
 
     fn end(self: &Arc<Self>, grant: &Grant, settlement: Option<Settlement>) -> Answer<()> {
@@ -297,10 +310,7 @@ impl Shared {
         {
             self.queue(state, Op::Streamed(number, output), None);
         }
-        if let Some(mut outage) = state.outage.take() {
-            outage.end((self.me, number), settlement, self.at(state));
-            state.outage = Some(outage);
-        }
+        self.end_alone(state, number, settlement, self.given());
         let op = match settlement {
             Some(settlement) => Op::Settle(number, settlement),
             None => Op::Release(number),

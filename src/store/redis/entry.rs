@@ -159,7 +159,7 @@ fn is_zero(priority: &i32) -> bool {
 }
 
 /// An [`Op`] in its place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) place: Place,
     pub(super) at: At,

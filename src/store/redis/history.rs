@@ -3,10 +3,14 @@
 use super::{
     link::{Ask, Failure, part},
     replica::Replica,
+    ring::{KEPT, TAIL},
     shared::instant,
     trip::{given, unread},
     worker::Worker,
 };
+
+/// So often in one round it has the server begin anew.
+const RESTORED: u32 = 4;
 
 /// A name for a history that begins.
 pub(super) fn new_epoch() -> String {
@@ -19,10 +23,10 @@ impl Worker {
         let parts = self.link.ask(Ask::Read, &[]).await?;
         let kind: String = part(&parts, 0).map_err(unread)?;
         if kind == "gone" {
-            return self.restore("", "").await;
+            return self.restore("").await;
         }
         let text = |place| part::<String>(&parts, place).map_err(unread);
-        let (epoch, needs, pos) = (text(1)?, text(2)?, text(3)?);
+        let (epoch, needs) = (text(1)?, text(2)?);
         if needs
             .parse::<u32>()
             .is_ok_and(|needs| needs > self.settings.form.0)
@@ -32,26 +36,30 @@ impl Worker {
                 unknown: false,
             });
         }
-        let found = Replica::of_text(&text(5)?).map_err(unread)?;
+        let (found, tail) = Replica::of_text(&text(5)?).map_err(unread)?;
+        self.ring.learn(tail, &found);
         let ours = {
-            let state = self.shared.lock();
-            let before: u64 = pos.parse().unwrap_or_default();
-            let behind = before < state.replica.last().pos;
-            let told_again = !behind || self.ring.reaches_back_to(before);
-            found.descends_from(state.replica.epoch()) && told_again
+            let ours = &self.shared.lock().replica;
+            // Of two that each know what the other cannot tell again one gives way.
+            let gives_way = self.restored >= RESTORED;
+            found.is_kin_of(ours) && (self.ring.bridges(&found, ours) || gives_way)
         };
         if !ours {
-            return self.restore(&epoch, &pos).await;
+            return self.restore(&epoch).await;
         }
-        self.image = found.last();
         self.ring.lose();
-        let state = &mut *self.shared.lock();
-        state.replica = found;
+        let shared = self.shared.clone();
+        {
+            let state = &mut *shared.lock();
+            state.replica = found;
+            self.answer_done(state);
+        }
+        self.deliver();
         Ok(())
     }
 
-    /// Has the server begin anew with what is known here, if it still stands as it was seen.
-    async fn restore(&mut self, epoch: &str, pos: &str) -> Result<(), Failure> {
+    /// Has the server begin anew with what is known here, if that is still the history that was seen.
+    async fn restore(&mut self, epoch: &str) -> Result<(), Failure> {
         let fresh = new_epoch();
         // Whoever goes by the history that stood there finds that this goes on from it, and tells what it did again.
         let epochs: Vec<String> = [epoch, &fresh].map(str::to_owned).into();
@@ -59,14 +67,13 @@ impl Worker {
         let args = {
             let state = self.shared.lock();
             let replica = &state.replica;
-            let image = replica.text(epochs).map_err(unread)?;
+            let image = replica.text(epochs, self.ring.tail(KEPT)).map_err(unread)?;
             let at = self
                 .shared
                 .given()
                 .map_or_else(|| state.at(), |_| state.replica.at());
             let mut args = vec![
                 epoch.to_owned(),
-                pos.to_owned(),
                 fresh.clone(),
                 replica.last().to_string(),
                 image,
@@ -90,7 +97,7 @@ impl Worker {
         if part::<u64>(&parts, 0).map_err(unread)? == 1 {
             let state = &mut *self.shared.lock();
             state.replica.go_on_in(epochs);
-            self.image = state.replica.last();
+            self.restored += 1;
         }
         // Otherwise somebody was first: what they wrote is looked at next.
         Ok(())
@@ -106,16 +113,14 @@ impl Worker {
                 return;
             }
             let replica = &state.replica;
-            let Ok(text) = replica.text(&[]) else {
+            let Ok(text) = replica.text(&[], self.ring.tail(TAIL)) else {
                 return;
             };
             (replica.epoch().to_owned(), replica.last(), text)
         };
         let args = [epoch, place.to_string(), text].map(String::into_bytes);
         // The log is longer where it does not come to be, and the next one is tried.
-        if self.link.ask(Ask::Image, &args).await.is_ok() {
-            self.image = place;
-        }
+        let _ = self.link.ask(Ask::Image, &args).await;
         self.asked = instant();
     }
 }

@@ -162,9 +162,10 @@ impl Link {
     }
 
     fn failed(&mut self, error: &RedisError) -> Failure {
-        // What the server said itself leaves the connection as it was, but that it is not the primary.
-        let said = error.code().is_some() && !matches!(error.code(), Some("READONLY" | "LOADING"));
-        if !said || error.is_unrecoverable_error() {
+        // One that has no memory, or lets this user do nothing, is the right one all the same. Whoever says anything else
+        // may be a replica, or cut off from its cluster.
+        let right = ["OOM", "MISCONF", "NOPERM", "TRYAGAIN"];
+        if !error.code().is_some_and(|code| right.contains(&code)) {
             self.another();
         }
         Failure {

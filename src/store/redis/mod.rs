@@ -66,10 +66,14 @@
 //! each process as with [`MemoryStore`](super::MemoryStore), and on the server an image of them and some 400 bytes an entry
 //! of the log. All keys of a namespace are in one slot of a cluster; give parts that share nothing a namespace each.
 //!
-//! Users with an ACL need `+@read +@write +@scripting +@stream +@hash` on `~{tower-quota:*`, and `+ping +client +hello`.
+//! The server is Redis 6.2 or later, or any Valkey. While the slot of a namespace moves to another node of a cluster, it is
+//! as if the server were away. A user with an ACL needs, on `~{tower-quota:*`, `+@read +@write +@scripting`, and besides
+//! `+time +ping +client +hello +select`.
 
 mod address;
+mod alone;
 mod answers;
+mod asks;
 mod entry;
 mod error;
 mod history;
@@ -80,6 +84,7 @@ mod notes;
 mod options;
 mod outage;
 mod replica;
+mod replies;
 mod ring;
 mod shared;
 mod store;

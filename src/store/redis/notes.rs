@@ -27,20 +27,39 @@ impl Worker {
         self.notes.drain(..over);
     }
 
-    /// Writes what was taken up, and answers who wants to read.
-    pub(super) async fn keep_notes(&mut self) -> Result<(), Failure> {
-        if !self.notes.is_empty() {
-            let mut args = Vec::new();
-            for (place, note) in &self.notes {
-                args.push(place.clone().into_bytes());
-                args.push(serde_json::to_vec(note).map_err(unread)?);
-            }
-            self.link.ask(Ask::Note, &args).await?;
-            self.notes.clear();
-        }
+    /// Writes what was taken up, and answers who wants to read. What cannot be written now is written later: that keeps
+    /// nobody from counting.
+    pub(super) async fn keep_notes(&mut self) {
+        let written = self.write_notes().await;
         if self.shared.lock().readers.is_empty() {
+            return;
+        }
+        let all = match written {
+            Ok(()) => self.read_notes().await,
+            Err(failure) => Err(failure),
+        };
+        let all = all.map_err(|failure| self.shared.error(&failure.reason));
+        let readers = std::mem::take(&mut self.shared.lock().readers);
+        for reader in readers {
+            drop(reader.send(all.clone()));
+        }
+    }
+
+    async fn write_notes(&mut self) -> Result<(), Failure> {
+        if self.notes.is_empty() {
             return Ok(());
         }
+        let mut args = Vec::new();
+        for (place, note) in &self.notes {
+            args.push(place.clone().into_bytes());
+            args.push(serde_json::to_vec(note).map_err(unread)?);
+        }
+        self.link.ask(Ask::Note, &args).await?;
+        self.notes.clear();
+        Ok(())
+    }
+
+    async fn read_notes(&mut self) -> Result<Vec<AuditEntry>, Failure> {
         let parts = self.link.ask(Ask::Notes, &[]).await?;
         let mut all = BTreeMap::new();
         for place in (0..parts.len()).step_by(2) {
@@ -52,11 +71,6 @@ impl Worker {
                 .map(|part| part.parse::<u64>().unwrap_or_default());
             all.insert(numbers.collect::<Vec<_>>(), note);
         }
-        let all: Vec<AuditEntry> = all.into_values().collect();
-        let readers = std::mem::take(&mut self.shared.lock().readers);
-        for reader in readers {
-            drop(reader.send(Ok(all.clone())));
-        }
-        Ok(())
+        Ok(all.into_values().collect())
     }
 }

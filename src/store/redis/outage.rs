@@ -6,7 +6,12 @@ use super::{
     entry::Process,
     replica::{Outcome, Replica},
 };
-use crate::store::{Claim, Decision, Grant, Settlement, Store as _, clock::told::At};
+use crate::{
+    error::StoreError,
+    store::{Claim, Decision, Grant, Settlement, Standing, Store as _, clock::told::At},
+    tags::Tags,
+    usage::Usage,
+};
 
 /// The counts as they were known last, and what was done to them here since.
 ///
@@ -21,7 +26,7 @@ pub(super) struct Outage {
 
 impl Outage {
     pub(super) fn new(replica: &Replica) -> Result<Self, String> {
-        let replica = Replica::of_text(&replica.text(&[])?)?;
+        let (replica, _) = Replica::of_text(&replica.text(&[], Vec::new())?)?;
         let processes = replica.live().count().max(1);
         Ok(Outage {
             replica,
@@ -32,24 +37,55 @@ impl Outage {
 
     pub(super) fn claim(&mut self, claim: &Claim, number: u64, at: At) -> Outcome {
         self.replica.tell(at);
-        let store = self.replica.store();
-        let mut grants = Vec::with_capacity(self.processes);
-        let refused = loop {
-            if grants.len() == self.processes {
+        let (grants, refused) = self.take(claim, self.processes);
+        match refused {
+            None => {
                 self.open.insert(number, grants);
-                return Outcome::Granted;
+                Outcome::Granted
             }
-            match store.claim(claim).at_once() {
-                Ok(Decision::Granted(grant)) => grants.push(grant),
-                Ok(Decision::NotNow(refused)) => break Outcome::NotNow(refused),
-                Ok(Decision::Never(refused)) => break Outcome::Never(refused),
-                Err(_) => break Outcome::Done,
+            Some(refused) => {
+                self.give_back(grants);
+                refused
             }
-        };
-        for grant in grants {
-            drop(store.release(grant));
         }
-        refused
+    }
+
+    /// As a claim would find the counts.
+    pub(super) fn peek(&mut self, claim: &Claim, at: At) -> Result<Vec<Standing>, StoreError> {
+        self.replica.tell(at);
+        let (grants, _) = self.take(claim, self.processes - 1);
+        let standings = self.replica.store().peek(claim).at_once();
+        self.give_back(grants);
+        standings
+    }
+
+    /// So often, or until it is refused.
+    fn take(&self, claim: &Claim, times: usize) -> (Vec<Grant>, Option<Outcome>) {
+        let mut grants = Vec::with_capacity(times);
+        while grants.len() < times {
+            let refused = match self.replica.store().claim(claim).at_once() {
+                Ok(Decision::Granted(grant)) => {
+                    grants.push(grant);
+                    continue;
+                }
+                Ok(Decision::NotNow(refused)) => Outcome::NotNow(refused),
+                Ok(Decision::Never(refused)) => Outcome::Never(refused),
+                Err(_) => Outcome::Done,
+            };
+            return (grants, Some(refused));
+        }
+        (grants, None)
+    }
+
+    fn give_back(&self, grants: Vec<Grant>) {
+        for grant in grants {
+            drop(self.replica.store().release(grant));
+        }
+    }
+
+    pub(super) fn record(&mut self, tags: &Tags, usage: Usage, at: At) {
+        self.replica.tell(at);
+        drop(self.replica.store().record(tags, usage));
     }
 
     pub(super) fn date(&mut self, number: u64, at: At) {

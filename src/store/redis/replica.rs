@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     entry::{Entry, Op, Place, Process},
     line::{Line, Who},
+    ring::Known,
 };
 use crate::{
     limit::{Limit, Limits, Room, Tick},
@@ -71,6 +72,9 @@ struct Stored<I, R> {
     rest: R,
     open: Vec<(Process, u64)>,
     image: I,
+    /// What was done last.
+    #[serde(default = "Vec::new")]
+    tail: Vec<Known>,
 }
 
 /// What follows from an entry.
@@ -89,6 +93,8 @@ pub(super) struct Applied {
 pub(super) enum Outcome {
     Done,
     Granted,
+    /// Under this number, in place of the one that it was claimed under.
+    GrantedAlone(u64),
     NotNow(NotNow),
     Never(NotNow),
     Room(bool),
@@ -141,10 +147,15 @@ impl Replica {
         }
     }
 
-    /// One that goes on from an image.
-    pub(super) fn of_text(text: &str) -> Result<Self, String> {
+    /// One that goes on from an image, and what was done last before that.
+    pub(super) fn of_text(text: &str) -> Result<(Self, Vec<Known>), String> {
         let stored = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Stored::<Image, Rest> { rest, open, image } = stored;
+        let Stored::<Image, Rest> {
+            rest,
+            open,
+            image,
+            tail,
+        } = stored;
         let limits = image.limits().ok_or("its limits make no sense")?;
         let told = Arc::new(Told::default());
         told.tell(rest.at);
@@ -157,16 +168,17 @@ impl Replica {
             Some((*name, grant))
         });
         let open = open.collect();
-        Ok(Replica {
+        let replica = Replica {
             store,
             told,
             rest,
             open,
-        })
+        };
+        Ok((replica, tail))
     }
 
-    /// An image of it: as it goes on in this history, or in others from here on.
-    pub(super) fn text(&self, epochs: &[String]) -> Result<String, String> {
+    /// An image of it, with what was done last: as it goes on in this history, or in others from here on.
+    pub(super) fn text(&self, epochs: &[String], tail: Vec<Known>) -> Result<String, String> {
         let mut rest = self.rest.clone();
         rest.go_on_in(epochs);
         let wall = rest.at.wall;
@@ -178,6 +190,7 @@ impl Replica {
             rest,
             open: names.into_iter().copied().collect(),
             image,
+            tail,
         };
         serde_json::to_string(&stored).map_err(|error| error.to_string())
     }
@@ -272,14 +285,10 @@ impl Replica {
             }
             Op::Date(number, age) => {
                 if let Some(grant) = self.open.get_mut(&name(number)) {
-                    let At { tick, wall } = self.rest.at;
-                    let then = tick.as_micros().saturating_sub(*age);
-                    self.told.tell(At {
-                        tick: Tick::from_micros(then),
-                        wall,
-                    });
+                    self.told.tell(before(self.rest.at, *age));
                     store.date(grant);
                     self.told.tell(self.rest.at);
+                    store.clock.set_calendars();
                 }
                 done(true)
             }
@@ -385,8 +394,13 @@ impl Replica {
 
     /// What a claim of one that waits would hear, if nothing was done since that is not known here; `None`: nobody can say
     /// without asking. Changes nothing.
-    pub(super) fn foresee(&self, claim: &Claim, who: Who, now: Tick) -> Option<Foreseen> {
-        if !self.store.knows(&claim.tags) || !self.rest.line.stands(who) {
+    pub(super) fn foresee(
+        &self,
+        claim: &Claim,
+        (who, first): (Who, bool),
+        now: Tick,
+    ) -> Option<Foreseen> {
+        if !self.store.knows(&claim.tags) || (first && !self.rest.line.stands(who)) {
             return None;
         }
         let standings = self.store.peek(claim).at_once().ok()?;
@@ -395,7 +409,7 @@ impl Replica {
             Some((Room::WhenGivenBack, refused)) => Some(refused),
             Some(_) => return None,
             None => {
-                let by = (who.process, Some(who));
+                let by = (who.process, first.then_some(who));
                 let now = self.rest.at.tick;
                 let harm = self.rest.line.harmed(&self.store, claim, by, now);
                 match harm {
@@ -442,6 +456,11 @@ impl Replica {
         }
     }
 
+    /// Whether that was granted and has not ended.
+    pub(super) fn is_open(&self, process: Process, number: u64) -> bool {
+        self.open.contains_key(&(process, number))
+    }
+
     /// Takes out a grant, which is ended elsewhere.
     pub(super) fn take(&mut self, process: Process, number: u64) -> Option<Grant> {
         self.open.remove(&(process, number))
@@ -459,6 +478,8 @@ impl Replica {
             wall: at.wall,
         };
         self.told.tell(self.rest.at);
+        // What is done next goes by the day that it is then, whoever has looked at anything meanwhile.
+        self.store.clock.set_calendars();
     }
 
     pub(super) fn at(&self) -> At {
@@ -478,14 +499,24 @@ impl Replica {
         self.rest.epochs.last().map_or("", String::as_str)
     }
 
-    /// Whether this goes on from that history, or is it.
-    pub(super) fn descends_from(&self, epoch: &str) -> bool {
-        self.rest.epochs.iter().any(|known| known == epoch)
+    /// Whether both go on from one history.
+    pub(super) fn is_kin_of(&self, other: &Replica) -> bool {
+        let epochs = &other.rest.epochs;
+        self.rest.epochs.iter().any(|epoch| epochs.contains(epoch))
     }
 
     /// What a process did last.
     pub(super) fn number_of(&self, process: Process) -> u64 {
         self.rest.seen.get(&process).map_or(0, |seen| seen.number)
+    }
+
+    /// What every process did last, but those that may be forgotten soon.
+    pub(super) fn seen_of_late(&self) -> impl Iterator<Item = (Process, u64)> {
+        let wall = self.rest.at.wall;
+        let of_late = move |seen: &Seen| seen.live || seen.wall.saturating_add(DEAD_FOR / 2) > wall;
+        let seen = self.rest.seen.iter();
+        seen.filter(move |(_, seen)| of_late(seen))
+            .map(|(process, seen)| (*process, seen.number))
     }
 
     /// What every process that is alive did last.
@@ -497,5 +528,13 @@ impl Replica {
     /// Whether it was opened with these last.
     pub(super) fn was_given(&self, limits: &Limits) -> bool {
         limits.are_as_given(&self.rest.given)
+    }
+}
+
+/// So many microseconds earlier, by both clocks.
+fn before(At { tick, wall }: At, age: u64) -> At {
+    At {
+        tick: Tick::from_micros(tick.as_micros().saturating_sub(age)),
+        wall: wall.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)),
     }
 }

@@ -1,87 +1,166 @@
 //! What was done of late, so that a server which has lost some of it can be told again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     entry::{Entry, Op, Process},
+    replica::Replica,
     shared::Shared,
     trip::Batch,
 };
+use crate::limit::{Tick, micros};
 
 /// So many entries are kept.
-const KEPT: usize = 20_000;
+pub(super) const KEPT: usize = 20_000;
+/// So many are told in one round trip.
+const TOLD: usize = 256;
+/// So many go along with an image.
+pub(super) const TAIL: usize = 1_000;
 
+/// Every entry that is known, once, by its process and number: also those that the server has still, as it may lose them
+/// later.
 #[derive(Default)]
 pub(super) struct Ring {
-    entries: VecDeque<Kept>,
-    /// From a history that the server has lost: what is not in the one that it has is to be told again.
-    lost: VecDeque<Kept>,
+    of: HashMap<Process, BTreeMap<u64, Kept>>,
+    /// As they came to be known.
+    order: VecDeque<(Process, u64)>,
+    came: u64,
+    /// Whether something may have to be told again.
+    telling: bool,
 }
 
 struct Kept {
+    known: Known,
+    came: u64,
+}
+
+/// An entry, and whether it was granted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Known {
     entry: Entry,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     granted: bool,
 }
 
 impl Ring {
+    /// What the history says that holds now; where it said something else before, that is no more.
     pub(super) fn push(&mut self, entry: Entry, granted: bool) {
-        if self.entries.len() == KEPT {
-            self.entries.pop_front();
+        self.keep(Known { entry, granted });
+    }
+
+    fn keep(&mut self, known: Known) {
+        let (process, number) = (known.entry.process, known.entry.number);
+        if number == 0 {
+            // Done by the server, which finds it again by itself.
+            return;
         }
-        self.entries.push_back(Kept { entry, granted });
+        let of_process = self.of.entry(process).or_default();
+        let came = of_process.get(&number).map(|kept| kept.came);
+        let kept = Kept {
+            known,
+            came: came.unwrap_or(self.came),
+        };
+        of_process.insert(number, kept);
+        if came.is_some() {
+            return;
+        }
+        self.came += 1;
+        self.order.push_back((process, number));
+        if self.order.len() > KEPT
+            && let Some((process, number)) = self.order.pop_front()
+            && let Some(of_process) = self.of.get_mut(&process)
+        {
+            of_process.remove(&number);
+            if of_process.is_empty() {
+                self.of.remove(&process);
+            }
+        }
     }
 
-    /// Whether all is kept that was done after this.
-    pub(super) fn reaches_back_to(&self, pos: u64) -> bool {
-        let first = self.entries.front().map(|kept| kept.entry.place.pos);
-        first.is_some_and(|first| first <= pos + 1)
+    /// The last so many, for an image: whoever goes on from that knows more than its counts then.
+    pub(super) fn tail(&self, most: usize) -> Vec<Known> {
+        let first = self.order.len().saturating_sub(most);
+        let last = self.order.range(first..);
+        let known = last.filter_map(|(process, number)| self.of.get(process)?.get(number));
+        known.map(|kept| kept.known.clone()).collect()
     }
 
-    /// The server goes on from an earlier state.
+    /// What came with an image that is gone on from.
+    pub(super) fn learn(&mut self, tail: Vec<Known>, found: &Replica) {
+        for known in tail {
+            let (process, number) = (known.entry.process, known.entry.number);
+            let holds = number <= found.number_of(process);
+            let of_process = self.of.get(&process);
+            if holds || of_process.is_none_or(|kept| !kept.contains_key(&number)) {
+                self.keep(known);
+            }
+        }
+    }
+
+    /// Whether all is kept that is known in `ours` and not in `found`.
+    pub(super) fn bridges(&self, found: &Replica, ours: &Replica) -> bool {
+        ours.seen_of_late().all(|(process, last)| {
+            let known = found.number_of(process);
+            let kept = |kept: &BTreeMap<u64, Kept>| kept.range(known + 1..=last).count() as u64;
+            last <= known || self.of.get(&process).map_or(0, kept) == last - known
+        })
+    }
+
+    /// The server goes on from an earlier state, or another.
     pub(super) fn lose(&mut self) {
-        self.lost.append(&mut self.entries);
+        self.telling = true;
     }
 
     /// What is to be told again of one process next, in the order in which it was done.
     pub(super) fn missing(&mut self, shared: &Shared) -> Option<Batch> {
+        if !self.telling {
+            return None;
+        }
         let state = shared.lock();
-        let known = |process: Process| state.replica.number_of(process);
-        self.lost
-            .retain(|kept| kept.entry.number > known(kept.entry.process));
-        let process = self.lost.front()?.entry.process;
-        let mut of_process = self
-            .lost
-            .iter()
-            .filter(|kept| kept.entry.process == process);
-        let first = of_process.next()?;
-        let mut ops = vec![first.again()];
-        let number = first.entry.number;
-        for (next, kept) in (number + 1..).zip(of_process) {
-            if kept.entry.number != next || ops.len() == 256 {
+        let missing = self.of.iter().filter_map(|(process, kept)| {
+            // Only what follows at once: who has done what lies between tells it, and before what it has done since.
+            let next = state.replica.number_of(*process) + 1;
+            let came = kept.get(&next)?.came;
+            Some((came, *process, kept.range(next..)))
+        });
+        let Some((_, process, missing)) = missing.min_by_key(|(came, ..)| *came) else {
+            self.telling = false;
+            return None;
+        };
+        let now = shared
+            .given()
+            .map_or_else(|| state.at(), |_| state.replica.at());
+        let mut first = None;
+        let mut ops = Vec::new();
+        for (number, kept) in missing.take(TOLD) {
+            let first = *first.get_or_insert(*number);
+            if *number != first + ops.len() as u64 {
                 break;
             }
-            ops.push(kept.again());
+            ops.push(kept.known.again(now.tick));
         }
         drop(state);
         Some(Batch {
             process,
-            first: number,
+            first: first?,
             at: shared.given_last(),
             ops,
         })
     }
 }
 
-impl Kept {
-    /// What it comes to when it is told again: what was granted was granted.
-    fn again(&self) -> Op {
+impl Known {
+    /// What it comes to when it is told again: what was granted was granted, and left when it left.
+    fn again(&self, now: Tick) -> Op {
         match &self.entry.op {
+            Op::Date(number, age) => {
+                let since = micros(now.since(self.entry.at.tick));
+                Op::Date(*number, age.saturating_add(since))
+            }
             Op::Claim(asked) | Op::Wait { asked, .. } if self.granted => Op::Take(asked.clone()),
             Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets => Op::Nothing,
-            Op::Join { by, .. } => Op::Join {
-                limits: None,
-                by: by.clone(),
-            },
             op => op.clone(),
         }
     }

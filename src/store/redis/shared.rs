@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     OnError,
+    asks::Asks,
     entry::{Op, Process},
     line::Who,
     news::News,
@@ -21,9 +22,9 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    limit::{LimitKey, Tick},
+    limit::Tick,
     store::{
-        AuditEntry, BudgetEvent, Claim, NotNow, Standing, Store as _, Waiting,
+        AuditEntry, BudgetEvent, Claim, NotNow, Store as _,
         clock::{Clock, told::At},
         later::Told,
     },
@@ -67,7 +68,8 @@ pub(super) struct State {
     pub(super) streams: HashMap<u64, Stream>,
     untold: Vec<BudgetEvent>,
     /// Those of this process that stand in the line, or are about to.
-    pub(super) waiting: HashMap<u64, Waits>,
+    pub(super) waiting: HashMap<u64, Tick>,
+    pub(super) asks: Asks,
     pub(super) changed: Vec<Changed>,
     /// Who wants to read the audit log.
     pub(super) readers: Vec<oneshot::Sender<Result<Vec<AuditEntry>, StoreError>>>,
@@ -87,17 +89,11 @@ pub(super) struct Outgoing {
     pub(super) queued: Instant,
     pub(super) op: Op,
     pub(super) reply: Option<Reply>,
+    /// For whom it is, of those who wait.
+    pub(super) waiter: Option<u64>,
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Outcome, StoreError>>;
-
-/// One of this process that stands in the line.
-pub(super) struct Waits {
-    /// When it said so last.
-    said: Tick,
-    /// What it would take, where that was asked for and not answered yet.
-    asks: Vec<(LimitKey, u64)>,
-}
 
 /// What has streamed of a grant.
 pub(super) struct Stream {
@@ -126,6 +122,7 @@ impl Shared {
                 streams: HashMap::new(),
                 untold: Vec::new(),
                 waiting: HashMap::new(),
+                asks: Asks::default(),
                 changed: Vec::new(),
                 readers: Vec::new(),
                 failing: None,
@@ -199,6 +196,7 @@ impl Shared {
             queued: instant(),
             op,
             reply,
+            waiter: None,
         });
         number
     }
@@ -243,21 +241,31 @@ impl Shared {
         state.queue.len() >= QUEUED
     }
 
-    /// What one hears at once that waits and stands in the line, without asking: what is known here says that there is no
-    /// room, or what was asked for and is not answered yet would take it.
-    pub(super) fn foresee(&self, state: &State, claim: &Claim, waiting: Waiting) -> Option<NotNow> {
-        let said = state.waiting.get(&waiting.number)?.said;
+    /// What one hears at once that waits, without asking: what is known here says that there is no room, or what was asked
+    /// for and is not answered yet would take it. `first`: whether it is first in turn, and has to stand in the line.
+    pub(super) fn foresee(
+        &self,
+        state: &State,
+        claim: &Claim,
+        number: u64,
+        first: bool,
+    ) -> Option<NotNow> {
         let now = self.at(state).tick;
-        if now.since(said) >= RENEW || state.failing.is_some() {
+        let said = state.waiting.get(&number);
+        let stands = said.is_some_and(|said| now.since(*said) < RENEW);
+        if (first && !stands) || state.failing.is_some() {
             return None;
         }
         let who = Who {
             process: self.me,
-            number: waiting.number,
+            number,
         };
-        match state.replica.foresee(claim, who, now)? {
+        match state.replica.foresee(claim, (who, first), now)? {
             Foreseen::Refused(refused) => Some(refused),
-            Foreseen::Open(standings) => state.taken(waiting.number, standings),
+            Foreseen::Open(standings) => {
+                let limits = state.replica.store().limits();
+                state.asks.lacks(standings, &limits)
+            }
         }
     }
 
@@ -276,54 +284,6 @@ impl State {
 
     fn now(&self) -> Tick {
         self.replica.at().tick.after(self.heard.elapsed())
-    }
-
-    /// One asks that stands in the line, or is about to.
-    pub(super) fn begin_to_wait(&mut self, number: u64, claim: &Claim, said: Tick) {
-        let limits = self.replica.store().limits();
-        let asks = claim.keys(&limits).into_iter().filter_map(|key| {
-            let most = limits.amount_of(&key);
-            let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
-            Some((key, amount))
-        });
-        let asks = asks.collect();
-        self.waiting.insert(number, Waits { said, asks });
-    }
-
-    /// It was answered: whether it waits still.
-    pub(super) fn answered(&mut self, number: u64, waits: bool) {
-        if !waits {
-            self.waiting.remove(&number);
-        } else if let Some(known) = self.waiting.get_mut(&number) {
-            known.asks.clear();
-        }
-    }
-
-    /// The count of which others of this process have asked for what one would need, where they have.
-    fn taken(&self, number: u64, standings: Vec<Standing>) -> Option<NotNow> {
-        let limits = self.replica.store().limits();
-        let others = self.waiting.iter().filter(|(other, _)| **other != number);
-        let asked: Vec<&(LimitKey, u64)> = others.flat_map(|(_, waits)| &waits.asks).collect();
-        if asked.is_empty() {
-            return None;
-        }
-        let lacks = standings.into_iter().find(|standing| {
-            let of_count = asked.iter().filter(|(key, _)| *key == standing.key);
-            let taken: u64 = of_count.map(|(_, amount)| amount).sum();
-            let all = standing
-                .in_use
-                .saturating_add(taken)
-                .saturating_add(standing.needed);
-            !standing.shadow && taken > 0 && all > limits.amount_of(&standing.key)
-        })?;
-        Some(NotNow {
-            key: lacks.key,
-            at: None,
-            not_before: None,
-            in_use: lacks.in_use,
-            reserved: lacks.reserved,
-            needed: lacks.needed,
-        })
     }
 
     pub(super) fn at(&self) -> At {

@@ -167,10 +167,16 @@ struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        let state = &mut *self.0.lock();
-        state.gone = true;
-        state.queue.clear();
-        state.readers.clear();
+        let left = {
+            let state = &mut *self.0.lock();
+            state.gone = true;
+            (
+                std::mem::take(&mut state.queue),
+                std::mem::take(&mut state.readers),
+            )
+        };
+        // Whoever waits hears of it here, and may ask at once.
+        drop(left);
     }
 }
 
@@ -188,25 +194,28 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
     let asked = link.ask(Ask::Read, &[]).await;
     let parts = asked.map_err(|failure| unreachable(&server, failure))?;
     let text: String = part(&parts, 5).map_err(damaged)?;
-    let replica = Replica::of_text(&text).map_err(damaged)?;
-    let image = replica.last();
+    let (replica, tail) = Replica::of_text(&text).map_err(damaged)?;
+    let mut ring = Ring::default();
+    ring.learn(tail, &replica);
     let shared = Arc::new(Shared::new(&options, me, replica));
     let mut worker = Worker {
         shared: shared.clone(),
         link,
         pending: std::collections::VecDeque::new(),
-        ring: Ring::default(),
+        ring,
         settings: Settings {
             silence: options.silence,
-            batch: options.batch,
+            // Otherwise it would be dead in between.
+            batch: options.batch.min(options.silence / 3),
             image_after: options.image_after,
             form: options.form,
         },
-        image,
         asked: instant(),
-        looked: instant(),
+        replies: Vec::new(),
         notes: Vec::new(),
         renewed: instant(),
+        restored: 0,
+        told: 0,
     };
     // What stands in the log first: which limits it was opened with last.
     let failed = |failure| unreachable(&server, failure);
@@ -220,12 +229,11 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         shared.queue_at(state, Op::Join { limits, by }, None, passed);
     }
     worker.round().await.map_err(failed)?;
-    let beside = Link::new(
-        options.address.clone(),
-        Keys::of(&options.namespace),
-        options.timeout,
-    );
-    tokio::spawn(news::listen(shared, beside));
+    if options.batch.is_zero() {
+        let keys = Keys::of(&options.namespace);
+        let beside = Link::new(options.address.clone(), keys, options.timeout);
+        tokio::spawn(news::listen(shared, beside));
+    }
     Ok(worker)
 }
 
@@ -238,10 +246,12 @@ async fn begin(
     let epoch = new_epoch();
     let limits = options.limits.clone();
     let fresh = Replica::new(limits, options.most, &epoch, passed.unwrap_or_default());
-    let image = fresh.text(&[]).map_err(|reason| OpenError::Damaged {
-        server: server.clone(),
-        reason,
-    })?;
+    let image = fresh
+        .text(&[], Vec::new())
+        .map_err(|reason| OpenError::Damaged {
+            server: server.clone(),
+            reason,
+        })?;
     let (form, needs) = options.form;
     let args = [
         epoch,

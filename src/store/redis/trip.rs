@@ -44,12 +44,10 @@ pub(super) enum Reply {
 
 impl Worker {
     pub(super) async fn append(&mut self, batch: &Batch) -> Result<Reply, Failure> {
-        // Now and then those are looked for who say nothing any more.
-        let silence = if self.looked.elapsed() >= self.settings.silence / 3 {
-            self.looked = instant();
-            self.settings.silence.as_micros()
-        } else {
-            0
+        // Time that is passed in goes on without those who wait for true time to say that they live.
+        let silence = match batch.at {
+            Some(_) if !batch.ops.is_empty() => 0,
+            _ => self.settings.silence.as_micros(),
         };
         let tag = fastrand::u32(..);
         let (epoch, last) = {

@@ -9,21 +9,24 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    entry::{Entry, Op, Place},
+    entry::{Entry, Op},
     link::{Failure, Link},
     notes::Noted,
     replica::Outcome,
+    replies::Replies,
     ring::Ring,
-    shared::{Outgoing, RENEW, Shared, State, instant},
+    shared::{Outgoing, RENEW, Shared, instant},
     trip::{Batch, Reply},
 };
 use crate::store::clock::told::At;
 
 /// So much goes in one round trip.
-const MOST: usize = 256;
-/// A server that is away is tried again after this, and after twice as long each time up to a second.
+const MOST: usize = 1_024;
+/// So many round trips are made before those who wait hear that it takes too long.
+const TRIPS: u32 = 200;
+/// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
 const AGAIN: Duration = Duration::from_millis(20);
-const AGAIN_AT_MOST: Duration = Duration::from_secs(1);
+const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
 /// What nobody waits for waits so long for company.
 const LAZY: Duration = Duration::from_millis(20);
 /// What others do is looked at no more often than this while somebody waits here.
@@ -36,14 +39,16 @@ pub(super) struct Worker {
     pub(super) pending: VecDeque<Outgoing>,
     pub(super) ring: Ring,
     pub(super) settings: Settings,
-    /// Where the last image stands that is known of.
-    pub(super) image: Place,
     pub(super) asked: Instant,
-    /// When the dead were looked for last.
-    pub(super) looked: Instant,
+    /// What is to be said to those who wait, when nothing is locked.
+    pub(super) replies: Replies,
     /// What the audit log does not say yet.
     pub(super) notes: Vec<Noted>,
     pub(super) renewed: Instant,
+    /// How often the server was had to begin anew in this round.
+    pub(super) restored: u32,
+    /// What happened to budgets by what this process did up to this number was told.
+    pub(super) told: u64,
 }
 
 pub(super) struct Settings {
@@ -113,7 +118,14 @@ impl Worker {
             if quiet.is_zero() {
                 return false;
             }
-            let quiet = if waiting { quiet.min(RENEW) } else { quiet };
+            let batch = self.settings.batch;
+            let quiet = match waiting {
+                false => quiet,
+                true if batch.is_zero() => quiet.min(RENEW),
+                // There is a round trip that often anyway: nobody listens besides.
+                true if since >= batch => return false,
+                true => quiet.min(batch - since),
+            };
             let quiet = quiet.min(lazy.unwrap_or(quiet));
             tokio::select! {
                 () = shared.work.notified() => {}
@@ -134,15 +146,23 @@ impl Worker {
     /// One round trip, or more where the first tells that others are needed. What was not answered is asked once more.
     pub(super) async fn round(&mut self) -> Result<(), Failure> {
         self.take();
+        self.restored = 0;
         let mut once_more = true;
-        loop {
+        for _ in 0..TRIPS {
             match self.trip().await {
-                Ok(true) => return self.keep_notes().await,
+                Ok(true) => {
+                    self.keep_notes().await;
+                    return Ok(());
+                }
                 Ok(false) => {}
                 Err(failure) if once_more && failure.unknown => once_more = false,
                 Err(failure) => return Err(failure),
             }
         }
+        Err(Failure {
+            reason: "others change what it has faster than that can be taken in".into(),
+            unknown: false,
+        })
     }
 
     /// Takes up what has come: of one instant, where tests pass the time in.
@@ -222,46 +242,17 @@ impl Worker {
     }
 
     fn recovered(&mut self) {
-        let state = &mut *self.shared.lock();
-        if state.failing.take().is_some() {
-            state.outage = None;
-        }
-    }
-
-    /// Whoever waits hears of it; what has to be done all the same stays.
-    fn failed(&mut self, failure: &Failure) {
-        let state = &mut *self.shared.lock();
-        let error = self.shared.error(&failure.reason);
-        state.failing = Some(failure.reason.as_str().into());
-        for reader in state.readers.drain(..) {
-            drop(reader.send(Err(error.clone())));
-        }
-        let (mut unsure, mut unsure_waits) = (Vec::new(), Vec::new());
-        for outgoing in self.pending.iter_mut().chain(&mut state.queue) {
-            let Some(reply) = outgoing.reply.take() else {
-                continue;
-            };
-            match outgoing.op {
-                Op::Settle(..) | Op::Record(..) | Op::Refuse(_) => {}
-                Op::Claim(_) | Op::Wait { .. } => {
-                    // Who waited hears of it, and stands there no more.
-                    if let Op::Wait { number, .. } = outgoing.op {
-                        state.waiting.remove(&number);
-                        unsure_waits.push(number);
-                    }
-                    unsure.push(outgoing.number);
-                    outgoing.op = Op::Nothing;
-                }
-                _ => outgoing.op = Op::Nothing,
+        {
+            let state = &mut *self.shared.lock();
+            if state.queue.is_empty() && self.pending.is_empty() {
+                // What was decided alone is counted: should the server go again, shares are of what is left then.
+                state.outage = None;
             }
-            drop(reply.send(Err(error.clone())));
+            if state.failing.take().is_none() {
+                return;
+            }
         }
-        // They may have been granted, or stand in the line, since before the connection broke.
-        let at = self.shared.given().map(|_| state.replica.at());
-        let granted = unsure.into_iter().map(Op::Release);
-        for op in granted.chain(unsure_waits.into_iter().map(Op::Forgo)) {
-            self.shared.queue_at(state, op, None, at);
-        }
+        self.shared.tell_changed();
     }
 
     /// Does what comes next in the log, and answers whoever waits for it.
@@ -283,8 +274,18 @@ impl Worker {
                 }
                 let applied = state.replica.apply(&entry);
                 if entry.process == shared.me {
-                    state.tell(applied.events);
+                    // What is done again is not told again.
+                    if entry.number == 0 || entry.number > self.told {
+                        state.tell(applied.events);
+                    }
+                    self.told = self.told.max(entry.number);
                     changed |= matches!(entry.op, Op::Bury(_));
+                } else if entry.op == Op::Bury(shared.me) && !state.closed {
+                    // It was silent for long, and is here.
+                    let at = shared.given().map(|_| state.replica.at());
+                    let by = shared.actor();
+                    shared.queue_at(state, Op::Join { limits: None, by }, None, at);
+                    changed = true;
                 } else {
                     changed |= applied.frees;
                 }
@@ -297,45 +298,12 @@ impl Worker {
             }
             state.hear(at);
         }
+        self.deliver();
         shared.news.taken.notify_waiters();
         if changed {
             shared.tell_changed();
         }
         Ok(())
-    }
-
-    /// Answers whoever waits for what this process did under a number.
-    fn answer(&mut self, state: &mut State, number: u64, outcome: Outcome) {
-        while let Some(first) = self.pending.front() {
-            if first.number > number {
-                return;
-            }
-            let Some(Outgoing {
-                number: own,
-                op,
-                reply,
-                ..
-            }) = self.pending.pop_front()
-            else {
-                return;
-            };
-            if own < number {
-                continue;
-            }
-            if let Op::Wait { number, .. } = op {
-                state.answered(number, matches!(outcome, Outcome::NotNow(_)));
-            }
-            let granted = matches!(outcome, Outcome::Granted);
-            if let Some(reply) = reply
-                && reply.send(Ok(outcome)).is_err()
-                && granted
-            {
-                // Nobody wants it any more.
-                let at = self.shared.given().map(|_| state.replica.at());
-                self.shared.queue_at(state, Op::Release(number), None, at);
-            }
-            return;
-        }
     }
 }
 

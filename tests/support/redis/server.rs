@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -112,6 +113,24 @@ impl Server {
         if let Err(log) = self.stands() {
             panic!("redis-server does not start again:\n{log}");
         }
+    }
+
+    /// How long its log on the disk is (`appendonly`).
+    pub(crate) fn logged(&self) -> u64 {
+        fs::metadata(self.log()).unwrap().len()
+    }
+
+    /// After a kill: of its log on the disk only so much is left, as where the power fails.
+    pub(crate) fn cut_log_at(&self, length: u64) {
+        let log = fs::OpenOptions::new().write(true).open(self.log());
+        log.unwrap().set_len(length).unwrap();
+    }
+
+    fn log(&self) -> PathBuf {
+        let files = fs::read_dir(self.folder.file("appendonlydir")).unwrap();
+        let mut files = files.map(|file| file.unwrap().path());
+        let log = files.find(|path| path.to_string_lossy().ends_with(".incr.aof"));
+        log.expect("it keeps a log")
     }
 
     /// It stops where it stands and answers nothing; connections stay, and new ones are taken by the system.

@@ -4,7 +4,7 @@
 --       given tick, given wall, how long a process may be silent ('0': nobody is looked at), how many entries it takes,
 --       form, what it does ...
 local me = 'i:' .. ARGV[3]
-local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me, 'tag')
+local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me, 'tag', 'looked')
 if not head[1] then
   return {'gone'}
 end
@@ -40,15 +40,19 @@ for place = 11, #ARGV do
     known = number
   end
 end
--- Whoever has been silent for too long is dead: what it had under way is ended for it.
-local buried = 0
-if ARGV[8] ~= '0' then
+-- Now and then, whoever has been silent for too long is dead: what it had under way is ended for it. But where nobody was
+-- heard for long, the server was away: then all have as long again to say that they live.
+local buried, silence = 0, tonumber(ARGV[8])
+local since = wall - (tonumber(head[9]) or 0)
+if silence > 0 and since >= silence / 6 then
   local all = redis.call('HGETALL', KEYS[1])
   for place = 1, #all, 2 do
     local field = all[place]
     if string.sub(field, 1, 2) == 'i:' and field ~= me then
       local number, at, live, form = string.match(all[place + 1], '^(%d+) (%d+) (%d) (%d+)$')
-      if live == '1' and tonumber(at) + tonumber(ARGV[8]) <= wall then
+      if live == '1' and since >= silence * 2 / 3 then
+        redis.call('HSET', KEYS[1], field, number .. ' ' .. whole(wall) .. ' 1 ' .. form)
+      elseif live == '1' and tonumber(at) + silence <= wall then
         pos = pos + 1
         buried = buried + 1
         redis.call('XADD', KEYS[2], whole(pos) .. '-' .. ARGV[5], 'e', stamp .. '0 {"bury":"' .. string.sub(field, 3) .. '"}')
@@ -58,8 +62,11 @@ if ARGV[8] ~= '0' then
       end
     end
   end
+  redis.call('HSET', KEYS[1], 'looked', whole(wall))
 end
-local mine = whole(known) .. ' ' .. whole(wall) .. ' 1 ' .. ARGV[10]
+-- Who leaves is not there any more.
+local live = ARGV[#ARGV] == '"leave"' and ' 0 ' or ' 1 '
+local mine = whole(known) .. ' ' .. whole(wall) .. live .. ARGV[10]
 if pos > before then
   redis.call('HSET', KEYS[1], 'pos', whole(pos), 'tag', ARGV[5], 'tick', whole(tick), me, mine)
 else

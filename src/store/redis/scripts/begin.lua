@@ -1,6 +1,8 @@
 -- A process joins. Where there is nothing yet it begins, with the image that the process brings.
 -- KEYS: head, log, image
 -- ARGV: epoch, process, form, needs, image, given tick, given wall, how long a process may be silent
+-- A server that is too old for this is not begun on.
+redis.call('XTRIM', KEYS[2], 'MINID', '0-1')
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'needs', 'tick', 'origin')
 local tick, wall = instant(ARGV[6], ARGV[7], head[4], head[3])
 if head[1] then

@@ -1,0 +1,110 @@
+//! What those of this process have asked for who wait, and have not heard of yet.
+
+use std::collections::HashMap;
+
+use crate::{
+    limit::{LimitKey, Limits},
+    store::{Claim, NotNow, Standing},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    /// By the number of the one that waits.
+    each: HashMap<u64, Vec<(LimitKey, u64)>>,
+    all: HashMap<LimitKey, u64>,
+}
+
+impl Asks {
+    /// One has asked.
+    pub(super) fn put(&mut self, number: u64, claim: &Claim, limits: &Limits) {
+        self.answered(number);
+        let asks = claim.keys(limits).into_iter().filter_map(|key| {
+            let most = limits.amount_of(&key);
+            let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
+            Some((key, amount))
+        });
+        let asks: Vec<(LimitKey, u64)> = asks.collect();
+        for (key, amount) in &asks {
+            *self.all.entry(key.clone()).or_default() += amount;
+        }
+        self.each.insert(number, asks);
+    }
+
+    /// It was answered.
+    pub(super) fn answered(&mut self, number: u64) {
+        for (key, amount) in self.each.remove(&number).into_iter().flatten() {
+            if let Some(all) = self.all.get_mut(&key) {
+                *all = all.saturating_sub(amount);
+                if *all == 0 {
+                    self.all.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The count on which what was asked for leaves too little for one that finds the counts so.
+    pub(super) fn lacks(&self, standings: Vec<Standing>, limits: &Limits) -> Option<NotNow> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let lacks = standings.into_iter().find(|standing| {
+            let asked = self.all.get(&standing.key).copied().unwrap_or_default();
+            let used = standing.in_use.saturating_add(asked);
+            let all = used.saturating_add(standing.needed);
+            !standing.shadow && asked > 0 && all > limits.amount_of(&standing.key)
+        })?;
+        Some(NotNow {
+            key: lacks.key,
+            at: None,
+            not_before: None,
+            in_use: lacks.in_use,
+            reserved: lacks.reserved,
+            needed: lacks.needed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        limit::{Demand, Limit, Quantities},
+        store::{Answer, MemoryStore, Store as _},
+        tags::Tags,
+    };
+
+    #[test]
+    fn what_was_asked_for_is_not_there_until_it_was_answered() {
+        let limits = Limits::new([Limit::requests(2).every(Duration::from_secs(1))]).unwrap();
+        let store = MemoryStore::new(limits.clone());
+        let claim = Claim {
+            tags: Arc::new(Tags::new()),
+            demand: Demand::default(),
+            quantities: Quantities::ALL,
+            repeat: false,
+            held: Vec::new(),
+            attempt: 0,
+        };
+        let mut asks = Asks::default();
+        let lacks = |asks: &Asks| {
+            let Answer::Now(Ok(standings)) = store.peek(&claim) else {
+                panic!("the memory answers at once");
+            };
+            asks.lacks(standings, &limits).is_some()
+        };
+        assert!(!lacks(&asks));
+        asks.put(1, &claim, &limits);
+        // Asked again it is the same.
+        asks.put(1, &claim, &limits);
+        assert!(!lacks(&asks));
+        asks.put(2, &claim, &limits);
+        assert!(lacks(&asks));
+        asks.answered(1);
+        asks.answered(1);
+        assert!(!lacks(&asks));
+        asks.answered(2);
+        assert!(asks.each.is_empty() && asks.all.is_empty());
+    }
+}
