@@ -276,7 +276,10 @@ impl Line {
             self.back.iter().all(Option::is_some),
             "a process is not back at work",
         );
-        check(self.used_up, "a budget that is not used up shows nothing");
+        check(
+            self.used_up || self.row.policy != OnError::Deny,
+            "a budget that is not used up shows nothing",
+        );
         check(self.ok > 30, "a load that does nothing shows nothing");
         let row = &self.row;
         (!wrong.is_empty()).then(|| format!("{row}: {}: {self:?}", wrong.join(", ")))
