@@ -238,21 +238,29 @@ async fn one_that_falls_silent_is_dead_and_its_slots_are_free() {
 /// A small call takes nothing that a large one of another process waits for, and has it when that goes away.
 #[tokio::test(start_paused = true)]
 async fn who_waits_first_goes_first_over_all_processes() {
+    let second = Duration::from_secs(1);
     let server = Server::start(&[]);
     let set = limits([Limit::tokens(100).every(MINUTE).margin(Duration::ZERO)]);
     let options = options(&server, set).time_passed_in();
     let [one, other] = [(); 2].map(|()| options.clone().open().unwrap());
+    // Ten leave every three seconds, from the sixtieth on.
     for _ in 0..9 {
         spend(&one, 10).await;
+        tokio::time::advance(3 * second).await;
     }
     let large = Waiting {
         number: 7,
         priority: 0,
     };
-    let waits = |store: &RedisStore| store.claim_waiting(&claim(50), large);
-    let refused = waits(&one).get().await.unwrap();
-    assert!(matches!(refused, Decision::NotNow(_)), "{refused:?}");
-    // There is room for ten, and the large one would wait no longer for lack of it: but it needs all there is.
+    let waits = async |store: &RedisStore| {
+        let said = store.claim_waiting(&claim(50), large).get().await.unwrap();
+        let Decision::NotNow(refused) = said else {
+            panic!("there is no room: {said:?}");
+        };
+        refused.at.map(|at| at.since(store.now()))
+    };
+    assert_eq!(waits(&one).await, Some(42 * second));
+    // There is room for ten. Taken, the large one would go three seconds later.
     assert!(!granted(&other, &claim(10)).await, "it was first");
     assert!(
         granted(&one, &claim(1)).await,
@@ -262,27 +270,42 @@ async fn who_waits_first_goes_first_over_all_processes() {
     // Nobody waits for that: it is there with the next answer.
     drop(one.budgets().get().await.unwrap());
     assert!(granted(&other, &claim(9)).await);
-    // Once more, until it has room.
-    let refused = waits(&one).get().await.unwrap();
-    assert!(matches!(refused, Decision::NotNow(_)), "{refused:?}");
-    for _ in 0..9 {
-        tokio::time::advance(MINUTE / 10).await;
-        // It waits still.
-        let said = waits(&one).get().await.unwrap();
-        assert!(matches!(said, Decision::NotNow(_)), "{said:?}");
+    assert_eq!(waits(&one).await, Some(45 * second));
+    for _ in 0..8 {
+        tokio::time::advance(5 * second).await;
+        waits(&one).await;
     }
-    tokio::time::advance(MINUTE / 10).await;
-    assert!(
-        !granted(&other, &claim(41)).await,
-        "fifty are kept, ten are held"
-    );
-    assert!(granted(&other, &claim(40)).await, "beside it there is room");
-    let Decision::Granted(grant) = waits(&one).get().await.unwrap() else {
+    tokio::time::advance(8 * second).await;
+    // Sixty are free.
+    assert!(!granted(&other, &claim(11)).await, "fifty are kept");
+    assert!(granted(&other, &claim(10)).await, "beside it there is room");
+    let Decision::Granted(grant) = one.claim_waiting(&claim(50), large).get().await.unwrap() else {
         panic!("it has waited for that");
     };
     one.release(grant).get().await.unwrap();
     assert!(
-        granted(&other, &claim(40)).await,
+        granted(&other, &claim(50)).await,
         "nothing is kept any more"
+    );
+}
+
+/// What has left by the time at which the large one has room keeps nobody waiting until then.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_make_the_first_wait_longer_goes_on() {
+    let server = Server::start(&[]);
+    let set = limits([Limit::tokens(100).every(MINUTE).margin(Duration::ZERO)]);
+    let options = options(&server, set).time_passed_in();
+    let [one, other] = [(); 2].map(|()| options.clone().open().unwrap());
+    // All of it leaves at once.
+    spend(&one, 90).await;
+    let large = Waiting {
+        number: 7,
+        priority: 0,
+    };
+    let refused = one.claim_waiting(&claim(50), large).get().await.unwrap();
+    assert!(matches!(refused, Decision::NotNow(_)), "{refused:?}");
+    assert!(
+        granted(&other, &claim(10)).await,
+        "it waits no longer by that"
     );
 }

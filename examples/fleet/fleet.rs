@@ -39,7 +39,8 @@ pub(crate) async fn run(load: &Load, batch: Duration) -> Result<String, Error> {
 /// One run, on a server and against a provider of its own.
 async fn one(load: &Load, batch: Duration) -> Result<Run, Error> {
     let server = Server::start().await?;
-    let store = format!("{}?namespace=fleet", server.url());
+    // All of it is on one machine, which may be busy: a server that is slow is not one that is away.
+    let store = format!("{}?namespace=fleet&timeout=10s", server.url());
     let provider = Arc::new(provider::start(load).await?);
     let mut workers = Vec::new();
     for number in 0..load.processes {

@@ -6,7 +6,10 @@ use super::{
     memory::State,
 };
 #[cfg(feature = "redis")]
-use crate::tags::Tags;
+use crate::{
+    limit::{LimitKey, Room},
+    tags::Tags,
+};
 
 impl MemoryStore {
     /// Takes what was granted elsewhere, whether there is room or not.
@@ -36,6 +39,30 @@ impl MemoryStore {
             store: self.id(),
             name,
         }
+    }
+
+    /// When each count that a claim needs has room for it; and when, if `beside` were taken of it as well. Takes nothing.
+    #[cfg(feature = "redis")]
+    pub(super) fn rooms_beside(
+        &self,
+        claim: &Claim,
+        beside: impl Fn(&LimitKey) -> u64,
+    ) -> Vec<(LimitKey, Room, Room)> {
+        let state = &mut *self.lock();
+        let now = self.now();
+        let mut rooms = Vec::new();
+        self.each_count(state, &claim.tags, now, |key, rule, count| {
+            let key = key();
+            let need = claim.amount(key.place(), rule, count.amount());
+            let Some(need) = need.filter(|need| *need > 0 && !rule.limit.shadow) else {
+                return;
+            };
+            count.expire(rule, now);
+            let both = need.saturating_add(beside(&key));
+            let (alone, both) = (count.room(rule, need, now), count.room(rule, both, now));
+            rooms.push((key, alone, both));
+        });
+        rooms
     }
 
     /// Whether there is a count already wherever these tags touch one.

@@ -49,6 +49,20 @@ async fn queue(
     order
 }
 
+/// Answers all, again and again, until nobody is asked for. How many were at a time.
+async fn rounds(server: &Server) -> Vec<usize> {
+    let mut rounds = Vec::new();
+    loop {
+        settled().await;
+        match server.asked() {
+            0 => return rounds,
+            asked => rounds.push(asked),
+        }
+        assert!(rounds.len() < 1_000, "{rounds:?}");
+        server.answer_all();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn with_each_that_is_let_in_one_more_is_asked_for_at_once() {
     let server = Server::new(limits([Limit::concurrency(50)]));
@@ -57,15 +71,7 @@ async fn with_each_that_is_let_in_one_more_is_asked_for_at_once() {
     let order = queue(&server, &limiter, (0..60).map(|_| Call::new())).await;
     assert_eq!((server.asked(), limiter.waiting()), (0, 60));
     drop(held);
-    let mut rounds = Vec::new();
-    loop {
-        settled().await;
-        match server.asked() {
-            0 => break,
-            asked => rounds.push(asked),
-        }
-        server.answer_all();
-    }
+    let rounds = rounds(&server).await;
     // 1 + 2 + 4 + 8 + 16 = 31 are let in, 19 of the next are, and then the one in turn is alone again.
     assert_eq!(rounds[..6], [1, 2, 4, 8, 16, 29]);
     assert!(rounds[6..].iter().all(|asked| *asked == 1), "{rounds:?}");
@@ -80,16 +86,8 @@ async fn no_more_than_1_024_are_asked_for_at_once() {
     let held = taken(&server, &limiter, 3_000).await;
     let order = queue(&server, &limiter, (0..3_000).map(|_| Call::new())).await;
     drop(held);
-    let mut most = 0;
-    loop {
-        settled().await;
-        most = most.max(server.asked());
-        if server.asked() == 0 {
-            break;
-        }
-        server.answer_all();
-    }
-    assert_eq!(most, 1_024);
+    let rounds = rounds(&server).await;
+    assert_eq!(rounds.into_iter().max(), Some(1_024));
     assert_eq!(*order.lock().unwrap(), (0..3_000).collect::<Vec<_>>());
 }
 
@@ -131,13 +129,7 @@ async fn one_that_is_refused_is_asked_for_alone_until_it_is_let_in() {
     let sizes = small.chain([90]).chain(std::iter::repeat_n(1, 200));
     let order = queue(&server, &limiter, sizes.map(tokens)).await;
     all.release();
-    loop {
-        settled().await;
-        if server.asked() == 0 {
-            break;
-        }
-        server.answer_all();
-    }
+    rounds(&server).await;
     // Asked for: 5; 5, 5; 5, 90, 1, 1. The 90 do not fit beside 20, and are asked for alone from then on.
     let claims = server.log().claims;
     let mut claims = claims.iter().map(|claim| (claim.2, claim.3));
@@ -185,13 +177,7 @@ async fn one_that_comes_meanwhile_stands_where_it_would() {
     let late = waits(&limiter, Call::new());
     settled().await;
     assert_eq!(server.asked(), 3, "the urgent one asks, the other waits");
-    loop {
-        server.answer_all();
-        settled().await;
-        if server.asked() == 0 {
-            break;
-        }
-    }
+    rounds(&server).await;
     assert!(urgent.is_finished() && !late.is_finished());
     assert_eq!(*order.lock().unwrap(), (0..7).collect::<Vec<_>>());
 }
@@ -228,6 +214,56 @@ async fn those_with_guaranteed_shares_are_asked_for_one_by_one() {
     assert_eq!(order.len(), 8);
     let first: Vec<usize> = order.iter().take(4).map(|n| n % 2).collect();
     assert_eq!(first, [1; 4], "the team below its share: {order:?}");
+}
+
+/// What is given back while the answer is on its way is not in it.
+#[tokio::test(start_paused = true)]
+async fn one_that_was_refused_before_something_was_given_back_is_asked_for_again() {
+    let server = Server::new(limits([Limit::concurrency(1)]));
+    let limiter = Limiter::with_store(server.handle(0));
+    let held = taken(&server, &limiter, 1).await;
+    let order = queue(&server, &limiter, [Call::new()]).await;
+    server.renew();
+    settled().await;
+    assert_eq!(server.asked(), 1);
+    let tell = server.decide_one();
+    drop(held);
+    settled().await;
+    assert_eq!(server.asked(), 0, "it is asked for already");
+    tell.unwrap()();
+    rounds(&server).await;
+    assert_eq!(*order.lock().unwrap(), [0]);
+}
+
+/// One that needs what another is asked for on another count, and goes before it, waits for that answer.
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_anothers_answer_is_looked_at_after_that() {
+    let server = Server::new(limits([
+        Limit::concurrency(2),
+        Limit::concurrency(1).per(Tag::Model),
+    ]));
+    let limiter = Limiter::with_store(server.handle(0));
+    let model = |name: &str| Call::new().tags(Tags::new().with(Tag::Model, name));
+    let takes = async |name| {
+        let call = waits(&limiter, model(name));
+        settled().await;
+        server.answer_all();
+        call.await.unwrap().unwrap()
+    };
+    let b = takes("b").await;
+    // One waits for its model, and another, which goes before it, for any place.
+    let one = queue(&server, &limiter, [model("b")]).await;
+    let a = takes("a").await;
+    let other = queue(&server, &limiter, [model("c").priority(9)]).await;
+    let let_in = || (one.lock().unwrap().len(), other.lock().unwrap().len());
+    drop(b);
+    settled().await;
+    assert_eq!(server.asked(), 1, "the one that goes first");
+    rounds(&server).await;
+    assert_eq!(let_in(), (0, 1));
+    drop(a);
+    rounds(&server).await;
+    assert_eq!(let_in(), (1, 1));
 }
 
 /// Calls that have not to wait are asked for as ever: each by itself, and not as one that waits.

@@ -148,28 +148,36 @@ impl Server {
 
     /// Answers the one that came first. Returns whether there was one.
     pub(crate) fn answer_one(&self) -> bool {
+        self.decide_one().map(|tell| tell()).is_some()
+    }
+
+    /// Decides what the one that came first is answered, and answers it when the caller says so.
+    pub(crate) fn decide_one(&self) -> Option<impl FnOnce()> {
         let mut state = self.state();
-        let (process, changed) = match state.line.pop_front() {
-            None => return false,
-            Some(Asked::Forgo(process, number)) => (process, state.forgo(process, number)),
-            Some(Asked::Claim(process, claim, waiting, reply)) => {
+        let (process, changed, reply) = match state.line.pop_front()? {
+            Asked::Forgo(process, number) => (process, state.forgo(process, number), None),
+            Asked::Claim(process, claim, waiting, reply) => {
                 let decision = self.decide(&mut state, process, &claim, waiting);
                 let granted = matches!(decision, Decision::Granted(_));
                 let asked = claim.demand.input;
                 let log = (process, waiting.is_some(), asked, granted);
                 state.log.claims.push(log);
                 state.log.open += usize::from(granted);
-                if let Err(Ok(Decision::Granted(grant))) = reply.send(Ok(decision)) {
-                    panic!("nobody hears of {grant:?}");
-                }
-                (process, granted && waiting.is_some())
+                let changed = granted && waiting.is_some();
+                (process, changed, Some((reply, decision)))
             }
         };
         drop(state);
-        if changed {
-            self.tell_others(process);
-        }
-        true
+        Some(move || {
+            if let Some((reply, decision)) = reply
+                && let Err(Ok(Decision::Granted(grant))) = reply.send(Ok(decision))
+            {
+                panic!("nobody hears of {grant:?}");
+            }
+            if changed {
+                self.tell_others(process);
+            }
+        })
     }
 
     fn decide(

@@ -51,7 +51,7 @@ impl Worker {
         let shared = self.shared.clone();
         {
             let state = &mut *shared.lock();
-            state.replica = found;
+            state.adopt(found);
             self.answer_done(state);
         }
         self.deliver();

@@ -1,7 +1,7 @@
 //! Who waits first, over all processes.
 //!
 //! Each process has a queue of its own, and only those who are first there stand here. Whoever asks takes nothing that
-//! keeps one from going who stands before it. So a call that needs a large part of a limit is not passed for ever by small
+//! has one go later who stands before it; what that does not need by then, it may have. So a call that needs a large part of a limit is not passed for ever by small
 //! ones of other processes: once it stands here, those go first that stood here before, which are as many of each other
 //! process as have the first place in a queue there, and no other that takes of what it waits for.
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::Process;
 use crate::{
     limit::{LimitKey, Limits, Room, Tick, micros},
-    store::{Answer, Claim, MemoryStore, NotNow, Standing, Store as _, asked::Asked},
+    store::{Claim, MemoryStore, NotNow, Standing, Store as _, asked::Asked},
 };
 
 /// One stands here for so long, in microseconds, if nobody says that it still waits.
@@ -86,8 +86,7 @@ impl Line {
         self.0.iter().any(|wait| wait.who == who)
     }
 
-    /// Whom a claim keeps from going that `process` makes, for `who` where that waits here, if the store stands as it would
-    /// with the claim granted.
+    /// What keeps another from going, if a claim is granted that `process` makes, for `who` where that waits here.
     pub(super) fn harmed(
         &self,
         store: &MemoryStore,
@@ -104,10 +103,19 @@ impl Line {
             .peekable();
         others.peek()?;
         let limits = store.limits();
+        let takes = |key: &LimitKey| {
+            let rule = limits.rule_of(key);
+            rule.and_then(|rule| claim.amount(key.place(), rule, limits.amount_of(key)))
+        };
         let keys = claim.keys(&limits);
+        let keys: Vec<(LimitKey, u64)> = keys
+            .into_iter()
+            .filter_map(|key| takes(&key).map(|amount| (key, amount)))
+            .collect();
         let concerned = others.filter_map(|wait| {
             let other = wait.asked.to(&limits);
-            let shared = other.keys(&limits).iter().any(|key| keys.contains(key));
+            let needs = other.keys(&limits);
+            let shared = keys.iter().any(|(key, _)| needs.contains(key));
             shared.then_some(other)
         });
         let mut first = concerned.take(FIRST);
@@ -141,36 +149,36 @@ impl Harm {
     }
 }
 
-/// What one that waits lacks of these counts.
+/// What one that waits would have later than it has now, if so much of these counts were taken.
 fn harm(
     store: &MemoryStore,
     claim: &Claim,
-    (limits, keys): (&Limits, &[LimitKey]),
+    (limits, keys): (&Limits, &[(LimitKey, u64)]),
     now: Tick,
 ) -> Option<Harm> {
-    let Answer::Now(Ok(standings)) = store.peek(claim) else {
-        return None;
+    let taken = |key: &LimitKey| {
+        let known = keys.iter().find(|(known, _)| known == key);
+        known.map_or(0, |(_, amount)| *amount)
     };
-    let acting = || standings.iter().filter(|standing| !standing.shadow);
-    let last = acting().max_by_key(|standing| standing.room)?;
-    let at = match last.room {
+    let rooms = store.rooms_beside(claim, taken);
+    let (last_key, last, _) = rooms.iter().max_by_key(|(_, room, _)| *room)?;
+    let at = match last {
         Room::Never => return None,
-        Room::At(at) => Some(at),
+        Room::At(at) => Some(*at),
         Room::Now | Room::WhenGivenBack => None,
     };
-    let lacks = acting().filter(|standing| {
-        standing.room != Room::Now && standing.needed > 0 && keys.contains(&standing.key)
-    });
-    let mut kept = lacks.filter(|standing| {
+    let mut later = rooms.iter().filter(|(key, alone, both)| {
+        let waits_for_it = *alone == Room::WhenGivenBack;
+        if taken(key) == 0 || (*both <= *last && !waits_for_it) {
+            return false;
+        }
         // Nothing lies idle for one that waits elsewhere for longer than that takes to come back.
-        standing.key == last.key
-            || at.is_some_and(|at| {
-                let stay = limits.stay(&standing.key);
-                stay.is_some_and(|stay| micros(at.since(now)) <= stay)
-            })
+        let stay = || limits.stay(key);
+        key == last_key
+            || at.is_some_and(|at| stay().is_some_and(|stay| micros(at.since(now)) <= stay))
     });
-    kept.next().map(|standing| Harm {
-        key: standing.key.clone(),
+    later.next().map(|(key, ..)| Harm {
+        key: key.clone(),
         at,
     })
 }

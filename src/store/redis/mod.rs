@@ -38,7 +38,8 @@
 //!
 //! # When something breaks
 //! - A process that dies: what it had under way counts as reserved when it was silent for
-//!   [`silence`](RedisOptions::silence), and its slots are free then.
+//!   [`silence`](RedisOptions::silence), the same in each, and its slots are free then. Should it only have been stopped, and
+//!   go on, that stays so, whatever it says of it.
 //! - A server that cannot be reached: [`OnError`] says what becomes of claims. What was granted before is settled when it
 //!   is back; until then it is kept in memory.
 //! - A server that comes back with less than it had, because it does not write each step to its disk, or because a replica
@@ -62,7 +63,8 @@
 //!
 //! # What it costs
 //! Every process does what all do: with ten processes of a hundred calls a second that is about a hundredth of a core each.
-//! It is made for tens of processes and thousands of calls a second, not for thousands of processes. Memory: the counts in
+//! It is made for tens of processes and thousands of calls a second, not for thousands of processes. Where there are as many
+//! counts as [`max_counts`](RedisOptions::max_counts) allows processes may disagree on which values share one. Memory: the counts in
 //! each process as with [`MemoryStore`](super::MemoryStore), and on the server an image of them and some 400 bytes an entry
 //! of the log. All keys of a namespace are in one slot of a cluster; give parts that share nothing a namespace each.
 //!

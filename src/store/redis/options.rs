@@ -27,6 +27,8 @@ pub struct RedisOptions {
     pub(super) timeout: Duration,
     pub(super) silence: Duration,
     pub(super) batch: Duration,
+    /// A round trip for each claim and each settlement.
+    pub(super) each_alone: bool,
     pub(super) most: Option<usize>,
     pub(super) absorb: bool,
     pub(super) by: Arc<str>,
@@ -88,6 +90,7 @@ impl RedisOptions {
             timeout: TIMEOUT,
             silence: SILENCE,
             batch: Duration::ZERO,
+            each_alone: false,
             most: None,
             absorb: true,
             by: "this program".into(),
@@ -195,6 +198,13 @@ impl RedisOptions {
     #[doc(hidden)]
     pub fn time_passed_in(mut self) -> Self {
         self.passed_in = Some(Arc::new(Clock::alone()));
+        self
+    }
+
+    /// For measuring: nothing goes together, each claim and each settlement has a round trip of its own.
+    #[doc(hidden)]
+    pub fn each_alone(mut self) -> Self {
+        self.each_alone = true;
         self
     }
 

@@ -362,19 +362,29 @@ impl Replica {
     fn decide(&mut self, entry: &Entry, asked: &Asked, waits: Option<(Who, i32)>) -> Outcome {
         let claim = asked.to(&self.store.limits());
         let (store, now) = (&self.store, self.rest.at.tick);
-        let decision = store.claim(&claim).at_once();
+        let by = (entry.process, waits.map(|(who, _)| who));
+        let harm = self.rest.line.harmed(store, &claim, by, now);
+        let decision = match harm {
+            None => store.claim(&claim).at_once(),
+            // What it would hear of itself goes before.
+            Some(harm) => {
+                store
+                    .peek(&claim)
+                    .at_once()
+                    .map(|standings| match Standing::refusal(&standings) {
+                        Some((Room::Never, refused)) => Decision::Never(refused),
+                        Some((_, refused)) => Decision::NotNow(refused),
+                        None => Decision::NotNow(harm.refusal(standings)),
+                    })
+            }
+        };
         let refused = match decision {
             Ok(Decision::Granted(grant)) => {
-                let by = (entry.process, waits.map(|(who, _)| who));
-                let Some(harm) = self.rest.line.harmed(store, &claim, by, now) else {
-                    if let Some((who, _)) = waits {
-                        self.rest.line.leave(who);
-                    }
-                    self.open.insert((entry.process, entry.number), grant);
-                    return Outcome::Granted;
-                };
-                drop(store.release(grant));
-                harm.refusal(store.peek(&claim).at_once().unwrap_or_default())
+                if let Some((who, _)) = waits {
+                    self.rest.line.leave(who);
+                }
+                self.open.insert((entry.process, entry.number), grant);
+                return Outcome::Granted;
             }
             Ok(Decision::NotNow(refused)) => refused,
             Ok(Decision::Never(refused)) => {

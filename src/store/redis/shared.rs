@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) replica: Replica,
     /// When the server's time was heard that the replica shows.
     heard: Instant,
+    /// Time does not go back, though the replica may.
+    least: Tick,
     /// The number of what is done next.
     next: u64,
     pub(super) queue: VecDeque<Outgoing>,
@@ -116,6 +118,7 @@ impl Shared {
             state: Mutex::new(State {
                 replica,
                 heard: instant(),
+                least: Tick::default(),
                 next,
                 queue: VecDeque::new(),
                 urgent: false,
@@ -283,7 +286,8 @@ impl State {
     }
 
     fn now(&self) -> Tick {
-        self.replica.at().tick.after(self.heard.elapsed())
+        let now = self.replica.at().tick.after(self.heard.elapsed());
+        now.max(self.least)
     }
 
     pub(super) fn at(&self) -> At {
@@ -292,6 +296,12 @@ impl State {
             tick: self.now(),
             wall: self.replica.at().wall.saturating_add(passed),
         }
+    }
+
+    /// Goes on from what the server has.
+    pub(super) fn adopt(&mut self, found: Replica) {
+        self.least = self.now();
+        self.replica = found;
     }
 
     /// This was the server's time just now.

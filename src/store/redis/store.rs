@@ -207,6 +207,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
             silence: options.silence,
             // Otherwise it would be dead in between.
             batch: options.batch.min(options.silence / 3),
+            each_alone: options.each_alone,
             image_after: options.image_after,
             form: options.form,
         },

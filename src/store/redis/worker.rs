@@ -54,6 +54,7 @@ pub(super) struct Worker {
 pub(super) struct Settings {
     pub(super) silence: Duration,
     pub(super) batch: Duration,
+    pub(super) each_alone: bool,
     pub(super) image_after: u64,
     pub(super) form: (u32, u32),
 }
@@ -168,7 +169,11 @@ impl Worker {
     /// Takes up what has come: of one instant, where tests pass the time in.
     fn take(&mut self) {
         let state = &mut *self.shared.lock();
+        let alone = |op: &Op| !matches!(op, Op::Date(..) | Op::Streamed(..));
         while self.pending.len() < MOST {
+            if self.settings.each_alone && self.pending.back().is_some_and(|last| alone(&last.op)) {
+                return;
+            }
             let Some(next) = state.queue.front() else {
                 state.urgent = false;
                 return;
@@ -284,8 +289,7 @@ impl Worker {
                 } else if entry.op == Op::Bury(shared.me) && !state.closed {
                     // It was silent for long, and is here.
                     let at = shared.given().map(|_| state.replica.at());
-                    let by = shared.actor();
-                    shared.queue_at(state, Op::Join { limits: None, by }, None, at);
+                    shared.queue_at(state, Op::Nothing, None, at);
                     changed = true;
                 } else {
                     changed |= applied.frees;

@@ -64,7 +64,7 @@ if silence > 0 and since >= silence / 6 then
   end
   redis.call('HSET', KEYS[1], 'looked', whole(wall))
 end
--- Who leaves is not there any more.
+-- Whoever leaves is there no more at once: a version that it could not follow need not wait.
 local live = ARGV[#ARGV] == '"leave"' and ' 0 ' or ' 1 '
 local mine = whole(known) .. ' ' .. whole(wall) .. live .. ARGV[10]
 if pos > before then
