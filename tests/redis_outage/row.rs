@@ -19,6 +19,7 @@ use tower_quota::{
 
 use crate::{
     load::{OUTPUT, Process, REQUESTS, SCOUT, Seen, cost, limits, provider_limits},
+    redis::until,
     site::{Site, Wrong},
 };
 
@@ -128,7 +129,15 @@ impl Row {
     fn open(self, url: &str) -> Arc<RedisStore> {
         let options = RedisOptions::new(url, limits()).unwrap();
         let options = options.timeout(TIMEOUT).on_error(self.policy);
-        Arc::new(block_in_place(|| options.open()).unwrap())
+        // It has little time, and the machine does much at once.
+        let mut store = None;
+        block_in_place(|| {
+            until("it is opened", || {
+                store = options.clone().open().ok();
+                store.is_some()
+            });
+        });
+        Arc::new(store.unwrap())
     }
 
     async fn line(

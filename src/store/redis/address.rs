@@ -1,6 +1,6 @@
 //! Where the server is.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 
@@ -12,6 +12,8 @@ pub(super) struct Address {
     /// The first as it was given; the others differ in host and port.
     info: ConnectionInfo,
     pub(super) nodes: Vec<Node>,
+    /// Whom to trust in place of the public authorities, in PEM.
+    pub(super) root: Option<Arc<[u8]>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +69,14 @@ impl Address {
         let nodes: Vec<Node> = nodes.collect();
         let info = infos.into_iter().next();
         match info {
-            Some(info) if !nodes.is_empty() => Ok((Address { info, nodes }, pairs)),
+            Some(info) if !nodes.is_empty() => Ok((
+                Address {
+                    info,
+                    nodes,
+                    root: None,
+                },
+                pairs,
+            )),
             _ => Err(wrong("it names no host")),
         }
     }
@@ -85,12 +94,21 @@ impl Address {
             },
             _ => ConnectionAddr::Tcp(host, port),
         };
+        let certificate = b"-----BEGIN CERTIFICATE-----";
+        let is_one = |pem: &[u8]| {
+            pem.windows(certificate.len())
+                .any(|line| line == certificate)
+        };
+        if self.root.as_deref().is_some_and(|pem| !is_one(pem)) {
+            let what = "the root certificate is none in PEM";
+            return Err((redis::ErrorKind::InvalidClientConfig, what).into());
+        }
         match info.addr() {
             ConnectionAddr::TcpTls { .. } => Client::build_with_tls(
                 info.set_addr(addr),
                 redis::TlsCertificates {
                     client_tls: None::<ClientTlsConfig>,
-                    root_cert: None,
+                    root_cert: self.root.as_deref().map(<[u8]>::to_vec),
                 },
             ),
             _ => Client::open(info.set_addr(addr)),

@@ -275,6 +275,10 @@ fn moved_to(error: &RedisError) -> Option<(String, u16)> {
 /// In words, which have no password.
 fn reason(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
+        // So it says it to a question that is longer than it reads of strangers.
+        (_, Some(detail)) if detail.contains("unauthenticated") => {
+            format!("NOAUTH it wants a password: {detail}")
+        }
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         _ => error.to_string(),
     }

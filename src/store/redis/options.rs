@@ -137,6 +137,13 @@ impl RedisOptions {
         self
     }
 
+    /// Whom to trust with `rediss://`, in place of the public authorities: the certificate of one of one's own, or several, in
+    /// PEM. What is none of these is said when the store is opened.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.address.root = Some(pem.into().into());
+        self
+    }
+
     /// How long the server has to answer, and as long to take a connection: a quarter of a second, where nothing is said.
     /// What is not answered is asked once more on a new connection, so a claim waits for at most four times as long.
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -114,3 +114,7 @@ impl Outage {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "outage_tests.rs"]
+mod tests;
