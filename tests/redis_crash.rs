@@ -39,7 +39,7 @@ use tower_quota::{
 const RATES: (u64, u64) = (1_000, 10_000);
 const OUTPUT: u64 = 20;
 /// What all may cost: so much that it is used up before the last kills.
-const BUDGET: u64 = 5_000_000;
+const BUDGET: u64 = 3_500_000;
 /// Each server sees so many kills.
 const KILLS: usize = 6;
 const AT_ONCE: u64 = 6;

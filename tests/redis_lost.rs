@@ -256,3 +256,39 @@ async fn what_was_granted_and_is_in_the_image_of_another_is_answered_all_the_sam
         }
     }
 }
+
+/// What is told while nobody hears it, and was on its way when that began.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_while_nobody_hears_of_it_has_ended_when_somebody_does() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::start(server.address());
+    let store = tokio::task::block_in_place(|| {
+        let options = RedisOptions::new(&proxy.url(), limits()).unwrap();
+        options.timeout(Duration::from_millis(50)).open().unwrap()
+    });
+    let mut grants = Vec::new();
+    for _ in 0..4 {
+        let Decision::Granted(grant) = store.claim(&claim(100)).get().await.unwrap() else {
+            panic!("there is room");
+        };
+        grants.push(grant);
+    }
+    proxy.set(Fault::Refuse);
+    for again in [false, true] {
+        // The first two are on their way, the others come when it is known that nobody hears.
+        let (given_back, used_up) = (grants.remove(0), grants.remove(0));
+        let usage = Settlement::Usage(used(7));
+        let answers = [store.release(given_back), store.settle(used_up, usage)];
+        let recorded = store.record(&Tags::new(), used(1));
+        for answer in answers.into_iter().chain([recorded]) {
+            let error = answer.get().await.unwrap_err();
+            assert!(
+                error.to_string().contains("tried again"),
+                "{again}: {error}"
+            );
+        }
+    }
+    proxy.set(Fault::Pass);
+    while store.budgets().get().await.is_err() {}
+    assert_eq!(counts(&store).await, [4, 0, 16, 0]);
+}

@@ -58,7 +58,11 @@ impl Worker {
             };
             let number = outgoing.number;
             match &outgoing.op {
-                Op::Settle(..) | Op::Record(..) | Op::Refuse(_) | Op::Observe { .. } => {}
+                Op::Settle(..)
+                | Op::Release(_)
+                | Op::Record(..)
+                | Op::Refuse(_)
+                | Op::Observe { .. } => {}
                 Op::Peek(asked) => {
                     looks.push((number, asked.clone(), reply));
                     outgoing.op = Op::Nothing;
