@@ -20,24 +20,33 @@ use crate::{
     server::Server,
 };
 
-/// Two runs, one after the other; the last line.
+/// Three runs, one after the other; the last line.
 pub(crate) async fn run(load: &Load, batch: Duration) -> Result<String, Error> {
-    let plain = one(load, Duration::ZERO).await?;
-    let batched = one(load, batch).await?;
-    let fewer = plain.round_trips as f64 / (batched.round_trips as f64).max(1.0);
+    let alone = one(load, (Duration::ZERO, true)).await?;
+    let plain = one(load, (Duration::ZERO, false)).await?;
+    let batched = one(load, (batch, false)).await?;
+    let fewer = |than: &Run, run: &Run| {
+        rounded(than.round_trips as f64 / (run.round_trips as f64).max(1.0))
+    };
+    let fewer = json!({
+        "plain_than_each_alone": fewer(&alone, &plain),
+        "batched_than_plain": fewer(&plain, &batched),
+        "batched_than_each_alone": fewer(&alone, &batched),
+    });
     let line = json!({
         "processes": load.processes,
         "window_s": load.window.as_secs_f64(),
+        "each_alone": alone,
         "plain": plain,
         "batch_s": batch.as_secs_f64(),
         "batched": batched,
-        "fewer_round_trips": rounded(fewer),
+        "fewer_round_trips": fewer,
     });
     Ok(line.to_string())
 }
 
 /// One run, on a server and against a provider of its own.
-async fn one(load: &Load, batch: Duration) -> Result<Run, Error> {
+async fn one(load: &Load, how: (Duration, bool)) -> Result<Run, Error> {
     let server = Server::start().await?;
     // All of it is on one machine, which may be busy: a server that is slow is not one that is away.
     let store = format!("{}?namespace=fleet&timeout=10s", server.url());
@@ -47,7 +56,7 @@ async fn one(load: &Load, batch: Duration) -> Result<Run, Error> {
         workers.push(Worker::start(
             load,
             number,
-            batch,
+            how,
             &provider.base_url(),
             &store,
         )?);
@@ -107,7 +116,7 @@ impl Worker {
     fn start(
         load: &Load,
         number: usize,
-        batch: Duration,
+        (batch, each_alone): (Duration, bool),
         provider: &str,
         store: &str,
     ) -> Result<Self, Error> {
@@ -116,6 +125,7 @@ impl Worker {
             .args(["--worker", provider, store])
             .args(["--number", &number.to_string()])
             .args(["--batch", &millis(batch)])
+            .args(each_alone.then_some("--each-alone"))
             .args(["--processes", &load.processes.to_string()])
             .args(["--calls", &load.calls.to_string()])
             .args(["--large", &load.large.to_string()])

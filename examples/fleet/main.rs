@@ -1,4 +1,4 @@
-//! Four processes with 2 500 calls each, all at once, against one provider that allows 2 000 every six seconds. They share
+//! Four processes with 2 500 calls each, all at once, against one provider that allows 1 900 every six seconds. They share
 //! its limits and a budget through a Redis server, and nothing else.
 //!
 //! ```text
@@ -6,9 +6,10 @@
 //! cargo run --release --all-features --example fleet -- --processes 8 --calls 500
 //! ```
 //!
-//! Starts a `redis-server` of its own on a free port, and ends it. Two runs: in the first each process asks the server as
-//! soon as it has something to ask, in the second no more often than `--batch` says. Some calls are large: each takes a
-//! fifth of the tokens of a whole window.
+//! Starts a `redis-server` of its own on a free port, and ends it. Three runs: in the first each claim and each settlement is a
+//! round trip, for comparison; in the second, as always, each process asks the server as soon as it has something to ask, and
+//! for all that has come together; in the last no more often than `--batch` says. Some calls are large: each takes a fifth of
+//! the tokens of a whole window.
 //!
 //! Ends with one line of JSON. `over_limit`, `provider_429`, `least_s`, `makespan_s` and `billed` come from the simulator's
 //! ledger, `round_trips` from the server's own count, and `spent` from the budget in the store, read by a process that has
@@ -32,9 +33,12 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 struct Cli {
     #[command(flatten)]
     load: Load,
-    /// In the second run each process asks the server no more often than this.
-    #[arg(long, value_name = "MS", default_value = "150", value_parser = millis)]
+    /// In the last run each process asks the server no more often than this.
+    #[arg(long, value_name = "MS", default_value = "250", value_parser = millis)]
     batch: Duration,
+    /// Each claim and each settlement has a round trip of its own.
+    #[arg(long, hide = true)]
+    each_alone: bool,
     /// This is one of the processes: where the provider is, and the store.
     #[arg(long, hide = true, num_args = 2)]
     worker: Option<Vec<String>>,
@@ -62,7 +66,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "MS", default_value = "250", value_parser = millis)]
     pub(crate) margin: Duration,
     /// Requests in a window.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 1_900)]
     pub(crate) requests: u64,
     /// Tokens in a window.
     #[arg(long, default_value_t = 3_000_000)]
@@ -89,7 +93,11 @@ fn run(cli: &Cli) -> Result<(), Error> {
     match cli.worker.as_deref() {
         Some([provider, store]) => {
             let line = runtime.block_on(worker::run(
-                &cli.load, cli.number, cli.batch, provider, store,
+                &cli.load,
+                cli.number,
+                (cli.batch, cli.each_alone),
+                provider,
+                store,
             ))?;
             println!("{line}");
             Ok(())

@@ -28,14 +28,15 @@ use crate::{
 pub(crate) async fn run(
     load: &Load,
     number: usize,
-    batch: Duration,
+    (batch, each_alone): (Duration, bool),
     provider: &str,
     store: &str,
 ) -> Result<String, Error> {
-    let store = RedisOptions::new(store, provider::ours(load)?)?
-        .batch(batch)
-        .open()?;
-    let store = Arc::new(store);
+    let mut options = RedisOptions::new(store, provider::ours(load)?)?.batch(batch);
+    if each_alone {
+        options = options.each_alone();
+    }
+    let store = Arc::new(options.open()?);
     let limiter = Limiter::build(store.clone(), QueueOptions::new());
     let budget = BudgetLayer::new(limiter.clone(), Arc::new(PriceTable::built_in()));
     let layer = RateLimitLayer::new(limiter).budget(budget);

@@ -2,9 +2,10 @@
 //!
 //! Granting must not hang on a waiter being polled: a future that is kept and never polled again would
 //! stop everybody behind it. So a task grants, one for each runtime on which somebody waits: it is started
-//! when somebody has to wait and ends when nobody does. A runtime that is not run any more stalls nobody on
-//! another, but for one that is left while its driver waits for a store that answers later: what it had taken
-//! up is looked at again when something is given back there, or when that runtime is run or shut down. Two
+//! when somebody has to wait and ends when nobody does. Where the store answers later it asks for the next in turn
+//! meanwhile, and each answer is a task of its own. A runtime that is not run any more stalls nobody on
+//! another, but for one that is left while its driver waits for a store that answers later: what it had asked for
+//! is looked at again when something is given back there, or when that runtime is run or shut down. Two
 //! drivers may try the same waiter; it takes one grant, and the other is given back.
 
 use std::{
@@ -24,7 +25,7 @@ use super::{
     Refused, Shared,
     claimed::Outcome,
     queue::Next,
-    registration::{Asked, Asking, Registration},
+    registration::{Asked, Asking},
     under_way::{Heard, UnderWay},
     waiter::Waiter,
 };
@@ -203,10 +204,7 @@ impl Driver {
 
     /// What the store said to one that was tried on a count.
     fn answered(&self, waiter: &Arc<Waiter>, asked: Asked, key: &LimitKey, first: bool) -> Outcome {
-        let Asked {
-            answer,
-            registration,
-        } = asked;
+        let (answer, kept) = asked.noted();
         match answer {
             Ok(mut permit) => {
                 permit.waited_from(waiter.rank().seat.start);
@@ -215,42 +213,29 @@ impl Driver {
                 drop(waiter.answer(Ok(permit)));
                 Outcome::Granted
             }
-            Err(Refused::NotNow(refused)) if first => {
-                self.park(waiter, &refused, registration, key)
-            }
+            Err(Refused::NotNow(refused)) if first => self.park(waiter, &refused, kept, key),
             // It is tried again when it is first, and parked then.
             Err(Refused::NotNow(refused)) => {
                 waiter.refuse(refused);
                 Outcome::Refused
             }
             Err(Refused::Rejected(rejection)) => {
-                drop(registration);
-                self.reject(waiter, rejection);
+                self.reject(waiter, rejection, kept);
                 Outcome::Gone
             }
         }
     }
 
-    /// Parks the head where it was refused. If that is still `key`, its turn is over.
-    fn park(
-        &self,
-        head: &Arc<Waiter>,
-        refused: &NotNow,
-        registration: Option<Registration>,
-        key: &LimitKey,
-    ) -> Outcome {
+    /// Parks the head where it was refused. If that is still `key`, its turn is over. `kept`: whether the store keeps
+    /// room for it.
+    fn park(&self, head: &Arc<Waiter>, refused: &NotNow, kept: bool, key: &LimitKey) -> Outcome {
         if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
-            drop(registration);
-            self.reject(head, rejection);
+            self.reject(head, rejection, kept);
             return Outcome::Gone;
         }
         head.refuse(refused.clone());
         let now = self.shared.store.now();
-        let kept = registration.is_some();
         self.shared.queue().refused(head, refused, now, kept);
-        if let Some(registration) = registration {
-            registration.noted();
-        }
         if refused.key == *key {
             Outcome::Refused
         } else {
@@ -258,8 +243,14 @@ impl Driver {
         }
     }
 
-    fn reject(&self, waiter: &Waiter, rejection: Rejection) {
-        self.shared.queue().gave_up(waiter);
+    fn reject(&self, waiter: &Waiter, rejection: Rejection, kept: bool) {
+        {
+            let mut queue = self.shared.queue();
+            if kept {
+                queue.unheard(waiter);
+            }
+            queue.gave_up(waiter);
+        }
         drop(waiter.answer(Err(rejection)));
     }
 }

@@ -49,15 +49,16 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.forgone.numbers = self.queue.take_forgone();
+        let forgone = self.queue.forgone();
+        if !forgone.is_empty() {
+            self.forgone.numbers = std::mem::take(forgone);
+        }
     }
 }
 
 impl Drop for Forgone<'_> {
     fn drop(&mut self) {
-        let numbers = std::mem::take(&mut self.numbers);
-        numbers
-            .into_iter()
-            .for_each(|number| self.store.forgo(number));
+        let numbers = self.numbers.iter();
+        numbers.for_each(|number| self.store.forgo(*number));
     }
 }

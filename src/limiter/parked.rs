@@ -3,6 +3,8 @@
 //! Each count knows the heads of the groups parked there and the instant at which the first of them is worth
 //! another try. Plain data: no clock, lock or task.
 
+mod registered;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
@@ -76,56 +78,6 @@ impl Counts {
             self.forgone.push(other.place());
         }
         Some(head)
-    }
-
-    /// The store keeps room for one that was refused by this count. It is to, where that one is first there; nobody
-    /// else is then.
-    pub(super) fn register(&mut self, on: &LimitKey, waiter: &Arc<Waiter>, order: &Order) {
-        // It may just have come from another count, where it was first.
-        self.keep(waiter.place());
-        let head = self.next_head(on, order).map(|head| head.place());
-        match self.parked.get_mut(on) {
-            Some(parked) if head == Some(waiter.place()) => {
-                parked.registered = Some(waiter.clone());
-            }
-            _ => self.forgone.push(waiter.place()),
-        }
-    }
-
-    /// Whether the store keeps room for one on this count.
-    pub(super) fn is_registered(&self, on: &LimitKey, waiter: &Waiter) -> bool {
-        let registered = self.parked.get(on).and_then(|on| on.registered.as_ref());
-        registered.is_some_and(|registered| registered.place() == waiter.place())
-    }
-
-    /// Nothing is to be kept any more for one that waits on this count.
-    pub(super) fn forgo(&mut self, on: &LimitKey, waiter: &Waiter) {
-        let this = |registered: &mut Arc<Waiter>| registered.place() == waiter.place();
-        let parked = self.parked.get_mut(on);
-        let registered = parked.and_then(|parked| parked.registered.take_if(this));
-        self.forgone.extend(registered.map(|waiter| waiter.place()));
-    }
-
-    /// Nothing is to be kept any more for anybody.
-    pub(super) fn forgo_all(&mut self) {
-        let all = self.parked.values_mut();
-        let registered = all.filter_map(|parked| parked.registered.take());
-        self.forgone.extend(registered.map(|waiter| waiter.place()));
-    }
-
-    /// Nothing is to be kept any more for this one, and the store is to hear of it.
-    pub(super) fn tell(&mut self, place: u64) {
-        self.forgone.push(place);
-    }
-
-    /// The store need not hear of this one: it knows, or is to go on keeping.
-    pub(super) fn keep(&mut self, place: u64) {
-        self.forgone.retain(|forgone| *forgone != place);
-    }
-
-    /// Who is registered no more, and is to be told to the store.
-    pub(super) fn take_forgone(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.forgone)
     }
 
     pub(super) fn park(&mut self, on: &LimitKey, head: Arc<Waiter>, pins: &Pins) {

@@ -7,6 +7,7 @@
 mod anew;
 mod before;
 mod behind;
+mod next;
 mod registered;
 
 use std::{
@@ -16,8 +17,9 @@ use std::{
 
 use tokio::runtime::Id;
 
+pub(super) use next::Next;
+
 use super::{
-    claimed::Claimed,
     demand::Demand,
     heads::Heads,
     order::{Comer, Order, Rank},
@@ -48,23 +50,6 @@ pub(super) struct Queue {
     len: usize,
     /// The runtimes on which a driver runs.
     pub(super) driven: HashSet<Id>,
-}
-
-/// What to do with the head of a count.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// Nobody waits there.
-    Nobody,
-    /// The head waits for something else first, and its group is parked there now. Look again.
-    Moved,
-    /// Try this one, who is first in turn, if it leaves so much room.
-    Try(Arc<Waiter>, Vec<Kept>),
-    /// Try this one, who is first when all are granted that are asked for.
-    TryBehind(Arc<Waiter>),
-    /// Nobody, until one is answered that is asked for on this count.
-    Wait,
-    /// Nobody, until this one is answered, which is asked for on another count.
-    WaitFor(u64),
 }
 
 /// Who stands before a comer.
@@ -418,36 +403,6 @@ impl Queue {
     /// When the next count is worth looking at; `None` where nothing but a kick can help.
     pub(super) fn next_timer(&self) -> Option<Tick> {
         self.counts.next_timer()
-    }
-
-    /// The head of a count, unless it has to wait behind another one elsewhere. `claimed`: who is asked for already.
-    pub(super) fn next_on(&mut self, key: &LimitKey, now: Tick, claimed: &Claimed) -> Next {
-        if claimed.is_busy(key) {
-            return self.next_behind(key, now, claimed);
-        }
-        let Some(head) = self.next_head(key, now) else {
-            return Next::Nobody;
-        };
-        if claimed.lane_of(head.place()).is_some() {
-            return Next::WaitFor(head.place());
-        }
-        let stand = head.stand();
-        let blocker = self.blocker(&stand.keys, head.rank());
-        match blocker.map(|(key, blocker)| (key.clone(), blocker.place())) {
-            Some((_, place)) if claimed.lane_of(place).is_some() => Next::WaitFor(place),
-            Some((other, _)) => {
-                self.park(&stand.keys, &other);
-                drop(stand);
-                head.moved();
-                self.pin(&head, &other, now);
-                Next::Moved
-            }
-            None => {
-                let kept = self.kept((&stand.keys, &stand.needs), head.rank(), now);
-                drop(stand);
-                Next::Try(head, kept)
-            }
-        }
     }
 
     /// Everybody who waits.

@@ -46,7 +46,8 @@ impl Limiter {
     /// # }
     /// ```
     ///
-    /// Of several limiters on one store, calls that wait at another than this hear of it when something comes or ends there.
+    /// Of several limiters on one store, calls that wait at another than this hear of it when something comes or ends there,
+    /// and at once where the store [watches](crate::store::Store::watch).
     ///
     /// # What it leaves
     /// A limit that is gone leaves its name behind, some hundred bytes, and so does one whose charge is changed: names of

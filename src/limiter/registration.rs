@@ -5,18 +5,19 @@ use std::sync::Arc;
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused, waiter::Waiter};
 use crate::{
     error::StoreError,
-    store::{Answer, BoxFuture, Decision},
+    store::{Answer, BoxFuture, Claim, Decision},
 };
 
-/// The store keeps room for one that it has refused, or may. Dropped before anybody has noted that, it is forgone.
-pub(super) struct Registration {
+/// The store keeps room for one that it has refused, or may, by an answer on its way. Dropped before anybody has
+/// noted that, it is forgone.
+struct Registration {
     shared: Arc<Shared>,
     waiter: Option<Arc<Waiter>>,
 }
 
 impl Registration {
     /// Somebody has noted it, and sees to its end.
-    pub(super) fn noted(mut self) {
+    fn noted(mut self) {
         self.waiter = None;
     }
 }
@@ -31,15 +32,28 @@ impl Drop for Registration {
 
 /// What the store says to one that waits.
 pub(super) struct Asked {
-    pub(super) answer: Result<Permit, Refused>,
-    /// Where it was refused, and the store keeps room for it.
-    pub(super) registration: Option<Registration>,
+    answer: Result<Permit, Refused>,
+    /// Whether it was refused, and the store keeps room for it, or may.
+    kept: bool,
+    /// That, where the answer came later.
+    registration: Option<Registration>,
+}
+
+impl Asked {
+    /// What the store says, and whether it keeps room, or may: from now on the caller sees to that.
+    pub(super) fn noted(self) -> (Result<Permit, Refused>, bool) {
+        if let Some(registration) = self.registration {
+            registration.noted();
+        }
+        (self.answer, self.kept)
+    }
 }
 
 impl From<Result<Permit, Refused>> for Asked {
     fn from(answer: Result<Permit, Refused>) -> Self {
         Asked {
             answer,
+            kept: false,
             registration: None,
         }
     }
@@ -62,11 +76,18 @@ impl Shared {
             self.store.claim_behind(claim, waiter.waiting())
         };
         match answer {
-            Answer::Now(answer) => Asking::Now(self.heard(answer, waiter, first, version)),
+            Answer::Now(answer) => Asking::Now(self.heard(answer, claim, first, version)),
             Answer::Later(answer) => {
                 self.flush();
                 let (shared, waiter) = (self.clone(), waiter.clone());
-                let work = async move { shared.heard(answer.await, &waiter, first, version) };
+                let work = async move {
+                    let mut asked = shared.heard(answer.await, &waiter.claim, first, version);
+                    asked.registration = asked.kept.then(|| Registration {
+                        shared,
+                        waiter: Some(waiter),
+                    });
+                    asked
+                };
                 Asking::Later(Box::pin(RunToEnd::new(self.clone(), work).get()))
             }
         }
@@ -75,20 +96,16 @@ impl Shared {
     fn heard(
         self: &Arc<Self>,
         answer: Result<Decision, StoreError>,
-        waiter: &Arc<Waiter>,
+        claim: &Claim,
         first: bool,
         version: u32,
     ) -> Asked {
         // A store that failed may have registered it all the same.
         let kept = first && matches!(&answer, Ok(Decision::NotNow(_)) | Err(_));
-        let registration = kept.then(|| Registration {
-            shared: self.clone(),
-            waiter: Some(waiter.clone()),
-        });
-        let answer = self.grant(answer, &waiter.claim, version);
         Asked {
-            answer,
-            registration,
+            answer: self.grant(answer, claim, version),
+            kept,
+            registration: None,
         }
     }
 

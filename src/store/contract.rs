@@ -22,6 +22,7 @@ pub mod listening;
 pub mod settings;
 pub mod streams;
 mod trace;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,6 +31,7 @@ pub use aside::{
     what_is_recorded_counts_as_used,
 };
 pub use trace::{random_trace, trace_limits};
+pub use waiting::those_who_wait_take_as_others_do;
 
 use super::{Claim, Decision, Grant, NotNow, Settlement, Store};
 use crate::{
@@ -60,6 +62,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     what_is_recorded_counts_as_used(&make, &pass).await;
     slots_that_are_held_already_are_left_alone(&make).await;
     a_grant_ends_once(&make).await;
+    those_who_wait_take_as_others_do(&make).await;
     settings::check(&make, &pass).await;
     streams::check(&make, &pass).await;
     for seed in 0..20 {

@@ -20,7 +20,7 @@ impl Queue {
     }
 
     /// Who is registered no more, and is to be told to the store.
-    pub(in crate::limiter) fn take_forgone(&mut self) -> Vec<u64> {
-        self.counts.take_forgone()
+    pub(in crate::limiter) fn forgone(&mut self) -> &mut Vec<u64> {
+        self.counts.forgone()
     }
 }
