@@ -33,7 +33,9 @@ fn limits() -> Limits {
 
 fn claim(size: u64) -> Claim {
     Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, ["a", "b"][size as usize % 2])),
+        tags: Arc::new(
+            Tags::new().with(Tag::Agent, ["a", "b"][usize::from(size.is_multiple_of(2))]),
+        ),
         demand: Demand {
             input: size,
             output: size / 2,
@@ -45,6 +47,10 @@ fn claim(size: u64) -> Claim {
         held: Vec::new(),
         attempt: 0,
     }
+}
+
+fn at_random(size: u64, count: usize) -> usize {
+    usize::try_from(size).unwrap() % count
 }
 
 /// No more than was claimed: what is used above that is debt, of which the others know nothing.
@@ -128,7 +134,7 @@ proptest! {
                     }
                 }
             } else if !known.open.is_empty() {
-                let (who, number, size) = known.open.swap_remove(size as usize % known.open.len());
+                let (who, number, size) = known.open.swap_remove(at_random(size, known.open.len()));
                 known.does(&processes, who, Op::Settle(number, settled(size)));
             }
         }
@@ -161,7 +167,7 @@ proptest! {
                     open.push((who, next, size, grant));
                 }
             } else if !open.is_empty() {
-                let (who, number, used, grant) = open.swap_remove(size as usize % open.len());
+                let (who, number, used, grant) = open.swap_remove(at_random(size, open.len()));
                 let settlement = match kind {
                     5 => None,
                     6 => Some(Settlement::Unknown),
