@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
-use tower_quota::{Rejection, RequestBody, Tag, Tags};
+use tower_quota::{Rejection, RequestBody, Tag, Tags, retry::Attempts};
 
 use crate::{Error, Load, provider::MODEL};
 
@@ -53,13 +53,22 @@ pub(crate) fn made_up(load: &Load, process: usize) -> Vec<Call> {
         .collect()
 }
 
-/// Sends one, and reads the answer to its end. Says how long it took until the answer began, in milliseconds.
+/// What came of one.
+pub(crate) struct Answer {
+    pub(crate) ended: Ended,
+    /// How long it took until the answer began, in milliseconds.
+    pub(crate) waited: u64,
+    /// What became of attempts that were made in vain, in words.
+    pub(crate) in_vain: Vec<String>,
+}
+
+/// Sends one, and reads the answer to its end.
 pub(crate) async fn send<S, R>(
     service: S,
     uri: Uri,
     process: usize,
     call: Call,
-) -> Result<(Ended, u64), Error>
+) -> Result<Answer, Error>
 where
     S: Service<Request<RequestBody>, Response = http::Response<R>>,
     S::Error: Into<Error>,
@@ -84,6 +93,16 @@ where
         None if response.status().is_success() => Ended::Ok,
         None => Ended::Failed(response.status()),
     };
+    let attempts = response.extensions().get::<Attempts>();
+    let made = attempts.map_or(&[][..], |attempts| &attempts.made);
+    let in_vain = made.iter().rev().skip(1);
+    let in_vain = in_vain
+        .map(|attempt| format!("{:?}", attempt.outcome))
+        .collect();
     response.into_body().collect().await.map_err(Into::into)?;
-    Ok((ended, waited))
+    Ok(Answer {
+        ended,
+        waited,
+        in_vain,
+    })
 }

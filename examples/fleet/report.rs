@@ -13,6 +13,8 @@ pub(crate) struct Worked {
     pub(crate) ok: usize,
     pub(crate) refused: usize,
     pub(crate) failed: usize,
+    /// Attempts that were repeated.
+    pub(crate) in_vain: usize,
     /// How long the large calls took until their answer began, in milliseconds, and the others.
     large: Vec<u64>,
     others: Vec<u64>,
@@ -50,6 +52,8 @@ pub(crate) struct Run {
     ok: usize,
     refused: usize,
     failed: usize,
+    /// Attempts that were repeated: each counts under the limits, whether it reached the provider or not.
+    attempts_in_vain: usize,
     provider_429: usize,
     over_limit: usize,
     least_s: f64,
@@ -108,6 +112,7 @@ impl Run {
             ok: worked.iter().map(|worked| worked.ok).sum(),
             refused: worked.iter().map(|worked| worked.refused).sum(),
             failed: worked.iter().map(|worked| worked.failed).sum(),
+            attempts_in_vain: worked.iter().map(|worked| worked.in_vain).sum(),
             provider_429: ledger.refused(),
             over_limit: ledger.over_limit(&theirs),
             least_s: seconds(least),

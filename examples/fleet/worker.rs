@@ -57,28 +57,35 @@ pub(crate) async fn run(
     let mut told = Vec::new();
     let (mut worked, mut waited) = (Worked::default(), vec![None; made_up.len()]);
     while let Some(ended) = sent.join_next().await {
-        match ended? {
-            (place, Ok((Ended::Ok, took))) => {
-                worked.ok += 1;
-                waited[place] = Some(took);
+        let (place, answer) = ended?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                worked.failed += 1;
+                told.push(error.to_string());
+                continue;
             }
-            (_, Ok((Ended::Refused(why), _))) => {
+        };
+        worked.in_vain += answer.in_vain.len();
+        told.extend(answer.in_vain);
+        match answer.ended {
+            Ended::Ok => {
+                worked.ok += 1;
+                waited[place] = Some(answer.waited);
+            }
+            Ended::Refused(why) => {
                 worked.refused += 1;
                 told.push(why);
             }
-            (_, Ok((Ended::Failed(status), _))) => {
+            Ended::Failed(status) => {
                 worked.failed += 1;
                 told.push(status.to_string());
-            }
-            (_, Err(error)) => {
-                worked.failed += 1;
-                told.push(error.to_string());
             }
         }
     }
     // The first few.
     for why in told.iter().take(3) {
-        eprintln!("\nworker {number}: not answered: {why}");
+        eprintln!("\nworker {number}: in vain: {why}");
     }
     report::waits(&mut worked, &made_up, &waited);
     // Everything that was settled is on the server then.
