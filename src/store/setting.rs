@@ -27,7 +27,7 @@ use crate::limit::Limits;
 ///
 /// let setting: StoreSetting = "memory".parse()?;
 /// let store = setting.open(Limits::new([Limit::concurrency(8)])?)?;
-/// assert_eq!(store.limits().len(), 1);
+/// assert_eq!(store.limits().iter().count(), 1);
 ///
 /// let error = "memroy".parse::<StoreSetting>().unwrap_err();
 /// assert!(error.to_string().starts_with("this is no store; there are `memory`, "));
