@@ -52,7 +52,8 @@ pub enum OnError {
     /// They are granted as far as what is left, by what was known last, is this process's share: an equal part for each
     /// process that was there. They are counted when the server is back. Where all processes are cut off at once, and each
     /// had heard of what the others did, nothing is overspent; where some are and some are not, as also for a moment when
-    /// it begins and when it is over, by no more than the shares of those that are.
+    /// it begins and when it is over, by no more than the shares of those that are. A process that does nothing hears of the
+    /// others once a second.
     Local,
 }
 
