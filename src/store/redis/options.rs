@@ -44,7 +44,9 @@ pub struct RedisOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// They are refused, with an error that says why. Nothing is overspent.
+    /// They are refused, with an error that says why. Nothing is overspent, where the server keeps what it has answered
+    /// (`appendfsync always`). Of what it loses nothing is missing in the end, as each process tells it again when it is back;
+    /// but what one was granted last, and no other had heard of, may be granted once more until then.
     #[default]
     Deny,
     /// They are granted, and counted when the server is back. Nothing is limited meanwhile.
