@@ -6,7 +6,11 @@
 mod folder;
 #[cfg(all(feature = "redis", unix))]
 #[path = "support/redis/mod.rs"]
-#[allow(clippy::duplicate_mod, reason = "servers have folders too")]
+#[allow(
+    clippy::duplicate_mod,
+    clippy::module_inception,
+    reason = "servers have folders too"
+)]
 mod server;
 
 use folder::Folder;

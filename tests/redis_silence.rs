@@ -13,7 +13,7 @@ use tower_quota::{
     limit::{Demand, Limit, Limits, Quantities},
     store::{
         Claim, Decision, Grant, Settlement, Store as _,
-        redis::{RedisOptions, RedisStore},
+        redis::{OnError, RedisOptions, RedisStore},
     },
 };
 
@@ -141,5 +141,37 @@ async fn nobody_is_dead_because_the_server_was_away() {
         let said =
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(spent(&one)));
         said == (8, 0)
+    });
+}
+
+/// Who has done nothing for long knows what its share is all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_have_to_decide_alone_hears_what_others_do_also_while_it_does_nothing() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::start(server.address());
+    let [idle, busy] = [(); 2].map(|()| {
+        let options = options(&proxy.url(), 600_000).on_error(OnError::Local);
+        options.open().unwrap()
+    });
+    let grant = take(&busy, 900).await.unwrap();
+    busy.settle(grant, used(900)).get().await.unwrap();
+    let known = || {
+        let said = serde_json::to_string(&idle.snapshot()).unwrap();
+        said.contains("900")
+    };
+    until("it has heard of it", known);
+    proxy.set(Fault::Refuse);
+    // Of a hundred that are left it has half.
+    assert!(take(&idle, 51).await.is_none());
+    let own = take(&idle, 50).await.unwrap();
+    assert!(take(&idle, 1).await.is_none() && take(&busy, 51).await.is_none());
+    drop(idle.settle(own, used(50)).get().await);
+    proxy.set(Fault::Pass);
+    while busy.budgets().get().await.is_err() {}
+    until("it is counted", || {
+        let said = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(spent(&busy))
+        });
+        said == (950, 0)
     });
 }

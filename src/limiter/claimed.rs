@@ -61,6 +61,11 @@ impl Claimed {
         }
     }
 
+    /// Whether the store refuses at once what there is no room for.
+    pub(super) fn foreseen(&self) -> bool {
+        self.least > 1
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiters.is_empty()
     }

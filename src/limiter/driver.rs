@@ -158,7 +158,7 @@ impl Driver {
                 Next::Nobody => return claimed.nobody(key),
                 Next::Moved => continue,
                 Next::Try(head, kept) => (head, kept, true),
-                Next::TryBehind(waiter) => (waiter, Vec::new(), false),
+                Next::TryBehind(waiter, kept) => (waiter, kept, false),
                 Next::Wait => return,
                 Next::WaitFor(place) => return claimed.put_off(key, place),
             };

@@ -28,7 +28,7 @@ impl Shared {
                 continue;
             };
             let both = one_of(claim, &rule.limit, kept.amount);
-            let standings = self.get(self.store.peek(&both)).await?;
+            let standings = self.get(self.store.look(&both)).await?;
             let standing = standings.iter().find(|standing| standing.key == kept.key);
             if let Some(standing) =
                 standing.filter(|standing| !self.has_room(&rule.limit, standing, kept))

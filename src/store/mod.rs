@@ -216,6 +216,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How every count that the claim touches stands to it, in the order of the limits. Takes nothing.
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
 
+    /// As [`peek`](Self::peek), for one that waits, whether it takes what is kept for another: by what is known here, with
+    /// what was asked for and is not answered yet as if it were granted, where that can be said at once.
+    ///
+    /// By default a peek.
+    fn look(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        self.peek(claim)
+    }
+
     /// How every budget stands, each value apart that it counts apart.
     ///
     /// # Errors

@@ -70,6 +70,18 @@ impl Wrong {
         }
     }
 
+    /// Whether the server may have lost what it answered last.
+    pub(crate) fn loses(self) -> bool {
+        matches!(
+            self,
+            Wrong::Killed("nothing")
+                | Wrong::PowerLost
+                | Wrong::Emptied
+                | Wrong::FailedOver
+                | Wrong::NodeFailedOver
+        )
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Wrong::Nothing => "nothing",

@@ -16,8 +16,8 @@ use crate::{
 
 impl Queue {
     /// Who is next on a count on which others are asked for. Nobody where that is not sure: where one is passed or
-    /// goes first out of turn, waits for another count first, or has to leave room to somebody. That is seen
-    /// when all are answered.
+    /// goes first out of turn, waits for another count first, or has to leave room to somebody, where the store
+    /// cannot say whether it does. That is seen when all are answered.
     pub(super) fn next_behind(&mut self, key: &LimitKey, now: Tick, claimed: &Claimed) -> Next {
         if !claimed.is_open(key) {
             return Next::Wait;
@@ -37,11 +37,12 @@ impl Queue {
             };
         }
         let needs = (&*stand.keys, &*stand.needs);
-        if !self.kept(needs, rank, now).is_empty() {
+        let kept = self.kept(needs, rank, now);
+        if !kept.is_empty() && !claimed.foreseen() {
             return Next::Wait;
         }
         drop(stand);
-        Next::TryBehind(next)
+        Next::TryBehind(next, kept)
     }
 
     /// A rank's place when those are granted who are asked for on this count: of two the lesser goes first.

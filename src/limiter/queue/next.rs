@@ -18,7 +18,7 @@ pub(in crate::limiter) enum Next {
     /// Try this one, who is first in turn, if it leaves so much room.
     Try(Arc<Waiter>, Vec<Kept>),
     /// Try this one, who is first when all are granted that are asked for.
-    TryBehind(Arc<Waiter>),
+    TryBehind(Arc<Waiter>, Vec<Kept>),
     /// Nobody, until one is answered that is asked for on this count.
     Wait,
     /// Nobody, until this one is answered, which is asked for on another count.

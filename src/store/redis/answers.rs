@@ -164,6 +164,18 @@ impl Store for RedisStore {
         })
     }
 
+    fn look(&self, claim: &Claim) -> Answer<Vec<Standing>> {
+        let seen = {
+            let state = &mut *self.shared.lock();
+            let known = state.failing.is_none() && state.replica.store().knows(&claim.tags);
+            known.then(|| state.asks.beside(state.replica.store(), claim))
+        };
+        match seen {
+            Some(standings) => Answer::Now(standings),
+            None => self.peek(claim),
+        }
+    }
+
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
         self.shared.ask(Op::Budgets, |outcome| match outcome {
             Outcome::Budgets(standings) => Some(standings),

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::{
+    error::StoreError,
     limit::{LimitKey, Limits},
-    store::{Claim, NotNow, Standing},
+    store::{Claim, MemoryStore, NotNow, Standing, Store as _},
 };
 
 #[derive(Debug, Default)]
@@ -42,6 +43,28 @@ impl Asks {
         }
     }
 
+    /// How counts stand to a claim, if all that was asked for were granted.
+    pub(super) fn beside(
+        &self,
+        store: &MemoryStore,
+        claim: &Claim,
+    ) -> Result<Vec<Standing>, StoreError> {
+        let mut standings = store.peek(claim).at_once()?;
+        if self.all.is_empty() {
+            return Ok(standings);
+        }
+        let asked = |key: &LimitKey| self.all.get(key).copied().unwrap_or_default();
+        let rooms = store.rooms_beside(claim, asked);
+        for standing in &mut standings {
+            let both = rooms.iter().find(|(key, ..)| *key == standing.key);
+            if let Some((_, _, both)) = both {
+                standing.room = *both;
+                standing.in_use = standing.in_use.saturating_add(asked(&standing.key));
+            }
+        }
+        Ok(standings)
+    }
+
     /// The count on which what was asked for leaves too little for one that finds the counts so.
     pub(super) fn lacks(&self, standings: Vec<Standing>, limits: &Limits) -> Option<NotNow> {
         if self.all.is_empty() {
@@ -71,7 +94,7 @@ mod tests {
     use super::*;
     use crate::{
         limit::{Demand, Limit, Quantities},
-        store::{Answer, MemoryStore, Store as _},
+        store::Answer,
         tags::Tags,
     };
 

@@ -44,7 +44,9 @@ pub struct RedisOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// They are refused, with an error that says why. Nothing is overspent.
+    /// They are refused, with an error that says why. Nothing is overspent, where the server keeps what it has answered
+    /// (`appendfsync always`). Of what it loses nothing is missing in the end, as each process tells it again when it is back;
+    /// but what one was granted last, and no other had heard of, may be granted once more until then.
     #[default]
     Deny,
     /// They are granted, and counted when the server is back. Nothing is limited meanwhile.
@@ -52,7 +54,8 @@ pub enum OnError {
     /// They are granted as far as what is left, by what was known last, is this process's share: an equal part for each
     /// process that was there. They are counted when the server is back. Where all processes are cut off at once, and each
     /// had heard of what the others did, nothing is overspent; where some are and some are not, as also for a moment when
-    /// it begins and when it is over, by no more than the shares of those that are.
+    /// it begins and when it is over, by no more than the shares of those that are. A process that does nothing hears of the
+    /// others once a second.
     Local,
 }
 

@@ -9,6 +9,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
+    OnError,
     entry::{Entry, Op},
     link::{Failure, Link},
     notes::Noted,
@@ -29,6 +30,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
 /// What nobody waits for waits so long for company.
 const LAZY: Duration = Duration::from_millis(20);
+/// Who may have to decide alone hears at least this often what others do.
+const FRESH: Duration = Duration::from_secs(1);
 /// What others do is looked at no more often than this while somebody waits here.
 const LOOK: Duration = Duration::from_millis(3);
 
@@ -115,7 +118,11 @@ impl Worker {
                 sleep(rest).await;
                 return false;
             }
-            let quiet = (self.settings.silence / 3).saturating_sub(since);
+            let quiet = match shared.on_error {
+                OnError::Local => (self.settings.silence / 3).min(FRESH),
+                _ => self.settings.silence / 3,
+            };
+            let quiet = quiet.saturating_sub(since);
             if quiet.is_zero() {
                 return false;
             }
