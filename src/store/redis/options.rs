@@ -95,7 +95,7 @@ impl RedisOptions {
             batch: Duration::ZERO,
             each_alone: false,
             most: None,
-            absorb: true,
+            absorb: false,
             by: "this program".into(),
             image_after: IMAGE_AFTER,
             on_error: OnError::Deny,
@@ -184,7 +184,9 @@ impl RedisOptions {
     }
 
     /// Whether the counters that providers show to this process are taken in; see
-    /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters).
+    /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters). They are not, where nothing is said:
+    /// of what the processes send, some is known to the provider before it is known to all of them, and would be taken for
+    /// the use of others. Say yes where others use the same account, and the processes do not use it up in bursts.
     pub fn absorb_counters(mut self, absorb: bool) -> Self {
         self.absorb = absorb;
         self
