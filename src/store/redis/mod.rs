@@ -62,11 +62,12 @@
 //! with an error once it has ([`OpenError::Newer`]).
 //!
 //! # What it costs
-//! Every process does what all do: with ten processes of a hundred calls a second that is about a hundredth of a core each.
-//! It is made for tens of processes and thousands of calls a second, not for thousands of processes. Where there are as many
-//! counts as [`max_counts`](RedisOptions::max_counts) allows processes may disagree on which values share one. Memory: the counts in
-//! each process as with [`MemoryStore`](super::MemoryStore), and on the server an image of them and some 400 bytes an entry
-//! of the log. All keys of a namespace are in one slot of a cluster; give parts that share nothing a namespace each.
+//! Every process does what all do, so its work grows with the calls of all: it is made for tens of processes and thousands of
+//! calls a second, not for thousands of processes. Where there are as many counts as
+//! [`max_counts`](RedisOptions::max_counts) allows, processes may disagree on which values share one. Memory: the counts in each
+//! process as with [`MemoryStore`](super::MemoryStore) and the last 20 000 entries of the log, and on the server an image of the
+//! counts and the log since, with an entry for each claim, send and end. All keys of a namespace are in one slot of a cluster;
+//! give parts that share nothing a namespace each.
 //!
 //! The server is Redis 6.2 or later, or any Valkey. While the slot of a namespace moves to another node of a cluster, it is
 //! as if the server were away. A user with an ACL needs, on `~{tower-quota:*`, `+@read +@write +@scripting`, and besides

@@ -1,0 +1,94 @@
+//! Whether a claim is granted, and what one would hear.
+
+use super::{Foreseen, Outcome, Replica};
+use crate::{
+    limit::{Room, Tick},
+    store::{
+        Claim, Decision, Standing, Store as _,
+        asked::Asked,
+        redis::{entry::Entry, line::Who},
+    },
+};
+
+impl Replica {
+    /// Takes what is asked for, where there is room and nobody is kept from going who stands before.
+    pub(super) fn decide(
+        &mut self,
+        entry: &Entry,
+        asked: &Asked,
+        waits: Option<(Who, i32)>,
+    ) -> Outcome {
+        let claim = asked.to(&self.store.limits());
+        let (store, now) = (&self.store, self.rest.at.tick);
+        let by = (entry.process, waits.map(|(who, _)| who));
+        let harm = self.rest.line.harmed(store, &claim, by, now);
+        let decision = match harm {
+            None => store.claim(&claim).at_once(),
+            // What it would hear of itself goes before.
+            Some(harm) => {
+                store
+                    .peek(&claim)
+                    .at_once()
+                    .map(|standings| match Standing::refusal(&standings) {
+                        Some((Room::Never, refused)) => Decision::Never(refused),
+                        Some((_, refused)) => Decision::NotNow(refused),
+                        None => Decision::NotNow(harm.refusal(standings)),
+                    })
+            }
+        };
+        let refused = match decision {
+            Ok(Decision::Granted(grant)) => {
+                if let Some((who, _)) = waits {
+                    self.rest.line.leave(who);
+                }
+                self.open.insert((entry.process, entry.number), grant);
+                return Outcome::Granted;
+            }
+            Ok(Decision::NotNow(refused)) => refused,
+            Ok(Decision::Never(refused)) => {
+                if let Some((who, _)) = waits {
+                    self.rest.line.leave(who);
+                }
+                return Outcome::Never(refused);
+            }
+            // The memory answers always.
+            Err(_) => return Outcome::Done,
+        };
+        if let Some((who, priority)) = waits {
+            self.rest.line.join(who, priority, asked, now);
+        }
+        Outcome::NotNow(refused)
+    }
+
+    /// What a claim of one that waits would hear, if nothing was done since that is not known here; `None`: nobody can say
+    /// without asking. Changes nothing.
+    pub(in crate::store::redis) fn foresee(
+        &self,
+        claim: &Claim,
+        (who, first): (Who, bool),
+        now: Tick,
+    ) -> Option<Foreseen> {
+        if !self.store.knows(&claim.tags) || (first && !self.rest.line.stands(who)) {
+            return None;
+        }
+        let standings = self.store.peek(claim).at_once().ok()?;
+        let refused = match Standing::refusal(&standings) {
+            Some((Room::At(at), refused)) if at > now => Some(refused),
+            Some((Room::WhenGivenBack, refused)) => Some(refused),
+            Some(_) => return None,
+            None => {
+                let by = (who.process, first.then_some(who));
+                let now = self.rest.at.tick;
+                let harm = self.rest.line.harmed(&self.store, claim, by, now);
+                match harm {
+                    Some(harm) => return Some(Foreseen::Refused(harm.refusal(standings))),
+                    None => None,
+                }
+            }
+        };
+        Some(match refused {
+            Some(refused) => Foreseen::Refused(refused),
+            None => Foreseen::Open(standings),
+        })
+    }
+}
