@@ -1,7 +1,8 @@
 //! Whom a driver has asked the store for and not heard of yet.
 //!
 //! Where a store answers later the next in turn are asked for meanwhile, in a **lane** for each count: the one in turn
-//! alone at first, and with each that is granted one more at once. When one is refused nobody else is asked for there
+//! alone at first, and with each that is granted one more at once; where the store [foresees](crate::store::Store::foresees)
+//! what it will answer, as many as it does not refuse at once. When one is refused nobody else is asked for there
 //! until all are answered, and then the one in turn alone again: so one that needs more than there is may be passed by
 //! those that were on their way with it, once, and by nobody after that. Plain data: no clock, lock or task.
 

@@ -33,8 +33,9 @@
 //! Each process has its own queue. Whoever is first there stands in a line that is in the log too, and from then on nobody
 //! of another process takes what would make it wait longer, but those who stood there before: at most one for each place
 //! that is first in another process's queue, or sixty-four of a process. A priority goes before the next by ten seconds of
-//! waiting. What would not make it wait longer goes on. One that waits for more than a period of a limit keeps nobody from
-//! that limit. Those who wait are woken when others give something back.
+//! waiting. What would not make it wait longer goes on. The first thirty-two who need the same are looked at. One that waits for
+//! another limit, and for longer than a period of this one, keeps nobody from this one. Those who wait are woken when others
+//! give something back.
 //!
 //! # When something breaks
 //! - A process that dies: what it had under way counts as reserved when it was silent for

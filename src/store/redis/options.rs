@@ -148,7 +148,8 @@ impl RedisOptions {
     }
 
     /// How long the server has to answer, and as long to take a connection: a quarter of a second, where nothing is said.
-    /// What is not answered is asked once more on a new connection, so a claim waits for at most four times as long.
+    /// What is not answered is asked once more on a new connection, so with one host a claim waits for about four times as long at
+    /// most; each further host that takes no connection adds one such time. A call's own deadline ends its wait before that.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
@@ -163,7 +164,7 @@ impl RedisOptions {
 
     /// Asks the server no more often than this, and then for all that has come together: fewer round trips, and every claim
     /// waits for up to so long. Zero, where nothing is said: then what comes while the server is asked goes together, and
-    /// nobody waits longer for that.
+    /// nobody waits longer for that. No more than a third of the [`silence`](Self::silence).
     pub fn batch(mut self, span: Duration) -> Self {
         self.batch = span;
         self
