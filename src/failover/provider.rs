@@ -188,14 +188,14 @@ impl Base {
 }
 
 impl Auth {
-    pub(super) fn name(&self) -> &HeaderName {
+    pub(crate) fn name(&self) -> &HeaderName {
         match self {
             Auth::Bearer => &AUTHORIZATION,
             Auth::Header(name) => name,
         }
     }
 
-    pub(super) fn scheme(&self) -> &'static str {
+    pub(crate) fn scheme(&self) -> &'static str {
         match self {
             Auth::Bearer => "Bearer ",
             Auth::Header(_) => "",

@@ -5,49 +5,36 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::Request;
-
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::crypto::ring;
-
+use rustls::ClientConfig;
 use tower_service::Service;
 
+use super::connector::Connector;
 use crate::call::RequestBody;
 
-/// A host that does not take a connection in this time is not reached.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+type HttpClient = legacy::Client<HttpsConnector<Connector>, RequestBody>;
 
-/// How often a connection without traffic is probed, so that a stream from a host that is gone ends.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
-type HttpClient = legacy::Client<HttpsConnector<HttpConnector>, RequestBody>;
-
-/// A client for `http` and `https`, which trusts the roots that browsers trust.
+/// A client for `http` and `https`.
 ///
 /// It sends a request a second time only if a kept connection turned out closed before anything was
 /// written, so never two attempts for one of ours. It follows no redirects.
-pub(super) fn client() -> Result<Client, rustls::Error> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    http.set_keepalive(Some(KEEPALIVE));
+pub(super) fn client(tls: ClientConfig) -> Client {
     let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(ring::default_provider())?
+        .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
+        .wrap_connector(Connector::from_env());
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     // Without it, idle connections would be closed no sooner than somebody looks for one.
     builder.pool_timer(TokioTimer::new());
-    Ok(Client(builder.build(connector)))
+    Client(builder.build(connector))
 }
 
 /// The client as a service whose errors say who was asked.

@@ -1,12 +1,13 @@
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Upstream;
+use super::{TlsConfig, Upstream, UpstreamConfig};
 use crate::config::{ConfigError, Format, RateLimiting, Root, from_path, from_text, schema_of};
 
 /// A configuration file of the gateway. Unknown keys are errors.
@@ -29,10 +30,20 @@ pub struct GatewayConfig {
     /// The address to listen on: `127.0.0.1:8080`, which is the default. Port 0 is any free one.
     #[schemars(with = "String", regex(pattern = r":[0-9]+$|\$\{[A-Za-z_]"))]
     pub listen: SocketAddr,
-    /// Where calls go that have no route. There is no default: callers' keys go there with them. It may be left out where
-    /// there are routes.
+    /// Where calls go that have neither a route nor an upstream with a name. There is no default: callers' keys go there
+    /// with them. It may be left out where there are routes, or upstreams with names.
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub upstream: Option<Upstream>,
+    /// Upstreams with names. A call goes to the one whose name its path begins with, else to the one whose API it speaks
+    /// (`openai`, `anthropic`, `gemini`, `cohere`), else to the one that is `default`.
+    pub upstreams: BTreeMap<String, UpstreamConfig>,
+    /// The file of what operators make while the gateway runs: keys for callers, pauses, other amounts of budgets. Where it
+    /// is named, callers need a key; where not, only programs of this machine can call.
+    pub state: Option<PathBuf>,
+    /// The certificate that callers see; without it they speak plain HTTP.
+    pub tls: Option<TlsConfig>,
+    /// A PEM file of authorities by which upstreams are trusted, beside those that browsers trust.
+    pub authorities: Option<PathBuf>,
 }
 
 impl Default for GatewayConfig {
@@ -40,6 +51,10 @@ impl Default for GatewayConfig {
         GatewayConfig {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             upstream: None,
+            upstreams: BTreeMap::new(),
+            state: None,
+            tls: None,
+            authorities: None,
         }
     }
 }

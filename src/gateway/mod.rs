@@ -5,7 +5,7 @@
 //! by chunk.
 //!
 //! ```
-//! use tower_quota::gateway::{self, Config};
+//! use tower_quota::gateway::{Config, Gateway};
 //!
 //! let config = Config::from_yaml("
 //! rate_limiting:
@@ -13,9 +13,9 @@
 //! gateway:
 //!   upstream: https://api.openai.com
 //! ")?;
-//! let upstream = config.gateway.upstream.clone();
 //! let stack = config.rate_limiting.build()?;
-//! let router: axum::Router = gateway::router(&stack.layer, upstream)?;
+//! let gateway = Gateway::new(&stack.layer, &stack.limiter, &config.gateway)?;
+//! let router: axum::Router = gateway.router();
 //! # let _ = router;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -60,14 +60,27 @@
 
 mod client;
 mod config;
+mod connector;
 mod headers;
+mod incoming;
+mod models;
+mod path;
 mod proxy;
 mod refusal;
+mod running;
 mod server;
+mod state;
 mod tags;
-mod upstream;
+mod tls;
+mod unmetered;
+mod upstreams;
 
 pub use config::{Config, GatewayConfig};
-pub use proxy::router;
-pub use server::{BindError, bind, serve};
-pub use upstream::{Upstream, UpstreamError};
+pub use running::{Gateway, GatewayError};
+pub use server::{BindError, bind};
+pub use state::{
+    State, StateError, StateFileError,
+    keys::{BadKey, Claimable, Key, KeyState, NewKey, NoChance, Role},
+};
+pub use tls::{TlsConfig, TlsError};
+pub use upstreams::{BadUpstream, Unmetered, Upstream, UpstreamConfig, UpstreamError};

@@ -7,8 +7,9 @@ use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
 use super::{
-    Upstream,
     client::{BoxError, Failed},
+    path::BadPath,
+    state::keys::{NotAllowed, NotTaken},
 };
 use crate::{
     body::SHOULD_RETRY,
@@ -21,8 +22,26 @@ use crate::{
 pub(super) enum Refusal {
     #[error(transparent)]
     Header(#[from] BadHeader),
-    #[error("this is no proxy to any host: ask for a path{}", of(.0.as_ref()))]
-    NoPath(Option<Upstream>),
+    #[error(
+        "this is no proxy to any host: ask for a path of this gateway, as /v1/chat/completions"
+    )]
+    NoPath,
+    #[error(transparent)]
+    Path(#[from] BadPath),
+    #[error(
+        "there is no key: show one of this gateway as SDKs show the provider's, in Authorization, x-api-key or x-goog-api-key"
+    )]
+    NoKey,
+    #[error(transparent)]
+    Key(#[from] NotTaken),
+    #[error("{0}")]
+    NotAllowed(NotAllowed),
+    #[error(
+        "what a call to {0} costs cannot be counted here, and there are budgets; whoever runs this gateway can let it pass by `unmetered: allow` of its upstream"
+    )]
+    Unmetered(String),
+    #[error("this path leads to no upstream; those there are begin with {0}")]
+    Nowhere(String),
     #[error("the upstream {host} could not be reached: {reason}", host = .0.host, reason = why(&.0.source))]
     NotReached(Failed),
     #[error("the upstream {host} broke off before it answered: {reason}", host = .0.host, reason = why(&.0.source))]
@@ -31,7 +50,19 @@ pub(super) enum Refusal {
     Other(BoxError),
 }
 
+impl From<NotAllowed> for Refusal {
+    fn from(claim: NotAllowed) -> Self {
+        Refusal::NotAllowed(claim)
+    }
+}
+
 impl Refusal {
+    /// These upstreams there are.
+    pub(super) fn nowhere(names: Vec<&str>) -> Self {
+        let paths: Vec<String> = names.iter().map(|name| format!("/{name}/")).collect();
+        Refusal::Nowhere(paths.join(", "))
+    }
+
     pub(super) fn failed(error: BoxError) -> Self {
         match error.downcast::<Failed>() {
             Ok(failed) if failed.source.is_connect() => Refusal::NotReached(*failed),
@@ -43,7 +74,14 @@ impl Refusal {
     fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             Refusal::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
-            Refusal::NoPath(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, "no_upstream"),
+            Refusal::NoKey => (StatusCode::UNAUTHORIZED, "missing_api_key"),
+            Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
+            Refusal::Key(NotTaken::Disabled(_)) => (StatusCode::UNAUTHORIZED, "disabled_api_key"),
+            Refusal::Key(NotTaken::Expired { .. }) => (StatusCode::UNAUTHORIZED, "expired_api_key"),
+            Refusal::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
+            Refusal::Unmetered(_) => (StatusCode::FORBIDDEN, "unmetered"),
             Refusal::NotReached(..) => (StatusCode::BAD_GATEWAY, "upstream_not_reached"),
             Refusal::BrokeOff(..) | Refusal::Other(..) => {
                 (StatusCode::BAD_GATEWAY, "upstream_broke_off")
@@ -70,10 +108,6 @@ impl Refusal {
         }
         response
     }
-}
-
-fn of(upstream: Option<&Upstream>) -> String {
-    upstream.map_or_else(String::new, |upstream| format!(" of {upstream}"))
 }
 
 /// The causes in words. The client's own word for it ("client error") says nothing and is left out.

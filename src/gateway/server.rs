@@ -1,9 +1,34 @@
 //! The listening side.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, serve::ListenerExt};
-use tokio::net::TcpListener;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+/// How long a caller may take to send the headers of a request, and how long its connection may lie idle.
+const HEADERS_IN: Duration = Duration::from_secs(75);
+
+/// How long it may take to agree on TLS.
+const HANDSHAKE_IN: Duration = Duration::from_secs(10);
+
+/// How much of a request's headers is read, and of a body at a time.
+const BUFFER: usize = 64 << 10;
+
+/// How long nothing is accepted where the system has no more connections to give.
+const NO_MORE: Duration = Duration::from_millis(500);
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +36,9 @@ use tokio::net::TcpListener;
 pub enum BindError {
     /// Others than the programs of this machine could reach it.
     #[error(
-        "{0} can be reached from other machines, and there are no keys yet to tell who calls; \
-         listen on a loopback address, as 127.0.0.1:{port}", port = .0.port()
+        "{0} can be reached from other machines, and there are no keys to tell who calls; \
+         make some with `tower-quota admin key create` and name their file as gateway.state, \
+         or listen on a loopback address, as 127.0.0.1:{port}", port = .0.port()
     )]
     NotLoopback(SocketAddr),
     /// The system refuses it.
@@ -25,36 +51,101 @@ pub enum BindError {
     },
 }
 
-/// Listens on a loopback address. Port 0 is any free one.
+/// Listens. Port 0 is any free one. `keyed`: whether callers need keys; where they do not, only loopback addresses are
+/// listened on.
 ///
 /// # Errors
-/// When the address is not a loopback address, or the system refuses it: it is in use, or needs privileges.
-pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    if !addr.ip().to_canonical().is_loopback() {
+/// When the address is not a loopback address and there are no keys, or the system refuses it: it is in use, or needs
+/// privileges.
+pub async fn bind(addr: SocketAddr, keyed: bool) -> Result<TcpListener, BindError> {
+    if !keyed && !addr.ip().to_canonical().is_loopback() {
         return Err(BindError::NotLoopback(addr));
     }
     let bound = TcpListener::bind(addr).await;
     bound.map_err(|source| BindError::Refused { addr, source })
 }
 
+/// The certificate in use; another may take its place while connections come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Certificate(Arc<RwLock<Option<Arc<ServerConfig>>>>);
+
+impl Certificate {
+    pub(super) fn set(&self, config: Option<Arc<ServerConfig>>) {
+        *self.0.write() = config;
+    }
+
+    fn acceptor(&self) -> Option<TlsAcceptor> {
+        let config = self.0.read().clone();
+        config.map(TlsAcceptor::from)
+    }
+}
+
 /// Serves until `stop` completes, then takes no more calls and returns when those that came are answered,
 /// streams included.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let listener = listener.tap_io(|connection| {
-        // Without it, each small chunk would wait for the caller's acknowledgement. A connection that
-        // refuses it is about to fail by itself.
-        let _ = connection.set_nodelay(true);
-    });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
+    certificate: Certificate,
+    stop: impl Future<Output = ()>,
+) {
+    let calls = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (router, watcher) = (router.clone(), calls.watcher());
+                tokio::spawn(connection(stream, certificate.acceptor(), router, watcher));
+            }
+            // One that has gone already.
+            Err(error) if is_of_connection(&error) => {}
+            Err(error) => {
+                eprintln!("tower-quota: cannot take more connections for now: {error}");
+                sleep(NO_MORE).await;
+            }
+        }
+    }
+    // So that others can listen there while calls end.
+    drop(listener);
+    calls.shutdown().await;
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, watcher: Watcher) {
+    // Without it, each small chunk would wait for the caller's acknowledgement. A connection that
+    // refuses it is about to fail by itself.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return requests(stream, router, watcher).await;
+    };
+    if let Ok(Ok(stream)) = timeout(HANDSHAKE_IN, tls.accept(stream)).await {
+        requests(stream, router, watcher).await;
+    }
+}
+
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    watcher: Watcher,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_IN)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // However it ends: what it was about is told by the call.
+    let _ = watcher.watch(connection).await;
 }
 
 #[cfg(test)]
@@ -62,13 +153,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn listens_where_only_this_machine_can_reach_it() {
+    async fn listens_where_only_this_machine_can_reach_it_but_with_keys_anywhere() {
         for addr in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
-            let refused = bind(addr.parse().unwrap()).await;
+            let refused = bind(addr.parse().unwrap(), false).await;
             assert!(matches!(refused, Err(BindError::NotLoopback(_))), "{addr}");
         }
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let taken = bind(listener.local_addr().unwrap()).await;
+        assert!(bind("0.0.0.0:0".parse().unwrap(), true).await.is_ok());
+        let listener = bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
+        let taken = bind(listener.local_addr().unwrap(), false).await;
         assert!(matches!(taken, Err(BindError::Refused { .. })));
     }
 }

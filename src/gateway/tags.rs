@@ -1,11 +1,18 @@
-//! What callers say about a call in `x-quota-…` headers.
+//! What callers say about a call in headers.
+
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     call::CallOptions,
+    config::Span,
     tags::{self, BadHeader, PREFIX, Tags},
 };
+
+/// What SDKs that Stainless makes say of how long they wait: for the next byte, in seconds, and for the whole.
+const TIMEOUTS: [&str; 2] = ["x-stainless-read-timeout", "x-stainless-timeout"];
 
 /// Takes our headers off and reads them.
 pub(super) fn take(headers: &mut HeaderMap) -> Result<(Tags, CallOptions), BadHeader> {
@@ -14,6 +21,7 @@ pub(super) fn take(headers: &mut HeaderMap) -> Result<(Tags, CallOptions), BadHe
         .filter(|name| name.as_str().starts_with(PREFIX));
     let ours: Vec<HeaderName> = ours.cloned().collect();
     let (mut tags, mut options) = (Tags::new(), CallOptions::new());
+    options.max_wait = callers_patience(headers);
     for name in ours {
         read(&name, headers, &mut tags, &mut options)?;
         headers.remove(name);
@@ -34,15 +42,49 @@ fn read(
     let value = tags::value_of(name, headers)?;
     if let Some(tag) = tags::tag_of(name) {
         tags.set(tag, value);
-    } else if &name.as_str()[PREFIX.len()..] == "priority" {
-        let priority = value.parse().map_err(|_| bad("is not a whole number"))?;
-        *options = options.priority(priority);
-    } else {
-        return Err(bad(
-            "means nothing here; there are -agent, -user, -team, -run and -priority",
-        ));
+        return Ok(());
+    }
+    match &name.as_str()[PREFIX.len()..] {
+        "priority" => {
+            let priority = value.parse().map_err(|_| bad("is not a whole number"))?;
+            *options = options.priority(priority);
+        }
+        "deadline" => {
+            let wait = until(value).ok_or_else(|| {
+                bad("is neither a time to wait, as 30s, nor an instant, as 2026-11-26T12:00:00Z")
+            })?;
+            *options = options.max_wait(options.max_wait.unwrap_or(wait).min(wait));
+        }
+        _ => {
+            return Err(bad(
+                "means nothing here; there are -agent, -user, -team, -run, -priority and -deadline",
+            ));
+        }
     }
     Ok(())
+}
+
+/// A span from now, or an instant. One that is over is now.
+fn until(value: &str) -> Option<Duration> {
+    if let Ok(span) = value.parse::<Span>() {
+        return Some(span.into());
+    }
+    let left: SignedDuration = value
+        .parse::<Timestamp>()
+        .ok()?
+        .duration_since(Timestamp::now());
+    Some(left.try_into().unwrap_or(Duration::ZERO))
+}
+
+/// How long the caller itself waits, a tenth off: so it hears why, where there is no room in time. A value that makes no
+/// sense is somebody else's, and says nothing.
+fn callers_patience(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = |name: &&str| {
+        let value = headers.get(*name)?.to_str().ok()?;
+        let seconds: f64 = value.parse().ok().filter(|seconds| *seconds > 0.0)?;
+        Duration::try_from_secs_f64(seconds * 0.9).ok()
+    };
+    TIMEOUTS.iter().filter_map(seconds).min()
 }
 
 #[cfg(test)]
@@ -59,9 +101,16 @@ mod tests {
         }
         let taken = take(&mut headers).map_err(|error| error.to_string());
         if taken.is_ok() {
-            assert_eq!(headers.len(), 1, "{headers:?}");
+            let ours = headers
+                .keys()
+                .filter(|name| name.as_str().starts_with(PREFIX));
+            assert_eq!(ours.count(), 0, "{headers:?}");
         }
         taken
+    }
+
+    fn waits(of: &[(&'static str, &'static str)]) -> Option<Duration> {
+        taken(of).unwrap().1.max_wait
     }
 
     #[test]
@@ -85,6 +134,41 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_wait_is_the_least_that_anybody_says() {
+        let span = Duration::from_secs;
+        assert_eq!(waits(&[("x-quota-deadline", "30")]), Some(span(30)));
+        assert_eq!(waits(&[("x-quota-deadline", "2m")]), Some(span(120)));
+        assert_eq!(
+            waits(&[("x-quota-deadline", "2000-01-01T00:00:00Z")]),
+            Some(Duration::ZERO)
+        );
+        let far = waits(&[("x-quota-deadline", "2999-01-01T00:00:00Z")]).unwrap();
+        assert!(far > span(1_000_000));
+        assert_eq!(
+            waits(&[("x-stainless-read-timeout", "600")]),
+            Some(span(540))
+        );
+        assert_eq!(waits(&[("x-stainless-timeout", "10")]), Some(span(9)));
+        let both = [
+            ("x-stainless-read-timeout", "600.0"),
+            ("x-quota-deadline", "5s"),
+        ];
+        assert_eq!(waits(&both), Some(span(5)));
+        let both = [
+            ("x-stainless-read-timeout", "1"),
+            ("x-quota-deadline", "5s"),
+        ];
+        assert_eq!(waits(&both), Some(Duration::from_millis(900)));
+        for nonsense in ["None", "-1", "0", "NaN", "inf", "1e300"] {
+            assert_eq!(
+                waits(&[("x-stainless-read-timeout", nonsense)]),
+                None,
+                "{nonsense}"
+            );
+        }
+    }
+
+    #[test]
     fn names_the_header_that_makes_no_sense() {
         for (headers, expected) in [
             (
@@ -94,6 +178,10 @@ mod tests {
             (
                 &[("x-quota-run", "a"), ("x-quota-run", "b")],
                 "the header x-quota-run is there more than once",
+            ),
+            (
+                &[("x-quota-deadline", "soon")],
+                "the header x-quota-deadline is neither a time to wait, as 30s, nor an instant, as 2026-11-26T12:00:00Z",
             ),
         ] {
             assert_eq!(taken(headers), Err(expected.to_owned()));

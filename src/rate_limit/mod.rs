@@ -104,6 +104,14 @@ impl RateLimitLayer {
         self.failover.reroutes()
     }
 
+    /// The models that have a route, in order.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn models(&self) -> Vec<String> {
+        let reroutes = self.failover.reroutes();
+        let models = self.failover.models().filter(|_| reroutes);
+        models.map(str::to_owned).collect()
+    }
+
     /// With other settings of retries.
     pub fn retry(mut self, retry: RetryLayer) -> Self {
         self.retry = retry;

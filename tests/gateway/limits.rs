@@ -135,14 +135,19 @@ async fn a_budget_is_warned_of_on_stderr() {
 #[tokio::test]
 async fn the_more_urgent_call_goes_first() {
     let mut upstream = Held::start().await;
-    let config = Config::from_yaml("rate_limiting: { global: { concurrent_requests: 1 } }");
-    let stack = config.unwrap().rate_limiting.build().unwrap();
+    let config = format!(
+        "rate_limiting: {{ global: {{ concurrent_requests: 1 }} }}
+gateway: {{ upstream: 'http://{}' }}",
+        upstream.addr
+    );
+    let config = Config::from_yaml(&config).unwrap();
+    let stack = config.rate_limiting.build().unwrap();
     // In this process, to see how many wait.
-    let upstream_url = Some(format!("http://{}", upstream.addr).parse().unwrap());
-    let router = gateway::router(&stack.layer, upstream_url).unwrap();
-    let listener = gateway::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let gateway = gateway::Gateway::new(&stack.layer, &stack.limiter, &config.gateway).unwrap();
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let listener = gateway::bind(addr, gateway.is_keyed()).await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(gateway::serve(listener, router, std::future::pending()));
+    tokio::spawn(async move { gateway.serve(listener, std::future::pending()).await });
 
     let mut calls = JoinSet::new();
     let mut held = None;

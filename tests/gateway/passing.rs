@@ -180,6 +180,12 @@ async fn an_upstream_that_is_down_is_a_502_in_the_callers_error_shape() {
         .send()
         .await
         .unwrap();
+    let (status, body) = json_of(other).await;
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (502, &json!("upstream_not_reached"))
+    );
+    let other = client().get(gateway.url("/x")).send().await.unwrap();
     assert_eq!(other.headers()["content-type"], "application/problem+json");
     let (status, body) = json_of(other).await;
     assert_eq!((status, &body["status"]), (502, &Value::from(502)));

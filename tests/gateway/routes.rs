@@ -129,16 +129,39 @@ async fn without_an_upstream_other_models_are_a_404_that_names_those_there_are()
     assert_eq!((status, &body["type"]), (404, &json!("error")));
     assert_eq!(body["error"]["type"], "not_found_error");
 
-    let models = client().get(gateway.url("/v1/models")).send().await;
-    let (status, body) = json_of(models.unwrap()).await;
+    let call = client()
+        .post(gateway.url("/v1/images/generations"))
+        .body("{}");
+    let (status, body) = json_of(call.send().await.unwrap()).await;
     assert_eq!(status, 404);
-    assert!(
-        body["detail"]
-            .as_str()
-            .unwrap()
-            .contains("a call without a model"),
-        "{body}"
-    );
+    let detail = &body["error"]["message"];
+    let detail = detail.as_str().or(body["detail"].as_str()).unwrap();
+    assert!(detail.contains("a call without a model"), "{body}");
+}
+
+#[tokio::test]
+async fn g1_the_models_that_have_a_route_are_listed_as_each_api_lists_them() {
+    let upstream = format!("http://{}", echo().await);
+    let gateway = Gateway::start_text("", &file(&upstream, &upstream)).await;
+    for (path, header, names) in [
+        ("/v1/models", "accept", ["/data/0/id", "/data/1/id"]),
+        (
+            "/v1/models",
+            "anthropic-version",
+            ["/data/0/display_name", "/last_id"],
+        ),
+        (
+            "/v1beta/models",
+            "accept",
+            ["/models/0/displayName", "/models/1/displayName"],
+        ),
+    ] {
+        let call = client().get(gateway.url(path)).header(header, "x");
+        let (status, body) = json_of(call.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{body}");
+        let names = names.map(|name| body.pointer(name).unwrap().as_str().unwrap());
+        assert_eq!(names, ["gpt-5.4", "gpt-5.5"]);
+    }
 }
 
 #[tokio::test]

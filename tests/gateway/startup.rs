@@ -39,8 +39,8 @@ async fn a_configuration_that_makes_no_sense() {
             &["rmp", "line 2, column 13"],
         ),
         (
-            "rate_limiting: {}\ngateway: { keys: [] }",
-            &["keys", "line 2"],
+            "rate_limiting: {}\ngateway: { kyes: [] }",
+            &["kyes", "line 2"],
         ),
         (
             "rate_limiting: {}\ngateway: { upstream: up }",

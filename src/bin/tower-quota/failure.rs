@@ -5,9 +5,11 @@ use std::{io, path::PathBuf, process::ExitCode};
 use tower_quota::{
     StoreError,
     config::ConfigError,
-    gateway::{BindError, UpstreamError},
+    gateway::{BindError, GatewayError, UpstreamError},
     store::StoreSettingError,
 };
+
+use super::source::Source;
 
 /// One message for people.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +35,8 @@ pub(crate) enum Failure {
     Upstream(#[from] UpstreamError),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("cannot set up TLS: {0}")]
-    Tls(io::Error),
+    #[error(transparent)]
+    Gateway(GatewayError),
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("serving failed: {0}")]
@@ -44,6 +46,15 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Why there is no gateway by this file.
+    pub(crate) fn gateway(source: &Source, error: GatewayError) -> Self {
+        let path = source.path().to_owned();
+        match error {
+            GatewayError::Nowhere => Failure::NoUpstream { path },
+            error => Failure::Gateway(error),
+        }
+    }
+
     /// 2 for what somebody wrote wrongly, as on the command line; 1 for everything else.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
@@ -52,6 +63,7 @@ impl Failure {
             | Failure::Config { .. }
             | Failure::NoUpstream { .. }
             | Failure::Upstream(_)
+            | Failure::Gateway(_)
             | Failure::Bind(BindError::NotLoopback(_)) => 2,
             _ => 1,
         })

@@ -2,14 +2,18 @@
 
 use tower_quota::{
     config::{ChangedLimit, Reloaded, Stack},
-    gateway::GatewayConfig,
+    gateway::{Gateway, GatewayConfig},
 };
 
 use super::source::Source;
 
 /// Reads the file again and says what became of it.
-pub(crate) async fn run(source: &Source, gateway: &GatewayConfig, stack: &Stack) {
-    let reloaded = match tried(source, gateway, stack).await {
+pub(crate) async fn run(
+    source: &Source,
+    (config, gateway): (&GatewayConfig, &Gateway),
+    stack: &Stack,
+) {
+    let reloaded = match tried(source, (config, gateway), stack).await {
         Ok(reloaded) => reloaded,
         Err(reason) => {
             return eprintln!("tower-quota: not reloaded, all is as it was: {reason}");
@@ -55,19 +59,20 @@ fn changed(limit: &ChangedLimit) -> String {
 /// What has changed; or why nothing has.
 async fn tried(
     source: &Source,
-    gateway: &GatewayConfig,
+    (config, gateway): (&GatewayConfig, &Gateway),
     stack: &Stack,
 ) -> Result<Reloaded, String> {
     let named = |reason: String| format!("{}: {reason}", source.path().display());
     let said = source
         .read()
         .map_err(|error| source.failure(error).to_string())?;
-    if said.gateway != *gateway {
+    if said.gateway != *config {
         return Err(named(
             "`gateway` cannot change while calls run; restart for that, or leave it as it was"
                 .to_owned(),
         ));
     }
+    gateway.read_again().map_err(|error| error.to_string())?;
     let reloaded = stack.reload_block(&said.rate_limiting).await;
     reloaded.map_err(|error| named(error.to_string()))
 }

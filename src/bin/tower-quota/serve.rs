@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tower_quota::{config::Stack, gateway};
+use tower_quota::{
+    config::Stack,
+    gateway::{self, Gateway},
+};
 
 use super::{
     cli::ServeArgs,
@@ -45,15 +48,15 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     {
         eprintln!("tower-quota: {lost} calls were in flight when it ended; they count as reserved");
     }
-    let config = said.gateway;
-    let upstream = match (upstream, config.upstream.clone()) {
-        (Some(upstream), _) => Some(upstream.parse()?),
-        (None, None) if !stack.layer.has_routes() => {
-            let path = source.path().to_owned();
-            return Err(Failure::NoUpstream { path });
-        }
-        (None, upstream) => upstream,
-    };
+    let mut config = said.gateway;
+    let as_read = config.clone();
+    if let Some(upstream) = upstream {
+        config.upstream = Some(upstream.parse()?);
+    }
+    let layer = stack.layer.clone();
+    let layer = layer.on_failover(|event| eprintln!("tower-quota: failover: {event}"));
+    let gateway = Gateway::new(&layer, &stack.limiter, &config);
+    let gateway = gateway.map_err(|error| Failure::gateway(&source, error))?;
     if let Some(prices) = &stack.price_file {
         eprintln!(
             "tower-quota: {} prices were read of the file, {} models have none in it, of {} something is not understood",
@@ -71,31 +74,29 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     stack
         .limiter
         .on_event(|event| eprintln!("tower-quota: budget: {event}"));
-    let layer = stack.layer.clone();
-    let layer = layer.on_failover(|event| eprintln!("tower-quota: failover: {event}"));
-    let router = gateway::router(&layer, upstream).map_err(Failure::Tls)?;
-    let listener = gateway::bind(listen.unwrap_or(config.listen)).await?;
+    let addr = listen.unwrap_or(config.listen);
+    let listener = gateway::bind(addr, gateway.is_keyed()).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
     let mut hangups = Hangups::listen().map_err(Failure::Signals)?;
-    announce(&format!("listening on http://{addr}"));
+    announce(&format!("listening on {}://{addr}", gateway.scheme()));
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = pin!(gateway::serve(listener, router, async {
+    let mut serving = pin!(gateway.serve(listener, async {
         // Dropping the other end is the word, too.
         let _ = stopped.await;
     }));
     loop {
         tokio::select! {
-            served = &mut serving => return served.map_err(Failure::Serve),
-            () = hangups.next() => reload::run(&source, &config, stack).await,
+            () = &mut serving => return Ok(()),
+            () = hangups.next() => reload::run(&source, (&as_read, &gateway), stack).await,
             () = signals.next() => break,
         }
     }
     drop(stop);
     eprintln!("tower-quota: stopping when open calls are answered; a second signal stops at once");
     tokio::select! {
-        served = serving => served.map_err(Failure::Serve),
+        () = serving => Ok(()),
         () = signals.next() => Err(Failure::CutOff),
     }
 }

@@ -37,7 +37,7 @@ impl Secret {
         Secret(SecretString::from(text.into()))
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }

@@ -36,14 +36,8 @@ pub struct UpstreamError {
 }
 
 impl Upstream {
-    /// The upstream's address for what a caller asked of us; `None` for what is not asked of a server but
-    /// of a tunnel (`CONNECT host:port`) or of nobody (`OPTIONS *`).
-    ///
-    /// The caller's scheme and authority are of no account: who asks for another host gets this one.
-    pub(super) fn uri(&self, asked: &Uri) -> Option<Uri> {
-        let path = asked
-            .path_and_query()
-            .filter(|path| path.as_str().starts_with('/'))?;
+    /// The upstream's address for this path.
+    pub(in crate::gateway) fn uri(&self, path: &PathAndQuery) -> Option<Uri> {
         let path = if self.base.is_empty() {
             path.clone()
         } else {
@@ -55,14 +49,14 @@ impl Upstream {
             .path_and_query(path);
         uri.build().ok()
     }
-}
 
-/// The address of calls that go to targets of routes alone: nobody's.
-pub(super) fn nowhere() -> Upstream {
-    Upstream {
-        scheme: Scheme::HTTP,
-        authority: Authority::from_static("upstream.invalid"),
-        base: String::new(),
+    /// Nobody's address.
+    pub(super) fn nowhere() -> Self {
+        Upstream {
+            scheme: Scheme::HTTP,
+            authority: Authority::from_static("upstream.invalid"),
+            base: String::new(),
+        }
     }
 }
 
@@ -124,7 +118,8 @@ mod tests {
 
     fn sent(upstream: &str, asked: &str) -> Option<String> {
         let upstream: Upstream = upstream.parse().unwrap();
-        Some(upstream.uri(&asked.parse().unwrap())?.to_string())
+        let asked: Uri = asked.parse().unwrap();
+        Some(upstream.uri(asked.path_and_query()?)?.to_string())
     }
 
     #[test]
@@ -144,7 +139,6 @@ mod tests {
         let sent = |asked| sent("http://up", asked);
         assert_eq!(sent("http://other:1/x").as_deref(), Some("http://up/x"));
         assert_eq!(sent("other:443"), None);
-        assert_eq!(sent("*"), None);
     }
 
     #[test]

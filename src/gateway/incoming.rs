@@ -1,0 +1,130 @@
+//! Request bodies that have to keep coming.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What a body may take beside its length: the time before it begins, and what a network is slow at times.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many bytes have to come in a second on the average beyond that.
+const BYTES_A_SECOND: u32 = 10_000;
+
+/// A body that fails when it comes too slowly: who sends a byte a second would hold a connection and memory for ever.
+pub(super) struct Incoming {
+    body: Body,
+    since: Instant,
+    received: u64,
+    due: Pin<Box<Sleep>>,
+}
+
+/// It came too slowly.
+#[derive(Debug, thiserror::Error)]
+#[error("the body came too slowly: {received} bytes in {} s", after.as_secs())]
+pub(super) struct TooSlow {
+    received: u64,
+    after: Duration,
+}
+
+impl Incoming {
+    pub(super) fn new(body: Body) -> Self {
+        let since = Instant::now();
+        Incoming {
+            body,
+            since,
+            received: 0,
+            due: Box::pin(sleep_until(since + PATIENCE)),
+        }
+    }
+}
+
+impl http_body::Body for Incoming {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.received += length as u64;
+                let worth =
+                    Duration::from_millis(this.received * 1_000 / u64::from(BYTES_A_SECOND));
+                this.due.as_mut().reset(this.since + PATIENCE + worth);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(end) => Poll::Ready(end),
+            Poll::Pending => {
+                std::task::ready!(this.due.as_mut().poll(cx));
+                let slow = TooSlow {
+                    received: this.received,
+                    after: this.since.elapsed(),
+                };
+                Poll::Ready(Some(Err(axum::Error::new(slow))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let received = &self.received;
+        f.debug_struct("Incoming")
+            .field("received", received)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, stream};
+    use http_body_util::BodyExt as _;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A body of so many pieces of this length, one after each span.
+    fn pieces(number: usize, length: usize, span: Duration) -> Incoming {
+        let pieces = stream::iter(0..number).then(move |_| async move {
+            sleep(span).await;
+            Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; length]))
+        });
+        Incoming::new(Body::from_stream(pieces))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_a_byte_a_second_ends_and_what_comes_slowly_but_surely_does_not() {
+        let slow = pieces(100, 1, Duration::from_secs(1)).collect().await;
+        let said = slow.unwrap_err().to_string();
+        assert!(
+            said.contains("too slowly: ") && said.contains("in 30 s"),
+            "{said}"
+        );
+        let sure = pieces(100, 20_000, Duration::from_secs(2)).collect().await;
+        assert_eq!(sure.unwrap().to_bytes().len(), 2_000_000);
+        let nothing = pieces(1, 1, Duration::from_secs(31)).collect().await;
+        assert!(nothing.is_err());
+        let late = pieces(1, 1, Duration::from_secs(29)).collect().await;
+        assert!(late.is_ok());
+    }
+}

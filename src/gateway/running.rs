@@ -1,0 +1,126 @@
+//! The gateway as a whole.
+
+use std::{future::Future, sync::Arc};
+
+use axum::{Router, extract::Request, routing::get};
+use tokio::net::TcpListener;
+use tower_layer::Layer;
+
+use super::{
+    BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError,
+    client::client,
+    proxy::Proxy,
+    server::{self, Certificate},
+    tls,
+    upstreams::Upstreams,
+};
+use crate::{limiter::Limiter, rate_limit::RateLimitLayer};
+
+/// A gateway that takes calls. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    proxy: Arc<Proxy>,
+    tls: Option<TlsConfig>,
+    certificate: Certificate,
+}
+
+/// Why there is no gateway.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// Calls could go nowhere.
+    #[error("there is neither an upstream nor a route: calls could go nowhere")]
+    Nowhere,
+    /// An upstream makes no sense.
+    #[error(transparent)]
+    Upstream(#[from] BadUpstream),
+    /// A certificate or an authority makes no sense.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The state cannot be had.
+    #[error(transparent)]
+    State(#[from] StateFileError),
+}
+
+impl Gateway {
+    /// Passes calls through `layer`: those for models with a route to its targets, all others to an upstream of the
+    /// configuration. `limiter` is the one in the layer. Its files are read here: for a start of a program.
+    ///
+    /// # Errors
+    /// [`GatewayError`] says what cannot be had.
+    pub fn new(
+        layer: &RateLimitLayer,
+        limiter: &Limiter,
+        config: &GatewayConfig,
+    ) -> Result<Self, GatewayError> {
+        let upstreams = Upstreams::of(&config.upstreams, config.upstream.clone())?;
+        if upstreams.is_empty() && !layer.has_routes() {
+            return Err(GatewayError::Nowhere);
+        }
+        let client = client(tls::client(config.authorities.as_deref())?);
+        let state = config.state.as_ref().map(State::open).transpose()?;
+        let proxy = Proxy {
+            open: layer.layer(client.clone()),
+            routed: layer
+                .has_routes()
+                .then(|| layer.clone().routed_only().layer(client)),
+            upstreams,
+            state,
+            limiter: limiter.clone(),
+            models: layer.models(),
+            repeats: layer.repeats(),
+        };
+        let gateway = Gateway {
+            proxy: Arc::new(proxy),
+            tls: config.tls.clone(),
+            certificate: Certificate::default(),
+        };
+        gateway.read_again()?;
+        Ok(gateway)
+    }
+
+    /// Whether callers need keys.
+    #[must_use]
+    pub fn is_keyed(&self) -> bool {
+        self.proxy.state.is_some()
+    }
+
+    /// What operators have made, where that is kept.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.proxy.state.as_ref()
+    }
+
+    /// Reads its certificate and its state again, as they are when they were renewed or changed by others.
+    ///
+    /// # Errors
+    /// Where one cannot be read. What was in force stays then.
+    pub fn read_again(&self) -> Result<(), GatewayError> {
+        let certificate = self.tls.as_ref().map(TlsConfig::server).transpose()?;
+        if let Some(state) = &self.proxy.state {
+            state.read_again()?;
+        }
+        self.certificate.set(certificate);
+        Ok(())
+    }
+
+    /// `http` or `https`, as callers speak.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// All that is answered, for a server of one's own.
+    pub fn router(&self) -> Router {
+        let proxy = self.proxy.clone();
+        Router::new()
+            .route("/healthz", get(|| async { "ok" }))
+            .fallback(move |request: Request| proxy.clone().answer(request))
+    }
+
+    /// Serves until `stop` completes, then takes no more calls and returns when those that came are answered,
+    /// streams included.
+    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        server::serve(listener, self.router(), self.certificate.clone(), stop).await;
+    }
+}

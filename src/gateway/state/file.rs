@@ -1,0 +1,139 @@
+//! The file that the state is kept in.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::Kept;
+
+/// Why the file cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateFileError {
+    /// The system refuses it.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It is another file, or one of a later version.
+    #[error("{}: {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A file of JSON that only its owner reads, changed as a whole: whoever reads it sees what was before or what is after.
+/// Who changes it holds the lock of a file beside it, so that a command and a gateway that runs do not undo each
+/// other's changes.
+#[derive(Clone, Debug)]
+pub(super) struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    pub(super) fn at(path: impl Into<PathBuf>) -> Self {
+        StateFile { path: path.into() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is in it; nothing, where there is none.
+    pub(super) fn read(&self) -> Result<Kept, StateFileError> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
+            Err(error) => return Err(self.io(error)),
+        };
+        let kept: Kept = serde_json::from_slice(&text).map_err(|error| self.content(error))?;
+        kept.check().map_err(|reason| self.content(reason))?;
+        Ok(kept)
+    }
+
+    /// Changes what is in it, while nobody else does. What `change` refuses changes nothing.
+    pub(super) fn change<T, E: From<StateFileError>>(
+        &self,
+        change: impl FnOnce(&mut Kept) -> Result<T, E>,
+    ) -> Result<(Kept, T), E> {
+        let _lock = self.lock()?;
+        let mut kept = self.read()?;
+        let done = change(&mut kept)?;
+        self.write(&kept)?;
+        Ok((kept, done))
+    }
+
+    /// Held until it is dropped.
+    fn lock(&self) -> Result<File, StateFileError> {
+        let path = self.beside("lock");
+        let locked = private(OpenOptions::new().create(true).truncate(false).write(true))
+            .open(&path)
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|source| StateFileError::Io { path, source })
+    }
+
+    fn write(&self, kept: &Kept) -> Result<(), StateFileError> {
+        let mut text = serde_json::to_vec_pretty(kept).map_err(|error| self.content(error))?;
+        text.push(b'\n');
+        let new = self.beside("new");
+        let written = || {
+            let mut file =
+                private(OpenOptions::new().create(true).truncate(true).write(true)).open(&new)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)?;
+            sync_folder(&self.path)
+        };
+        written().map_err(|error| self.io(error))
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".");
+        name.push(ending);
+        name.into()
+    }
+
+    fn io(&self, source: io::Error) -> StateFileError {
+        StateFileError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn content(&self, reason: impl ToString) -> StateFileError {
+        StateFileError::Content {
+            path: self.path.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Nobody else reads a file that is made with this.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// A name that was changed is on the disk when its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}

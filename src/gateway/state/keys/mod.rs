@@ -1,0 +1,17 @@
+//! Virtual keys: who calls, by a token of which only the hash is kept.
+
+mod book;
+mod claimable;
+mod key;
+mod new_key;
+mod token;
+
+pub(super) use book::KeyBook;
+pub(crate) use book::NotTaken;
+pub use claimable::Claimable;
+pub(crate) use key::NotAllowed;
+pub use key::{BadKey, Key, KeyState, Role};
+pub use new_key::NewKey;
+pub(super) use new_key::NotMade;
+pub use token::NoChance;
+pub(crate) use token::TOKEN_PREFIX;

@@ -1,0 +1,199 @@
+//! What operators make while the gateway runs: keys, pauses, other amounts of budgets. It outlives the process in a file.
+
+mod file;
+pub(super) mod keys;
+
+use std::{path::Path, sync::Arc};
+
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use file::StateFile;
+pub use file::StateFileError;
+use keys::{BadKey, Key, KeyBook, NewKey, NotTaken};
+
+/// All of it, as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    version: u32,
+    #[serde(default)]
+    keys: Vec<Key>,
+}
+
+/// The form of the file.
+const VERSION: u32 = 1;
+
+impl Default for Kept {
+    fn default() -> Self {
+        Kept {
+            version: VERSION,
+            keys: Vec::new(),
+        }
+    }
+}
+
+impl Kept {
+    fn check(&self) -> Result<(), String> {
+        if self.version != VERSION {
+            return Err(format!(
+                "it is of version {}, and this program reads {VERSION}",
+                self.version
+            ));
+        }
+        for (number, key) in self.keys.iter().enumerate() {
+            key.check().map_err(|error| error.to_string())?;
+            if self.keys[..number]
+                .iter()
+                .any(|other| other.name == key.name)
+            {
+                return Err(format!("the key `{}` is there twice", key.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, name: &str) -> Result<&mut Key, BadKey> {
+        let mut keys = self.keys.iter_mut();
+        let found = keys.find(|key| key.name == name);
+        found.ok_or_else(|| BadKey::Unknown(name.to_owned()))
+    }
+}
+
+/// Why something was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The file cannot be had.
+    #[error(transparent)]
+    File(#[from] StateFileError),
+    /// The key cannot.
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    /// There are no random bytes for one.
+    #[error(transparent)]
+    NoChance(#[from] keys::NoChance),
+}
+
+impl From<keys::NotMade> for StateError {
+    fn from(error: keys::NotMade) -> Self {
+        match error {
+            keys::NotMade::Bad(error) => error.into(),
+            keys::NotMade::NoChance(error) => error.into(),
+        }
+    }
+}
+
+/// What operators made: what is in the file, and what of it is in force here.
+///
+/// A change by this is in the file before it is in force. A change of the file by others is in force here from the next
+/// change by this on, or when it is [read again](Self::read_again).
+#[derive(Clone, Debug)]
+pub struct State(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: StateFile,
+    kept: Mutex<Kept>,
+    book: RwLock<Arc<KeyBook>>,
+}
+
+impl State {
+    /// What is in a file; nothing, where there is none yet.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StateFileError> {
+        let file = StateFile::at(path.as_ref());
+        let kept = file.read()?;
+        let book = RwLock::new(Arc::new(KeyBook::of(&kept.keys)));
+        Ok(State(Arc::new(Inner {
+            file,
+            kept: Mutex::new(kept),
+            book,
+        })))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.file.path()
+    }
+
+    /// Takes what others have made of the file.
+    ///
+    /// # Errors
+    /// Where it cannot be read. Then nothing changes here.
+    pub fn read_again(&self) -> Result<(), StateFileError> {
+        let kept = self.0.file.read()?;
+        self.take(kept);
+        Ok(())
+    }
+
+    /// All keys.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        self.0.kept.lock().keys.clone()
+    }
+
+    /// Makes a key. Its token is shown once and is kept nowhere.
+    ///
+    /// # Errors
+    /// Where it makes no sense, its name is taken, or the file cannot be written. Nothing is changed then.
+    pub fn make_key(&self, key: NewKey) -> Result<(Key, SecretString), StateError> {
+        self.change(|kept| {
+            let (key, token) = key.made(Timestamp::now())?;
+            if kept.keys.iter().any(|other| other.name == key.name) {
+                return Err(BadKey::Taken(key.name).into());
+            }
+            kept.keys.push(key.clone());
+            Ok((key, token))
+        })
+    }
+
+    /// Disables a key, or enables it again. Says whether it was disabled before.
+    ///
+    /// # Errors
+    /// Where there is none of this name, or the file cannot be written. Nothing is changed then.
+    pub fn disable_key(&self, name: &str, disabled: bool) -> Result<bool, StateError> {
+        self.change(|kept| Ok(std::mem::replace(&mut kept.key(name)?.disabled, disabled)))
+    }
+
+    /// Deletes a key.
+    ///
+    /// # Errors
+    /// As [`disable_key`](Self::disable_key).
+    pub fn delete_key(&self, name: &str) -> Result<Key, StateError> {
+        self.change(|kept| {
+            let key = kept.key(name)?.clone();
+            kept.keys.retain(|other| other.name != name);
+            Ok(key)
+        })
+    }
+
+    /// The key of a token.
+    pub(super) fn key_of(&self, token: &str) -> Result<Arc<Key>, NotTaken> {
+        let book = self.0.book.read().clone();
+        book.find(token, Timestamp::now())
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Kept) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let (kept, done) = self.0.file.change(change)?;
+        self.take(kept);
+        Ok(done)
+    }
+
+    fn take(&self, kept: Kept) {
+        *self.0.book.write() = Arc::new(KeyBook::of(&kept.keys));
+        *self.0.kept.lock() = kept;
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

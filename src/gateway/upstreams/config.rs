@@ -1,0 +1,132 @@
+//! `gateway.upstreams`
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Place, Upstream, known};
+use crate::{
+    config::{AuthConfig, Secret},
+    failover::Auth,
+};
+
+/// An upstream with a name. Paths that begin with the name lead to it: `/mistral/v1/chat/completions` is
+/// `/v1/chat/completions` of `mistral`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct UpstreamConfig {
+    /// Where it is, without the `/v1` that callers' paths begin with. It may be left out of `openai`, `anthropic`,
+    /// `gemini`, `mistral`, `groq`, `xai`, `deepseek`, `openrouter`, `cohere`, `together` and `fireworks`.
+    #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
+    pub url: Option<Upstream>,
+    /// By which name limits and prices know it, where it is another than its own.
+    #[schemars(length(min = 1))]
+    pub provider: Option<String>,
+    /// Its API key: `"${OPENAI_API_KEY}"`. It goes there in place of whatever the caller has shown. Without one the
+    /// caller's own credentials go there, except for keys of this gateway.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub key: Option<Secret>,
+    /// How it takes the key, where its name does not say: `bearer`, or `{ header: x-api-key }`.
+    pub auth: Option<AuthConfig>,
+    /// Whether everything goes there that has neither a route nor an upstream of its own. A single upstream is that without
+    /// it.
+    pub default: bool,
+    /// What becomes of calls of which nothing but their number can be counted, where there are budgets.
+    pub unmetered: Option<Unmetered>,
+}
+
+/// What becomes of calls of which nothing but their number can be counted: those that bring work to a provider in a way that
+/// is not understood here, as images, audio and batches, whose cost would be in no budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unmetered {
+    /// They are refused where there is a budget.
+    #[default]
+    Deny,
+    /// They pass, and cost nothing here. So it is where nothing is said of upstreams by other names than those of known
+    /// providers.
+    Allow,
+}
+
+/// An upstream that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("gateway.upstreams.{name}: {reason}")]
+pub struct BadUpstream {
+    name: String,
+    reason: String,
+}
+
+impl BadUpstream {
+    pub(super) fn two_defaults(name: &str, other: Option<&str>) -> Self {
+        let other = other.map_or("gateway.upstream".to_owned(), |other| format!("`{other}`"));
+        BadUpstream {
+            name: name.to_owned(),
+            reason: format!("is `default`, and so is {other}; one of them can be"),
+        }
+    }
+}
+
+/// The first parts of paths that lead to this gateway itself, or to the APIs of providers.
+const TAKEN: [&str; 7] = ["v1", "v1beta", "v2", "api", "quota", "healthz", "metrics"];
+
+impl UpstreamConfig {
+    pub(super) fn place(&self, name: &str) -> Result<Place, BadUpstream> {
+        let bad = |reason: String| BadUpstream {
+            name: name.to_owned(),
+            reason,
+        };
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        if name.is_empty() || !name.chars().all(is_plain) || TAKEN.contains(&name) {
+            return Err(bad(format!(
+                "is no name of an upstream: small letters, digits, hyphens, and none of {}",
+                TAKEN.join(", ")
+            )));
+        }
+        let known = known::address(name);
+        let url = match (&self.url, known) {
+            (Some(url), _) => url.clone(),
+            (None, Some(address)) => address
+                .parse()
+                .map_err(|error: super::UpstreamError| bad(error.to_string()))?,
+            (None, None) => {
+                return Err(bad(format!(
+                    "has no url, and is none whose address is known: these are {}",
+                    known::names()
+                )));
+            }
+        };
+        let auth = match &self.auth {
+            None => known::auth(name),
+            Some(AuthConfig::Bearer) => Auth::Bearer,
+            Some(AuthConfig::Header(header)) => {
+                let header = HeaderName::try_from(header.as_str());
+                Auth::Header(header.map_err(|_| bad("auth.header is no name of a header".into()))?)
+            }
+        };
+        let key = self.key.as_ref().map(|key| {
+            let text = format!("{}{}", auth.scheme(), key.expose());
+            let value = HeaderValue::try_from(text);
+            let value = value.ok().filter(|_| !key.expose().trim().is_empty());
+            let mut value =
+                value.ok_or_else(|| bad("its key is empty, or cannot be in a header".into()))?;
+            value.set_sensitive(true);
+            Ok(value)
+        });
+        let unmetered = match known {
+            Some(_) => Unmetered::Deny,
+            None => Unmetered::Allow,
+        };
+        Ok(Place {
+            name: Some(Arc::from(name)),
+            provider: Some(Arc::from(self.provider.as_deref().unwrap_or(name))),
+            url,
+            auth,
+            key: key.transpose()?,
+            unmetered: self.unmetered.unwrap_or(unmetered),
+        })
+    }
+}

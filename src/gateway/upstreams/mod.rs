@@ -1,0 +1,102 @@
+//! Where calls go that have no route: which of several upstreams, and with whose credentials.
+
+mod choose;
+mod config;
+mod credentials;
+mod known;
+mod url;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{HeaderMap, HeaderValue};
+
+pub(super) use choose::{Chosen, nowhere};
+pub use config::{BadUpstream, Unmetered, UpstreamConfig};
+pub(super) use credentials::{show, strip, without_query_key};
+pub use url::{Upstream, UpstreamError};
+
+use crate::failover::Auth;
+
+/// All upstreams.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Upstreams {
+    named: Vec<Place>,
+    /// Where everything goes that has no other.
+    default: Option<Place>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Its name, and the first part of paths that lead to it; none of the one that is only an address.
+    pub(super) name: Option<Arc<str>>,
+    /// How limits and prices know it; where nothing is said it is known by the API that is spoken.
+    pub(super) provider: Option<Arc<str>>,
+    pub(super) url: Upstream,
+    auth: Auth,
+    /// Its key, in the form of its header; without one callers' own go to it.
+    key: Option<HeaderValue>,
+    /// Whether calls go to it that are metered by nothing but their number.
+    pub(super) unmetered: Unmetered,
+}
+
+impl Upstreams {
+    /// Of a configuration: those with a name, and the one that is an address alone.
+    pub(super) fn of(
+        named: &BTreeMap<String, UpstreamConfig>,
+        bare: Option<Upstream>,
+    ) -> Result<Self, BadUpstream> {
+        let mut default = bare.map(Place::bare);
+        let mut all = Vec::new();
+        for (name, config) in named {
+            let place = config.place(name)?;
+            if config.default {
+                let other = default.replace(place.clone());
+                if let Some(other) = other {
+                    return Err(BadUpstream::two_defaults(name, other.name.as_deref()));
+                }
+            }
+            all.push(place);
+        }
+        if let (None, [only]) = (&default, &*all) {
+            default = Some(only.clone());
+        }
+        Ok(Upstreams {
+            named: all,
+            default,
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.default.is_none()
+    }
+
+    /// In words, for whoever has come to none of them.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let names = self.named.iter().filter_map(|place| place.name.as_deref());
+        names.collect()
+    }
+}
+
+impl Place {
+    fn bare(url: Upstream) -> Self {
+        Place {
+            name: None,
+            provider: None,
+            url,
+            auth: Auth::Bearer,
+            key: None,
+            unmetered: Unmetered::default(),
+        }
+    }
+
+    /// Puts the upstream's own credentials in place of all others, where it has some.
+    pub(super) fn authorize(&self, headers: &mut HeaderMap) -> bool {
+        let Some(key) = &self.key else {
+            return false;
+        };
+        strip(headers);
+        headers.insert(self.auth.name().clone(), key.clone());
+        true
+    }
+}
