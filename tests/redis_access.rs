@@ -119,7 +119,7 @@ async fn a_user_needs_no_more_rights_than_these_and_keys_of_its_namespace() {
     // What was lost is put back with the same rights.
     server.ask(&["FLUSHALL"]);
     assert_eq!(counts(&other).await, 0);
-    store.audit().await.unwrap();
+    store.audit().get().await.unwrap();
     refused(options(&url("others")).open(), "NOPERM");
 }
 

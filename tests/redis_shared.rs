@@ -13,7 +13,7 @@ use tower_quota::{
     limit::{Demand, Limit, Limits, Quantities},
     limiter::{Call, QueueOptions},
     store::{
-        BudgetChange, Claim, Correction, Decision, Settlement, Store, Waiting,
+        BudgetChange, Claim, Correction, Decision, Reason, Settlement, Store, Waiting,
         redis::{RedisOptions, RedisStore},
     },
 };
@@ -114,7 +114,10 @@ async fn limits_that_one_changes_hold_for_all() {
     let [one, other] = [(); 2].map(|()| options(&server, set(1)).open().unwrap());
     spend(&one, 0).await;
     assert!(!granted(&other, &claim(0)).await);
-    one.reconfigure(&set(2)).get().await.unwrap();
+    one.reconfigure(&set(2), &Reason::default())
+        .get()
+        .await
+        .unwrap();
     assert!(granted(&other, &claim(0)).await);
     assert!(!granted(&one, &claim(0)).await);
     // Opened as before: what was changed at run time holds.
@@ -166,16 +169,26 @@ async fn the_audit_log_has_what_was_done_by_hand_each_once_whoever_did_it() {
     let (one, other) = (by("one"), by("other"));
     let tags = Tags::new();
     let to = Correction::More(Money::from_nanos(5));
-    one.correct(&tags, to, "a refund").get().await.unwrap();
+    one.correct(&tags, to, &"a refund".into())
+        .get()
+        .await
+        .unwrap();
     let user = Tags::new().with(Tag::User, "ada");
     let raise = tower_quota::scope(user, async {
-        other.reconfigure(&budget(2)).get().await.unwrap();
+        other
+            .reconfigure(&budget(2), &Reason::default())
+            .get()
+            .await
+            .unwrap();
     });
     raise.await;
     // Others note it too, and it is there once.
     let _ = granted(&one, &claim(1)).await;
     let third = options(&server, budget(3)).by("third").open().unwrap();
-    let (seen, same) = (third.audit().await.unwrap(), one.audit().await.unwrap());
+    let (seen, same) = (
+        third.audit().get().await.unwrap(),
+        one.audit().get().await.unwrap(),
+    );
     assert_eq!(seen, same);
     let seen: Vec<_> = seen
         .iter()
@@ -231,7 +244,7 @@ async fn one_that_falls_silent_is_dead_and_its_slots_are_free() {
         panic!("what it had reserved counts: {refused:?}");
     };
     assert_eq!(shortage.in_use, 70);
-    let noted = one.audit().await.unwrap();
+    let noted = one.audit().get().await.unwrap();
     assert_eq!(noted.last().unwrap().what, "recover");
 }
 

@@ -14,7 +14,7 @@ use tower_quota::{
     limit::{Demand, Limit, Limits, Quantities},
     limiter::Call,
     store::{
-        Claim, Correction, Decision, Settlement, SqliteStore, Store as _,
+        Claim, Correction, Decision, Reason, Settlement, SqliteStore, Store as _,
         sqlite::{Ledger, LedgerError, OpenError},
     },
 };
@@ -169,7 +169,7 @@ async fn a_newer_file_is_kept_where_that_only_added_something_and_refused_elsewh
         .unwrap();
     let correction = Correction::More(tower_quota::Money::ZERO);
     store
-        .correct(&Tags::new(), correction, "nothing")
+        .correct(&Tags::new(), correction, &"nothing".into())
         .get()
         .await
         .unwrap();
@@ -279,9 +279,12 @@ async fn where_nothing_can_be_written_nothing_is_granted_and_nothing_is_lost() {
     }
     let record = store.record(&Tags::new(), Usage::new(1, 1)).get().await;
     let correction = Correction::More(tower_quota::Money::ZERO);
-    let correct = store.correct(&Tags::new(), correction, "").get().await;
-    let reconfigured = store.reconfigure(&limits()).get().await;
-    let reset = store.reset(&Tags::new(), "").get().await;
+    let correct = store
+        .correct(&Tags::new(), correction, &"".into())
+        .get()
+        .await;
+    let reconfigured = store.reconfigure(&limits(), &Reason::default()).get().await;
+    let reset = store.reset(&Tags::new(), &"".into()).get().await;
     assert!(record.is_err() && correct.is_err() && reconfigured.is_err() && reset.is_err());
 
     sql(&path, "DROP TRIGGER full");

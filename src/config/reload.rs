@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Config, ConfigError, RateLimiting, Stack};
-use crate::{error::StoreError, limit::Difference};
+use crate::{error::StoreError, limit::Difference, store::Reason};
 
 /// What a [reload](Stack::reload) has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,6 +128,23 @@ impl Stack {
     /// # Cancel safety
     /// As [`reload`](Self::reload).
     pub async fn reload_block(&self, block: &RateLimiting) -> Result<Reloaded, ReloadError> {
+        self.reload_because(block, "the configuration was read again")
+            .await
+    }
+
+    /// As [`reload_block`](Self::reload_block), and the [audit log](crate::Limiter::audit) has who did it, and why.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload).
+    ///
+    /// # Cancel safety
+    /// As [`reload`](Self::reload).
+    pub async fn reload_because(
+        &self,
+        block: &RateLimiting,
+        reason: impl Into<Reason>,
+    ) -> Result<Reloaded, ReloadError> {
+        let reason = reason.into();
         let limits = block.limits()?;
         let mut doubts = Vec::new();
         let (prices, _) = block
@@ -157,7 +174,7 @@ impl Stack {
                 *running.config.lock() = config;
             }
         };
-        self.limiter.reconfigure_and(&limits, then).await?;
+        self.limiter.reconfigure_and(&limits, reason, then).await?;
         let now = self.limiter.limits();
         let mut reloaded = said(&before.difference(&now), &old, block);
         reloaded.prices = other_prices;

@@ -8,7 +8,7 @@ use std::sync::{
 use super::{Limiter, Shared};
 use crate::{
     error::StoreError,
-    store::{BudgetEvent, BudgetStanding, Correction},
+    store::{BudgetEvent, BudgetStanding, Correction, Reason},
     tags::Tags,
 };
 
@@ -67,7 +67,7 @@ impl Limiter {
     }
 
     /// Corrects what is spent of every budget that the tags touch, because the count and the bill differ. What is
-    /// taken back makes room at once; what is added is never refused, and may be debt.
+    /// taken back makes room at once; what is added is never refused, and may be debt. The [audit log](Self::audit) has it.
     ///
     /// # Errors
     /// Where the store cannot do this.
@@ -78,10 +78,10 @@ impl Limiter {
         &self,
         tags: &Tags,
         correction: Correction,
-        reason: &str,
+        reason: impl Into<Reason>,
     ) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let answer = shared.store.correct(tags, correction, reason);
+        let answer = shared.store.correct(tags, correction, &reason.into());
         shared.get(answer).await?;
         shared.budgets_changed(tags);
         Ok(())
@@ -89,16 +89,16 @@ impl Limiter {
 
     /// Resets what [went over](crate::limit::Limit::circuit): the open circuits of the budgets that the tags touch
     /// close, and what was spent of these is forgotten. Says how many there were. The tags are those of the calls that
-    /// are stopped: of a budget that is split, one value at a time.
+    /// are stopped: of a budget that is split, one value at a time. The [audit log](Self::audit) has it.
     ///
     /// # Errors
     /// Where the store cannot do this.
     ///
     /// # Cancel safety
     /// Once polled, it counts, even where the future is dropped.
-    pub async fn reset(&self, tags: &Tags, reason: &str) -> Result<u64, StoreError> {
+    pub async fn reset(&self, tags: &Tags, reason: impl Into<Reason>) -> Result<u64, StoreError> {
         let shared = &self.shared;
-        let reset = shared.get(shared.store.reset(tags, reason)).await?;
+        let reset = shared.get(shared.store.reset(tags, &reason.into())).await?;
         shared.budgets_changed(tags);
         Ok(reset)
     }

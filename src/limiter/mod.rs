@@ -17,6 +17,7 @@
 //! ```
 
 mod ask;
+mod audit;
 mod budgets;
 mod call;
 mod claimed;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{Limiter, Refused, Shared, outbox::RunToEnd, waiter::Waiter};
-use crate::{error::StoreError, limit::Limits};
+use crate::{error::StoreError, limit::Limits, store::Reason};
 
 impl Limiter {
     /// Other limits from now on, all at once.
@@ -60,17 +60,33 @@ impl Limiter {
     /// # Cancel safety
     /// Dropping the future stops nothing: the change is made, or refused, all the same.
     pub async fn reconfigure(&self, limits: &Limits) -> Result<(), StoreError> {
-        self.reconfigure_and(limits, || ()).await
+        self.reconfigure_because(limits, "").await
+    }
+
+    /// The same, and the [audit log](Self::audit) has who did it, and why.
+    ///
+    /// # Errors
+    /// As [`reconfigure`](Self::reconfigure).
+    ///
+    /// # Cancel safety
+    /// As [`reconfigure`](Self::reconfigure).
+    pub async fn reconfigure_because(
+        &self,
+        limits: &Limits,
+        reason: impl Into<Reason>,
+    ) -> Result<(), StoreError> {
+        self.reconfigure_and(limits, reason.into(), || ()).await
     }
 
     /// The same, and changes something else together with it.
     pub(crate) async fn reconfigure_and(
         &self,
         limits: &Limits,
+        reason: Reason,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
         let shared = self.shared.clone();
-        let answer = shared.store.reconfigure(limits);
+        let answer = shared.store.reconfigure(limits, &reason);
         let work = async move {
             answer.get().await?;
             then();

@@ -1,10 +1,15 @@
-//! The audit log: what was done to budgets, limits and what is spent; when, by whom, and why.
+//! What was done by hand: to budgets, limits and what is spent, and to things beside the store; when, by whom, and why.
+
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BudgetChange, BudgetEvent, clock::told::At};
-use crate::limit::{Identity, Limit, Limits};
+use super::{BudgetChange, BudgetEvent};
+use crate::{
+    limit::{Identity, Limit, Limits},
+    tags::{self, Tag},
+};
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +17,7 @@ use crate::limit::{Identity, Limit, Limits};
 pub struct AuditEntry {
     /// When, in UTC.
     pub at: String,
-    /// What was done: `correct`, `reset`, `limit`, `stop`, `recover`, `prune`.
+    /// What was done: `correct`, `reset`, `limit`, `stop`, `recover`, `prune`, or what a [`Note`] says.
     pub what: String,
     /// To what.
     pub subject: String,
@@ -26,30 +31,149 @@ pub struct AuditEntry {
     pub why: String,
 }
 
+/// Why something is done by hand, and by whom: for the audit log.
+///
+/// Where nobody is named it is the `user` of the [`scope`](crate::scope) that it is done in, else whom the store has been
+/// told, else "this program". A text is a reason by itself.
+///
+/// ```
+/// use tower_quota::store::Reason;
+///
+/// let reason = Reason::new("refunded, ticket 4711").by("ada");
+/// assert_eq!(reason.to_string(), "refunded, ticket 4711");
+/// assert_ne!(reason, "refunded, ticket 4711".into());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Reason {
+    why: String,
+    by: Option<Arc<str>>,
+}
+
+impl Reason {
+    /// In words.
+    pub fn new(why: impl Into<String>) -> Self {
+        let why = why.into();
+        Reason { why, by: None }
+    }
+
+    /// By whom.
+    pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.by = Some(name.into());
+        self
+    }
+
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// The same, of a change of limits that nobody gives a reason for.
+    pub(super) fn why_or_changed(&self) -> &str {
+        changed(&self.why)
+    }
+
+    /// Whoever does it: `else_by`, where neither this nor the scope says.
+    pub(super) fn who(&self, else_by: &Arc<str>) -> Arc<str> {
+        let user = || tags::inherited().and_then(|tags| tags.get(&Tag::User).map(Arc::from));
+        let by = self.by.clone().or_else(user);
+        by.unwrap_or_else(|| else_by.clone())
+    }
+}
+
+/// Why limits were changed.
+pub(super) fn changed(why: &str) -> &str {
+    match why {
+        "" => "changed at run time",
+        why => why,
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(why: &str) -> Self {
+        Reason::new(why)
+    }
+}
+
+impl From<String> for Reason {
+    fn from(why: String) -> Self {
+        Reason::new(why)
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// Who has done what nobody has done.
 pub(super) const ITSELF: &str = "tower-quota";
+/// Who does things by hand, where nothing is said.
+pub(super) const PROGRAM: &str = "this program";
 
-/// An entry that is still to be dated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Note {
-    pub(super) what: &'static str,
+/// An entry that is still to be dated: what a program [notes](crate::Limiter::note) of things beside the store.
+///
+/// ```
+/// use tower_quota::store::Note;
+///
+/// let note = Note::new("key", "ci-bot").was("enabled").now("disabled");
+/// # let _ = note;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub struct Note {
+    pub(super) what: Cow<'static, str>,
     pub(super) subject: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) old: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) new: Option<String>,
-    pub(super) by: String,
+    #[serde(default)]
+    pub(super) by: Cow<'static, str>,
+    #[serde(default)]
     pub(super) why: String,
 }
 
 impl Note {
+    /// Something was done to this.
+    pub fn new(what: impl Into<Cow<'static, str>>, subject: impl Into<String>) -> Self {
+        Note {
+            what: what.into(),
+            subject: subject.into(),
+            old: None,
+            new: None,
+            by: Cow::Borrowed(""),
+            why: String::new(),
+        }
+    }
+
+    /// It was this before.
+    pub fn was(mut self, old: impl Into<String>) -> Self {
+        self.old = Some(old.into());
+        self
+    }
+
+    /// It is this since.
+    pub fn now(mut self, new: impl Into<String>) -> Self {
+        self.new = Some(new.into());
+        self
+    }
+
+    pub(super) fn because(mut self, reason: &Reason, else_by: &Arc<str>) -> Self {
+        self.by = String::from(&*reason.who(else_by)).into();
+        reason.why().clone_into(&mut self.why);
+        self
+    }
+
     /// Of what has happened to a budget, where that is a change of it.
     pub(super) fn of_event(event: &BudgetEvent, by: &str) -> Option<Self> {
         let settled = event.settled.map(|money| money.to_string());
         let note = |what, old, new, by: &str, why: &str| Note {
-            what,
+            what: Cow::Borrowed(what),
             subject: event.budget.clone(),
             old,
             new,
-            by: by.to_owned(),
+            by: by.to_owned().into(),
             why: why.to_owned(),
         };
         Some(match &event.change {
@@ -76,11 +200,11 @@ impl Note {
             limits.iter().find(|other| same(other, limit)).cloned()
         };
         let note = |old: Option<&Limit>, new: Option<&Limit>| Note {
-            what: "limit",
+            what: Cow::Borrowed("limit"),
             subject: new.or(old).map(ToString::to_string).unwrap_or_default(),
             old: old.map(words),
             new: new.map(words),
-            by: by.to_owned(),
+            by: by.to_owned().into(),
             why: why.to_owned(),
         };
         let mut notes = Vec::new();
@@ -96,27 +220,27 @@ impl Note {
     }
 
     /// Of a process that has ended without a word.
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
     pub(super) fn of_crash(lost: usize) -> Self {
         Note {
-            what: "recover",
+            what: Cow::Borrowed("recover"),
             subject: "calls in flight".into(),
             old: Some(format!("{lost} open")),
             new: Some("counted as reserved".into()),
-            by: ITSELF.into(),
+            by: Cow::Borrowed(ITSELF),
             why: "their process ended without settling them".into(),
         }
     }
 
     /// The same with its date.
-    #[cfg(feature = "redis")]
-    pub(super) fn at(self, at: At) -> AuditEntry {
+    pub(super) fn at(self, at: SystemTime) -> AuditEntry {
         AuditEntry {
             at: instant(at),
-            what: self.what.to_owned(),
+            what: self.what.into_owned(),
             subject: self.subject,
             old: self.old,
             new: self.new,
-            by: self.by,
+            by: self.by.into_owned(),
             why: self.why,
         }
     }
@@ -131,8 +255,14 @@ fn words(limit: &Limit) -> String {
 }
 
 /// As it is written.
-pub(super) fn instant(at: At) -> String {
-    let millis =
-        Timestamp::from_millisecond(at.wall.div_euclid(1_000)).unwrap_or(Timestamp::UNIX_EPOCH);
+pub(super) fn instant(at: SystemTime) -> String {
+    let millis = match at.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => {
+            let micros = i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX);
+            (-micros).div_euclid(1_000)
+        }
+    };
+    let millis = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{millis:.3}")
 }

@@ -188,7 +188,7 @@ mod tests {
 
     use crate::{
         limit::{Demand, Limit, Limits, Quantities},
-        store::{Answer, Claim, Decision, MemoryStore, Store as _},
+        store::{Answer, Claim, Decision, MemoryStore, Reason, Store as _},
         tags::{Tag, Tags},
     };
 
@@ -229,7 +229,11 @@ mod tests {
             (vec![slots(), agents()], 3),
             (vec![agents().shadow()], 0),
         ] {
-            store.reconfigure(&of(set)).get().await.unwrap();
+            store
+                .reconfigure(&of(set), &Reason::default())
+                .get()
+                .await
+                .unwrap();
             assert_eq!(open(&store), (left, left as usize));
         }
         for grant in grants {

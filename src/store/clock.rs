@@ -77,6 +77,19 @@ impl Clock {
         self.began.after(self.start.elapsed())
     }
 
+    /// What the clock on the wall shows.
+    pub(super) fn shown(&self) -> SystemTime {
+        (self.shown)()
+    }
+
+    /// Whether it shows what it is told: then its store does what another has done.
+    pub(super) fn is_told(&self) -> bool {
+        #[cfg(any(feature = "redis", feature = "sqlite"))]
+        return self.told.is_some();
+        #[cfg(not(any(feature = "redis", feature = "sqlite")))]
+        return false;
+    }
+
     /// Has calendars go by what the clock on the wall shows now.
     pub(super) fn set_calendars(&self) {
         if self.calendars.load(Ordering::Relaxed) {

@@ -18,6 +18,7 @@
 //! Every function here panics where the store breaks its promise, and says which.
 
 mod aside;
+pub mod by_hand;
 pub mod listening;
 pub mod settings;
 pub mod streams;
@@ -64,6 +65,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     a_grant_ends_once(&make).await;
     those_who_wait_take_as_others_do(&make).await;
     settings::check(&make, &pass).await;
+    by_hand::check(&make).await;
     streams::check(&make, &pass).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BudgetChange, BudgetEvent, MemoryStore, Store as _, budgets::is_budget, counts::Counts,
+    BudgetChange, BudgetEvent, MemoryStore, Reason, Store as _, budgets::is_budget, counts::Counts,
     memory::State,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub enum Correction {
 }
 
 impl MemoryStore {
-    pub(super) fn correct_budgets(&self, tags: &Tags, correction: Correction, reason: &str) {
+    pub(super) fn correct_budgets(&self, tags: &Tags, correction: Correction, reason: &Reason) {
         let state = &mut *self.lock();
         let now = self.now();
         state.counts.sweep_if_grown(&state.limits, || now);
@@ -47,18 +47,18 @@ impl MemoryStore {
                 // A part of one that is told of.
                 return;
             }
-            let (key, reason) = (key(), reason.to_owned());
+            let (key, reason) = (key(), reason.why().to_owned());
             let corrected = BudgetChange::Corrected { before, reason };
             changed.push(BudgetEvent::of(&limits, &key, count, corrected));
             for happened in count.after_spending(rule, now) {
                 changed.push(BudgetEvent::of(&limits, &key, count, happened.into()));
             }
         });
-        self.tell(&mut state.counts, changed);
+        self.tell(&mut state.counts, changed, reason);
     }
 
     /// Returns how many circuits were open.
-    pub(super) fn reset_circuits(&self, tags: &Tags, reason: &str) -> u64 {
+    pub(super) fn reset_circuits(&self, tags: &Tags, reason: &Reason) -> u64 {
         let state = &mut *self.lock();
         let now = self.now();
         state.counts.sweep_if_grown(&state.limits, || now);
@@ -67,18 +67,18 @@ impl MemoryStore {
             count.expire(rule, now);
             let before = Money::from_nanos(count.settled());
             if count.reset() {
-                let reason = reason.to_owned();
+                let reason = reason.why().to_owned();
                 let reset = BudgetChange::Reset { before, reason };
                 changed.push(BudgetEvent::of(&limits, &key(), count, reset));
             }
         });
         let reset = changed.len() as u64;
-        self.tell(&mut state.counts, changed);
+        self.tell(&mut state.counts, changed, reason);
         reset
     }
 
     /// The budgets that come, those that go, and those of which another amount may be used.
-    pub(super) fn tell_limits(&self, state: &mut State, new: &Limits) {
+    pub(super) fn tell_limits(&self, state: &mut State, new: &Limits, reason: &Reason) {
         let (old, mut changed) = (&state.limits, Vec::new());
         let budgets = |limits: &Limits| -> Vec<u32> {
             let live = limits.live().map(|(place, _)| place);
@@ -105,19 +105,24 @@ impl MemoryStore {
                 changed.push(of(new, place, BudgetChange::Added));
             }
         }
-        self.tell(&mut state.counts, changed);
+        self.tell(&mut state.counts, changed, reason);
     }
 
-    pub(super) fn tell(&self, counts: &mut Counts, changed: Vec<BudgetEvent>) {
+    pub(super) fn tell(&self, counts: &mut Counts, changed: Vec<BudgetEvent>, reason: &Reason) {
         changed
             .into_iter()
             .for_each(|event| counts.events.push(event));
-        self.has_news(counts);
+        self.has_news_by(counts, Some(reason));
     }
 
     /// Whether something has happened that nobody has asked for.
-    pub(super) fn has_news(&self, counts: &Counts) {
+    pub(super) fn has_news(&self, counts: &mut Counts) {
+        self.has_news_by(counts, None);
+    }
+
+    fn has_news_by(&self, counts: &mut Counts, reason: Option<&Reason>) {
         if !counts.events.is_empty() {
+            self.note_events(counts.events.not_noted(), reason);
             self.news.store(true, Ordering::Release);
         }
     }

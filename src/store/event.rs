@@ -142,22 +142,34 @@ impl BudgetEvent {
 
 /// The events of one store that nobody has asked for yet.
 #[derive(Debug, Default)]
-pub(super) struct Events(Vec<BudgetEvent>);
+pub(super) struct Events {
+    untold: Vec<BudgetEvent>,
+    /// How many of them the audit log knows.
+    noted: usize,
+}
 
 impl Events {
     pub(super) fn push(&mut self, event: BudgetEvent) {
-        if self.0.len() == KEPT {
-            self.0.remove(0);
+        if self.untold.len() == KEPT {
+            self.untold.remove(0);
+            self.noted = self.noted.saturating_sub(1);
         }
-        self.0.push(event);
+        self.untold.push(event);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.untold.is_empty()
     }
 
     pub(super) fn take(&mut self) -> Vec<BudgetEvent> {
-        std::mem::take(&mut self.0)
+        self.noted = 0;
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Those that the audit log does not know; it does from now on.
+    pub(super) fn not_noted(&mut self) -> &[BudgetEvent] {
+        let known = std::mem::replace(&mut self.noted, self.untold.len());
+        self.untold.get(known..).unwrap_or_default()
     }
 
     /// Notes what has happened to a count of an entry.

@@ -9,8 +9,8 @@ use std::{
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
-    Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-    Settlement, Standing, Store, clock::Clock, counts::Counts,
+    Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Note,
+    Observation, Reason, Settlement, Standing, Store, clock::Clock, counts::Counts, noted::Noted,
 };
 use crate::{
     limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
@@ -32,6 +32,9 @@ use crate::{
 /// *share one count*, which holds as much as one value may use: too strict for them, and never unlimited. Values
 /// with a count of their own notice nothing. Messages name the shared count as that of all others, and it ends when
 /// nothing counts there any more.
+///
+/// # The audit log
+/// The last 1 024 entries are kept, and end with the process.
 pub struct MemoryStore {
     /// Those that stand with the counts, for whoever asks for no more.
     limits: RwLock<Limits>,
@@ -45,6 +48,8 @@ pub struct MemoryStore {
     pub(super) absorb: bool,
     /// Whether anything has happened to budgets that nobody has asked for.
     pub(super) news: AtomicBool,
+    /// What was done by hand.
+    pub(super) noted: Noted,
 }
 
 /// All that goes together.
@@ -79,6 +84,7 @@ impl MemoryStore {
             state: Aligned(Mutex::new(State { counts, limits })),
             absorb: true,
             news: AtomicBool::new(false),
+            noted: Noted::default(),
         }
     }
 
@@ -215,7 +221,7 @@ impl Store for MemoryStore {
         Answer::Now(Ok(()))
     }
 
-    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
+    fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
         let (mut state, new) = loop {
             let old = self.limits();
             // Nobody waits for the lock meanwhile.
@@ -225,13 +231,14 @@ impl Store for MemoryStore {
                 break (state, new);
             }
         };
-        self.tell_limits(&mut state, &new);
+        self.tell_limits(&mut state, &new, reason);
+        self.note_limits(&state.limits, &new, reason);
         self.clock.serve(&new);
         self.dates_at_the_end
             .store(new.dates_at_the_end(), Ordering::Relaxed);
         *self.limits.write() = new.clone();
         state.change(new, self.now());
-        self.has_news(&state.counts);
+        self.has_news(&mut state.counts);
         Answer::Now(Ok(()))
     }
 
@@ -360,17 +367,26 @@ impl Store for MemoryStore {
                 }
             }
         });
-        self.tell(&mut state.counts, spent);
+        self.tell(&mut state.counts, spent, &Reason::default());
         Answer::Now(Ok(()))
     }
 
-    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &Reason) -> Answer<()> {
         self.correct_budgets(tags, correction, reason);
         Answer::Now(Ok(()))
     }
 
-    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
+    fn reset(&self, tags: &Tags, reason: &Reason) -> Answer<u64> {
         Answer::Now(Ok(self.reset_circuits(tags, reason)))
+    }
+
+    fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
+        self.note_by_hand(note, reason);
+        Answer::Now(Ok(()))
+    }
+
+    fn audit(&self) -> Answer<Vec<AuditEntry>> {
+        Answer::Now(Ok(self.noted.all()))
     }
 
     fn events(&self) -> Vec<BudgetEvent> {

@@ -11,7 +11,6 @@
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod asked;
 mod attempt;
-#[cfg(any(feature = "redis", feature = "sqlite"))]
 mod audit;
 mod budgets;
 mod change;
@@ -32,6 +31,7 @@ mod later;
 mod listen;
 mod memory;
 mod met;
+mod noted;
 mod observation;
 mod open;
 #[cfg(feature = "redis")]
@@ -50,8 +50,7 @@ mod windows;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-#[cfg(any(feature = "redis", feature = "sqlite"))]
-pub use audit::AuditEntry;
+pub use audit::{AuditEntry, Note, Reason};
 pub use budgets::{BudgetStanding, ComesBack};
 pub use claim::{Claim, Decision, Grant, NotNow, Settlement, Standing, Waiting};
 pub use correct::Correction;
@@ -116,8 +115,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// By default: not every store can do this.
-    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        let _ = limits;
+    fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
+        let _ = (limits, reason);
         Answer::Now(Err(StoreError::new("its limits cannot change at run time")))
     }
 
@@ -240,7 +239,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// By default: not every store can do this.
-    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &Reason) -> Answer<()> {
         let _ = (tags, correction, reason);
         Answer::Now(Err(StoreError::new("what is spent cannot be corrected")))
     }
@@ -250,9 +249,26 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// By default: not every store has circuits.
-    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
+    fn reset(&self, tags: &Tags, reason: &Reason) -> Answer<u64> {
         let _ = (tags, reason);
         Answer::Now(Err(StoreError::new("it has no circuits")))
+    }
+
+    /// Notes in the audit log what was done by hand to something beside this store.
+    ///
+    /// # Errors
+    /// By default: not every store keeps an audit log.
+    fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
+        let _ = (note, reason);
+        Answer::Now(Err(StoreError::new("it keeps no audit log")))
+    }
+
+    /// What was done by hand to budgets, limits, what is spent, and [beside](Self::note) this store, the newest last.
+    ///
+    /// # Errors
+    /// By default: not every store keeps an audit log.
+    fn audit(&self) -> Answer<Vec<AuditEntry>> {
+        Answer::Now(Err(StoreError::new("it keeps no audit log")))
     }
 
     /// What has happened to budgets, and has not been told yet: each once, to whoever asks first. Cheap where nothing

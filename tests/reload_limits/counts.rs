@@ -7,7 +7,7 @@ use tower_quota::{
     Limiter, Tag, Tags, Usage,
     limit::{Charge, Demand, Limit, Quantities},
     limiter::{Call, QueueOptions},
-    store::{Claim, Decision, Grant, MemoryStore, Settlement, Store as _},
+    store::{Claim, Decision, Grant, MemoryStore, Reason, Settlement, Store as _},
 };
 
 use crate::{MINUTE, ZERO, agent, change, in_use, limiter, limits, requests, said, tokens};
@@ -257,7 +257,11 @@ async fn a_snapshot_after_changes_is_of_the_limits_that_hold() {
     let mut grant = granted(&store, &claim).await;
     store.date(&mut grant);
     let now = [requests(50), stays(), requests(2).shadow()];
-    store.reconfigure(&limits(now.clone())).get().await.unwrap();
+    store
+        .reconfigure(&limits(now.clone()), &Reason::default())
+        .get()
+        .await
+        .unwrap();
     let mut second = granted(&store, &claim).await;
     store.date(&mut second);
     let text = serde_json::to_string(&store.snapshot()).unwrap();

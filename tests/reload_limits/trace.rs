@@ -7,7 +7,7 @@ use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
     limit::{Demand, Limit, Limits, Quantities, Room, Tick},
-    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Standing, Store},
+    store::{Answer, Claim, Decision, Grant, MemoryStore, Reason, Settlement, Standing, Store},
 };
 
 use crate::{
@@ -278,7 +278,7 @@ impl World {
                 (Some(alone), 2) => {
                     let limit = kind(place, &mut self.random);
                     let other = limits([limit.clone()]);
-                    now(alone.store.reconfigure(&other));
+                    now(alone.store.reconfigure(&other, &Reason::default()));
                     Some(Alone { limit, ..alone })
                 }
                 (None, 0..2) => {
@@ -298,7 +298,9 @@ impl World {
             self.seen.stayed += usize::from(self.alone[place].is_some());
         }
         self.seen.changed += 1;
-        now(self.store.reconfigure(&self.limits_of()));
+        now(self
+            .store
+            .reconfigure(&self.limits_of(), &Reason::default()));
     }
 
     /// All ends: nothing is in flight, and in the end nothing counts but runs.
@@ -317,7 +319,9 @@ impl World {
         }
         advance(LONG).await;
         self.alone[4] = None;
-        now(self.store.reconfigure(&self.limits_of()));
+        now(self
+            .store
+            .reconfigure(&self.limits_of(), &Reason::default()));
         for _ in 0..20 {
             let claim = self.any_claim();
             let standings = now(self.store.peek(&claim));
@@ -326,7 +330,7 @@ impl World {
                 "{standings:?}"
             );
         }
-        now(self.store.reconfigure(&limits([])));
+        now(self.store.reconfigure(&limits([]), &Reason::default()));
         assert!(self.store.is_empty());
     }
 }

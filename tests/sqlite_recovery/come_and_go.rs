@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 use proptest::prelude::*;
 use tower_quota::{
     limit::{Charge, Limit, Limits},
-    store::SqliteStore,
+    store::{Reason, SqliteStore},
 };
 
 use crate::{
@@ -148,7 +148,10 @@ async fn decides_the_same(seed: u64, crashes: usize, steps: usize) -> (Kinds, Ve
         let lost = both.memory.store.events();
         let all = both.kinds.as_mut().unwrap();
         let given = all.reopened(&mut both.random);
-        let changed = both.memory.store.reconfigure(&all.limits());
+        let changed = both
+            .memory
+            .store
+            .reconfigure(&all.limits(), &Reason::default());
         changed.get().await.unwrap();
         // That budgets came and went is told by who has them come and go.
         drop(both.memory.store.events());

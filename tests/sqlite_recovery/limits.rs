@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tower_quota::{
     Tag, Tags, Usage,
     limit::{Charge, Limit, Limits},
-    store::{MemoryStore, Settlement, SqliteStore, Store as _, sqlite::SqliteOptions},
+    store::{MemoryStore, Reason, Settlement, SqliteStore, Store as _, sqlite::SqliteOptions},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ async fn an_amount_that_was_changed_at_run_time_holds_until_the_program_says_ano
     let other = || Limit::concurrency(4).headroom(0.7);
     let store = SqliteStore::open(&path, of([requests(10), other()])).unwrap();
     store
-        .reconfigure(&of([requests(20), other()]))
+        .reconfigure(&of([requests(20), other()]), &Reason::default())
         .get()
         .await
         .unwrap();
@@ -152,7 +152,11 @@ async fn a_limit_that_went_and_came_back_counts_what_came_since_then() {
     world.claim(&claim("a", 10), true).await;
     world.claim(&claim("a", 10), true).await;
     for set in [vec![tokens()], vec![tokens(), requests(20)]] {
-        store.reconfigure(&of(set)).get().await.unwrap();
+        store
+            .reconfigure(&of(set), &Reason::default())
+            .get()
+            .await
+            .unwrap();
     }
     world.claim(&claim("a", 10), true).await;
     // One that was claimed before it went.
@@ -173,7 +177,11 @@ async fn the_limits_that_it_is_opened_with_hold_whatever_came_and_went_at_run_ti
     let mut world = World::sharing(store.clone());
     world.claim(&claim("a", 10), true).await;
     let other = of([tokens(500), Limit::concurrency(3)]);
-    store.reconfigure(&other).get().await.unwrap();
+    store
+        .reconfigure(&other, &Reason::default())
+        .get()
+        .await
+        .unwrap();
     world.claim(&claim("a", 10), true).await;
     // One that went is there, and empty; of those that came nothing is left.
     let after = in_use_after(&folder, &store, [requests(10)]).await;
@@ -197,7 +205,12 @@ async fn a_call_in_flight_settles_by_what_it_was_claimed_by_after_its_limit_is_c
         world.claim(&claim("a", 100), true).await;
         world.claim(&claim("a", 100), true).await;
         let other = tokens(Charge::anthropic());
-        world.store.reconfigure(&other).get().await.unwrap();
+        world
+            .store
+            .reconfigure(&other, &Reason::default())
+            .get()
+            .await
+            .unwrap();
         store.flush().await.unwrap();
         let used = Usage::new(20, 5);
         world.settle(0, Some(Settlement::Usage(used))).await;

@@ -10,8 +10,8 @@ use tower_quota::{
     Money, Tag, Tags, Usage,
     limit::{CalendarUnit, Charge, Demand, Limit, LimitKey, Limits, Quantities, Quantity},
     store::{
-        Claim, Correction, Decision, Grant, MemoryStore, Observation, Settlement, SqliteStore,
-        Store, sqlite::SqliteOptions,
+        Claim, Correction, Decision, Grant, MemoryStore, Observation, Reason, Settlement,
+        SqliteStore, Store, sqlite::SqliteOptions,
     },
     wire::{Observed, ObservedQuantity},
 };
@@ -289,7 +289,7 @@ impl Both {
                 for world in [memory, file] {
                     world
                         .store
-                        .correct(&tags, correction, "the bill")
+                        .correct(&tags, correction, &"the bill".into())
                         .get()
                         .await
                         .unwrap();
@@ -298,8 +298,8 @@ impl Both {
             25 => {
                 let tags = claim(["a", "b", "c"][random.usize(..3)], 1).tags;
                 let counts = [
-                    memory.store.reset(&tags, "seen to"),
-                    file.store.reset(&tags, "seen to"),
+                    memory.store.reset(&tags, &"seen to".into()),
+                    file.store.reset(&tags, &"seen to".into()),
                 ];
                 let [one, other] = counts.map(|count| count);
                 assert_eq!(one.get().await.unwrap(), other.get().await.unwrap());
@@ -310,7 +310,12 @@ impl Both {
                     None => limits(random.u64(8..16)),
                 };
                 for world in [memory, file] {
-                    world.store.reconfigure(&limits).get().await.unwrap();
+                    world
+                        .store
+                        .reconfigure(&limits, &Reason::default())
+                        .get()
+                        .await
+                        .unwrap();
                 }
             }
             _ => advance(Duration::from_micros(random.u64(1..9_000_000))).await,

@@ -6,7 +6,8 @@ use tower_quota::{
     Tags, Usage,
     limit::{LimitKey, Limits, Tick},
     store::{
-        Answer, Claim, Decision, Grant, MemoryStore, Observation, Settlement, Standing, Store,
+        Answer, AuditEntry, Claim, Correction, Decision, Grant, MemoryStore, Note, Observation,
+        Reason, Settlement, Standing, Store,
     },
 };
 
@@ -47,9 +48,28 @@ impl Store for LaterStore {
         self.0.limits()
     }
 
-    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        let limits = limits.clone();
-        self.later(move |store| store.reconfigure(&limits))
+    fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
+        let (limits, reason) = (limits.clone(), reason.clone());
+        self.later(move |store| store.reconfigure(&limits, &reason))
+    }
+
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &Reason) -> Answer<()> {
+        let (tags, reason) = (tags.clone(), reason.clone());
+        self.later(move |store| store.correct(&tags, correction, &reason))
+    }
+
+    fn reset(&self, tags: &Tags, reason: &Reason) -> Answer<u64> {
+        let (tags, reason) = (tags.clone(), reason.clone());
+        self.later(move |store| store.reset(&tags, &reason))
+    }
+
+    fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
+        let reason = reason.clone();
+        self.later(move |store| store.note(note, &reason))
+    }
+
+    fn audit(&self) -> Answer<Vec<AuditEntry>> {
+        self.later(|store| store.audit())
     }
 
     fn now(&self) -> Tick {

@@ -13,7 +13,8 @@ use tower_quota::{
     error::StoreError,
     limit::{LimitKey, Limits, Tick},
     store::{
-        Answer, Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Standing, Store, Waiting,
+        Answer, Claim, Decision, Grant, MemoryStore, NotNow, Reason, Settlement, Standing, Store,
+        Waiting,
     },
 };
 
@@ -300,8 +301,8 @@ impl Store for Handle {
         self.server.counts.limits()
     }
 
-    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        let answer = self.server.counts.reconfigure(limits);
+    fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
+        let answer = self.server.counts.reconfigure(limits, reason);
         self.server.tell_others(self.process);
         answer
     }

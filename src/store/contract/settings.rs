@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     limit::{Charge, Limit, Limits, Quantity, Room},
-    store::{Claim, Decision, NotNow, Settlement, Store},
+    store::{Claim, Decision, NotNow, Reason, Settlement, Store},
     tags::{Tag, Tags},
     usage::Usage,
 };
@@ -126,7 +126,11 @@ pub async fn other_amounts_keep_counts(
     let of = |amount| limits([window(Limit::tokens(amount))]);
     let store = make(of(100));
     let open = sent(&*store, &tokens(60, 0)).await;
-    let can = store.reconfigure(&of(50)).get().await.is_ok();
+    let can = store
+        .reconfigure(&of(50), &Reason::default())
+        .get()
+        .await
+        .is_ok();
     if !can {
         spend(&*store, &tokens(40, 0)).await;
         return;
@@ -137,7 +141,7 @@ pub async fn other_amounts_keep_counts(
     settle(&*store, open, Settlement::Usage(Usage::new(40, 0))).await;
     spend(&*store, &tokens(10, 0)).await;
     expect_refusal(&*store, &tokens(1, 0)).await;
-    let answer = store.reconfigure(&of(70)).get().await;
+    let answer = store.reconfigure(&of(70), &Reason::default()).get().await;
     answer.expect("changed before");
     assert_eq!(refused(&*store, &tokens(21, 0)).await.in_use, 50);
     spend(&*store, &tokens(20, 0)).await;
@@ -164,7 +168,11 @@ pub async fn limits_come_and_go(
     let open = sent(&*store, &of("a", 60)).await;
     expect_refusal(&*store, &of("a", 1)).await;
     let other = limits([stays(), Limit::concurrency(2)]);
-    let can = store.reconfigure(&other).get().await.is_ok();
+    let can = store
+        .reconfigure(&other, &Reason::default())
+        .get()
+        .await
+        .is_ok();
     if !can {
         expect_refusal(&*store, &of("a", 1)).await;
         return;
@@ -186,7 +194,7 @@ pub async fn limits_come_and_go(
     assert_eq!(self::refused(&*store, &of("a", 51)).await.in_use, 50);
     let back = limits([goes(), stays()]);
     store
-        .reconfigure(&back)
+        .reconfigure(&back, &Reason::default())
         .get()
         .await
         .expect("changed before");

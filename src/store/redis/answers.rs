@@ -12,8 +12,8 @@ use crate::{
     error::StoreError,
     limit::{LimitKey, Limits, Tick},
     store::{
-        Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-        Settlement, Standing, Store, Waiting,
+        Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Note,
+        Observation, Reason, Settlement, Standing, Store, Waiting,
         asked::Asked,
         grants::Name,
         later::{Told, told},
@@ -200,9 +200,9 @@ impl Store for RedisStore {
         shared.later(answer, |_| Some(()))
     }
 
-    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
-        let (tags, reason) = (tags.clone(), reason.to_owned());
-        let by = self.shared.actor();
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &Reason) -> Answer<()> {
+        let by = reason.who(&self.shared.by);
+        let (tags, reason) = (tags.clone(), reason.why().to_owned());
         self.shared.done(Op::Correct {
             tags,
             correction,
@@ -211,9 +211,9 @@ impl Store for RedisStore {
         })
     }
 
-    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
-        let (tags, reason) = (tags.clone(), reason.to_owned());
-        let by = self.shared.actor();
+    fn reset(&self, tags: &Tags, reason: &Reason) -> Answer<u64> {
+        let by = reason.who(&self.shared.by);
+        let (tags, reason) = (tags.clone(), reason.why().to_owned());
         let op = Op::Reset { tags, reason, by };
         self.shared.ask(op, |outcome| match outcome {
             Outcome::Count(count) => Some(count),
@@ -221,10 +221,19 @@ impl Store for RedisStore {
         })
     }
 
-    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        let by = self.shared.actor();
+    fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
+        let (by, why) = (reason.who(&self.shared.by), reason.why().to_owned());
         let limits = limits.iter().cloned().collect();
-        self.shared.done(Op::Reconfigure { limits, by })
+        self.shared.done(Op::Reconfigure { limits, by, why })
+    }
+
+    fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
+        let note = note.because(reason, &self.shared.by);
+        self.shared.done(Op::Note(note))
+    }
+
+    fn audit(&self) -> Answer<Vec<AuditEntry>> {
+        self.shared.read_notes()
     }
 
     fn events(&self) -> Vec<BudgetEvent> {

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     limit::{Limit, Tick},
-    store::{Correction, Observation, Settlement, asked::Asked, audit::ITSELF, clock::told::At},
+    store::{
+        Correction, Note, Observation, Settlement, asked::Asked, audit::ITSELF, clock::told::At,
+    },
     tags::Tags,
     usage::Usage,
 };
@@ -135,7 +137,12 @@ pub(super) enum Op {
     Reconfigure {
         limits: Vec<Limit>,
         by: Arc<str>,
+        /// Nothing, where nobody says.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
+    /// Something beside the store, by hand: the audit log alone has it.
+    Note(Note),
     /// In the place of what was not to be, so that what follows has its number.
     Nothing,
 }

@@ -1,14 +1,17 @@
 //! The audit log, which all processes write: each notes what was done by hand, whoever did it, and each thing is there once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::oneshot;
 
 use super::{
     entry::Entry,
     link::{Ask, Failure, part},
+    shared::Shared,
     trip::unread,
     worker::Worker,
 };
-use crate::store::{AuditEntry, audit::Note};
+use crate::store::{Answer, AuditEntry, Note, later::told};
 
 /// So many wait for a server that is away.
 const MOST: usize = 10_000;
@@ -16,12 +19,37 @@ const MOST: usize = 10_000;
 /// A note with its place: that of the entry, and which it is of those.
 pub(super) type Noted = (String, AuditEntry);
 
+impl Shared {
+    /// All of it, after all that was done before.
+    pub(super) fn read_notes(self: &Arc<Self>) -> Answer<Vec<AuditEntry>> {
+        let answer = {
+            let state = &mut *self.lock();
+            if let Some(error) = self.unable(state) {
+                return Answer::Now(Err(error));
+            }
+            let (reader, answer) = oneshot::channel();
+            state.readers.push(reader);
+            state.urgent = true;
+            answer
+        };
+        self.work.notify_one();
+        let shared = self.clone();
+        Answer::Later(Box::pin(
+            async move { told(answer, || shared.gone()).await },
+        ))
+    }
+}
+
 impl Worker {
     /// Takes up what is to be said of an entry.
     pub(super) fn note(&mut self, entry: &Entry, notes: Vec<Note>) {
         let notes = notes.into_iter().enumerate();
-        let placed =
-            notes.map(|(number, note)| (format!("{}-{number}", entry.place), note.at(entry.at)));
+        let placed = notes.map(|(number, note)| {
+            (
+                format!("{}-{number}", entry.place),
+                note.at(entry.at.shown()),
+            )
+        });
         self.notes.extend(placed);
         let over = self.notes.len().saturating_sub(MOST);
         self.notes.drain(..over);

@@ -28,7 +28,6 @@ use crate::{
         clock::{Clock, told::At},
         later::Told,
     },
-    tags::{self, Tag},
 };
 
 /// So many events that nobody has asked for are kept; further ones push out the oldest.
@@ -48,7 +47,8 @@ pub(super) struct Shared {
     pub(super) server: String,
     pub(super) on_error: OnError,
     pub(super) absorb: bool,
-    by: Arc<str>,
+    /// Who does things by hand, where nobody is named.
+    pub(super) by: Arc<str>,
     /// Where tests pass the time in.
     clock: Option<Arc<Clock>>,
     state: Mutex<State>,
@@ -231,12 +231,6 @@ impl Shared {
             "Redis at {} cannot be counted on: {reason}; it is tried again",
             self.server
         ))
-    }
-
-    /// Whoever does something by hand here.
-    pub(super) fn actor(&self) -> Arc<str> {
-        let user = tags::inherited().and_then(|tags| tags.get(&Tag::User).map(Arc::from));
-        user.unwrap_or_else(|| self.by.clone())
     }
 
     /// Whether no more can wait for the server.

@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, thread::JoinHandle};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use super::{
     OpenError, RedisOptions,
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     error::StoreError,
     limit::Limits,
-    store::{AuditEntry, Snapshot, clock::told::At, later::told},
+    store::{Snapshot, clock::told::At},
 };
 
 /// Counts that processes and machines share, on a Redis or Valkey server: see the [module](crate::store::redis).
@@ -113,26 +112,6 @@ impl RedisStore {
     #[must_use]
     pub fn processes(&self) -> usize {
         self.shared.lock().replica.live().count()
-    }
-
-    /// What was done to budgets, limits and what is spent, by whichever process, from the oldest on.
-    ///
-    /// # Errors
-    /// Where the server cannot be reached.
-    pub async fn audit(&self) -> Result<Vec<AuditEntry>, StoreError> {
-        let answer = {
-            let state = &mut *self.shared.lock();
-            if let Some(error) = self.shared.unable(state) {
-                return Err(error);
-            }
-            let (reader, answer) = oneshot::channel();
-            state.readers.push(reader);
-            // It is read after all that was done before.
-            state.urgent = true;
-            answer
-        };
-        self.shared.work.notify_one();
-        told(answer, || self.shared.gone()).await
     }
 
     /// Has done what is left, and leaves: what is asked of it from then on is an error, and what is open counts as

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::{
     SqliteStore,
     commit::{Told, committed},
     op::Op,
+    retention::Task,
     shared::Shared,
 };
 use crate::{
     error::StoreError,
     limit::{LimitKey, Limits, Tick},
-    store::audit::Note,
     store::{
-        Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-        Settlement, Standing, Store, asked::Asked,
+        Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Note,
+        Observation, Reason, Settlement, Standing, Store, asked::Asked, audit::ITSELF,
     },
     tags::Tags,
     usage::Usage,
@@ -119,7 +121,7 @@ impl Store for SqliteStore {
         if !self.limits().count_refused() {
             return Answer::Now(Ok(()));
         }
-        self.change(|store, _| {
+        self.change(None, |store, _| {
             store.shared.live.refuse(claim).at_once()?;
             Ok((
                 (),
@@ -140,20 +142,17 @@ impl Store for SqliteStore {
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
-        self.change(|store, _| {
+        self.change(None, |store, _| {
             store.shared.live.record(tags, usage).at_once()?;
             Ok(((), Op::Record(Arc::new(tags.clone()), usage), Vec::new()))
         })
     }
 
-    fn correct(&self, tags: &Tags, correction: Correction, reason: &str) -> Answer<()> {
-        self.change(|store, _| {
-            store
-                .shared
-                .live
-                .correct(tags, correction, reason)
-                .at_once()?;
-            let (tags, reason) = (tags.clone(), reason.to_owned());
+    fn correct(&self, tags: &Tags, correction: Correction, reason: &Reason) -> Answer<()> {
+        self.change(Some(reason), |store, _| {
+            let live = &store.shared.live;
+            live.correct(tags, correction, reason).at_once()?;
+            let (tags, reason) = (tags.clone(), reason.why().to_owned());
             Ok((
                 (),
                 Op::Correct {
@@ -166,22 +165,39 @@ impl Store for SqliteStore {
         })
     }
 
-    fn reset(&self, tags: &Tags, reason: &str) -> Answer<u64> {
-        self.change(|store, _| {
+    fn reset(&self, tags: &Tags, reason: &Reason) -> Answer<u64> {
+        self.change(Some(reason), |store, _| {
             let count = store.shared.live.reset(tags, reason).at_once()?;
-            let (tags, reason) = (tags.clone(), reason.to_owned());
+            let (tags, reason) = (tags.clone(), reason.why().to_owned());
             Ok((count, Op::Reset { tags, reason }, Vec::new()))
         })
     }
 
-    fn reconfigure(&self, limits: &Limits) -> Answer<()> {
-        self.change(|store, by| {
+    fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
+        self.change(Some(reason), |store, by| {
             let live = &store.shared.live;
             let before = live.limits();
-            live.reconfigure(limits).at_once()?;
-            let notes = Note::of_limits(&before, &live.limits(), &by, "changed at run time");
+            live.reconfigure(limits, reason).at_once()?;
+            let notes = Note::of_limits(&before, &live.limits(), by, reason.why_or_changed());
             Ok(((), Op::Reconfigure(limits.iter().cloned().collect()), notes))
         })
+    }
+
+    fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
+        self.change(None, |store, _| {
+            let note = note.because(reason, &store.shared.by);
+            Ok(((), Op::Noted, vec![note]))
+        })
+    }
+
+    fn audit(&self) -> Answer<Vec<AuditEntry>> {
+        let read: Arc<Mutex<Vec<AuditEntry>>> = Arc::default();
+        let result = read.clone();
+        let told = self.ask(|waits| Task::Audit { result, waits });
+        Answer::Later(Box::pin(async move {
+            committed(told).await?;
+            Ok(std::mem::take(&mut *read.lock()))
+        }))
     }
 
     fn events(&self) -> Vec<BudgetEvent> {
@@ -190,19 +206,22 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Does something by hand, and waits until it is written.
+    /// Does something, for this reason where it is by hand, and waits until it is written.
     fn change<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Self, Arc<str>) -> Result<(T, Op, Vec<Note>), StoreError>,
+        reason: Option<&Reason>,
+        change: impl FnOnce(&Self, &str) -> Result<(T, Op, Vec<Note>), StoreError>,
     ) -> Answer<T> {
         let mut state = match self.shared.begin_lasting() {
             Ok(state) => state,
             Err(error) => return Answer::Now(Err(error)),
         };
-        let (value, op, notes) = match change(self, self.shared.actor()) {
+        let by = reason.map_or(ITSELF.into(), |reason| reason.who(&self.shared.by));
+        let (value, op, mut notes) = match change(self, &by) {
             Ok(changed) => changed,
             Err(error) => return Answer::Now(Err(error)),
         };
+        notes.extend(self.shared.hear(&mut state, &by));
         let told = self.shared.queue_and_wait(&mut state, op, notes);
         Answer::Later(Box::pin(
             async move { committed(told).await.map(|()| value) },

@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, sync::Mutex, time::SystemTime};
 use rusqlite::{Connection, params, types::ValueRef};
 
 use super::{
-    AuditEntry, LedgerError, Query, Report, file, query::millis, report::line,
+    AuditEntry, LedgerError, Query, Report, file, note::audit, query::millis, report::line,
     row::EACH_MILLISECOND,
 };
 
@@ -109,21 +109,7 @@ impl Ledger {
     /// # Errors
     /// Where it cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditEntry>, LedgerError> {
-        let conn = self.conn();
-        let mut query =
-            conn.prepare("SELECT at, what, subject, old, new, by, why FROM audit ORDER BY id")?;
-        let entries = query.query_map([], |row| {
-            Ok(AuditEntry {
-                at: row.get(0)?,
-                what: row.get(1)?,
-                subject: row.get(2)?,
-                old: row.get(3)?,
-                new: row.get(4)?,
-                by: row.get(5)?,
-                why: row.get(6)?,
-            })
-        })?;
-        Ok(entries.collect::<Result<_, _>>()?)
+        Ok(audit(&self.conn())?)
     }
 
     /// Shows the names of what is known of an attempt, then every attempt, from the oldest on.

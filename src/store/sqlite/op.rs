@@ -48,6 +48,8 @@ pub(super) enum Op {
         reason: String,
     },
     Reconfigure(Vec<Limit>),
+    /// Something beside the store, by hand: the audit log alone has it.
+    Noted,
 }
 
 /// The same with its instant, as it is kept.

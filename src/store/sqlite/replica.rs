@@ -7,7 +7,7 @@ use super::op::Op;
 use crate::{
     limit::{Demand, Limit, Limits, Quantities},
     store::{
-        Answer, BudgetEvent, Decision, Grant, MemoryStore, Store as _,
+        Answer, BudgetEvent, Decision, Grant, MemoryStore, Reason, Store as _,
         clock::{
             Clock,
             told::{At, Told},
@@ -146,13 +146,14 @@ impl Replica {
                 tags,
                 correction,
                 reason,
-            } => drop(store.correct(tags, *correction, reason)),
-            Op::Reset { tags, reason } => drop(store.reset(tags, reason)),
+            } => drop(store.correct(tags, *correction, &reason.as_str().into())),
+            Op::Reset { tags, reason } => drop(store.reset(tags, &reason.as_str().into())),
             Op::Reconfigure(limits) => {
                 if let Ok(limits) = Limits::new(limits.iter().cloned()) {
-                    drop(store.reconfigure(&limits));
+                    drop(store.reconfigure(&limits, &Reason::default()));
                 }
             }
+            Op::Noted => {}
         }
         store.take_events()
     }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::{error::StoreError, store::clock::told::At};
+use crate::{
+    error::StoreError,
+    store::{AuditEntry, clock::told::At},
+};
 
 /// For how long the ledger is kept. Without a word, for ever.
 ///
@@ -66,12 +69,17 @@ pub(super) enum Task {
         result: Arc<Mutex<Pruned>>,
         waits: oneshot::Sender<Result<(), StoreError>>,
     },
+    /// The audit log, with all that was queued before.
+    Audit {
+        result: Arc<Mutex<Vec<AuditEntry>>>,
+        waits: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 impl Task {
     /// What is asked of it is done, or will not be.
     pub(super) fn answer(self, done: Result<(), String>) {
-        let (Task::Flush(waits) | Task::Prune { waits, .. }) = self;
+        let (Task::Flush(waits) | Task::Prune { waits, .. } | Task::Audit { waits, .. }) = self;
         // Nobody may wait any more.
         let _ = waits.send(done.map_err(StoreError::new));
     }

@@ -17,15 +17,14 @@ use super::{
 use crate::{
     error::StoreError,
     limit::Tick,
-    store::audit::Note,
     store::{
-        BudgetEvent, Grant, MemoryStore, Store as _,
+        BudgetEvent, Grant, MemoryStore, Note, Store as _,
+        audit::ITSELF,
         clock::{
             Clock,
             told::{self, At},
         },
     },
-    tags::{self, Tag},
 };
 
 /// What streams is written down no more often than this, in microseconds.
@@ -40,7 +39,8 @@ pub(super) struct Shared {
     pub(super) live: MemoryStore,
     told: Arc<told::Told>,
     clock: Clock,
-    by: Arc<str>,
+    /// Who does things by hand, where nobody is named.
+    pub(super) by: Arc<str>,
     state: Mutex<State>,
     pub(super) work: Condvar,
 }
@@ -155,22 +155,20 @@ impl Shared {
             // Who waits hears of it by that.
             return;
         }
-        let events = self.live.take_events();
-        if !events.is_empty() {
-            let by = self.actor();
-            notes.extend(events.iter().filter_map(|event| Note::of_event(event, &by)));
-            state.untold.extend(events);
-            let over = state.untold.len().saturating_sub(UNTOLD);
-            state.untold.drain(..over);
-        }
+        notes.extend(self.hear(state, ITSELF));
         let done = Done { at: state.at, op };
         state.queued.push(Queued { done, notes, waits });
     }
 
-    /// Whoever does something by hand here.
-    pub(super) fn actor(&self) -> Arc<str> {
-        let user = tags::inherited().and_then(|tags| tags.get(&Tag::User).map(Arc::from));
-        user.unwrap_or_else(|| self.by.clone())
+    /// Takes up what has happened to budgets, by whoever has done something. What the audit log says of it.
+    pub(super) fn hear(&self, state: &mut State, by: &str) -> Vec<Note> {
+        let events = self.live.take_events();
+        let notes = events.iter().filter_map(|event| Note::of_event(event, by));
+        let notes = notes.collect();
+        state.untold.extend(events);
+        let over = state.untold.len().saturating_sub(UNTOLD);
+        state.untold.drain(..over);
+        notes
     }
 
     pub(super) fn take_events(&self) -> Vec<BudgetEvent> {

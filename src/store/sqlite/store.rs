@@ -12,7 +12,11 @@ use super::{
     retention::Task,
     shared::Shared,
 };
-use crate::{error::StoreError, limit::Limits, store::Snapshot};
+use crate::{
+    error::StoreError,
+    limit::Limits,
+    store::{Reason, Snapshot},
+};
 
 /// Counts in a file that outlives the process: see the [module](crate::store::sqlite).
 ///
@@ -104,7 +108,7 @@ impl SqliteStore {
         let (retention, pruned, by) = (
             *retention,
             Arc::new(Mutex::new(Pruned::default())),
-            self.shared.actor(),
+            Reason::default().who(&self.shared.by),
         );
         let result = pruned.clone();
         let now = { self.shared.begin().at() };
@@ -155,7 +159,10 @@ impl SqliteStore {
         }
     }
 
-    fn ask(&self, task: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Task) -> Told {
+    pub(super) fn ask(
+        &self,
+        task: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Task,
+    ) -> Told {
         let (waits, told) = oneshot::channel();
         let mut state = self.shared.lock();
         if !state.gone {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     book::Book,
+    note::audit,
     op::{Done, Queued},
     pruning::Pruning,
     recover,
@@ -83,9 +84,10 @@ impl Writer {
             let (tasks, closed) = self.wait();
             let written = self.write_backlog();
             for task in tasks {
+                let written = written.clone().and_then(|()| self.read_for(&task));
                 match Pruning::of(task) {
                     Ok(pruning) => self.pruning.push_back(pruning),
-                    Err(task) => task.answer(written.clone()),
+                    Err(task) => task.answer(written),
                 }
             }
             self.prune_some();
@@ -128,6 +130,14 @@ impl Writer {
         state.urgent = false;
         self.backlog.append(&mut state.queued);
         (std::mem::take(&mut state.tasks), state.closed)
+    }
+
+    /// Reads what is asked for, where that is all that is to be done.
+    fn read_for(&self, task: &Task) -> Result<(), String> {
+        if let Task::Audit { result, .. } = task {
+            *result.lock() = audit(&self.conn).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// Goes on with what is to be deleted.

@@ -4,8 +4,8 @@ use super::{Applied, Outcome, Replica, Seen};
 use crate::{
     limit::{Limit, Limits, Tick},
     store::{
-        Settlement, Store as _,
-        audit::Note,
+        Note, Reason, Settlement, Store as _,
+        audit::changed,
         clock::told::At,
         redis::{
             entry::{Entry, Op, Process},
@@ -161,19 +161,30 @@ impl Replica {
                 reason,
                 ..
             } => {
-                drop(store.correct(tags, *correction, reason));
+                drop(store.correct(tags, *correction, &reason.as_str().into()));
                 done(true)
             }
             Op::Reset { tags, reason, .. } => {
-                let count = store.reset(tags, reason).at_once().unwrap_or_default();
+                let count = store
+                    .reset(tags, &reason.as_str().into())
+                    .at_once()
+                    .unwrap_or_default();
                 (Outcome::Count(count), true)
             }
-            Op::Reconfigure { limits: new, by } => {
+            Op::Reconfigure {
+                limits: new,
+                by,
+                why,
+            } => {
                 let before = limits();
                 self.reconfigure(new);
                 let after = self.store.limits();
-                notes.extend(Note::of_limits(&before, &after, by, "changed at run time"));
+                notes.extend(Note::of_limits(&before, &after, by, changed(why)));
                 done(true)
+            }
+            Op::Note(note) => {
+                notes.push(note.clone());
+                done(false)
             }
         }
     }
@@ -199,14 +210,14 @@ impl Replica {
     fn open_with(&mut self, given: &[Limit]) {
         if let Ok(limits) = Limits::new(given.iter().cloned()) {
             let now = limits.opened_with(&self.rest.given, &self.store.limits());
-            drop(self.store.reconfigure(&now));
+            drop(self.store.reconfigure(&now, &Reason::default()));
             self.rest.given = given.to_vec();
         }
     }
 
     fn reconfigure(&mut self, limits: &[Limit]) {
         if let Ok(limits) = Limits::new(limits.iter().cloned()) {
-            drop(self.store.reconfigure(&limits));
+            drop(self.store.reconfigure(&limits, &Reason::default()));
         }
     }
 }
