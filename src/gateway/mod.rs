@@ -58,6 +58,7 @@
 //! To the upstream it speaks HTTP/1.1, a connection for every call in flight: with streams sharing a
 //! connection, calls would wait for one another inside the client, where no limit sees them.
 
+pub mod admin;
 mod client;
 mod config;
 mod connector;

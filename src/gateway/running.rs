@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tower_layer::Layer;
 
 use super::{
-    BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError,
+    BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin,
     client::client,
     proxy::Proxy,
     server::{self, Certificate},
@@ -113,7 +113,11 @@ impl Gateway {
     /// All that is answered, for a server of one's own.
     pub fn router(&self) -> Router {
         let proxy = self.proxy.clone();
-        Router::new()
+        let operated = admin::Operated {
+            state: proxy.state.clone(),
+            limiter: proxy.limiter.clone(),
+        };
+        admin::router(operated)
             .route("/healthz", get(|| async { "ok" }))
             .fallback(move |request: Request| proxy.clone().answer(request))
     }

@@ -5,7 +5,9 @@
     reason = "the helpers of tests, too, fail by panicking"
 )]
 
+mod admin;
 mod calls;
+mod keys;
 mod limits;
 mod passing;
 mod process;

@@ -5,6 +5,8 @@ use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
+use super::admin::AdminArgs;
+
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -26,6 +28,8 @@ pub(crate) enum Command {
     ///
     /// SIGTERM and SIGINT end it when the calls that came are answered; a second one ends it at once.
     Serve(ServeArgs),
+    /// Sees and changes what operators can: keys, budgets, what is spent.
+    Admin(AdminArgs),
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use tower_quota::{
     StoreError,
     config::ConfigError,
-    gateway::{BindError, GatewayError, UpstreamError},
+    gateway::{BindError, GatewayError, StateError, UpstreamError, admin::AdminError},
     store::StoreSettingError,
 };
 
@@ -37,6 +37,12 @@ pub(crate) enum Failure {
     Bind(#[from] BindError),
     #[error(transparent)]
     Gateway(GatewayError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("{0}")]
+    Argument(String),
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("serving failed: {0}")]
@@ -64,6 +70,7 @@ impl Failure {
             | Failure::NoUpstream { .. }
             | Failure::Upstream(_)
             | Failure::Gateway(_)
+            | Failure::Argument(_)
             | Failure::Bind(BindError::NotLoopback(_)) => 2,
             _ => 1,
         })

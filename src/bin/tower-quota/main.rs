@@ -1,5 +1,6 @@
 //! Keeps programs in any language inside the rate limits of the LLM APIs they call.
 
+mod admin;
 mod cli;
 mod failure;
 mod reload;
@@ -15,8 +16,11 @@ use cli::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Serve(args) = Cli::parse().command;
-    match serve::run(args).await {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Admin(args) => admin::run(args).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tower-quota: {failure}");

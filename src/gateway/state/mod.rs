@@ -153,12 +153,16 @@ impl State {
         })
     }
 
-    /// Disables a key, or enables it again. Says whether it was disabled before.
+    /// Disables a key, or enables it again. Says how it is now, and whether it was disabled before.
     ///
     /// # Errors
     /// Where there is none of this name, or the file cannot be written. Nothing is changed then.
-    pub fn disable_key(&self, name: &str, disabled: bool) -> Result<bool, StateError> {
-        self.change(|kept| Ok(std::mem::replace(&mut kept.key(name)?.disabled, disabled)))
+    pub fn disable_key(&self, name: &str, disabled: bool) -> Result<(Key, bool), StateError> {
+        self.change(|kept| {
+            let key = kept.key(name)?;
+            let was = std::mem::replace(&mut key.disabled, disabled);
+            Ok((key.clone(), was))
+        })
     }
 
     /// Deletes a key.

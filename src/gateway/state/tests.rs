@@ -21,9 +21,9 @@ fn a_key_is_found_by_its_token_and_only_while_it_is_good() {
     for wrong in ["", "tq-", &changed, &token[..token.len() - 1]] {
         assert_eq!(state.key_of(wrong), Err(NotTaken::Unknown), "{wrong}");
     }
-    assert!(!state.disable_key("ci", true).unwrap());
+    assert!(!state.disable_key("ci", true).unwrap().1);
     assert_eq!(state.key_of(token), Err(NotTaken::Disabled("ci".into())));
-    assert!(state.disable_key("ci", false).unwrap());
+    assert!(state.disable_key("ci", false).unwrap().1);
     assert!(state.key_of(token).is_ok());
 
     let past = NewKey {

@@ -128,8 +128,14 @@ impl Key {
         Ok(tags)
     }
 
+    /// Whether it is good now.
+    #[must_use]
+    pub fn state_now(&self) -> KeyState {
+        self.state(Timestamp::now())
+    }
+
     /// Whether it is good at this time.
-    pub(super) fn state(&self, now: Timestamp) -> KeyState {
+    pub(in crate::gateway) fn state(&self, now: Timestamp) -> KeyState {
         match self.expires {
             _ if self.disabled => KeyState::Disabled,
             Some(expires) if expires <= now => KeyState::Expired,

@@ -1,0 +1,104 @@
+//! What a command asks of a gateway.
+
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use tower_quota::config::Span;
+
+use super::args::{BudgetWhat, CircuitWhat, CreateArgs, KeyWhat, SpendWhat, What};
+use crate::failure::Failure;
+
+type Asked = (Method, String, Option<Value>);
+
+/// The method, the path and the body.
+pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
+    let get = |path: &str| (Method::GET, path.to_owned(), None);
+    let post = |path: &str, mut body: Value| {
+        if let Some(why) = why {
+            body["why"] = why.into();
+        }
+        (Method::POST, path.to_owned(), Some(body))
+    };
+    Ok(match what {
+        What::Key { what } => match what {
+            KeyWhat::Create(args) => post("/quota/keys", key(args)?),
+            KeyWhat::List => get("/quota/keys"),
+            KeyWhat::Disable { name } => post(&of_key(name, "/disable")?, json!({})),
+            KeyWhat::Enable { name } => post(&of_key(name, "/enable")?, json!({})),
+            KeyWhat::Delete { name } => {
+                let (_, path, body) = post(&of_key(name, "")?, json!({}));
+                (Method::DELETE, path, body)
+            }
+        },
+        What::Budget {
+            what: BudgetWhat::List,
+        } => get("/quota/budgets"),
+        What::Spend {
+            what: SpendWhat::Correct { tags, more, less },
+        } => {
+            let correction = match (more, less) {
+                (Some(more), _) => json!({ "more": more }),
+                (None, less) => json!({ "less": less }),
+            };
+            let body = json!({ "tags": object(tags), "correction": correction });
+            post("/quota/spend/correct", body)
+        }
+        What::Circuit {
+            what: CircuitWhat::Reset { tags },
+        } => post("/quota/circuits/reset", json!({ "tags": object(tags) })),
+        What::Audit => get("/quota/audit"),
+    })
+}
+
+/// A key that is to be made, as the gateway wants it.
+pub(super) fn key(args: &CreateArgs) -> Result<Value, Failure> {
+    let mut key = json!({
+        "name": args.name,
+        "role": args.role,
+        "tags": object(&args.tags),
+        "max_priority": args.max_priority,
+    });
+    if !args.may.is_empty() {
+        let mut may = Map::new();
+        for (tag, value) in args.may.iter().filter(|(tag, _)| tag != "nothing") {
+            let values = may.entry(tag.clone()).or_insert_with(|| json!([]));
+            if let Value::Array(values) = values {
+                values.push(value.as_str().into());
+            }
+        }
+        key["may"] = may.into();
+    }
+    if let Some(when) = &args.expires {
+        key["expires"] = instant(when)?.to_string().into();
+    }
+    Ok(key)
+}
+
+fn instant(text: &str) -> Result<Timestamp, Failure> {
+    if let Ok(instant) = text.parse() {
+        return Ok(instant);
+    }
+    let span = text.parse::<Span>().ok();
+    let span = span.and_then(|span| SignedDuration::try_from(std::time::Duration::from(span)).ok());
+    span.and_then(|span| Timestamp::now().checked_add(span).ok())
+        .ok_or_else(|| {
+            let reason = format!(
+                "--expires: `{text}` is neither an instant, 2027-01-01T00:00:00Z, nor a time from now, 90d"
+            );
+            Failure::Argument(reason)
+        })
+}
+
+fn object(pairs: &[(String, String)]) -> Value {
+    let pairs = pairs.iter();
+    let pairs = pairs.map(|(tag, value)| (tag.clone(), Value::from(value.as_str())));
+    Value::Object(pairs.collect())
+}
+
+fn of_key(name: &str, end: &str) -> Result<String, Failure> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match !name.is_empty() && name.chars().all(is_plain) {
+        true => Ok(format!("/quota/keys/{name}{end}")),
+        false => Err(Failure::Argument(format!("`{name}` is no name of a key"))),
+    }
+}

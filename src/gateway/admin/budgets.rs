@@ -1,0 +1,131 @@
+//! Budgets, and what is spent of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Operated,
+    problem::Problem,
+    rights::{Admin, Viewer},
+};
+use crate::{
+    money::Money,
+    store::{BudgetStanding, ComesBack, Correction},
+    tags::{Tag, Tags},
+};
+
+#[derive(Serialize)]
+pub(super) struct Budgets {
+    budgets: Vec<Budget>,
+}
+
+/// How one budget stands; money in dollars.
+#[derive(Serialize)]
+struct Budget {
+    budget: String,
+    /// Which calls it is for; absent for values that have no count of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<BTreeMap<Tag, Vec<Arc<str>>>>,
+    amount: Money,
+    settled: Money,
+    reserved: Money,
+    left: Money,
+    shadow: bool,
+    comes_back: String,
+}
+
+impl Budget {
+    fn of(standing: BudgetStanding) -> Self {
+        Budget {
+            left: standing.left(),
+            comes_back: match standing.comes_back {
+                ComesBack::At(instant) => Timestamp::try_from(instant)
+                    .map_or_else(|_| "never".to_owned(), |at| at.to_string()),
+                ComesBack::After(span) => {
+                    format!("each part {} s after it was spent", span.as_secs())
+                }
+                ComesBack::Never => "never".to_owned(),
+            },
+            budget: standing.budget,
+            of: standing.of.map(|of| of.into_iter().collect()),
+            amount: standing.amount,
+            settled: standing.settled,
+            reserved: standing.reserved,
+            shadow: standing.shadow,
+        }
+    }
+}
+
+impl Operated {
+    async fn budgets(&self) -> Result<Json<Budgets>, Problem> {
+        let standings = self.limiter.budgets().await?;
+        let budgets = standings.into_iter().map(Budget::of).collect();
+        Ok(Json(Budgets { budgets }))
+    }
+}
+
+/// The calls that something is done about: those with these tags.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reset {
+    tags: BTreeMap<Tag, String>,
+    why: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Correct {
+    tags: BTreeMap<Tag, String>,
+    correction: Correction,
+    why: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Closed {
+    closed: u64,
+}
+
+pub(super) fn tags(of: BTreeMap<Tag, String>) -> Tags {
+    let each = of.into_iter();
+    each.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value))
+}
+
+pub(super) async fn list(
+    _: Viewer,
+    State(operated): State<Arc<Operated>>,
+) -> Result<Json<Budgets>, Problem> {
+    operated.budgets().await
+}
+
+pub(super) async fn correct(
+    admin: Admin,
+    State(operated): State<Arc<Operated>>,
+    body: Result<Json<Correct>, JsonRejection>,
+) -> Result<Json<Budgets>, Problem> {
+    let Json(Correct {
+        tags: about,
+        correction,
+        why,
+    }) = body?;
+    let reason = admin.because(why);
+    let (limiter, tags) = (&operated.limiter, tags(about));
+    limiter.correct(&tags, correction, reason).await?;
+    operated.budgets().await
+}
+
+pub(super) async fn reset(
+    admin: Admin,
+    State(operated): State<Arc<Operated>>,
+    body: Result<Json<Reset>, JsonRejection>,
+) -> Result<Json<Closed>, Problem> {
+    let Json(Reset { tags: about, why }) = body?;
+    let reason = admin.because(why);
+    let closed = operated.limiter.reset(&tags(about), reason).await?;
+    Ok(Json(Closed { closed }))
+}

@@ -1,0 +1,61 @@
+//! What operators see and do while the gateway runs, under `/quota/`.
+//!
+//! | path | does | role |
+//! |---|---|---|
+//! | `GET /quota/keys` | the keys, without their tokens | admin |
+//! | `POST /quota/keys` | makes one: its token is in the answer, once | admin |
+//! | `POST /quota/keys/{name}/disable`, `/enable` | refuses it, takes it again | admin |
+//! | `DELETE /quota/keys/{name}` | deletes it | admin |
+//! | `GET /quota/budgets` | how every budget stands | viewer |
+//! | `POST /quota/spend/correct` | corrects what is spent | admin |
+//! | `POST /quota/circuits/reset` | closes circuits that are open | admin |
+//! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
+//!
+//! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
+//! of the key that it was made with.
+
+mod audit;
+mod budgets;
+mod client;
+mod keys;
+mod problem;
+mod rights;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{delete, get, post},
+};
+
+pub use client::{AdminClient, AdminError};
+
+use super::state::State;
+use crate::limiter::Limiter;
+
+/// Nothing that is said to it is longer.
+const BODY_CAP: usize = 64 << 10;
+
+/// What is operated.
+#[derive(Clone, Debug)]
+pub(super) struct Operated {
+    pub(super) state: Option<State>,
+    pub(super) limiter: Limiter,
+}
+
+pub(super) fn router(operated: Operated) -> Router {
+    Router::new()
+        .route("/quota/keys", get(keys::list).post(keys::make))
+        .route("/quota/keys/{name}", delete(keys::delete))
+        .route("/quota/keys/{name}/disable", post(keys::disable))
+        .route("/quota/keys/{name}/enable", post(keys::enable))
+        .route("/quota/budgets", get(budgets::list))
+        .route("/quota/spend/correct", post(budgets::correct))
+        .route("/quota/circuits/reset", post(budgets::reset))
+        .route("/quota/audit", get(audit::list))
+        .route("/quota", get(problem::unknown))
+        .route("/quota/{*rest}", axum::routing::any(problem::unknown))
+        .layer(DefaultBodyLimit::max(BODY_CAP))
+        .with_state(Arc::new(operated))
+}

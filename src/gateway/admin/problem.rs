@@ -1,0 +1,80 @@
+//! Answers that are errors.
+
+use axum::{
+    body::Body,
+    extract::rejection::JsonRejection,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header::CONTENT_TYPE};
+
+use super::super::state::{StateError, keys::BadKey};
+use crate::{
+    error::StoreError,
+    wire::{Dialect, error_body},
+};
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("show a key of this gateway, as `Authorization: Bearer tq-…`")]
+    NoKey,
+    #[error(transparent)]
+    Key(#[from] super::super::state::keys::NotTaken),
+    #[error("the key `{name}` may not do this: it wants the role {wanted}")]
+    NoRight { name: String, wanted: &'static str },
+    #[error(
+        "nobody can do this as long as there are no keys: name a file for them as gateway.state, and make the first with `tower-quota admin --state FILE key create NAME --role admin`"
+    )]
+    Unkeyed,
+    #[error("there is nothing under this path; see the documentation of /quota/")]
+    Unknown,
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("it is done, but could not be noted in the audit log: {0}")]
+    NotNoted(StoreError),
+    #[error("{0}")]
+    Body(String),
+}
+
+impl Problem {
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Problem::NoKey | Problem::Key(_) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
+            Problem::NoRight { .. } | Problem::Unkeyed => (StatusCode::FORBIDDEN, "not_allowed"),
+            Problem::Unknown | Problem::State(StateError::Key(BadKey::Unknown(_))) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
+            Problem::State(StateError::Key(BadKey::Taken(_))) => (StatusCode::CONFLICT, "taken"),
+            Problem::State(StateError::Key(_)) | Problem::Body(_) => {
+                (StatusCode::BAD_REQUEST, "bad_request")
+            }
+            Problem::State(_) | Problem::Store(_) | Problem::NotNoted(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "not_done")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, kind) = self.status();
+        let (content_type, body) = error_body(Dialect::Generic, kind, status, &self.to_string());
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Problem::Body(rejection.body_text())
+    }
+}
+
+/// Nothing of ours: it would be an upstream's otherwise, and a misspelt command is none.
+pub(super) async fn unknown() -> Problem {
+    Problem::Unknown
+}
