@@ -2,6 +2,8 @@
 #![cfg(all(feature = "redis", unix))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/redis/mod.rs"]
 mod redis;
 
@@ -9,7 +11,6 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -123,57 +124,6 @@ async fn a_user_needs_no_more_rights_than_these_and_keys_of_its_namespace() {
     refused(options(&url("others")).open(), "NOPERM");
 }
 
-/// An authority of one's own, and a server's certificate by it: `ca.pem`, `server.pem`, `server.key`.
-fn certificates(folder: &Folder) {
-    let file = |name: &str| folder.file(name).to_string_lossy().into_owned();
-    let openssl = |args: &[&str]| {
-        let done = Command::new("openssl").args(args).output().unwrap();
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-    };
-    let new = [
-        "req",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-    ];
-    let (ca, ca_key) = (file("ca.pem"), file("ca.key"));
-    let own = [
-        "-x509", "-days", "2", "-subj", "/CN=own", "-keyout", &ca_key, "-out", &ca,
-    ];
-    openssl(&[&new[..], &own].concat());
-    let (key, request, names) = (file("server.key"), file("server.csr"), file("names"));
-    let asked = ["-subj", "/CN=server", "-keyout", &key, "-out", &request];
-    openssl(&[&new[..], &asked].concat());
-    fs::write(
-        &names,
-        "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
-    )
-    .unwrap();
-    openssl(&[
-        "x509",
-        "-req",
-        "-days",
-        "2",
-        "-in",
-        &request,
-        "-CA",
-        &ca,
-        "-CAkey",
-        &ca_key,
-        "-CAcreateserial",
-        "-extfile",
-        &names,
-        "-out",
-        &file("server.pem"),
-    ]);
-}
-
 fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
@@ -181,7 +131,7 @@ fn read(path: &Path) -> Vec<u8> {
 #[tokio::test]
 async fn over_tls_it_trusts_the_authority_that_it_is_given_and_nobody_else() {
     let folder = Folder::new();
-    certificates(&folder);
+    certificates::make(|name| folder.file(name).to_string_lossy().into_owned());
     let file = |name: &str| folder.file(name).to_string_lossy().into_owned();
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = free.local_addr().unwrap().port();

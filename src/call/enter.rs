@@ -28,7 +28,8 @@ use crate::{
 /// Output tokens that are reserved for a call which names no cap. An estimate: it is cut to what a limit
 /// can hold, and corrected where the limit is.
 const OUTPUT_WITHOUT_CAP: u64 = 1_024;
-const BODY_CAP: usize = 32 << 20;
+/// How much of a body is read where nothing is said.
+pub(crate) const BODY_CAP: usize = 32 << 20;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -35,6 +35,8 @@ mod toward;
 pub(crate) use attempt::Unfinished;
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
 pub(crate) use context::Entry;
+#[cfg(feature = "gateway")]
+pub(crate) use enter::BODY_CAP;
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
 pub(crate) use gate::Gate;
 pub(crate) use listen::{Listening, Opening};

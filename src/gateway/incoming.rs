@@ -11,6 +11,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a body may take beside its length: the time before it begins, and what a network is slow at times.
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many bytes have to come in a second on the average beyond that.
 const BYTES_A_SECOND: u32 = 10_000;
+
+/// How much is read of a body whose call is refused.
+const DRAINED: usize = 64 << 20;
 
 /// A body that fails when it comes too slowly: who sends a byte a second would hold a connection and memory for ever.
 pub(super) struct Incoming {
@@ -43,6 +47,21 @@ impl Incoming {
             since,
             received: 0,
             due: Box::pin(sleep_until(since + PATIENCE)),
+        }
+    }
+}
+
+impl Incoming {
+    /// Reads what a caller whose call is refused still sends, as far as that is not more than a call may have, nor too
+    /// slow.
+    pub(super) async fn drain(mut self) {
+        let mut left = DRAINED;
+        while let Some(Ok(frame)) = self.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else {
+                return;
+            };
+            left = rest;
         }
     }
 }
@@ -98,7 +117,6 @@ impl fmt::Debug for Incoming {
 #[cfg(test)]
 mod tests {
     use futures_util::{StreamExt as _, stream};
-    use http_body_util::BodyExt as _;
     use tokio::time::sleep;
 
     use super::*;

@@ -4,6 +4,7 @@ use std::{future::poll_fn, sync::Arc};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{Method, Version, request::Parts, uri::PathAndQuery};
+use http_body::Body as _;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -21,8 +22,12 @@ use super::{
     upstreams::{Chosen, Unmetered, Upstreams, nowhere, show, strip, without_query_key},
 };
 use crate::{
-    call::RequestBody, limiter::Limiter, rate_limit::RateLimitLayer,
-    retry::asked::repeats_by_itself, tags::Tag, wire::Dialect,
+    call::{BODY_CAP, RequestBody},
+    limiter::Limiter,
+    rate_limit::RateLimitLayer,
+    retry::asked::repeats_by_itself,
+    tags::Tag,
+    wire::Dialect,
 };
 
 type Layered = <RateLimitLayer as Layer<Client>>::Service;
@@ -43,15 +48,35 @@ pub(super) struct Proxy {
     pub(super) repeats: bool,
 }
 
+/// What is to be done with a call.
+enum Ready {
+    Send(Layered, Box<Parts>),
+    Answer(Response),
+}
+
 impl Proxy {
     /// Answers a call, whatever comes of it.
     pub(super) async fn answer(self: Arc<Self>, request: Request) -> Response {
         let spoken = self.spoken(&request);
         let is_repeated = self.repeats && repeats_by_itself(request.headers());
-        match self.pass(request).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.answer(spoken, is_repeated),
-        }
+        let (parts, body) = request.into_parts();
+        let body = Incoming::new(body);
+        let ready = match self.prepare(parts, body.size_hint().lower()) {
+            Ok(ready) => ready,
+            Err(refusal) => {
+                // Who still writes would not read the answer.
+                body.drain().await;
+                return refusal.answer(spoken, is_repeated);
+            }
+        };
+        let answered = match ready {
+            Ready::Send(service, parts) => {
+                let body = RequestBody::new(body);
+                send(service, http::Request::from_parts(*parts, body)).await
+            }
+            Ready::Answer(response) => Ok(response),
+        };
+        answered.unwrap_or_else(|refusal| refusal.answer(spoken, is_repeated))
     }
 
     /// In which API refusals are said: that of the call, else that of the provider whose paths it is among.
@@ -85,8 +110,8 @@ impl Proxy {
         Ok(Some(key))
     }
 
-    async fn pass(&self, request: Request) -> Result<Response, Refusal> {
-        let (mut parts, body) = request.into_parts();
+    /// Makes the head of a call what is sent on. `length`: how long its body is at least.
+    fn prepare(&self, mut parts: Parts, length: u64) -> Result<Ready, Refusal> {
         let asked = parts.uri.path_and_query();
         let asked = asked.filter(|asked| asked.as_str().starts_with('/'));
         let asked = asked.ok_or(Refusal::NoPath)?.clone();
@@ -102,7 +127,7 @@ impl Proxy {
         if chosen.is_none() && !self.models.is_empty() {
             let spoken = self.upstreams.dialect_of(path.path(), &parts.headers);
             if let Some(list) = models::list(&parts.method, path.path(), spoken, &self.models) {
-                return Ok(list);
+                return Ok(Ready::Answer(list));
             }
         }
         path::check(
@@ -111,6 +136,9 @@ impl Proxy {
             parts.method == Method::POST,
             dialect,
         )?;
+        if dialect != Dialect::Generic && length > BODY_CAP as u64 {
+            return Err(Refusal::TooLarge);
+        }
         if let Some(chosen) = &chosen {
             self.meters(chosen, &parts.method, path.path(), dialect)?;
             if let Some(provider) = &chosen.place.provider {
@@ -129,14 +157,12 @@ impl Proxy {
         parts.extensions.insert(tags);
         parts.extensions.insert(options);
         headers::strip_request(&mut parts.headers);
-        let body = RequestBody::new(Incoming::new(body));
-        let request = http::Request::from_parts(parts, body);
         let service = match &chosen {
             Some(_) => Some(&self.open),
             None => self.routed.as_ref(),
         };
         let service = service.ok_or_else(|| Refusal::nowhere(self.upstreams.names()))?;
-        send(service.clone(), request).await
+        Ok(Ready::Send(service.clone(), Box::new(parts)))
     }
 
     /// Whether what the call costs is known here, as far as it has to be.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     body::SHOULD_RETRY,
+    call::BODY_CAP,
     tags::BadHeader,
     wire::{Dialect, error_body},
 };
@@ -40,6 +41,10 @@ pub(super) enum Refusal {
         "what a call to {0} costs cannot be counted here, and there are budgets; whoever runs this gateway can let it pass by `unmetered: allow` of its upstream"
     )]
     Unmetered(String),
+    #[error(
+        "the body is longer than the {BODY_CAP} bytes that are read of one, and unread the call would not be counted as what it is"
+    )]
+    TooLarge,
     #[error("this path leads to no upstream; those there are begin with {0}")]
     Nowhere(String),
     #[error("the upstream {host} could not be reached: {reason}", host = .0.host, reason = why(&.0.source))]
@@ -75,6 +80,7 @@ impl Refusal {
         match self {
             Refusal::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
             Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, "no_upstream"),
             Refusal::NoKey => (StatusCode::UNAUTHORIZED, "missing_api_key"),
             Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),

@@ -5,8 +5,12 @@
     reason = "the helpers of tests, too, fail by panicking"
 )]
 
+#[path = "../support/certificates.rs"]
+mod certificates;
+
 mod admin;
 mod calls;
+mod hostile;
 mod keys;
 mod limits;
 mod passing;
@@ -18,4 +22,5 @@ mod shutdown;
 mod startup;
 #[cfg(all(feature = "sqlite", unix))]
 mod store;
+mod tls;
 mod upstream;

@@ -83,8 +83,15 @@ impl Gateway {
 
     /// The same with these arguments.
     pub(crate) async fn start_args(args: &[&str]) -> Self {
+        Self::start_with(args, &[]).await
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) async fn start_with(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let args = [&["serve"], args].concat();
-        let mut child = tower_quota(&args).spawn().unwrap();
+        let mut command = tower_quota(&args);
+        command.envs(environment.iter().copied());
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = soon(stdout.next_line()).await.unwrap();
@@ -116,7 +123,8 @@ impl Gateway {
 
     /// `127.0.0.1:PORT`
     pub(crate) fn addr(&self) -> &str {
-        self.base_url.strip_prefix("http://").unwrap()
+        let (_, addr) = self.base_url.split_once("://").unwrap();
+        addr
     }
 
     /// Sends it SIGTERM.
