@@ -58,6 +58,14 @@ pub enum Rejection {
     /// The budget went over, and is a [circuit](crate::limit::Limit::circuit): it stops until somebody resets it.
     #[error("stopped until it is reset: {0}")]
     CircuitOpen(Shortage),
+    /// Calls with these tags are [paused](crate::limit::Limit::paused), until somebody takes it back.
+    #[error("{whose} is paused")]
+    Paused {
+        /// The tags: `agent=scout`.
+        whose: String,
+        /// Whether any of them says where the call goes, its provider, model or API key: another target may not be paused.
+        of_target: bool,
+    },
     /// Nobody knows what the model costs, and a budget that counts nothing is no budget.
     #[error(
         "no price is known for the model `{model}`{by}; set one, read a price file that has it, or say \
@@ -242,6 +250,7 @@ impl Rejection {
             Rejection::RunUsedUp(_) => "run_used_up",
             Rejection::BudgetExceeded(_) => "budget_exceeded",
             Rejection::CircuitOpen(_) => "circuit_open",
+            Rejection::Paused { .. } => "paused",
             Rejection::UnknownPrice { .. } => "unknown_price",
             Rejection::BodyTooLarge { .. } => "body_too_large",
             Rejection::BadRequest { .. } => "bad_request",
@@ -262,6 +271,7 @@ impl Rejection {
             Rejection::BudgetExceeded(_)
             | Rejection::CircuitOpen(_)
             | Rejection::UnknownPrice { .. } => http::StatusCode::PAYMENT_REQUIRED,
+            Rejection::Paused { .. } => http::StatusCode::FORBIDDEN,
             Rejection::NoRoute { .. } => http::StatusCode::NOT_FOUND,
             Rejection::NoTarget { .. } | Rejection::StoreUnavailable(_) => {
                 http::StatusCode::SERVICE_UNAVAILABLE
@@ -307,6 +317,7 @@ impl Rejection {
             | Rejection::RunUsedUp(_)
             | Rejection::BudgetExceeded(_)
             | Rejection::CircuitOpen(_)
+            | Rejection::Paused { .. }
             | Rejection::UnknownPrice { .. }
             | Rejection::BodyTooLarge { .. }
             | Rejection::BadRequest { .. }

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Config, ConfigError, RateLimiting, Stack};
-use crate::{error::StoreError, limit::Difference, store::Reason};
+use crate::{
+    error::StoreError,
+    limit::{Difference, Limits},
+    store::Reason,
+};
 
 /// What a [reload](Stack::reload) has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +86,8 @@ impl Stack {
     /// [`Limiter::reconfigure`](crate::Limiter::reconfigure) has it: what is new counts from now on. Prices may be others,
     /// the contents of the price file too: for calls that come from now on, while those that have come are charged by what
     /// was reserved by.
+    ///
+    /// What is [paused](crate::limit::Limit::paused) stays so.
     ///
     /// Retries, the queue, providers with their keys and routes, and what else is neither a limit nor a price, cannot
     /// change: where any of them differs that is an error, and so is a configuration that makes no sense. Then nothing is
@@ -174,7 +180,8 @@ impl Stack {
                 *running.config.lock() = config;
             }
         };
-        self.limiter.reconfigure_and(&limits, reason, then).await?;
+        let with_pauses = move |held: &Limits| Ok::<_, StoreError>(limits.with_pauses_of(held));
+        self.limiter.change_and(reason, with_pauses, then).await?;
         let now = self.limiter.limits();
         let mut reloaded = said(&before.difference(&now), &old, block);
         reloaded.prices = other_prices;

@@ -89,6 +89,9 @@ pub(super) fn of_refusal(rejection: &Rejection) -> Option<Trigger> {
         {
             Some(Trigger::NoRoom)
         }
+        Rejection::Paused {
+            of_target: true, ..
+        } => Some(Trigger::NoRoom),
         _ => None,
     }
 }

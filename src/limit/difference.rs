@@ -58,6 +58,7 @@ impl Limit {
             whole: _,
             part: _,
             shadow: _,
+            paused: _,
         } = self;
         let same = [
             ("amount", *amount == other.amount),

@@ -34,6 +34,24 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
+    /// A [pause](super::Limit::paused) without tags, or with more than tags.
+    #[error("limit {place} ({limit}): a pause {reason}")]
+    BadPause {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no limit that reads so.
+    #[error("there is no limit `{limit}`; there are: {known}")]
+    Unknown {
+        /// What was looked for.
+        limit: String,
+        /// Those that there are, in words.
+        known: String,
+    },
     /// A period shorter than 1 ms or longer than ten years.
     #[error(
         "limit {place} ({limit}): `period` is {period:?}; it must be between 1 ms and ten years"
@@ -189,7 +207,7 @@ pub enum LimitError {
 }
 
 impl LimitError {
-    /// The place of the limit that is wrong, in the list that was given.
+    /// The place of the limit that is wrong, in the list that was given; of one that is not there, behind all.
     #[must_use]
     pub fn place(&self) -> usize {
         match self {
@@ -208,7 +226,9 @@ impl LimitError {
             | LimitError::BadAdaptive { place, .. }
             | LimitError::BadAlarm { place, .. }
             | LimitError::TagTwice { place, .. }
+            | LimitError::BadPause { place, .. }
             | LimitError::Duplicate { second: place, .. } => *place,
+            LimitError::Unknown { .. } => usize::MAX,
         }
     }
 }

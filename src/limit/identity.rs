@@ -23,6 +23,8 @@ pub(crate) struct Identity {
     /// Whether it is a guaranteed share of another.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     share: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
     when: Vec<(Tag, Values)>,
     /// In the order in which values are written.
     pub(crate) per: Vec<Tag>,
@@ -37,6 +39,7 @@ impl Identity {
             whole: limit.whole,
             shadow: limit.shadow,
             share: limit.part.is_some(),
+            paused: limit.paused,
             when: limit.when.clone(),
             per: limit.per.clone(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Limit, Limits, Rule, life::life};
+use super::{Limit, Limits, Rule, life::life, revise::same};
 
 /// All of some limits: those that hold, and what is left of those that hold no more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,9 +71,9 @@ impl Limits {
     }
 
     /// The limits that hold where a store is opened with these that was opened with `given` before, under which `held`
-    /// hold: those that are given as they were given then are what they were changed to at run time.
+    /// hold: those that are given as they were given then are what they were changed to at run time. Pauses that came at
+    /// run time go on.
     pub(crate) fn opened_with(&self, given: &[Limit], held: &Limits) -> Limits {
-        let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
         let now = self.iter().map(|limit| {
             let given = given.iter().find(|given| same(given, limit));
             let changed = held.iter().find(|changed| same(changed, limit));
@@ -82,7 +82,10 @@ impl Limits {
                 _ => limit.clone(),
             }
         });
-        let now = Limits::new(now).ok();
+        let given = |pause: &&Limit| given.iter().any(|given| same(given, pause));
+        let known = |pause: &&Limit| self.iter().any(|limit| same(limit, pause));
+        let pauses = held.pauses().filter(|pause| !given(pause) && !known(pause));
+        let now = Limits::new(now.chain(pauses.cloned())).ok();
         now.unwrap_or_else(|| self.clone().for_a_store())
     }
 

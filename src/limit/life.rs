@@ -30,7 +30,7 @@ pub(crate) enum Life {
 
 pub(super) fn life(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Life, LimitError> {
     let words = || limit.to_string();
-    if limit.amount == 0 {
+    if limit.amount == 0 && !limit.paused {
         return Err(LimitError::ZeroAmount {
             place,
             limit: words(),

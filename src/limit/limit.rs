@@ -55,6 +55,9 @@ pub struct Limit {
     pub(crate) thresholds: Vec<f64>,
     /// Whether it stops until it is reset.
     pub(crate) circuit: bool,
+    /// Whether nothing passes under it at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) paused: bool,
 }
 
 /// What a limit on requests counts where a call has several attempts.
@@ -93,6 +96,7 @@ impl Limit {
             circuit: false,
             count_refused: false,
             adaptive: None,
+            paused: false,
         }
     }
 

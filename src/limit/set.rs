@@ -7,6 +7,7 @@ use super::{
     amount::{check_adaptive, check_amounts},
     circuit::check_alarms,
     life::{life, slice},
+    pause::check_pause,
     share::check_shares,
     terms::Terms,
 };
@@ -55,6 +56,7 @@ struct Has {
     budgets: bool,
     count_refused: bool,
     adaptive: bool,
+    pauses: bool,
 }
 
 /// Limits on the same tags: their counts are found together.
@@ -149,6 +151,7 @@ impl Limits {
             Default::default();
         let mut known: Vec<Identity> = Vec::new();
         for (place, limit) in limits.into_iter().enumerate() {
+            check_pause(place, &limit)?;
             let life = life(place, &limit, &wall)?;
             tags_once(place, &limit)?;
             check_amounts(place, &limit)?;
@@ -197,6 +200,7 @@ impl Limits {
             budgets: any(|rule| rule.limit.quantity == Quantity::Cost),
             count_refused: any(|rule| rule.limit.count_refused),
             adaptive: any(|rule| rule.limit.adaptive.is_some()),
+            pauses: any(|rule| rule.limit.paused),
         };
         Limits(Arc::new(Set {
             levels: levels(&rules, &live),
@@ -280,6 +284,11 @@ impl Limits {
     /// Whether any limit counts refused calls.
     pub(crate) fn count_refused(&self) -> bool {
         self.0.has.count_refused
+    }
+
+    /// Whether any of them is a pause.
+    pub(crate) fn have_pauses(&self) -> bool {
+        self.0.has.pauses
     }
 
     /// Whether any limit learns from refusals.

@@ -19,14 +19,17 @@ pub(crate) enum Measure {
     Cost = Quantity::Cost as u8,
     /// The larger of input and output.
     LargerTokens,
+    /// Whether it is a request at all, whatever else is looked at.
+    Pause,
 }
 
-/// More than there are measures, so that none is out of bounds.
+/// As many as there are, so that none is out of bounds.
 const MEASURES: usize = 8;
 
 impl Measure {
     pub(super) fn of(limit: &Limit) -> Self {
         match limit.quantity {
+            _ if limit.paused => Measure::Pause,
             Quantity::Requests => Measure::Requests,
             Quantity::Tokens if limit.charge.tokens == TokenCharge::Larger => Measure::LargerTokens,
             Quantity::Tokens => Measure::Tokens,
@@ -215,6 +218,9 @@ fn all_amounts(demand: &Demand) -> [(u64, u64); MEASURES] {
         input.max(output),
         own_input.max(own_output),
     );
+    // What goes to a call that is on its way is none.
+    let any = demand.requests.min(1);
+    ask(Measure::Pause, any, any);
     amounts
 }
 
@@ -223,7 +229,7 @@ impl Quantities {
     #[inline]
     const fn measures(self) -> u8 {
         let larger = self.contain(Quantity::Tokens) as u8;
-        self.bits() | larger << Measure::LargerTokens as u8
+        self.bits() | larger << Measure::LargerTokens as u8 | 1 << Measure::Pause as u8
     }
 }
 

@@ -6,6 +6,10 @@ use super::{Limit, Period};
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.paused {
+            let whose = Some(self.whose()).filter(|whose| !whose.is_empty());
+            return write!(f, "{} is paused", whose.as_deref().unwrap_or("everything"));
+        }
         let amount = |amount| self.quantity.amount(amount);
         write!(f, "{} {}", self.quantity, amount(self.usable(self.amount)))?;
         if let Some(period) = self.period {

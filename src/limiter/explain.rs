@@ -26,7 +26,8 @@ pub struct Explanation {
     /// the calls that came before, are not in it.
     pub room: Outlook,
     /// Every limit that it touches, in the order they were given, slices of them after those, what came
-    /// [later](Limiter::reconfigure) after them, and last the cooldown of its target while there is one. Concurrency
+    /// [later](Limiter::reconfigure) after them, then the cooldown of its target while there is one, and last what is
+    /// [paused](crate::limit::Limit::paused). Concurrency
     /// limits of which a call around this one holds a slot are not among them.
     pub limits: Vec<Explained>,
 }
@@ -38,7 +39,7 @@ pub struct Explained {
     /// The limit in words: `tokens 90000/min for model=gpt-4o`; or the cooldown of the call's target:
     /// `cooldown of provider=openai, model=gpt-4o`.
     pub limit: String,
-    /// How much of it may be used; of a cooldown nothing.
+    /// How much of it may be used; of a cooldown, and of what is paused, nothing.
     pub amount: u64,
     /// Whether it only watches: then it holds nothing up.
     pub shadow: bool,
@@ -205,6 +206,10 @@ impl fmt::Display for Explained {
         } else {
             let in_use = (self.in_use, self.reserved);
             error::counted(f, &self.limit, self.unit, in_use, self.needed)?;
+        }
+        if self.amount == 0 && self.room == Outlook::Never {
+            // A pause: there is no more to say of it.
+            return Ok(());
         }
         write!(f, "; {}", self.room)?;
         match self.ahead {

@@ -65,6 +65,7 @@ pub use explain::{Explained, Explanation, Outlook};
 pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
+pub use reconfigure::ChangeError;
 pub(crate) use refused::Refused;
 
 use self::{
@@ -122,6 +123,8 @@ pub(crate) struct Shared {
     version: AtomicU32,
     /// Tells the drivers that something changed.
     changed: watch::Sender<()>,
+    /// One change of limits after the other.
+    changing: Arc<tokio::sync::Mutex<()>>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
@@ -162,6 +165,7 @@ impl Limiter {
             version: AtomicU32::new(queue.version()),
             queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
+            changing: Arc::default(),
             outbox: Mutex::default(),
             start: Instant::now(),
             options,
@@ -266,6 +270,9 @@ impl Limiter {
 
     /// Asks where others wait.
     async fn ask_behind(&self, claim: &Claim, turn: Turn) -> Result<Permit, Refused> {
+        if let Some(paused) = refused::paused(&self.shared.store.limits(), claim) {
+            return Err(Refused::Rejected(paused));
+        }
         match self.behind(claim, turn, true).await? {
             Some(refused) => Err(Refused::NotNow(refused)),
             None => self.shared.ask(claim).await,
@@ -316,6 +323,9 @@ impl Limiter {
                 drop(queue);
                 (keys, comer) = shared.comer(claim, turn);
                 continue;
+            }
+            if let Some(paused) = refused::paused(queue.limits(), claim) {
+                return Err(paused);
             }
             if queue.len() >= shared.options.max_waiting {
                 let (waiting, shortage) = (queue.len(), shared.shortage(&refused));

@@ -2,8 +2,24 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Limiter, Refused, Shared, outbox::RunToEnd, waiter::Waiter};
-use crate::{error::StoreError, limit::Limits, store::Reason};
+use super::{Limiter, Refused, Shared, outbox::RunToEnd, refused::paused, waiter::Waiter};
+use crate::{
+    error::StoreError,
+    limit::{LimitError, Limits},
+    store::Reason,
+};
+
+/// Why limits were not changed. Everything is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// What they were to be makes no sense.
+    #[error(transparent)]
+    Limits(#[from] LimitError),
+    /// The store cannot change its limits.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 impl Limiter {
     /// Other limits from now on, all at once.
@@ -85,10 +101,57 @@ impl Limiter {
         reason: Reason,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
-        let shared = self.shared.clone();
-        let answer = shared.store.reconfigure(limits, &reason);
+        let limits = limits.clone();
+        self.change_and(reason, move |_| Ok(limits), then).await
+    }
+
+    /// Other limits, made of those that hold: so what others change at the same time, here, is not lost. Of processes that
+    /// share a store the last one has it.
+    ///
+    /// ```
+    /// use tower_quota::{Limiter, limit::{Limit, LimitError, Limits}, limiter::ChangeError, store::Reason};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::new(Limits::new([Limit::concurrency(4)])?);
+    /// let by = |who| Reason::new("more workers").by(who);
+    /// limiter.change(by("ada"), |limits| limits.with_amount("concurrency 4", None, 8)).await?;
+    /// assert_eq!(limiter.limits().iter().next().unwrap().to_string(), "concurrency 8");
+    ///
+    /// let refused = limiter.change(by("bob"), |limits| limits.with_amount("concurrency 4", None, 8)).await;
+    /// assert!(matches!(refused, Err(ChangeError::Limits(LimitError::Unknown { .. }))));
+    /// assert_eq!(limiter.audit().await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What `change` says, and as [`reconfigure`](Self::reconfigure). Nothing is changed then.
+    ///
+    /// # Cancel safety
+    /// As [`reconfigure`](Self::reconfigure).
+    pub async fn change(
+        &self,
+        reason: impl Into<Reason>,
+        change: impl FnOnce(&Limits) -> Result<Limits, LimitError> + Send + 'static,
+    ) -> Result<(), ChangeError> {
+        let change = move |limits: &Limits| Ok(change(limits)?);
+        self.change_and(reason.into(), change, || ()).await
+    }
+
+    /// The same, and changes something else together with it.
+    pub(crate) async fn change_and<E: From<StoreError> + Send + 'static>(
+        &self,
+        reason: Reason,
+        change: impl FnOnce(&Limits) -> Result<Limits, E> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), E> {
+        // It may be made elsewhere.
+        let (shared, reason) = (self.shared.clone(), reason.of_scope());
         let work = async move {
-            answer.get().await?;
+            let _one_at_a_time = shared.changing.clone().lock_owned().await;
+            let limits = change(&shared.store.limits())?;
+            shared.store.reconfigure(&limits, &reason).get().await?;
             then();
             shared.tell_events();
             shared.limits_changed().await;
@@ -104,7 +167,8 @@ impl Shared {
     pub(super) fn limits(&self) -> Limits {
         let limits = self.store.limits();
         if self.see(&limits) {
-            self.stand_anew(&limits);
+            let waiters = self.stand_anew(&limits);
+            self.refuse_paused(waiters, &limits);
             self.changed.send_replace(());
         }
         limits
@@ -134,11 +198,27 @@ impl Shared {
         waiters
     }
 
+    /// Refuses those who are paused. Returns the others.
+    fn refuse_paused(&self, mut waiters: Vec<Arc<Waiter>>, limits: &Limits) -> Vec<Arc<Waiter>> {
+        if limits.have_pauses() {
+            waiters.retain(|waiter| {
+                let Some(paused) = paused(limits, &waiter.claim) else {
+                    return true;
+                };
+                self.queue().gave_up(waiter);
+                drop(waiter.answer(Err(paused)));
+                false
+            });
+        }
+        waiters
+    }
+
     /// Has all who wait look again, and refuses those who no longer fit at all.
     async fn limits_changed(self: &Arc<Self>) {
         let limits = self.store.limits();
         self.see(&limits);
         let waiters = self.stand_anew(&limits);
+        let waiters = self.refuse_paused(waiters, &limits);
         let never = |waiter: &&Arc<Waiter>| waiter.claim.never_fits(&limits);
         for waiter in waiters.iter().filter(never) {
             // The store says why. What it grants after all is dropped, and given back.

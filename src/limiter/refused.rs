@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::Shared;
 use crate::{
     error::{Rejection, Shortage, StoreError, Unit},
-    limit::Rule,
-    store::NotNow,
+    limit::{Limit, Limits, Rule},
+    store::{Claim, NotNow},
 };
 
 /// A claim that was not granted at once.
@@ -49,6 +49,10 @@ impl Shared {
 
     pub(super) fn never(&self, refused: &NotNow) -> Rejection {
         let limits = self.store.limits();
+        let paused = limits.rule_of(&refused.key).map(|rule| &rule.limit);
+        if let Some(pause) = paused.filter(|limit| limit.is_pause()) {
+            return paused_by(pause);
+        }
         let shortage = self.shortage(refused);
         let stops = |rule: &Rule| rule.limit.circuit;
         if refused.needed > limits.amount_of(&refused.key) {
@@ -92,5 +96,18 @@ impl Shared {
         let wait = at.map_or(Duration::ZERO, |at| at.since(self.store.now()));
         let late = Instant::now() + wait > deadline?;
         late.then(|| self.deadline_exceeded(refused))
+    }
+}
+
+/// The refusal of a claim whose tags are paused under these limits.
+pub(super) fn paused(limits: &Limits, claim: &Claim) -> Option<Rejection> {
+    let key = limits.pause_of(&claim.tags)?;
+    limits.rule_of(&key).map(|rule| paused_by(&rule.limit))
+}
+
+fn paused_by(pause: &Limit) -> Rejection {
+    Rejection::Paused {
+        whose: pause.whose(),
+        of_target: pause.is_of_target(),
     }
 }

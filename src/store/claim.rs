@@ -126,6 +126,20 @@ pub struct NotNow {
     pub needed: u64,
 }
 
+impl NotNow {
+    /// Nothing passes there until somebody takes that back.
+    pub(crate) fn paused(key: LimitKey) -> Self {
+        NotNow {
+            key,
+            at: None,
+            not_before: None,
+            in_use: 0,
+            reserved: 0,
+            needed: 1,
+        }
+    }
+}
+
 /// How one of the counts that a claim touches stands to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {

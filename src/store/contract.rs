@@ -20,6 +20,7 @@
 mod aside;
 pub mod by_hand;
 pub mod listening;
+pub mod pauses;
 pub mod settings;
 pub mod streams;
 mod trace;
@@ -66,6 +67,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     those_who_wait_take_as_others_do(&make).await;
     settings::check(&make, &pass).await;
     by_hand::check(&make).await;
+    pauses::check(&make, &pass).await;
     streams::check(&make, &pass).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;

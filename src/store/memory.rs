@@ -339,7 +339,12 @@ impl Store for MemoryStore {
                 shadow: false,
             });
         }
-        standings.sort_by_key(|standing| standing.key.limit());
+        // Pauses last: of several that never have room it is them that are named.
+        let paused = |key: &LimitKey| {
+            let rule = state.limits.rule_of(key);
+            rule.is_some_and(|rule| rule.limit.paused)
+        };
+        standings.sort_by_key(|standing| (paused(&standing.key), standing.key.limit()));
         Answer::Now(Ok(standings))
     }
 

@@ -24,9 +24,9 @@ pub(super) struct Met {
     tripped: Vec<(u32, u32, u32)>,
 }
 
-/// What never has room goes before a budget that is spent, and that before all that has to be waited for: who is
-/// refused because of it waits for nothing else. Of those of one kind, what has room last.
-type Rank = (bool, bool, Room);
+/// A pause goes before what never has room, that before a budget that is spent, and that before all that has to be waited
+/// for: who is refused because of it waits for nothing else. Of those of one kind, what has room last.
+type Rank = (bool, bool, bool, Room);
 
 impl Met {
     /// Whether there is room once what has left is let go; notes it where there is none.
@@ -61,7 +61,8 @@ impl Met {
             None
         };
         self.not_before = self.not_before.max(count.not_before(rule, needed));
-        let rank = (room == Room::Never, count.is_spent(rule, needed), room);
+        let spent = count.is_spent(rule, needed);
+        let rank = (rule.limit.paused, room == Room::Never, spent, room);
         if self.latest.as_ref().is_none_or(|(other, _)| rank > *other) {
             let refused = NotNow {
                 key: LimitKey::of_entry(limit, &rule.limit, tags, shared),
@@ -94,13 +95,13 @@ impl Met {
                 reserved: 0,
                 needed: 0,
             };
-            self.latest = Some(((false, false, Room::At(until)), refused));
+            self.latest = Some(((false, false, false, Room::At(until)), refused));
         }
     }
 
     /// The refusal, where any limit refuses.
     pub(super) fn refusal(&mut self) -> Option<(Room, NotNow)> {
-        let ((_, _, room), refused) = self.latest.take()?;
+        let ((.., room), refused) = self.latest.take()?;
         // What never has room has it at no instant.
         let not_before = self.not_before.filter(|_| room != Room::Never);
         Some((

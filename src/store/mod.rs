@@ -212,7 +212,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Gives everything back: the attempt never left.
     fn release(&self, grant: Grant) -> Answer<()>;
 
-    /// How every count that the claim touches stands to it, in the order of the limits. Takes nothing.
+    /// How every count that the claim touches stands to it, in the order of the limits, pauses last. Takes nothing.
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
 
     /// As [`peek`](Self::peek), for one that waits, whether it takes what is kept for another: by what is known here, with

@@ -245,3 +245,24 @@ async fn where_only_routed_calls_are_wanted_others_are_refused_and_nobody_is_ask
     let service = stack(layer.routed_only(), limiter([]), &providers);
     assert_eq!(send(&service, request()).await.unwrap().status, 404);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_paused_is_passed_over_and_a_caller_that_is_paused_goes_nowhere() {
+    let providers = Providers::new(["first", "second"]);
+    let limiter = limiter([
+        Limit::paused().when(Tag::Provider, "first"),
+        Limit::paused().when(Tag::Agent, "scout"),
+        Limit::requests(9).every(Duration::from_secs(60)),
+    ]);
+    let service = stack(failover(two()), limiter, &providers);
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!((came.status.as_u16(), came.asked()), (200, vec!["second"]));
+    let mut of_scout = request();
+    let tags = tower_quota::Tags::new().with(Tag::Agent, "scout");
+    of_scout.extensions_mut().insert(tags);
+    let came = send(&service, of_scout).await.unwrap();
+    assert_eq!((came.status.as_u16(), came.asked()), (403, Vec::new()));
+    assert!(came.body.contains("agent=scout is paused"), "{}", came.body);
+    assert_eq!(providers.attempts("first"), 0);
+    assert_eq!(providers.attempts("second"), 1);
+}

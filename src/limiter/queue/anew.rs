@@ -17,6 +17,11 @@ impl Queue {
         self.limits.version()
     }
 
+    /// Those.
+    pub(in crate::limiter) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Other limits from now on. Those who wait are to [stand](Self::stand_for) by them.
     pub(in crate::limiter) fn go_by(&mut self, limits: &Limits) {
         if limits.version() > self.version() {

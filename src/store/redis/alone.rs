@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    store::{Claim, Settlement, Standing, Store as _, asked::Asked, clock::told::At},
+    store::{Claim, NotNow, Settlement, Standing, Store as _, asked::Asked, clock::told::At},
 };
 
 impl Shared {
@@ -23,6 +23,9 @@ impl Shared {
     ) -> Result<Outcome, StoreError> {
         if !self.decides_alone(state) || Self::is_full(state) {
             return Err(error);
+        }
+        if let Some(key) = state.replica.store().limits().pause_of(&claim.tags) {
+            return Ok(Outcome::Never(NotNow::paused(key)));
         }
         if self.on_error == OnError::Local {
             let (number, at) = (state.next(), passed.unwrap_or_else(|| state.at()));

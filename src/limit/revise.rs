@@ -1,0 +1,172 @@
+//! The same limits but for one: what operators change.
+
+use super::{Identity, Limit, LimitError, Limits};
+
+impl Limits {
+    /// These and one more, last; in the place of the same limit, where there is one: the same quantity, period, `when` and
+    /// `per`.
+    ///
+    /// # Errors
+    /// Where that one makes no sense.
+    pub fn with(&self, limit: Limit) -> Result<Self, LimitError> {
+        let mut all: Vec<Limit> = self.iter().cloned().collect();
+        match all.iter_mut().find(|other| same(other, &limit)) {
+            Some(place) => *place = limit,
+            None => all.push(limit),
+        }
+        Limits::new(all)
+    }
+
+    /// These without that one; all of them, where it is not among them. What else is said of it may differ.
+    #[must_use]
+    pub fn without(&self, limit: &Limit) -> Self {
+        let rest = self.iter().filter(|other| !same(other, limit));
+        Limits::new(rest.cloned()).expect("they were checked")
+    }
+
+    /// These, with another amount of the limit that reads so, or of one value of the tag that it counts
+    /// [`per`](Limit::per). Money is in nano-dollars.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Money, Tag, limit::{Limit, LimitError, Limits}};
+    ///
+    /// let budget = Limit::cost(Money::from_dollars(10)).every(Duration::from_secs(3_600)).per(Tag::Team);
+    /// let limits = Limits::new([budget])?;
+    /// let more = Money::from_dollars(25).as_nanos();
+    /// let raised = limits.with_amount("cost $10.00/hour per team", None, more)?;
+    /// assert_eq!(raised.iter().next().unwrap().to_string(), "cost $25.00/hour per team");
+    /// let raised = limits.with_amount("cost $10.00/hour per team", Some("search"), more)?;
+    /// assert_eq!(raised.iter().next().unwrap().to_string(), "cost $10.00/hour per team (other amounts for 1)");
+    ///
+    /// let error = limits.with_amount("cost $9.00/hour", None, more).unwrap_err();
+    /// assert_eq!(error.to_string(), "there is no limit `cost $9.00/hour`; there are: cost $10.00/hour per team");
+    /// # Ok::<(), LimitError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where no limit reads so, or it cannot have that amount.
+    pub fn with_amount(
+        &self,
+        limit: &str,
+        value: Option<&str>,
+        amount: u64,
+    ) -> Result<Self, LimitError> {
+        let mut all: Vec<Limit> = self.iter().cloned().collect();
+        let reads_so = |other: &&mut Limit| !other.paused && other.to_string() == limit;
+        let Some(found) = all.iter_mut().find(reads_so) else {
+            let known: Vec<String> = self.iter().map(ToString::to_string).collect();
+            return Err(LimitError::Unknown {
+                limit: limit.to_owned(),
+                known: known.join(", "),
+            });
+        };
+        match value {
+            None => found.amount = amount,
+            Some(value) => {
+                found.amounts.retain(|(other, _)| **other != *value);
+                *found = found.clone().amount_for(value, amount);
+            }
+        }
+        Limits::new(all)
+    }
+
+    /// These, and the pauses of others that are not among them.
+    #[must_use]
+    pub fn with_pauses_of(&self, others: &Limits) -> Self {
+        let pauses = others.pauses();
+        let more = pauses.filter(|pause| !self.iter().any(|own| same(own, pause)));
+        Limits::new(self.iter().chain(more).cloned()).expect("they were checked")
+    }
+}
+
+pub(super) fn same(one: &Limit, other: &Limit) -> bool {
+    Identity::of(one).same(&Identity::of(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tags::Tag;
+
+    fn words(limits: &Limits) -> Vec<String> {
+        limits.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_comes_changes_and_goes_and_the_others_stay_where_they_are() {
+        let requests = |amount| Limit::requests(amount).every(Duration::from_secs(60));
+        let limits = Limits::new([requests(5), Limit::concurrency(3)]).unwrap();
+        let more = limits.with(requests(7)).unwrap();
+        assert_eq!(words(&more), ["requests 7/min", "concurrency 3"]);
+        let pause = Limit::paused().when(Tag::Agent, "a");
+        let paused = more.with(pause.clone()).unwrap();
+        let paused = paused.with(pause.clone()).unwrap();
+        assert_eq!(
+            words(&paused),
+            ["requests 7/min", "concurrency 3", "agent=a is paused"]
+        );
+        assert_eq!(words(&paused.without(&pause)), words(&more));
+        assert_eq!(words(&more.without(&pause)), words(&more));
+        assert_eq!(words(&more.without(&requests(1))), ["concurrency 3"]);
+        assert_eq!(words(&limits.with_pauses_of(&paused)).len(), 3);
+        assert_eq!(words(&paused.with_pauses_of(&paused)), words(&paused));
+    }
+
+    #[test]
+    fn an_amount_is_changed_where_the_limit_reads_so_and_makes_sense() {
+        let requests = |amount| Limit::requests(amount).every(Duration::from_secs(60));
+        let limits = Limits::new([requests(5).per(Tag::Agent), Limit::concurrency(3)]).unwrap();
+        let of = "requests 5/min per agent";
+        let raised = limits.with_amount(of, Some("a"), 9).unwrap();
+        let raised = raised.with_amount(
+            "requests 5/min per agent (other amounts for 1)",
+            Some("a"),
+            8,
+        );
+        let limit = raised.unwrap().iter().next().cloned().unwrap();
+        assert_eq!(limit.published_for(Some("a")), 8);
+        assert_eq!(limit.published_for(Some("b")), 5);
+        assert!(matches!(
+            limits.with_amount(of, None, 0),
+            Err(LimitError::ZeroAmount { .. })
+        ));
+        let of_slots = limits.with_amount("concurrency 3", Some("a"), 9);
+        assert!(matches!(of_slots, Err(LimitError::BadAmounts { .. })));
+        assert!(matches!(
+            limits.with_amount("requests 5/min", None, 9),
+            Err(LimitError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn a_pause_has_tags_and_nothing_else_and_reads_from_what_was_written_before_there_were_any() {
+        let check = |limit: Limit| Limits::new([limit]).map(|_| ()).unwrap_err().to_string();
+        let pause = || Limit::paused().when(Tag::Agent, "a");
+        assert_eq!(
+            check(Limit::paused()),
+            "limit 0 (everything is paused): a pause needs `when`: say whose calls are paused"
+        );
+        for wrong in [
+            pause().per(Tag::User),
+            pause().shadow(),
+            pause().every(Duration::from_secs(1)),
+        ] {
+            let error = check(wrong);
+            assert!(error.contains("takes `when`, and nothing else"), "{error}");
+        }
+        let text = serde_json::to_string(&Limit::concurrency(3)).unwrap();
+        assert!(!text.contains("paused"), "{text}");
+        assert_eq!(
+            serde_json::from_str::<Limit>(&text).unwrap(),
+            Limit::concurrency(3)
+        );
+        let text = serde_json::to_string(&pause()).unwrap();
+        assert_eq!(serde_json::from_str::<Limit>(&text).unwrap(), pause());
+        // Beside a limit on the same calls, in whatever order.
+        let slots = Limit::concurrency(3).when(Tag::Agent, "a");
+        assert!(Limits::new([slots, pause()]).is_ok());
+    }
+}
