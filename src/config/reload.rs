@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::{Config, ConfigError, RateLimiting, Stack};
 use crate::{
     error::StoreError,
-    limit::{Difference, Limits},
+    limit::{Difference, Limit, Limits},
     store::Reason,
 };
 
@@ -87,7 +87,8 @@ impl Stack {
     /// the contents of the price file too: for calls that come from now on, while those that have come are charged by what
     /// was reserved by.
     ///
-    /// What is [paused](crate::limit::Limit::paused) stays so.
+    /// What is [paused](crate::limit::Limit::paused) stays so, and what was [changed](crate::Limiter::change) by hand of a
+    /// limit stays, as long as the configuration says of it what it said before.
     ///
     /// Retries, the queue, providers with their keys and routes, and what else is neither a limit nor a price, cannot
     /// change: where any of them differs that is an error, and so is a configuration that makes no sense. Then nothing is
@@ -180,8 +181,9 @@ impl Stack {
                 *running.config.lock() = config;
             }
         };
-        let with_pauses = move |held: &Limits| Ok::<_, StoreError>(limits.with_pauses_of(held));
-        self.limiter.change_and(reason, with_pauses, then).await?;
+        let given: Vec<Limit> = old.limits()?.iter().cloned().collect();
+        let kept = move |held: &Limits| Ok::<_, StoreError>(limits.opened_with(&given, held));
+        self.limiter.change_and(reason, kept, then).await?;
         let now = self.limiter.limits();
         let mut reloaded = said(&before.difference(&now), &old, block);
         reloaded.prices = other_prices;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limit, Limits, Rule, life::life, revise::same};
+#[cfg(feature = "redis")]
+use super::revise::as_kept;
+use super::{Limit, Limits, Rule, life::life};
 
 /// All of some limits: those that hold, and what is left of those that hold no more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,37 +72,11 @@ impl Limits {
         sound.then(|| Limits::of(rules, places, kept.version, wall))
     }
 
-    /// The limits that hold where a store is opened with these that was opened with `given` before, under which `held`
-    /// hold: those that are given as they were given then are what they were changed to at run time. Pauses that came at
-    /// run time go on.
-    pub(crate) fn opened_with(&self, given: &[Limit], held: &Limits) -> Limits {
-        let now = self.iter().map(|limit| {
-            let given = given.iter().find(|given| same(given, limit));
-            let changed = held.iter().find(|changed| same(changed, limit));
-            match (given, changed) {
-                (Some(given), Some(changed)) if as_kept(given) == as_kept(limit) => changed.clone(),
-                _ => limit.clone(),
-            }
-        });
-        let given = |pause: &&Limit| given.iter().any(|given| same(given, pause));
-        let known = |pause: &&Limit| self.iter().any(|limit| same(limit, pause));
-        let pauses = held.pauses().filter(|pause| !given(pause) && !known(pause));
-        let now = Limits::new(now.chain(pauses.cloned())).ok();
-        now.unwrap_or_else(|| self.clone().for_a_store())
-    }
-
     /// Whether a store was opened with these.
     #[cfg(feature = "redis")]
     pub(crate) fn are_as_given(&self, given: &[Limit]) -> bool {
         self.iter().map(as_kept).eq(given.iter().map(as_kept))
     }
-}
-
-/// As it comes back when it is written and read: the last digit of a share may differ.
-fn as_kept(limit: &Limit) -> Limit {
-    let text = serde_json::to_string(limit);
-    let kept = text.and_then(|text| serde_json::from_str(&text));
-    kept.unwrap_or_else(|_| limit.clone())
 }
 
 #[cfg(test)]

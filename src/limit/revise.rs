@@ -71,13 +71,33 @@ impl Limits {
         Limits::new(all)
     }
 
-    /// These, and the pauses of others that are not among them.
-    #[must_use]
-    pub fn with_pauses_of(&self, others: &Limits) -> Self {
-        let pauses = others.pauses();
-        let more = pauses.filter(|pause| !self.iter().any(|own| same(own, pause)));
-        Limits::new(self.iter().chain(more).cloned()).expect("they were checked")
+    /// The limits that hold where these are given to what was given `given` before, a store that is opened or a configuration
+    /// that is read again, and `held` hold: those that are given as they were given then are what they were changed to at run time. Pauses that came at
+    /// run time go on.
+    #[cfg(any(feature = "config", feature = "redis", feature = "sqlite"))]
+    pub(crate) fn opened_with(&self, given: &[Limit], held: &Limits) -> Limits {
+        let now = self.iter().map(|limit| {
+            let given = given.iter().find(|given| same(given, limit));
+            let changed = held.iter().find(|changed| same(changed, limit));
+            match (given, changed) {
+                (Some(given), Some(changed)) if as_kept(given) == as_kept(limit) => changed.clone(),
+                _ => limit.clone(),
+            }
+        });
+        let given = |pause: &&Limit| given.iter().any(|given| same(given, pause));
+        let known = |pause: &&Limit| self.iter().any(|limit| same(limit, pause));
+        let pauses = held.pauses().filter(|pause| !given(pause) && !known(pause));
+        let now = Limits::new(now.chain(pauses.cloned())).ok();
+        now.unwrap_or_else(|| self.clone().for_a_store())
     }
+}
+
+/// As it comes back when it is written and read: the last digit of a share may differ.
+#[cfg(any(feature = "config", feature = "redis", feature = "sqlite"))]
+pub(super) fn as_kept(limit: &Limit) -> Limit {
+    let text = serde_json::to_string(limit);
+    let kept = text.and_then(|text| serde_json::from_str(&text));
+    kept.unwrap_or_else(|_| limit.clone())
 }
 
 pub(super) fn same(one: &Limit, other: &Limit) -> bool {
@@ -111,8 +131,15 @@ mod tests {
         assert_eq!(words(&paused.without(&pause)), words(&more));
         assert_eq!(words(&more.without(&pause)), words(&more));
         assert_eq!(words(&more.without(&requests(1))), ["concurrency 3"]);
-        assert_eq!(words(&limits.with_pauses_of(&paused)).len(), 3);
-        assert_eq!(words(&paused.with_pauses_of(&paused)), words(&paused));
+        let given: Vec<Limit> = limits.iter().cloned().collect();
+        // A pause goes on, and so does what was changed of what is given as before.
+        assert_eq!(words(&limits.opened_with(&given, &paused)), words(&paused));
+        let other = Limits::new([requests(6), Limit::concurrency(3)]).unwrap();
+        let now = words(&other.opened_with(&given, &paused));
+        assert_eq!(
+            now,
+            ["requests 6/min", "concurrency 3", "agent=a is paused"]
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ const BUDGETS: &str = "{ budgets: [
     { amount: 10, every: hour, per: [team] },
     { amount: 1, every: day, when: { agent: scout }, mode: circuit } ] }";
 
+const HOURLY: &str = "cost $10.00/calendar hour in UTC per team";
+
 async fn ask(
     gateway: &Gateway,
     token: Option<&str>,
@@ -87,6 +89,26 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
             Some(json!({ "tags": scout() })),
             "admin",
         ),
+        (Method::GET, "/quota/limits", None, "viewer"),
+        (
+            Method::POST,
+            "/quota/limits/amount",
+            Some(json!({ "limit": HOURLY, "of": "blue", "amount": "25.5" })),
+            "admin",
+        ),
+        (Method::GET, "/quota/pauses", None, "viewer"),
+        (
+            Method::POST,
+            "/quota/pauses",
+            Some(json!({ "tags": scout(), "why": "it loops" })),
+            "admin",
+        ),
+        (
+            Method::POST,
+            "/quota/pauses/end",
+            Some(json!({ "tags": scout() })),
+            "admin",
+        ),
         (Method::GET, "/quota/audit", None, "viewer"),
     ]
 }
@@ -128,6 +150,7 @@ async fn each_command_is_refused_without_the_right_and_done_with_it() {
         })
         .collect();
     let budget = "cost $1.00/calendar day in UTC for agent=scout (circuit)";
+    let raised = "cost $10.00/calendar hour in UTC per team (other amounts for 1)";
     let of_no_team = "cost $10.00/calendar hour in UTC for team=(none)";
     assert_eq!(
         by_ops,
@@ -139,6 +162,9 @@ async fn each_command_is_refused_without_the_right_and_done_with_it() {
             ("correct", of_no_team),
             ("correct", budget),
             ("reset", budget),
+            ("limit", raised),
+            ("limit", "agent=scout is paused"),
+            ("limit", "agent=scout is paused"),
         ],
         "{audit:#?}"
     );
@@ -282,4 +308,80 @@ async fn what_makes_no_sense_is_said_and_never_passed_to_an_upstream() {
         assert!(said["detail"].is_string(), "{said}");
     }
     assert_eq!(sim.ledger().attempts(), 0);
+}
+
+#[tokio::test]
+async fn what_is_paused_or_raised_is_so_at_once_and_stays_over_a_reload() {
+    let (mut keyed, sim, ops) = started().await;
+    let call = |gateway: &Gateway, agent: &str| {
+        client()
+            .post(gateway.url("/v1/chat/completions"))
+            .header("authorization", format!("Bearer {ops}"))
+            .header("x-quota-agent", agent)
+            .body(r#"{"model":"gpt-4o","max_tokens":9,"messages":[]}"#)
+            .send()
+    };
+    let gateway = &keyed.gateway;
+    let (code, said, _) = admin(gateway, &ops, &["pause", "begin", "agent=scout"]).await;
+    assert_eq!((code, &*said), (0, "agent=scout is paused\n"));
+    let (_, said, _) = admin(gateway, &ops, &["limit", "set", HOURLY, "0.000001"]).await;
+    assert!(said.contains("cost $0.000001/calendar hour"), "{said}");
+    keyed.key(&["another"]).await;
+    let gateway = &keyed.gateway;
+    let answer = call(gateway, "scout").await.unwrap();
+    assert_eq!(answer.headers()["x-should-retry"], "false");
+    let (status, body) = json_of(answer).await;
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (403, &json!("paused")),
+        "{body}"
+    );
+    let (status, body) = json_of(call(gateway, "other").await.unwrap()).await;
+    assert_eq!(status, 413, "{body}");
+    assert_eq!(sim.ledger().attempts(), 0);
+
+    let small = "cost $0.000001/calendar hour in UTC per team";
+    assert_eq!(
+        admin(gateway, &ops, &["limit", "set", small, "7"]).await.0,
+        0
+    );
+    assert_eq!(
+        admin(gateway, &ops, &["pause", "end", "agent=scout"])
+            .await
+            .0,
+        0
+    );
+    let (_, none, _) = admin(gateway, &ops, &["pause", "list"]).await;
+    assert_eq!(none, "none\n");
+    for agent in ["scout", "other"] {
+        assert_eq!(call(gateway, agent).await.unwrap().status(), 200);
+    }
+    for (args, word) in [
+        (&["pause", "end", "agent=scout"][..], "nothing to end"),
+        (
+            &["limit", "set", "requests 1/min", "2"],
+            "there is no limit `requests 1/min`; there are: cost",
+        ),
+        (
+            &[
+                "limit",
+                "set",
+                "cost $7.00/calendar hour in UTC per team",
+                "many",
+            ],
+            "is not an amount of dollars",
+        ),
+        (
+            &[
+                "limit",
+                "set",
+                "cost $7.00/calendar hour in UTC per team",
+                "0",
+            ],
+            "amount",
+        ),
+    ] {
+        let (code, _, complaint) = admin(gateway, &ops, args).await;
+        assert!(code != 0 && complaint.contains(word), "{complaint}");
+    }
 }

@@ -9,15 +9,23 @@
 //! | `GET /quota/budgets` | how every budget stands | viewer |
 //! | `POST /quota/spend/correct` | corrects what is spent | admin |
 //! | `POST /quota/circuits/reset` | closes circuits that are open | admin |
+//! | `GET /quota/limits` | the limits that hold now, in words | viewer |
+//! | `POST /quota/limits/amount` | another amount of one: raises a budget | admin |
+//! | `GET /quota/pauses` | whose calls are refused | viewer |
+//! | `POST /quota/pauses` | refuses calls with some tags: an agent, a run, a key | admin |
+//! | `POST /quota/pauses/end` | takes them again | admin |
 //! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
 //!
 //! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
-//! of the key that it was made with.
+//! of the key that it was made with. What is changed of limits, and what is paused, holds over a reload; where the store
+//! outlives the process it holds over a restart, too, until the configuration says something else of that limit.
 
 mod audit;
 mod budgets;
 mod client;
 mod keys;
+mod limits;
+mod pauses;
 mod problem;
 mod rights;
 
@@ -53,6 +61,10 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota/budgets", get(budgets::list))
         .route("/quota/spend/correct", post(budgets::correct))
         .route("/quota/circuits/reset", post(budgets::reset))
+        .route("/quota/limits", get(limits::list))
+        .route("/quota/limits/amount", post(limits::amount))
+        .route("/quota/pauses", get(pauses::list).post(pauses::begin))
+        .route("/quota/pauses/end", post(pauses::end))
         .route("/quota/audit", get(audit::list))
         .route("/quota", get(problem::unknown))
         .route("/quota/{*rest}", axum::routing::any(problem::unknown))

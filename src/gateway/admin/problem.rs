@@ -10,6 +10,8 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use super::super::state::{StateError, keys::BadKey};
 use crate::{
     error::StoreError,
+    limit::LimitError,
+    limiter::ChangeError,
     wire::{Dialect, error_body},
 };
 
@@ -34,6 +36,10 @@ pub(super) enum Problem {
     Store(#[from] StoreError),
     #[error("it is done, but could not be noted in the audit log: {0}")]
     NotNoted(StoreError),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    #[error("there is nothing to end: it is not so that {0}")]
+    NotPaused(String),
     #[error("{0}")]
     Body(String),
 }
@@ -43,14 +49,17 @@ impl Problem {
         match self {
             Problem::NoKey | Problem::Key(_) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
             Problem::NoRight { .. } | Problem::Unkeyed => (StatusCode::FORBIDDEN, "not_allowed"),
-            Problem::Unknown | Problem::State(StateError::Key(BadKey::Unknown(_))) => {
+            Problem::Change(ChangeError::Limits(LimitError::Unknown { .. }))
+            | Problem::NotPaused(_)
+            | Problem::Unknown
+            | Problem::State(StateError::Key(BadKey::Unknown(_))) => {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             Problem::State(StateError::Key(BadKey::Taken(_))) => (StatusCode::CONFLICT, "taken"),
-            Problem::State(StateError::Key(_)) | Problem::Body(_) => {
-                (StatusCode::BAD_REQUEST, "bad_request")
-            }
-            Problem::State(_) | Problem::Store(_) | Problem::NotNoted(_) => {
+            Problem::State(StateError::Key(_))
+            | Problem::Body(_)
+            | Problem::Change(ChangeError::Limits(_)) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Problem::Change(_) | Problem::State(_) | Problem::Store(_) | Problem::NotNoted(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "not_done")
             }
         }

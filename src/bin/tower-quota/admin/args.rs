@@ -44,6 +44,16 @@ pub(crate) enum What {
         #[command(subcommand)]
         what: BudgetWhat,
     },
+    /// Limits, budgets among them.
+    Limit {
+        #[command(subcommand)]
+        what: LimitWhat,
+    },
+    /// Whose calls are refused for now.
+    Pause {
+        #[command(subcommand)]
+        what: PauseWhat,
+    },
     /// What is spent.
     Spend {
         #[command(subcommand)]
@@ -112,6 +122,40 @@ pub(crate) struct CreateArgs {
 pub(crate) enum BudgetWhat {
     /// How every budget stands.
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitWhat {
+    /// The limits that hold now, in words.
+    List,
+    /// Gives a limit or a budget another amount.
+    Set {
+        /// The limit, in the words of `limit list`: "cost $10.00/hour per team".
+        limit: String,
+        /// A whole number; of a budget, dollars.
+        amount: String,
+        /// Only for this value of the tag that it counts per.
+        #[arg(long, value_name = "VALUE")]
+        of: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PauseWhat {
+    /// Whose calls are refused.
+    List,
+    /// Refuses calls with all of these tags, until it is ended: agent=scout, run=7, key=ci.
+    Begin {
+        /// The tags.
+        #[arg(value_name = "TAG=VALUE", value_parser = pair, required = true)]
+        tags: Vec<(String, String)>,
+    },
+    /// Takes them again.
+    End {
+        /// The tags.
+        #[arg(value_name = "TAG=VALUE", value_parser = pair, required = true)]
+        tags: Vec<(String, String)>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use tower_quota::config::Span;
 
-use super::args::{BudgetWhat, CircuitWhat, CreateArgs, KeyWhat, SpendWhat, What};
+use super::args::{
+    BudgetWhat, CircuitWhat, CreateArgs, KeyWhat, LimitWhat, PauseWhat, SpendWhat, What,
+};
 use crate::failure::Failure;
 
 type Asked = (Method, String, Option<Value>);
@@ -33,6 +35,18 @@ pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
         What::Budget {
             what: BudgetWhat::List,
         } => get("/quota/budgets"),
+        What::Limit { what } => match what {
+            LimitWhat::List => get("/quota/limits"),
+            LimitWhat::Set { limit, amount, of } => {
+                let body = json!({ "limit": limit, "amount": amount, "of": of });
+                post("/quota/limits/amount", body)
+            }
+        },
+        What::Pause { what } => match what {
+            PauseWhat::List => get("/quota/pauses"),
+            PauseWhat::Begin { tags } => post("/quota/pauses", json!({ "tags": object(tags) })),
+            PauseWhat::End { tags } => post("/quota/pauses/end", json!({ "tags": object(tags) })),
+        },
         What::Spend {
             what: SpendWhat::Correct { tags, more, less },
         } => {

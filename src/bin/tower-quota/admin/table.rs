@@ -14,9 +14,13 @@ pub(super) fn print(answer: &Value) {
         return println!("{answer}");
     };
     let lists = answer.values().filter_map(Value::as_array);
+    let lines = lists.clone().flatten().filter_map(Value::as_str);
+    lines.for_each(|line| println!("{line}"));
     let rows: Vec<&Map<String, Value>> = lists.flatten().filter_map(Value::as_object).collect();
-    match (rows.is_empty(), answer.values().any(Value::is_array)) {
-        (true, true) => println!("none"),
+    let lists: Vec<&Vec<Value>> = answer.values().filter_map(Value::as_array).collect();
+    match (rows.is_empty(), !lists.is_empty()) {
+        (true, true) if lists.iter().all(|list| list.is_empty()) => println!("none"),
+        (true, true) => {}
         (true, false) => answer
             .iter()
             .for_each(|(name, value)| println!("{name}: {}", text(value))),

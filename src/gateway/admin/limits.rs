@@ -1,0 +1,91 @@
+//! `/quota/limits`
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Operated,
+    problem::Problem,
+    rights::{Admin, Viewer},
+};
+use crate::{
+    limit::{Limit, Quantity},
+    money::Money,
+};
+
+#[derive(Serialize)]
+pub(super) struct Limits {
+    /// In words, as they hold now.
+    limits: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Amount {
+    /// As `GET` has it.
+    limit: String,
+    /// Of one value of the tag that it counts per.
+    of: Option<String>,
+    /// A number, or dollars of a budget.
+    amount: Value,
+    why: Option<String>,
+}
+
+impl Amount {
+    /// In units of the limit.
+    fn in_units(&self, of: Option<&Limit>) -> Result<u64, Problem> {
+        let text = match &self.amount {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let is_money = of.is_some_and(|limit| limit.quantity == Quantity::Cost);
+        let amount = match is_money {
+            true => text.parse::<Money>().ok().map(Money::as_nanos),
+            false => text.parse().ok(),
+        };
+        let wanted = if is_money {
+            "an amount of dollars"
+        } else {
+            "a whole number"
+        };
+        amount.ok_or_else(|| Problem::Body(format!("amount: `{text}` is not {wanted}")))
+    }
+}
+
+impl Operated {
+    fn limits(&self) -> Json<Limits> {
+        let limits = self.limiter.limits();
+        let limits = limits.iter().filter(|limit| !limit.is_pause());
+        Json(Limits {
+            limits: limits.map(ToString::to_string).collect(),
+        })
+    }
+}
+
+pub(super) async fn list(_: Viewer, State(operated): State<Arc<Operated>>) -> Json<Limits> {
+    operated.limits()
+}
+
+pub(super) async fn amount(
+    admin: Admin,
+    State(operated): State<Arc<Operated>>,
+    body: Result<Json<Amount>, JsonRejection>,
+) -> Result<Json<Limits>, Problem> {
+    let Json(asked) = body?;
+    let limits = operated.limiter.limits();
+    let named = limits.iter().find(|limit| limit.to_string() == asked.limit);
+    let amount = asked.in_units(named)?;
+    let Amount { limit, of, why, .. } = asked;
+    let reason = admin.because(why);
+    let changed = operated.limiter.change(reason, move |limits| {
+        limits.with_amount(&limit, of.as_deref(), amount)
+    });
+    changed.await?;
+    Ok(operated.limits())
+}

@@ -1,0 +1,88 @@
+//! `/quota/pauses`
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Operated,
+    problem::Problem,
+    rights::{Admin, Viewer},
+};
+use crate::{
+    limit::{Limit, LimitError},
+    tags::Tag,
+};
+
+#[derive(Serialize)]
+pub(super) struct Pauses {
+    /// In words: `agent=scout is paused`.
+    pauses: Vec<String>,
+}
+
+/// Calls with all of these tags.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paused {
+    tags: BTreeMap<Tag, String>,
+    why: Option<String>,
+}
+
+fn pause(tags: BTreeMap<Tag, String>) -> Limit {
+    let tags = tags.into_iter();
+    tags.fold(Limit::paused(), |pause, (tag, value)| {
+        pause.when(tag, value)
+    })
+}
+
+impl Operated {
+    fn pauses(&self) -> Json<Pauses> {
+        let limits = self.limiter.limits();
+        let pauses = limits.pauses();
+        Json(Pauses {
+            pauses: pauses.map(ToString::to_string).collect(),
+        })
+    }
+}
+
+pub(super) async fn list(_: Viewer, State(operated): State<Arc<Operated>>) -> Json<Pauses> {
+    operated.pauses()
+}
+
+pub(super) async fn begin(
+    admin: Admin,
+    State(operated): State<Arc<Operated>>,
+    body: Result<Json<Paused>, JsonRejection>,
+) -> Result<Json<Pauses>, Problem> {
+    let Json(Paused { tags, why }) = body?;
+    let (pause, reason) = (pause(tags), admin.because(why));
+    let changed = operated.limiter.change(reason, |limits| limits.with(pause));
+    changed.await?;
+    Ok(operated.pauses())
+}
+
+pub(super) async fn end(
+    admin: Admin,
+    State(operated): State<Arc<Operated>>,
+    body: Result<Json<Paused>, JsonRejection>,
+) -> Result<Json<Pauses>, Problem> {
+    let Json(Paused { tags, why }) = body?;
+    let (pause, reason) = (pause(tags), admin.because(why));
+    let there = operated
+        .limiter
+        .limits()
+        .pauses()
+        .any(|other| *other == pause);
+    if !there {
+        return Err(Problem::NotPaused(pause.to_string()));
+    }
+    let changed = operated.limiter.change(reason, move |limits| {
+        Ok::<_, LimitError>(limits.without(&pause))
+    });
+    changed.await?;
+    Ok(operated.pauses())
+}
