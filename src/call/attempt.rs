@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,8 +15,9 @@ use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted};
 use crate::{
     error::Rejection,
     limit::Tick,
-    limiter::{Delegation, Limiter, Permit},
+    limiter::{Delegation, Flight, Limiter, Permit, Progress},
     store::{BoxFuture, Observation, Settlement},
+    tags::Tags,
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -29,6 +30,8 @@ pub(crate) struct Attempt {
     /// What its claims say that they are for: no other attempt of the process has it that is open.
     pub(super) id: u32,
     state: Mutex<State>,
+    /// Where it is shown what becomes of it.
+    progress: OnceLock<Progress>,
 }
 
 /// What gates have claimed.
@@ -50,6 +53,8 @@ struct State {
     noted: Option<Noted>,
     /// Whether a foreign layer has made another call of it.
     forked: bool,
+    /// The output tokens that have streamed by now.
+    output: u64,
 }
 
 impl Attempt {
@@ -64,6 +69,7 @@ impl Attempt {
             ended: false,
             noted: None,
             forked: false,
+            output: 0,
         };
         // After four thousand millions it begins again: those are over by then. What has 0 goes by itself.
         static IDS: AtomicU32 = AtomicU32::new(1);
@@ -71,6 +77,7 @@ impl Attempt {
             number,
             id: IDS.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(state),
+            progress: OnceLock::new(),
         })
     }
 
@@ -111,6 +118,13 @@ impl Attempt {
                 permit.sent();
             }
         }
+    }
+
+    /// It leaves with these tags, and is shown from now on.
+    pub(super) fn shows(self: &Arc<Self>, progress: &Progress, tags: &Arc<Tags>) {
+        let flight: Weak<Attempt> = Arc::downgrade(self);
+        progress.sent(tags, flight);
+        self.progress.get_or_init(|| progress.clone());
     }
 
     /// It has left, just now at the latest. Later calls change nothing.
@@ -197,6 +211,7 @@ impl Attempt {
     /// So many output tokens have come by now.
     fn streamed(&self, output: u64) {
         let mut state = self.lock();
+        state.output = output;
         let claims = state.claims.iter_mut();
         claims.for_each(|held| held.permit.streamed(output));
     }
@@ -266,6 +281,7 @@ impl Attempt {
     pub(crate) fn end(&self, ended: Ended) {
         let (claims, more) = self.close();
         let mut settled = SmallVec::<[_; 2]>::new();
+        let mut shown = self.progress.get().map(|progress| (progress, None));
         for held in claims {
             let Held {
                 gate,
@@ -277,10 +293,17 @@ impl Attempt {
             let money = reserved.cost.saturating_add(besides);
             let settlement = ended.said(gate.settlement(permit.tags(), &ended, money));
             gate.learn(permit.tags(), &ended);
+            if let Some((_, shown)) = &mut shown {
+                // That of a budget has what it cost.
+                *shown = shown.filter(has_cost).or(Some(settlement));
+            }
             if let Some(recorder) = recorder {
                 settled.push((gate, recorder, permit.tags().clone(), reserved, settlement));
             }
             permit.end_with(settlement);
+        }
+        if let Some((progress, Some(settlement))) = shown {
+            progress.ended(settlement);
         }
         // Only now: in between there is rather too much held than too little. What it cost is in the claim.
         more.into_iter().for_each(|held| held.permit.release());
@@ -329,6 +352,20 @@ impl Attempt {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Flight for Attempt {
+    fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    fn output(&self) -> u64 {
+        self.lock().output
+    }
+}
+
+fn has_cost(settlement: &Settlement) -> bool {
+    matches!(settlement, Settlement::Usage(usage) if usage.cost.is_some())
 }
 
 /// The money that is held besides for a gate's claim.

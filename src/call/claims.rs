@@ -37,7 +37,8 @@ impl Entry {
             }
             attempt.release();
             let turn = gate.turn(self.context().turn(self.facts().turn, &gate), from);
-            let permit = gate.limiter.wait(&claim, turn, refused).await?;
+            let progress = self.progress();
+            let permit = gate.limiter.wait(&claim, turn, refused, progress).await?;
             self.context().note_start(&gate, permit.start());
             attempt.add(Held::new(gate, claim.demand, permit));
             let rest = self.claim_at_once(attempt)?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     limit::Demand,
-    limiter::{Delegation, Limiter, Turn},
+    limiter::{Delegation, Limiter, Progress, Turn},
     statistics::Statistics,
     tags::{Tag, Tags},
     wire::Dialect,
@@ -45,6 +45,8 @@ pub(super) struct Facts {
     pub(super) asked_model: Option<Arc<str>>,
     pub(super) tags: Arc<Tags>,
     pub(super) turn: Turn,
+    /// Where it is shown what becomes of it.
+    pub(super) progress: Option<Progress>,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
     pub(super) delegation: Delegation,
 }
@@ -212,6 +214,11 @@ impl Entry {
         self.facts.hides_usage
     }
 
+    /// Where it is shown what becomes of it.
+    pub(crate) fn progress(&self) -> Option<&Progress> {
+        self.facts.progress.as_ref()
+    }
+
     pub(crate) fn turn(&self) -> Turn {
         self.facts.turn
     }
@@ -344,6 +351,7 @@ impl Handle {
             asked_model: None,
             tags: Arc::default(),
             turn: Facts::turn(CallOptions::default()),
+            progress: None,
             delegation: Delegation::default(),
         };
         let entry = Entry::first(facts);

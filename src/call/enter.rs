@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::Rejection,
     limit::Demand,
-    limiter::Delegation,
+    limiter::{Delegation, Progress, TakenIn},
     tags::{Tag, Tags},
     wire::{self, Dialect, RequestFacts, UsageAsk},
 };
@@ -66,6 +66,8 @@ pub(crate) struct Entered<B> {
     pub(crate) entry: Entry,
     /// Taken when it is passed on.
     rest: Option<(Parts, ReadBody<B>)>,
+    /// Of the first of our layers, where it is shown what becomes of the call: until this layer is through with it.
+    _taken_in: Option<TakenIn>,
 }
 
 /// A request body: in memory, so that it can be sent again, or passed on as it is.
@@ -102,12 +104,16 @@ where
             (!is_said(&parts)).then_some(found)
         });
         let further = handle.map(Entry::further);
+        let taken_in = match further {
+            None => parts.extensions.get::<Progress>().map(Progress::taken_in),
+            Some(_) => None,
+        };
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
         let body = read(body, cap).await.map_err(refuse)?;
         if let Some(entry) = further {
-            return Ok(Entered::new(entry, parts, body));
+            return Ok(Entered::new(entry, parts, body, None));
         }
-        let mut facts = facts(dialect, &parts, &body).map_err(refuse)?;
+        let mut facts = facts(dialect, &parts, &body, taken_in.as_deref()).map_err(refuse)?;
         facts.as_is = inspect.as_is;
         facts.cap_output = inspect
             .cap_output
@@ -118,7 +124,7 @@ where
                 .headers
                 .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let entered = Entered::new(Entry::first(facts), parts, body);
+        let entered = Entered::new(Entry::first(facts), parts, body, taken_in);
         Ok(if inspect.reroutes {
             entered
         } else {
@@ -126,8 +132,9 @@ where
         })
     }
 
-    fn new(entry: Entry, parts: Parts, body: ReadBody<B>) -> Self {
+    fn new(entry: Entry, parts: Parts, body: ReadBody<B>, taken_in: Option<TakenIn>) -> Self {
         Entered {
+            _taken_in: taken_in,
             entry: entry.of(&body),
             rest: Some((parts, body)),
         }
@@ -237,7 +244,12 @@ where
     Ok([first, rest].concat().into())
 }
 
-fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts, Rejection> {
+fn facts<B>(
+    dialect: Dialect,
+    parts: &Parts,
+    body: &ReadBody<B>,
+    progress: Option<&Progress>,
+) -> Result<Facts, Rejection> {
     // Of a body that was not read there is still what the URL says.
     let (bytes, is_read) = match body {
         ReadBody::Whole(bytes) => (&bytes[..], true),
@@ -271,6 +283,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
         asked_model: model.filter(|_| !found.model_in_url),
         turn: Facts::turn(options),
+        progress: progress.cloned(),
         delegation: match said {
             Some(said) => delegation.with_caller(said),
             None => delegation,

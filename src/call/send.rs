@@ -56,6 +56,9 @@ impl Entry {
         let (attempt, mut request) = (self.attempt(), request());
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
+        if let Some(progress) = self.progress() {
+            attempt.shows(progress, &self.facts().tags);
+        }
         self.note_left();
         let answer = match self.hand_down(&attempt) {
             None => ready.call(request).await,
@@ -69,6 +72,9 @@ impl Entry {
             attempt.left();
         }
         let ours = self.is_sender(&attempt);
+        if let (true, Some(progress)) = (ours, self.progress()) {
+            progress.answered();
+        }
         match answer {
             // Whoever is further in has it.
             Ok(response) if !ours => Sent::Answer(response, None),

@@ -95,6 +95,17 @@ impl Entry {
         }
     }
 
+    /// Waits until then, and shows it.
+    pub(crate) async fn back_off(&self, until: Instant) {
+        if let Some(progress) = self.progress() {
+            progress.backs_off(until);
+        }
+        tokio::time::sleep_until(until).await;
+        if let Some(progress) = self.progress() {
+            progress.goes_on();
+        }
+    }
+
     /// Whether its request is signed as it is, so that it cannot be changed.
     pub(crate) fn is_signed(parts: &Parts) -> bool {
         enter::is_signed(parts)

@@ -130,7 +130,7 @@ impl<'r> Run<'r> {
             }
             if let (true, Some(at)) = (later.told, later.at) {
                 entry.let_go();
-                tokio::time::sleep_until(at).await;
+                entry.back_off(at).await;
                 // Others may have learnt otherwise meanwhile.
                 if !self.may_be_tried(&later.candidate, &mut outlook) {
                     continue;

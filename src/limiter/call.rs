@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Delegation, Limiter};
+use super::{Delegation, Limiter, Progress, TakenIn};
 use crate::{
     error::StoreError,
     limit::{Demand, Quantities},
@@ -39,6 +39,7 @@ pub struct Call {
     tags: Arc<Tags>,
     demand: Demand,
     turn: Turn,
+    progress: Option<Progress>,
 }
 
 /// A call's place among others: when it came, how urgent it is, how long it may wait. It keeps its turn
@@ -92,6 +93,7 @@ impl Call {
             tags: tags::inherited().unwrap_or_default(),
             demand: Demand::default(),
             turn: Turn::new(0, None),
+            progress: None,
         }
     }
 
@@ -127,6 +129,17 @@ impl Call {
         self
     }
 
+    /// Has this show what becomes of the call. One for each call.
+    pub fn progress(mut self, progress: &Progress) -> Self {
+        self.progress = Some(progress.clone());
+        self
+    }
+
+    /// What shows it, until it is let in or refused.
+    pub(super) fn shown(&self) -> Option<TakenIn> {
+        self.progress.as_ref().map(Progress::taken_in)
+    }
+
     /// What the call needs.
     #[must_use]
     pub fn demand(&self) -> &Demand {
@@ -137,7 +150,9 @@ impl Call {
 impl Limiter {
     /// A call as its claim and its turn. The claim leaves alone the slots that are held around the call.
     pub(super) fn parts(&self, call: Call) -> (Claim, Turn) {
-        let Call { tags, demand, turn } = call;
+        let Call {
+            tags, demand, turn, ..
+        } = call;
         let claim = Claim {
             tags,
             demand,

@@ -83,7 +83,7 @@ impl Shared {
 }
 
 /// In how many whole periods, and with how much after them, so much of a limit goes: at most all of it in each.
-fn periods(amount: u128, most: u64) -> Option<(u64, u64)> {
+pub(super) fn periods(amount: u128, most: u64) -> Option<(u64, u64)> {
     let (amount, most) = (amount.checked_sub(1)?, u128::from(most));
     let whole = amount.checked_div(most)?;
     let rest = amount - whole * most + 1;

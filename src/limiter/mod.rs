@@ -18,6 +18,7 @@
 
 mod ask;
 mod audit;
+mod awaited;
 mod budgets;
 mod call;
 mod claimed;
@@ -40,6 +41,7 @@ mod parked;
 mod peek;
 mod permit;
 mod pins;
+mod progress;
 mod queue;
 mod reconfigure;
 mod refused;
@@ -65,6 +67,8 @@ pub use explain::{Explained, Explanation, Outlook};
 pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
+pub use progress::{Awaited, CallState, Progress};
+pub(crate) use progress::{Flight, TakenIn};
 pub use reconfigure::ChangeError;
 pub(crate) use refused::Refused;
 
@@ -191,9 +195,13 @@ impl Limiter {
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
     pub async fn acquire(&self, call: Call) -> Result<Permit, Rejection> {
+        let progress = call.shown();
         let (claim, turn) = self.parts(call);
-        let mut permit = self.claim(&claim, turn).await?;
+        let mut permit = self.claim(&claim, turn, progress.as_deref()).await?;
         permit.sent();
+        if let Some(progress) = &progress {
+            progress.sent(permit.tags(), permit.flight());
+        }
         Ok(permit)
     }
 
@@ -205,10 +213,14 @@ impl Limiter {
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
     pub async fn try_acquire(&self, call: Call) -> Result<Permit, Rejection> {
+        let progress = call.shown();
         let (claim, turn) = self.parts(call);
         match self.try_claim(&claim, turn).get().await {
             Ok(mut permit) => {
                 permit.sent();
+                if let Some(progress) = &progress {
+                    progress.sent(permit.tags(), permit.flight());
+                }
                 Ok(permit)
             }
             Err(Refused::Rejected(rejection)) => Err(rejection),
@@ -234,11 +246,16 @@ impl Limiter {
     }
 
     /// Waits for room and holds it, undated.
-    pub(crate) async fn claim(&self, claim: &Claim, turn: Turn) -> Result<Permit, Rejection> {
+    pub(crate) async fn claim(
+        &self,
+        claim: &Claim,
+        turn: Turn,
+        progress: Option<&Progress>,
+    ) -> Result<Permit, Rejection> {
         match self.try_claim(claim, turn).get().await {
             Ok(permit) => Ok(permit),
             Err(Refused::Rejected(rejection)) => Err(rejection),
-            Err(Refused::NotNow(refused)) => self.wait(claim, turn, refused).await,
+            Err(Refused::NotNow(refused)) => self.wait(claim, turn, refused, progress).await,
         }
     }
 
@@ -309,6 +326,7 @@ impl Limiter {
         claim: &Claim,
         turn: Turn,
         refused: NotNow,
+        progress: Option<&Progress>,
     ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
         let (mut keys, mut comer) = shared.comer(claim, turn);
@@ -345,6 +363,9 @@ impl Limiter {
             break waiter;
         };
         let place = Place { shared, waiter };
+        if let Some(progress) = progress {
+            progress.waits(shared, &place.waiter);
+        }
         shared.changed.send_replace(());
         let answer = std::future::poll_fn(|cx| {
             let answer = place.waiter.poll(cx);

@@ -3,10 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
 };
 
-use super::{Delegation, Shared};
+use super::{Delegation, Flight, Shared};
 use crate::{
     limit::{LimitKey, Quantities},
     store::{Claim, Grant, Settlement},
@@ -74,6 +74,12 @@ impl Permit {
             // Whoever was refused because of it knew of no instant to look again. Now there is one.
             self.shared.look_again(|| self.keys());
         }
+    }
+
+    /// Shows whether it has ended.
+    pub(super) fn flight(&self) -> Weak<dyn Flight> {
+        let alive: Weak<()> = Arc::downgrade(self.alive.get_or_init(Arc::default));
+        alive
     }
 
     /// Runs `future` as work of this call: the calls made inside it inherit the caller's tags, and take no slot

@@ -1,6 +1,6 @@
 //! The ends of calls that were refused: limits may count them.
 
-use super::{Limiter, Permit, Refused, Turn};
+use super::{Limiter, Permit, Progress, Refused, Turn};
 use crate::{
     error::Rejection,
     store::{Answer, Claim, NotNow},
@@ -24,8 +24,12 @@ impl Limiter {
         claim: &Claim,
         turn: Turn,
         refused: NotNow,
+        progress: Option<&Progress>,
     ) -> Result<Permit, Rejection> {
-        let answer = self.stand_in_line(claim, turn, refused).await;
+        let answer = self.stand_in_line(claim, turn, refused, progress).await;
+        if let Some(progress) = progress {
+            progress.goes_on();
+        }
         answer.inspect_err(|_| self.count_refused(claim))
     }
 

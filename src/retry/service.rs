@@ -185,7 +185,7 @@ impl Repeated<'_> {
     /// Ends the attempt, waits, and begins the next one.
     async fn wait_until(&self, at: Instant) {
         self.entry.end_attempt();
-        tokio::time::sleep_until(at).await;
+        self.entry.back_off(at).await;
         self.entry.next_attempt();
     }
 

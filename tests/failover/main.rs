@@ -9,4 +9,5 @@ mod health;
 mod keys;
 mod moves_on;
 mod providers;
+mod shown;
 mod waits;

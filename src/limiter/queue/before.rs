@@ -19,7 +19,15 @@ impl Queue {
     /// How much of each of its counts goes for sure to others before this comer: to those of its own group, and
     /// to those who wait on that count. Where these are of very many groups, it looks at the first of them.
     pub(in crate::limiter) fn demand_before(&self, keys: &[LimitKey], comer: &Comer) -> Vec<u128> {
-        let rank = self.order.rank(comer);
+        self.demand_before_rank(keys, self.order.rank(comer))
+    }
+
+    /// The same of one that waits.
+    pub(in crate::limiter) fn demand_before_rank(
+        &self,
+        keys: &[LimitKey],
+        rank: Rank,
+    ) -> Vec<u128> {
         let mut sums = vec![0; keys.len()];
         if let Some(own) = self.groups.get(keys) {
             for line in own.waiters.lines() {
@@ -53,9 +61,20 @@ impl Queue {
         }
     }
 
+    /// The count on which one waits; `None`: it waits no more.
+    pub(in crate::limiter) fn parked_on(&self, waiter: &Waiter) -> Option<LimitKey> {
+        let group = self.groups.get(&waiter.stand().keys)?;
+        let waits = group.waiters.holds(waiter.rank());
+        waits.then(|| group.on.clone())
+    }
+
     /// How many wait on a count, or pin it, who go before this comer.
     pub(in crate::limiter) fn ahead(&self, key: &LimitKey, comer: &Comer) -> usize {
-        let rank = self.order.rank(comer);
+        self.ahead_of_rank(key, self.order.rank(comer))
+    }
+
+    /// The same of one that waits.
+    pub(in crate::limiter) fn ahead_of_rank(&self, key: &LimitKey, rank: Rank) -> usize {
         let groups = self.groups.values().filter(|group| group.on == *key);
         let waiters = groups.flat_map(|group| group.waiters.all());
         let elsewhere = |pins: &&Arc<Waiter>| {

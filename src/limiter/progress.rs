@@ -1,0 +1,348 @@
+//! What becomes of one call, for people who look on.
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Shared, waiter::Waiter};
+use crate::{error::Shortage, store::Settlement, tags::Tags};
+
+/// Shows where a call is: whether it waits and for what, where it was sent, until when it backs off.
+///
+/// Put one into a request's extensions, and hand it to a [`Call`](super::Call) of the core; keep a clone and ask it
+/// whenever somebody wants to know. One for each call: where a foreign layer sends several requests of one, it shows what
+/// happened last. A call without one costs nothing by it. To cancel a call, drop its future.
+///
+/// ```
+/// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, CallState, Progress}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = Limiter::new(Limits::new([Limit::concurrency(1)])?);
+/// let held = limiter.acquire(Call::new()).await?;
+///
+/// let progress = Progress::new();
+/// let call = Call::new().progress(&progress);
+/// let waits = tokio::spawn({ let limiter = limiter.clone(); async move { limiter.acquire(call).await } });
+/// tokio::task::yield_now().await;
+/// let CallState::Waiting(wait) = progress.state() else { panic!("it waits") };
+/// assert_eq!(wait.to_string(), "waits for concurrency 1: 1 in use, this call needs 1 (would be 2)");
+///
+/// drop(held);
+/// let permit = waits.await??;
+/// assert!(matches!(progress.state(), CallState::Sent { attempt: 1, .. }));
+/// drop(permit);
+/// assert_eq!(progress.state(), CallState::Done);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Progress(Arc<Known>);
+
+struct Known {
+    id: u64,
+    came: Instant,
+    now: Mutex<Now>,
+}
+
+struct Now {
+    stage: Stage,
+    /// How many attempts had their answer.
+    answered: u32,
+    /// For how long it has waited for room, until the present wait.
+    waited: Duration,
+    /// What was settled last.
+    settled: Option<Settlement>,
+    /// How many have taken it in and are not through with it; `None`: nobody has yet.
+    in_hand: Option<u32>,
+}
+
+enum Stage {
+    Received,
+    Waiting {
+        since: Instant,
+        limiter: Weak<Shared>,
+        waiter: Weak<Waiter>,
+    },
+    Sent {
+        since: Instant,
+        tags: Arc<Tags>,
+        attempt: u32,
+        flight: Weak<dyn Flight>,
+    },
+    BackingOff {
+        until: Instant,
+    },
+}
+
+/// An attempt, seen from here.
+pub(crate) trait Flight: Send + Sync {
+    /// Whether it has ended.
+    fn has_ended(&self) -> bool;
+
+    /// How many output tokens have streamed by now.
+    fn output(&self) -> u64;
+}
+
+/// What a permit has that lives as long as its grant.
+impl Flight for () {
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    fn output(&self) -> u64 {
+        0
+    }
+}
+
+/// Where a call is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CallState {
+    /// It came, and neither waits nor is under way: it is looked at, or about to leave, or its answer is.
+    Received,
+    /// It waits for room.
+    Waiting(Awaited),
+    /// An attempt has left, and has not ended: its answer is awaited, or its body is.
+    Sent {
+        /// When it left.
+        since: Instant,
+        /// With these tags: where it went is among them.
+        tags: Arc<Tags>,
+        /// Which attempt of the call it is, from 1 on.
+        attempt: u32,
+        /// The output tokens that have streamed by now, estimated. By a layer alone; it looks four times a second.
+        output: u64,
+    },
+    /// It waits to be repeated, or until a provider takes calls again, and holds nothing.
+    BackingOff {
+        /// Until then.
+        until: Instant,
+    },
+    /// It is over: answered to the end, refused, or given up.
+    Done,
+}
+
+/// What a call waits for.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Awaited {
+    /// Since when.
+    pub since: Instant,
+    /// The limit on which it waits, as it stands now.
+    pub shortage: Shortage,
+    /// How many calls that go before it wait there, or have room kept there.
+    pub ahead: usize,
+    /// In how long it is expected to go, if those before it need what they say, and none comes that goes before it.
+    /// `None` where it hangs on calls in flight, which end when they end.
+    pub expected_in: Option<Duration>,
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waits for {}", self.shortage)?;
+        match self.ahead {
+            0 => Ok(()),
+            1 => f.write_str("; 1 call goes before it"),
+            ahead => write!(f, "; {ahead} calls go before it"),
+        }
+    }
+}
+
+impl Progress {
+    /// Of a call that comes now.
+    #[must_use]
+    pub fn new() -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        Progress(Arc::new(Known {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            came: Instant::now(),
+            now: Mutex::new(Now {
+                stage: Stage::Received,
+                answered: 0,
+                waited: Duration::ZERO,
+                settled: None,
+                in_hand: None,
+            }),
+        }))
+    }
+
+    /// A number that no other call of this process has.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// When the call came.
+    #[must_use]
+    pub fn came(&self) -> Instant {
+        self.0.came
+    }
+
+    /// Where it is now. It takes locks, and of one that waits looks at those who wait before it: for people, not for
+    /// decisions.
+    #[must_use]
+    pub fn state(&self) -> CallState {
+        let now = self.now();
+        let over = now.in_hand == Some(0);
+        let idle = if over {
+            CallState::Done
+        } else {
+            CallState::Received
+        };
+        // Nothing is asked of others while this is locked.
+        match &now.stage {
+            Stage::Sent {
+                since,
+                tags,
+                attempt,
+                flight,
+            } => {
+                let (since, tags, attempt) = (*since, tags.clone(), *attempt);
+                let flight = flight.clone();
+                drop(now);
+                match flight.upgrade().filter(|flight| !flight.has_ended()) {
+                    Some(flight) => CallState::Sent {
+                        since,
+                        tags,
+                        attempt,
+                        output: flight.output(),
+                    },
+                    None => idle,
+                }
+            }
+            _ if over => idle,
+            Stage::Received => idle,
+            Stage::BackingOff { until } => CallState::BackingOff { until: *until },
+            Stage::Waiting {
+                since,
+                limiter,
+                waiter,
+            } => {
+                let (since, limiter, waiter) = (*since, limiter.clone(), waiter.clone());
+                drop(now);
+                let both = limiter.upgrade().zip(waiter.upgrade());
+                let awaited = both.and_then(|(limiter, waiter)| limiter.awaited(&waiter, since));
+                awaited.map_or(idle, CallState::Waiting)
+            }
+        }
+    }
+
+    /// For how long it has waited for room by now, in all.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let now = self.now();
+        match now.stage {
+            Stage::Waiting { since, .. } => now.waited + since.elapsed(),
+            _ => now.waited,
+        }
+    }
+
+    /// What its last attempt that has ended was settled with, with what it cost where a budget looks at that. Only by
+    /// layers: of a call of the core its permit is told.
+    #[must_use]
+    pub fn settled(&self) -> Option<Settlement> {
+        self.now().settled
+    }
+
+    /// It waits in line now.
+    pub(super) fn waits(&self, limiter: &Arc<Shared>, waiter: &Arc<Waiter>) {
+        let (limiter, waiter) = (Arc::downgrade(limiter), Arc::downgrade(waiter));
+        let since = Instant::now();
+        self.now().stage = Stage::Waiting {
+            since,
+            limiter,
+            waiter,
+        };
+    }
+
+    /// It waits no more, for room or for a told instant.
+    pub(crate) fn goes_on(&self) {
+        let mut now = self.now();
+        if let Stage::Waiting { since, .. } = now.stage {
+            now.waited += since.elapsed();
+        }
+        now.stage = Stage::Received;
+    }
+
+    /// An attempt leaves. Each layer that it passes says so.
+    pub(crate) fn sent(&self, tags: &Arc<Tags>, flight: Weak<dyn Flight>) {
+        let mut now = self.now();
+        now.stage = Stage::Sent {
+            since: Instant::now(),
+            tags: tags.clone(),
+            attempt: now.answered.saturating_add(1),
+            flight,
+        };
+    }
+
+    /// What was sent has its answer, or an error.
+    pub(crate) fn answered(&self) {
+        let mut now = self.now();
+        now.answered = now.answered.saturating_add(1);
+    }
+
+    pub(crate) fn backs_off(&self, until: Instant) {
+        self.now().stage = Stage::BackingOff { until };
+    }
+
+    /// An attempt has ended so.
+    pub(crate) fn ended(&self, settlement: Settlement) {
+        self.now().settled = Some(settlement);
+    }
+
+    /// It is taken in, until what this gives is dropped.
+    pub(crate) fn taken_in(&self) -> TakenIn {
+        let mut now = self.now();
+        now.in_hand = Some(now.in_hand.unwrap_or_default() + 1);
+        drop(now);
+        TakenIn(self.clone())
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The outermost that deals with a call. When it is dropped the answer was handed on, or the call was given up.
+#[derive(Debug)]
+pub(crate) struct TakenIn(Progress);
+
+impl Deref for TakenIn {
+    type Target = Progress;
+
+    fn deref(&self) -> &Progress {
+        &self.0
+    }
+}
+
+impl Drop for TakenIn {
+    fn drop(&mut self) {
+        let mut now = self.0.now();
+        if let Stage::Waiting { since, .. } = now.stage {
+            now.waited += since.elapsed();
+            now.stage = Stage::Received;
+        }
+        now.in_hand = now.in_hand.map(|others| others.saturating_sub(1));
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Progress").field(&self.0.id).finish()
+    }
+}
