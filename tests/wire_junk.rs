@@ -10,12 +10,13 @@ use tower_quota::wire::{
     retry_after,
 };
 
-const DIALECTS: [Dialect; 11] = [
+const DIALECTS: [Dialect; 12] = [
     Dialect::OpenAiChat,
     Dialect::OpenAiResponses,
     Dialect::OpenAiEmbeddings,
     Dialect::AnthropicMessages,
     Dialect::Gemini,
+    Dialect::GeminiEmbed,
     Dialect::BedrockConverse,
     Dialect::BedrockInvoke,
     Dialect::CohereChat,

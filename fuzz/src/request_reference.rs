@@ -16,8 +16,9 @@ const MAX_COUNT: u64 = 1_000_000_000_000;
 
 struct Table {
     model: &'static str,
-    caps: [&'static str; 2],
-    choices: [&'static str; 2],
+    /// The newer name, and older ones.
+    caps: &'static [&'static str],
+    choices: &'static [&'static str],
     stream: &'static str,
     texts: &'static [&'static str],
     /// Of these numbers are tokens as well.
@@ -26,8 +27,8 @@ struct Table {
 
 const OPENAI_CHAT: Table = Table {
     model: "model",
-    caps: ["max_completion_tokens", "max_tokens"],
-    choices: ["n", "best_of"],
+    caps: &["max_completion_tokens", "max_tokens"],
+    choices: &["n", "best_of"],
     stream: "stream",
     texts: &[
         "messages",
@@ -41,21 +42,25 @@ const OPENAI_CHAT: Table = Table {
 };
 const ANTHROPIC: Table = Table {
     model: "model",
-    caps: ["max_tokens", ""],
-    choices: ["", ""],
+    caps: &["max_tokens"],
+    choices: &[],
     stream: "stream",
     texts: &["system", "messages", "tools"],
     ids: "",
 };
 const GEMINI: Table = Table {
     model: "",
-    caps: [
+    caps: &[
         "generationConfig.maxOutputTokens",
         "generation_config.max_output_tokens",
+        "generationConfig.max_output_tokens",
+        "generation_config.maxOutputTokens",
     ],
-    choices: [
+    choices: &[
         "generationConfig.candidateCount",
         "generation_config.candidate_count",
+        "generationConfig.candidate_count",
+        "generation_config.candidateCount",
     ],
     stream: "",
     texts: &[
@@ -64,7 +69,13 @@ const GEMINI: Table = Table {
         "system_instruction",
         "tools",
         "generationConfig.responseSchema",
+        "generationConfig.response_schema",
         "generationConfig.responseJsonSchema",
+        "generationConfig.response_json_schema",
+        "generation_config.responseSchema",
+        "generation_config.response_schema",
+        "generation_config.responseJsonSchema",
+        "generation_config.response_json_schema",
     ],
     ids: "",
 };
@@ -86,9 +97,11 @@ pub(crate) fn facts(dialect: Dialect, body: &Value) -> Option<Facts> {
             .filter(|(path, _)| is_there(path) && !place.is_empty());
         all.map(|(_, value)| *value).collect::<Vec<_>>()
     };
-    // Lists add nothing to a path: the last one counts.
+    // Lists add nothing to a path: the last one counts of the newer name, the largest of the others.
     let count = |value: &Value| value.as_u64().filter(|count| *count <= MAX_COUNT);
-    let cap = |place| at(place).last().and_then(|value| count(value));
+    let newer = at(table.caps[0]).last().and_then(|value| count(value));
+    let older = table.caps[1..].iter().flat_map(|place| at(place));
+    let caps = older.filter_map(count).max().max(newer);
     let choices = table.choices.iter().flat_map(|place| at(place));
     let choices = choices
         .map(|value| count(value).unwrap_or(1))
@@ -115,7 +128,6 @@ pub(crate) fn facts(dialect: Dialect, body: &Value) -> Option<Facts> {
             _ => {}
         }
     }
-    let caps = cap(table.caps[0]).max(cap(table.caps[1]));
     let estimate = bytes.div_ceil(4) + tokens;
     Some((
         model.map(str::to_owned),

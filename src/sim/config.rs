@@ -33,8 +33,8 @@ pub struct SimConfig {
     pub chunk_delay: Duration,
     /// Greatest number of content chunks in a stream, at least one. Default: 8.
     pub chunks: usize,
-    /// The output of an answer as a share of its output cap, 0.0 to 1.0. At least one token is
-    /// sent unless the cap is zero, and never more than 100 000. Default: 0.1.
+    /// The text of an answer as a share of its output cap, 0.0 to 1.0. At least one token is
+    /// sent unless the cap is zero, and never more than 100 000. The call of a tool is as long as it is. Default: 0.1.
     pub output_share: f64,
     /// Bytes of text to a generated token, 1 to 64. Default: 4.
     pub token_bytes: usize,
@@ -51,7 +51,7 @@ pub struct SimConfig {
     /// Whether a refused attempt is charged to the limits on requests all the same (never to
     /// those on tokens). Default: false.
     pub count_refused: bool,
-    /// Names listed by `GET /v1/models`. Any model may be asked for. Default: `sim-1`.
+    /// Names listed by `GET /v1/models`, and by Gemini's. Any model may be asked for. Default: `sim-1`.
     pub models: Vec<String>,
 }
 
@@ -76,7 +76,11 @@ impl Default for SimConfig {
 }
 
 impl SimConfig {
-    /// Output tokens of a whole answer under this output cap.
+    pub(crate) fn token_bytes(&self) -> usize {
+        self.token_bytes.clamp(1, 64)
+    }
+
+    /// Output tokens of a whole text under this output cap.
     pub(crate) fn output(&self, max_tokens: Option<u64>) -> u64 {
         let cap = max_tokens.unwrap_or(self.default_max_tokens);
         if cap == 0 {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::ask::{Ask, Dialect};
+use super::ask::Ask;
 use super::clock::Clock;
 use super::config::SimConfig;
+use super::dialect::Dialect;
 use super::enforce::{Enforcer, Gauges, Refusal};
 use super::faults::{FaultRule, Faults};
 use super::ledger::{Attempt, Billed, Ledger};
@@ -125,7 +126,18 @@ impl Core {
             gauges,
             faults,
             delay,
-            output: self.config.output(ask.max_tokens),
+            output: self.output(ask),
+        }
+    }
+
+    /// The tokens that are generated for it: those of a call's text, or of an answer.
+    fn output(&self, ask: &Ask<'_>) -> u64 {
+        match &ask.call {
+            _ if !ask.dialect.generates() => 0,
+            Some(call) => call
+                .tokens(self.config.token_bytes())
+                .min(ask.max_tokens.unwrap_or(u64::MAX)),
+            None => self.config.output(ask.max_tokens),
         }
     }
 

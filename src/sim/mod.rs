@@ -1,16 +1,25 @@
 //! A simulated LLM provider: real HTTP, its own limits, its own ledger.
 //!
-//! It speaks OpenAI chat (`POST /v1/chat/completions`) and Anthropic messages (`POST
-//! /v1/messages`), whole and streamed, and lists models (`GET /v1/models`). Everything else is a
-//! 404 in the shape of the dialect.
+//! | asked for | answer |
+//! |---|---|
+//! | `POST /v1/chat/completions`, `/v1/responses`, `/v1/embeddings` | OpenAI's |
+//! | `POST /v1/messages` | Anthropic's |
+//! | `POST /v1beta/models/{model}:generateContent` (or `/v1` with its key in `x-goog-api-key`), `:streamGenerateContent` (events with `?alt=sse`, else a list), `:embedContent`, `:batchEmbedContents` | Gemini's |
+//! | `POST /v1/messages/count_tokens`, `…:countTokens` | the tokens of the text |
+//! | `GET /v1/models`, `/v1beta/models` | the names in the configuration, as whose key it is has them |
+//!
+//! Everything else is a 404 in the shape of the provider. What is counted or listed is in no ledger and under no limit.
+//!
+//! A request with tools is answered with a call of the first that is the caller's own, with arguments that its schema
+//! requires; with text where its choice of tools is none, or its last message is what a tool has returned.
 //!
 //! What it is for: to see from the provider's side whether a caller keeps within limits. It
 //! counts with its own arithmetic and shares no code with the rest of this crate, so that a
 //! mistake in a limiter cannot hide behind the same mistake here.
 //!
-//! What it does not do: it generates no language, checks no API key and no `anthropic-version`,
-//! knows no prompt cache, ignores `n` and tools, and bounds neither the size of a request nor the
-//! length of its ledger.
+//! What it does not do: it generates no language and does not reason, checks no API key and no `anthropic-version`, knows
+//! no prompt cache, ignores `n` and the format that an answer should have, counts no text of the tools that it is given,
+//! and bounds neither the size of a request nor the length of its ledger.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -37,19 +46,21 @@ mod body;
 mod clock;
 mod config;
 mod core;
+mod dialect;
 mod enforce;
 mod faults;
 mod ledger;
 mod limit;
 mod open;
+mod route;
 mod server;
 mod service;
 mod simulator;
 mod stream;
 
-pub use self::ask::Dialect;
 pub use self::body::{SimBody, SimError};
 pub use self::config::SimConfig;
+pub use self::dialect::Dialect;
 pub use self::faults::{FaultRule, Faults, UnknownFault};
 pub use self::ledger::{Attempt, Billed, Ledger, Outcome};
 pub use self::limit::{SimCharge, SimLimit, SimQuantity, SimShape};

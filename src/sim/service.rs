@@ -8,16 +8,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tower_service::Service;
 
 use super::answer;
-use super::ask::{Ask, Dialect, api_key};
+use super::ask::Ask;
 use super::body::{SimBody, SimError};
 use super::core::Core;
 use super::faults::Faults;
+use super::route::{Place, Route, api_key, route};
 
 /// The simulator without a socket; always ready.
 ///
@@ -51,9 +52,10 @@ where
         let core = Arc::clone(&self.core);
         let (parts, body) = request.into_parts();
         SimFuture(match route(&parts) {
-            Route::Chat(dialect) => Box::pin(chat(core, dialect, parts.headers, body)),
-            Route::Models(dialect) => ready(answer::models(&core, dialect)),
-            Route::Nowhere(dialect) => ready(answer::not_found(&core, dialect)),
+            Route::Answer(place) => Box::pin(attempt(core, place, parts, body)),
+            Route::Count(place) => Box::pin(count(core, place, body)),
+            Route::Models(provider) => ready(answer::models(&core, provider)),
+            Route::Nowhere(provider) => ready(answer::not_found(&core, provider)),
         })
     }
 }
@@ -81,51 +83,25 @@ fn ready(
     Box::pin(std::future::ready(Ok(response)))
 }
 
-enum Route {
-    Chat(Dialect),
-    Models(Dialect),
-    Nowhere(Dialect),
-}
-
-fn route(parts: &Parts) -> Route {
-    let path = parts.uri.path();
-    let anthropic = path.starts_with("/v1/messages")
-        || parts.headers.contains_key("anthropic-version")
-        || parts.headers.contains_key("x-api-key");
-    let dialect = if anthropic {
-        Dialect::Anthropic
-    } else {
-        Dialect::OpenAi
-    };
-    match (&parts.method, path) {
-        (&Method::POST, "/v1/chat/completions") => Route::Chat(Dialect::OpenAi),
-        (&Method::POST, "/v1/messages") => Route::Chat(Dialect::Anthropic),
-        (&Method::GET, "/v1/models") => Route::Models(dialect),
-        _ => Route::Nowhere(dialect),
-    }
-}
-
-async fn chat<B>(
+async fn attempt<B>(
     core: Arc<Core>,
-    dialect: Dialect,
-    headers: HeaderMap,
+    place: Place,
+    parts: Parts,
     body: B,
 ) -> Result<Response<SimBody>, SimError>
 where
     B: Body<Data = Bytes>,
     B::Error: fmt::Display,
 {
-    let body = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return Err(SimError::Request(error.to_string())),
-    };
-    let key = api_key(&headers);
-    let read = asked(&headers).and_then(|asked| Ok((asked, Ask::read(dialect, key, &body)?)));
+    let body = read(body).await?;
+    let key = api_key(&parts);
+    let read = asked(&parts.headers).and_then(|asked| Ok((asked, Ask::read(&place, key, &body)?)));
     let (asked, ask) = match read {
         Ok(read) => read,
         Err(why) => {
-            let open = core.malformed(dialect, key);
-            return Ok(answer::malformed(&core, dialect, open, why));
+            let open = core.malformed(place.dialect, key);
+            let provider = place.dialect.provider();
+            return Ok(answer::malformed(&core, provider, open, why));
         }
     };
     let decision = core.arrive(&ask, &asked);
@@ -136,7 +112,28 @@ where
         decision.open.close(super::Outcome::Spoilt);
         return Err(SimError::Dropped);
     }
-    Ok(answer::answer(&core, &ask, decision))
+    Ok(answer::answer(&core, ask, decision))
+}
+
+/// A request that asks for nothing but its tokens.
+async fn count<B>(core: Arc<Core>, place: Place, body: B) -> Result<Response<SimBody>, SimError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: fmt::Display,
+{
+    let counted = Ask::count(&place, &read(body).await?);
+    Ok(answer::count(&core, place.dialect.provider(), counted))
+}
+
+async fn read<B>(body: B) -> Result<Bytes, SimError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: fmt::Display,
+{
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(SimError::Request(error.to_string())),
+    }
 }
 
 /// The faults that the request asks for.

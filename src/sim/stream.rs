@@ -32,8 +32,7 @@ pub(crate) struct Stream {
     story: Story,
     ending: Ending,
     opened: bool,
-    /// Content chunks in all, and those sent.
-    chunks: u64,
+    /// Content chunks that have been sent.
     sent: u64,
     delay: Duration,
     pause: Option<Pin<Box<Sleep>>>,
@@ -42,7 +41,6 @@ pub(crate) struct Stream {
 
 /// What a frame holds.
 enum Piece {
-    Opening,
     Content,
     Closing,
     Error,
@@ -50,20 +48,12 @@ enum Piece {
 }
 
 impl Stream {
-    pub(crate) fn new(
-        open: Open,
-        story: Story,
-        most_chunks: u64,
-        delay: Duration,
-        ending: Ending,
-    ) -> Self {
-        let chunks = most_chunks.max(1).min(story.output);
+    pub(crate) fn new(open: Open, story: Story, delay: Duration, ending: Ending) -> Self {
         Self {
             open: Some(open),
             story,
             ending,
             opened: false,
-            chunks,
             sent: 0,
             delay,
             pause: None,
@@ -83,22 +73,26 @@ impl Stream {
         let Some(open) = &mut self.open else {
             return Poll::Ready(None);
         };
-        let half = self.sent >= self.chunks.div_ceil(2);
-        let piece = match (self.ending, self.opened) {
-            (Ending::Error(Place::First), _) | (Ending::Error(Place::Opened), true) => Piece::Error,
-            (_, false) => Piece::Opening,
-            (Ending::Error(Place::Late), _) if half => Piece::Error,
-            (Ending::Broken, _) if half => Piece::Break,
-            _ if self.sent < self.chunks => Piece::Content,
+        if !self.opened && self.ending != Ending::Error(Place::First) {
+            self.opened = true;
+            let mut frame = BytesMut::with_capacity(512);
+            self.story.opening(&mut frame);
+            // Not every dialect has something to say before its content.
+            if !frame.is_empty() {
+                return Poll::Ready(Some(Ok(frame.freeze())));
+            }
+        }
+        let chunks = self.story.chunks();
+        let half = self.sent >= chunks.div_ceil(2);
+        let piece = match self.ending {
+            Ending::Error(Place::First | Place::Opened) => Piece::Error,
+            Ending::Error(Place::Late) if half => Piece::Error,
+            Ending::Broken if half => Piece::Break,
+            _ if self.sent < chunks => Piece::Content,
             _ => Piece::Closing,
         };
         let mut frame = BytesMut::with_capacity(512);
         let outcome = match piece {
-            Piece::Opening => {
-                self.opened = true;
-                self.story.opening(&mut frame);
-                None
-            }
             Piece::Content => {
                 if !self.delay.is_zero() {
                     let delay = self.delay;
@@ -108,11 +102,9 @@ impl Stream {
                     ready!(pause.as_mut().poll(cx));
                     self.pause = None;
                 }
-                let generated = |chunks| self.story.output * chunks / self.chunks;
-                let (before, after) = (generated(self.sent), generated(self.sent + 1));
-                self.story.content(after - before, &mut frame);
-                open.generated(after);
+                self.story.content(self.sent, &mut frame);
                 self.sent += 1;
+                open.generated(self.story.generated(self.sent));
                 None
             }
             Piece::Closing => {
@@ -120,7 +112,8 @@ impl Stream {
                 Some(Outcome::Completed)
             }
             Piece::Error => {
-                self.story.error(&mut frame);
+                let after = self.opened.then_some(self.sent);
+                self.story.error(after, &mut frame);
                 Some(Outcome::Spoilt)
             }
             Piece::Break => {

@@ -162,6 +162,7 @@ mod tests {
             Dialect::OpenAiEmbeddings,
             Dialect::AnthropicMessages,
             Dialect::Gemini,
+            Dialect::GeminiEmbed,
             Dialect::BedrockConverse,
             Dialect::BedrockInvoke,
             Dialect::CohereChat,

@@ -45,7 +45,7 @@ fn place(dialect: Dialect) -> Option<Place> {
         Dialect::CohereChat => Place::Body(&["/chat"]),
         Dialect::CohereEmbed => Place::Body(&["/embed", "/rerank"]),
         Dialect::Ollama => Place::Body(&["/chat", "/generate"]),
-        Dialect::Gemini => Place::Path("/models/", ':'),
+        Dialect::Gemini | Dialect::GeminiEmbed => Place::Path("/models/", ':'),
         Dialect::BedrockConverse | Dialect::BedrockInvoke => Place::Path("/model/", '/'),
         Dialect::Generic => return None,
     })
@@ -167,6 +167,11 @@ mod tests {
                 Gemini,
                 "/v1beta/models/a:generateContent",
                 Some("/models/m:generateContent"),
+            ),
+            (
+                GeminiEmbed,
+                "/v1beta/models/a:batchEmbedContents",
+                Some("/models/m:batchEmbedContents"),
             ),
             (
                 BedrockConverse,

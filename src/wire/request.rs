@@ -303,7 +303,8 @@ impl Look for Facts<'_> {
         match field {
             Field::Model => self.found.model = None,
             Field::MaxOutput => self.found.max_output = value.count(),
-            Field::OldMaxOutput => self.old_max_output = value.count(),
+            // It may have several names, too.
+            Field::OldMaxOutput => self.old_max_output = value.count().max(self.old_max_output),
             Field::Stream => {
                 if let Scalar::Bool(stream) = value {
                     self.found.stream = stream;

@@ -297,6 +297,50 @@ fn embeddings_take_texts_or_tokens_and_write_nothing() {
     let rerank = br#"{"query":"1234","documents":["1234","1234"]}"#;
     let facts = inspect(Dialect::CohereEmbed, rerank).unwrap();
     assert_eq!((facts.input_estimate, facts.max_output), (3, Some(0)));
+    let part = r#"{"parts":[{"text":"12345678"}]}"#;
+    for (body, expected) in [
+        (format!(r#"{{"content":{part}}}"#), 2),
+        (
+            format!(r#"{{"requests":[{{"content":{part}}},{{"content":{part}}}]}}"#),
+            4,
+        ),
+    ] {
+        let facts = inspect(Dialect::GeminiEmbed, body.as_bytes()).unwrap();
+        let found = (facts.input_estimate, facts.max_output);
+        assert_eq!(found, (expected, Some(0)), "{body}");
+    }
+}
+
+#[test]
+fn google_reads_keys_in_both_spellings_and_any_mix_of_them() {
+    for (settings, found) in [
+        (
+            r#""generationConfig":{"max_output_tokens":7,"candidate_count":2}"#,
+            (Some(7), 2),
+        ),
+        (
+            r#""generation_config":{"maxOutputTokens":7,"candidateCount":2}"#,
+            (Some(7), 2),
+        ),
+        (
+            r#""generationConfig":{"max_output_tokens":7},"generation_config":{"max_output_tokens":5}"#,
+            (Some(7), 1),
+        ),
+        (
+            r#""generation_config":{"max_output_tokens":5,"maxOutputTokens":7,"candidate_count":null}"#,
+            (Some(7), 1),
+        ),
+        (
+            r#""generationConfig":{"response_schema":{"type":"OBJECT"}}"#,
+            (None, 1),
+        ),
+    ] {
+        let body = format!(r#"{{"contents":[],{settings}}}"#);
+        let facts = inspect(Dialect::Gemini, body.as_bytes()).unwrap();
+        assert_eq!((facts.max_output, facts.choices), found, "{settings}");
+        let has_text = settings.contains("OBJECT");
+        assert_eq!(facts.input_estimate > 0, has_text, "{settings}");
+    }
 }
 
 #[test]

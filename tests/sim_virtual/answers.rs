@@ -275,6 +275,10 @@ async fn lists_the_models_in_each_dialect() {
     let anthropic = list(Some("2023-06-01")).await;
     let shape = "data.type data.id data.display_name data.created_at has_more first_id last_id";
     assert_eq!(fields(&anthropic), sorted(shape));
+    let request = Request::get("/v1beta/models").body(Full::new(Bytes::new()));
+    let answer = simulator.service().call(request.unwrap()).await.unwrap();
+    let gemini = read(answer).await.json();
+    assert_eq!(gemini["models"][0]["name"], "models/sim-1");
     assert_eq!(simulator.ledger().attempts(), 0);
 }
 

@@ -7,6 +7,7 @@
 
 mod answers;
 mod config;
+mod dialects;
 mod faults;
 mod ledger;
 mod limits;

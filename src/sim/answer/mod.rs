@@ -1,84 +1,35 @@
 //! Turns a decision into a response.
 
 mod anthropic;
+mod chat;
 mod complaint;
+mod embeddings;
+mod gemini;
 mod models;
-mod openai;
 mod rate_headers;
+mod responses;
+mod story;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use self::complaint::Complaint;
-pub(crate) use self::models::models;
-use super::ask::{Ask, Dialect};
+pub(crate) use self::models::{count, models};
+use self::story::Facts;
+pub(crate) use self::story::Story;
+use super::ask::Ask;
 use super::body::SimBody;
 use super::clock::Clock;
 use super::core::{Core, Decision};
+use super::dialect::{Dialect, Provider};
 use super::enforce::Wait;
 use super::ledger::Outcome;
 use super::open::Open;
 use super::stream::{Ending, Stream};
 
-/// Everything that the text of an answer depends on.
-#[derive(Debug)]
-pub(crate) struct Story {
-    pub(crate) dialect: Dialect,
-    seq: u64,
-    /// Seconds since the Unix epoch.
-    created: u64,
-    /// The model's name as JSON, quotes included.
-    model: String,
-    prompt: u64,
-    pub(crate) output: u64,
-    /// Bytes of text to a token.
-    token_bytes: usize,
-    /// Whether the output ends because the cap is reached.
-    capped: bool,
-    /// Whether the answer tells its usage.
-    usage: bool,
-}
-
-impl Story {
-    pub(crate) fn opening(&self, to: &mut BytesMut) {
-        match self.dialect {
-            Dialect::OpenAi => openai::opening(self, to),
-            Dialect::Anthropic => anthropic::opening(self, to),
-        }
-    }
-
-    pub(crate) fn content(&self, tokens: u64, to: &mut BytesMut) {
-        match self.dialect {
-            Dialect::OpenAi => openai::content(self, tokens, to),
-            Dialect::Anthropic => anthropic::content(self, tokens, to),
-        }
-    }
-
-    pub(crate) fn closing(&self, to: &mut BytesMut) {
-        match self.dialect {
-            Dialect::OpenAi => openai::closing(self, to),
-            Dialect::Anthropic => anthropic::closing(self, to),
-        }
-    }
-
-    pub(crate) fn error(&self, to: &mut BytesMut) {
-        match self.dialect {
-            Dialect::OpenAi => openai::error(to),
-            Dialect::Anthropic => anthropic::error(self.seq, to),
-        }
-    }
-
-    fn whole(&self) -> Bytes {
-        match self.dialect {
-            Dialect::OpenAi => openai::whole(self),
-            Dialect::Anthropic => anthropic::whole(self),
-        }
-    }
-}
-
 /// The answer to an attempt that was decided on.
-pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response<SimBody> {
+pub(crate) fn answer(core: &Core, ask: Ask<'_>, decision: Decision) -> Response<SimBody> {
     let Decision {
         mut open,
         at,
@@ -86,24 +37,25 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         output,
         ..
     } = decision;
+    let provider = ask.dialect.provider();
     let mut headers = HeaderMap::with_capacity(16);
     if !faults.missing_headers {
         rate_headers::write(
             &mut headers,
-            ask.dialect,
+            provider,
             &decision.gauges,
             core.clock.wall(at),
         );
     }
     let complaint = if faults.insufficient_quota {
-        Some((429, complaint::insufficient_quota(ask.dialect)))
+        Some((429, complaint::insufficient_quota(provider)))
     } else if let Some(refusal) = &decision.refusal {
         if let (Wait::After(wait), false) = (refusal.wait, faults.missing_headers) {
-            rate_headers::retry(&mut headers, ask.dialect, wait);
+            rate_headers::retry(&mut headers, provider, wait);
         }
         let mut limit = core.config.limits[refusal.limit].clone();
         limit.amount = refusal.amount;
-        Some((429, complaint::refused(ask, &limit, refusal)))
+        Some((429, complaint::refused(&ask, &limit, refusal)))
     } else if let Some(status) = faults.status {
         if let Some(seconds) = faults.retry_after {
             headers.insert("retry-after", seconds.into());
@@ -111,13 +63,13 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         if let Some(millis) = faults.retry_after_ms {
             headers.insert("retry-after-ms", millis.into());
         }
-        let complaint = complaint::of_status(ask.dialect, status);
+        let complaint = complaint::of_status(provider, status);
         Some((status, complaint.saying(&faults)))
     } else {
         None
     };
     if let Some((status, complaint)) = complaint {
-        return error(&core.clock, open, headers, ask.dialect, status, &complaint);
+        return error(&core.clock, open, headers, provider, status, &complaint);
     }
 
     open.answered(200);
@@ -125,35 +77,30 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
         open.generated(output);
         let text = Bytes::from_static(b"<html><body>502 Bad Gateway</body></html>");
         let body = SimBody::whole(text, open, Outcome::Spoilt);
-        return response(&core.clock, headers, ask.dialect, 200, body);
+        return response(&core.clock, headers, provider, 200, body);
     }
-    let story = Story {
-        dialect: ask.dialect,
+    let (stream, list) = (ask.stream, ask.list);
+    // Only a chat's stream is without it where it was not asked for.
+    let usage = ask.include_usage || !stream || ask.dialect != Dialect::OpenAi;
+    let facts = Facts {
         seq: open.seq(),
         created: core.clock.wall(at).as_secs(),
-        model: serde_json::Value::from(&*ask.model).to_string(),
-        prompt: ask.prompt,
         output,
-        token_bytes: core.config.token_bytes.clamp(1, 64),
-        capped: ask.max_tokens == Some(output),
-        usage: !faults.no_usage
-            && (ask.include_usage || !ask.stream || ask.dialect == Dialect::Anthropic),
+        token_bytes: core.config.token_bytes(),
+        usage: usage && !faults.no_usage,
+        most_chunks: u64::try_from(core.config.chunks).unwrap_or(u64::MAX),
     };
-    let body = if ask.stream {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let story = Story::new(ask, &facts);
+    let body = if stream {
+        if !list {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        }
         let ending = match faults.error_event {
             Some(place) => Ending::Error(place),
             None if faults.broken => Ending::Broken,
             None => Ending::Whole,
         };
-        let chunks = u64::try_from(core.config.chunks).unwrap_or(u64::MAX);
-        SimBody::stream(Stream::new(
-            open,
-            story,
-            chunks,
-            core.config.chunk_delay,
-            ending,
-        ))
+        SimBody::stream(Stream::new(open, story, core.config.chunk_delay, ending))
     } else {
         open.generated(output);
         let text = story.whole();
@@ -162,37 +109,28 @@ pub(crate) fn answer(core: &Core, ask: &Ask<'_>, decision: Decision) -> Response
             false => SimBody::whole(text, open, Outcome::Completed),
         }
     };
-    response(&core.clock, headers, ask.dialect, 200, body)
+    response(&core.clock, headers, provider, 200, body)
 }
 
 /// The answer to a request that could not be read.
 pub(crate) fn malformed(
     core: &Core,
-    dialect: Dialect,
+    provider: Provider,
     open: Open,
     why: String,
 ) -> Response<SimBody> {
-    let complaint = Complaint {
-        message: why,
-        ..complaint::of_status(dialect, 400)
-    };
-    error(
-        &core.clock,
-        open,
-        HeaderMap::new(),
-        dialect,
-        400,
-        &complaint,
-    )
+    let complaint = complaint::malformed(provider, why);
+    let headers = HeaderMap::new();
+    error(&core.clock, open, headers, provider, 400, &complaint)
 }
 
 /// The answer to a path or a method that the simulator does not have.
-pub(crate) fn not_found(core: &Core, dialect: Dialect) -> Response<SimBody> {
-    let text = complaint::of_status(dialect, 404).body(dialect, "req_sim");
+pub(crate) fn not_found(core: &Core, provider: Provider) -> Response<SimBody> {
+    let text = complaint::of_status(provider, 404).body(provider, 404, "req_sim");
     response(
         &core.clock,
         HeaderMap::new(),
-        dialect,
+        provider,
         404,
         SimBody::free(text),
     )
@@ -202,18 +140,18 @@ fn error(
     clock: &Clock,
     mut open: Open,
     mut headers: HeaderMap,
-    dialect: Dialect,
+    provider: Provider,
     status: u16,
     complaint: &Complaint,
 ) -> Response<SimBody> {
     open.answered(status);
     let id = request_id(open.seq());
-    let text = complaint.body(dialect, &id);
-    put(&mut headers, id_header(dialect), id);
+    let text = complaint.body(provider, status, &id);
+    identify(&mut headers, provider, id);
     response(
         clock,
         headers,
-        dialect,
+        provider,
         status,
         SimBody::whole(text, open, Outcome::Completed),
     )
@@ -222,15 +160,15 @@ fn error(
 fn response(
     clock: &Clock,
     mut headers: HeaderMap,
-    dialect: Dialect,
+    provider: Provider,
     status: u16,
     body: SimBody,
 ) -> Response<SimBody> {
     if !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    if let (Some(seq), false) = (body.seq(), headers.contains_key(id_header(dialect))) {
-        put(&mut headers, id_header(dialect), request_id(seq));
+    if let Some(seq) = body.seq() {
+        identify(&mut headers, provider, request_id(seq));
     }
     let date = std::time::UNIX_EPOCH + clock.wall(clock.now());
     put(&mut headers, DATE, httpdate::fmt_http_date(date));
@@ -241,11 +179,14 @@ fn response(
     response
 }
 
-fn id_header(dialect: Dialect) -> HeaderName {
-    HeaderName::from_static(match dialect {
-        Dialect::OpenAi => "x-request-id",
-        Dialect::Anthropic => "request-id",
-    })
+/// Names the request, where the provider does.
+fn identify(headers: &mut HeaderMap, provider: Provider, id: String) {
+    let name = match provider {
+        Provider::OpenAi => "x-request-id",
+        Provider::Anthropic => "request-id",
+        Provider::Gemini => return,
+    };
+    put(headers, HeaderName::from_static(name), id);
 }
 
 fn request_id(seq: u64) -> String {
@@ -256,14 +197,5 @@ fn request_id(seq: u64) -> String {
 fn put(headers: &mut HeaderMap, name: HeaderName, text: String) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
-    }
-}
-
-/// Appends the generated text, none of which JSON escapes: ` ebb` where a token has four bytes.
-fn tokens(story: &Story, count: u64, to: &mut BytesMut) {
-    let token = b" ebb".iter().chain(std::iter::repeat(&b'b'));
-    let token: Vec<u8> = token.copied().take(story.token_bytes).collect();
-    for _ in 0..count {
-        to.extend_from_slice(&token);
     }
 }

@@ -1,12 +1,12 @@
-//! Rate headers, under the names and in the units of each dialect.
+//! Rate headers, under the names and in the units of each provider.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::put;
-use crate::sim::ask::Dialect;
 use crate::sim::clock::{ceil, go_duration, rfc3339};
+use crate::sim::dialect::Provider;
 use crate::sim::enforce::{Gauge, Gauges};
 
 /// Names of limit, remaining and reset.
@@ -48,9 +48,9 @@ const ANTHROPIC_OUTPUT: Names = [
 /// OpenAI has one name for all limits on tokens: the one with the least room is told. Anthropic
 /// rounds the tokens that remain to the nearest thousand; here only where the limit is at least
 /// ten thousand, so that small limits stay legible.
-pub(super) fn write(headers: &mut HeaderMap, dialect: Dialect, gauges: &Gauges, wall: Duration) {
-    match dialect {
-        Dialect::OpenAi => {
+pub(super) fn write(headers: &mut HeaderMap, provider: Provider, gauges: &Gauges, wall: Duration) {
+    match provider {
+        Provider::OpenAi => {
             let of_tokens = [gauges.tokens, gauges.input, gauges.output];
             let tightest = of_tokens
                 .into_iter()
@@ -65,7 +65,9 @@ pub(super) fn write(headers: &mut HeaderMap, dialect: Dialect, gauges: &Gauges, 
                 tell(headers, names, gauge, go_duration(gauge.full_in));
             }
         }
-        Dialect::Anthropic => {
+        // It tells none.
+        Provider::Gemini => {}
+        Provider::Anthropic => {
             let told = [
                 (ANTHROPIC_REQUESTS, gauges.requests),
                 (ANTHROPIC_TOKENS, gauges.tokens.map(thousands)),
@@ -85,11 +87,14 @@ pub(super) fn write(headers: &mut HeaderMap, dialect: Dialect, gauges: &Gauges, 
     }
 }
 
-/// Tells after which time the same request would fit: never too early, and never zero.
-pub(super) fn retry(headers: &mut HeaderMap, dialect: Dialect, wait: Duration) {
+/// Tells after which time the same request would fit: never too early, and never zero. Gemini says so in the body.
+pub(super) fn retry(headers: &mut HeaderMap, provider: Provider, wait: Duration) {
+    if provider == Provider::Gemini {
+        return;
+    }
     let seconds = ceil(wait, Duration::from_secs(1)).max(1);
     headers.insert("retry-after", HeaderValue::from(seconds));
-    if dialect == Dialect::OpenAi {
+    if provider == Provider::OpenAi {
         let millis = ceil(wait, Duration::from_millis(1)).max(1);
         headers.insert("retry-after-ms", HeaderValue::from(millis));
     }
@@ -125,11 +130,11 @@ mod tests {
         })
     }
 
-    fn told(dialect: Dialect, gauges: &Gauges) -> HeaderMap {
+    fn told(provider: Provider, gauges: &Gauges) -> HeaderMap {
         let mut headers = HeaderMap::new();
         write(
             &mut headers,
-            dialect,
+            provider,
             gauges,
             Duration::from_secs(1_795_338_930),
         );
@@ -143,7 +148,7 @@ mod tests {
             output: gauge(300, 20),
             ..Gauges::default()
         };
-        let headers = told(Dialect::OpenAi, &gauges);
+        let headers = told(Provider::OpenAi, &gauges);
         assert_eq!(headers["x-ratelimit-limit-tokens"], "300");
         assert_eq!(headers["x-ratelimit-remaining-tokens"], "20");
         assert_eq!(headers["x-ratelimit-reset-tokens"], "1.25s");
@@ -158,7 +163,7 @@ mod tests {
             input: gauge(9_999, 1),
             output: gauge(10_400, 10_399),
         };
-        let headers = told(Dialect::Anthropic, &gauges);
+        let headers = told(Provider::Anthropic, &gauges);
         assert_eq!(headers["anthropic-ratelimit-requests-remaining"], "19501");
         assert_eq!(headers["anthropic-ratelimit-tokens-remaining"], "1998000");
         assert_eq!(headers["anthropic-ratelimit-input-tokens-remaining"], "1");
@@ -176,7 +181,7 @@ mod tests {
     fn rounds_the_wait_up_and_never_to_zero() {
         let told = |wait| {
             let mut headers = HeaderMap::new();
-            retry(&mut headers, Dialect::OpenAi, wait);
+            retry(&mut headers, Provider::OpenAi, wait);
             let text = |name: &str| headers[name].to_str().unwrap().to_owned();
             (text("retry-after"), text("retry-after-ms"))
         };

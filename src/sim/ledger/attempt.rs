@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sim::ask::Dialect;
+use crate::sim::dialect::Dialect;
 use crate::sim::limit::SimLimit;
 
 /// One exchange with the simulator. All instants are since the start of its clock.

@@ -39,7 +39,7 @@ impl Spec for Gemini {
         }
     }
 
-    /// Google reads keys in both spellings.
+    /// Google reads every key in both spellings, and callers mix them (LiteLLM: `generationConfig.max_output_tokens`).
     fn request(&self) -> &'static [(&'static [&'static str], Field)] {
         &[
             (&["generationConfig", "maxOutputTokens"], Field::MaxOutput),
@@ -47,14 +47,30 @@ impl Spec for Gemini {
                 &["generation_config", "max_output_tokens"],
                 Field::OldMaxOutput,
             ),
+            (
+                &["generationConfig", "max_output_tokens"],
+                Field::OldMaxOutput,
+            ),
+            (
+                &["generation_config", "maxOutputTokens"],
+                Field::OldMaxOutput,
+            ),
             (&["generationConfig", "candidateCount"], Field::Choices),
             (&["generation_config", "candidate_count"], Field::Choices),
+            (&["generationConfig", "candidate_count"], Field::Choices),
+            (&["generation_config", "candidateCount"], Field::Choices),
             (&["contents"], Field::Text),
             (&["systemInstruction"], Field::Text),
             (&["system_instruction"], Field::Text),
             (&["tools"], Field::Text),
             (&["generationConfig", "responseSchema"], Field::Text),
+            (&["generationConfig", "response_schema"], Field::Text),
             (&["generationConfig", "responseJsonSchema"], Field::Text),
+            (&["generationConfig", "response_json_schema"], Field::Text),
+            (&["generation_config", "responseSchema"], Field::Text),
+            (&["generation_config", "response_schema"], Field::Text),
+            (&["generation_config", "responseJsonSchema"], Field::Text),
+            (&["generation_config", "response_json_schema"], Field::Text),
         ]
     }
 

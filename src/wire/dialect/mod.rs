@@ -7,6 +7,7 @@ mod bedrock_invoke;
 mod cohere_chat;
 mod cohere_embed;
 mod gemini;
+mod gemini_embed;
 mod generic;
 mod ollama;
 mod openai;
@@ -42,6 +43,8 @@ pub enum Dialect {
     AnthropicMessages,
     /// Google's `generateContent` and `streamGenerateContent`, of Gemini and of Vertex.
     Gemini,
+    /// Google's `embedContent` and `batchEmbedContents`.
+    GeminiEmbed,
     /// Bedrock `Converse` and `ConverseStream`.
     BedrockConverse,
     /// Bedrock `InvokeModel` and `InvokeModelWithResponseStream`: the JSON is the model vendor's.
@@ -57,12 +60,13 @@ pub enum Dialect {
 }
 
 /// The dialects that can be detected, the most particular first.
-const DETECTABLE: [Dialect; 10] = [
+const DETECTABLE: [Dialect; 11] = [
     Dialect::AnthropicMessages,
     Dialect::OpenAiChat,
     Dialect::OpenAiResponses,
     Dialect::OpenAiEmbeddings,
     Dialect::Gemini,
+    Dialect::GeminiEmbed,
     Dialect::BedrockConverse,
     Dialect::BedrockInvoke,
     Dialect::CohereChat,
@@ -81,6 +85,7 @@ impl Dialect {
     /// | `…/v1/messages` with an `anthropic-version` header, which that API requires | Anthropic messages |
     /// | `…/publishers/anthropic/models/{model}:rawPredict`, `:streamRawPredict` | Anthropic messages |
     /// | `…/models/{model}:generateContent`, `:streamGenerateContent` | Gemini |
+    /// | `…/models/{model}:embedContent`, `:batchEmbedContents` | Gemini embed |
     /// | `/model/{model}/converse`, `/converse-stream` | Bedrock converse |
     /// | `/model/{model}/invoke`, `/invoke-with-response-stream` | Bedrock invoke |
     /// | `…/v2/chat`; `…/v2/embed`, `…/v2/rerank` | Cohere chat; embed |
@@ -118,6 +123,7 @@ impl Dialect {
             Dialect::OpenAiEmbeddings => &openai_embeddings::OpenAiEmbeddings,
             Dialect::AnthropicMessages => &anthropic_messages::AnthropicMessages,
             Dialect::Gemini => &gemini::Gemini,
+            Dialect::GeminiEmbed => &gemini_embed::GeminiEmbed,
             Dialect::BedrockConverse => &bedrock_converse::BedrockConverse,
             Dialect::BedrockInvoke => &bedrock_invoke::BedrockInvoke,
             Dialect::CohereChat => &cohere_chat::CohereChat,

@@ -60,6 +60,8 @@ impl Spec for OpenAiResponses {
                     .text()
                     .is_some_and(|kind| !matches!(kind, "message" | "reasoning"));
             }
+            // Told when the item begins and once more when it is done: rather twice than not at all.
+            ["item", "name"] => note.add_text(value),
             ["type"] => {
                 let failed = *value == Scalar::Text("response.failed");
                 note.tells_failure |= failed;
@@ -195,6 +197,13 @@ mod tests {
             "content":[{"type":"output_text","text":"2"},{"refusal":"3"}]},
             {"type":"function_call","name":"4","arguments":"5","call_id":"c"}]}"#;
         assert_eq!(note(body).text, 5);
+    }
+
+    #[test]
+    fn the_name_of_a_tool_is_output() {
+        let added = r#"{"type":"response.output_item.added","item":{"type":"function_call","name":"12345","arguments":""}}"#;
+        let note = note(added);
+        assert_eq!((note.text, note.has_content), (5, true));
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! A response as it is asked for.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Result, Value};
+
+use super::Ask;
+use super::text::Text;
+use super::tool::Tool;
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    #[serde(default)]
+    input: Text,
+    #[serde(default)]
+    instructions: Text,
+    max_output_tokens: Option<u64>,
+    stream: Option<bool>,
+    tools: Option<Vec<Tool>>,
+    tool_choice: Option<Value>,
+}
+
+pub(super) fn read<'a>(ask: &mut Ask<'a>, body: &'a [u8]) -> Result<()> {
+    let wire: Wire<'a> = serde_json::from_slice(body)?;
+    ask.model = wire.model;
+    ask.prompt = wire.input.and(wire.instructions).tokens();
+    ask.max_tokens = wire.max_output_tokens;
+    ask.stream = wire.stream.unwrap_or(false);
+    let must_not = wire.tool_choice.is_some_and(|choice| choice == "none");
+    if !must_not && !wire.input.answers_tool() {
+        ask.call = Tool::call(wire.tools.into_iter().flatten());
+    }
+    Ok(())
+}
