@@ -9,7 +9,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    body::{ResponseBody, ResponseFuture, pass, refuse, send_once},
+    body::{Out, ResponseBody, ResponseFuture, pass, refuse, send_once},
     call::{Entered, Gate, Inspect, Refusal},
 };
 
@@ -59,16 +59,19 @@ where
 
 /// Passes a request through a gate, or past it where that is `off`.
 pub(crate) async fn admit<S, B, R>(
-    mut inner: S,
+    inner: S,
     gate: Arc<Gate>,
     off: bool,
     request: Request<B>,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send,
+    S::Future: Send,
+    S::Error: Send + 'static,
     B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    R: Body<Data = Bytes>,
+    R: Body<Data = Bytes> + Send,
+    R::Error: Send,
 {
     if off || gate.inspect.off {
         return Box::pin(pass(inner, request)).await;
@@ -78,5 +81,5 @@ where
         Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
     };
     entered.entry.register(gate);
-    send_once(&mut entered, &mut inner).await
+    send_once(&mut entered, &mut Out(inner)).await
 }

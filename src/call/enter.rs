@@ -155,15 +155,17 @@ impl<B> Entered<B> {
     }
 }
 
-impl<B: From<Bytes>> Entered<B> {
-    /// The request to pass on in the present attempt, the last that is made of it.
-    ///
-    /// # Panics
-    /// Where it was made before.
-    pub(crate) fn take_request(&mut self) -> Request<B> {
-        let (mut parts, body) = self.rest.take().expect("an attempt is sent once");
-        self.entry.put_handle(&mut parts);
-        Request::from_parts(parts, body.into_body())
+impl<B: From<Bytes> + Send> Entered<B> {
+    /// The call, and what makes the request to pass on in the present attempt, the last that is made of it: it panics where
+    /// it is called again.
+    pub(crate) fn last(&mut self) -> (&Entry, impl FnMut(&Entry) -> Request<B> + Send) {
+        let Entered { entry, rest } = self;
+        let request = move |entry: &Entry| {
+            let (mut parts, body) = rest.take().expect("an attempt is sent once");
+            entry.put_handle(&mut parts);
+            Request::from_parts(parts, body.into_body())
+        };
+        (entry, request)
     }
 }
 
@@ -296,7 +298,7 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
     }
 }
 
-fn set_length(parts: &mut Parts, body: &Bytes) {
+pub(super) fn set_length(parts: &mut Parts, body: &Bytes) {
     if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
         *length = body.len().into();
     }

@@ -13,8 +13,9 @@ use tower_service::Service;
 use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
 use crate::error::Rejection;
 
-/// Makes the request of an attempt; called once. By reference, as every future on the way would be larger by it.
-pub(crate) type MakeRequest<'r, B> = &'r mut (dyn FnMut() -> Request<B> + Send);
+/// Makes the request of an attempt, as the layer passes it on that sends it: called once for each attempt. By reference, as
+/// every future on the way would be larger by it.
+pub(crate) type MakeRequest<'r, B> = &'r mut (dyn FnMut(&Entry) -> Request<B> + Send);
 
 /// What came of an attempt.
 pub(crate) enum Sent<R, E> {
@@ -53,7 +54,7 @@ impl Entry {
                 return Sent::Refused(rejection);
             }
         };
-        let (attempt, mut request) = (self.attempt(), request());
+        let (attempt, mut request) = (self.attempt(), request(self));
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
         self.note_left();

@@ -60,6 +60,13 @@ impl Entry {
         (self.seeing(facts, &body), body)
     }
 
+    /// The body of this view, for a request with this head.
+    pub(crate) fn fitted_body(&self, parts: &mut Parts) -> Option<Bytes> {
+        let body = self.body()?;
+        enter::set_length(parts, &body);
+        Some(body)
+    }
+
     /// Begins the attempt that this view is of. `came` is the view that the call came with: what the layers outside have
     /// claimed for it serves where it goes to the same target, and is given back where it does not.
     pub(crate) fn begin(&self, came: &Entry) {

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::{candidate::Way, health::Health, run::Run, trigger::Triggers};
 use crate::{
-    body::{ResponseBody, ResponseFuture, pass, refuse, send_once},
+    body::{Out, ResponseBody, ResponseFuture, pass, refuse, send_once},
     call::{Entered, Inspect, Refusal},
     error::Rejection,
     limiter::Limiter,
@@ -117,7 +117,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Failover {
-            mut inner,
+            inner,
             settings,
         } = self.clone();
         ResponseFuture::new(async move {
@@ -129,7 +129,7 @@ where
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             if let Some(run) = Run::of(&settings, &entered) {
-                return run.send(&mut inner).await;
+                return run.send(&mut Out(inner)).await;
             }
             if settings.options.routed_only {
                 let model = entered.entry.tags().get(&Tag::Model);
@@ -138,7 +138,7 @@ where
             }
             // On the heap: calls with a route would be larger by it.
             entered = entered.fitted();
-            Box::pin(send_once(&mut entered, &mut inner)).await
+            Box::pin(send_once(&mut entered, &mut Out(inner))).await
         })
     }
 }
