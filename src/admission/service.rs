@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::{
     body::{Out, ResponseBody, ResponseFuture, pass, refuse, send_once},
-    call::{Entered, Gate, Inspect, Refusal},
+    call::{Entered, Gate, Refusal},
 };
 
 /// Holds calls back until every limit that they touch has room, then sends them.
@@ -25,11 +25,9 @@ pub struct Admission<S> {
 }
 
 impl<S> Admission<S> {
-    pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
-        Admission {
-            inner,
-            gate: Arc::new(gate.inspecting(inspect)),
-        }
+    pub(super) fn new(inner: S, gate: Gate) -> Self {
+        let gate = Arc::new(gate);
+        Admission { inner, gate }
     }
 }
 

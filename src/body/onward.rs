@@ -16,7 +16,7 @@ pub(crate) type Answered<R, E> = Result<Response<ResponseBody<R>>, E>;
 /// Where a layer's attempts go: to a service, or, within one service, through what the next layer does.
 pub(crate) trait Onward<B>: Send {
     /// What the service behind it answers with.
-    type Body: Body<Data = Bytes> + Send;
+    type Body: Body<Data = Bytes, Error: Send> + Send;
     /// Its error.
     type Error: Send + 'static;
 
@@ -47,11 +47,7 @@ where
     type Body = R;
     type Error = S::Error;
 
-    async fn send(
-        &mut self,
-        entry: &Entry,
-        request: MakeRequest<'_, B>,
-    ) -> Answered<R, S::Error> {
+    async fn send(&mut self, entry: &Entry, request: MakeRequest<'_, B>) -> Answered<R, S::Error> {
         exchange(entry, &mut self.0, request).await
     }
 }

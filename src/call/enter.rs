@@ -146,6 +146,12 @@ where
 }
 
 impl<B> Entered<B> {
+    /// As the layer sees it that stands directly within this one.
+    pub(crate) fn inward(mut self) -> Self {
+        self.entry = self.entry.inward();
+        self
+    }
+
     /// Its head, and its body where that was read.
     pub(crate) fn whole(&self) -> Option<(&Parts, &Bytes)> {
         match &self.rest {

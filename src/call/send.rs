@@ -48,9 +48,7 @@ impl Entry {
                 return Sent::Failed(error);
             }
             Err(rejection) => {
-                unfinished.release();
-                self.record_refusal(&rejection);
-                self.note_refusal(&rejection);
+                self.refused(unfinished, &rejection);
                 return Sent::Refused(rejection);
             }
         };
@@ -94,6 +92,13 @@ impl Entry {
                 Sent::Failed(error)
             }
         }
+    }
+
+    /// The attempt ends with a local no.
+    pub(super) fn refused(&self, unfinished: Unfinished, rejection: &Rejection) {
+        unfinished.release();
+        self.record_refusal(rejection);
+        self.note_refusal(rejection);
     }
 
     async fn claim_and_ready<S, B>(&self, inner: &mut S) -> Result<Result<S, S::Error>, Rejection>

@@ -308,7 +308,9 @@ impl<'r> Run<'r> {
         let foreign = &self.shared.headers;
         let body = (self.body, self.entry.asked_model());
         let to = rewrite(self.parts, body, self.entry.dialect(), candidate, foreign);
-        let Rewritten { mut parts, body, .. } = to.expect("it was rewritten before");
+        let Rewritten {
+            mut parts, body, ..
+        } = to.expect("it was rewritten before");
         let body = view.fitted_body(&mut parts).unwrap_or(body);
         (parts, body)
     }

@@ -36,22 +36,15 @@ pub struct Retry<S> {
 
 #[derive(Debug)]
 pub(crate) struct Settings {
-    policy: Policy,
-    classifier: Classifier,
+    pub(super) policy: Policy,
+    pub(super) classifier: Classifier,
     pub(crate) inspect: Inspect,
 }
 
 impl<S> Retry<S> {
-    pub(super) fn new(inner: S, policy: Policy, classifier: Classifier, inspect: Inspect) -> Self {
-        let settings = Settings {
-            policy,
-            classifier,
-            inspect,
-        };
-        Retry {
-            inner,
-            settings: Arc::new(settings),
-        }
+    pub(super) fn new(inner: S, settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        Retry { inner, settings }
     }
 }
 
@@ -74,10 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Retry {
-            inner,
-            settings,
-        } = self.clone();
+        let Retry { inner, settings } = self.clone();
         ResponseFuture::new(async move {
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
@@ -109,6 +99,7 @@ impl Settings {
         B: From<Bytes> + Send + 'static,
     {
         if let Some((parts, body)) = entered.whole()
+            && !self.inspect.off
             && entered.entry.repeats()
         {
             let call = Repeated {
