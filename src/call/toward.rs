@@ -44,7 +44,7 @@ impl Entry {
         {
             facts.asked_model = Some(Arc::clone(model));
         }
-        let mut all = facts.tags.callers().overlaid(tags);
+        let mut all = facts.tags.toward(tags);
         if let (true, Some(key)) = (*keeps_key, facts.tags.shared(&Tag::ApiKey)) {
             all.set(Tag::ApiKey, key.clone());
         }
