@@ -34,6 +34,11 @@ impl AdmissionLayer {
         &self.gate.limiter
     }
 
+    /// The gate of its services.
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate.clone().inspecting(self.inspect)
+    }
+
     pub(crate) fn inspect(&self) -> Inspect {
         self.inspect
     }
@@ -65,6 +70,6 @@ impl<S> Layer<S> for AdmissionLayer {
     type Service = Admission<S>;
 
     fn layer(&self, inner: S) -> Admission<S> {
-        Admission::new(inner, self.gate.clone(), self.inspect)
+        Admission::new(inner, self.gate())
     }
 }

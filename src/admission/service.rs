@@ -9,8 +9,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    body::{ResponseBody, ResponseFuture, pass, refuse, send_once},
-    call::{Entered, Gate, Inspect, Refusal},
+    body::{Out, ResponseBody, ResponseFuture, pass, refuse, send_once},
+    call::{Entered, Gate, Refusal},
 };
 
 /// Holds calls back until every limit that they touch has room, then sends them.
@@ -25,11 +25,9 @@ pub struct Admission<S> {
 }
 
 impl<S> Admission<S> {
-    pub(super) fn new(inner: S, gate: Gate, inspect: Inspect) -> Self {
-        Admission {
-            inner,
-            gate: Arc::new(gate.inspecting(inspect)),
-        }
+    pub(super) fn new(inner: S, gate: Gate) -> Self {
+        let gate = Arc::new(gate);
+        Admission { inner, gate }
     }
 }
 
@@ -59,16 +57,19 @@ where
 
 /// Passes a request through a gate, or past it where that is `off`.
 pub(crate) async fn admit<S, B, R>(
-    mut inner: S,
+    inner: S,
     gate: Arc<Gate>,
     off: bool,
     request: Request<B>,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send,
+    S::Future: Send,
+    S::Error: Send + 'static,
     B: Body<Data = Bytes> + From<Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    R: Body<Data = Bytes>,
+    R: Body<Data = Bytes> + Send,
+    R::Error: Send,
 {
     if off || gate.inspect.off {
         return Box::pin(pass(inner, request)).await;
@@ -78,5 +79,5 @@ where
         Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
     };
     entered.entry.register(gate);
-    send_once(&mut entered, &mut inner).await
+    send_once(&mut entered, &mut Out(inner)).await
 }

@@ -9,7 +9,7 @@ use http::{
 use http_body::Body;
 use tower_service::Service;
 
-use super::{ResponseBody, metering::Metering, refuse, stream::Stream};
+use super::{Answered, Onward, ResponseBody, metering::Metering, refuse, stream::Stream};
 use crate::call::{Entered, Entry, MakeRequest, Sent};
 
 /// Sends the present attempt of a call, with the request that is made then. The response that leaves the layer is metered
@@ -24,7 +24,7 @@ pub(crate) async fn exchange<S, B, R>(
     entry: &Entry,
     inner: &mut S,
     request: MakeRequest<'_, B>,
-) -> Result<Response<ResponseBody<R>>, S::Error>
+) -> Answered<R, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
     B: 'static,
@@ -41,17 +41,16 @@ where
 ///
 /// # Errors
 /// The inner service's error, untouched.
-pub(crate) async fn send_once<S, B, R>(
+pub(crate) async fn send_once<N, B>(
     entered: &mut Entered<B>,
-    inner: &mut S,
-) -> Result<Response<ResponseBody<R>>, S::Error>
+    next: &mut N,
+) -> Answered<N::Body, N::Error>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
+    N: Onward<B>,
     B: From<Bytes> + Send + 'static,
-    R: Body<Data = Bytes>,
 {
-    let entry = entered.entry.clone();
-    exchange(&entry, inner, &mut || entered.take_request()).await
+    let (entry, mut request) = entered.last();
+    next.send(entry, &mut request).await
 }
 
 /// An answer as it begins.

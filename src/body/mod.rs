@@ -6,6 +6,7 @@ mod future;
 mod hiding;
 mod keep;
 mod metering;
+mod onward;
 mod pass;
 mod rate_limit;
 mod refusal;
@@ -17,5 +18,6 @@ pub use response::ResponseBody;
 
 pub(crate) use exchange::{exchange, send_once};
 pub(crate) use keep::keep;
+pub(crate) use onward::{Answered, Onward, Out};
 pub(crate) use pass::pass;
 pub(crate) use refusal::{SHOULD_RETRY, refuse, tell_wait};

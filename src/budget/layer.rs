@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use super::{Budget, prices::Prices};
+use super::{Budget, PricedGate, prices::Prices};
 use crate::{
     call::{Gate, Inspect, Pricing},
     limit::Quantities,
@@ -100,6 +100,11 @@ impl BudgetLayer {
         self.prices.now().table.clone()
     }
 
+    /// The gate of its services.
+    pub(crate) fn gate(&self) -> PricedGate {
+        PricedGate::new(self.gate.clone(), self.prices.clone(), self.inspect)
+    }
+
     pub(crate) fn inspect(&self) -> Inspect {
         self.inspect
     }
@@ -139,7 +144,6 @@ impl<S> Layer<S> for BudgetLayer {
     type Service = Budget<S>;
 
     fn layer(&self, inner: S) -> Budget<S> {
-        let (gate, prices) = (self.gate.clone(), self.prices.clone());
-        Budget::new(inner, gate, prices, self.inspect)
+        Budget::new(inner, self.gate())
     }
 }

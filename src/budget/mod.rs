@@ -61,3 +61,4 @@ mod service;
 
 pub use layer::BudgetLayer;
 pub use service::Budget;
+pub(crate) use service::PricedGate;

@@ -27,13 +27,9 @@ pub struct Budget<S> {
 }
 
 impl<S> Budget<S> {
-    pub(super) fn new(inner: S, gate: Gate, prices: Prices, inspect: Inspect) -> Self {
-        let gate = Arc::new(gate.inspecting(inspect).priced(prices.now()));
-        let made = RwLock::new(gate);
-        Budget {
-            inner,
-            gate: Arc::new(PricedGate { prices, made }),
-        }
+    pub(super) fn new(inner: S, gate: PricedGate) -> Self {
+        let gate = Arc::new(gate);
+        Budget { inner, gate }
     }
 }
 
@@ -57,22 +53,32 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (inner, gate) = (self.inner.clone(), self.gate.now());
-        // Where there is no budget, nothing is to be claimed.
-        let off = !gate.is_recording() && !gate.limiter.limits().count_cost();
+        let off = !PricedGate::is_needed(&gate);
         ResponseFuture::new(admit(inner, gate, off, request))
     }
 }
 
 /// The gate with the prices that it has now.
 #[derive(Debug)]
-struct PricedGate {
+pub(crate) struct PricedGate {
     prices: Prices,
     /// With those that it had last.
     made: RwLock<Arc<Gate>>,
 }
 
 impl PricedGate {
-    fn now(&self) -> Arc<Gate> {
+    pub(super) fn new(gate: Gate, prices: Prices, inspect: Inspect) -> Self {
+        let gate = Arc::new(gate.inspecting(inspect).priced(prices.now()));
+        let made = RwLock::new(gate);
+        PricedGate { prices, made }
+    }
+
+    /// Whether there is anything to claim or to record.
+    pub(crate) fn is_needed(gate: &Gate) -> bool {
+        gate.is_recording() || gate.limiter.limits().count_cost()
+    }
+
+    pub(crate) fn now(&self) -> Arc<Gate> {
         let prices = self.prices.now();
         let made = self.made.read().clone();
         if made.is_priced_by(&prices) {

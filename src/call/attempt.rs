@@ -198,6 +198,12 @@ impl Attempt {
         true
     }
 
+    /// The layer at `depth` comes to see it. Nobody has presumed to send it since the layers directly around it did.
+    pub(super) fn reach(&self, depth: u32) {
+        let mut state = self.lock();
+        state.reached = state.reached.max(depth);
+    }
+
     /// Gives back every claim: it was not sent. It may be claimed for again.
     pub(crate) fn release(&self) {
         let claims = {

@@ -1,7 +1,8 @@
 //! How many tokens the text of a model's answers comes to, learnt from those whose usage was reported.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use hashbrown::{Equivalent, HashMap};
 use parking_lot::Mutex;
 
 use crate::tags::{Tag, Tags};
@@ -41,24 +42,26 @@ struct Answer {
 impl Calibration {
     /// An answer had so many bytes of text, and the provider has said how many tokens of output besides reasoning.
     pub(super) fn learn(&self, tags: &Tags, bytes: u64, tokens: u64) {
-        let Some(name) = name(tags).filter(|_| (LEAST..=LONGEST).contains(&bytes) && tokens > 0)
-        else {
-            return;
-        };
-        let mut models = self.models.lock();
-        if models.len() >= MOST && !models.contains_key(&name) {
+        if !(LEAST..=LONGEST).contains(&bytes) || tokens == 0 {
             return;
         }
-        let Model { answers, next } = models.entry(name).or_default();
-        answers[*next] = Answer { bytes, tokens };
-        *next = (*next + 1) % REMEMBERED;
+        let Some(named) = Named::of(tags) else {
+            return;
+        };
+        let answer = Answer { bytes, tokens };
+        let mut models = self.models.lock();
+        if let Some(model) = models.get_mut(&named) {
+            model.learn(answer);
+        } else if models.len() < MOST {
+            models.entry(named.to_name()).or_default().learn(answer);
+        }
     }
 
     /// The tokens that so many bytes of text come to: by the answer, of the last ones, that had the most for its text.
     /// While there was none, and at most, one for each byte: no token is shorter.
     pub(super) fn tokens(&self, tags: &Tags, bytes: u64) -> u64 {
         let models = self.models.lock();
-        let model = name(tags).and_then(|name| models.get(&name));
+        let model = Named::of(tags).and_then(|named| models.get(&named));
         let known = model.into_iter().flat_map(|model| &model.answers);
         let by = |answer: &Answer| {
             let tokens = u128::from(bytes) * u128::from(answer.tokens);
@@ -70,10 +73,33 @@ impl Calibration {
     }
 }
 
-fn name(tags: &Tags) -> Option<Name> {
-    let model = tags.shared(&Tag::Model)?.clone();
-    let provider = tags.shared(&Tag::Provider).cloned().unwrap_or_default();
-    Some((provider, model))
+impl Model {
+    fn learn(&mut self, answer: Answer) {
+        let Model { answers, next } = self;
+        answers[*next] = answer;
+        *next = (*next + 1) % REMEMBERED;
+    }
+}
+
+/// A name, as the tags have it.
+#[derive(PartialEq, Eq, Hash)]
+struct Named<'t>(&'t str, &'t str);
+
+impl<'t> Named<'t> {
+    fn of(tags: &'t Tags) -> Option<Self> {
+        let provider = tags.get(&Tag::Provider).unwrap_or_default();
+        Some(Named(provider, tags.get(&Tag::Model)?))
+    }
+
+    fn to_name(&self) -> Name {
+        (self.0.into(), self.1.into())
+    }
+}
+
+impl Equivalent<Name> for Named<'_> {
+    fn equivalent(&self, (provider, model): &Name) -> bool {
+        *self == Named(provider, model)
+    }
 }
 
 #[cfg(test)]

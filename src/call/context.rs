@@ -269,6 +269,16 @@ impl Entry {
         }
     }
 
+    /// The same view, of a layer at this depth.
+    pub(super) fn at(&self, depth: u32) -> Self {
+        Entry {
+            came_with: self.context().clone(),
+            depth,
+            facts: self.facts.clone(),
+            body: self.body.clone(),
+        }
+    }
+
     /// This view, of a request with this body.
     pub(super) fn of<B>(mut self, body: &ReadBody<B>) -> Self {
         if let ReadBody::Whole(bytes) = body {

@@ -154,6 +154,12 @@ where
 }
 
 impl<B> Entered<B> {
+    /// As the layer sees it that stands directly within this one.
+    pub(crate) fn inward(mut self) -> Self {
+        self.entry = self.entry.inward();
+        self
+    }
+
     /// Its head, and its body where that was read.
     pub(crate) fn whole(&self) -> Option<(&Parts, &Bytes)> {
         match &self.rest {
@@ -163,15 +169,17 @@ impl<B> Entered<B> {
     }
 }
 
-impl<B: From<Bytes>> Entered<B> {
-    /// The request to pass on in the present attempt, the last that is made of it.
-    ///
-    /// # Panics
-    /// Where it was made before.
-    pub(crate) fn take_request(&mut self) -> Request<B> {
-        let (mut parts, body) = self.rest.take().expect("an attempt is sent once");
-        self.entry.put_handle(&mut parts);
-        Request::from_parts(parts, body.into_body())
+impl<B: From<Bytes> + Send> Entered<B> {
+    /// The call, and what makes the request to pass on in the present attempt, the last that is made of it: it panics where
+    /// it is called again.
+    pub(crate) fn last(&mut self) -> (&Entry, impl FnMut(&Entry) -> Request<B> + Send) {
+        let Entered { entry, rest, .. } = self;
+        let request = move |entry: &Entry| {
+            let (mut parts, body) = rest.take().expect("an attempt is sent once");
+            entry.put_handle(&mut parts);
+            Request::from_parts(parts, body.into_body())
+        };
+        (entry, request)
     }
 }
 
@@ -310,7 +318,7 @@ fn demand(dialect: Dialect, facts: Option<&RequestFacts>) -> Demand {
     }
 }
 
-fn set_length(parts: &mut Parts, body: &Bytes) {
+pub(super) fn set_length(parts: &mut Parts, body: &Bytes) {
     if let Some(length) = parts.headers.get_mut(CONTENT_LENGTH) {
         *length = body.len().into();
     }

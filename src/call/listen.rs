@@ -52,6 +52,11 @@ impl Entry {
             // Another stack of ours, further in, has not sent it.
             return None;
         }
+        let is_error = head.status.as_u16() >= 400;
+        if !is_error && !wire::may_show_limits(&head.headers) {
+            // As most answers are.
+            return None;
+        }
         let attempt = self.attempt();
         let provider = self.provider();
         let (now, refused) = (time_of_day(), head.status == StatusCode::TOO_MANY_REQUESTS);
@@ -59,7 +64,7 @@ impl Entry {
         if refused || !shown.is_empty() {
             attempt.observe(&Observation::Counters { shown, refused });
         }
-        if head.status.as_u16() < 400 {
+        if !is_error {
             return None;
         }
         let closes = matches!(head.status.as_u16(), 429 | 503 | 529);

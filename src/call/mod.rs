@@ -22,6 +22,7 @@ mod cover;
 mod enter;
 mod fork;
 mod gate;
+mod inward;
 mod listen;
 mod mark;
 mod options;

@@ -142,6 +142,7 @@ impl Entry {
                 return Heard::Refused(rejection);
             }
             Some(Noted::Failed(of, error)) if of == status => return Heard::Failed(error),
+            _ if status.as_u16() < 400 => return Heard::Fine,
             _ => {}
         }
         let provider = self.tags().get(&Tag::Provider).unwrap_or_default();

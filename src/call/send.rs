@@ -13,8 +13,9 @@ use tower_service::Service;
 use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
 use crate::error::Rejection;
 
-/// Makes the request of an attempt; called once. By reference, as every future on the way would be larger by it.
-pub(crate) type MakeRequest<'r, B> = &'r mut (dyn FnMut() -> Request<B> + Send);
+/// Makes the request of an attempt, as the layer passes it on that sends it: called once for each attempt. By reference, as
+/// every future on the way would be larger by it.
+pub(crate) type MakeRequest<'r, B> = &'r mut (dyn FnMut(&Entry) -> Request<B> + Send);
 
 /// What came of an attempt.
 pub(crate) enum Sent<R, E> {
@@ -47,13 +48,11 @@ impl Entry {
                 return Sent::Failed(error);
             }
             Err(rejection) => {
-                unfinished.release();
-                self.record_refusal(&rejection);
-                self.note_refusal(&rejection);
+                self.refused(unfinished, &rejection);
                 return Sent::Refused(rejection);
             }
         };
-        let (attempt, mut request) = (self.attempt(), request());
+        let (attempt, mut request) = (self.attempt(), request(self));
         let body_tells = watch(&mut request, &attempt);
         attempt.send(self.depth(), body_tells);
         if let Some(progress) = self.progress() {
@@ -99,6 +98,13 @@ impl Entry {
                 Sent::Failed(error)
             }
         }
+    }
+
+    /// The attempt ends with a local no.
+    pub(super) fn refused(&self, unfinished: Unfinished, rejection: &Rejection) {
+        unfinished.release();
+        self.record_refusal(rejection);
+        self.note_refusal(rejection);
     }
 
     async fn claim_and_ready<S, B>(&self, inner: &mut S) -> Result<Result<S, S::Error>, Rejection>

@@ -44,7 +44,7 @@ impl Entry {
         {
             facts.asked_model = Some(Arc::clone(model));
         }
-        let mut all = facts.tags.callers().overlaid(tags);
+        let mut all = facts.tags.toward(tags);
         if let (true, Some(key)) = (*keeps_key, facts.tags.shared(&Tag::ApiKey)) {
             all.set(Tag::ApiKey, key.clone());
         }
@@ -58,6 +58,13 @@ impl Entry {
         let body = enter::fit(&mut facts, parts, &body).unwrap_or(body);
         facts.turn.deadline = facts.turn.deadline.into_iter().chain(*until).min();
         (self.seeing(facts, &body), body)
+    }
+
+    /// The body of this view, for a request with this head.
+    pub(crate) fn fitted_body(&self, parts: &mut Parts) -> Option<Bytes> {
+        let body = self.body()?;
+        enter::set_length(parts, &body);
+        Some(body)
     }
 
     /// Begins the attempt that this view is of. `came` is the view that the call came with: what the layers outside have

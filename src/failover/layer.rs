@@ -179,17 +179,8 @@ impl FailoverLayer {
         self
     }
 
-    /// What is shared is made with these settings.
-    fn anew(mut self) -> Self {
-        self.shared = Arc::default();
-        self
-    }
-}
-
-impl<S> Layer<S> for FailoverLayer {
-    type Service = Failover<S>;
-
-    fn layer(&self, inner: S) -> Failover<S> {
+    /// What its services go by.
+    pub(crate) fn settings(&self) -> Settings {
         let shared = self.shared.get_or_init(|| {
             Arc::new(Shared {
                 ways: ways(&self.routes),
@@ -203,11 +194,24 @@ impl<S> Layer<S> for FailoverLayer {
         };
         // Without a route there is nothing to do.
         inspect.off |= shared.ways.is_empty() && !self.options.routed_only;
-        let settings = Settings {
+        Settings {
             options: self.options.clone(),
             shared: shared.clone(),
             inspect,
-        };
-        Failover::new(inner, settings)
+        }
+    }
+
+    /// What is shared is made with these settings.
+    fn anew(mut self) -> Self {
+        self.shared = Arc::default();
+        self
+    }
+}
+
+impl<S> Layer<S> for FailoverLayer {
+    type Service = Failover<S>;
+
+    fn layer(&self, inner: S) -> Failover<S> {
+        Failover::new(inner, self.settings())
     }
 }

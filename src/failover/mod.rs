@@ -68,3 +68,4 @@ pub use provider::{Auth, Pool, Provider};
 pub use route::{Route, RouteError, Routes, Target};
 pub use service::Failover;
 pub use trigger::Trigger;
+pub(crate) use {run::Run, service::Settings};

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Response;
 use http_body::Body;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::candidate::Candidate;
@@ -99,7 +100,7 @@ pub(super) struct Outlook {
     /// When targets may serve, as they have told.
     told: Vec<Instant>,
     /// The targets that were asked, as often as they were.
-    asked: Vec<usize>,
+    asked: SmallVec<[usize; 2]>,
     /// Whether only targets are left whose breakers are open.
     is_last_resort: bool,
 }

@@ -3,10 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
+use http::{HeaderValue, Response, StatusCode, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
-use tower_service::Service;
 
 use super::{
     candidate::Candidate,
@@ -14,12 +13,12 @@ use super::{
     learn::{KEY_REFUSED, learn},
     order,
     outcome::{Best, Came, Outlook, Step},
-    rewrite::rewrite,
+    rewrite::{Rewritten, rewrite},
     service::{Options, Settings, Shared},
     trigger::{self, Trigger},
 };
 use crate::{
-    body::{ResponseBody, SHOULD_RETRY, exchange, keep, refuse, tell_wait},
+    body::{Answered, Onward, ResponseBody, SHOULD_RETRY, keep, refuse, tell_wait},
     call::{Entered, Entry, Heard, PassedOver, PassedOverWhy, Toward},
     error::Rejection,
     retry::{
@@ -36,11 +35,11 @@ const LONGEST_READ: Duration = Duration::from_secs(1);
 /// How often one target is asked for one call, by this layer.
 const MOST_EACH: usize = 3;
 
-pub(super) struct Run<'r> {
+pub(crate) struct Run<'r> {
     options: &'r Options,
     shared: &'r Shared,
     entry: &'r Entry,
-    asked: Asked,
+    pub(crate) asked: Asked,
     parts: &'r Parts,
     body: &'r Bytes,
 }
@@ -57,7 +56,7 @@ struct Prepared {
 
 impl<'r> Run<'r> {
     /// A call that has a route, and can be changed.
-    pub(super) fn of<B>(settings: &'r Settings, entered: &'r Entered<B>) -> Option<Self> {
+    pub(crate) fn of<B>(settings: &'r Settings, entered: &'r Entered<B>) -> Option<Self> {
         let (entry, (parts, body)) = (&entered.entry, entered.whole()?);
         let dialect = entry.dialect();
         let model = entry.tags().get(&Tag::Model)?;
@@ -73,15 +72,14 @@ impl<'r> Run<'r> {
         })
     }
 
-    pub(super) async fn send<S, B, R>(
-        &self,
-        inner: &mut S,
-    ) -> Result<Response<ResponseBody<R>>, S::Error>
+    /// Sends it onwards, to one target after the other.
+    ///
+    /// # Errors
+    /// The inner service's error, untouched.
+    pub(crate) async fn send<N, B>(&self, next: &mut N) -> Answered<N::Body, N::Error>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: 'static,
+        N: Onward<B>,
         B: From<Bytes> + Send + 'static,
-        R: Body<Data = Bytes>,
     {
         let Run { options, entry, .. } = *self;
         entry.reroutes(options.max_attempts);
@@ -104,7 +102,7 @@ impl<'r> Run<'r> {
             }
             let until = Instant::now().checked_add(options.patience);
             let until = until.filter(|_| !is_alone);
-            match self.attempt(inner, candidate, until, &mut outlook).await {
+            match self.attempt(next, candidate, until, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) => best.add(came),
                 Step::Skip => {}
@@ -137,7 +135,7 @@ impl<'r> Run<'r> {
                 }
             }
             let candidate = &later.candidate;
-            match self.attempt(inner, candidate, None, &mut outlook).await {
+            match self.attempt(next, candidate, None, &mut outlook).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
                 Step::Skip => {}
@@ -194,18 +192,16 @@ impl<'r> Run<'r> {
     }
 
     /// One attempt at one target. `until` then it may wait for room there; `None`: as long as the call may.
-    async fn attempt<S, B, R>(
+    async fn attempt<N, B>(
         &self,
-        inner: &mut S,
+        next: &mut N,
         candidate: &Arc<Candidate>,
         until: Option<Instant>,
         outlook: &mut Outlook,
-    ) -> Step<R, S::Error>
+    ) -> Step<N::Body, N::Error>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: 'static,
+        N: Onward<B>,
         B: From<Bytes> + Send + 'static,
-        R: Body<Data = Bytes>,
     {
         let Some(prepared) = self.prepare(candidate, until, outlook) else {
             return Step::Skip;
@@ -216,11 +212,12 @@ impl<'r> Run<'r> {
             keeps_key,
             mut trial,
         } = prepared;
-        let mut make = || {
-            let (parts, body) = request.take().expect("an attempt is sent once");
-            view.make_request(parts, body)
+        let mut make = |entry: &Entry| {
+            let again = || self.once_more(candidate, &view);
+            let (parts, body) = request.take().unwrap_or_else(again);
+            entry.make_request(parts, body)
         };
-        let response = match exchange(&view, inner, &mut make).await {
+        let response = match next.send(&view, &mut make).await {
             Ok(response) => response,
             Err(error) => return self.broke(error, view.has_left(), &mut trial),
         };
@@ -304,6 +301,18 @@ impl<'r> Run<'r> {
             keeps_key: to.keeps_key,
             trial,
         })
+    }
+
+    /// The request of a view that was prepared, which was taken before: a layer further in repeats it.
+    fn once_more(&self, candidate: &Candidate, view: &Entry) -> (Parts, Bytes) {
+        let foreign = &self.shared.headers;
+        let body = (self.body, self.entry.asked_model());
+        let to = rewrite(self.parts, body, self.entry.dialect(), candidate, foreign);
+        let Rewritten {
+            mut parts, body, ..
+        } = to.expect("it was rewritten before");
+        let body = view.fitted_body(&mut parts).unwrap_or(body);
+        (parts, body)
     }
 
     /// What an error of the inner service means.

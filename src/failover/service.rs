@@ -12,8 +12,8 @@ use tower_service::Service;
 
 use super::{candidate::Way, health::Health, run::Run, trigger::Triggers};
 use crate::{
-    body::{ResponseBody, ResponseFuture, pass, refuse, send_once},
-    call::{Entered, Inspect, Refusal},
+    body::{Out, ResponseBody, ResponseFuture, pass, refuse, send_once},
+    call::{Entered, Entry, Inspect, Refusal},
     error::Rejection,
     limiter::Limiter,
     retry::{RetryBudget, classifier::Classifier},
@@ -31,10 +31,18 @@ pub struct Failover<S> {
 }
 
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     pub(super) options: Options,
     pub(super) shared: Arc<Shared>,
-    pub(super) inspect: Inspect,
+    pub(crate) inspect: Inspect,
+}
+
+impl Settings {
+    /// The refusal of a call without a route, where it may not go on as it came.
+    pub(crate) fn no_route(&self, entry: &Entry) -> Option<Rejection> {
+        let model = || self.shared.no_route(entry.tags().get(&Tag::Model));
+        self.options.routed_only.then(model)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -116,10 +124,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Failover {
-            mut inner,
-            settings,
-        } = self.clone();
+        let Failover { inner, settings } = self.clone();
         ResponseFuture::new(async move {
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
@@ -129,16 +134,14 @@ where
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             if let Some(run) = Run::of(&settings, &entered) {
-                return run.send(&mut inner).await;
+                return run.send(&mut Out(inner)).await;
             }
-            if settings.options.routed_only {
-                let model = entered.entry.tags().get(&Tag::Model);
-                let no = settings.shared.no_route(model);
+            if let Some(no) = settings.no_route(&entered.entry) {
                 return Ok(refuse(entered.entry.dialect(), no));
             }
             // On the heap: calls with a route would be larger by it.
             entered = entered.fitted();
-            Box::pin(send_once(&mut entered, &mut inner)).await
+            Box::pin(send_once(&mut entered, &mut Out(inner))).await
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Limiter, Shared};
 use crate::{
-    limit::{LimitKey, Quantities, Quantity},
+    limit::{Limit, LimitKey, Limits, Quantities, Quantity},
     tags::{self, Tags},
 };
 
@@ -57,10 +57,20 @@ pub struct Delegation {
 /// The slots that one call holds, and those of the calls around it.
 struct Slots {
     limiter: Weak<Shared>,
-    keys: Vec<LimitKey>,
+    claimed: Claimed,
     /// Gone when the call has ended.
     alive: Weak<()>,
     outer: Option<Arc<Slots>>,
+}
+
+/// A claim, by what it took slots of: which ones is found when a call inside asks.
+pub(super) struct Claimed {
+    pub(super) tags: Arc<Tags>,
+    pub(super) quantities: Quantities,
+    /// The slots that it found held, and did not take.
+    pub(super) held: Vec<LimitKey>,
+    /// The [version](crate::limit::Limits::version) of the limits that it was made under.
+    pub(super) version: u32,
 }
 
 impl Delegation {
@@ -118,12 +128,12 @@ impl Delegation {
     pub(super) fn with_slots(
         mut self,
         shared: &Arc<Shared>,
-        keys: Vec<LimitKey>,
+        claimed: Claimed,
         alive: Weak<()>,
     ) -> Self {
         self.slots = Some(Arc::new(Slots {
             limiter: Arc::downgrade(shared),
-            keys,
+            claimed,
             alive,
             outer: self.slots.take(),
         }));
@@ -135,7 +145,7 @@ impl Delegation {
         let all = std::iter::successors(self.slots.as_deref(), |slots| slots.outer.as_deref());
         all.filter(|slots| std::ptr::eq(slots.limiter.as_ptr(), Arc::as_ptr(shared)))
             .filter(|slots| slots.alive.strong_count() > 0)
-            .flat_map(|slots| slots.keys.iter().cloned())
+            .flat_map(|slots| shared.slots(&slots.claimed))
             .collect()
     }
 }
@@ -148,25 +158,32 @@ impl Limiter {
 }
 
 impl Shared {
-    /// The slots that a claim took which was made under limits of this version.
-    pub(super) fn slots(
-        &self,
-        tags: &Tags,
-        (quantities, version): (Quantities, u32),
-        held: &[LimitKey],
-    ) -> Vec<LimitKey> {
-        if !quantities.contain(Quantity::Concurrency) {
-            return Vec::new();
-        }
+    /// The slots that a claim holds.
+    fn slots(&self, claimed: &Claimed) -> Vec<LimitKey> {
         let limits = self.store.limits();
+        let key = |(place, limit)| LimitKey::of(place, limit, &claimed.tags);
+        let keys = claimed.of(&limits).map(key);
+        keys.filter(|key| !claimed.held.contains(key)).collect()
+    }
+
+    /// Whether it holds any.
+    pub(super) fn has_slots(&self, claimed: &Claimed) -> bool {
+        match claimed.held.is_empty() {
+            true => claimed.of(&self.store.limits()).next().is_some(),
+            false => !self.slots(claimed).is_empty(),
+        }
+    }
+}
+
+impl Claimed {
+    /// The limits on slots that it touches, with their places.
+    fn of<'l>(&'l self, limits: &'l Limits) -> impl Iterator<Item = (u32, &'l Limit)> {
+        let any = self.quantities.contain(Quantity::Concurrency);
         limits
             .live()
-            .filter(|(_, rule)| rule.since <= version)
+            .filter(move |(_, rule)| any && rule.limit.quantity == Quantity::Concurrency)
+            .filter(|(_, rule)| rule.since <= self.version && rule.limit.touches(&self.tags))
             .map(|(place, rule)| (place, &rule.limit))
-            .filter(|(_, limit)| limit.quantity == Quantity::Concurrency && limit.touches(tags))
-            .map(|(place, limit)| LimitKey::of(place, limit, tags))
-            .filter(|key| !held.contains(key))
-            .collect()
     }
 }
 

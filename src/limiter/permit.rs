@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
 };
 
-use super::{Delegation, Flight, Shared};
+use super::{Delegation, Flight, Shared, delegation::Claimed};
 use crate::{
     limit::{LimitKey, Quantities},
     store::{Claim, Grant, Settlement},
@@ -99,13 +99,17 @@ impl Permit {
         if self.grant.is_none() {
             return outer;
         }
-        let (claimed, held) = ((self.quantities, self.version), &self.held);
-        let slots = self.shared.slots(&self.tags, claimed, held);
-        if slots.is_empty() {
+        let claimed = Claimed {
+            tags: self.tags.clone(),
+            quantities: self.quantities,
+            held: self.held.clone(),
+            version: self.version,
+        };
+        if !self.shared.has_slots(&claimed) {
             return outer;
         }
         let alive = Arc::downgrade(self.alive.get_or_init(Arc::default));
-        outer.with_slots(&self.shared, slots, alive)
+        outer.with_slots(&self.shared, claimed, alive)
     }
 
     /// Replaces what was reserved by what was used.

@@ -1,16 +1,21 @@
 //! The paved way: one layer that is all of them, outermost first failover, then retry, then budget, then admission.
 
+mod gated;
+mod service;
+
 use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use self::service::Layers;
+pub use self::service::RateLimit;
 use crate::{
-    admission::{Admission, AdmissionLayer},
-    budget::{Budget, BudgetLayer},
-    failover::{Failover, FailoverEvent, FailoverLayer, Routes},
+    admission::AdmissionLayer,
+    budget::BudgetLayer,
+    failover::{FailoverEvent, FailoverLayer, Routes},
     limiter::Limiter,
     pricing::PriceTable,
-    retry::{Retry, RetryLayer},
+    retry::RetryLayer,
     statistics::Statistics,
 };
 
@@ -160,9 +165,9 @@ impl RateLimitLayer {
 }
 
 impl<S> Layer<S> for RateLimitLayer {
-    type Service = Failover<Retry<Budget<Admission<S>>>>;
+    type Service = RateLimit<S>;
 
-    fn layer(&self, inner: S) -> Self::Service {
+    fn layer(&self, inner: S) -> RateLimit<S> {
         let inside = self.budget.inspect().over(self.admission.inspect());
         let retry = self.retry.clone().inspects_for(inside);
         let failover = self.failover.clone().inspects_for(retry.inspect());
@@ -170,6 +175,12 @@ impl<S> Layer<S> for RateLimitLayer {
             Some(statistics) => self.budget.clone().statistics(statistics.clone()),
             None => self.budget.clone(),
         };
-        failover.layer(retry.layer(budget.layer(self.admission.layer(inner))))
+        let layers = Layers {
+            failover: failover.settings(),
+            retry: retry.settings(),
+            budget: budget.gate(),
+            admission: Arc::new(self.admission.gate()),
+        };
+        RateLimit::new(inner, layers)
     }
 }

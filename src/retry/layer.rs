@@ -3,7 +3,7 @@ use std::{any::Any, num::NonZeroU32, time::Duration};
 use tower_layer::Layer;
 
 use super::{
-    Failure, Retry, RetryBudget, backoff::Backoff, classifier::Classifier, policy::Policy,
+    Failure, Retry, RetryBudget, Settings, backoff::Backoff, classifier::Classifier, policy::Policy,
 };
 use crate::call::Inspect;
 
@@ -85,6 +85,15 @@ impl RetryLayer {
         self
     }
 
+    /// What its services go by.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            policy: self.policy.clone(),
+            classifier: self.classifier.clone(),
+            inspect: self.inspect,
+        }
+    }
+
     /// Reads requests as layers further in are told to, where nothing is said here.
     pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
         self.inspect = self.inspect.over(inside);
@@ -126,11 +135,6 @@ impl<S> Layer<S> for RetryLayer {
     type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Retry<S> {
-        Retry::new(
-            inner,
-            self.policy.clone(),
-            self.classifier.clone(),
-            self.inspect,
-        )
+        Retry::new(inner, self.settings())
     }
 }

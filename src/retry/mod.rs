@@ -43,6 +43,7 @@ pub(crate) mod backoff;
 pub(crate) mod classifier;
 mod layer;
 mod policy;
+mod repeating;
 mod retry_budget;
 mod service;
 
@@ -51,3 +52,4 @@ pub use classifier::Failure;
 pub use layer::RetryLayer;
 pub use retry_budget::RetryBudget;
 pub use service::Retry;
+pub(crate) use {repeating::Repeating, service::Settings};

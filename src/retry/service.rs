@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     body::{
-        ResponseBody, ResponseFuture, SHOULD_RETRY, exchange, keep, pass, refuse, send_once,
-        tell_wait,
+        Answered, Onward, Out, ResponseBody, ResponseFuture, SHOULD_RETRY, keep, pass, refuse,
+        send_once, tell_wait,
     },
-    call::{Entered, Entry, Heard, Inspect, Refusal},
+    call::{Entered, Entry, Heard, Inspect, MakeRequest, Refusal},
     wire::ProviderError,
 };
 
@@ -35,23 +35,16 @@ pub struct Retry<S> {
 }
 
 #[derive(Debug)]
-struct Settings {
-    policy: Policy,
-    classifier: Classifier,
-    inspect: Inspect,
+pub(crate) struct Settings {
+    pub(super) policy: Policy,
+    pub(super) classifier: Classifier,
+    pub(crate) inspect: Inspect,
 }
 
 impl<S> Retry<S> {
-    pub(super) fn new(inner: S, policy: Policy, classifier: Classifier, inspect: Inspect) -> Self {
-        let settings = Settings {
-            policy,
-            classifier,
-            inspect,
-        };
-        Retry {
-            inner,
-            settings: Arc::new(settings),
-        }
+    pub(super) fn new(inner: S, settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        Retry { inner, settings }
     }
 }
 
@@ -74,10 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Retry {
-            mut inner,
-            settings,
-        } = self.clone();
+        let Retry { inner, settings } = self.clone();
         ResponseFuture::new(async move {
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
@@ -86,20 +76,7 @@ where
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
-            if let Some((parts, body)) = entered.whole()
-                && entered.entry.repeats()
-            {
-                let call = Repeated {
-                    settings: &settings,
-                    asked: Asked::of(parts, entered.entry.dialect()),
-                    entry: &entered.entry,
-                    parts,
-                    body,
-                };
-                return call.send(&mut inner).await;
-            }
-            // On the heap: most calls may be repeated.
-            Box::pin(send_once(&mut entered, &mut inner)).await
+            settings.send(&mut entered, &mut Out(inner)).await
         })
     }
 }
@@ -107,22 +84,53 @@ where
 /// How long a refusal's body may take to come: until then its attempt is open.
 const LONGEST_READ: Duration = Duration::from_secs(1);
 
+impl Settings {
+    /// Sends a call onwards, as often as may help.
+    ///
+    /// # Errors
+    /// The inner service's error, untouched.
+    pub(crate) async fn send<N, B>(
+        &self,
+        entered: &mut Entered<B>,
+        next: &mut N,
+    ) -> Answered<N::Body, N::Error>
+    where
+        N: Onward<B>,
+        B: From<Bytes> + Send + 'static,
+    {
+        if let Some((parts, body)) = entered.whole()
+            && !self.inspect.off
+            && entered.entry.repeats()
+        {
+            let call = Repeated {
+                settings: self,
+                asked: Asked::of(parts, entered.entry.dialect()),
+                entry: &entered.entry,
+            };
+            let mut request = |entry: &Entry| entry.request(parts, body);
+            return call.send(next, &mut request).await;
+        }
+        // On the heap: most calls may be repeated.
+        Box::pin(send_once(entered, next)).await
+    }
+}
+
 /// A call that can be sent again.
-struct Repeated<'r> {
-    settings: &'r Settings,
-    asked: Asked,
-    entry: &'r Entry,
-    parts: &'r Parts,
-    body: &'r Bytes,
+pub(super) struct Repeated<'r> {
+    pub(super) settings: &'r Settings,
+    pub(super) asked: Asked,
+    pub(super) entry: &'r Entry,
 }
 
 impl Repeated<'_> {
-    async fn send<S, B, R>(&self, inner: &mut S) -> Result<Response<ResponseBody<R>>, S::Error>
+    /// Sends its attempts onwards.
+    pub(super) async fn send<N, B>(
+        &self,
+        next: &mut N,
+        request: MakeRequest<'_, B>,
+    ) -> Answered<N::Body, N::Error>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: 'static,
-        B: From<Bytes> + Send + 'static,
-        R: Body<Data = Bytes>,
+        N: Onward<B>,
     {
         let Repeated {
             entry, settings, ..
@@ -137,8 +145,7 @@ impl Repeated<'_> {
         }
         let mut answered = None;
         for attempt in 1.. {
-            let mut request = || entry.request(self.parts, self.body);
-            let response = match exchange(entry, inner, &mut request).await {
+            let response = match next.send(entry, request).await {
                 Ok(response) => response,
                 Err(error) => {
                     let failure = settings.classifier.classify(&error, entry.has_left());

@@ -119,6 +119,24 @@ impl Tags {
         tags
     }
 
+    /// The same call to this target, in one step: who calls as here, where it goes as there.
+    pub(crate) fn toward(&self, target: &Tags) -> Self {
+        let value = |place: usize| {
+            let callers = self.known[place].as_ref();
+            let callers = callers.filter(|_| Tag::known(place).is_callers());
+            target.known[place].as_ref().or(callers).cloned()
+        };
+        let mut tags = Tags {
+            known: std::array::from_fn(value),
+            free: self.free.clone(),
+            plainer: target.plainer.clone(),
+        };
+        for (name, value) in &target.free {
+            tags.set(Tag::Free(name.clone()), value.clone());
+        }
+        tags
+    }
+
     /// Whether no tag has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -174,6 +192,30 @@ mod tests {
             .with(Tag::Run, "r")
             .with("tenant".into(), "acme");
         assert_eq!(tags.callers().to_string(), "run=r tenant=acme");
+    }
+
+    #[test]
+    fn a_call_to_a_target_has_the_callers_tags_and_the_targets() {
+        let call = Tags::new()
+            .with(Tag::Model, "m")
+            .with(Tag::ApiKey, "k")
+            .with(Tag::Run, "r")
+            .with("tenant".into(), "acme");
+        for target in [
+            Tags::new(),
+            Tags::new().with(Tag::Provider, "p"),
+            Tags::new().with(Tag::Model, "p/m-2024-08-06"),
+            Tags::new().with(Tag::Run, "s").with("x".into(), "1"),
+            Tags::new().with("tenant".into(), "other"),
+        ] {
+            assert_eq!(
+                target.plainer_models().is_empty(),
+                target.get(&Tag::Model).is_none()
+            );
+            let both = call.toward(&target);
+            assert_eq!(both, call.callers().overlaid(&target));
+            assert_eq!(both.plainer_models(), target.plainer_models());
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, sync::OnceLock};
 
+use smallvec::{SmallVec, smallvec};
+
 /// Where Bedrock serves a model from, as its names begin.
 const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "ap.", "jp.", "au.", "global."];
 
@@ -55,14 +57,17 @@ const STEPS: [Step; 6] = [
 /// A name of a model, with the steps that led to it.
 pub(crate) type Named<'n> = (Cow<'n, str>, Vec<&'static str>);
 
+/// Of most models there is one.
+pub(crate) type Names<'n> = SmallVec<[Named<'n>; 1]>;
+
 /// The names to look a price up by, the most particular first, each with the steps that led to it. What one provider
 /// asks for another's model is its own: its maker in front stays.
-pub(crate) fn candidates(model: &str) -> Vec<Named<'_>> {
+pub(crate) fn candidates(model: &str) -> Names<'_> {
     through(&STEPS, model)
 }
 
 /// The names to look a limit up by, the name itself first. Here the maker in front goes as well: it is the same model.
-pub(crate) fn limited(model: &str) -> Vec<Named<'_>> {
+pub(crate) fn limited(model: &str) -> Names<'_> {
     let mut steps = STEPS.to_vec();
     steps.push(("without its maker in front", without_maker));
     through(&steps, model)
@@ -91,11 +96,11 @@ fn is_plain(model: &str) -> bool {
         && !model.ends_with("-latest")
 }
 
-fn through<'n>(steps: &[Step], model: &'n str) -> Vec<Named<'n>> {
+fn through<'n>(steps: &[Step], model: &'n str) -> Names<'n> {
     if is_plain(model) {
-        return vec![(model.into(), Vec::new())];
+        return smallvec![(model.into(), Vec::new())];
     }
-    let mut found: Vec<Named<'n>> = vec![(model.into(), Vec::new())];
+    let mut found: Names<'n> = smallvec![(model.into(), Vec::new())];
     for (words, step) in steps {
         let further: Vec<_> = found
             .iter()

@@ -62,6 +62,9 @@ const PLACES: usize = 13;
 /// Which of them is the total, the last one.
 const TOTAL: usize = PLACES - 1;
 
+/// Which of them a total belongs to: the input, the uncached input and the output.
+const SIDES: [usize; 3] = [0, 2, 6];
+
 impl Counts {
     fn places(&mut self) -> [&mut Option<u64>; PLACES] {
         [
@@ -86,14 +89,18 @@ impl Counts {
         self.places().map(|place| *place)
     }
 
-    /// These counts and no others.
-    pub(super) fn of(told: &[(usize, u64)]) -> Counts {
-        let mut counts = Counts::default();
-        let places = counts.places();
-        for &(which, count) in told {
-            *places[which] = Some(count);
+    /// Takes over what a later report says, of which just these counts are known by their numbers.
+    pub(super) fn renew(&mut self, told: &[(usize, u64)]) {
+        let has_side = told.iter().any(|(which, _)| SIDES.contains(which));
+        if has_side {
+            self.total = None;
         }
-        counts
+        let places = self.places();
+        for &(which, count) in told {
+            if which != TOTAL || has_side {
+                *places[which] = Some(count);
+            }
+        }
     }
 
     /// Takes over what a later report says.

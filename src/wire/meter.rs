@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::{
     Dialect, ProviderError,
     alike::Alike,
-    framing::{Frame, Framing},
+    framing::Framing,
     note::{First, Note},
     read::read_event,
     reading::Reading,
@@ -48,8 +48,8 @@ pub struct Meter {
     is_success: bool,
     bytes: u64,
     is_ended: bool,
-    /// Apart, as it is large: a meter stands in the futures of those who read a body.
-    note: Box<Note>,
+    /// What was read so far, if anything. Apart, as it is large: a meter stands in the futures of those who read a body.
+    note: Option<Box<Note>>,
     pub(super) alike: Alike,
     framing: Framing,
 }
@@ -74,14 +74,12 @@ impl Meter {
     #[must_use]
     pub fn new(dialect: Dialect, status: StatusCode, headers: &HeaderMap) -> Meter {
         let spec = dialect.spec();
-        let mut note = Note::default();
-        spec.headers(headers, &mut note);
         Meter {
             dialect,
             is_success: status.is_success(),
             bytes: 0,
             is_ended: false,
-            note: Box::new(note),
+            note: spec.headers(headers),
             alike: Alike::default(),
             framing: Framing::of(spec, headers),
         }
@@ -93,22 +91,34 @@ impl Meter {
             return;
         }
         self.bytes = self.bytes.saturating_add(chunk.len() as u64);
-        let (spec, note, alike) = (self.dialect.spec(), &mut *self.note, &mut self.alike);
-        let on_event = |frame: Frame<'_>| read_event(spec, &frame, note, alike);
-        self.framing.push(spec, chunk, on_event);
+        if let Framing::Json(kept) = &mut self.framing {
+            // Read when it is whole.
+            return kept.push(chunk);
+        }
+        let (spec, alike) = (self.dialect.spec(), &mut self.alike);
+        let note = self.note.get_or_insert_default();
+        self.framing
+            .push(spec, chunk, |frame| read_event(spec, &frame, note, alike));
         self.first_dropped();
-        self.note.done |=
-            self.framing.is_closed() && self.note.may_end && self.note.error.is_none();
+        let is_closed = self.framing.is_closed();
+        if let Some(note) = &mut self.note {
+            note.done |= is_closed && note.may_end && note.error.is_none();
+        }
     }
 
     /// The body ended cleanly. (A body that broke off is just not pushed any further.)
     pub fn end(&mut self) {
         if !std::mem::replace(&mut self.is_ended, true) {
-            let (spec, note, alike) = (self.dialect.spec(), &mut *self.note, &mut self.alike);
+            let (spec, alike) = (self.dialect.spec(), &mut self.alike);
+            let Some(note) = &mut self.note else {
+                return;
+            };
             self.framing
                 .end(|frame| read_event(spec, &frame, note, alike));
             self.first_dropped();
-            self.note.done |= self.note.may_end && self.note.error.is_none();
+            if let Some(note) = &mut self.note {
+                note.done |= note.may_end && note.error.is_none();
+            }
         }
     }
 
@@ -122,20 +132,26 @@ impl Meter {
             Framing::Json(kept) => match kept.read(self.dialect) {
                 Some(mut found) => {
                     found.done = true;
-                    found.complete_error(&self.note.beside);
                     let text = if kept.is_tail() {
                         self.bytes
                     } else {
                         found.text
                     };
-                    let mut note = Note::clone(&self.note);
-                    note.merge(found);
+                    let note = match &self.note {
+                        None => found.alone(),
+                        Some(head) => {
+                            found.complete_error(&head.beside);
+                            let mut note = Note::clone(head);
+                            note.merge(found);
+                            note
+                        }
+                    };
                     self.report(note, text, true)
                 }
                 None => self.report(self.note(), self.bytes, self.is_ended && kept.is_tail()),
             },
             Framing::Counted => self.report(self.note(), self.bytes, self.is_ended),
-            _ => self.report(self.note(), self.streamed_text(), self.note.done),
+            _ => self.report(self.note(), self.streamed_text(), self.is_done()),
         }
     }
 
@@ -146,9 +162,11 @@ impl Meter {
         if !self.is_stream() || !self.is_success {
             return 0;
         }
-        let reported = self.note.counts.usage().map_or(0, |usage| usage.output);
-        self.output_of(&self.note, self.streamed_text())
-            .max(reported)
+        let Some(note) = &self.note else {
+            return 0;
+        };
+        let reported = note.counts.usage().map_or(0, |usage| usage.output);
+        self.output_of(note, self.streamed_text()).max(reported)
     }
 
     /// Whether the body comes in events, while the answer is generated.
@@ -184,7 +202,9 @@ impl Meter {
         if !self.is_stream() && !undecided {
             return Stage::Content;
         }
-        match (self.note.first, &self.note.error) {
+        let note = self.note.as_ref();
+        let (first, error) = note.map_or((None, &None), |note| (note.first, &note.error));
+        match (first, error) {
             (Some(First::Content), _) => Stage::Content,
             (Some(First::Error), Some(error)) => {
                 Stage::Error(ProviderError::in_stream(provider, error))
@@ -199,7 +219,7 @@ impl Meter {
     /// ended.
     #[must_use]
     pub fn is_between(&self) -> bool {
-        !self.is_ended && !self.note.done && self.framing.is_between()
+        !self.is_ended && !self.is_done() && self.framing.is_between()
     }
 
     /// The bytes that end the stream here with an error, as an SDK of the dialect shows it to its
@@ -233,12 +253,18 @@ impl Meter {
     /// What was dropped unread may have been content, and after content nothing is the first any more.
     fn first_dropped(&mut self) {
         if self.framing.dropped_bytes() > 0 {
-            self.note.first = self.note.first.or(Some(First::Content));
+            let note = self.note.get_or_insert_default();
+            note.first = note.first.or(Some(First::Content));
         }
     }
 
+    fn is_done(&self) -> bool {
+        self.note.as_ref().is_some_and(|note| note.done)
+    }
+
     fn streamed_text(&self) -> u64 {
-        self.note.text.saturating_add(self.framing.dropped_bytes())
+        let read = self.note.as_ref().map_or(0, |note| note.text);
+        read.saturating_add(self.framing.dropped_bytes())
     }
 
     fn output_of(&self, note: &Note, text_bytes: u64) -> u64 {
@@ -251,7 +277,7 @@ impl Meter {
     }
 
     fn note(&self) -> Note {
-        Note::clone(&self.note)
+        self.note.as_deref().cloned().unwrap_or_default()
     }
 
     fn report(&self, note: Note, text_bytes: u64, complete: bool) -> Reading {
@@ -280,7 +306,7 @@ impl fmt::Debug for Meter {
             .field("dialect", &self.dialect)
             .field("bytes", &self.bytes)
             .field("is_ended", &self.is_ended)
-            .field("counts", &self.note.counts)
+            .field("counts", &self.note().counts)
             .finish_non_exhaustive()
     }
 }

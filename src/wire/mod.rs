@@ -65,7 +65,6 @@ pub mod sse;
 mod timestamp;
 mod walk;
 
-pub(crate) use self::readdress::path_end;
 pub use self::{
     ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
     cap_output::cap_output,
@@ -80,3 +79,4 @@ pub use self::{
     request::{FactsError, RequestFacts, inspect, inspect_call},
     retry_after::{go_duration, retry_after, should_retry},
 };
+pub(crate) use self::{limits::may_show_limits, readdress::path_end};

@@ -94,9 +94,15 @@ impl Note {
     /// Adds what an event said that is like the one that was added last, which had text: something came first.
     pub(super) fn more(&mut self, more: &More) {
         self.text = self.text.saturating_add(more.text);
-        if !more.counts.is_empty() {
-            self.counts.replace(&Counts::of(&more.counts));
-        }
+        self.counts.renew(&more.counts);
+    }
+
+    /// As if it were added to nothing.
+    pub(super) fn alone(mut self) -> Note {
+        self.first = self.first();
+        self.closes &= self.counts.output.is_some();
+        self.done &= self.error.is_none() || self.tells_failure;
+        self
     }
 
     /// This, of a body that is like the one which said it.

@@ -27,10 +27,12 @@ pub(in super::super) fn error_type(headers: &HeaderMap) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-pub(super) fn headers(headers: &HeaderMap, note: &mut Note) {
+pub(super) fn headers(headers: &HeaderMap) -> Box<Note> {
+    let mut note = Box::<Note>::default();
     if let Some(name) = error_type(headers) {
         note.code_beside(&Scalar::Text(name));
     }
+    note
 }
 
 /// The name stands in the body too, where SDKs look for it if no header has it.

@@ -38,8 +38,8 @@ impl Spec for BedrockConverse {
         ]
     }
 
-    fn headers(&self, headers: &HeaderMap, note: &mut Note) {
-        bedrock::headers(headers, note);
+    fn headers(&self, headers: &HeaderMap) -> Option<Box<Note>> {
+        Some(bedrock::headers(headers))
     }
 
     /// The events of the stream have no wrapping of their own: a piece of the answer is in

@@ -62,8 +62,8 @@ impl Spec for BedrockInvoke {
         ]
     }
 
-    fn headers(&self, headers: &HeaderMap, note: &mut Note) {
-        bedrock::headers(headers, note);
+    fn headers(&self, headers: &HeaderMap) -> Option<Box<Note>> {
+        let mut note = bedrock::headers(headers);
         let counts = &mut note.counts;
         for (header, place) in [
             ("input-token-count", &mut counts.uncached),
@@ -77,6 +77,7 @@ impl Spec for BedrockInvoke {
         }
         // Only an answer that is not streamed has them.
         note.closes = counts.both();
+        Some(note)
     }
 
     fn response(&self, path: &[&str], value: &Scalar<'_>, note: &mut Note) {
@@ -231,8 +232,7 @@ mod tests {
         ] {
             map.insert(name, HeaderValue::from_static(value));
         }
-        let mut note = Note::default();
-        BedrockInvoke.headers(&map, &mut note);
+        let note = BedrockInvoke.headers(&map).unwrap();
         let usage = note.counts.usage().unwrap();
         assert_eq!(
             (usage.input, usage.cache_read, usage.output),

@@ -48,8 +48,10 @@ pub(in super::super) trait Spec: Sync {
         &[]
     }
 
-    /// What the headers of a response say of its usage, or of its error.
-    fn headers(&self, _headers: &HeaderMap, _note: &mut Note) {}
+    /// What the headers of a response say of its usage, or of its error; nothing where they never do.
+    fn headers(&self, _headers: &HeaderMap) -> Option<Box<Note>> {
+        None
+    }
 
     /// The JSON in an event, where it is wrapped; nothing if it is wrapped wrongly.
     fn unwrapped<'d>(&self, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {

@@ -40,18 +40,22 @@ impl Framing {
             .and_then(|value| value.to_str().ok());
         let essence = content_type.and_then(|value| value.split(';').next());
         let cap = spec.event_cap();
-        match essence.unwrap_or_default().trim().to_ascii_lowercase() {
-            essence if essence == "text/event-stream" => Framing::Sse(Parser::new(cap)),
-            essence if LINES.contains(&&*essence) => Framing::Lines(Lines::new(cap)),
-            essence if essence == FRAMES => Framing::Frames(Frames::new(cap)),
-            essence if essence == "application/json" || essence.ends_with("+json") => {
-                if spec.streams_lists() {
-                    Framing::Undecided
-                } else {
-                    Framing::Json(Kept::default())
-                }
+        let essence = essence.unwrap_or_default().trim_ascii();
+        let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
+        if is("application/json") || is_json(essence) {
+            if spec.streams_lists() {
+                Framing::Undecided
+            } else {
+                Framing::Json(Kept::default())
             }
-            _ => Framing::Counted,
+        } else if is("text/event-stream") {
+            Framing::Sse(Parser::new(cap))
+        } else if LINES.iter().any(|kind| is(kind)) {
+            Framing::Lines(Lines::new(cap))
+        } else if is(FRAMES) {
+            Framing::Frames(Frames::new(cap))
+        } else {
+            Framing::Counted
         }
     }
 
@@ -170,6 +174,13 @@ impl Framing {
             Framing::Undecided | Framing::Counted => 0,
         }
     }
+}
+
+/// Whether a kind of its own is written in JSON.
+fn is_json(essence: &str) -> bool {
+    let suffix = essence.len().checked_sub("+json".len());
+    let suffix = suffix.and_then(|at| essence.get(at..));
+    suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"))
 }
 
 const LINES: [&str; 4] = [

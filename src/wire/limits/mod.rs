@@ -94,13 +94,17 @@ pub struct Observed {
 /// ```
 #[must_use]
 pub fn rate_limits(provider: &str, headers: &HeaderMap, now: SystemTime) -> Vec<Observed> {
-    // Most answers of most providers have none.
-    let any = |name: &[u8]| name.windows(5).any(|part| part == b"limit");
-    if !headers.keys().any(|name| any(name.as_ref())) {
+    if !may_show_limits(headers) {
         return Vec::new();
     }
     let observed = rows(provider).filter_map(|row| read(row, headers, now));
     observed.collect()
+}
+
+/// Whether there is anything for [`rate_limits`] to read: most answers of most providers have none.
+pub(crate) fn may_show_limits(headers: &HeaderMap) -> bool {
+    let any = |name: &[u8]| name.windows(5).any(|part| part == b"limit");
+    headers.keys().any(|name| any(name.as_ref()))
 }
 
 fn read(row: &Row, headers: &HeaderMap, now: SystemTime) -> Option<Observed> {
