@@ -114,6 +114,9 @@ where
             return Ok(Entered::new(entry, parts, body, None));
         }
         let mut facts = facts(dialect, &parts, &body, taken_in.as_deref()).map_err(refuse)?;
+        if let Some(progress) = &taken_in {
+            progress.reads(facts.streams);
+        }
         facts.as_is = inspect.as_is;
         facts.cap_output = inspect
             .cap_output

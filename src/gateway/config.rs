@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{TlsConfig, Upstream, UpstreamConfig};
-use crate::config::{ConfigError, Format, RateLimiting, Root, from_path, from_text, schema_of};
+use crate::config::{
+    ConfigError, Format, RateLimiting, Root, Span, from_path, from_text, schema_of,
+};
 
 /// A configuration file of the gateway. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -42,6 +44,10 @@ pub struct GatewayConfig {
     pub state: Option<PathBuf>,
     /// The certificate that callers see; without it they speak plain HTTP.
     pub tls: Option<TlsConfig>,
+    /// How long a stream that waits for room is silent: then comments begin, one in each such span, so that neither the
+    /// caller nor a proxy between takes it for dead. Its status is told by then: a refusal that comes later is its last
+    /// event. `0s`: no comments.
+    pub heartbeat: Span,
     /// A PEM file of authorities by which upstreams are trusted, beside those that browsers trust.
     pub authorities: Option<PathBuf>,
 }
@@ -54,6 +60,7 @@ impl Default for GatewayConfig {
             upstreams: BTreeMap::new(),
             state: None,
             tls: None,
+            heartbeat: Span::from_secs(15),
             authorities: None,
         }
     }

@@ -59,13 +59,16 @@
 //! connection, calls would wait for one another inside the client, where no limit sees them.
 
 pub mod admin;
+mod calls;
 mod client;
 mod config;
 mod connector;
 mod headers;
+mod heartbeat;
 mod incoming;
 mod models;
 mod path;
+mod prepare;
 mod proxy;
 mod refusal;
 mod running;
@@ -73,6 +76,7 @@ mod server;
 mod state;
 mod tags;
 mod tls;
+mod told;
 mod unmetered;
 mod upstreams;
 

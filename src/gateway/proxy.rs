@@ -1,32 +1,30 @@
-//! From a caller's request to the upstream's, or a target's, and back.
+//! What every call passes through, from the caller and back.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{Method, Version, request::Parts, uri::PathAndQuery};
+use http::{HeaderName, Version, request::Parts};
 use http_body::Body as _;
+use tokio::time::sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    calls::{Calls, Open, OpenBody},
     client::Client,
-    headers,
+    headers, heartbeat,
     incoming::Incoming,
-    models, path,
     refusal::Refusal,
-    state::{
-        State,
-        keys::{Key, TOKEN_PREFIX},
-    },
-    tags, unmetered,
-    upstreams::{Chosen, Unmetered, Upstreams, nowhere, show, strip, without_query_key},
+    state::State,
+    told,
+    upstreams::Upstreams,
 };
 use crate::{
-    call::{BODY_CAP, RequestBody},
-    limiter::Limiter,
+    call::RequestBody,
+    limiter::{Limiter, Progress},
     rate_limit::RateLimitLayer,
     retry::asked::repeats_by_itself,
-    tags::Tag,
+    tags::PREFIX,
     wire::Dialect,
 };
 
@@ -44,14 +42,26 @@ pub(super) struct Proxy {
     pub(super) limiter: Limiter,
     /// The models that have a route.
     pub(super) models: Vec<String>,
+    pub(super) calls: Calls,
+    /// How long a stream waits until comments begin, and then until the next one; none, where that is zero.
+    pub(super) heartbeat: Duration,
     /// Whether the layers repeat what fails.
     pub(super) repeats: bool,
 }
 
 /// What is to be done with a call.
-enum Ready {
-    Send(Layered, Box<Parts>),
+pub(super) enum Ready {
+    Send(Box<Sending>),
     Answer(Response),
+}
+
+/// A call that is to be sent on.
+pub(super) struct Sending {
+    pub(super) service: Layered,
+    pub(super) parts: Parts,
+    pub(super) dialect: Dialect,
+    pub(super) open: Open,
+    pub(super) progress: Progress,
 }
 
 impl Proxy {
@@ -70,129 +80,62 @@ impl Proxy {
             }
         };
         let answered = match ready {
-            Ready::Send(service, parts) => {
-                let body = RequestBody::new(body);
-                send(service, http::Request::from_parts(*parts, body)).await
-            }
+            Ready::Send(sending) => sending.answered(body, self.heartbeat).await,
             Ready::Answer(response) => Ok(response),
         };
         answered.unwrap_or_else(|refusal| refusal.answer(spoken, is_repeated))
     }
+}
 
-    /// In which API refusals are said: that of the call, else that of the provider whose paths it is among.
-    fn spoken(&self, request: &Request) -> Dialect {
-        let (uri, headers) = (request.uri(), request.headers());
-        let chosen = self.upstreams.choose(uri, headers);
-        let path = chosen
-            .as_ref()
-            .map_or(uri.path(), |chosen| chosen.path.path());
-        match dialect(request.method(), path, headers) {
-            Dialect::Generic => self.upstreams.dialect_of(path, headers),
-            dialect => dialect,
+impl Sending {
+    /// Its answer; or the beginning of one, where it is a stream that waits.
+    async fn answered(self, body: Incoming, heartbeat: Duration) -> Result<Response, Refusal> {
+        let (progress, dialect) = (self.progress.clone(), self.dialect);
+        let query = self.parts.uri.query().map(str::to_owned);
+        let mut answering: heartbeat::Answering = Box::pin(self.sent(body));
+        if heartbeat.is_zero() {
+            return answering.await;
+        }
+        loop {
+            tokio::select! {
+                answer = &mut answering => return answer,
+                () = sleep(heartbeat) => {}
+            }
+            if heartbeat::may_begin(&progress, dialect, query.as_deref()) {
+                let mut begun = heartbeat::begin(answering, dialect, heartbeat);
+                told::tell(&mut begun, &progress);
+                return Ok(begun);
+            }
         }
     }
 
-    /// Who calls, where callers have to say so; and nothing of that goes on.
-    fn identify(
-        &self,
-        parts: &mut Parts,
-        path: &mut PathAndQuery,
-    ) -> Result<Option<Arc<Key>>, Refusal> {
-        let Some(state) = &self.state else {
-            return Ok(None);
+    async fn sent(self, body: Incoming) -> Result<Response, Refusal> {
+        let Sending {
+            service,
+            parts,
+            mut open,
+            progress,
+            ..
+        } = self;
+        let request = http::Request::from_parts(parts, RequestBody::new(body));
+        let answered = async {
+            let mut response = sent(service, request).await?;
+            told::tell(&mut response, &progress);
+            let whole = told::with_cost(response, &progress).await;
+            whole.map_err(Refusal::BrokeOffWithin)
         };
-        let shown = show(&mut parts.headers, &parts.uri, TOKEN_PREFIX).ok_or(Refusal::NoKey)?;
-        let key = state.key_of(&shown.token)?;
-        if !shown.is_apart {
-            strip(&mut parts.headers);
-            *path = without_query_key(path);
-        }
-        Ok(Some(key))
-    }
-
-    /// Makes the head of a call what is sent on. `length`: how long its body is at least.
-    fn prepare(&self, mut parts: Parts, length: u64) -> Result<Ready, Refusal> {
-        let asked = parts.uri.path_and_query();
-        let asked = asked.filter(|asked| asked.as_str().starts_with('/'));
-        let asked = asked.ok_or(Refusal::NoPath)?.clone();
-        let chosen = self.upstreams.choose(&parts.uri, &parts.headers);
-        let mut path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
-        let key = self.identify(&mut parts, &mut path)?;
-        // Before the headers of the connection go, which may name ours.
-        let (mut tags, options) = tags::take(&mut parts.headers)?;
-        if let Some(key) = &key {
-            tags = key.admit(&tags, options.priority)?;
-        }
-        let dialect = dialect(&parts.method, path.path(), &parts.headers);
-        if chosen.is_none() && !self.models.is_empty() {
-            let spoken = self.upstreams.dialect_of(path.path(), &parts.headers);
-            if let Some(list) = models::list(&parts.method, path.path(), spoken, &self.models) {
-                return Ok(Ready::Answer(list));
-            }
-        }
-        path::check(
-            path.path(),
-            &parts.headers,
-            parts.method == Method::POST,
-            dialect,
-        )?;
-        if dialect != Dialect::Generic && length > BODY_CAP as u64 {
-            return Err(Refusal::TooLarge);
-        }
-        if let Some(chosen) = &chosen {
-            self.meters(chosen, &parts.method, path.path(), dialect)?;
-            if let Some(provider) = &chosen.place.provider {
-                tags.set(Tag::Provider, provider.clone());
-            }
-            if chosen.place.authorize(&mut parts.headers) {
-                path = without_query_key(&path);
-            }
-        }
-        let uri = match &chosen {
-            Some(chosen) => chosen.place.url.uri(&path),
-            None => nowhere(&path),
+        let response = tokio::select! {
+            answer = answered => answer?,
+            () = open.cancelled() => return Err(Refusal::Cancelled),
         };
-        parts.uri = uri.ok_or(Refusal::NoPath)?;
-        parts.version = Version::HTTP_11;
-        parts.extensions.insert(tags);
-        parts.extensions.insert(options);
-        headers::strip_request(&mut parts.headers);
-        let service = match &chosen {
-            Some(_) => Some(&self.open),
-            None => self.routed.as_ref(),
-        };
-        let service = service.ok_or_else(|| Refusal::nowhere(self.upstreams.names()))?;
-        Ok(Ready::Send(service.clone(), Box::new(parts)))
-    }
-
-    /// Whether what the call costs is known here, as far as it has to be.
-    fn meters(
-        &self,
-        chosen: &Chosen<'_>,
-        method: &Method,
-        path: &str,
-        dialect: Dialect,
-    ) -> Result<(), Refusal> {
-        let denied = chosen.place.unmetered == Unmetered::Deny
-            && unmetered::costs_unknown(method, path, dialect)
-            && self.limiter.limits().count_cost();
-        match denied {
-            true => Err(Refusal::Unmetered(path.to_owned())),
-            false => Ok(()),
-        }
+        Ok(response.map(|body| match body.is_end_stream() {
+            true => body,
+            false => Body::new(OpenBody::new(body, open)),
+        }))
     }
 }
 
-/// As the layers see it.
-fn dialect(method: &Method, path: &str, headers: &http::HeaderMap) -> Dialect {
-    if *method == Method::POST {
-        Dialect::detect(path, headers)
-    } else {
-        Dialect::Generic
-    }
-}
-
-async fn send(
+async fn sent(
     mut service: Layered,
     request: http::Request<RequestBody>,
 ) -> Result<Response, Refusal> {
@@ -203,5 +146,13 @@ async fn send(
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     headers::strip_response(&mut parts.headers);
+    // What another gateway behind this one says of its own.
+    let ours = parts
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(PREFIX));
+    let ours: Vec<HeaderName> = ours.cloned().collect();
+    ours.iter()
+        .for_each(|name| drop(parts.headers.remove(name)));
     Ok(Response::from_parts(parts, Body::new(body)))
 }

@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use hyper_util::client::legacy;
 
 use super::{
+    calls,
     client::{BoxError, Failed},
     path::BadPath,
     state::keys::{NotAllowed, NotTaken},
@@ -51,6 +52,10 @@ pub(super) enum Refusal {
     NotReached(Failed),
     #[error("the upstream {host} broke off before it answered: {reason}", host = .0.host, reason = why(&.0.source))]
     BrokeOff(Failed),
+    #[error("the upstream broke off within its answer: {0}")]
+    BrokeOffWithin(axum::Error),
+    #[error("{0}", calls::Cancelled)]
+    Cancelled,
     #[error("the call failed: {0}")]
     Other(BoxError),
 }
@@ -76,7 +81,7 @@ impl Refusal {
         }
     }
 
-    fn kind(&self) -> (StatusCode, &'static str) {
+    pub(super) fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             Refusal::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
             Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, "bad_request"),
@@ -89,15 +94,19 @@ impl Refusal {
             Refusal::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
             Refusal::Unmetered(_) => (StatusCode::FORBIDDEN, "unmetered"),
             Refusal::NotReached(..) => (StatusCode::BAD_GATEWAY, "upstream_not_reached"),
-            Refusal::BrokeOff(..) | Refusal::Other(..) => {
+            Refusal::BrokeOff(..) | Refusal::BrokeOffWithin(_) | Refusal::Other(..) => {
                 (StatusCode::BAD_GATEWAY, "upstream_broke_off")
             }
+            Refusal::Cancelled => (StatusCode::CONFLICT, "cancelled"),
         }
     }
 
     /// Whether it is the upstream that failed, which may pass.
     fn may_pass(&self) -> bool {
-        matches!(self, Refusal::NotReached(..) | Refusal::BrokeOff(..))
+        matches!(
+            self,
+            Refusal::NotReached(..) | Refusal::BrokeOff(..) | Refusal::BrokeOffWithin(_)
+        )
     }
 
     /// The answer, in the caller's own error shape. `is_repeated`: the caller would repeat the call itself, and all that is
@@ -109,7 +118,8 @@ impl Refusal {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
-        if is_repeated && self.may_pass() {
+        let is_final = matches!(self, Refusal::Cancelled);
+        if is_final || is_repeated && self.may_pass() {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         response

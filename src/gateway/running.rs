@@ -8,6 +8,7 @@ use tower_layer::Layer;
 
 use super::{
     BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin,
+    calls::Calls,
     client::client,
     proxy::Proxy,
     server::{self, Certificate},
@@ -68,6 +69,8 @@ impl Gateway {
             state,
             limiter: limiter.clone(),
             models: layer.models(),
+            calls: Calls::default(),
+            heartbeat: config.heartbeat.into(),
             repeats: layer.repeats(),
         };
         let gateway = Gateway {
@@ -116,6 +119,7 @@ impl Gateway {
         let operated = admin::Operated {
             state: proxy.state.clone(),
             limiter: proxy.limiter.clone(),
+            calls: proxy.calls.clone(),
         };
         admin::router(operated)
             .route("/healthz", get(|| async { "ok" }))

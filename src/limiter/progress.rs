@@ -61,6 +61,8 @@ struct Now {
     waited: Duration,
     /// What was settled last.
     settled: Option<Settlement>,
+    /// Whether its answer is to be a stream, where that is known.
+    streams: Option<bool>,
     /// How many have taken it in and are not through with it; `None`: nobody has yet.
     in_hand: Option<u32>,
 }
@@ -170,6 +172,7 @@ impl Progress {
                 answered: 0,
                 waited: Duration::ZERO,
                 settled: None,
+                streams: None,
                 in_hand: None,
             }),
         }))
@@ -251,6 +254,17 @@ impl Progress {
     #[must_use]
     pub fn settled(&self) -> Option<Settlement> {
         self.now().settled
+    }
+
+    /// Whether its answer is to be a stream; `None` as long as that was not read, and of calls of the core.
+    #[must_use]
+    pub fn streams(&self) -> Option<bool> {
+        self.now().streams
+    }
+
+    /// What was read of it says so.
+    pub(crate) fn reads(&self, streams: bool) {
+        self.now().streams = Some(streams);
     }
 
     /// It waits in line now.

@@ -109,6 +109,7 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
             Some(json!({ "tags": scout() })),
             "admin",
         ),
+        (Method::GET, "/quota/calls", None, "viewer"),
         (Method::GET, "/quota/audit", None, "viewer"),
     ]
 }
@@ -300,6 +301,7 @@ async fn what_makes_no_sense_is_said_and_never_passed_to_an_upstream() {
             400,
         ),
         (post("/quota/nothing"), Some(json!({})), 404),
+        (post("/quota/calls/9999/cancel"), None, 404),
         ((Method::GET, "/quota"), None, 404),
         ((Method::GET, "/quota/keys/ops/x/y"), None, 404),
     ] {

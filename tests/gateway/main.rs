@@ -23,4 +23,5 @@ mod startup;
 #[cfg(all(feature = "sqlite", unix))]
 mod store;
 mod tls;
+mod told;
 mod upstream;

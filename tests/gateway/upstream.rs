@@ -67,7 +67,7 @@ pub(crate) struct Held {
 pub(crate) struct HeldCall {
     /// The caller's header `x-name`.
     pub(crate) name: String,
-    answered: oneshot::Sender<Pieces>,
+    answered: oneshot::Sender<(&'static str, Pieces)>,
 }
 
 /// The answer to a call, which ends when this is dropped.
@@ -89,7 +89,10 @@ impl Held {
                 let call = HeldCall { name, answered };
                 tell.send(call).expect("the test is over");
                 match answer.await {
-                    Ok(pieces) => Response::new(Body::new(pieces)),
+                    Ok((kind, pieces)) => {
+                        let answer = Response::builder().header("content-type", kind);
+                        answer.body(Body::new(pieces)).unwrap()
+                    }
                     Err(_) => Response::new(Body::empty()),
                 }
             }
@@ -107,8 +110,17 @@ impl Held {
 impl HeldCall {
     /// Sends the headers.
     pub(crate) fn answer(self) -> Answering {
+        self.answer_as("application/octet-stream")
+    }
+
+    /// The same of a stream of events.
+    pub(crate) fn sse(self) -> Answering {
+        self.answer_as("text/event-stream")
+    }
+
+    fn answer_as(self, kind: &'static str) -> Answering {
         let (pieces, body) = mpsc::unbounded_channel();
-        self.answered.send(Pieces(body)).expect("given up");
+        self.answered.send((kind, Pieces(body))).expect("given up");
         Answering(pieces)
     }
 }

@@ -71,7 +71,7 @@ pub(super) struct Made {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Why {
-    why: Option<String>,
+    pub(super) why: Option<String>,
 }
 
 impl Why {
@@ -86,7 +86,7 @@ impl Operated {
         self.state.as_ref().ok_or(Problem::Unkeyed)
     }
 
-    async fn note(&self, note: Note, reason: Reason) -> Result<(), Problem> {
+    pub(super) async fn note(&self, note: Note, reason: Reason) -> Result<(), Problem> {
         let noted = self.limiter.note(note, reason).await;
         noted.map_err(Problem::NotNoted)
     }

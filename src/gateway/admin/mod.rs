@@ -14,6 +14,8 @@
 //! | `GET /quota/pauses` | whose calls are refused | viewer |
 //! | `POST /quota/pauses` | refuses calls with some tags: an agent, a run, a key | admin |
 //! | `POST /quota/pauses/end` | takes them again | admin |
+//! | `GET /quota/calls` | the calls that are open, and what they wait for | viewer |
+//! | `POST /quota/calls/{id}/cancel` | ends one | admin |
 //! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
 //!
 //! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
@@ -22,6 +24,7 @@
 
 mod audit;
 mod budgets;
+mod calls;
 mod client;
 mod keys;
 mod limits;
@@ -39,7 +42,7 @@ use axum::{
 
 pub use client::{AdminClient, AdminError};
 
-use super::state::State;
+use super::{calls::Calls, state::State};
 use crate::limiter::Limiter;
 
 /// Nothing that is said to it is longer.
@@ -50,6 +53,7 @@ const BODY_CAP: usize = 64 << 10;
 pub(super) struct Operated {
     pub(super) state: Option<State>,
     pub(super) limiter: Limiter,
+    pub(super) calls: Calls,
 }
 
 pub(super) fn router(operated: Operated) -> Router {
@@ -65,6 +69,8 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota/limits/amount", post(limits::amount))
         .route("/quota/pauses", get(pauses::list).post(pauses::begin))
         .route("/quota/pauses/end", post(pauses::end))
+        .route("/quota/calls", get(calls::list))
+        .route("/quota/calls/{id}/cancel", post(calls::cancel))
         .route("/quota/audit", get(audit::list))
         .route("/quota", get(problem::unknown))
         .route("/quota/{*rest}", axum::routing::any(problem::unknown))

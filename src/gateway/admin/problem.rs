@@ -40,6 +40,8 @@ pub(super) enum Problem {
     Change(#[from] ChangeError),
     #[error("there is nothing to end: it is not so that {0}")]
     NotPaused(String),
+    #[error("no call {0} is open")]
+    NotOpen(u64),
     #[error("{0}")]
     Body(String),
 }
@@ -51,6 +53,7 @@ impl Problem {
             Problem::NoRight { .. } | Problem::Unkeyed => (StatusCode::FORBIDDEN, "not_allowed"),
             Problem::Change(ChangeError::Limits(LimitError::Unknown { .. }))
             | Problem::NotPaused(_)
+            | Problem::NotOpen(_)
             | Problem::Unknown
             | Problem::State(StateError::Key(BadKey::Unknown(_))) => {
                 (StatusCode::NOT_FOUND, "not_found")

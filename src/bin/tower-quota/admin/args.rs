@@ -64,6 +64,13 @@ pub(crate) enum What {
         #[command(subcommand)]
         what: CircuitWhat,
     },
+    /// The calls that are open: what they wait for and how long still, or where they went.
+    Calls,
+    /// Ends a call that is open: what it held is given back.
+    Cancel {
+        /// Its number, in `calls` and in the header x-quota-call of its answer.
+        id: u64,
+    },
     /// What was done by hand, by whom, and why.
     Audit,
 }

@@ -60,6 +60,8 @@ pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
         What::Circuit {
             what: CircuitWhat::Reset { tags },
         } => post("/quota/circuits/reset", json!({ "tags": object(tags) })),
+        What::Calls => get("/quota/calls"),
+        What::Cancel { id } => post(&format!("/quota/calls/{id}/cancel"), json!({})),
         What::Audit => get("/quota/audit"),
     })
 }

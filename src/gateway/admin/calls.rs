@@ -1,0 +1,107 @@
+//! `/quota/calls`
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+
+use super::{
+    Operated,
+    keys::Why,
+    problem::Problem,
+    rights::{Admin, Viewer},
+};
+use crate::{
+    limiter::{CallState, Progress},
+    store::Note,
+    tags::Tags,
+};
+
+#[derive(Serialize)]
+pub(super) struct Open {
+    /// The oldest first.
+    calls: Vec<Call>,
+}
+
+/// A call that is open.
+#[derive(Serialize)]
+struct Call {
+    id: u64,
+    path: String,
+    tags: String,
+    state: &'static str,
+    /// Since it came, in seconds.
+    age: f64,
+    /// For how long it has waited for room in all, in seconds.
+    waited: f64,
+    /// What it waits for, where it went.
+    what: String,
+    /// In how long it is expected to go, in seconds, where that can be said.
+    expected_in: Option<f64>,
+}
+
+impl Call {
+    fn of(id: u64, progress: &Progress, tags: &Tags, path: &str) -> Self {
+        let state = progress.state();
+        let what = match &state {
+            CallState::Waiting(awaited) => awaited.to_string(),
+            CallState::Sent {
+                tags,
+                attempt,
+                output,
+                ..
+            } => format!("attempt {attempt} to {tags}; {output} tokens have come"),
+            _ => String::new(),
+        };
+        let seconds = |span: std::time::Duration| (span.as_secs_f64() * 1e3).round() / 1e3;
+        let expected = match &state {
+            CallState::Waiting(awaited) => awaited.expected_in,
+            CallState::BackingOff { until } => {
+                Some(until.saturating_duration_since(tokio::time::Instant::now()))
+            }
+            _ => None,
+        };
+        Call {
+            id,
+            path: path.to_owned(),
+            tags: tags.to_string(),
+            state: match state {
+                CallState::Received => "received",
+                CallState::Waiting(_) => "waiting",
+                CallState::Sent { .. } => "sent",
+                CallState::BackingOff { .. } => "backing off",
+                CallState::Done => "done",
+            },
+            age: seconds(progress.came().elapsed()),
+            waited: seconds(progress.waited()),
+            what,
+            expected_in: expected.map(seconds),
+        }
+    }
+}
+
+pub(super) async fn list(_: Viewer, State(operated): State<Arc<Operated>>) -> Json<Open> {
+    let calls = operated.calls.each(Call::of);
+    Json(Open { calls })
+}
+
+#[derive(Serialize)]
+pub(super) struct Ended {
+    cancelled: u64,
+}
+
+pub(super) async fn cancel(
+    admin: Admin,
+    State(operated): State<Arc<Operated>>,
+    Path(id): Path<u64>,
+    why: Option<Json<Why>>,
+) -> Result<Json<Ended>, Problem> {
+    let tags = operated.calls.cancel(id).ok_or(Problem::NotOpen(id))?;
+    let Json(why) = why.unwrap_or_default();
+    let note = Note::new("cancel", format!("call {id}, {tags}"));
+    operated.note(note, admin.because(why.why)).await?;
+    Ok(Json(Ended { cancelled: id }))
+}

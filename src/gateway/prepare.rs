@@ -1,0 +1,139 @@
+//! From the head of a caller's request to what is sent on.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use http::{HeaderMap, Method, Version, request::Parts, uri::PathAndQuery};
+
+use super::{
+    headers, models, path,
+    proxy::{Proxy, Ready, Sending},
+    refusal::Refusal,
+    state::keys::{Key, TOKEN_PREFIX},
+    tags, unmetered,
+    upstreams::{Chosen, Unmetered, nowhere, show, strip, without_query_key},
+};
+use crate::{call::BODY_CAP, limiter::Progress, tags::Tag, wire::Dialect};
+
+impl Proxy {
+    /// In which API refusals are said: that of the call, else that of the provider whose paths it is among.
+    pub(super) fn spoken(&self, request: &Request) -> Dialect {
+        let (uri, headers) = (request.uri(), request.headers());
+        let chosen = self.upstreams.choose(uri, headers);
+        let path = chosen
+            .as_ref()
+            .map_or(uri.path(), |chosen| chosen.path.path());
+        match dialect(request.method(), path, headers) {
+            Dialect::Generic => self.upstreams.dialect_of(path, headers),
+            dialect => dialect,
+        }
+    }
+
+    /// Who calls, where callers have to say so; and nothing of that goes on.
+    fn identify(
+        &self,
+        parts: &mut Parts,
+        path: &mut PathAndQuery,
+    ) -> Result<Option<Arc<Key>>, Refusal> {
+        let Some(state) = &self.state else {
+            return Ok(None);
+        };
+        let shown = show(&mut parts.headers, &parts.uri, TOKEN_PREFIX).ok_or(Refusal::NoKey)?;
+        let key = state.key_of(&shown.token)?;
+        if !shown.is_apart {
+            strip(&mut parts.headers);
+            *path = without_query_key(path);
+        }
+        Ok(Some(key))
+    }
+
+    /// Makes the head of a call what is sent on. `length`: how long its body is at least.
+    pub(super) fn prepare(&self, mut parts: Parts, length: u64) -> Result<Ready, Refusal> {
+        let asked = parts.uri.path_and_query();
+        let asked = asked.filter(|asked| asked.as_str().starts_with('/'));
+        let asked = asked.ok_or(Refusal::NoPath)?.clone();
+        let chosen = self.upstreams.choose(&parts.uri, &parts.headers);
+        let mut path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
+        let key = self.identify(&mut parts, &mut path)?;
+        // Before the headers of the connection go, which may name ours.
+        let (mut tags, options) = tags::take(&mut parts.headers)?;
+        if let Some(key) = &key {
+            tags = key.admit(&tags, options.priority)?;
+        }
+        let dialect = dialect(&parts.method, path.path(), &parts.headers);
+        if chosen.is_none() && !self.models.is_empty() {
+            let spoken = self.upstreams.dialect_of(path.path(), &parts.headers);
+            if let Some(list) = models::list(&parts.method, path.path(), spoken, &self.models) {
+                return Ok(Ready::Answer(list));
+            }
+        }
+        path::check(
+            path.path(),
+            &parts.headers,
+            parts.method == Method::POST,
+            dialect,
+        )?;
+        if dialect != Dialect::Generic && length > BODY_CAP as u64 {
+            return Err(Refusal::TooLarge);
+        }
+        if let Some(chosen) = &chosen {
+            self.meters(chosen, &parts.method, path.path(), dialect)?;
+            if let Some(provider) = &chosen.place.provider {
+                tags.set(Tag::Provider, provider.clone());
+            }
+            if chosen.place.authorize(&mut parts.headers) {
+                path = without_query_key(&path);
+            }
+        }
+        let uri = match &chosen {
+            Some(chosen) => chosen.place.url.uri(&path),
+            None => nowhere(&path),
+        };
+        parts.uri = uri.ok_or(Refusal::NoPath)?;
+        parts.version = Version::HTTP_11;
+        let progress = Progress::new();
+        let open = self.calls.open(progress.clone(), tags.clone(), path.path());
+        parts.extensions.insert(progress.clone());
+        parts.extensions.insert(tags);
+        parts.extensions.insert(options);
+        headers::strip_request(&mut parts.headers);
+        let service = match &chosen {
+            Some(_) => Some(&self.open),
+            None => self.routed.as_ref(),
+        };
+        let service = service.ok_or_else(|| Refusal::nowhere(self.upstreams.names()))?;
+        Ok(Ready::Send(Box::new(Sending {
+            service: service.clone(),
+            parts,
+            dialect,
+            open,
+            progress,
+        })))
+    }
+
+    /// Whether what the call costs is known here, as far as it has to be.
+    fn meters(
+        &self,
+        chosen: &Chosen<'_>,
+        method: &Method,
+        path: &str,
+        dialect: Dialect,
+    ) -> Result<(), Refusal> {
+        let denied = chosen.place.unmetered == Unmetered::Deny
+            && unmetered::costs_unknown(method, path, dialect)
+            && self.limiter.limits().count_cost();
+        match denied {
+            true => Err(Refusal::Unmetered(path.to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+/// As the layers see it.
+fn dialect(method: &Method, path: &str, headers: &HeaderMap) -> Dialect {
+    if *method == Method::POST {
+        Dialect::detect(path, headers)
+    } else {
+        Dialect::Generic
+    }
+}

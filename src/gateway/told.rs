@@ -1,0 +1,123 @@
+//! What answers tell of their calls, in headers.
+
+use axum::{body::Body, response::Response};
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use crate::{
+    limiter::Progress,
+    retry::{Attempts, Outcome},
+    store::Settlement,
+};
+
+const CALL: HeaderName = HeaderName::from_static("x-quota-call");
+const PROVIDER: HeaderName = HeaderName::from_static("x-quota-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-quota-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-quota-attempts");
+const WAIT: HeaderName = HeaderName::from_static("x-quota-wait");
+const COST: HeaderName = HeaderName::from_static("x-quota-cost");
+
+/// Longer answers are not awaited for their cost.
+const WHOLE: usize = 1 << 20;
+
+/// What is known before the answer ends.
+pub(super) fn tell(response: &mut Response, progress: &Progress) {
+    let attempts = response.extensions().get::<Attempts>().cloned();
+    let headers = response.headers_mut();
+    headers.insert(CALL, progress.id().into());
+    let waited = format!("{:.3}", progress.waited().as_secs_f64());
+    put(headers, WAIT, &waited);
+    let Some(attempts) = attempts else {
+        return;
+    };
+    let sent = attempts.made.iter();
+    let sent = sent.filter(|made| !matches!(made.outcome, Outcome::Refused { .. }));
+    headers.insert(ATTEMPTS, sent.clone().count().into());
+    if let Some(last) = sent.last() {
+        let target = [
+            (PROVIDER, &last.target.provider),
+            (MODEL, &last.target.model),
+        ];
+        for (name, value) in target {
+            if let Some(value) = value {
+                put(headers, name, value);
+            }
+        }
+    }
+}
+
+/// A model may have any name; one that cannot be in a header is left out.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// An answer that is whole, with what it cost. A stream, and what is long, is handed on as it comes: what it cost is known
+/// when it ends, and its headers have left by then.
+pub(super) async fn with_cost(
+    response: Response,
+    progress: &Progress,
+) -> Result<Response, axum::Error> {
+    let is_json = response.headers().get(CONTENT_TYPE);
+    let is_json = is_json.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let is_short = response.body().size_hint().lower() <= WHOLE as u64;
+    if !is_json || !is_short || !response.status().is_success() {
+        return Ok(response);
+    }
+    let (mut parts, mut body) = response.into_parts();
+    let mut read = BytesMut::new();
+    loop {
+        let Some(frame) = body.frame().await else {
+            break;
+        };
+        let Ok(data) = frame?.into_data() else {
+            // Trailers: nobody who speaks these APIs has any.
+            continue;
+        };
+        // Nearly always the only one.
+        read.extend_from_slice(&data);
+        if read.len() > WHOLE {
+            let body = Body::new(Behind {
+                first: Some(read.freeze()),
+                body,
+            });
+            return Ok(Response::from_parts(parts, body));
+        }
+    }
+    if let Some(Settlement::Usage(usage)) = progress.settled()
+        && let Some(cost) = usage.cost
+    {
+        let cost = cost.to_string();
+        put(&mut parts.headers, COST, cost.trim_start_matches('$'));
+    }
+    parts.headers.insert(CONTENT_LENGTH, read.len().into());
+    Ok(Response::from_parts(parts, Body::from(read.freeze())))
+}
+
+/// A body whose first bytes were read already.
+#[derive(Debug)]
+struct Behind {
+    first: Option<Bytes>,
+    body: Body,
+}
+
+impl http_body::Body for Behind {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => std::task::Poll::Ready(Some(Ok(http_body::Frame::data(first)))),
+            None => std::pin::Pin::new(&mut self.body).poll_frame(cx),
+        }
+    }
+}
