@@ -10,6 +10,7 @@ mod certificates;
 
 mod admin;
 mod calls;
+mod commands;
 mod hostile;
 mod keys;
 mod limits;

@@ -28,6 +28,10 @@ pub(crate) enum Command {
     ///
     /// SIGTERM and SIGINT end it when the calls that came are answered; a second one ends it at once.
     Serve(ServeArgs),
+    /// Says whether a configuration can be served, what it comes to, and what names of models lead to.
+    Check(CheckArgs),
+    /// Writes a first configuration, of the keys of providers that are in the environment.
+    Init(InitArgs),
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
 }
@@ -56,6 +60,33 @@ pub(crate) struct ServeArgs {
     /// Where calls go that have no route, in place of gateway.upstream.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["litellm", "schema"])]
+    pub(crate) config: Option<PathBuf>,
+    /// In place of it, a config.yaml of LiteLLM's.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) litellm: Option<PathBuf>,
+    /// Names of models, as callers write them, to say which limits and which price they lead to: gpt-4o-2024-08-06,
+    /// azure/my-deployment.
+    #[arg(value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
+    /// Print the JSON Schema of a configuration.
+    #[arg(long)]
+    pub(crate) schema: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = "quota.yaml")]
+    pub(crate) output: PathBuf,
+    /// Write over one that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// An argument that may have a password in it: no message shows it.

@@ -1,8 +1,10 @@
 //! Keeps programs in any language inside the rate limits of the LLM APIs they call.
 
 mod admin;
+mod check;
 mod cli;
 mod failure;
+mod init;
 mod reload;
 mod serve;
 mod signals;
@@ -18,6 +20,8 @@ use cli::{Cli, Command};
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(args).await,
+        Command::Check(args) => check::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Admin(args) => admin::run(args).await,
     };
     match done {

@@ -45,12 +45,20 @@ impl Source {
             .as_ref()
             .map(|text| setting(text.expose_secret()));
         Ok(Source {
-            file: match &args.litellm {
-                Some(path) => File::LiteLlm(path.clone()),
-                None => File::Ours(args.config.clone().unwrap_or_default()),
-            },
             store: store.transpose()?,
+            ..Self::from_files(args.config.clone(), args.litellm.clone())
         })
+    }
+
+    /// One of the two.
+    pub(crate) fn from_files(config: Option<PathBuf>, litellm: Option<PathBuf>) -> Self {
+        Source {
+            file: match litellm {
+                Some(path) => File::LiteLlm(path),
+                None => File::Ours(config.unwrap_or_default()),
+            },
+            store: None,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -1,0 +1,159 @@
+//! `check` and `init`.
+
+use serde_json::Value;
+
+use crate::process::{ConfigFile, run, soon, tower_quota};
+
+async fn check(text: &str, more: &[&str]) -> (i32, String, String) {
+    let config = ConfigFile::new(text);
+    let output = run(&[&["check", "--config", config.path()], more].concat()).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+const SOUND: &str = "rate_limiting:
+  store: sqlite:/nowhere/at/all.db
+  providers: { openai: { gpt-4: { rpm: 500 } } }
+  max_daily_spend: 10
+  model_aliases: { our-chat: gpt-4 }
+gateway: { upstreams: { openai: {} } }";
+
+#[tokio::test]
+async fn a_sound_configuration_is_said_to_be_and_nothing_is_opened() {
+    let (code, said, complaint) = check(SOUND, &[]).await;
+    assert_eq!((code, &*complaint), (0, ""), "{said}");
+    let expected = "the configuration is sound; its limits:
+  requests 500/min for provider=openai, model=gpt-4|our-chat
+  cost $10.00/calendar day in UTC
+";
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn c5_names_of_models_are_resolved() {
+    let (_, said, _) = check(
+        SOUND,
+        &["gpt-4-0613", "our-chat", "azure/gpt-4", "nobody-knows"],
+    )
+    .await;
+    assert!(said.contains("gpt-4-0613\n  requests 500/min"), "{said}");
+    assert!(said.contains("without the snapshot's date"), "{said}");
+    assert!(said.contains("our-chat, an alias of gpt-4"), "{said}");
+    assert!(
+        said.contains("nobody-knows") && said.contains("no price"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_its_place() {
+    for (text, word) in [
+        ("rate_limiting: { globl: {} }", "globl"),
+        ("rate_limiting: {}", "no upstream"),
+        (
+            "rate_limiting: {}\ngateway: { upstreams: { mine: {} } }",
+            "gateway.upstreams.mine: has no url",
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstreams: { v1: { url: 'http://x' } } }",
+            "is no name of an upstream",
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstreams: { openai: { key: '' } } }",
+            "its key is empty",
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstreams: { openai: { default: true }, mistral: { default: true } } }",
+            "is `default`, and so is",
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstream: 'http://x', tls: { certificate: /no/such.pem, key: /no/such.key } }",
+            "/no/such.pem: ",
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstream: 'http://x', authorities: /no/ca.pem }",
+            "/no/ca.pem: ",
+        ),
+        (
+            "rate_limiting: {}\ngateway: { upstream: 'http://x', state: /proc/version }",
+            "/proc/version: ",
+        ),
+    ] {
+        let (code, _, complaint) = check(text, &[]).await;
+        assert_eq!(code, 2, "{complaint}");
+        assert!(complaint.contains(word), "{word}: {complaint}");
+    }
+}
+
+#[tokio::test]
+async fn c1_the_schema_is_printed() {
+    let output = run(&["check", "--schema"]).await;
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let gateway = schema["$defs"]["GatewayConfig"]["properties"]
+        .as_object()
+        .unwrap();
+    for name in [
+        "listen",
+        "upstream",
+        "upstreams",
+        "state",
+        "tls",
+        "authorities",
+        "heartbeat",
+    ] {
+        assert!(gateway.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn g7_init_writes_what_check_finds_sound_of_the_keys_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quota.yaml");
+    let path = path.to_str().unwrap();
+    let init = async |keys: &[(&str, &str)], more: &[&str]| {
+        let mut command = tower_quota(&[&["init", "--output", path], more].concat());
+        command.env_clear().envs(keys.iter().copied());
+        let output = soon(command.output()).await.unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, complaint) = init(&[("OPENAI_API_KEY", " ")], &[]).await;
+    assert!(
+        code == 2 && complaint.contains("ANTHROPIC_API_KEY"),
+        "{complaint}"
+    );
+
+    let keys = [
+        ("OPENAI_API_KEY", "sk-marked"),
+        ("ANTHROPIC_API_KEY", "sk-marked"),
+        ("GOOGLE_API_KEY", "sk-marked"),
+        ("GEMINI_API_KEY", "sk-marked"),
+    ];
+    assert_eq!(init(&keys, &[]).await.0, 0);
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(!text.contains("sk-marked"), "{text}");
+    let mut command = tower_quota(&["check", "--config", path]);
+    command.env_clear().envs(keys);
+    let output = soon(command.output()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        said.contains("cost $10.00/calendar day") && said.contains("provider=openai"),
+        "{said}"
+    );
+
+    let (code, complaint) = init(&keys, &[]).await;
+    assert!(code == 2 && complaint.contains("--force"), "{complaint}");
+    assert_eq!(init(&keys[..1], &["--force"]).await.0, 0);
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(
+        !text.contains("anthropic") && !text.contains("default: true"),
+        "{text}"
+    );
+}
