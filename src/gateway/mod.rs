@@ -60,6 +60,7 @@
 
 pub mod admin;
 mod calls;
+pub mod claims;
 mod client;
 mod config;
 mod connector;

@@ -1,26 +1,36 @@
 //! The gateway as a whole.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, routing::get};
-use tokio::net::TcpListener;
+use http::StatusCode;
+use tokio::{net::TcpListener, time::timeout};
 use tower_layer::Layer;
 
 use super::{
     BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin,
     calls::Calls,
+    claims::{self, Claiming},
     client::client,
     proxy::Proxy,
     server::{self, Certificate},
     tls,
     upstreams::Upstreams,
 };
-use crate::{limiter::Limiter, rate_limit::RateLimitLayer};
+use crate::{
+    error::Rejection,
+    limiter::{Call, Limiter},
+    rate_limit::RateLimitLayer,
+};
+
+/// A store that takes longer is none that calls can wait for.
+const READY_IN: Duration = Duration::from_secs(2);
 
 /// A gateway that takes calls. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     proxy: Arc<Proxy>,
+    claiming: Claiming,
     tls: Option<TlsConfig>,
     certificate: Certificate,
 }
@@ -73,7 +83,9 @@ impl Gateway {
             heartbeat: config.heartbeat.into(),
             repeats: layer.repeats(),
         };
+        let state = proxy.state.clone();
         let gateway = Gateway {
+            claiming: Claiming::new(limiter.clone(), layer.clone(), state),
             proxy: Arc::new(proxy),
             tls: config.tls.clone(),
             certificate: Certificate::default(),
@@ -116,12 +128,15 @@ impl Gateway {
     /// All that is answered, for a server of one's own.
     pub fn router(&self) -> Router {
         let proxy = self.proxy.clone();
+        let limiter = proxy.limiter.clone();
         let operated = admin::Operated {
             state: proxy.state.clone(),
             limiter: proxy.limiter.clone(),
             calls: proxy.calls.clone(),
         };
         admin::router(operated)
+            .merge(claims::router(self.claiming.clone()))
+            .route("/readyz", get(move || ready(limiter)))
             .route("/healthz", get(|| async { "ok" }))
             .fallback(move |request: Request| proxy.clone().answer(request))
     }
@@ -130,5 +145,16 @@ impl Gateway {
     /// streams included.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
         server::serve(listener, self.router(), self.certificate.clone(), stop).await;
+    }
+}
+
+/// Whether calls can be taken: the store of counts answers.
+async fn ready(limiter: Limiter) -> (StatusCode, String) {
+    let answer = timeout(READY_IN, limiter.peek(&Call::new())).await;
+    let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why);
+    match answer {
+        Err(_) => not("the store of counts does not answer".to_owned()),
+        Ok(Err(rejection @ Rejection::StoreUnavailable(_))) => not(rejection.to_string()),
+        Ok(_) => (StatusCode::OK, "ready".to_owned()),
     }
 }

@@ -10,6 +10,7 @@ mod certificates;
 
 mod admin;
 mod calls;
+mod claims;
 mod commands;
 mod hostile;
 mod keys;
@@ -25,4 +26,5 @@ mod startup;
 mod store;
 mod tls;
 mod told;
+mod under_load;
 mod upstream;

@@ -1,0 +1,276 @@
+//! Claims over HTTP, for programs whose calls cannot go through the gateway: they claim, do their work elsewhere, and
+//! settle with what it used.
+//!
+//! | path | does |
+//! |---|---|
+//! | `POST /quota/claims` | claims: `{"provider": "openai", "model": "gpt-4o", "input": 1200, "output": 500}`; waits as a call does |
+//! | `POST /quota/claims/{claim}/settle` | replaces what was reserved by what was used: `{"input": 1187, "output": 311}` |
+//! | `POST /quota/claims/{claim}/extend` | has it last longer: `{"lease": "10m"}` |
+//! | `DELETE /quota/claims/{claim}` | gives all back: nothing was done |
+//!
+//! Who calls is said in headers as with any call. A claim that is not settled within its lease, ten minutes where nothing
+//! is said, counts as used whole. Refusals are those of calls, as problem documents.
+
+mod open;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Path, State, rejection::JsonRejection},
+    response::{IntoResponse, Response},
+    routing::{delete, post},
+};
+use http::{HeaderMap, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+
+use self::open::{NotHeld, OpenClaims, Terms};
+use super::{
+    refusal::Refusal,
+    state::{self, keys::TOKEN_PREFIX},
+    tags,
+    upstreams::show,
+};
+use crate::{
+    body::refuse,
+    call::CallOptions,
+    config::Span,
+    error::Rejection,
+    limiter::{Call, Limiter},
+    money::Money,
+    pricing::ServiceTier,
+    rate_limit::RateLimitLayer,
+    tags::{Tag, Tags},
+    usage::Usage,
+    wire::Dialect,
+};
+
+const BODY_CAP: usize = 16 << 10;
+
+/// How long a claim is held where nothing is said, and at most.
+const LEASE: Duration = Duration::from_secs(600);
+const LONGEST_LEASE: Duration = Duration::from_secs(86_400);
+
+/// What claims are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Claiming {
+    pub(super) limiter: Limiter,
+    /// For its prices.
+    pub(super) layer: RateLimitLayer,
+    pub(super) state: Option<state::State>,
+    open: OpenClaims,
+}
+
+impl Claiming {
+    pub(super) fn new(
+        limiter: Limiter,
+        layer: RateLimitLayer,
+        state: Option<state::State>,
+    ) -> Self {
+        Claiming {
+            limiter,
+            layer,
+            state,
+            open: OpenClaims::default(),
+        }
+    }
+
+    /// Who calls, and what it says of itself.
+    fn caller(
+        &self,
+        headers: &mut HeaderMap,
+        uri: &Uri,
+    ) -> Result<(Option<String>, Tags, CallOptions), Refusal> {
+        let key = match &self.state {
+            None => None,
+            Some(state) => {
+                let shown = show(headers, uri, TOKEN_PREFIX).ok_or(Refusal::NoKey)?;
+                Some(state.key_of(&shown.token)?)
+            }
+        };
+        let (mut tags, options) = tags::take(headers)?;
+        if let Some(key) = &key {
+            tags = key.admit(&tags, options.priority)?;
+        }
+        Ok((key.map(|key| key.name.clone()), tags, options))
+    }
+
+    /// What so many tokens cost, where a price is known.
+    fn cost(&self, terms: &Terms, usage: &Usage) -> Option<Money> {
+        let (provider, model) = (terms.provider.as_deref(), terms.model.as_deref()?);
+        let prices = self.layer.prices();
+        let found = prices.find(provider, model)?;
+        Some(found.price.cost(usage, ServiceTier::Standard))
+    }
+}
+
+pub(super) fn router(claiming: Claiming) -> Router {
+    Router::new()
+        .route("/quota/claims", post(claim))
+        .route("/quota/claims/{claim}", delete(release))
+        .route("/quota/claims/{claim}/settle", post(settle))
+        .route("/quota/claims/{claim}/extend", post(extend))
+        .layer(DefaultBodyLimit::max(BODY_CAP))
+        .with_state(Arc::new(claiming))
+}
+
+/// Why something was not done.
+enum No {
+    Refused(Refusal),
+    Rejected(Rejection),
+    NotHeld(NotHeld),
+    Body(JsonRejection),
+}
+
+impl IntoResponse for No {
+    fn into_response(self) -> Response {
+        let problem = |status: StatusCode, kind: &str, said: &str| {
+            let (content_type, body) =
+                crate::wire::error_body(Dialect::Generic, kind, status, said);
+            (status, [(http::header::CONTENT_TYPE, content_type)], body).into_response()
+        };
+        match self {
+            No::Refused(refusal) => refusal.answer(Dialect::Generic, false),
+            No::Rejected(rejection) => refuse::<Body>(Dialect::Generic, rejection).map(Body::new),
+            No::NotHeld(why) => {
+                let (status, kind) = match why {
+                    NotHeld::Unknown => (StatusCode::NOT_FOUND, "not_found"),
+                    _ => (StatusCode::SERVICE_UNAVAILABLE, "not_held"),
+                };
+                problem(status, kind, &why.to_string())
+            }
+            No::Body(why) => problem(StatusCode::BAD_REQUEST, "bad_request", &why.body_text()),
+        }
+    }
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        No::Refused(refusal)
+    }
+}
+
+impl From<NotHeld> for No {
+    fn from(why: NotHeld) -> Self {
+        No::NotHeld(why)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claimed {
+    provider: Option<String>,
+    model: Option<String>,
+    #[serde(default)]
+    input: u64,
+    #[serde(default)]
+    output: u64,
+    /// In dollars, at most; where it is not said it is by the price of the model.
+    cost: Option<Money>,
+    lease: Option<Span>,
+}
+
+#[derive(Serialize)]
+struct Claim {
+    claim: String,
+    /// In seconds.
+    lease: u64,
+}
+
+async fn claim(
+    State(claiming): State<Arc<Claiming>>,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Result<Json<Claimed>, JsonRejection>,
+) -> Result<(StatusCode, Json<Claim>), No> {
+    let (owner, mut tags, options) = claiming.caller(&mut headers, &uri)?;
+    let Json(asked) = body.map_err(No::Body)?;
+    let terms = Terms {
+        provider: asked.provider,
+        model: asked.model,
+    };
+    for (tag, value) in [(Tag::Provider, &terms.provider), (Tag::Model, &terms.model)] {
+        if let Some(value) = value {
+            tags.set(tag, value.as_str());
+        }
+    }
+    let usage = Usage::new(asked.input, asked.output);
+    let cost = asked.cost.or_else(|| claiming.cost(&terms, &usage));
+    let mut call = Call::new().tags(tags).priority(options.priority);
+    if usage.total() > 0 {
+        call = call.tokens(asked.input, asked.output);
+    }
+    if let Some(wait) = options.max_wait {
+        call = call.max_wait(wait);
+    }
+    match cost {
+        Some(cost) => call = call.cost(cost),
+        None if claiming.limiter.limits().count_cost() => {
+            return Err(No::Rejected(Rejection::UnknownPrice {
+                model: terms.model.unwrap_or_default(),
+                provider: terms.provider,
+            }));
+        }
+        None => {}
+    }
+    let permit = claiming.limiter.acquire(call).await.map_err(No::Rejected)?;
+    let lease = asked.lease.map_or(LEASE, Duration::from).min(LONGEST_LEASE);
+    let claim = claiming.open.hold(permit, owner, terms, lease)?;
+    let lease = lease.as_secs();
+    Ok((StatusCode::CREATED, Json(Claim { claim, lease })))
+}
+
+#[derive(Serialize)]
+struct Settled {
+    /// In dollars, where that is known.
+    cost: Option<Money>,
+}
+
+async fn settle(
+    State(claiming): State<Arc<Claiming>>,
+    Path(claim): Path<String>,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Result<Json<Usage>, JsonRejection>,
+) -> Result<Json<Settled>, No> {
+    let (owner, ..) = claiming.caller(&mut headers, &uri)?;
+    let Json(mut usage) = body.map_err(No::Body)?;
+    let (permit, terms) = claiming.open.take(&claim, owner.as_deref())?;
+    usage.cost = usage.cost.or_else(|| claiming.cost(&terms, &usage));
+    permit.settle(usage);
+    Ok(Json(Settled { cost: usage.cost }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extended {
+    lease: Span,
+}
+
+async fn extend(
+    State(claiming): State<Arc<Claiming>>,
+    Path(claim): Path<String>,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Result<Json<Extended>, JsonRejection>,
+) -> Result<Json<Claim>, No> {
+    let (owner, ..) = claiming.caller(&mut headers, &uri)?;
+    let Json(Extended { lease }) = body.map_err(No::Body)?;
+    let lease = Duration::from(lease).min(LONGEST_LEASE);
+    claiming.open.extend(&claim, owner.as_deref(), lease)?;
+    let lease = lease.as_secs();
+    Ok(Json(Claim { claim, lease }))
+}
+
+async fn release(
+    State(claiming): State<Arc<Claiming>>,
+    Path(claim): Path<String>,
+    uri: Uri,
+    mut headers: HeaderMap,
+) -> Result<StatusCode, No> {
+    let (owner, ..) = claiming.caller(&mut headers, &uri)?;
+    let (permit, _) = claiming.open.take(&claim, owner.as_deref())?;
+    permit.release();
+    Ok(StatusCode::NO_CONTENT)
+}

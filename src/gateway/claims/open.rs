@@ -1,0 +1,182 @@
+//! Claims that programs hold, each until it is settled or its lease ends.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::{task::AbortHandle, time::sleep};
+
+use crate::limiter::Permit;
+
+/// More are not held at once: a program that never settles is to be noticed.
+const MOST: usize = 10_000;
+
+/// All that are open.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenClaims(Arc<Mutex<HashMap<String, Held>>>);
+
+#[derive(Debug)]
+struct Held {
+    permit: Permit,
+    /// The name of the key that it was claimed with.
+    owner: Option<String>,
+    terms: Terms,
+    lease: AbortHandle,
+}
+
+/// What it was claimed for.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) provider: Option<String>,
+    pub(super) model: Option<String>,
+}
+
+/// Why a claim cannot be held, or is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotHeld {
+    #[error("{MOST} claims are open already; settle those that are done, or claim for shorter")]
+    TooMany,
+    #[error("the system gives no random bytes, so no claim can be named")]
+    NoChance,
+    #[error(
+        "no claim of this name is open: it was settled, its lease has ended, or it is somebody else's"
+    )]
+    Unknown,
+}
+
+impl OpenClaims {
+    /// Holds one, until it is taken or this span is over: then what was reserved counts as used.
+    pub(super) fn hold(
+        &self,
+        permit: Permit,
+        owner: Option<String>,
+        terms: Terms,
+        lease: Duration,
+    ) -> Result<String, NotHeld> {
+        let name = name()?;
+        let mut claims = self.0.lock();
+        if claims.len() >= MOST {
+            drop(claims);
+            permit.release();
+            return Err(NotHeld::TooMany);
+        }
+        let held = Held {
+            permit,
+            owner,
+            terms,
+            lease: self.end_after(&name, lease),
+        };
+        claims.insert(name.clone(), held);
+        Ok(name)
+    }
+
+    /// Takes one that this one holds.
+    pub(super) fn take(&self, name: &str, owner: Option<&str>) -> Result<(Permit, Terms), NotHeld> {
+        let mut claims = self.0.lock();
+        let is_own = claims
+            .get(name)
+            .is_some_and(|held| held.owner.as_deref() == owner);
+        let held = is_own.then(|| claims.remove(name)).flatten();
+        drop(claims);
+        let Held {
+            permit,
+            terms,
+            lease,
+            ..
+        } = held.ok_or(NotHeld::Unknown)?;
+        lease.abort();
+        Ok((permit, terms))
+    }
+
+    /// Has one last so long from now on.
+    pub(super) fn extend(
+        &self,
+        name: &str,
+        owner: Option<&str>,
+        lease: Duration,
+    ) -> Result<(), NotHeld> {
+        let mut claims = self.0.lock();
+        let held = claims
+            .get_mut(name)
+            .filter(|held| held.owner.as_deref() == owner);
+        let held = held.ok_or(NotHeld::Unknown)?;
+        let old = std::mem::replace(&mut held.lease, self.end_after(name, lease));
+        old.abort();
+        Ok(())
+    }
+
+    fn end_after(&self, name: &str, lease: Duration) -> AbortHandle {
+        let (claims, name) = (self.clone(), name.to_owned());
+        let task = tokio::spawn(async move {
+            sleep(lease).await;
+            let over = claims.0.lock().remove(&name);
+            // What becomes of it is its own business, and takes locks.
+            drop(over);
+        });
+        task.abort_handle()
+    }
+}
+
+/// Nobody finds another's by trying.
+fn name() -> Result<String, NotHeld> {
+    let mut bytes = [0; 16];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| NotHeld::NoChance)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        limit::{Limit, Limits},
+        limiter::{Call, Limiter},
+    };
+
+    const TERMS: Terms = Terms {
+        provider: None,
+        model: None,
+    };
+
+    fn limiter() -> Limiter {
+        let requests = Limit::requests(2).every(Duration::from_secs(600));
+        Limiter::new(Limits::new([Limit::concurrency(1), requests]).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_nobody_settles_ends_with_its_lease_and_counts() {
+        let (limiter, claims) = (limiter(), OpenClaims::default());
+        let lease = Duration::from_secs(60);
+        let permit = limiter.acquire(Call::new()).await.unwrap();
+        let name = claims.hold(permit, None, TERMS, lease).unwrap();
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        claims.extend(&name, None, lease).unwrap();
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert!(
+            limiter.try_acquire(Call::new()).await.is_err(),
+            "it is still held"
+        );
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(claims.extend(&name, None, lease), Err(NotHeld::Unknown));
+        drop(limiter.try_acquire(Call::new()).await.unwrap());
+        assert!(
+            limiter.try_acquire(Call::new()).await.is_err(),
+            "it was a request"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_its_owner_takes_it_and_once() {
+        let (limiter, claims) = (limiter(), OpenClaims::default());
+        let permit = limiter.acquire(Call::new()).await.unwrap();
+        let lease = Duration::from_secs(60);
+        let name = claims.hold(permit, Some("a".into()), TERMS, lease).unwrap();
+        for other in [None, Some("b")] {
+            assert_eq!(claims.extend(&name, other, lease), Err(NotHeld::Unknown));
+        }
+        let (permit, _) = claims.take(&name, Some("a")).unwrap();
+        permit.release();
+        assert!(claims.take(&name, Some("a")).is_err());
+        assert!(limiter.try_acquire(Call::new()).await.is_ok());
+    }
+}

@@ -1,0 +1,147 @@
+//! G7: programs that cannot be proxied claim and settle over HTTP.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    calls::{client, json_of},
+    keys::Keyed,
+    process::Gateway,
+};
+
+const LIMITS: &str = "{ max_daily_spend: 1, limits: [
+    { quantity: requests, amount: 2, every: 1h, per: [agent] },
+    { quantity: tokens, amount: 5000, every: 1h } ] }";
+
+async fn ask(
+    gateway: &Gateway,
+    token: &str,
+    (method, path): (Method, &str),
+    body: Option<Value>,
+) -> (u16, Value) {
+    let call = client()
+        .request(method, gateway.url(path))
+        .header("authorization", format!("Bearer {token}"))
+        .header("x-quota-agent", "batch")
+        .header("x-quota-deadline", "0s");
+    let call = match body {
+        Some(body) => call
+            .header("content-type", "application/json")
+            .body(body.to_string()),
+        None => call,
+    };
+    let answer = call.send().await.unwrap();
+    if answer.status() == 204 {
+        return (204, Value::Null);
+    }
+    json_of(answer).await
+}
+
+async fn spent(gateway: &Gateway, token: &str) -> (String, String) {
+    let asked = (Method::GET, "/quota/budgets");
+    let (_, body) = ask(gateway, token, asked, None).await;
+    let of = |name: &str| body["budgets"][0][name].as_str().unwrap().to_owned();
+    (of("settled"), of("reserved"))
+}
+
+#[tokio::test]
+async fn what_is_claimed_is_reserved_and_what_is_settled_is_spent() {
+    let mut keyed = Keyed::start("{ local: { url: 'http://127.0.0.1:1' } }", LIMITS).await;
+    let token = keyed.key(&["ops", "--role", "admin"]).await;
+    let other = keyed.key(&["other"]).await;
+    let gateway = &keyed.gateway;
+    let claims = || (Method::POST, "/quota/claims");
+    let asked = json!({ "provider": "openai", "model": "gpt-4o", "input": 1000, "output": 1000 });
+    let (status, claim) = ask(gateway, &token, claims(), Some(asked.clone())).await;
+    assert_eq!((status, &claim["lease"]), (201, &json!(600)), "{claim}");
+    assert_eq!(
+        spent(gateway, &token).await,
+        ("0.00".to_owned(), "0.0125".to_owned())
+    );
+
+    let path = |verb: &str| format!("/quota/claims/{}{verb}", claim["claim"].as_str().unwrap());
+    let used = Some(json!({ "input": 1000, "output": 100 }));
+    let (status, said) = ask(
+        gateway,
+        &other,
+        (Method::POST, &path("/settle")),
+        used.clone(),
+    )
+    .await;
+    assert_eq!(status, 404, "another's: {said}");
+    let lease = Some(json!({ "lease": "1h" }));
+    let (status, said) = ask(gateway, &token, (Method::POST, &path("/extend")), lease).await;
+    assert_eq!((status, &said["lease"]), (200, &json!(3600)));
+    let (status, said) = ask(
+        gateway,
+        &token,
+        (Method::POST, &path("/settle")),
+        used.clone(),
+    )
+    .await;
+    assert_eq!((status, &said["cost"]), (200, &json!("0.0035")), "{said}");
+    assert_eq!(
+        spent(gateway, &token).await,
+        ("0.0035".to_owned(), "0.00".to_owned())
+    );
+    assert_eq!(
+        ask(gateway, &token, (Method::POST, &path("/settle")), used)
+            .await
+            .0,
+        404
+    );
+
+    // What is given back was never there.
+    let (_, claim) = ask(gateway, &token, claims(), Some(asked.clone())).await;
+    let path = format!("/quota/claims/{}", claim["claim"].as_str().unwrap());
+    assert_eq!(
+        ask(gateway, &token, (Method::DELETE, &path), None).await.0,
+        204
+    );
+    assert_eq!(spent(gateway, &token).await.1, "0.00");
+    let (status, _) = ask(gateway, &token, claims(), Some(asked.clone())).await;
+    assert_eq!(status, 201);
+    let (status, refused) = ask(gateway, &token, claims(), Some(asked)).await;
+    assert_eq!(status, 429);
+    assert!(
+        refused["detail"].as_str().unwrap().contains("requests 2/h"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_or_has_no_price_is_refused() {
+    let gateway = Gateway::start("http://127.0.0.1:1", LIMITS).await;
+    for (body, expected, code) in [
+        (
+            json!({ "model": "gpt-4o", "inputs": 1 }),
+            400,
+            "bad_request",
+        ),
+        (
+            json!({ "provider": "openai", "model": "nobody-knows", "input": 1 }),
+            402,
+            "unknown_price",
+        ),
+        (
+            json!({ "provider": "openai", "model": "gpt-4o", "input": 6000, "output": 1 }),
+            413,
+            "never_fits",
+        ),
+        (json!({ "cost": "2" }), 413, "never_fits"),
+    ] {
+        let asked = (Method::POST, "/quota/claims");
+        let (status, said) = ask(&gateway, "none", asked, Some(body)).await;
+        assert_eq!((status, &said["code"]), (expected, &json!(code)), "{said}");
+    }
+    let asked = (Method::POST, "/quota/claims");
+    let (status, claim) = ask(&gateway, "none", asked, Some(json!({ "cost": "0.5" }))).await;
+    assert_eq!(status, 201, "what it may cost can be said: {claim}");
+}
+
+#[tokio::test]
+async fn readiness_hangs_on_the_store_alone() {
+    let gateway = Gateway::start("http://127.0.0.1:1", LIMITS).await;
+    let ready = client().get(gateway.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+}
