@@ -1,4 +1,5 @@
 //! The audit log, as a program has it from its limiter.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(feature = "sqlite")]
 #[path = "support/folder.rs"]

@@ -72,7 +72,7 @@ impl Entry {
         }
         let ours = self.is_sender(&attempt);
         if let (true, Some(progress)) = (ours, self.progress()) {
-            progress.answered();
+            progress.was_answered();
         }
         match answer {
             // Whoever is further in has it.

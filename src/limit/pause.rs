@@ -12,8 +12,8 @@ impl Limit {
     /// its end, and a call whose provider has answered has that answer. No count is touched, neither by a pause nor by its end.
     ///
     /// Put it among the limits and take it out with [`Limiter::change`](crate::Limiter::change). A store in a file keeps it over
-    /// restarts, processes that share a server share it, and a [reload](crate::Limiter::reconfigure) of other limits has to
-    /// name it or ends it; [`Stack::reload`](crate::config) keeps those that hold.
+    /// restarts, processes that share a server share it, and who [sets](crate::Limiter::reconfigure) other limits has to name
+    /// it or ends it; a configuration that is read again leaves it.
     ///
     /// ```
     /// use tower_quota::{Limiter, Tag, Tags, limit::{Limit, LimitError, Limits}, limiter::Call, store::Reason};

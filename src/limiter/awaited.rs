@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Shared, deadline::periods, keep::one_of, progress::Awaited, waiter::Waiter};
+use super::{Awaited, Shared, deadline::periods, keep::one_of, waiter::Waiter};
 use crate::{
     limit::{LimitKey, Room, Tick},
     store::{Answer, Claim, NotNow, Standing},

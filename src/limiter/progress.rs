@@ -12,8 +12,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Shared, waiter::Waiter};
-use crate::{error::Shortage, store::Settlement, tags::Tags};
+use super::{CallState, Shared, waiter::Waiter};
+use crate::{store::Settlement, tags::Tags};
 
 /// Shows where a call is: whether it waits and for what, where it was sent, until when it backs off.
 ///
@@ -57,6 +57,8 @@ struct Now {
     stage: Stage,
     /// How many attempts had their answer.
     answered: u32,
+    /// The tags of the one that left last.
+    last: Option<Arc<Tags>>,
     /// For how long it has waited for room, until the present wait.
     waited: Duration,
     /// What was settled last.
@@ -105,60 +107,6 @@ impl Flight for () {
     }
 }
 
-/// Where a call is.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum CallState {
-    /// It came, and neither waits nor is under way: it is looked at, or about to leave, or its answer is.
-    Received,
-    /// It waits for room.
-    Waiting(Awaited),
-    /// An attempt has left, and has not ended: its answer is awaited, or its body is.
-    Sent {
-        /// When it left.
-        since: Instant,
-        /// With these tags: where it went is among them.
-        tags: Arc<Tags>,
-        /// Which attempt of the call it is, from 1 on.
-        attempt: u32,
-        /// The output tokens that have streamed by now, estimated. By a layer alone; it looks four times a second.
-        output: u64,
-    },
-    /// It waits to be repeated, or until a provider takes calls again, and holds nothing.
-    BackingOff {
-        /// Until then.
-        until: Instant,
-    },
-    /// It is over: answered to the end, refused, or given up.
-    Done,
-}
-
-/// What a call waits for.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Awaited {
-    /// Since when.
-    pub since: Instant,
-    /// The limit on which it waits, as it stands now.
-    pub shortage: Shortage,
-    /// How many calls that go before it wait there, or have room kept there.
-    pub ahead: usize,
-    /// In how long it is expected to go, if those before it need what they say, and none comes that goes before it.
-    /// `None` where it hangs on calls in flight, which end when they end.
-    pub expected_in: Option<Duration>,
-}
-
-impl fmt::Display for Awaited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waits for {}", self.shortage)?;
-        match self.ahead {
-            0 => Ok(()),
-            1 => f.write_str("; 1 call goes before it"),
-            ahead => write!(f, "; {ahead} calls go before it"),
-        }
-    }
-}
-
 impl Progress {
     /// Of a call that comes now.
     #[must_use]
@@ -170,6 +118,7 @@ impl Progress {
             now: Mutex::new(Now {
                 stage: Stage::Received,
                 answered: 0,
+                last: None,
                 waited: Duration::ZERO,
                 settled: None,
                 streams: None,
@@ -249,6 +198,18 @@ impl Progress {
         }
     }
 
+    /// How many of its attempts have left and had an answer, or an error of the inner service. Those of the core have none.
+    #[must_use]
+    pub fn answers(&self) -> u32 {
+        self.now().answered
+    }
+
+    /// The tags of the attempt that has left last: who serves the call is among them.
+    #[must_use]
+    pub fn last_sent(&self) -> Option<Arc<Tags>> {
+        self.now().last.clone()
+    }
+
     /// What its last attempt that has ended was settled with, with what it cost where a budget looks at that. Only by
     /// layers: of a call of the core its permit is told.
     #[must_use]
@@ -290,6 +251,7 @@ impl Progress {
     /// An attempt leaves. Each layer that it passes says so.
     pub(crate) fn sent(&self, tags: &Arc<Tags>, flight: Weak<dyn Flight>) {
         let mut now = self.now();
+        now.last = Some(tags.clone());
         now.stage = Stage::Sent {
             since: Instant::now(),
             tags: tags.clone(),
@@ -299,7 +261,7 @@ impl Progress {
     }
 
     /// What was sent has its answer, or an error.
-    pub(crate) fn answered(&self) {
+    pub(crate) fn was_answered(&self) {
         let mut now = self.now();
         now.answered = now.answered.saturating_add(1);
     }

@@ -9,7 +9,8 @@ use super::Dialect;
 /// SDK of that API shows `message` to its user.
 ///
 /// `kind` is a short name such as `rate_limit_exceeded`: OpenAI's `code`, Anthropic's
-/// `details.error_code`, Google's `reason`, the extension member `code` of a problem document.
+/// `details.error_code`, Google's `reason`, the extension member `code` of a problem document, whose `error` has it once
+/// more with the message, for SDKs that look there.
 /// Bedrock's errors have no room for it. The error type beside it is the provider's own for
 /// `status`. Headers such as `retry-after` are not made here.
 ///
@@ -192,6 +193,7 @@ mod tests {
         let expected = json!({
             "type": "about:blank", "title": "Payment Required", "status": 402,
             "detail": "say \"why\"\n", "code": "kind",
+            "error": { "message": "say \"why\"\n", "code": "kind" },
         });
         assert_eq!(known, expected);
         assert_eq!(body(Dialect::Generic, 599).1["title"], "Error");

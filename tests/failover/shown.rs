@@ -49,6 +49,9 @@ async fn it_says_which_attempt_it_is_and_where_it_went() {
     assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
     let came = call.await.unwrap().unwrap();
     assert_eq!(came.attempts.made.len(), last as usize);
+    assert_eq!(progress.answers(), last);
+    let served = progress.last_sent().unwrap();
+    assert_eq!(served.get(&Tag::Provider), Some("second"));
     assert_eq!(progress.state(), CallState::Done);
 }
 

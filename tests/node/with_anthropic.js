@@ -47,11 +47,15 @@ async function models() {
 const call = (model, headers) => client.messages.create({ ...WHAT, model }, { headers });
 const said = (error) => {
   const inside = error.error.error;
-  return { status: error.status, message: inside.message, code: inside.details.error_code };
+  return { status: error.status, message: inside.message, code: inside.details?.error_code ?? inside.code };
 };
 
 const once = client.withOptions({ defaultHeaders: USED_UP });
-const ELSE = { stream: () => once.messages.create({ ...WHAT, stream: true }) };
+const ELSE = {
+  stream: () => once.messages.create({ ...WHAT, stream: true }),
+  models: () => once.models.list(),
+  tokens: () => once.messages.countTokens({ model: MODEL, messages: ASK }),
+};
 
 async function main() {
   console.log(JSON.stringify({

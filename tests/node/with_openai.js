@@ -92,6 +92,7 @@ const ELSE = {
   responses: () => once.responses.create({ model: MODEL, input: SAY }),
   responses_stream: () => once.responses.create({ model: MODEL, input: SAY, stream: true }),
   embeddings: () => once.embeddings.create({ model: MODEL, input: SAY }),
+  models: () => once.models.list(),
 };
 
 async function cuts() {

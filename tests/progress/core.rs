@@ -104,7 +104,10 @@ async fn one_that_has_room_never_waits() {
             .await
             .is_err()
     );
-    assert_eq!(refused.state(), CallState::Done);
+    assert_eq!(
+        (refused.state(), refused.last_sent()),
+        (CallState::Done, None)
+    );
     drop(permit);
 }
 

@@ -77,6 +77,8 @@ async fn it_waits_is_sent_and_is_done_when_its_body_has_ended_or_is_dropped() {
         }
         assert_eq!(progress.state(), CallState::Done, "{order}");
         assert_eq!(progress.waited(), secs(7), "{order}");
+        assert_eq!(progress.answers(), 1, "{order}");
+        assert!(progress.last_sent().is_some(), "{order}");
     }
 }
 

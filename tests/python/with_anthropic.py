@@ -48,13 +48,15 @@ def call(model, headers):
 
 def said(error):
     inside = error.body["error"]
-    code = inside["details"]["error_code"]
+    code = inside["details"]["error_code"] if "details" in inside else inside["code"]
     return {"status": error.status_code, "message": inside["message"], "code": code}
 
 
 once = client.with_options(default_headers=USED_UP)
 ELSE = {
     "stream": lambda: once.messages.create(model=MODEL, max_tokens=1_000, messages=ASK, stream=True),
+    "models": lambda: list(once.models.list()),
+    "tokens": lambda: once.messages.count_tokens(model=MODEL, messages=ASK),
 }
 
 tell(

@@ -63,7 +63,8 @@ def call(model, headers):
 
 
 def said(error):
-    code = error.details["error"]["details"][0]["reason"]
+    inside = error.details["error"]
+    code = inside["details"][0]["reason"] if "details" in inside else inside["code"]
     return {"status": error.code, "kind": error.status, "message": error.message, "code": code}
 
 
@@ -78,6 +79,8 @@ once = genai.Client(http_options=types.HttpOptions(headers=USED_UP))
 ELSE = {
     "stream": lambda: list(once.models.generate_content_stream(model=MODEL, contents=SAY, config=config())),
     "embeddings": lambda: once.models.embed_content(model=MODEL, contents=[SAY]),
+    "models": lambda: list(once.models.list()),
+    "tokens": lambda: once.models.count_tokens(model=MODEL, contents=SAY),
 }
 
 tell(

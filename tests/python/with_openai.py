@@ -112,6 +112,7 @@ ELSE = {
     "responses": lambda: once.responses.create(model=MODEL, input=SAY),
     "responses_stream": lambda: once.responses.create(model=MODEL, input=SAY, stream=True),
     "embeddings": lambda: once.embeddings.create(model=MODEL, input=SAY),
+    "models": lambda: list(once.models.list()),
 }
 
 tell(

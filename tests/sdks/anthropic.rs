@@ -42,7 +42,7 @@ async fn check(script: Command) {
     ];
     assert_refusals(&got["refusals"], "anthropic", refusals);
     assert_codes(&got["refusals"]);
-    assert_used_up(&got["used_up"], "RateLimitError", 1);
+    assert_used_up(&got["used_up"], "RateLimitError", 3);
     assert_eq!(world.attempts("sim-small"), 0, "a refused call is not sent");
     let failures = [
         ("RateLimitError", 429),

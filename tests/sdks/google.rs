@@ -33,7 +33,7 @@ async fn the_package_for_python() {
     assert_codes(refusals);
     assert_eq!(refusals["never_fits"]["kind"], "INVALID_ARGUMENT");
     assert_eq!(refusals["used_up"]["kind"], "RESOURCE_EXHAUSTED");
-    assert_used_up(&got["used_up"], "ClientError", 2);
+    assert_used_up(&got["used_up"], "ClientError", 4);
     assert_cut(&got["cut"], "ClientError");
     assert_eq!(world.attempts("sim-small"), 0, "a refused call is not sent");
     let failures = [

@@ -41,7 +41,7 @@ async fn check(script: Command, other: &str) {
     assert_eq!(got["models"], json!(["sim-1"]));
     assert_refusals(&got["refusals"], "openai", [other, "RateLimitError", other]);
     assert_codes(&got["refusals"]);
-    assert_used_up(&got["used_up"], "RateLimitError", 4);
+    assert_used_up(&got["used_up"], "RateLimitError", 5);
     assert_cut(&got["cut"]["chat"], "APIError");
     assert_cut(&got["cut"]["responses"], "APIError");
     assert_eq!(world.attempts("sim-small"), 0, "a refused call is not sent");

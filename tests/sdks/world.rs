@@ -66,6 +66,7 @@ impl World {
 }
 
 async fn output_of(mut script: Command, base_url: &str) -> Value {
+    let program = script.get_program().to_owned();
     script
         .env("BASE_URL", base_url)
         .env("OPENAI_BASE_URL", format!("{base_url}/v1"))
@@ -84,7 +85,8 @@ async fn output_of(mut script: Command, base_url: &str) -> Value {
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(LONG, output).await;
-    let output = output.expect("the script hangs").unwrap();
+    let output = output.expect("the script hangs");
+    let output = output.unwrap_or_else(|error| panic!("cannot run {program:?}: {error}"));
     check(&output, "the script failed");
     let printed = String::from_utf8(output.stdout).unwrap();
     let printed =

@@ -177,8 +177,8 @@ impl RedisOptions {
         self
     }
 
-    /// Who changes budgets and limits, for the audit log, where the [`scope`](crate::scope) that it is done in names no
-    /// `user`. "this program" by default.
+    /// Who changes budgets and limits, for the audit log, where neither a [reason](crate::store::Reason) names anybody nor
+    /// the [`scope`](crate::scope) that it is done in a `user`. "this program" by default.
     pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
         self.by = name.into();
         self

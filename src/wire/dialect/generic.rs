@@ -26,7 +26,8 @@ impl Spec for Generic {
     fn response(&self, _path: &[&str], _value: &Scalar<'_>, _note: &mut Note) {}
 
     /// The type `about:blank` says that the problem is what the status says; its title is then the
-    /// status's own phrase. `code` is an extension member.
+    /// status's own phrase. `code` and `error` are extension members: what official SDKs ask for besides answers (a list
+    /// of models, a count of tokens) comes here too, and they look for a message in `error`.
     fn error(&self, kind: &str, status: StatusCode, message: &str) -> (&'static str, Value) {
         let problem = json!({
             "type": "about:blank",
@@ -34,6 +35,7 @@ impl Spec for Generic {
             "status": status.as_u16(),
             "detail": message,
             "code": kind,
+            "error": { "message": message, "code": kind },
         });
         ("application/problem+json", problem)
     }
