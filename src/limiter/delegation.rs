@@ -8,7 +8,7 @@ use std::{
 
 use super::{Limiter, Shared};
 use crate::{
-    limit::{Limit, LimitKey, Limits, Quantities, Quantity},
+    limit::{Limit, LimitKey, Limits, Quantity},
     tags::{self, Tags},
 };
 
@@ -63,10 +63,9 @@ struct Slots {
     outer: Option<Arc<Slots>>,
 }
 
-/// A claim, by what it took slots of: which ones is found when a call inside asks.
+/// A claim that counts against slots, if there are any for its tags: which ones is found when a call inside asks.
 pub(super) struct Claimed {
     pub(super) tags: Arc<Tags>,
-    pub(super) quantities: Quantities,
     /// The slots that it found held, and did not take.
     pub(super) held: Vec<LimitKey>,
     /// The [version](crate::limit::Limits::version) of the limits that it was made under.
@@ -178,10 +177,9 @@ impl Shared {
 impl Claimed {
     /// The limits on slots that it touches, with their places.
     fn of<'l>(&'l self, limits: &'l Limits) -> impl Iterator<Item = (u32, &'l Limit)> {
-        let any = self.quantities.contain(Quantity::Concurrency);
         limits
             .live()
-            .filter(move |(_, rule)| any && rule.limit.quantity == Quantity::Concurrency)
+            .filter(|(_, rule)| rule.limit.quantity == Quantity::Concurrency)
             .filter(|(_, rule)| rule.since <= self.version && rule.limit.touches(&self.tags))
             .map(|(place, rule)| (place, &rule.limit))
     }
