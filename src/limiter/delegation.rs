@@ -1,6 +1,7 @@
 //! What calls hand down to the calls made inside them: who calls, and the slots that are held already.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     sync::{Arc, Weak},
@@ -9,12 +10,8 @@ use std::{
 use super::{Limiter, Shared};
 use crate::{
     limit::{Limit, LimitKey, Limits, Quantity},
-    tags::{self, Tags},
+    tags::{self, Inherited, Tags},
 };
-
-tokio::task_local! {
-    static SLOTS: Option<Arc<Slots>>;
-}
 
 /// What a call inherits from the calls that it is made inside of: their tags, and the concurrency slots that
 /// they hold, which it does not take again.
@@ -76,10 +73,9 @@ impl Delegation {
     /// What a call made here inherits; nothing outside of any call and any [`scope`](crate::scope).
     #[must_use]
     pub fn current() -> Self {
-        Delegation {
-            tags: tags::inherited(),
-            slots: SLOTS.try_with(Clone::clone).ok().flatten(),
-        }
+        let Inherited { tags, beside } = tags::all_inherited();
+        let slots = beside.and_then(|beside| beside.downcast().ok());
+        Delegation { tags, slots }
     }
 
     /// Whether there is nothing to inherit.
@@ -100,14 +96,19 @@ impl Delegation {
     /// # Cancel safety
     /// As cancel safe as `future`.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let Delegation { tags, slots } = self;
-        tags::enter(tags, SLOTS.scope(slots, future))
+        tags::enter(self.inherited(), future)
     }
 
     /// The same of what is done at once.
     pub(crate) fn sync_scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Delegation { tags, slots } = self.clone();
-        tags::sync_enter(tags, || SLOTS.sync_scope(slots, work))
+        tags::sync_enter(self.clone().inherited(), work)
+    }
+
+    /// As tasks have it.
+    fn inherited(self) -> Inherited {
+        let Delegation { tags, slots } = self;
+        let beside = slots.map(|slots| slots as Arc<dyn Any + Send + Sync>);
+        Inherited { tags, beside }
     }
 
     pub(crate) fn tags(&self) -> Option<&Arc<Tags>> {
