@@ -150,7 +150,8 @@ fn providers(
 ) -> impl Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>, Error = Broken, Future: Send>
 + Clone
 + Send
-+ 'static {
++ 'static
++ use<> {
     let (script, sent) = (script.clone(), sent.clone());
     service_fn(move |request: Request<Full<Bytes>>| {
         let (script, sent) = (script.clone(), sent.clone());

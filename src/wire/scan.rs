@@ -205,7 +205,7 @@ impl<'j, L: Look> Scan<'j, '_, L> {
             let plain = if key.has_escapes { key.read() } else { None };
             let known = plain.and_then(|plain| self.look.known(&plain));
             let raw = || str::from_utf8(key.raw).map_err(|_| Ended::NotJson);
-            *slot = known.map_or_else(raw, Ok)?;
+            *slot = known.or_else(|| common(key.raw)).map_or_else(raw, Ok)?;
         }
         match self.look.enter(&self.keys[..self.objects.min(PATH)]) {
             Step::Read => {}
@@ -323,6 +323,19 @@ impl<'j, L: Look> Scan<'j, '_, L> {
             Some(_) => Err(Ended::NotJson),
         }
     }
+}
+
+/// Keys that are in most requests: nobody has to look whether they are UTF-8.
+fn common(key: &[u8]) -> Option<&'static str> {
+    Some(match key {
+        b"role" => "role",
+        b"content" => "content",
+        b"type" => "type",
+        b"text" => "text",
+        b"model" => "model",
+        b"messages" => "messages",
+        _ => return None,
+    })
 }
 
 /// So many bytes are looked at eight by eight: most strings end there.
