@@ -45,8 +45,8 @@ pub(crate) struct Metering {
     /// Budgets are asked for more. (A mutex, so that bodies are `Sync`: nobody ever waits for it.)
     asking: Option<Mutex<BoxFuture<Result<u64, Rejection>>>>,
     answer: Answer,
-    /// When the output was dated last.
-    dated: Instant,
+    /// When the output of a stream was dated last; else that is nobody's concern.
+    dated: Option<Instant>,
 }
 
 impl Metering {
@@ -57,8 +57,10 @@ impl Metering {
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Box<Self> {
+        let meter = Meter::new(dialect, status, headers);
         Box::new(Metering {
-            meter: Meter::new(dialect, status, headers),
+            dated: meter.is_stream().then(Instant::now),
+            meter,
             attempt: Some(attempt),
             listening: None,
             opening: None,
@@ -72,7 +74,6 @@ impl Metering {
                 demand,
                 allowed,
             },
-            dated: Instant::now(),
         })
     }
 
@@ -124,8 +125,9 @@ impl Metering {
             return;
         }
         let now = Instant::now();
-        if begins || now.saturating_duration_since(self.dated) >= DATED_EVERY {
-            self.dated = now;
+        let dated = *self.dated.get_or_insert(now);
+        if begins || now.saturating_duration_since(dated) >= DATED_EVERY {
+            self.dated = Some(now);
             if let Some(attempt) = &self.attempt {
                 attempt.streamed(self.meter.output_streamed());
             }

@@ -173,10 +173,14 @@ impl Outcome {
 }
 
 /// The attempts of a call so far. Calls that a foreign layer makes of one share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct SharedLog(Arc<Mutex<Log>>);
 
 impl SharedLog {
+    pub(super) fn new(since: Instant) -> Self {
+        SharedLog(Arc::new(Mutex::new(Log::new(since))))
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,18 +196,16 @@ pub(super) struct Log {
     made: u32,
 }
 
-impl Default for Log {
-    fn default() -> Self {
+impl Log {
+    fn new(since: Instant) -> Self {
         Log {
             attempts: Attempts::default(),
-            since: Instant::now(),
+            since,
             waited: Duration::ZERO,
             made: 0,
         }
     }
-}
 
-impl Log {
     /// An attempt leaves.
     pub(super) fn left(&mut self) {
         self.waited = self.since.elapsed();

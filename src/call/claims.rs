@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::Rejection,
     limit::Demand,
-    limiter::{Permit, Refused, Tried, Turn},
+    limiter::{Limiter, Permit, Refused, Tried, Turn},
     store::{BoxFuture, Claim, NotNow},
 };
 
@@ -82,11 +82,12 @@ impl Entry {
     /// Claims as far as stores answer at once and have room: what is missing then.
     fn claim_at_once(&self, attempt: &Attempt) -> Result<Option<Missing>, Rejection> {
         let gates = self.state().gates.clone();
+        let mut calibrated = None;
         for gate::Passed { gate, depth } in gates {
             if depth > self.depth() || attempt.holds(&gate) {
                 continue;
             }
-            let mut claim = self.context().claim(self.facts(), &gate)?;
+            let mut claim = self.context().claim(self.facts(), &gate, &mut calibrated)?;
             claim.attempt = attempt.id;
             let turn = self.context().turn(self.facts().turn, &gate);
             let why = match gate.limiter.try_claim(&claim, turn) {
@@ -142,7 +143,13 @@ impl CallContext {
         }
     }
 
-    fn claim(&self, facts: &Facts, gate: &Gate) -> Result<Claim, Rejection> {
+    /// What is claimed for a gate. `calibrated` is kept from one to the next: most have one limiter.
+    fn claim(
+        &self,
+        facts: &Facts,
+        gate: &Gate,
+        calibrated: &mut Option<(Limiter, u64)>,
+    ) -> Result<Claim, Rejection> {
         let Facts {
             tags, delegation, ..
         } = facts;
@@ -159,7 +166,14 @@ impl CallContext {
         let demand = match demand.input_declared {
             true => demand,
             false => Demand {
-                input: gate.limiter.calibrated(tags, demand.input),
+                input: match calibrated {
+                    Some((limiter, input)) if limiter.is(&gate.limiter) => *input,
+                    _ => {
+                        let input = gate.limiter.calibrated(tags, demand.input);
+                        *calibrated = Some((gate.limiter.clone(), input));
+                        input
+                    }
+                },
                 ..demand
             },
         };

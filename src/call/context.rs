@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::Bytes;
 use http::request::Parts;
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::{
     CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, fork::Left,
@@ -316,9 +317,9 @@ impl Entry {
 }
 
 impl State {
-    /// The layer at this depth may make further attempts.
-    pub(super) fn log_at(&mut self, depth: u32) {
-        self.log.get_or_insert_default();
+    /// The layer at this depth may make further attempts: from `now` on it is noted what becomes of them.
+    pub(super) fn log_at(&mut self, depth: u32, now: impl FnOnce() -> Instant) {
+        self.log.get_or_insert_with(|| SharedLog::new(now()));
         if self.shows == 0 {
             self.shows = depth;
         }

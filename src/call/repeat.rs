@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use tokio::time::Instant;
 
 use super::{
     Entry,
@@ -36,17 +37,17 @@ pub(super) enum Noted {
 impl Entry {
     /// A layer that may send the call to other targets is around it from here on: it has so many attempts at most, by all
     /// layers together.
-    pub(crate) fn reroutes(&self, most: u32) {
+    pub(crate) fn reroutes(&self, most: u32, now: Instant) {
         let mut state = self.state();
         state.most = state.most.min(most);
-        state.log_at(self.depth());
+        state.log_at(self.depth(), || now);
     }
 
     /// A layer that may repeat attempts is around the call from here on. Whether it is to: of several the outermost, or
     /// they would multiply.
     pub(crate) fn repeats(&self) -> bool {
         let mut state = self.state();
-        state.log_at(self.depth());
+        state.log_at(self.depth(), Instant::now);
         if state.repeater == 0 {
             state.repeater = self.depth();
         }

@@ -88,8 +88,9 @@ impl Health {
         self: &Arc<Self>,
         candidate: &Arc<Candidate>,
         is_last_resort: bool,
+        now: Instant,
     ) -> Option<Trial> {
-        let (mut state, now) = (self.lock(), Instant::now());
+        let mut state = self.lock();
         let target = state.targets.entry(candidate.number).or_default();
         let is_probe = target.breaker.begin(now);
         if !is_probe && !is_last_resort && target.breaker.open_until(now).is_some() {
@@ -118,12 +119,13 @@ pub(super) struct Trial {
 impl Trial {
     /// It is well: it served, or it said no for a reason of the call or of a limit.
     pub(super) fn succeeded(&mut self) {
-        self.change(|breaker, _, is_probe, _| breaker.succeeded(is_probe));
+        self.change(|breaker, _, is_probe| breaker.succeeded(is_probe));
     }
 
     /// It failed.
     pub(super) fn failed(&mut self) {
-        self.change(|breaker, options, is_probe, now| breaker.failed(options, is_probe, now));
+        let now = Instant::now();
+        self.change(|breaker, options, is_probe| breaker.failed(options, is_probe, now));
     }
 
     /// It told a wait, which holds for a day at most: what hangs on one word should not hang for ever.
@@ -158,15 +160,11 @@ impl Trial {
         self.health.listener.tell(event.as_ref());
     }
 
-    fn change(
-        &mut self,
-        change: impl FnOnce(&mut Breaker, &BreakerOptions, bool, Instant) -> Changed,
-    ) {
+    fn change(&mut self, change: impl FnOnce(&mut Breaker, &BreakerOptions, bool) -> Changed) {
         let changed = {
             let mut state = self.health.lock();
             let target = state.targets.entry(self.candidate.number).or_default();
-            let (options, now) = (&self.health.options, Instant::now());
-            change(&mut target.breaker, options, self.is_probe, now)
+            change(&mut target.breaker, &self.health.options, self.is_probe)
         };
         self.is_probe = false;
         let target = || self.candidate.name.clone();

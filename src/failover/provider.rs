@@ -182,7 +182,10 @@ impl Base {
         rest == Some(end)
             && self.query.is_none()
             && uri.query().is_none()
-            && uri.authority() == Some(&self.authority)
+            && uri.authority().is_some_and(|authority| {
+                // As a rule letter by letter; in whatever case it is the same.
+                authority.as_str() == self.authority.as_str() || *authority == self.authority
+            })
             && uri.scheme() == Some(&self.scheme)
     }
 }

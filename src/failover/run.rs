@@ -82,27 +82,36 @@ impl<'r> Run<'r> {
         B: From<Bytes> + Send + 'static,
     {
         let Run { options, entry, .. } = *self;
-        entry.reroutes(options.max_attempts);
+        // The clock is asked once for each attempt: that is a good part of what a call costs.
+        let mut now = Instant::now();
+        entry.reroutes(options.max_attempts, now);
         if let Some(budget) = options.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
         }
         let candidates = match order::fixed(self.shared, entry) {
             Some(fixed) => fixed,
             // On the heap, as all that few calls come to: each would be larger by it.
-            None => Box::pin(order::candidates(options, self.shared, entry)).await,
+            None => {
+                let candidates = Box::pin(order::candidates(options, self.shared, entry)).await;
+                now = Instant::now();
+                candidates
+            }
         };
-        let is_alone = self.is_alone(&candidates);
+        let is_alone = self.is_alone(&candidates, now);
         let (mut best, mut outlook) = (Best::new(), Outlook::default());
         for candidate in candidates.iter() {
             if !entry.may_have_another() || best.was_sent() && self.is_late() {
                 break;
             }
-            if !self.may_be_tried(candidate, &mut outlook) {
+            if !self.may_be_tried(candidate, &mut outlook, now) {
                 continue;
             }
-            let until = Instant::now().checked_add(options.patience);
+            let until = now.checked_add(options.patience);
             let until = until.filter(|_| !is_alone);
-            match self.attempt(next, candidate, until, &mut outlook).await {
+            match self
+                .attempt(next, candidate, until, &mut outlook, now)
+                .await
+            {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) => best.add(came),
                 Step::Skip => {}
@@ -114,6 +123,7 @@ impl<'r> Run<'r> {
                     break;
                 }
             }
+            now = Instant::now();
         }
         // Nobody serves at once: whoever does first is waited for.
         let longest = Instant::now().checked_add(options.longest_wait);
@@ -130,12 +140,13 @@ impl<'r> Run<'r> {
                 entry.let_go();
                 entry.back_off(at).await;
                 // Others may have learnt otherwise meanwhile.
-                if !self.may_be_tried(&later.candidate, &mut outlook) {
+                if !self.may_be_tried(&later.candidate, &mut outlook, Instant::now()) {
                     continue;
                 }
             }
             let candidate = &later.candidate;
-            match self.attempt(next, candidate, None, &mut outlook).await {
+            now = Instant::now();
+            match self.attempt(next, candidate, None, &mut outlook, now).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
                 Step::Skip => {}
@@ -145,8 +156,7 @@ impl<'r> Run<'r> {
     }
 
     /// Whether there is one target at most that can be tried now: it is waited for.
-    fn is_alone(&self, candidates: &[Arc<Candidate>]) -> bool {
-        let now = Instant::now();
+    fn is_alone(&self, candidates: &[Arc<Candidate>], now: Instant) -> bool {
         let may =
             |candidate: &&Arc<Candidate>| self.shared.health.passes_over(candidate, now).is_none();
         candidates.iter().filter(may).nth(1).is_none()
@@ -159,12 +169,16 @@ impl<'r> Run<'r> {
     }
 
     /// Whether there is any use in trying a target now.
-    fn may_be_tried(&self, candidate: &Arc<Candidate>, outlook: &mut Outlook) -> bool {
+    fn may_be_tried(
+        &self,
+        candidate: &Arc<Candidate>,
+        outlook: &mut Outlook,
+        now: Instant,
+    ) -> bool {
         if outlook.is_too_long(candidate) {
             self.pass_over(candidate, PassedOverWhy::TooLong, None);
             return false;
         }
-        let now = Instant::now();
         let Some((why, until)) = self.shared.health.passes_over(candidate, now) else {
             return true;
         };
@@ -198,12 +212,13 @@ impl<'r> Run<'r> {
         candidate: &Arc<Candidate>,
         until: Option<Instant>,
         outlook: &mut Outlook,
+        now: Instant,
     ) -> Step<N::Body, N::Error>
     where
         N: Onward<B>,
         B: From<Bytes> + Send + 'static,
     {
-        let Some(prepared) = self.prepare(candidate, until, outlook) else {
+        let Some(prepared) = self.prepare(candidate, until, outlook, now) else {
             return Step::Skip;
         };
         let Prepared {
@@ -271,6 +286,7 @@ impl<'r> Run<'r> {
         candidate: &Arc<Candidate>,
         until: Option<Instant>,
         outlook: &mut Outlook,
+        now: Instant,
     ) -> Option<Prepared> {
         let entry = self.entry;
         let (dialect, foreign) = (entry.dialect(), &self.shared.headers);
@@ -287,10 +303,10 @@ impl<'r> Run<'r> {
         };
         let (view, body) = entry.toward(&toward, &mut to.parts, to.body);
         let last_resort = outlook.is_last_resort();
-        let Some(trial) = self.shared.health.begin(candidate, last_resort) else {
+        let Some(trial) = self.shared.health.begin(candidate, last_resort, now) else {
             // Somebody else tries it just now.
             self.pass_over(candidate, PassedOverWhy::BreakerOpen, None);
-            outlook.is_open(candidate, Instant::now());
+            outlook.is_open(candidate, now);
             return None;
         };
         view.begin(entry);

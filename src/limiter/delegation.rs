@@ -1,6 +1,7 @@
 //! What calls hand down to the calls made inside them: who calls, and the slots that are held already.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     sync::{Arc, Weak},
@@ -8,13 +9,9 @@ use std::{
 
 use super::{Limiter, Shared};
 use crate::{
-    limit::{Limit, LimitKey, Limits, Quantities, Quantity},
-    tags::{self, Tags},
+    limit::{Limit, LimitKey, Limits, Quantity},
+    tags::{self, Inherited, Tags},
 };
-
-tokio::task_local! {
-    static SLOTS: Option<Arc<Slots>>;
-}
 
 /// What a call inherits from the calls that it is made inside of: their tags, and the concurrency slots that
 /// they hold, which it does not take again.
@@ -63,10 +60,9 @@ struct Slots {
     outer: Option<Arc<Slots>>,
 }
 
-/// A claim, by what it took slots of: which ones is found when a call inside asks.
+/// A claim that counts against slots, if there are any for its tags: which ones is found when a call inside asks.
 pub(super) struct Claimed {
     pub(super) tags: Arc<Tags>,
-    pub(super) quantities: Quantities,
     /// The slots that it found held, and did not take.
     pub(super) held: Vec<LimitKey>,
     /// The [version](crate::limit::Limits::version) of the limits that it was made under.
@@ -77,10 +73,9 @@ impl Delegation {
     /// What a call made here inherits; nothing outside of any call and any [`scope`](crate::scope).
     #[must_use]
     pub fn current() -> Self {
-        Delegation {
-            tags: tags::inherited(),
-            slots: SLOTS.try_with(Clone::clone).ok().flatten(),
-        }
+        let Inherited { tags, beside } = tags::all_inherited();
+        let slots = beside.and_then(|beside| beside.downcast().ok());
+        Delegation { tags, slots }
     }
 
     /// Whether there is nothing to inherit.
@@ -101,14 +96,19 @@ impl Delegation {
     /// # Cancel safety
     /// As cancel safe as `future`.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let Delegation { tags, slots } = self;
-        tags::enter(tags, SLOTS.scope(slots, future))
+        tags::enter(self.inherited(), future)
     }
 
     /// The same of what is done at once.
     pub(crate) fn sync_scope<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Delegation { tags, slots } = self.clone();
-        tags::sync_enter(tags, || SLOTS.sync_scope(slots, work))
+        tags::sync_enter(self.clone().inherited(), work)
+    }
+
+    /// As tasks have it.
+    fn inherited(self) -> Inherited {
+        let Delegation { tags, slots } = self;
+        let beside = slots.map(|slots| slots as Arc<dyn Any + Send + Sync>);
+        Inherited { tags, beside }
     }
 
     pub(crate) fn tags(&self) -> Option<&Arc<Tags>> {
@@ -178,10 +178,9 @@ impl Shared {
 impl Claimed {
     /// The limits on slots that it touches, with their places.
     fn of<'l>(&'l self, limits: &'l Limits) -> impl Iterator<Item = (u32, &'l Limit)> {
-        let any = self.quantities.contain(Quantity::Concurrency);
         limits
             .live()
-            .filter(move |(_, rule)| any && rule.limit.quantity == Quantity::Concurrency)
+            .filter(|(_, rule)| rule.limit.quantity == Quantity::Concurrency)
             .filter(|(_, rule)| rule.since <= self.version && rule.limit.touches(&self.tags))
             .map(|(place, rule)| (place, &rule.limit))
     }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Delegation, Flight, Shared, delegation::Claimed};
 use crate::{
-    limit::{LimitKey, Quantities},
+    limit::{LimitKey, Quantities, Quantity},
     store::{Claim, Grant, Settlement},
     tags::Tags,
     usage::Usage,
@@ -96,12 +96,11 @@ impl Permit {
 
     /// What is handed down anyway, and the slots of this call.
     pub(crate) fn hand_down(&self, outer: Delegation) -> Delegation {
-        if self.grant.is_none() {
+        if self.grant.is_none() || !self.quantities.contain(Quantity::Concurrency) {
             return outer;
         }
         let claimed = Claimed {
             tags: self.tags.clone(),
-            quantities: self.quantities,
             held: self.held.clone(),
             version: self.version,
         };

@@ -114,8 +114,20 @@ impl PriceTable {
     /// if all who list that name agree on it; if they do not, there is none.
     #[must_use]
     pub fn find(&self, provider: Option<&str>, model: &str) -> Option<Found<'_>> {
-        let names = candidates(model);
         let own = provider.and_then(|provider| self.prices.get_key_value(plain(provider)));
+        if self.set.is_empty()
+            && let Some((provider, models)) = own
+            && let Some((model, price)) = models.get_key_value(model)
+        {
+            // Most are called by the very name that they are listed by.
+            return Some(Found {
+                price,
+                provider,
+                model,
+                steps: Vec::new(),
+            });
+        }
+        let names = candidates(model);
         let set = names.iter().find_map(|(name, steps)| {
             let (model, price) = self.set.get_key_value(&**name)?;
             Some(Found {

@@ -21,7 +21,7 @@ pub(crate) use headers::{PREFIX, tag_of, value_of};
 pub use layer::{TagLayer, Tagged};
 use model::Plainer;
 pub use scope::scope;
-pub(crate) use scope::{enter, inherit, inherited, sync_enter};
+pub(crate) use scope::{Inherited, all_inherited, enter, inherit, inherited, sync_enter};
 pub use tag::Tag;
 
 /// The tags of one call: at most one value for each name.

@@ -1,11 +1,19 @@
-//! Tags that the calls of a task inherit.
+//! What the calls of a task inherit: tags, and what is handed down beside them.
 
-use std::{future::Future, sync::Arc};
+use std::{any::Any, future::Future, sync::Arc};
 
 use super::Tags;
 
 tokio::task_local! {
-    static TAGS: Option<Arc<Tags>>;
+    static INHERITED: Inherited;
+}
+
+/// What a call made here inherits. In one place, as every future in a scope is wrapped for each.
+#[derive(Clone, Default)]
+pub(crate) struct Inherited {
+    pub(crate) tags: Option<Arc<Tags>>,
+    /// Not for this room to know.
+    pub(crate) beside: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Runs `future` with `tags` on every call made inside it.
@@ -43,8 +51,9 @@ pub fn scope<F: Future>(tags: impl Into<Arc<Tags>>, future: F) -> impl Future<Ou
     let tags = tags.into();
     // Looked up when it is polled first: where it was made is not where it runs.
     async move {
-        let tags = inherit(tags);
-        enter(Some(tags), future).await
+        let tags = Some(inherit(tags));
+        let beside = all_inherited().beside;
+        enter(Inherited { tags, beside }, future).await
     }
 }
 
@@ -59,7 +68,12 @@ impl Tags {
 
 /// The tags that a call made here inherits, where it is inside a scope.
 pub(crate) fn inherited() -> Option<Arc<Tags>> {
-    TAGS.try_with(Clone::clone).ok().flatten()
+    INHERITED.try_with(|all| all.tags.clone()).ok().flatten()
+}
+
+/// All that a call made here inherits.
+pub(crate) fn all_inherited() -> Inherited {
+    INHERITED.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// `tags`, and what they leave open from the scopes around.
@@ -70,15 +84,15 @@ pub(crate) fn inherit(tags: Arc<Tags>) -> Arc<Tags> {
     }
 }
 
-/// Runs `future` with these tags and no others.
+/// Runs `future` with this to inherit, and nothing else.
 pub(crate) fn enter<F: Future>(
-    tags: Option<Arc<Tags>>,
+    all: Inherited,
     future: F,
 ) -> impl Future<Output = F::Output> + use<F> {
-    TAGS.scope(tags, future)
+    INHERITED.scope(all, future)
 }
 
 /// The same of what is done at once.
-pub(crate) fn sync_enter<T>(tags: Option<Arc<Tags>>, work: impl FnOnce() -> T) -> T {
-    TAGS.sync_scope(tags, work)
+pub(crate) fn sync_enter<T>(all: Inherited, work: impl FnOnce() -> T) -> T {
+    INHERITED.sync_scope(all, work)
 }

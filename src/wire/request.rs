@@ -343,7 +343,7 @@ const PAYLOAD_KEYS: [&str; 8] = [
 /// it. A look at the beginning is enough, and needed: Anthropic's `source.data` may be plain text.
 fn is_payload(path: &[&str], text: &Quoted<'_>) -> bool {
     const LOOK_AT: usize = 256;
-    let is_url = text.starts_with(b"data:");
+    let is_url = text.may_start_with(b'd') && text.starts_with(b"data:");
     let made_for_it = matches!(
         path,
         [

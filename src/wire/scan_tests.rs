@@ -179,10 +179,10 @@ fn keys_that_are_shown_are_utf8() {
     }
 }
 
-/// Runs are looked at in two ways, eight bytes at a time: every length, with what ends it at every place.
+/// Runs are looked at in three ways, by eight bytes, by blocks, by a search: every length, with what ends it at every place.
 #[test]
 fn strings_of_every_length() {
-    for length in (0..100).chain(NEAR - 20..NEAR + 100) {
+    for length in (0..100).chain(FAR - 20..FAR + 100) {
         let text = "x".repeat(length);
         for (end, is_json) in [
             ("", true),

@@ -35,13 +35,11 @@ impl Framing {
         if spec.request().is_empty() || is_encoded(headers) {
             return Framing::Counted;
         }
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let essence = content_type.and_then(|value| value.split(';').next());
-        let cap = spec.event_cap();
+        let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+        let essence = content_type.and_then(|value| value.split(|byte| *byte == b';').next());
         let essence = essence.unwrap_or_default().trim_ascii();
-        let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
+        let is = |kind: &str| essence.eq_ignore_ascii_case(kind.as_bytes());
+        let cap = spec.event_cap();
         if is("application/json") || is_json(essence) {
             if spec.streams_lists() {
                 Framing::Undecided
@@ -177,10 +175,9 @@ impl Framing {
 }
 
 /// Whether a kind of its own is written in JSON.
-fn is_json(essence: &str) -> bool {
-    let suffix = essence.len().checked_sub("+json".len());
-    let suffix = suffix.and_then(|at| essence.get(at..));
-    suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"))
+fn is_json(essence: &[u8]) -> bool {
+    let suffix = essence.last_chunk::<5>();
+    suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
 }
 
 const LINES: [&str; 4] = [
