@@ -155,7 +155,7 @@ async fn over_tls_it_trusts_the_authority_that_it_is_given_and_nobody_else() {
     // The public authorities know nothing of it, nor does another of one's own.
     refused(options().open(), "certificate");
     let other = Folder::new();
-    certificates(&other);
+    certificates::make(|name| other.file(name).to_string_lossy().into_owned());
     let other = read(&other.file("ca.pem"));
     refused(options().root_certificate(other).open(), "certificate");
     refused(options().root_certificate("none").open(), "none in PEM");
