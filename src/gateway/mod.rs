@@ -1,8 +1,7 @@
 //! A reverse proxy with this crate's layers in it, for programs in any language.
 //!
 //! Point `OPENAI_BASE_URL` (or its like) at it and nothing else: calls are held back, repeated and refused
-//! as the configuration says, and everything that the upstream offers is passed through. Streams pass chunk
-//! by chunk.
+//! as the configuration says. Streams pass chunk by chunk.
 //!
 //! ```
 //! use tower_quota::gateway::{Config, Gateway};
@@ -20,12 +19,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Calls for a model that has a [route](crate::config::FailoverConfig) go to its targets, with their keys and none of the
-//! caller's, wherever the upstream is. All others go to the upstream, with the caller's own; without an upstream they are
-//! answered 404, with the models that have a route.
+//! Calls for models that have a [route](crate::config::FailoverConfig) go to its targets, with their keys and none of the
+//! caller's. All others go to an upstream: the one whose name their path begins with (`/mistral/v1/chat/completions`), else
+//! the one whose API they speak (`/v1/messages` to `anthropic`, `/v1beta/…` to `gemini`, `/v1/…` to `openai`), else the one
+//! that is for everything. Where there is none they are answered 404. An upstream with a key gets that and none of the
+//! caller's credentials.
 //!
-//! `tower-quota serve --config quota.yaml` is this and [`bind`], [`serve`] and three signals: SIGHUP
-//! has it [read its configuration again](crate::config::Stack::reload), whole or not at all.
+//! `tower-quota serve --config quota.yaml` is this and [`bind`] and three signals: SIGHUP has it [read its configuration
+//! again](crate::config::Stack::reload), whole or not at all, and its certificate and keys with it.
+//!
+//! # Who calls
+//!
+//! Where [`GatewayConfig::state`] names a file, callers need a [`Key`]: a token that they show where their SDK shows the
+//! provider's key, in `Authorization`, `x-api-key`, `api-key`, `x-goog-api-key` or the query's `key`; or in `x-quota-key`,
+//! beside credentials of their own for an upstream without a key. It never goes on. The file has the hashes of tokens, not the
+//! tokens. A key says which tags a call has and which its holder may claim; what may not be claimed is refused, with 403 in
+//! the error shape of the caller's API, as a key that is unknown, disabled or expired is with 401. Calls have the key's name
+//! as the tag `key`: limits on it are limits of keys. Without a file, [`bind`] takes loopback addresses only.
 //!
 //! # What callers can say
 //!
@@ -33,27 +43,50 @@
 //! |---|---|
 //! | `x-quota-agent`, `x-quota-user`, `x-quota-team`, `x-quota-run` | the call's [tags](crate::Tags) |
 //! | `x-quota-priority` | how urgent it is: a whole number, 0 if absent |
+//! | `x-quota-deadline` | how long it may wait for room, `30s`, or until when, `2026-11-26T12:00:00Z` |
 //!
 //! They are read and not sent on. Another header that begins with `x-quota-`, or one of these with a value
-//! that makes no sense, is answered 400: a misspelt tag would silently be a limit less.
+//! that makes no sense, is answered 400: a misspelt tag would silently be a limit less. Callers that say how long they wait
+//! themselves, as the official SDKs do (`x-stainless-read-timeout`), wait no longer than nine tenths of that: they hear why,
+//! and do not hang up and come again.
 //!
-//! `GET /healthz` is answered `ok`, whatever the upstream does.
+//! # What answers tell
+//!
+//! | header | meaning |
+//! |---|---|
+//! | `x-quota-call` | the call's number, by which [operators](admin) know it |
+//! | `x-quota-provider`, `x-quota-model` | who served it |
+//! | `x-quota-attempts` | how often it was sent |
+//! | `x-quota-wait` | how long it waited for room in all, in seconds |
+//! | `x-quota-cost` | what it cost, in dollars, where a budget looks at that; not of streams, whose cost is known when they end |
+//!
+//! A stream that waits for room longer than [`GatewayConfig::heartbeat`] is answered 200 and has comments until it begins, so
+//! that nobody takes it for dead; a refusal is its last event then.
+//!
+//! `GET /healthz` is answered `ok`, whatever the upstream does, `GET /readyz` 503 where the store of counts does not answer.
+//! What operators see and do is under [`/quota/`](admin); programs that cannot be proxied [claim and settle](claims) there.
 //!
 //! # What it changes
 //!
-//! The authority, the headers that concern one connection only (both ways), `Host`, `Expect`, and what the
-//! layers change: `accept-encoding: identity` where usage is read from the answer. To the upstream `Authorization` passes
-//! untouched, to targets of routes only their own; neither `Via` nor `Forwarded` is added. Where nobody answers, the
+//! The authority, the headers that concern one connection only (both ways), `Host`, `Expect`, credentials, and what the
+//! layers change: `accept-encoding: identity` where usage is read from the answer. Answers in JSON of up to a megabyte are
+//! sent on when they are whole, all others as they come. Neither `Via` nor `Forwarded` is added. Where nobody answers, the
 //! caller gets a 502 in the error shape of its API; with `x-should-retry: false` where it repeats calls itself, as the
 //! official SDKs do, and the layers have repeated this one.
 //!
+//! # What it refuses
+//!
+//! - Paths that an upstream may read as one that is metered, and that are none as they stand: `/v1/chat/completions/`,
+//!   `/v1/chat/%63ompletions`.
+//! - Work whose cost cannot be known, as images, audio and batches, where there are budgets: see [`Unmetered`].
+//! - Bodies of more than 32 MB, where they would be metered, and those that come more slowly than 10 KB a second after half a
+//!   minute; more than 100 headers, or headers of more than 64 KB.
+//!
 //! # What it does not do
 //!
-//! It is thin. It gives callers no keys and so has no way to tell callers apart: who can reach it can say any
-//! tag. Therefore [`bind`] takes loopback addresses only. It has one upstream beside its routes, no TLS towards callers, no
-//! WebSockets, no dashboard, no metrics, no log of calls, and its counts end with the process. It goes
-//! through no other proxy and trusts the certificate authorities that browsers trust, no others. Requests
-//! are read into memory before they are sent, as the layers need; answers are not.
+//! No WebSockets, no HTTP/2 towards callers, no log of calls. Through a proxy (`HTTPS_PROXY`) it goes to `https` alone.
+//! Requests are read into memory before they are sent, as the layers need. Keys are its own: several gateways on one store
+//! share counts, pauses and changed limits, not keys.
 //!
 //! To the upstream it speaks HTTP/1.1, a connection for every call in flight: with streams sharing a
 //! connection, calls would wait for one another inside the client, where no limit sees them.
