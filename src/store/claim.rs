@@ -126,6 +126,7 @@ pub struct NotNow {
     pub needed: u64,
 }
 
+#[cfg(feature = "redis")]
 impl NotNow {
     /// Nothing passes there until somebody takes that back.
     pub(crate) fn paused(key: LimitKey) -> Self {
