@@ -8,7 +8,10 @@ mod layers;
 mod property;
 #[cfg(feature = "redis")]
 #[path = "../support/redis/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "not every test needs all of it")]
+#[cfg_attr(
+    feature = "sqlite",
+    allow(clippy::duplicate_mod, reason = "servers have folders too")
+)]
 mod redis;
 mod stores;
 #[path = "../support/mod.rs"]

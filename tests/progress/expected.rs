@@ -89,7 +89,7 @@ async fn run(sizes: Vec<u64>, before: u64) {
     if sizes
         .iter()
         .all(|size| 100 % size == 0 && *size == sizes[0])
-        && before % sizes[0] == 0
+        && before.is_multiple_of(sizes[0])
     {
         assert_eq!(expected, went, "{sizes:?} {before}");
     }
