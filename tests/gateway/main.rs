@@ -15,6 +15,7 @@ mod commands;
 mod hostile;
 mod keys;
 mod limits;
+mod live;
 mod passing;
 mod process;
 mod reload;
