@@ -130,7 +130,7 @@ pub(crate) struct Shared {
     /// Tells the drivers that something changed.
     changed: watch::Sender<()>,
     /// One change of limits after the other.
-    changing: Arc<tokio::sync::Mutex<()>>,
+    changing: tokio::sync::Mutex<()>,
     outbox: Mutex<Vec<BoxFuture<()>>>,
     start: Instant,
     options: QueueOptions,
@@ -171,7 +171,7 @@ impl Limiter {
             version: AtomicU32::new(queue.version()),
             queue: Mutex::new(queue),
             changed: watch::Sender::new(()),
-            changing: Arc::default(),
+            changing: tokio::sync::Mutex::default(),
             outbox: Mutex::default(),
             start: Instant::now(),
             options,

@@ -74,7 +74,8 @@ impl Limiter {
     /// just then has changed them, and says that this is not written yet.
     ///
     /// # Cancel safety
-    /// Dropping the future stops nothing: the change is made, or refused, all the same.
+    /// Dropping the future stops nothing that has begun: the change is made, or refused, all the same. One that still waits
+    /// for another to be made is not made.
     pub async fn reconfigure(&self, limits: &Limits) -> Result<(), StoreError> {
         self.reconfigure_because(limits, "").await
     }
@@ -133,9 +134,9 @@ impl Limiter {
     pub async fn change(
         &self,
         reason: impl Into<Reason>,
-        change: impl FnOnce(&Limits) -> Result<Limits, LimitError> + Send + 'static,
+        change: impl FnOnce(&Limits) -> Result<Limits, LimitError>,
     ) -> Result<(), ChangeError> {
-        let change = move |limits: &Limits| Ok(change(limits)?);
+        let change = |limits: &Limits| Ok(change(limits)?);
         self.change_and(reason.into(), change, || ()).await
     }
 
@@ -143,15 +144,16 @@ impl Limiter {
     pub(crate) async fn change_and<E: From<StoreError> + Send + 'static>(
         &self,
         reason: Reason,
-        change: impl FnOnce(&Limits) -> Result<Limits, E> + Send + 'static,
+        change: impl FnOnce(&Limits) -> Result<Limits, E>,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), E> {
-        // It may be made elsewhere.
-        let (shared, reason) = (self.shared.clone(), reason.of_scope());
+        let shared = self.shared.clone();
+        // Let go with this future: a change that is made without it must not keep others waiting for its runtime.
+        let _one_at_a_time = self.shared.changing.lock().await;
+        let limits = change(&shared.store.limits())?;
+        let answer = shared.store.reconfigure(&limits, &reason);
         let work = async move {
-            let _one_at_a_time = shared.changing.clone().lock_owned().await;
-            let limits = change(&shared.store.limits())?;
-            shared.store.reconfigure(&limits, &reason).get().await?;
+            answer.get().await?;
             then();
             shared.tell_events();
             shared.limits_changed().await;

@@ -63,13 +63,6 @@ impl Reason {
         self
     }
 
-    /// The same wherever it is told: by the user of this scope, where nobody is named.
-    pub(crate) fn of_scope(mut self) -> Self {
-        let user = || tags::inherited().and_then(|tags| tags.shared(&Tag::User).cloned());
-        self.by = self.by.or_else(user);
-        self
-    }
-
     pub(super) fn why(&self) -> &str {
         &self.why
     }
@@ -81,7 +74,8 @@ impl Reason {
 
     /// Whoever does it: `else_by`, where neither this nor the scope says.
     pub(super) fn who(&self, else_by: &Arc<str>) -> Arc<str> {
-        let by = self.clone().of_scope().by;
+        let user = || tags::inherited().and_then(|tags| tags.shared(&Tag::User).cloned());
+        let by = self.by.clone().or_else(user);
         by.unwrap_or_else(|| else_by.clone())
     }
 }
