@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderName;
 use tower_layer::Layer;
 
 use super::{
@@ -24,6 +25,8 @@ pub struct FailoverLayer {
     breaker: BreakerOptions,
     listener: Listener,
     routes: Arc<Routes>,
+    /// Headers that have keys of others in them.
+    hidden: Vec<HeaderName>,
     shared: Arc<std::sync::OnceLock<Arc<Shared>>>,
     inspect: Inspect,
 }
@@ -36,6 +39,7 @@ impl FailoverLayer {
             breaker: BreakerOptions::new(),
             listener: Listener::default(),
             routes: Arc::new(routes),
+            hidden: Vec::new(),
             shared: Arc::default(),
             inspect: Inspect::default(),
         }
@@ -168,6 +172,13 @@ impl FailoverLayer {
         self
     }
 
+    /// Headers that go to no target, beside those that are known to have keys.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn hiding(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.hidden.extend(headers);
+        self.anew()
+    }
+
     /// Whether calls may go to further targets.
     pub(crate) fn reroutes(&self) -> bool {
         !self.inspect.off && self.routes.models().next().is_some()
@@ -185,7 +196,7 @@ impl FailoverLayer {
             Arc::new(Shared {
                 ways: ways(&self.routes),
                 health: Health::new(self.breaker, self.listener.clone()),
-                headers: self.routes.key_headers(),
+                headers: [self.routes.key_headers(), self.hidden.clone()].concat(),
             })
         });
         let mut inspect = Inspect {

@@ -15,7 +15,11 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 
-use crate::{limiter::Progress, tags::Tags};
+use super::state::keys::key_tag;
+use crate::{
+    limiter::{CallState, Progress},
+    tags::Tags,
+};
 
 /// All that are open.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +90,25 @@ impl Calls {
         let tags = call.tags.clone();
         drop(calls);
         cancel.send(()).ok().map(|()| tags)
+    }
+}
+
+impl Calls {
+    /// Ends those that wait, of a key that is good no more.
+    pub(super) fn cancel_waiting_of(&self, key: &str) {
+        let waits = |progress: &Progress| {
+            matches!(
+                progress.state(),
+                CallState::Waiting(_) | CallState::BackingOff { .. }
+            )
+        };
+        let all = self.each(|id, progress, tags, _| {
+            let is_of_key = tags.get(&key_tag()) == Some(key);
+            (is_of_key && waits(progress)).then_some(id)
+        });
+        all.into_iter()
+            .flatten()
+            .for_each(|id| drop(self.cancel(id)));
     }
 }
 

@@ -16,10 +16,10 @@ use hyper_util::{
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use super::connector::Connector;
+use super::connector::{Connector, InTime};
 use crate::call::RequestBody;
 
-type HttpClient = legacy::Client<HttpsConnector<Connector>, RequestBody>;
+type HttpClient = legacy::Client<InTime<HttpsConnector<Connector>>, RequestBody>;
 
 /// A client for `http` and `https`.
 ///
@@ -34,7 +34,7 @@ pub(super) fn client(tls: ClientConfig) -> Client {
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     // Without it, idle connections would be closed no sooner than somebody looks for one.
     builder.pool_timer(TokioTimer::new());
-    Client(builder.build(connector))
+    Client(builder.build(InTime(connector)))
 }
 
 /// The client as a service whose errors say who was asked.

@@ -48,6 +48,9 @@ pub struct GatewayConfig {
     /// caller nor a proxy between takes it for dead. Its status is told by then: a refusal that comes later is its last
     /// event. `0s`: no comments.
     pub heartbeat: Span,
+    /// How long `tower-quota serve` waits for open calls when it is to end: what is open longer is cut off, and counts as
+    /// reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds where it is told nothing else.
+    pub drain: Span,
     /// A PEM file of authorities by which upstreams are trusted, beside those that browsers trust.
     pub authorities: Option<PathBuf>,
 }
@@ -61,6 +64,7 @@ impl Default for GatewayConfig {
             state: None,
             tls: None,
             heartbeat: Span::from_secs(15),
+            drain: Span::from_secs(600),
             authorities: None,
         }
     }

@@ -18,11 +18,14 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
 /// A host that does not take a connection in this time is not reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take until a connection can be used.
+const CONNECTED_IN: Duration = Duration::from_secs(30);
 
 /// How often a connection without traffic is probed, so that a stream from a host that is gone ends.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -67,6 +70,13 @@ impl Service<Uri> for Connector {
             true => self.proxies.intercept(&to),
             false => None,
         };
+        if let Some(proxy) = &proxy
+            && proxy.uri().scheme() != Some(&Scheme::HTTP)
+        {
+            // Not named: it may have a password.
+            let reason = "the proxy of the environment is none that is spoken to by http://";
+            return Box::pin(async move { Err(reason.into()) });
+        }
         let Some(proxy) = proxy else {
             let direct = self.direct.call(to);
             return Box::pin(async move { Ok(direct.await?) });
@@ -81,6 +91,36 @@ impl Service<Uri> for Connector {
             through
                 .await
                 .map_err(|error| format!("the proxy of the environment: {error}").into())
+        })
+    }
+}
+
+/// A connector that gives up when a connection, with its tunnel and its TLS, takes too long: who takes it and says nothing
+/// would hold the call for ever.
+#[derive(Clone, Debug)]
+pub(super) struct InTime<C>(pub(super) C);
+
+impl<C> Service<Uri> for InTime<C>
+where
+    C: Service<Uri>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let connected = timeout(CONNECTED_IN, self.0.call(to));
+        Box::pin(async move {
+            match connected.await {
+                Ok(connected) => connected.map_err(Into::into),
+                Err(_) => Err("no connection in time".into()),
+            }
         })
     }
 }

@@ -35,14 +35,12 @@ const ERROR_CAP: usize = 64 << 10;
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
 
 /// Whether a call that waits is one whose stream can begin with comments.
-pub(super) fn may_begin(progress: &Progress, dialect: Dialect, query: Option<&str>) -> bool {
-    let is_sse = match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::AnthropicMessages => true,
-        Dialect::Gemini => {
-            query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"))
-        }
-        _ => false,
-    };
+pub(super) fn may_begin(progress: &Progress, dialect: Dialect) -> bool {
+    // Not Gemini's: Google's SDKs take every line for JSON, comments too.
+    let is_sse = matches!(
+        dialect,
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::AnthropicMessages
+    );
     let waits = || {
         matches!(
             progress.state(),

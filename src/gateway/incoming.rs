@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
+use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// What a body may take beside its length: the time before it begins, and what a network is slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many bytes have to come in a second on the average beyond that.
 const BYTES_A_SECOND: u32 = 10_000;
 
-/// How much is read of a body whose call is refused.
-const DRAINED: usize = 64 << 20;
+/// How much is read of a body whose call is refused, and for how long.
+const DRAINED: (usize, Duration) = (2 << 20, Duration::from_secs(5));
+const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(60));
 
 /// A body that fails when it comes too slowly: who sends a byte a second would hold a connection and memory for ever.
 pub(super) struct Incoming {
@@ -40,6 +41,11 @@ pub(super) struct TooSlow {
 }
 
 impl Incoming {
+    /// A request whose body has to keep coming.
+    pub(super) async fn of(request: Request) -> Request {
+        request.map(|body| Body::new(Incoming::new(body)))
+    }
+
     pub(super) fn new(body: Body) -> Self {
         let since = Instant::now();
         Incoming {
@@ -52,10 +58,19 @@ impl Incoming {
 }
 
 impl Incoming {
-    /// Reads what a caller whose call is refused still sends, as far as that is not more than a call may have, nor too
-    /// slow.
-    pub(super) async fn drain(mut self) {
-        let mut left = DRAINED;
+    /// Reads what a caller whose call is refused still sends: one that still writes does not read the answer, and sees the
+    /// connection break. Not much of it, and not for long; `known`: of one that has shown a key, or need not, and has sent
+    /// more than may be, as much as anybody would.
+    pub(super) async fn drain(self, known: bool) {
+        let (bytes, span) = match known {
+            true => DRAINED_OF_KNOWN,
+            false => DRAINED,
+        };
+        // What is not read in time is not read.
+        let _ = timeout(span, self.read(bytes)).await;
+    }
+
+    async fn read(mut self, mut left: usize) {
         while let Some(Ok(frame)) = self.frame().await {
             let length = frame.data_ref().map_or(0, Bytes::len);
             let Some(rest) = left.checked_sub(length) else {

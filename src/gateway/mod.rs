@@ -35,7 +35,8 @@
 //! beside credentials of their own for an upstream without a key. It never goes on. The file has the hashes of tokens, not the
 //! tokens. A key says which tags a call has and which its holder may claim; what may not be claimed is refused, with 403 in
 //! the error shape of the caller's API, as a key that is unknown, disabled or expired is with 401. Calls have the key's name
-//! as the tag `key`: limits on it are limits of keys. Without a file, [`bind`] takes loopback addresses only.
+//! as the tag `key`: limits on it are limits of keys. Without a file, [`bind`] takes loopback addresses only, and requests
+//! that name another host, or come of another site's page in a browser of this machine, are refused.
 //!
 //! # What callers can say
 //!
@@ -100,6 +101,7 @@ mod connector;
 mod headers;
 mod heartbeat;
 mod incoming;
+mod local;
 mod models;
 mod path;
 mod prepare;
@@ -115,7 +117,7 @@ mod unmetered;
 mod upstreams;
 
 pub use config::{Config, GatewayConfig};
-pub use running::{Gateway, GatewayError};
+pub use running::{Gateway, GatewayError, Renewed};
 pub use server::{BindError, bind};
 pub use state::{
     State, StateError, StateFileError,

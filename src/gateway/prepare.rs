@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use http::{HeaderMap, Method, Version, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Method, Version, request::Parts};
 
 use super::{
     headers, models, path,
@@ -11,7 +11,9 @@ use super::{
     refusal::Refusal,
     state::keys::{Key, TOKEN_PREFIX},
     tags, unmetered,
-    upstreams::{Chosen, Unmetered, nowhere, show, strip, without_query_key},
+    upstreams::{
+        Chosen, Unmetered, nowhere, query_key_begins, show, strip, strip_those, without_query_key,
+    },
 };
 use crate::{call::BODY_CAP, limiter::Progress, tags::Tag, wire::Dialect};
 
@@ -29,83 +31,85 @@ impl Proxy {
         }
     }
 
-    /// Who calls, where callers have to say so; and nothing of that goes on.
-    fn identify(
-        &self,
-        parts: &mut Parts,
-        path: &mut PathAndQuery,
-    ) -> Result<Option<Arc<Key>>, Refusal> {
+    /// Who calls, where callers have to say so; and nothing of that goes on. Whether the key stood where the provider's does.
+    fn identify(&self, parts: &mut Parts) -> Result<Option<(Arc<Key>, bool)>, Refusal> {
         let Some(state) = &self.state else {
             return Ok(None);
         };
         let shown = show(&mut parts.headers, &parts.uri, TOKEN_PREFIX).ok_or(Refusal::NoKey)?;
         let key = state.key_of(&shown.token)?;
-        if !shown.is_apart {
-            strip(&mut parts.headers);
-            *path = without_query_key(path);
+        match shown.is_apart {
+            true => strip_those(&mut parts.headers, TOKEN_PREFIX),
+            false => strip(&mut parts.headers),
         }
-        Ok(Some(key))
+        Ok(Some((key, !shown.is_apart)))
     }
 
     /// Makes the head of a call what is sent on. `length`: how long its body is at least.
     pub(super) fn prepare(&self, mut parts: Parts, length: u64) -> Result<Ready, Refusal> {
+        if parts.method == Method::TRACE {
+            // It would be answered with the upstream's key in it.
+            return Err(Refusal::Method);
+        }
         let asked = parts.uri.path_and_query();
         let asked = asked.filter(|asked| asked.as_str().starts_with('/'));
         let asked = asked.ok_or(Refusal::NoPath)?.clone();
-        let chosen = self.upstreams.choose(&parts.uri, &parts.headers);
-        let mut path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
-        let key = self.identify(&mut parts, &mut path)?;
+        let key = self.identify(&mut parts)?;
         // Before the headers of the connection go, which may name ours.
         let (mut tags, options) = tags::take(&mut parts.headers)?;
-        if let Some(key) = &key {
+        if let Some((key, _)) = &key {
             tags = key.admit(&tags, options.priority)?;
         }
-        let dialect = dialect(&parts.method, path.path(), &parts.headers);
-        if chosen.is_none() && !self.models.is_empty() {
-            let spoken = self.upstreams.dialect_of(path.path(), &parts.headers);
-            if let Some(list) = models::list(&parts.method, path.path(), spoken, &self.models) {
-                return Ok(Ready::Answer(list));
-            }
-        }
-        path::check(
-            path.path(),
-            &parts.headers,
-            parts.method == Method::POST,
-            dialect,
-        )?;
-        if dialect != Dialect::Generic && length > BODY_CAP as u64 {
-            return Err(Refusal::TooLarge);
-        }
-        if let Some(chosen) = &chosen {
-            self.meters(chosen, &parts.method, path.path(), dialect)?;
-            if let Some(provider) = &chosen.place.provider {
-                tags.set(Tag::Provider, provider.clone());
-            }
-            if chosen.place.authorize(&mut parts.headers) {
-                path = without_query_key(&path);
-            }
+        // From here on all is looked at as it is sent on: what `Connection` names is none of it.
+        headers::strip_request(&mut parts.headers);
+        let chosen = self.upstreams.choose(&parts.uri, &parts.headers);
+        let mut path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
+        let is_in_query =
+            key.is_some_and(|(_, in_place)| in_place) || query_key_begins(&path, TOKEN_PREFIX);
+        if is_in_query || chosen.as_ref().is_some_and(|chosen| chosen.place.has_key()) {
+            path = without_query_key(&path);
         }
         let uri = match &chosen {
             Some(chosen) => chosen.place.url.uri(&path),
             None => nowhere(&path),
         };
         parts.uri = uri.ok_or(Refusal::NoPath)?;
+        let dialect = dialect(&parts.method, parts.uri.path(), &parts.headers);
+        if chosen.is_none() && !self.models.is_empty() {
+            let spoken = self.upstreams.dialect_of(path.path(), &parts.headers);
+            if let Some(list) = models::list(&parts.method, path.path(), spoken, &self.models) {
+                return Ok(Ready::Answer(list));
+            }
+        }
+        let posts = parts.method == Method::POST;
+        path::check(parts.uri.path(), &parts.headers, posts, dialect)?;
+        if dialect != Dialect::Generic && length > BODY_CAP as u64 {
+            return Err(Refusal::TooLarge);
+        }
+        if let Some(chosen) = &chosen {
+            self.meters(chosen, &parts.method, parts.uri.path(), dialect)?;
+            if let Some(provider) = &chosen.place.provider {
+                tags.set(Tag::Provider, provider.clone());
+            }
+            chosen.place.authorize(&mut parts.headers);
+        }
+        let service = match &chosen {
+            Some(_) => Some(&self.open),
+            None => self.routed.as_ref(),
+        };
+        let service = service.ok_or_else(|| Refusal::nowhere(self.upstreams.names()))?;
+        let place = chosen.as_ref().map(|chosen| chosen.place.clone());
         parts.version = Version::HTTP_11;
         let progress = Progress::new();
         let open = self.calls.open(progress.clone(), tags.clone(), path.path());
         parts.extensions.insert(progress.clone());
         parts.extensions.insert(tags);
         parts.extensions.insert(options);
-        headers::strip_request(&mut parts.headers);
-        let service = match &chosen {
-            Some(_) => Some(&self.open),
-            None => self.routed.as_ref(),
-        };
-        let service = service.ok_or_else(|| Refusal::nowhere(self.upstreams.names()))?;
         Ok(Ready::Send(Box::new(Sending {
             service: service.clone(),
             parts,
             dialect,
+            place,
             open,
             progress,
         })))

@@ -3,7 +3,11 @@
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderName, Version, request::Parts};
+use http::{
+    HeaderName, HeaderValue, Version,
+    header::{EXPECT, LOCATION},
+    request::Parts,
+};
 use http_body::Body as _;
 use tokio::time::sleep;
 use tower_layer::Layer;
@@ -17,7 +21,7 @@ use super::{
     refusal::Refusal,
     state::State,
     told,
-    upstreams::Upstreams,
+    upstreams::{Place, Upstreams},
 };
 use crate::{
     call::RequestBody,
@@ -60,6 +64,8 @@ pub(super) struct Sending {
     pub(super) service: Layered,
     pub(super) parts: Parts,
     pub(super) dialect: Dialect,
+    /// The upstream, where it is for one.
+    pub(super) place: Option<Place>,
     pub(super) open: Open,
     pub(super) progress: Progress,
 }
@@ -70,20 +76,32 @@ impl Proxy {
         let spoken = self.spoken(&request);
         let is_repeated = self.repeats && repeats_by_itself(request.headers());
         let (parts, body) = request.into_parts();
+        // Who asks first hears it before it sends anything.
+        let asks_first = parts.headers.contains_key(EXPECT);
         let body = Incoming::new(body);
         let ready = match self.prepare(parts, body.size_hint().lower()) {
             Ok(ready) => ready,
             Err(refusal) => {
                 // Who still writes would not read the answer.
-                body.drain().await;
+                if !asks_first {
+                    body.drain(matches!(refusal, Refusal::TooLarge)).await;
+                }
                 return refusal.answer(spoken, is_repeated);
             }
         };
         let answered = match ready {
-            Ready::Send(sending) => sending.answered(body, self.heartbeat).await,
+            Ready::Send(sending) => {
+                let progress = sending.progress.clone();
+                let answered = sending.answered(body, self.heartbeat).await;
+                answered.map_err(|refusal| (refusal, progress))
+            }
             Ready::Answer(response) => Ok(response),
         };
-        answered.unwrap_or_else(|refusal| refusal.answer(spoken, is_repeated))
+        answered.unwrap_or_else(|(refusal, progress)| {
+            let mut response = refusal.answer(spoken, is_repeated);
+            told::tell(&mut response, &progress);
+            response
+        })
     }
 }
 
@@ -91,7 +109,6 @@ impl Sending {
     /// Its answer; or the beginning of one, where it is a stream that waits.
     async fn answered(self, body: Incoming, heartbeat: Duration) -> Result<Response, Refusal> {
         let (progress, dialect) = (self.progress.clone(), self.dialect);
-        let query = self.parts.uri.query().map(str::to_owned);
         let mut answering: heartbeat::Answering = Box::pin(self.sent(body));
         if heartbeat.is_zero() {
             return answering.await;
@@ -101,7 +118,7 @@ impl Sending {
                 answer = &mut answering => return answer,
                 () = sleep(heartbeat) => {}
             }
-            if heartbeat::may_begin(&progress, dialect, query.as_deref()) {
+            if heartbeat::may_begin(&progress, dialect) {
                 let mut begun = heartbeat::begin(answering, dialect, heartbeat);
                 told::tell(&mut begun, &progress);
                 return Ok(begun);
@@ -115,11 +132,24 @@ impl Sending {
             parts,
             mut open,
             progress,
+            place,
             ..
         } = self;
         let request = http::Request::from_parts(parts, RequestBody::new(body));
         let answered = async {
             let mut response = sent(service, request).await?;
+            let at = response
+                .headers()
+                .get(LOCATION)
+                .and_then(|at| at.to_str().ok());
+            if let Some(at) = at {
+                let here = place.as_ref().and_then(|place| place.location(at));
+                let here = here.and_then(|here| HeaderValue::try_from(here).ok());
+                match here {
+                    Some(here) => drop(response.headers_mut().insert(LOCATION, here)),
+                    None => drop(response.headers_mut().remove(LOCATION)),
+                }
+            }
             told::tell(&mut response, &progress);
             let whole = told::with_cost(response, &progress).await;
             whole.map_err(Refusal::BrokeOffWithin)

@@ -3,7 +3,10 @@
 use std::{error::Error, fmt::Write as _};
 
 use axum::{body::Body, response::Response};
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, WWW_AUTHENTICATE},
+};
 use hyper_util::client::legacy;
 
 use super::{
@@ -28,6 +31,12 @@ pub(super) enum Refusal {
         "this is no proxy to any host: ask for a path of this gateway, as /v1/chat/completions"
     )]
     NoPath,
+    #[error(
+        "there are no keys here, so only programs of this machine may call: as http://localhost or http://127.0.0.1, and from no page of another site"
+    )]
+    Foreign,
+    #[error("this method is not passed on")]
+    Method,
     #[error(transparent)]
     Path(#[from] BadPath),
     #[error(
@@ -87,6 +96,8 @@ impl Refusal {
             Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, "no_upstream"),
+            Refusal::Foreign => (StatusCode::FORBIDDEN, "not_local"),
+            Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, "bad_method"),
             Refusal::NoKey => (StatusCode::UNAUTHORIZED, "missing_api_key"),
             Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
             Refusal::Key(NotTaken::Disabled(_)) => (StatusCode::UNAUTHORIZED, "disabled_api_key"),
@@ -118,6 +129,9 @@ impl Refusal {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         let is_final = matches!(self, Refusal::Cancelled);
         if is_final || is_repeated && self.may_pass() {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

@@ -2,8 +2,14 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request, routing::get};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+    routing::get,
+};
 use http::StatusCode;
+use rustls::ServerConfig;
 use tokio::{net::TcpListener, time::timeout};
 use tower_layer::Layer;
 
@@ -12,7 +18,9 @@ use super::{
     calls::Calls,
     claims::{self, Claiming},
     client::client,
+    local::is_local,
     proxy::Proxy,
+    refusal::Refusal,
     server::{self, Certificate},
     tls,
     upstreams::Upstreams,
@@ -21,6 +29,7 @@ use crate::{
     error::Rejection,
     limiter::{Call, Limiter},
     rate_limit::RateLimitLayer,
+    wire::Dialect,
 };
 
 /// A store that takes longer is none that calls can wait for.
@@ -33,6 +42,25 @@ pub struct Gateway {
     claiming: Claiming,
     tls: Option<TlsConfig>,
     certificate: Certificate,
+}
+
+/// A certificate and a state that were read again, and make sense.
+#[derive(Debug)]
+#[must_use]
+pub struct Renewed {
+    gateway: Gateway,
+    certificate: Option<Arc<ServerConfig>>,
+}
+
+impl Renewed {
+    /// Has them be in force.
+    pub fn take(self) {
+        self.gateway.certificate.set(self.certificate);
+        if let Some(state) = &self.gateway.proxy.state {
+            // It could be read just before. Should it be gone since, what was in force stays.
+            let _ = state.read_again();
+        }
+    }
 }
 
 /// Why there is no gateway.
@@ -68,6 +96,7 @@ impl Gateway {
         if upstreams.is_empty() && !layer.has_routes() {
             return Err(GatewayError::Nowhere);
         }
+        let layer = &layer.clone().hiding(upstreams.key_headers());
         let client = client(tls::client(config.authorities.as_deref())?);
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
@@ -90,7 +119,7 @@ impl Gateway {
             tls: config.tls.clone(),
             certificate: Certificate::default(),
         };
-        gateway.read_again()?;
+        gateway.renewed()?.take();
         Ok(gateway)
     }
 
@@ -106,17 +135,20 @@ impl Gateway {
         self.proxy.state.as_ref()
     }
 
-    /// Reads its certificate and its state again, as they are when they were renewed or changed by others.
+    /// Reads its certificate and its state again, as they are when they were renewed or changed by others. They are in force
+    /// when that is [taken](Renewed::take).
     ///
     /// # Errors
-    /// Where one cannot be read. What was in force stays then.
-    pub fn read_again(&self) -> Result<(), GatewayError> {
+    /// Where one cannot be read.
+    pub fn renewed(&self) -> Result<Renewed, GatewayError> {
         let certificate = self.tls.as_ref().map(TlsConfig::server).transpose()?;
         if let Some(state) = &self.proxy.state {
-            state.read_again()?;
+            state.check_file()?;
         }
-        self.certificate.set(certificate);
-        Ok(())
+        Ok(Renewed {
+            gateway: self.clone(),
+            certificate,
+        })
     }
 
     /// `http` or `https`, as callers speak.
@@ -129,6 +161,7 @@ impl Gateway {
     pub fn router(&self) -> Router {
         let proxy = self.proxy.clone();
         let limiter = proxy.limiter.clone();
+        let keyed = self.is_keyed();
         let operated = admin::Operated {
             state: proxy.state.clone(),
             limiter: proxy.limiter.clone(),
@@ -139,6 +172,12 @@ impl Gateway {
             .route("/readyz", get(move || ready(limiter)))
             .route("/healthz", get(|| async { "ok" }))
             .fallback(move |request: Request| proxy.clone().answer(request))
+            .layer(from_fn(move |request: Request, next: Next| async move {
+                match keyed || is_local(request.headers()) {
+                    true => next.run(request).await,
+                    false => Refusal::Foreign.answer(Dialect::Generic, false),
+                }
+            }))
     }
 
     /// Serves until `stop` completes, then takes no more calls and returns when those that came are answered,

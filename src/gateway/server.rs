@@ -11,6 +11,7 @@ use hyper_util::{
 };
 use parking_lot::RwLock;
 use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -26,6 +27,12 @@ const HANDSHAKE_IN: Duration = Duration::from_secs(10);
 
 /// How much of a request's headers is read, and of a body at a time.
 const BUFFER: usize = 64 << 10;
+
+/// When a connection without traffic is probed, how often then, and for how long nothing may be answered.
+const PROBED_AFTER: Duration = Duration::from_secs(60);
+const PROBED_EACH: Duration = Duration::from_secs(15);
+#[cfg(target_os = "linux")]
+const UNANSWERED: Duration = Duration::from_secs(120);
 
 /// How long nothing is accepted where the system has no more connections to give.
 const NO_MORE: Duration = Duration::from_millis(500);
@@ -126,12 +133,25 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router,
     // Without it, each small chunk would wait for the caller's acknowledgement. A connection that
     // refuses it is about to fail by itself.
     let _ = stream.set_nodelay(true);
+    keep_alive(&stream);
     let Some(tls) = tls else {
         return requests(stream, router, watcher).await;
     };
     if let Ok(Ok(stream)) = timeout(HANDSHAKE_IN, tls.accept(stream)).await {
         requests(stream, router, watcher).await;
     }
+}
+
+/// Has the system notice a caller that has vanished without a word: it would keep its place, and what it holds.
+fn keep_alive(stream: &TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(PROBED_AFTER)
+        .with_interval(PROBED_EACH);
+    let socket = SockRef::from(stream);
+    // One that refuses these is served without.
+    let _ = socket.set_tcp_keepalive(&probes);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(UNANSWERED));
 }
 
 async fn requests(

@@ -65,9 +65,15 @@ pub(super) async fn with_cost(
     progress: &Progress,
 ) -> Result<Response, axum::Error> {
     let is_json = response.headers().get(CONTENT_TYPE);
-    let is_json = is_json.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    let is_short = response.body().size_hint().lower() <= WHOLE as u64;
-    if !is_json || !is_short || !response.status().is_success() {
+    let is_json = is_json.is_some_and(|kind| {
+        let kind = kind.as_bytes().split(|byte| *byte == b';').next();
+        kind.is_some_and(|kind| kind.trim_ascii() == b"application/json")
+    });
+    let length = response.body().size_hint();
+    let is_short = length.lower() <= WHOLE as u64 && length.exact() != Some(0);
+    // A list in JSON may be a stream, too.
+    let is_whole = is_json && progress.streams() == Some(false);
+    if !is_whole || !is_short || !response.status().is_success() {
         return Ok(response);
     }
     let (mut parts, mut body) = response.into_parts();

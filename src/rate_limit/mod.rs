@@ -5,6 +5,8 @@ mod service;
 
 use std::sync::Arc;
 
+#[cfg(feature = "gateway")]
+use http::HeaderName;
 use tower_layer::Layer;
 
 use self::service::Layers;
@@ -107,6 +109,13 @@ impl RateLimitLayer {
     #[must_use]
     pub fn has_routes(&self) -> bool {
         self.failover.reroutes()
+    }
+
+    /// Headers that go to no target of a route.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn hiding(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.failover = self.failover.hiding(headers);
+        self
     }
 
     /// The models that have a route, in order.

@@ -302,6 +302,12 @@ async fn what_makes_no_sense_is_said_and_never_passed_to_an_upstream() {
         ),
         (post("/quota/nothing"), Some(json!({})), 404),
         (post("/quota/calls/9999/cancel"), None, 404),
+        (post("/quota/calls/abc/cancel"), None, 404),
+        (
+            post("/quota/keys/ops/disable"),
+            Some(json!({ "wyh": 1 })),
+            400,
+        ),
         ((Method::GET, "/quota"), None, 404),
         ((Method::GET, "/quota/keys/ops/x/y"), None, 404),
     ] {

@@ -129,6 +129,7 @@ async fn what_makes_no_sense_or_has_no_price_is_refused() {
             "never_fits",
         ),
         (json!({ "cost": "2" }), 413, "never_fits"),
+        (json!({ "lease": "1h", "outputs": 2 }), 400, "bad_request"),
     ] {
         let asked = (Method::POST, "/quota/claims");
         let (status, said) = ask(&gateway, "none", asked, Some(body)).await;
@@ -137,6 +138,20 @@ async fn what_makes_no_sense_or_has_no_price_is_refused() {
     let asked = (Method::POST, "/quota/claims");
     let (status, claim) = ask(&gateway, "none", asked, Some(json!({ "cost": "0.5" }))).await;
     assert_eq!(status, 201, "what it may cost can be said: {claim}");
+    // What says nothing gives nothing back.
+    let path = format!("/quota/claims/{}/settle", claim["claim"].as_str().unwrap());
+    for body in [json!({}), json!({ "inputs": 9 })] {
+        let asked = (Method::POST, &*path);
+        let (status, said) = ask(&gateway, "none", asked, Some(body)).await;
+        assert_eq!(status, 400, "{said}");
+    }
+    let asked = (Method::POST, &*path);
+    assert_eq!(
+        ask(&gateway, "none", asked, Some(json!({ "cost": "0.25" })))
+            .await
+            .0,
+        200
+    );
 }
 
 #[tokio::test]

@@ -51,9 +51,9 @@ async fn headers_without_end_are_refused() {
     let long = format!("x-long: {}\r\n", "a".repeat(200_000));
     let path = "p".repeat(100_000);
     for request in [
-        format!("GET / HTTP/1.1\r\nhost: x\r\n{many}\r\n"),
-        format!("GET / HTTP/1.1\r\nhost: x\r\n{long}\r\n"),
-        format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
+        format!("GET / HTTP/1.1\r\nhost: localhost\r\n{long}\r\n"),
+        format!("GET /{path} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     ] {
         let answer = raw(&gateway, request.as_bytes()).await;
         let first = answer.lines().next().unwrap_or_default();
@@ -75,13 +75,13 @@ async fn what_is_no_http_is_refused_or_closed() {
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET\r\n\r\n",
         b"\0\0\0\0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999999999999\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n",
     ] {
         let answer = raw(&gateway, bytes).await;
         let status = answer.split(' ').nth(1).unwrap_or_default();
@@ -97,7 +97,7 @@ async fn a_request_behind_another_is_counted_by_itself() {
     let (gateway, sim) = started().await;
     let body = r#"{"model":"gpt-5.5","max_tokens":9,"messages":[]}"#;
     let inner = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sk-x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let (length, chunks) = (
@@ -107,16 +107,18 @@ async fn a_request_behind_another_is_counted_by_itself() {
     for outer in [
         // By the length one request, by the chunks two.
         format!(
-            "POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{inner}"
+            "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{inner}"
         ),
         format!(
-            "POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"
+            "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"
         ),
-        format!("POST /v1/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\n\r\n{inner}"),
         format!(
-            "POST /v1/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n{inner}"
+            "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: xchunked\r\n\r\n{inner}"
         ),
-        format!("GET /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n{inner}"),
+        format!(
+            "POST /v1/x HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n{inner}"
+        ),
+        format!("GET /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n{inner}"),
     ] {
         let before = sim.ledger().attempts();
         let answer = raw(&gateway, outer.as_bytes()).await;
@@ -163,25 +165,55 @@ async fn no_path_or_host_is_a_way_around_the_budget_or_elsewhere() {
         "/v1/../../x",
         "/",
     ] {
-        let answer = raw(&gateway, post(line, "x").as_bytes()).await;
+        let answer = raw(&gateway, post(line, "localhost").as_bytes()).await;
         let status = answer.split(' ').nth(1).unwrap_or_default();
         assert!(["400", "403"].contains(&status), "{line}: {answer}");
     }
     assert_eq!(sim.ledger().attempts(), 0, "nothing unmetered has left");
     // Another host is not gone to, whoever names it.
     for (line, host) in [
-        ("http://169.254.169.254/v1/chat/completions", "x"),
+        ("http://169.254.169.254/v1/chat/completions", "localhost"),
         ("/v1/chat/completions", "169.254.169.254"),
-        ("/v1/chat/completions", "a\tb"),
+        ("/v1/chat/completions", "evil.example"),
     ] {
         let answer = raw(&gateway, post(line, host).as_bytes()).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 400"),
-            "{answer}"
-        );
+        let expected = if host == "localhost" {
+            "HTTP/1.1 200"
+        } else {
+            "HTTP/1.1 403"
+        };
+        assert!(answer.starts_with(expected), "{answer}");
     }
-    assert!(sim.ledger().attempts() >= 2);
+    assert_eq!(sim.ledger().attempts(), 1);
     lives(&gateway, &sim).await;
+}
+
+/// What the gateway looks at is what it sends on: a header that `Connection` takes off is none.
+#[tokio::test]
+async fn what_connection_names_is_not_what_a_call_is_known_by() {
+    let (gateway, sim) = started().await;
+    let body = r#"{"model":"claude-haiku-5-5","max_tokens":9,"messages":[]}"#;
+    let request = |more: &str| {
+        format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: sk-x\r\nanthropic-version: 2023-06-01\r\n{more}content-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let answer = raw(
+        &gateway,
+        request("connection: close, anthropic-version\r\n").as_bytes(),
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert_eq!(sim.ledger().attempts(), 0);
+    let answer = raw(&gateway, request("connection: close\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let trace = "TRACE / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    assert!(
+        raw(&gateway, trace.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 405")
+    );
 }
 
 #[tokio::test]
@@ -255,8 +287,8 @@ async fn who_sends_a_byte_now_and_then_holds_up_nobody() {
     let mut slow = Vec::new();
     for begun in [
         "P",
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n",
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{",
     ] {
         for _ in 0..50 {
             let mut stream = TcpStream::connect(gateway.addr()).await.unwrap();
@@ -298,7 +330,7 @@ async fn nothing_that_is_secret_is_in_any_answer() {
         ("CONNECT", "/"),
     ] {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         );
         let answer = raw(gateway, request.as_bytes()).await;
         assert!(

@@ -137,6 +137,14 @@ async fn a_key_is_taken_wherever_sdks_put_it_and_goes_no_further() {
             "authorization",
             "Bearer sk-ours-1",
         ),
+        // It does not go on, though somebody puts it into two places.
+        (
+            local("/x")
+                .header("x-quota-key", &token)
+                .header("authorization", &bearer),
+            "authorization",
+            "",
+        ),
         // Among others it is known by its beginning.
         (
             chat(gateway)

@@ -84,7 +84,7 @@ async fn callers_speak_tls_and_trust_the_authority() {
     // Who speaks something else is closed on, and others are served.
     let mut plain = TcpStream::connect(secured.gateway.addr()).await.unwrap();
     plain
-        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await
         .unwrap();
     let mut answer = Vec::new();

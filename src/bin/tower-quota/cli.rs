@@ -45,7 +45,7 @@ pub(crate) struct ServeArgs {
     /// in force here is told on stderr.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) litellm: Option<PathBuf>,
-    /// The loopback address to listen on, in place of gateway.listen; port 0 is any free one.
+    /// The address to listen on, in place of gateway.listen; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
     /// Where counts are kept, in place of rate_limiting.store: `memory`, a file, by its path or as `sqlite:PATH`, or

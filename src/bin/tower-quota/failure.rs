@@ -1,10 +1,10 @@
 //! Why the program ends without having done what it was asked.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use tower_quota::{
     StoreError,
-    config::ConfigError,
+    config::{ConfigError, Span},
     gateway::{BindError, GatewayError, StateError, UpstreamError, admin::AdminError},
     store::StoreSettingError,
 };
@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Signals(io::Error),
     #[error("serving failed: {0}")]
     Serve(io::Error),
+    #[error("calls were still open {} s after the signal, and were cut off; gateway.drain says how long they may take", Duration::from(*.0).as_secs())]
+    TooLong(Span),
     #[error("ended by a second signal; open calls were cut off")]
     CutOff,
 }

@@ -72,7 +72,9 @@ async fn tried(
                 .to_owned(),
         ));
     }
-    gateway.read_again().map_err(|error| error.to_string())?;
+    let renewed = gateway.renewed().map_err(|error| error.to_string())?;
     let reloaded = stack.reload_block(&said.rate_limiting).await;
-    reloaded.map_err(|error| named(error.to_string()))
+    let reloaded = reloaded.map_err(|error| named(error.to_string()))?;
+    renewed.take();
+    Ok(reloaded)
 }

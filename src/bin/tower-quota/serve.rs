@@ -1,9 +1,6 @@
 //! `tower-quota serve`
 
-use std::{
-    io::{self, Write as _},
-    pin::pin,
-};
+use std::io::{self, Write as _};
 
 use tokio::sync::oneshot;
 use tower_quota::{
@@ -82,13 +79,18 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     announce(&format!("listening on {}://{addr}", gateway.scheme()));
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = pin!(gateway.serve(listener, async {
-        // Dropping the other end is the word, too.
-        let _ = stopped.await;
-    }));
+    // By itself: calls go on while a configuration is read again.
+    let served = gateway.clone();
+    let mut serving = tokio::spawn(async move {
+        let stopped = async {
+            // Dropping the other end is the word, too.
+            let _ = stopped.await;
+        };
+        served.serve(listener, stopped).await;
+    });
     loop {
         tokio::select! {
-            () = &mut serving => return Ok(()),
+            ended = &mut serving => return ended.map_err(|error| Failure::Serve(error.into())),
             () = hangups.next() => reload::run(&source, (&as_read, &gateway), stack).await,
             () = signals.next() => break,
         }
@@ -96,7 +98,8 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     drop(stop);
     eprintln!("tower-quota: stopping when open calls are answered; a second signal stops at once");
     tokio::select! {
-        () = serving => Ok(()),
+        ended = serving => ended.map_err(|error| Failure::Serve(error.into())),
+        () = tokio::time::sleep(config.drain.into()) => Err(Failure::TooLong(config.drain)),
         () = signals.next() => Err(Failure::CutOff),
     }
 }

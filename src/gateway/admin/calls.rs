@@ -96,11 +96,11 @@ pub(super) struct Ended {
 pub(super) async fn cancel(
     admin: Admin,
     State(operated): State<Arc<Operated>>,
-    Path(id): Path<u64>,
-    why: Option<Json<Why>>,
+    Path(id): Path<String>,
+    why: Why,
 ) -> Result<Json<Ended>, Problem> {
+    let id = id.parse().map_err(|_| Problem::Unknown)?;
     let tags = operated.calls.cancel(id).ok_or(Problem::NotOpen(id))?;
-    let Json(why) = why.unwrap_or_default();
     let note = Note::new("cancel", format!("call {id}, {tags}"));
     operated.note(note, admin.because(why.why)).await?;
     Ok(Json(Ended { cancelled: id }))

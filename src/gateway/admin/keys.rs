@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
+    body::Bytes,
+    extract::{FromRequest, Path, Request, State, rejection::JsonRejection},
 };
 use http::StatusCode;
 use jiff::Timestamp;
@@ -65,13 +66,29 @@ pub(super) struct Made {
     key: ShownKey,
     /// It is nowhere else.
     token: String,
+    /// What is not as it should be, though the key is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
-/// What is said with any change.
+/// What is said with any change: `{"why": "..."}`, or nothing at all.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Why {
     pub(super) why: Option<String>,
+}
+
+impl FromRequest<Arc<Operated>> for Why {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, operated: &Arc<Operated>) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, operated).await;
+        let body = body.map_err(|error| Problem::Body(error.body_text()))?;
+        if body.is_empty() {
+            return Ok(Why::default());
+        }
+        serde_json::from_slice(&body).map_err(|error| Problem::Body(error.to_string()))
+    }
 }
 
 impl Why {
@@ -111,22 +128,28 @@ pub(super) async fn make(
     let why = said.remove("why").map(Why::deserialize_text).transpose()?;
     let key: NewKey = serde_json::from_value(Value::Object(said))
         .map_err(|error| Problem::Body(error.to_string()))?;
-    let state = operated.keys()?.clone();
-    let (key, token) = in_file(move || state.make_key(key)).await?;
-    let note = Note::new("key", key.name.as_str()).now(role_of(&key));
-    operated.note(note, admin.because(why)).await?;
-    let made = Made {
-        key: ShownKey::of(key),
-        token: token.expose_secret().to_owned(),
-    };
-    Ok((StatusCode::CREATED, Json(made)))
+    let reason = admin.because(why);
+    whole(async move {
+        let state = operated.keys()?.clone();
+        let (key, token) = in_file(move || state.make_key(key)).await?;
+        let note = Note::new("key", key.name.as_str()).now(role_of(&key));
+        // The token is nowhere else: it is told whatever becomes of the note.
+        let noted = operated.note(note, reason).await;
+        let made = Made {
+            key: ShownKey::of(key),
+            token: token.expose_secret().to_owned(),
+            warning: noted.err().map(|problem| problem.to_string()),
+        };
+        Ok((StatusCode::CREATED, Json(made)))
+    })
+    .await
 }
 
 pub(super) async fn disable(
     admin: Admin,
     operated: State<Arc<Operated>>,
     name: Path<String>,
-    why: Option<Json<Why>>,
+    why: Why,
 ) -> Result<Json<ShownKey>, Problem> {
     set(admin, (operated, name), why, true).await
 }
@@ -135,7 +158,7 @@ pub(super) async fn enable(
     admin: Admin,
     operated: State<Arc<Operated>>,
     name: Path<String>,
-    why: Option<Json<Why>>,
+    why: Why,
 ) -> Result<Json<ShownKey>, Problem> {
     set(admin, (operated, name), why, false).await
 }
@@ -143,34 +166,51 @@ pub(super) async fn enable(
 async fn set(
     admin: Admin,
     (State(operated), Path(name)): (State<Arc<Operated>>, Path<String>),
-    why: Option<Json<Why>>,
+    Why { why }: Why,
     disabled: bool,
 ) -> Result<Json<ShownKey>, Problem> {
-    let state = operated.keys()?.clone();
-    let (key, was) = in_file({
-        let name = name.clone();
-        move || state.disable_key(&name, disabled)
+    let reason = admin.because(why);
+    whole(async move {
+        let state = operated.keys()?.clone();
+        let (key, was) = in_file(move || state.disable_key(&name, disabled)).await?;
+        if disabled {
+            operated.calls.cancel_waiting_of(&key.name);
+        }
+        let word = |disabled| if disabled { "disabled" } else { "enabled" };
+        let note = Note::new("key", key.name.as_str());
+        let note = note.was(word(was)).now(word(disabled));
+        operated.note(note, reason).await?;
+        Ok(Json(ShownKey::of(key)))
     })
-    .await?;
-    let word = |disabled| if disabled { "disabled" } else { "enabled" };
-    let note = Note::new("key", name).was(word(was)).now(word(disabled));
-    let Json(Why { why }) = why.unwrap_or_default();
-    operated.note(note, admin.because(why)).await?;
-    Ok(Json(ShownKey::of(key)))
+    .await
 }
 
 pub(super) async fn delete(
     admin: Admin,
     State(operated): State<Arc<Operated>>,
     Path(name): Path<String>,
-    why: Option<Json<Why>>,
+    Why { why }: Why,
 ) -> Result<Json<ShownKey>, Problem> {
-    let state = operated.keys()?.clone();
-    let key = in_file(move || state.delete_key(&name)).await?;
-    let note = Note::new("key", key.name.as_str()).was(role_of(&key));
-    let Json(Why { why }) = why.unwrap_or_default();
-    operated.note(note, admin.because(why)).await?;
-    Ok(Json(ShownKey::of(key)))
+    let reason = admin.because(why);
+    whole(async move {
+        let state = operated.keys()?.clone();
+        let key = in_file(move || state.delete_key(&name)).await?;
+        operated.calls.cancel_waiting_of(&key.name);
+        let note = Note::new("key", key.name.as_str()).was(role_of(&key));
+        operated.note(note, reason).await?;
+        Ok(Json(ShownKey::of(key)))
+    })
+    .await
+}
+
+/// Something that is done to its end and noted, though whoever asked for it hangs up in between.
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 /// A key in a word, for the audit log.

@@ -37,12 +37,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware::map_request,
     routing::{delete, get, post},
 };
 
 pub use client::{AdminClient, AdminError};
 
-use super::{calls::Calls, state::State};
+use super::{calls::Calls, incoming::Incoming, state::State};
 use crate::limiter::Limiter;
 
 /// Nothing that is said to it is longer.
@@ -75,5 +76,6 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota", get(problem::unknown))
         .route("/quota/{*rest}", axum::routing::any(problem::unknown))
         .layer(DefaultBodyLimit::max(BODY_CAP))
+        .layer(map_request(Incoming::of))
         .with_state(Arc::new(operated))
 }

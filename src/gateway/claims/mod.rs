@@ -9,7 +9,7 @@
 //! | `DELETE /quota/claims/{claim}` | gives all back: nothing was done |
 //!
 //! Who calls is said in headers as with any call. A claim that is not settled within its lease, ten minutes where nothing
-//! is said, counts as used whole. Refusals are those of calls, as problem documents.
+//! is said, counts as used whole; and so does one that is open when the gateway ends: nobody can settle it then. Refusals are those of calls, as problem documents.
 
 mod open;
 
@@ -18,15 +18,17 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, State, rejection::JsonRejection},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, State, rejection::JsonRejection},
+    middleware::map_request,
     response::{IntoResponse, Response},
     routing::{delete, post},
 };
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use self::open::{NotHeld, OpenClaims, Terms};
 use super::{
+    incoming::Incoming,
     refusal::Refusal,
     state::{self, keys::TOKEN_PREFIX},
     tags,
@@ -77,11 +79,7 @@ impl Claiming {
     }
 
     /// Who calls, and what it says of itself.
-    fn caller(
-        &self,
-        headers: &mut HeaderMap,
-        uri: &Uri,
-    ) -> Result<(Option<String>, Tags, CallOptions), Refusal> {
+    fn caller(&self, headers: &mut HeaderMap, uri: &Uri) -> Result<Caller, Refusal> {
         let key = match &self.state {
             None => None,
             Some(state) => {
@@ -93,7 +91,11 @@ impl Claiming {
         if let Some(key) = &key {
             tags = key.admit(&tags, options.priority)?;
         }
-        Ok((key.map(|key| key.name.clone()), tags, options))
+        Ok(Caller {
+            name: key.map(|key| key.name.clone()),
+            tags,
+            options,
+        })
     }
 
     /// What so many tokens cost, where a price is known.
@@ -105,6 +107,22 @@ impl Claiming {
     }
 }
 
+/// Who calls: known before anything of a body is read.
+struct Caller {
+    /// Of its key.
+    name: Option<String>,
+    tags: Tags,
+    options: CallOptions,
+}
+
+impl FromRequestParts<Arc<Claiming>> for Caller {
+    type Rejection = No;
+
+    async fn from_request_parts(parts: &mut Parts, claiming: &Arc<Claiming>) -> Result<Self, No> {
+        Ok(claiming.caller(&mut parts.headers, &parts.uri)?)
+    }
+}
+
 pub(super) fn router(claiming: Claiming) -> Router {
     Router::new()
         .route("/quota/claims", post(claim))
@@ -112,6 +130,7 @@ pub(super) fn router(claiming: Claiming) -> Router {
         .route("/quota/claims/{claim}/settle", post(settle))
         .route("/quota/claims/{claim}/extend", post(extend))
         .layer(DefaultBodyLimit::max(BODY_CAP))
+        .layer(map_request(Incoming::of))
         .with_state(Arc::new(claiming))
 }
 
@@ -121,6 +140,7 @@ enum No {
     Rejected(Rejection),
     NotHeld(NotHeld),
     Body(JsonRejection),
+    Nothing,
 }
 
 impl IntoResponse for No {
@@ -140,6 +160,11 @@ impl IntoResponse for No {
                 };
                 problem(status, kind, &why.to_string())
             }
+            No::Nothing => problem(
+                StatusCode::BAD_REQUEST,
+                "bad_request",
+                "nothing is said of what was used: say input, output or cost; to give all back, DELETE the claim",
+            ),
             No::Body(why) => problem(StatusCode::BAD_REQUEST, "bad_request", &why.body_text()),
         }
     }
@@ -180,11 +205,14 @@ struct Claim {
 
 async fn claim(
     State(claiming): State<Arc<Claiming>>,
-    uri: Uri,
-    mut headers: HeaderMap,
+    caller: Caller,
     body: Result<Json<Claimed>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Claim>), No> {
-    let (owner, mut tags, options) = claiming.caller(&mut headers, &uri)?;
+    let Caller {
+        name: owner,
+        mut tags,
+        options,
+    } = caller;
     let Json(asked) = body.map_err(No::Body)?;
     let terms = Terms {
         provider: asked.provider,
@@ -221,6 +249,38 @@ async fn claim(
     Ok((StatusCode::CREATED, Json(Claim { claim, lease })))
 }
 
+/// What was used. At least one of input, output and cost is said: an empty settlement would give all back, and that is done
+/// by other words.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Used {
+    input: Option<u64>,
+    output: Option<u64>,
+    #[serde(default)]
+    cache_read: u64,
+    #[serde(default)]
+    cache_write: u64,
+    #[serde(default)]
+    reasoning: u64,
+    cost: Option<Money>,
+}
+
+impl Used {
+    fn usage(&self) -> Option<Usage> {
+        if self.input.is_none() && self.output.is_none() && self.cost.is_none() {
+            return None;
+        }
+        let (input, output) = (self.input.unwrap_or(0), self.output.unwrap_or(0));
+        let mut usage = Usage::new(input, output);
+        // Parts are never more than the whole.
+        usage.cache_read = self.cache_read.min(input);
+        usage.cache_write = self.cache_write.min(input - usage.cache_read);
+        usage.reasoning = self.reasoning.min(output);
+        usage.cost = self.cost;
+        Some(usage)
+    }
+}
+
 #[derive(Serialize)]
 struct Settled {
     /// In dollars, where that is known.
@@ -229,14 +289,13 @@ struct Settled {
 
 async fn settle(
     State(claiming): State<Arc<Claiming>>,
+    caller: Caller,
     Path(claim): Path<String>,
-    uri: Uri,
-    mut headers: HeaderMap,
-    body: Result<Json<Usage>, JsonRejection>,
+    body: Result<Json<Used>, JsonRejection>,
 ) -> Result<Json<Settled>, No> {
-    let (owner, ..) = claiming.caller(&mut headers, &uri)?;
-    let Json(mut usage) = body.map_err(No::Body)?;
-    let (permit, terms) = claiming.open.take(&claim, owner.as_deref())?;
+    let Json(used) = body.map_err(No::Body)?;
+    let mut usage = used.usage().ok_or(No::Nothing)?;
+    let (permit, terms) = claiming.open.take(&claim, caller.name.as_deref())?;
     usage.cost = usage.cost.or_else(|| claiming.cost(&terms, &usage));
     permit.settle(usage);
     Ok(Json(Settled { cost: usage.cost }))
@@ -250,27 +309,25 @@ struct Extended {
 
 async fn extend(
     State(claiming): State<Arc<Claiming>>,
+    caller: Caller,
     Path(claim): Path<String>,
-    uri: Uri,
-    mut headers: HeaderMap,
     body: Result<Json<Extended>, JsonRejection>,
 ) -> Result<Json<Claim>, No> {
-    let (owner, ..) = claiming.caller(&mut headers, &uri)?;
     let Json(Extended { lease }) = body.map_err(No::Body)?;
     let lease = Duration::from(lease).min(LONGEST_LEASE);
-    claiming.open.extend(&claim, owner.as_deref(), lease)?;
+    claiming
+        .open
+        .extend(&claim, caller.name.as_deref(), lease)?;
     let lease = lease.as_secs();
     Ok(Json(Claim { claim, lease }))
 }
 
 async fn release(
     State(claiming): State<Arc<Claiming>>,
+    caller: Caller,
     Path(claim): Path<String>,
-    uri: Uri,
-    mut headers: HeaderMap,
 ) -> Result<StatusCode, No> {
-    let (owner, ..) = claiming.caller(&mut headers, &uri)?;
-    let (permit, _) = claiming.open.take(&claim, owner.as_deref())?;
+    let (permit, _) = claiming.open.take(&claim, caller.name.as_deref())?;
     permit.release();
     Ok(StatusCode::NO_CONTENT)
 }

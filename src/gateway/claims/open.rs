@@ -11,6 +11,9 @@ use crate::limiter::Permit;
 /// More are not held at once: a program that never settles is to be noticed.
 const MOST: usize = 10_000;
 
+/// Nor by one key: others are to have some, too.
+const MOST_OF_ONE: usize = 1_000;
+
 /// All that are open.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OpenClaims(Arc<Mutex<HashMap<String, Held>>>);
@@ -22,6 +25,8 @@ struct Held {
     owner: Option<String>,
     terms: Terms,
     lease: AbortHandle,
+    /// How often it was extended: a lease that has ended just then is not the one that holds.
+    extended: u64,
 }
 
 /// What it was claimed for.
@@ -34,7 +39,9 @@ pub(super) struct Terms {
 /// Why a claim cannot be held, or is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotHeld {
-    #[error("{MOST} claims are open already; settle those that are done, or claim for shorter")]
+    #[error(
+        "{MOST_OF_ONE} claims of one key, or {MOST} in all, are open already; settle those that are done, or claim for shorter"
+    )]
     TooMany,
     #[error("the system gives no random bytes, so no claim can be named")]
     NoChance,
@@ -55,7 +62,8 @@ impl OpenClaims {
     ) -> Result<String, NotHeld> {
         let name = name()?;
         let mut claims = self.0.lock();
-        if claims.len() >= MOST {
+        let own = claims.values().filter(|held| held.owner == owner);
+        if claims.len() >= MOST || own.count() >= MOST_OF_ONE {
             drop(claims);
             permit.release();
             return Err(NotHeld::TooMany);
@@ -64,7 +72,8 @@ impl OpenClaims {
             permit,
             owner,
             terms,
-            lease: self.end_after(&name, lease),
+            lease: self.end_after(&name, 0, lease),
+            extended: 0,
         };
         claims.insert(name.clone(), held);
         Ok(name)
@@ -100,16 +109,23 @@ impl OpenClaims {
             .get_mut(name)
             .filter(|held| held.owner.as_deref() == owner);
         let held = held.ok_or(NotHeld::Unknown)?;
-        let old = std::mem::replace(&mut held.lease, self.end_after(name, lease));
+        held.extended += 1;
+        let lease = self.end_after(name, held.extended, lease);
+        let old = std::mem::replace(&mut held.lease, lease);
         old.abort();
         Ok(())
     }
 
-    fn end_after(&self, name: &str, lease: Duration) -> AbortHandle {
+    fn end_after(&self, name: &str, extended: u64, lease: Duration) -> AbortHandle {
         let (claims, name) = (self.clone(), name.to_owned());
         let task = tokio::spawn(async move {
             sleep(lease).await;
-            let over = claims.0.lock().remove(&name);
+            let mut claims = claims.0.lock();
+            let is_over = claims
+                .get(&name)
+                .is_some_and(|held| held.extended == extended);
+            let over = is_over.then(|| claims.remove(&name));
+            drop(claims);
             // What becomes of it is its own business, and takes locks.
             drop(over);
         });

@@ -76,7 +76,11 @@ impl StateFile {
         let path = self.beside("lock");
         let locked = private(OpenOptions::new().create(true).truncate(false).write(true))
             .open(&path)
-            .and_then(|file| file.lock().map(|()| file));
+            .and_then(|file| {
+                self.keep_owner(&file);
+                file.lock()?;
+                Ok(file)
+            });
         locked.map_err(|source| StateFileError::Io { path, source })
     }
 
@@ -87,12 +91,29 @@ impl StateFile {
         let written = || {
             let mut file =
                 private(OpenOptions::new().create(true).truncate(true).write(true)).open(&new)?;
+            self.keep_owner(&file);
             file.write_all(&text)?;
             file.sync_all()?;
             fs::rename(&new, &self.path)?;
             sync_folder(&self.path)
         };
         written().map_err(|error| self.io(error))
+    }
+
+    /// Made by somebody else, root say, it stays the file of whom it was, else of whom its folder is: a gateway has to read
+    /// what a command made. Nobody but root can give files away, and for others there is nothing to give.
+    fn keep_owner(&self, file: &File) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt as _, fchown};
+
+            let before = fs::metadata(&self.path).or_else(|_| fs::metadata(folder(&self.path)));
+            if let Ok(before) = before {
+                let _ = fchown(file, Some(before.uid()), Some(before.gid()));
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = file;
     }
 
     fn beside(&self, ending: &str) -> PathBuf {
@@ -127,13 +148,16 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 /// A name that was changed is on the disk when its folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
+    File::open(folder(path))?.sync_all()?;
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+#[cfg(unix)]
+fn folder(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }

@@ -96,6 +96,8 @@ pub struct State(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     file: StateFile,
+    /// Held from the reading of the file until what was read is in force: no older one comes after it.
+    changing: Mutex<()>,
     kept: Mutex<Kept>,
     book: RwLock<Arc<KeyBook>>,
 }
@@ -111,6 +113,7 @@ impl State {
         let book = RwLock::new(Arc::new(KeyBook::of(&kept.keys)));
         Ok(State(Arc::new(Inner {
             file,
+            changing: Mutex::default(),
             kept: Mutex::new(kept),
             book,
         })))
@@ -122,11 +125,17 @@ impl State {
         self.0.file.path()
     }
 
+    /// Whether the file can be read.
+    pub(super) fn check_file(&self) -> Result<(), StateFileError> {
+        self.0.file.read().map(drop)
+    }
+
     /// Takes what others have made of the file.
     ///
     /// # Errors
     /// Where it cannot be read. Then nothing changes here.
     pub fn read_again(&self) -> Result<(), StateFileError> {
+        let _one_at_a_time = self.0.changing.lock();
         let kept = self.0.file.read()?;
         self.take(kept);
         Ok(())
@@ -187,6 +196,7 @@ impl State {
         &self,
         change: impl FnOnce(&mut Kept) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
+        let _one_at_a_time = self.0.changing.lock();
         let (kept, done) = self.0.file.change(change)?;
         self.take(kept);
         Ok(done)

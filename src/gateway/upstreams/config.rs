@@ -47,8 +47,8 @@ pub enum Unmetered {
     /// They are refused where there is a budget.
     #[default]
     Deny,
-    /// They pass, and cost nothing here. So it is where nothing is said of upstreams by other names than those of known
-    /// providers.
+    /// They pass, and cost nothing here. So it is where nothing is said of upstreams that are of no known provider, neither
+    /// by their name nor by their `provider`.
     Allow,
 }
 
@@ -71,7 +71,9 @@ impl BadUpstream {
 }
 
 /// The first parts of paths that lead to this gateway itself, or to the APIs of providers.
-const TAKEN: [&str; 7] = ["v1", "v1beta", "v2", "api", "quota", "healthz", "metrics"];
+const TAKEN: [&str; 8] = [
+    "v1", "v1beta", "v2", "api", "quota", "healthz", "readyz", "metrics",
+];
 
 impl UpstreamConfig {
     pub(super) fn place(&self, name: &str) -> Result<Place, BadUpstream> {
@@ -116,13 +118,14 @@ impl UpstreamConfig {
             value.set_sensitive(true);
             Ok(value)
         });
-        let unmetered = match known {
-            Some(_) => Unmetered::Deny,
-            None => Unmetered::Allow,
+        let provider = self.provider.as_deref().unwrap_or(name);
+        let unmetered = match known.is_some() || known::is_provider(provider) {
+            true => Unmetered::Deny,
+            false => Unmetered::Allow,
         };
         Ok(Place {
             name: Some(Arc::from(name)),
-            provider: Some(Arc::from(self.provider.as_deref().unwrap_or(name))),
+            provider: Some(Arc::from(provider)),
             url,
             auth,
             key: key.transpose()?,

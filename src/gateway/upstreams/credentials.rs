@@ -68,6 +68,26 @@ pub(in crate::gateway) fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes off what begins so, wherever it is.
+pub(in crate::gateway) fn strip_those(headers: &mut HeaderMap, begins: &str) {
+    let begins = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        let (_, token) = text.split_once(' ').unwrap_or(("", text));
+        token.trim().starts_with(begins)
+    };
+    for name in KEYS.iter().chain([&AUTHORIZATION]) {
+        if headers.get_all(name).iter().any(begins) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether the key in a query begins so.
+pub(in crate::gateway) fn query_key_begins(path: &PathAndQuery, begins: &str) -> bool {
+    let uri = Uri::from(path.clone());
+    query_key(&uri).is_some_and(|key| key.starts_with(begins))
+}
+
 /// The value of `key` in a query, as Google's API takes it.
 fn query_key(uri: &Uri) -> Option<Cow<'_, str>> {
     let mut pairs = uri.query()?.split('&');

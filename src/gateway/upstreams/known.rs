@@ -23,6 +23,12 @@ pub(super) fn address(name: &str) -> Option<&'static str> {
     known.map(|(_, address)| *address)
 }
 
+/// Whether providers of models have this name.
+pub(super) fn is_provider(name: &str) -> bool {
+    address(name).is_some()
+        || ["azure", "bedrock", "vertex", "vertex_ai", "perplexity"].contains(&name)
+}
+
 pub(super) fn names() -> String {
     ADDRESSES.map(|(name, _)| name).join(", ")
 }

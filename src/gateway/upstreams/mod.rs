@@ -8,11 +8,11 @@ mod url;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) use choose::{Chosen, nowhere};
 pub use config::{BadUpstream, Unmetered, UpstreamConfig};
-pub(super) use credentials::{show, strip, without_query_key};
+pub(super) use credentials::{query_key_begins, show, strip, strip_those, without_query_key};
 pub use url::{Upstream, UpstreamError};
 
 use crate::failover::Auth;
@@ -71,6 +71,12 @@ impl Upstreams {
         self.named.is_empty() && self.default.is_none()
     }
 
+    /// The headers that any of them takes its key in.
+    pub(super) fn key_headers(&self) -> Vec<HeaderName> {
+        let all = self.named.iter().filter(|place| place.has_key());
+        all.map(|place| place.auth.name().clone()).collect()
+    }
+
     /// In words, for whoever has come to none of them.
     pub(super) fn names(&self) -> Vec<&str> {
         let names = self.named.iter().filter_map(|place| place.name.as_deref());
@@ -90,13 +96,34 @@ impl Place {
         }
     }
 
+    /// Whether it has a key of its own.
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Puts the upstream's own credentials in place of all others, where it has some.
-    pub(super) fn authorize(&self, headers: &mut HeaderMap) -> bool {
-        let Some(key) = &self.key else {
-            return false;
+    pub(super) fn authorize(&self, headers: &mut HeaderMap) {
+        if let Some(key) = &self.key {
+            strip(headers);
+            headers.insert(self.auth.name().clone(), key.clone());
+        }
+    }
+
+    /// Where an answer sends the caller, as a path of this gateway; `None` where that is no place of this upstream: who
+    /// went there would take its key along.
+    pub(super) fn location(&self, said: &str) -> Option<String> {
+        let rest = match said.strip_prefix(&self.url.to_string()) {
+            Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => rest,
+            Some(_) => return None,
+            None => said
+                .strip_prefix(self.url.base())
+                .filter(|rest| rest.starts_with('/'))?,
         };
-        strip(headers);
-        headers.insert(self.auth.name().clone(), key.clone());
-        true
+        // Two slashes begin another host.
+        if rest.starts_with("//") {
+            return None;
+        }
+        let name = self.name.iter().map(|name| format!("/{name}"));
+        Some(name.chain([rest.to_owned()]).collect())
     }
 }

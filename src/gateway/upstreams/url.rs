@@ -50,6 +50,11 @@ impl Upstream {
         uri.build().ok()
     }
 
+    /// The path that all of its paths begin with.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Nobody's address.
     pub(super) fn nowhere() -> Self {
         Upstream {

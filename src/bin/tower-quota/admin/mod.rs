@@ -24,7 +24,7 @@ pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
         Some(path) => offline::run(path, what)?,
         None => {
             let (method, path, body) = asked::of(what, args.why.as_deref())?;
-            let key = env::var(KEY).ok().map(SecretString::from);
+            let key = env::var(KEY).ok().map(|key| SecretString::from(key.trim()));
             let client =
                 AdminClient::new(args.url.parse()?, key.as_ref(), args.authorities.as_deref())
                     .map_err(|error| Failure::Gateway(error.into()))?;
