@@ -9,8 +9,8 @@ use std::{
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
-    Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-    Settlement, Standing, Store, clock::Clock, counts::Counts,
+    Answer, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding, Decision, Grant,
+    Observation, Settlement, Standing, Store, clock::Clock, counts::Counts,
 };
 use crate::{
     limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
@@ -338,6 +338,10 @@ impl Store for MemoryStore {
 
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
         Answer::Now(Ok(self.budget_standings()))
+    }
+
+    fn counts(&self, most: usize) -> Answer<Vec<CountStanding>> {
+        Answer::Now(Ok(self.count_standings(most)))
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {

@@ -13,8 +13,8 @@ use crate::{
     limit::{LimitKey, Limits, Tick},
     store::audit::Note,
     store::{
-        Answer, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Observation,
-        Settlement, Standing, Store, asked::Asked,
+        Answer, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding, Decision, Grant,
+        Observation, Settlement, Standing, Store, asked::Asked,
     },
     tags::Tags,
     usage::Usage,
@@ -137,6 +137,11 @@ impl Store for SqliteStore {
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
         let _at = self.shared.begin();
         self.shared.live.budgets()
+    }
+
+    fn counts(&self, most: usize) -> Answer<Vec<CountStanding>> {
+        let _at = self.shared.begin();
+        self.shared.live.counts(most)
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {
