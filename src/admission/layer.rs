@@ -3,6 +3,7 @@ use tower_layer::Layer;
 use super::Admission;
 use crate::{
     call::{Gate, Inspect},
+    event::Observer,
     limit::Quantities,
     limiter::Limiter,
 };
@@ -35,7 +36,7 @@ impl AdmissionLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect
+        self.inspect.clone()
     }
 
     /// Everything passes as it is.
@@ -52,6 +53,13 @@ impl AdmissionLayer {
         self
     }
 
+    /// Tells an observer what becomes of the calls that come to this layer first of ours; see [`event`](crate::event).
+    /// Another one is told beside those that are there.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
+        self
+    }
+
     /// How many bytes of a request body are read into memory; 32 MiB by default. A body of known length
     /// above it passes unread, and only limits that need no knowledge of it apply. One of unknown length
     /// that grows above it is refused with 413.
@@ -65,6 +73,6 @@ impl<S> Layer<S> for AdmissionLayer {
     type Service = Admission<S>;
 
     fn layer(&self, inner: S) -> Admission<S> {
-        Admission::new(inner, self.gate.clone(), self.inspect)
+        Admission::new(inner, self.gate.clone(), self.inspect.clone())
     }
 }

@@ -5,6 +5,7 @@ use tower_layer::Layer;
 use super::{Budget, prices::Prices};
 use crate::{
     call::{Gate, Inspect, Pricing},
+    event::{Observer, Observers},
     limit::Quantities,
     limiter::Limiter,
     pricing::PriceTable,
@@ -101,7 +102,7 @@ impl BudgetLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect
+        self.inspect.clone()
     }
 
     /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
@@ -127,6 +128,19 @@ impl BudgetLayer {
         self
     }
 
+    /// For others as well, who may be told by a layer outside: they hear what attempts cost.
+    pub(crate) fn observed_by(mut self, observers: &Observers) -> Self {
+        self.inspect.observers = observers.clone().or(self.inspect.observers);
+        self
+    }
+
+    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe). What attempts cost is told also where the limiter has
+    /// no budgets.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
+        self
+    }
+
     /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). What a body costs that passes unread, nobody
     /// knows: it is refused where its model is to have a price.
     pub fn body_cap(mut self, bytes: usize) -> Self {
@@ -140,6 +154,6 @@ impl<S> Layer<S> for BudgetLayer {
 
     fn layer(&self, inner: S) -> Budget<S> {
         let (gate, prices) = (self.gate.clone(), self.prices.clone());
-        Budget::new(inner, gate, prices, self.inspect)
+        Budget::new(inner, gate, prices, self.inspect.clone())
     }
 }

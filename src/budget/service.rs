@@ -58,7 +58,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (inner, gate) = (self.inner.clone(), self.gate.now());
         // Where there is no budget, nothing is to be claimed.
-        let off = !gate.is_recording() && !gate.limiter.limits().count_cost();
+        let is_told = gate.is_recording() || gate.inspect.observers.are_there();
+        let off = !is_told && !gate.limiter.limits().count_cost();
         ResponseFuture::new(admit(inner, gate, off, request))
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -11,12 +11,14 @@ use std::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted};
+use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted, watch::charge};
 use crate::{
     error::Rejection,
+    event::Watched,
     limit::Tick,
     limiter::{Delegation, Limiter, Permit},
     store::{BoxFuture, Observation, Settlement},
+    wire::ProviderError,
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -28,6 +30,8 @@ pub(crate) struct Attempt {
     pub(super) number: u32,
     /// What its claims say that they are for: no other attempt of the process has it that is open.
     pub(super) id: u32,
+    /// Whether somebody observes it.
+    pub(super) watches: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -50,6 +54,8 @@ struct State {
     noted: Option<Noted>,
     /// Whether a foreign layer has made another call of it.
     forked: bool,
+    /// What observers are told when it ends, once it has left.
+    watched: Option<Box<Watched>>,
 }
 
 impl Attempt {
@@ -64,12 +70,14 @@ impl Attempt {
             ended: false,
             noted: None,
             forked: false,
+            watched: None,
         };
         // After four thousand millions it begins again: those are over by then. What has 0 goes by itself.
         static IDS: AtomicU32 = AtomicU32::new(1);
         Arc::new(Attempt {
             number,
             id: IDS.fetch_add(1, Ordering::Relaxed),
+            watches: AtomicBool::new(false),
             state: Mutex::new(state),
         })
     }
@@ -111,6 +119,18 @@ impl Attempt {
                 permit.sent();
             }
         }
+    }
+
+    /// Observers are told when it ends.
+    pub(super) fn watch(&self, watched: Box<Watched>) {
+        self.watches.store(true, Ordering::Relaxed);
+        let before = self.lock().watched.replace(watched);
+        drop(before);
+    }
+
+    /// What observers are told of it, where it is observed.
+    pub(super) fn watched<T>(&self, look: impl FnOnce(&mut Watched) -> T) -> Option<T> {
+        self.lock().watched.as_deref_mut().map(look)
     }
 
     /// It has left, just now at the latest. Later calls change nothing.
@@ -168,6 +188,7 @@ impl Attempt {
         }
         state.reached = depth + 1;
         state.sender = 0;
+        let presumed = state.watched.take();
         state
             .claims
             .iter_mut()
@@ -180,7 +201,7 @@ impl Attempt {
             SmallVec::new()
         };
         drop(state);
-        drop(stale);
+        drop((stale, presumed));
         true
     }
 
@@ -264,7 +285,11 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let (claims, more) = self.close();
+        let (claims, more, watched) = self.close();
+        let mut charged = match ended.settlement {
+            Settlement::Usage(usage) => Some(usage),
+            Settlement::Unknown => None,
+        };
         let mut settled = SmallVec::<[_; 2]>::new();
         for held in claims {
             let Held {
@@ -277,6 +302,9 @@ impl Attempt {
             let money = reserved.cost.saturating_add(besides);
             let settlement = ended.said(gate.settlement(permit.tags(), &ended, money));
             gate.learn(permit.tags(), &ended);
+            if watched.is_some() {
+                charge(&mut charged, &gate, &settlement, &reserved);
+            }
             if let Some(recorder) = recorder {
                 settled.push((gate, recorder, permit.tags().clone(), reserved, settlement));
             }
@@ -296,6 +324,9 @@ impl Attempt {
                 ended.pays_beside,
             );
         }
+        if let Some(watched) = watched {
+            watched.ended(charged.as_ref(), ended.is_final);
+        }
     }
 
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
@@ -306,24 +337,41 @@ impl Attempt {
             (state.reached > depth, state.sender != 0)
         };
         if !further_in {
-            let ((claims, more), mut told) = (self.close(), Told::default());
+            let ((claims, more, watched), mut told) = (self.close(), Told::default());
+            let mut charged = None;
             for held in claims.iter().filter(|_| sent) {
                 let (by, what) = (
                     (&*held.gate, held.recorder.as_ref()),
                     (&**held.permit.tags(), &held.reserved),
                 );
                 told.ended(by, what, &Settlement::Unknown, false, false);
+                if watched.is_some() {
+                    charge(
+                        &mut charged,
+                        &held.gate,
+                        &Settlement::Unknown,
+                        &held.reserved,
+                    );
+                }
             }
             drop((claims, more));
+            if let Some(watched) = watched {
+                watched.ended(charged.as_ref(), false);
+            }
         }
     }
 
-    /// The claims, and what budgets hold besides.
-    fn close(&self) -> (Claims, Vec<Held>) {
+    /// The claims, what budgets hold besides, and who is told.
+    fn close(&self) -> (Claims, Vec<Held>, Option<Box<Watched>>) {
         let mut state = self.lock();
         state.ended = true;
-        let State { claims, more, .. } = &mut *state;
-        (std::mem::take(claims), std::mem::take(more))
+        let State {
+            claims,
+            more,
+            watched,
+            ..
+        } = &mut *state;
+        (std::mem::take(claims), std::mem::take(more), watched.take())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -357,6 +405,17 @@ impl Unfinished {
     pub(crate) fn streamed(&self, output: u64) {
         if let Some(attempt) = &self.attempt {
             attempt.streamed(output);
+        }
+    }
+
+    /// What its answer turned out to be, for those who observe it.
+    pub(crate) fn says(
+        &self,
+        failed: Option<ProviderError>,
+        model: impl FnOnce() -> Option<Box<str>>,
+    ) {
+        if let Some(attempt) = &self.attempt {
+            attempt.says(failed, model);
         }
     }
 

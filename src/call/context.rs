@@ -11,6 +11,7 @@ use super::{
     gate, mark::mark, priced::Bound,
 };
 use crate::{
+    event::ObservedCall,
     limit::Demand,
     limiter::{Delegation, Limiter, Turn},
     statistics::Statistics,
@@ -44,6 +45,8 @@ pub(super) struct Facts {
     /// The model that its body asks for, where it stands there.
     pub(super) asked_model: Option<Arc<str>>,
     pub(super) tags: Arc<Tags>,
+    /// For those who observe the call.
+    pub(super) observed: Option<Arc<ObservedCall>>,
     pub(super) turn: Turn,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
     pub(super) delegation: Delegation,
@@ -343,6 +346,7 @@ impl Handle {
             streams: false,
             asked_model: None,
             tags: Arc::default(),
+            observed: None,
             turn: Facts::turn(CallOptions::default()),
             delegation: Delegation::default(),
         };

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::Rejection,
+    event::Observers,
     limit::Demand,
     limiter::Delegation,
     tags::{Tag, Tags},
@@ -33,7 +34,7 @@ const BODY_CAP: usize = 32 << 20;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How requests are looked into.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inspect {
     /// How much of a body is read into memory: 32 MB where nothing is said, what the largest providers take.
     pub(crate) body_cap: Option<usize>,
@@ -45,6 +46,8 @@ pub(crate) struct Inspect {
     pub(crate) off: bool,
     /// Whether they may go to another provider than they came for: what that one is to be asked for is put in then.
     pub(crate) reroutes: bool,
+    /// Who is told what becomes of calls that come here first.
+    pub(crate) observers: Observers,
 }
 
 impl Inspect {
@@ -56,6 +59,7 @@ impl Inspect {
             as_is: self.as_is || inner.as_is,
             off: self.off,
             reroutes: self.reroutes,
+            observers: self.observers.or(inner.observers),
         }
     }
 }
@@ -85,7 +89,7 @@ where
     B::Error: Into<BoxError>,
 {
     /// Reads a request and joins the call's context, or makes it.
-    pub(crate) async fn enter(request: Request<B>, inspect: Inspect) -> Result<Self, Refusal> {
+    pub(crate) async fn enter(request: Request<B>, inspect: &Inspect) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
         let dialect = if parts.method == Method::POST {
             Dialect::detect(parts.uri.path(), &parts.headers)
@@ -111,6 +115,7 @@ where
         facts.cap_output = inspect
             .cap_output
             .filter(|_| !inspect.as_is && !is_signed(&parts));
+        facts.observed = inspect.observers.begin(dialect, &facts.tags, facts.streams);
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
             parts
@@ -269,6 +274,7 @@ fn facts<B>(dialect: Dialect, parts: &Parts, body: &ReadBody<B>) -> Result<Facts
         streams: found.stream,
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
         asked_model: model.filter(|_| !found.model_in_url),
+        observed: None,
         turn: Facts::turn(options),
         delegation: match said {
             Some(said) => delegation.with_caller(said),

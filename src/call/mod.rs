@@ -31,6 +31,7 @@ mod repeat;
 mod request_body;
 mod send;
 mod toward;
+mod watch;
 
 pub(crate) use attempt::Unfinished;
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};

@@ -124,21 +124,28 @@ where
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
             }
-            let mut entered = match Entered::enter(request, settings.inspect).await {
+            let mut entered = match Entered::enter(request, &settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             if let Some(run) = Run::of(&settings, &entered) {
-                return run.send(&mut inner).await;
+                let result = run.send(&mut inner).await;
+                entered.entry.hands_on(&result);
+                return result;
             }
             if settings.options.routed_only {
                 let model = entered.entry.tags().get(&Tag::Model);
                 let no = settings.shared.no_route(model);
-                return Ok(refuse(entered.entry.dialect(), no));
+                entered.entry.tell_refusal(&no);
+                let result = Ok(refuse(entered.entry.dialect(), no));
+                entered.entry.hands_on(&result);
+                return result;
             }
             // On the heap: calls with a route would be larger by it.
             entered = entered.fitted();
-            Box::pin(send_once(&mut entered, &mut inner)).await
+            let result = Box::pin(send_once(&mut entered, &mut inner)).await;
+            entered.entry.hands_on(&result);
+            result
         })
     }
 }

@@ -7,6 +7,7 @@ use tower_layer::Layer;
 use crate::{
     admission::{Admission, AdmissionLayer},
     budget::{Budget, BudgetLayer},
+    event::{Observer, Observers},
     failover::{Failover, FailoverEvent, FailoverLayer, Routes},
     limiter::Limiter,
     pricing::PriceTable,
@@ -55,6 +56,7 @@ pub struct RateLimitLayer {
     budget: BudgetLayer,
     admission: AdmissionLayer,
     statistics: Option<Statistics>,
+    observers: Observers,
 }
 
 impl RateLimitLayer {
@@ -73,6 +75,7 @@ impl RateLimitLayer {
             budget: BudgetLayer::new(limiter, Arc::new(PriceTable::built_in())),
             admission,
             statistics: None,
+            observers: Observers::default(),
         }
     }
 
@@ -133,6 +136,13 @@ impl RateLimitLayer {
         self
     }
 
+    /// Tells an observer what becomes of the calls that come to these layers; see [`event`](crate::event). Another one is told
+    /// beside those that are there.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observers = self.observers.with(observer);
+        self
+    }
+
     /// Whether a call may have more than one attempt.
     #[cfg(feature = "gateway")]
     pub(crate) fn repeats(&self) -> bool {
@@ -147,6 +157,7 @@ impl RateLimitLayer {
             budget: self.budget.off(),
             admission: self.admission.off(),
             statistics: None,
+            observers: Observers::default(),
         }
     }
 }
@@ -155,12 +166,13 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = Failover<Retry<Budget<Admission<S>>>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let inside = self.budget.inspect().over(self.admission.inspect());
+        let budget = self.budget.clone().observed_by(&self.observers);
+        let inside = budget.inspect().over(self.admission.inspect());
         let retry = self.retry.clone().inspects_for(inside);
         let failover = self.failover.clone().inspects_for(retry.inspect());
         let budget = match &self.statistics {
-            Some(statistics) => self.budget.clone().statistics(statistics.clone()),
-            None => self.budget.clone(),
+            Some(statistics) => budget.statistics(statistics.clone()),
+            None => budget,
         };
         failover.layer(retry.layer(budget.layer(self.admission.layer(inner))))
     }

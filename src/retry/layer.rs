@@ -5,7 +5,7 @@ use tower_layer::Layer;
 use super::{
     Failure, Retry, RetryBudget, backoff::Backoff, classifier::Classifier, policy::Policy,
 };
-use crate::call::Inspect;
+use crate::{call::Inspect, event::Observer};
 
 /// Makes [`Retry`] services.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +92,7 @@ impl RetryLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect
+        self.inspect.clone()
     }
 
     /// Whether it repeats anything.
@@ -120,6 +120,12 @@ impl RetryLayer {
         self.inspect.body_cap = Some(bytes);
         self
     }
+
+    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe).
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
+        self
+    }
 }
 
 impl<S> Layer<S> for RetryLayer {
@@ -130,7 +136,7 @@ impl<S> Layer<S> for RetryLayer {
             inner,
             self.policy.clone(),
             self.classifier.clone(),
-            self.inspect,
+            self.inspect.clone(),
         )
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         tell_wait,
     },
     call::{Entered, Entry, Heard, Inspect, Refusal},
+    event::Event,
     wire::ProviderError,
 };
 
@@ -82,7 +83,7 @@ where
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
             }
-            let mut entered = match Entered::enter(request, settings.inspect).await {
+            let mut entered = match Entered::enter(request, &settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
@@ -96,10 +97,14 @@ where
                     parts,
                     body,
                 };
-                return call.send(&mut inner).await;
+                let result = call.send(&mut inner).await;
+                entered.entry.hands_on(&result);
+                return result;
             }
             // On the heap: most calls may be repeated.
-            Box::pin(send_once(&mut entered, &mut inner)).await
+            let result = Box::pin(send_once(&mut entered, &mut inner)).await;
+            entered.entry.hands_on(&result);
+            result
         })
     }
 }
@@ -177,9 +182,15 @@ impl Repeated<'_> {
     fn judge(&self, attempt: u32, failed: Failed) -> Verdict {
         let (entry, deadline) = (self.entry, self.entry.turn().deadline);
         let may = entry.may_have_another();
-        self.settings
-            .policy
-            .judge(attempt, may, self.asked, failed, deadline)
+        let policy = &self.settings.policy;
+        let verdict = policy.judge(attempt, may, self.asked, failed, deadline);
+        if let Verdict::Again(at) = verdict {
+            entry.tell(&Event::Repeats {
+                cause: failed.name(),
+                wait: at.saturating_duration_since(Instant::now()),
+            });
+        }
+        verdict
     }
 
     /// Ends the attempt, waits, and begins the next one.
