@@ -85,6 +85,8 @@ pub mod failover;
 pub mod gateway;
 pub mod limit;
 pub mod limiter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod money;
 pub mod pricing;
 pub mod rate_limit;
