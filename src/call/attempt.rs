@@ -287,8 +287,8 @@ impl Attempt {
     pub(crate) fn end(&self, ended: Ended) {
         let (claims, more, watched) = self.close();
         let mut charged = match ended.settlement {
-            Settlement::Usage(usage) => Some(usage),
-            Settlement::Unknown => None,
+            Settlement::Usage(usage) if watched.is_some() => Some(usage),
+            _ => None,
         };
         let mut settled = SmallVec::<[_; 2]>::new();
         for held in claims {

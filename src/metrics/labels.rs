@@ -46,9 +46,8 @@ impl Labels {
     pub(super) fn of(&self, tags: &Tags) -> Vec<KeyValue> {
         let mut labels = self.target(tags);
         for (tag, name) in &self.tags {
-            if let Some(value) = tags.shared(tag) {
-                labels.push(self.label(name.clone(), value));
-            }
+            let value = tags.get(tag).unwrap_or_default();
+            labels.extend(self.said(name.clone(), value));
         }
         labels
     }
@@ -56,26 +55,28 @@ impl Labels {
     /// Where something goes.
     pub(super) fn target(&self, tags: &Tags) -> Vec<KeyValue> {
         let mut labels = Vec::with_capacity(4 + self.tags.len());
-        if let Some(provider) = tags.get(&Tag::Provider) {
-            labels.push(self.label(PROVIDER, provider_name(provider)));
-        }
-        if let Some(model) = tags.shared(&Tag::Model) {
-            labels.push(self.label(MODEL, model));
-        }
+        let value = |tag| tags.get(&tag).unwrap_or_default();
+        labels.extend(self.said(PROVIDER, provider_name(value(Tag::Provider))));
+        labels.extend(self.said(MODEL, value(Tag::Model)));
         labels
     }
 
-    /// Whose count it is, as far as that is a label; `None` of a value where several come together in one.
+    /// Whose count it is, as far as that is a label.
     pub(super) fn values(&self, of: &[(Tag, Arc<str>)]) -> Vec<KeyValue> {
         let label = |(tag, value): &(Tag, Arc<str>)| match tag {
-            Tag::Provider => Some(self.label(PROVIDER, provider_name(value))),
-            Tag::Model => Some(self.label(MODEL, value)),
+            Tag::Provider => self.said(PROVIDER, provider_name(value)),
+            Tag::Model => self.said(MODEL, value),
             _ => {
                 let (_, name) = self.tags.iter().find(|(known, _)| known == tag)?;
-                Some(self.label(name.clone(), value))
+                self.said(name.clone(), value)
             }
         };
         of.iter().filter_map(label).collect()
+    }
+
+    /// The same where there is a value: to Prometheus an empty label is none.
+    pub(super) fn said(&self, name: impl Into<Key>, value: &str) -> Option<KeyValue> {
+        (!value.is_empty()).then(|| self.label(name, value))
     }
 
     /// A label with this value, or with that of all that are too many.

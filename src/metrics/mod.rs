@@ -3,25 +3,28 @@
 //! [`Metrics`] is an [`Observer`](crate::event::Observer) with a set of instruments. What OpenTelemetry has a name for has
 //! that name, the rest begins with `tower_quota.`; in Prometheus dots are underscores and units and `_total` are added.
 //!
-//! | instrument | what it is |
-//! |---|---|
-//! | `gen_ai.client.operation.duration` | seconds from an attempt's leaving to the end of its answer |
-//! | `gen_ai.client.operation.time_to_first_chunk` | the same to the first output, of streams |
-//! | `gen_ai.client.token.usage` | input and output tokens of an attempt, as the provider says |
-//! | `tower_quota.calls`, `.calls.active` | calls by outcome; those that are not over |
-//! | `tower_quota.call.duration` | seconds from a call's coming to its end, waits and repeats included |
-//! | `tower_quota.attempts` | attempts by status and error |
-//! | `tower_quota.tokens` | tokens by kind, estimated ones too |
-//! | `tower_quota.cost` | US dollars, by the prices of the budget layer |
-//! | `tower_quota.refusals` | attempts and calls that were refused here, by kind and limit |
-//! | `tower_quota.waiting`, `.wait.duration` | calls that wait for room; seconds that they waited, by limit |
-//! | `tower_quota.retries`, `.failovers` | repeats by cause; targets that a call went on from, by cause |
-//! | `tower_quota.cooldowns`, `.cooldown.remaining` | waits that providers told; seconds that are left of them |
-//! | `tower_quota.breaker.open`, `.parked` | 1 for a target that is passed over |
-//! | `tower_quota.limit.used`, `.reserved`, `.amount`, `.utilization` | how limits stand |
-//! | `tower_quota.budget.spent`, `.reserved`, `.amount`, `.utilization` | how budgets stand, in US dollars |
-//! | `tower_quota.budget.events` | thresholds that were passed, circuits, changes by hand |
-//! | `tower_quota.store.errors`, `.store.unfinished` | claims that no store answered; settlements that have nobody to do them |
+//! | instrument | what it is | labels of its own |
+//! |---|---|---|
+//! | `gen_ai.client.operation.duration` | seconds from an attempt's leaving to the end of its answer | `error.type`, `gen_ai.response.model` |
+//! | `gen_ai.client.operation.time_to_first_chunk` | the same to the first output, of streams | |
+//! | `gen_ai.client.token.usage` | input and output tokens of an attempt, where the provider says them | `gen_ai.token.type`, `gen_ai.response.model` |
+//! | `tower_quota.calls` | calls by what came of them: `ok`, `error`, `refused`, `failed`, `given_up` | `tower_quota.outcome`, `.kind` |
+//! | `tower_quota.calls.active` | calls that are not over | |
+//! | `tower_quota.call.duration` | seconds from a call's coming to its end, waits and repeats included | `tower_quota.outcome` |
+//! | `tower_quota.attempts` | attempts that left | `http.response.status_code`, `error.type` |
+//! | `tower_quota.tokens` | tokens, estimated ones too; `cache_read`, `cache_write` and `reasoning` are parts of the others | `tower_quota.kind` |
+//! | `tower_quota.cost.usd` | US dollars, by the prices of the budget layer | |
+//! | `tower_quota.refusals` | attempts and calls that were refused here | `tower_quota.kind`, `.limit` |
+//! | `tower_quota.waiting` | calls that wait for room | |
+//! | `tower_quota.wait.duration` | seconds that calls waited | `tower_quota.limit`, `.has_room` |
+//! | `tower_quota.retries`, `.failovers` | repeats; targets that a call went on from | `tower_quota.cause` |
+//! | `tower_quota.cooldowns`, `.cooldown.remaining` | waits that providers told; seconds that are left of them | |
+//! | `tower_quota.breaker.open`, `.parked` | 1 for a target of a route that is passed over | |
+//! | `tower_quota.limit.used`, `.reserved`, `.amount`, `.utilization` | how limits stand | `tower_quota.limit`, `.quantity` |
+//! | `tower_quota.budget.spent.usd`, `.reserved.usd`, `.amount.usd`, `.utilization` | how budgets stand | `tower_quota.limit` |
+//! | `tower_quota.budget.events` | thresholds that were passed, circuits, changes by hand | `tower_quota.change` |
+//! | `tower_quota.store.errors` | questions that no store answered | `tower_quota.asked` |
+//! | `tower_quota.store.unfinished` | settlements that have no runtime to do them | |
 //!
 //! # Labels
 //! Provider and model are labels (`gen_ai.provider.name`, `gen_ai.request.model`), and of the caller's tags those that

@@ -91,8 +91,8 @@ impl Shared {
         }
         let mut operated = of;
         operated.push(operation(call));
-        let model = end.model.map(|model| self.labels.label(ANSWERED_BY, model));
-        operated.extend(model);
+        let model = end.model.unwrap_or_default();
+        operated.extend(self.labels.said(ANSWERED_BY, model));
         if let (Some(usage), true, None) = (end.usage, end.is_reported, &error) {
             for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
                 let mut labels = operated.clone();

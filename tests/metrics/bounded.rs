@@ -13,11 +13,13 @@ use super::{
     support::{HOUR, limiter},
 };
 
+/// Values, of five labels a call.
 const VALUES: usize = 100_000;
+const CALLS: usize = VALUES / 5;
 
 /// One of many names that nobody should have.
 fn hostile(number: usize) -> String {
-    match number % 8 {
+    match number % 9 {
         0 => format!("\"}} 1\ntower_quota_cost_usd_total{{a=\"{number}"),
         1 => format!("{number}\n# HELP x y\n# TYPE x counter"),
         2 => format!("ü\u{202e}\u{0}\u{1b}[31m{number}"),
@@ -25,6 +27,7 @@ fn hostile(number: usize) -> String {
         4 => format!("\\\"\\n\\{number}"),
         5 => format!("{{le=\"+Inf\"}} {number}"),
         6 => "\u{1F980}".repeat(number % 90) + &number.to_string(),
+        7 => String::new(),
         _ => number.to_string(),
     }
 }
@@ -89,15 +92,15 @@ async fn a_hundred_thousand_hostile_names_make_a_bounded_number_of_series_and_a_
             let response = Response::builder().header("content-type", "application/json");
             Ok::<_, Infallible>(response.body(Full::<Bytes>::from(body)).unwrap())
         }));
-    for number in 0..VALUES {
-        let name = hostile(number);
+    for number in 0..CALLS {
+        let [name, agent, user, team, tenant] = [0, 1, 2, 3, 4].map(|of| hostile(5 * number + of));
         let body = serde_json::json!({"model": name, "max_tokens": 1, "messages": []});
         let tags = Tags::new()
-            .with(Tag::Agent, name.as_str())
-            .with(Tag::User, hostile(number / 7))
-            .with(Tag::Team, hostile(number / 3))
+            .with(Tag::Agent, agent)
+            .with(Tag::User, user)
+            .with(Tag::Team, team)
             .with(Tag::Run, name.as_str())
-            .with(Tag::from("tenant"), name.as_str());
+            .with(Tag::from("tenant"), tenant);
         let request = Request::post("http://upstream/v1/chat/completions")
             .extension(tags)
             .extension(Model(name))
@@ -109,12 +112,17 @@ async fn a_hundred_thousand_hostile_names_make_a_bounded_number_of_series_and_a_
     let text = metrics.render().await;
     let mut series = std::collections::HashMap::<String, usize>::new();
     let mut values = std::collections::HashMap::<String, std::collections::HashSet<String>>::new();
+    let mut seen = std::collections::HashSet::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, labels) =
             parse(line).unwrap_or_else(|| panic!("no line of the format: {line:?}"));
         if !labels.iter().any(|(label, _)| label == "le") {
-            *series.entry(name).or_default() += 1;
+            *series.entry(name.clone()).or_default() += 1;
         }
+        let said = labels.iter().filter(|(_, value)| !value.is_empty());
+        let mut said: Vec<(String, String)> = said.cloned().collect();
+        said.sort();
+        assert!(seen.insert((name, said)), "a series is there twice: {line}");
         for (label, value) in labels {
             assert!(value.len() <= 256, "{label} of {} bytes", value.len());
             values.entry(label).or_default().insert(value);
@@ -145,10 +153,10 @@ async fn a_hundred_thousand_hostile_names_make_a_bounded_number_of_series_and_a_
     }
     // Nothing is lost: what has no series of its own is counted all the same.
     let said = Text::of(&text);
-    assert_eq!(said.sum("tower_quota_calls_total", &[]), VALUES as f64);
+    assert_eq!(said.sum("tower_quota_calls_total", &[]), CALLS as f64);
     assert_eq!(
         said.sum("tower_quota_tokens_total", &[]),
-        2.0 * VALUES as f64
+        2.0 * CALLS as f64
     );
 }
 

@@ -173,6 +173,49 @@ async fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_is_told_of
     assert!(Otlp::to(&metrics, "no url, this").is_err());
 }
 
+/// Run by the test below, in a process of its own.
+#[tokio::test]
+#[ignore = "it goes by the environment"]
+async fn pushes_where_the_environment_says() {
+    let limiter = limiter([]);
+    let metrics = Metrics::builder()
+        .resource("service.name", "in the code")
+        .build();
+    let layer = metrics.attach(RateLimitLayer::new(limiter.clone()), &limiter);
+    drop(
+        layer
+            .layer(Upstream::new())
+            .oneshot(request("a"))
+            .await
+            .unwrap(),
+    );
+    Otlp::new(&metrics).unwrap().push().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_environment_says_where_and_under_which_name() {
+    let collector = Collector::default();
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child
+        .args([
+            "--exact",
+            "--ignored",
+            "otlp::pushes_where_the_environment_says",
+        ])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.start().await)
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=seven")
+        .env("OTEL_SERVICE_NAME", "in the environment");
+    let output = child.output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let got = collector.got.lock().unwrap().clone();
+    let (headers, request) = &got[0];
+    assert_eq!(headers["x-tenant"], "seven");
+    let resource = request.resource_metrics[0].resource.clone().unwrap();
+    let name = text(&resource.attributes, "service.name");
+    assert_eq!(name.as_deref(), Some("in the environment"));
+    assert!(metric(request, "tower_quota.calls").is_some());
+}
+
 #[tokio::test]
 async fn the_last_figures_go_out_before_it_ends() {
     let (collector, metrics) = (Collector::default(), metrics_of_one_call().await);
