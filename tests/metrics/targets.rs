@@ -68,7 +68,7 @@ async fn breakers_cooldowns_and_parked_accounts_come_and_go() {
     assert_eq!(said.names("tower_quota_cooldown_remaining"), [""; 0]);
     assert_eq!(said.names("tower_quota_parked"), [""; 0]);
 
-    let upstream = upstream.answers([Answer::Says(429, Frames::of([quota])), json(ANSWER)]);
+    let upstream = upstream.answers([Answer::Busy(3_600, Frames::of([quota])), json(ANSWER)]);
     drop(upstream);
     let said = call().await;
     assert_eq!(said.one("tower_quota_parked", &[one]), 1.0);

@@ -65,8 +65,6 @@ pub(crate) enum Answer {
     Busy(u64, Frames),
     /// A status without more.
     Status(u16),
-    /// A status with a body in JSON.
-    Says(u16, Frames),
     /// An error of the service.
     Fails(Broken),
 }
@@ -211,10 +209,6 @@ impl From<Answer> for Result<Response<Frames>, Broken> {
                 .body(body),
             Answer::Typed(kind, body) => response.header("content-type", kind).body(body),
             Answer::Busy(wait, body) => response.status(429).header("retry-after", wait).body(body),
-            Answer::Says(status, body) => response
-                .status(status)
-                .header("content-type", "application/json")
-                .body(body),
             Answer::Status(status) => response.status(status).body(Frames::empty()),
             Answer::Fails(error) => return Err(error),
         };
