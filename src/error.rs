@@ -1,6 +1,6 @@
 //! Why a call was refused here, before or instead of being sent.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ use crate::money::Money;
 ///     amount: Some(90_000),
 ///     period: Some(Duration::from_secs(60)),
 ///     of_target: true,
+///     rule: "tokens 90000/min for model=gpt-4o".to_owned().into(),
 /// };
 /// assert_eq!(
 ///     Rejection::RateLimited(shortage).to_string(),
@@ -141,6 +142,9 @@ pub struct Shortage {
     pub period: Option<Duration>,
     /// Whether it looks at where the call goes, its provider, model or API key: another target may have room.
     pub of_target: bool,
+    /// The limit as it was given, whoever calls: `tokens 90000/min per agent`; of a wait that a provider told `cooldown`.
+    /// Behind one pointer, so that a refusal stays small.
+    pub rule: Arc<String>,
 }
 
 /// What amounts are of.

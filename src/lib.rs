@@ -48,6 +48,7 @@
 //! - [`Statistics`]: what was used and refused, by time and tags; when budgets end.
 //! - [`AdmissionLayer`], [`BudgetLayer`], [`RetryLayer`], [`FailoverLayer`]: the layers, alone and in any order;
 //!   [`RateLimitLayer`] is all of them.
+//! - [`event`]: what becomes of calls, told to observers as it happens; metrics and spans are made of it.
 //! - [`retry::Attempts`]: what became of each attempt of a call, in its response's extensions.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
@@ -67,7 +68,8 @@
 //!
 //! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
 //! `sim` a simulated provider, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
-//! `sqlite` counts and a ledger in a file (`store::SqliteStore`); `full` is all of them.
+//! `sqlite` counts and a ledger in a file (`store::SqliteStore`), `redis` counts that processes share, `metrics` and `otlp`
+//! metrics to be read and to be pushed, `tracing` a span for each call; `full` is all of them.
 
 pub mod admission;
 pub mod body;
@@ -77,11 +79,14 @@ mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;
+pub mod event;
 pub mod failover;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 pub mod limit;
 pub mod limiter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod money;
 pub mod pricing;
 pub mod rate_limit;

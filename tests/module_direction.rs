@@ -9,14 +9,14 @@ use std::{
 };
 
 /// From values to services. Rooms in one line do not know each other.
-const ORDER: [&[&str]; 19] = [
+const ORDER: [&[&str]; 20] = [
     &["clock", "money"],
     &["error", "tags", "usage"],
     &["pricing"],
     &["limit", "wire"],
     &["store"],
     &["limiter"],
-    &["statistics"],
+    &["event", "statistics"],
     &["call"],
     &["body"],
     &["admission"],
@@ -24,6 +24,7 @@ const ORDER: [&[&str]; 19] = [
     &["retry"],
     &["failover"],
     &["rate_limit"],
+    &["metrics"],
     &["config"],
     &["reqwest"],
     &["gateway"],

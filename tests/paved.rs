@@ -1,5 +1,5 @@
 //! `RateLimitLayer`, which is one service, against the four layers that it stands for, one around the other: whatever the
-//! providers do, both answer the same, send the same, and leave the same counts behind.
+//! providers do, both answer the same, send the same, tell observers the same, and leave the same counts behind.
 #![allow(
     clippy::unwrap_used,
     reason = "the helpers of tests, too, fail by panicking"
@@ -21,6 +21,7 @@ use tower_layer::Layer;
 use tower_quota::{
     AdmissionLayer, BudgetLayer, FailoverLayer, Limiter, Money, RateLimitLayer, Rejection,
     RetryLayer, Statistics, Tag, Tags,
+    event::{Event, ObservedCall, Observer},
     failover::{ApiKey, Provider, Route, Routes, Target},
     limit::{CalendarUnit, Limit, Limits},
     limiter::{Call, Explained},
@@ -67,15 +68,18 @@ struct Scene {
     cents: u64,
     /// Whether a gate stands around it all, with so much room.
     around: Option<u64>,
+    /// Whether anybody observes.
+    is_observed: bool,
     calls: Vec<Made>,
     seed: u64,
 }
 
-/// What is seen of a scene: of each call what it came to, what was sent, and what is left behind.
+/// What is seen of a scene: of each call what it came to, what was sent, what observers heard, and what is left behind.
 #[derive(Debug, PartialEq)]
 struct Seen {
     calls: Vec<Option<Result<Came, Broken>>>,
     sent: Vec<(String, Option<String>, String)>,
+    heard: Vec<String>,
     limits: Vec<Explained>,
     report: Report,
 }
@@ -129,11 +133,14 @@ fn made() -> impl Strategy<Value = Made> {
 
 fn scene() -> impl Strategy<Value = Scene> {
     let around = prop::option::of(1_u64..4);
-    (1_u64..5, 1_u64..4, around, vec(made(), 1..8), any::<u64>()).prop_map(
-        |(requests, cents, around, calls, seed)| Scene {
+    let observed = prop::bool::weighted(0.8);
+    let calls = vec(made(), 1..8);
+    (1_u64..5, 1_u64..4, around, observed, calls, any::<u64>()).prop_map(
+        |(requests, cents, around, is_observed, calls, seed)| Scene {
             requests,
             cents,
             around,
+            is_observed,
             calls,
             seed,
         },
@@ -142,6 +149,17 @@ fn scene() -> impl Strategy<Value = Scene> {
 
 type Script = Arc<Mutex<VecDeque<Does>>>;
 type Sent = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
+
+/// Writes down all that it is told, and in which order.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Ear {
+    fn on_event(&self, call: &ObservedCall, event: &Event<'_>) {
+        let line = format!("{:?} {:?}: {event:?}", call.dialect(), call.tags());
+        self.0.lock().unwrap().push(line);
+    }
+}
 
 /// The providers: what they do next, and what was sent to them.
 fn providers(
@@ -242,7 +260,7 @@ fn request(made: &Made) -> Request<Full<Bytes>> {
 /// Plays a scene with the layers that `layers` puts around the providers.
 fn play<L, S, R>(
     scene: &Scene,
-    layers: impl FnOnce(Limiter, Statistics) -> L,
+    layers: impl FnOnce(Limiter, Statistics, Option<Ear>) -> L,
     inner: impl FnOnce(&Script, &Sent) -> S,
 ) -> Seen
 where
@@ -263,7 +281,11 @@ where
         let (script, sent) = (Script::default(), Sent::default());
         let limiter = limiter(scene);
         let statistics = Statistics::new().wall_clock(|| SystemTime::UNIX_EPOCH);
-        let stack = layers(limiter.clone(), statistics.clone()).layer(inner(&script, &sent));
+        let ear = Ear::default();
+        // Of the layers that a call comes to the outermost tells.
+        let observer = scene.is_observed.then(|| ear.clone());
+        let layers = layers(limiter.clone(), statistics.clone(), observer.clone());
+        let stack = layers.layer(inner(&script, &sent));
         let mut calls = Vec::new();
         match scene.around {
             Some(most) => {
@@ -271,7 +293,12 @@ where
                     .every(MINUTE)
                     .when(Tag::Provider, "two");
                 let around = Limiter::new(Limits::new([around]).unwrap());
-                let stack = AdmissionLayer::new(around).layer(stack);
+                let around = AdmissionLayer::new(around);
+                let around = match observer {
+                    Some(ear) => around.observe(ear),
+                    None => around,
+                };
+                let stack = around.layer(stack);
                 for made in &scene.calls {
                     calls.push(send(&stack, made, &script).await);
                 }
@@ -295,9 +322,11 @@ where
             .report(CalendarUnit::Day, &[Tag::Provider])
             .unwrap();
         let sent = sent.lock().unwrap().clone();
+        let heard = ear.0.lock().unwrap().clone();
         Seen {
             calls,
             sent,
+            heard,
             limits,
             report,
         }
@@ -328,7 +357,7 @@ where
 }
 
 /// The paved order, built by hand.
-struct OneAroundTheOther(Limiter, Statistics);
+struct OneAroundTheOther(Limiter, Statistics, Option<Ear>);
 
 impl<S> Layer<S> for OneAroundTheOther {
     type Service = tower_quota::failover::Failover<
@@ -338,11 +367,14 @@ impl<S> Layer<S> for OneAroundTheOther {
     >;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let OneAroundTheOther(limiter, statistics) = self;
+        let OneAroundTheOther(limiter, statistics, ear) = self;
         let prices = Arc::new(PriceTable::built_in());
-        let budget = BudgetLayer::new(limiter.clone(), prices).statistics(statistics.clone());
+        let mut budget = BudgetLayer::new(limiter.clone(), prices).statistics(statistics.clone());
+        let mut failover = failover().watch(limiter.clone());
+        if let Some(ear) = ear {
+            (budget, failover) = (budget.observe(ear.clone()), failover.observe(ear.clone()));
+        }
         let gates = budget.layer(AdmissionLayer::new(limiter.clone()).layer(inner));
-        let failover = failover().watch(limiter.clone());
         failover.layer(RetryLayer::new().layer(gates))
     }
 }
@@ -354,10 +386,19 @@ proptest! {
     fn one_service_does_what_the_four_do(scene in scene()) {
         let paved = play(
             &scene,
-            |limiter, statistics| RateLimitLayer::new(limiter).failover(failover()).statistics(statistics),
+            |limiter, statistics, ear| {
+                let layer = RateLimitLayer::new(limiter).failover(failover()).statistics(statistics);
+                match ear {
+                    Some(ear) => layer.observe(ear),
+                    None => layer,
+                }
+            },
             providers,
         );
         let four = play(&scene, OneAroundTheOther, providers);
+        let are_over = paved.heard.iter().filter(|line| line.contains(": Over(")).count();
+        // A call that its caller gives up is over too, and so is one that was refused.
+        prop_assert_eq!(are_over, if scene.is_observed { scene.calls.len() } else { 0 });
         prop_assert_eq!(paved, four);
     }
 }

@@ -36,6 +36,7 @@ fn maker(url: &str) -> impl Fn(Limits) -> Arc<dyn Store> + use<> {
 async fn it_keeps_the_contract() {
     let server = Server::start(&[]);
     contract::check(maker(&server.url()), tokio::time::advance).await;
+    contract::counts_stand_as_they_count(&maker(&server.url())).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,6 +30,7 @@ fn maker(folder: &Folder) -> impl Fn(Limits) -> Arc<dyn Store> {
 async fn it_keeps_the_contract() {
     let folder = Folder::new();
     contract::check(maker(&folder), tokio::time::advance).await;
+    contract::counts_stand_as_they_count(&maker(&Folder::new())).await;
 }
 
 #[tokio::test(start_paused = true)]

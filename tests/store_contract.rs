@@ -21,6 +21,8 @@ async fn the_memory_store_keeps_the_contract() {
         tokio::time::advance,
     )
     .await;
+    let make = |limits| -> Arc<dyn Store> { Arc::new(MemoryStore::new(limits)) };
+    contract::counts_stand_as_they_count(&make).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@ use tower_layer::Layer;
 use super::Admission;
 use crate::{
     call::{Gate, Inspect},
+    event::Observer,
     limit::Quantities,
     limiter::Limiter,
 };
@@ -36,11 +37,11 @@ impl AdmissionLayer {
 
     /// The gate of its services.
     pub(crate) fn gate(&self) -> Gate {
-        self.gate.clone().inspecting(self.inspect)
+        self.gate.clone().inspecting(self.inspect())
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect
+        self.inspect.clone()
     }
 
     /// Everything passes as it is.
@@ -54,6 +55,13 @@ impl AdmissionLayer {
     /// of it. Without, such a stream is settled by an estimate.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
+        self
+    }
+
+    /// Tells an observer what becomes of the calls that come to this layer first of ours; see [`event`](crate::event).
+    /// Another one is told beside those that are there.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 

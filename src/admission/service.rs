@@ -74,10 +74,12 @@ where
     if off || gate.inspect.off {
         return Box::pin(pass(inner, request)).await;
     }
-    let mut entered = match Entered::enter(request, gate.inspect).await {
+    let mut entered = match Entered::enter(request, &gate.inspect).await {
         Ok(entered) => entered,
         Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
     };
     entered.entry.register(gate);
-    send_once(&mut entered, &mut Out(inner)).await
+    let result = send_once(&mut entered, &mut Out(inner)).await;
+    entered.entry.hands_on(&result);
+    result
 }

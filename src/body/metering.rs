@@ -168,6 +168,7 @@ impl Metering {
         }
         self.opening = None;
         if let Some(attempt) = self.attempt.take() {
+            attempt.says(self.failed, || self.meter.reading().model.map(Into::into));
             attempt.end(self.answer.ended(&self.meter));
         }
     }

@@ -64,6 +64,7 @@ mod tests {
             amount: Some(100),
             period: Some(Duration::from_secs(60)),
             of_target: false,
+            rule: "requests 100/min per user".to_owned().into(),
         }
     }
 

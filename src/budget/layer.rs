@@ -5,6 +5,7 @@ use tower_layer::Layer;
 use super::{Budget, PricedGate, prices::Prices};
 use crate::{
     call::{Gate, Inspect, Pricing},
+    event::{Observer, Observers},
     limit::Quantities,
     limiter::Limiter,
     pricing::PriceTable,
@@ -102,11 +103,11 @@ impl BudgetLayer {
 
     /// The gate of its services.
     pub(crate) fn gate(&self) -> PricedGate {
-        PricedGate::new(self.gate.clone(), self.prices.clone(), self.inspect)
+        PricedGate::new(self.gate.clone(), self.prices.clone(), self.inspect())
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect
+        self.inspect.clone()
     }
 
     /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
@@ -129,6 +130,19 @@ impl BudgetLayer {
     /// a request comes to: it is the one that looks into it.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
+        self
+    }
+
+    /// For others as well, who may be told by a layer outside: they hear what attempts cost.
+    pub(crate) fn observed_by(mut self, observers: &Observers) -> Self {
+        self.inspect.observers = observers.clone().or(self.inspect.observers);
+        self
+    }
+
+    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe). What attempts cost is told also where the limiter has
+    /// no budgets.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 

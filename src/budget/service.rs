@@ -73,9 +73,10 @@ impl PricedGate {
         PricedGate { prices, made }
     }
 
-    /// Whether there is anything to claim or to record.
+    /// Whether there is anything to claim, to record or to tell.
     pub(crate) fn is_needed(gate: &Gate) -> bool {
-        gate.is_recording() || gate.limiter.limits().count_cost()
+        let is_told = gate.is_recording() || gate.inspect.observers.are_there();
+        is_told || gate.limiter.limits().count_cost()
     }
 
     pub(crate) fn now(&self) -> Arc<Gate> {

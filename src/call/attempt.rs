@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -11,13 +11,15 @@ use std::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted};
+use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted, watch::charge};
 use crate::{
     error::Rejection,
+    event::Watched,
     limit::Tick,
     limiter::{Delegation, Flight, Limiter, Permit, Progress},
     store::{BoxFuture, Observation, Settlement},
     tags::Tags,
+    wire::ProviderError,
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -29,6 +31,8 @@ pub(crate) struct Attempt {
     pub(super) number: u32,
     /// What its claims say that they are for: no other attempt of the process has it that is open.
     pub(super) id: u32,
+    /// Whether somebody observes it.
+    pub(super) watches: AtomicBool,
     state: Mutex<State>,
     /// Where it is shown what becomes of it.
     progress: OnceLock<Progress>,
@@ -55,6 +59,8 @@ struct State {
     forked: bool,
     /// The output tokens that have streamed by now.
     output: u64,
+    /// What observers are told when it ends, once it has left.
+    watched: Option<Box<Watched>>,
 }
 
 impl Attempt {
@@ -70,12 +76,14 @@ impl Attempt {
             noted: None,
             forked: false,
             output: 0,
+            watched: None,
         };
         // After four thousand millions it begins again: those are over by then. What has 0 goes by itself.
         static IDS: AtomicU32 = AtomicU32::new(1);
         Arc::new(Attempt {
             number,
             id: IDS.fetch_add(1, Ordering::Relaxed),
+            watches: AtomicBool::new(false),
             state: Mutex::new(state),
             progress: OnceLock::new(),
         })
@@ -125,6 +133,18 @@ impl Attempt {
         let flight: Weak<Attempt> = Arc::downgrade(self);
         progress.sent(tags, flight);
         self.progress.get_or_init(|| progress.clone());
+    }
+
+    /// Observers are told when it ends.
+    pub(super) fn watch(&self, watched: Box<Watched>) {
+        self.watches.store(true, Ordering::Relaxed);
+        let before = self.lock().watched.replace(watched);
+        drop(before);
+    }
+
+    /// What observers are told of it, where it is observed.
+    pub(super) fn watched<T>(&self, look: impl FnOnce(&mut Watched) -> T) -> Option<T> {
+        self.lock().watched.as_deref_mut().map(look)
     }
 
     /// It has left, just now at the latest. Later calls change nothing.
@@ -182,6 +202,7 @@ impl Attempt {
         }
         state.reached = depth + 1;
         state.sender = 0;
+        let presumed = state.watched.take();
         state
             .claims
             .iter_mut()
@@ -194,7 +215,7 @@ impl Attempt {
             SmallVec::new()
         };
         drop(state);
-        drop(stale);
+        drop((stale, presumed));
         true
     }
 
@@ -285,7 +306,11 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let (claims, more) = self.close();
+        let (claims, more, watched) = self.close();
+        let mut charged = match ended.settlement {
+            Settlement::Usage(usage) if watched.is_some() => Some(usage),
+            _ => None,
+        };
         let mut settled = SmallVec::<[_; 2]>::new();
         let mut shown = self.progress.get().map(|progress| (progress, None));
         for held in claims {
@@ -299,6 +324,9 @@ impl Attempt {
             let money = reserved.cost.saturating_add(besides);
             let settlement = ended.said(gate.settlement(permit.tags(), &ended, money));
             gate.learn(permit.tags(), &ended);
+            if watched.is_some() {
+                charge(&mut charged, &gate, &settlement, &reserved);
+            }
             if let Some((_, shown)) = &mut shown {
                 // That of a budget has what it cost.
                 *shown = shown.filter(has_cost).or(Some(settlement));
@@ -325,6 +353,9 @@ impl Attempt {
                 ended.pays_beside,
             );
         }
+        if let Some(watched) = watched {
+            watched.ended(charged.as_ref(), ended.is_final);
+        }
     }
 
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
@@ -335,24 +366,41 @@ impl Attempt {
             (state.reached > depth, state.sender != 0)
         };
         if !further_in {
-            let ((claims, more), mut told) = (self.close(), Told::default());
+            let ((claims, more, watched), mut told) = (self.close(), Told::default());
+            let mut charged = None;
             for held in claims.iter().filter(|_| sent) {
                 let (by, what) = (
                     (&*held.gate, held.recorder.as_ref()),
                     (&**held.permit.tags(), &held.reserved),
                 );
                 told.ended(by, what, &Settlement::Unknown, false, false);
+                if watched.is_some() {
+                    charge(
+                        &mut charged,
+                        &held.gate,
+                        &Settlement::Unknown,
+                        &held.reserved,
+                    );
+                }
             }
             drop((claims, more));
+            if let Some(watched) = watched {
+                watched.ended(charged.as_ref(), false);
+            }
         }
     }
 
-    /// The claims, and what budgets hold besides.
-    fn close(&self) -> (Claims, Vec<Held>) {
+    /// The claims, what budgets hold besides, and who is told.
+    fn close(&self) -> (Claims, Vec<Held>, Option<Box<Watched>>) {
         let mut state = self.lock();
         state.ended = true;
-        let State { claims, more, .. } = &mut *state;
-        (std::mem::take(claims), std::mem::take(more))
+        let State {
+            claims,
+            more,
+            watched,
+            ..
+        } = &mut *state;
+        (std::mem::take(claims), std::mem::take(more), watched.take())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -400,6 +448,17 @@ impl Unfinished {
     pub(crate) fn streamed(&self, output: u64) {
         if let Some(attempt) = &self.attempt {
             attempt.streamed(output);
+        }
+    }
+
+    /// What its answer turned out to be, for those who observe it.
+    pub(crate) fn says(
+        &self,
+        failed: Option<ProviderError>,
+        model: impl FnOnce() -> Option<Box<str>>,
+    ) {
+        if let Some(attempt) = &self.attempt {
+            attempt.says(failed, model);
         }
     }
 

@@ -37,8 +37,11 @@ impl Entry {
             }
             attempt.release();
             let turn = gate.turn(self.context().turn(self.facts().turn, &gate), from);
-            let progress = self.progress();
+            let (waiting, progress) = (self.waits(&gate.limiter, &refused), self.progress());
             let permit = gate.limiter.wait(&claim, turn, refused, progress).await?;
+            if let Some(waiting) = waiting {
+                waiting.has_room();
+            }
             self.context().note_start(&gate, permit.start());
             attempt.add(Held::new(gate, claim.demand, permit));
             let rest = self.claim_at_once(attempt)?;

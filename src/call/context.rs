@@ -12,6 +12,7 @@ use super::{
     gate, mark::mark, priced::Bound,
 };
 use crate::{
+    event::ObservedCall,
     limit::Demand,
     limiter::{Delegation, Limiter, Progress, Turn},
     statistics::Statistics,
@@ -45,6 +46,8 @@ pub(super) struct Facts {
     /// The model that its body asks for, where it stands there.
     pub(super) asked_model: Option<Arc<str>>,
     pub(super) tags: Arc<Tags>,
+    /// For those who observe the call.
+    pub(super) observed: Option<Arc<ObservedCall>>,
     pub(super) turn: Turn,
     /// Where it is shown what becomes of it.
     pub(super) progress: Option<Progress>,
@@ -361,6 +364,7 @@ impl Handle {
             streams: false,
             asked_model: None,
             tags: Arc::default(),
+            observed: None,
             turn: Facts::turn(CallOptions::default()),
             progress: None,
             delegation: Delegation::default(),

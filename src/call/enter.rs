@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::Rejection,
+    event::Observers,
     limit::Demand,
     limiter::{Delegation, Progress, TakenIn},
     tags::{Tag, Tags},
@@ -34,7 +35,7 @@ pub(crate) const BODY_CAP: usize = 32 << 20;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How requests are looked into.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inspect {
     /// How much of a body is read into memory: 32 MB where nothing is said, what the largest providers take.
     pub(crate) body_cap: Option<usize>,
@@ -46,6 +47,8 @@ pub(crate) struct Inspect {
     pub(crate) off: bool,
     /// Whether they may go to another provider than they came for: what that one is to be asked for is put in then.
     pub(crate) reroutes: bool,
+    /// Who is told what becomes of calls that come here first.
+    pub(crate) observers: Observers,
 }
 
 impl Inspect {
@@ -57,6 +60,7 @@ impl Inspect {
             as_is: self.as_is || inner.as_is,
             off: self.off,
             reroutes: self.reroutes,
+            observers: self.observers.or(inner.observers),
         }
     }
 }
@@ -88,7 +92,7 @@ where
     B::Error: Into<BoxError>,
 {
     /// Reads a request and joins the call's context, or makes it.
-    pub(crate) async fn enter(request: Request<B>, inspect: Inspect) -> Result<Self, Refusal> {
+    pub(crate) async fn enter(request: Request<B>, inspect: &Inspect) -> Result<Self, Refusal> {
         let (mut parts, body) = request.into_parts();
         let dialect = if parts.method == Method::POST {
             Dialect::detect(parts.uri.path(), &parts.headers)
@@ -121,6 +125,7 @@ where
         facts.cap_output = inspect
             .cap_output
             .filter(|_| !inspect.as_is && !is_signed(&parts));
+        facts.observed = inspect.observers.begin(dialect, &facts.tags, facts.streams);
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
             parts
@@ -293,6 +298,7 @@ fn facts<B>(
         streams: found.stream,
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
         asked_model: model.filter(|_| !found.model_in_url),
+        observed: None,
         turn: Facts::turn(options),
         progress: progress.cloned(),
         delegation: match said {

@@ -127,6 +127,9 @@ impl Listening {
             (false, _) => self.reopen(),
             _ => {}
         }
+        if let (true, Some(wait)) = (self.closed.is_some(), error.wait) {
+            self.attempt.cools(wait.min(LONGEST));
+        }
         hear_limit(&self.attempt, &error);
         Some(error)
     }
@@ -151,6 +154,7 @@ impl Opening {
 
     /// Something was generated, or it ended.
     pub(crate) fn succeeded(self) {
+        self.attempt.began();
         self.attempt.observe(&Observation::Succeeded);
     }
 
@@ -167,6 +171,7 @@ impl Opening {
         if let (true, Some(wait)) = (waits(error.class), error.wait) {
             let until = Instant::now() + wait.min(LONGEST);
             self.attempt.close_target(until);
+            self.attempt.cools(wait.min(LONGEST));
         }
         hear_limit(&self.attempt, &error);
         error

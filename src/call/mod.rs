@@ -32,6 +32,7 @@ mod repeat;
 mod request_body;
 mod send;
 mod toward;
+mod watch;
 
 pub(crate) use attempt::Unfinished;
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
@@ -47,3 +48,4 @@ pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
 pub(crate) use send::{MakeRequest, Sent};
 pub(crate) use toward::Toward;
+pub(crate) use watch::hands_on;

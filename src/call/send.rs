@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
-use crate::error::Rejection;
+use crate::{error::Rejection, event::AttemptOutcome};
 
 /// Makes the request of an attempt, as the layer passes it on that sends it: called once for each attempt. By reference, as
 /// every future on the way would be larger by it.
@@ -58,12 +58,13 @@ impl Entry {
         if let Some(progress) = self.progress() {
             attempt.shows(progress, &self.facts().tags);
         }
+        self.watch(&attempt);
         self.note_left();
         let answer = match self.hand_down(&attempt) {
-            None => ready.call(request).await,
+            None => self.inside(|| ready.call(request)).await,
             // Not within one future: it would keep the request's place for as long as the answer takes.
             Some(inside) => {
-                let called = inside.sync_scope(|| ready.call(request));
+                let called = inside.sync_scope(|| self.inside(|| ready.call(request)));
                 inside.scope(called).await
             }
         };
@@ -78,17 +79,24 @@ impl Entry {
             // Whoever is further in has it.
             Ok(response) if !ours => Sent::Answer(response, None),
             Ok(response) if response.extensions().get::<NotSent>().is_some() => {
+                attempt.came_to(AttemptOutcome::NotSent);
                 unfinished.release();
                 Sent::Answer(response, None)
             }
             Ok(response) => {
                 self.note_outcome(Outcome::answered(response.status(), None));
+                let status = response.status().as_u16();
+                attempt.came_to(AttemptOutcome::Answered {
+                    status,
+                    error: None,
+                });
                 Sent::Answer(response, Some(unfinished))
             }
             Err(error) => {
                 if ours {
                     let sent = attempt.has_left();
                     self.note_outcome(Outcome::Failed { sent });
+                    attempt.came_to(AttemptOutcome::Failed { sent });
                 }
                 if ours && !attempt.has_left() {
                     // Nothing of its body was ever taken to be written: no connection, for one.
@@ -105,6 +113,7 @@ impl Entry {
         unfinished.release();
         self.record_refusal(rejection);
         self.note_refusal(rejection);
+        self.tell_refusal(rejection);
     }
 
     async fn claim_and_ready<S, B>(&self, inner: &mut S) -> Result<Result<S, S::Error>, Rejection>

@@ -65,23 +65,26 @@ type Tell = dyn Fn(&FailoverEvent) + Send + Sync;
 
 /// Who hears of events.
 #[derive(Clone, Default)]
-pub(super) struct Listener(Option<Arc<Tell>>);
+pub(super) struct Listener(Vec<Arc<Tell>>);
 
 impl Listener {
-    pub(super) fn new(listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {
-        Listener(Some(Arc::new(listener)))
+    pub(super) fn with(
+        mut self,
+        listener: impl Fn(&FailoverEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.0.push(Arc::new(listener));
+        self
     }
 
     pub(super) fn tell(&self, event: Option<&FailoverEvent>) {
-        if let (Some(listener), Some(event)) = (&self.0, event) {
-            listener(event);
+        if let Some(event) = event {
+            self.0.iter().for_each(|listener| listener(event));
         }
     }
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listens = self.0.as_ref().map(|_| "set");
-        f.debug_tuple("Listener").field(&listens).finish()
+        f.debug_tuple("Listener").field(&self.0.len()).finish()
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     call::Inspect,
+    event::Observer,
     limiter::Limiter,
     retry::{Failure, RetryBudget, classifier::Classifier},
 };
@@ -132,9 +133,9 @@ impl FailoverLayer {
         self
     }
 
-    /// Tells of breakers and parked accounts. Called on the call's own task, with no lock held; it should not block.
+    /// Tells of breakers and parked accounts, beside those that are told already. Called on the call's own task, with no lock held; it should not block.
     pub fn on_event(mut self, listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {
-        self.listener = Listener::new(listener);
+        self.listener = self.listener.with(listener);
         self.anew()
     }
 
@@ -156,6 +157,12 @@ impl FailoverLayer {
     /// are changed all the same.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
+        self
+    }
+
+    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe).
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 
@@ -201,7 +208,7 @@ impl FailoverLayer {
         });
         let mut inspect = Inspect {
             reroutes: true,
-            ..self.inspect
+            ..self.inspect.clone()
         };
         // Without a route there is nothing to do.
         inspect.off |= shared.ways.is_empty() && !self.options.routed_only;

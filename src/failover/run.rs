@@ -234,7 +234,13 @@ impl<'r> Run<'r> {
         };
         let response = match next.send(&view, &mut make).await {
             Ok(response) => response,
-            Err(error) => return self.broke(error, view.has_left(), &mut trial),
+            Err(error) => {
+                let step = self.broke(error, view.has_left(), &mut trial);
+                if matches!(step, Step::Next(_)) {
+                    view.moves_on(Trigger::Connection.name());
+                }
+                return step;
+            }
         };
         match view.hear(&response) {
             Heard::Fine => {
@@ -244,7 +250,11 @@ impl<'r> Run<'r> {
             Heard::Refused(rejection) => {
                 let wait = rejection.retry_after();
                 let goes_on = trigger::of_refusal(&rejection)
-                    .is_some_and(|trigger| self.options.triggers.contain(trigger));
+                    .filter(|trigger| self.options.triggers.contain(*trigger));
+                if let Some(trigger) = goes_on {
+                    view.moves_on(trigger.name());
+                }
+                let goes_on = goes_on.is_some();
                 let may_wait = until.is_some() && may_have_room_later(&rejection);
                 if may_wait && goes_on {
                     let at = wait.and_then(|wait| Instant::now().checked_add(wait));
@@ -262,7 +272,11 @@ impl<'r> Run<'r> {
                 let is_ours = candidate.key.is_some() && !keeps_key;
                 let account = is_ours.then_some(self.options.park_for);
                 learn(response.status(), failed, &error, account, &mut trial);
-                match failed.filter(|trigger| self.options.triggers.contain(*trigger)) {
+                let goes_on = failed.filter(|trigger| self.options.triggers.contain(*trigger));
+                if let Some(trigger) = goes_on {
+                    view.moves_on(trigger.name());
+                }
+                match goes_on {
                     None => Step::Done(Ok(response)),
                     Some(Trigger::KeyRefused) if is_ours => {
                         // What is said of our key is not for the caller.
@@ -403,7 +417,11 @@ impl<'r> Run<'r> {
         self.entry.let_go();
         let told = outlook.told();
         let wait = told.map(|at| at.saturating_duration_since(Instant::now()));
-        let refused = || Ok(refuse(self.entry.dialect(), self.no_target(outlook)));
+        let refused = || {
+            let no = self.no_target(outlook);
+            self.entry.tell_refusal(&no);
+            Ok(refuse(self.entry.dialect(), no))
+        };
         let mut response = best.take().unwrap_or_else(refused)?;
         let is_error = response.status() >= StatusCode::BAD_REQUEST;
         if self.asked.by_itself && is_error && self.entry.attempts().made.len() > 1 {

@@ -38,10 +38,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The refusal of a call without a route, where it may not go on as it came.
+    /// The refusal of a call without a route, where it may not go on as it came. Observers are told.
     pub(crate) fn no_route(&self, entry: &Entry) -> Option<Rejection> {
-        let model = || self.shared.no_route(entry.tags().get(&Tag::Model));
-        self.options.routed_only.then(model)
+        self.options.routed_only.then(|| {
+            let no = self.shared.no_route(entry.tags().get(&Tag::Model));
+            entry.tell_refusal(&no);
+            no
+        })
     }
 }
 
@@ -129,19 +132,25 @@ where
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
             }
-            let mut entered = match Entered::enter(request, settings.inspect).await {
+            let mut entered = match Entered::enter(request, &settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
             if let Some(run) = Run::of(&settings, &entered) {
-                return run.send(&mut Out(inner)).await;
+                let result = run.send(&mut Out(inner)).await;
+                entered.entry.hands_on(&result);
+                return result;
             }
             if let Some(no) = settings.no_route(&entered.entry) {
-                return Ok(refuse(entered.entry.dialect(), no));
+                let result = Ok(refuse(entered.entry.dialect(), no));
+                entered.entry.hands_on(&result);
+                return result;
             }
             // On the heap: calls with a route would be larger by it.
             entered = entered.fitted();
-            Box::pin(send_once(&mut entered, &mut Out(inner))).await
+            let result = Box::pin(send_once(&mut entered, &mut Out(inner))).await;
+            entered.entry.hands_on(&result);
+            result
         })
     }
 }

@@ -32,6 +32,24 @@ pub enum Trigger {
     KeyRefused,
 }
 
+impl Trigger {
+    /// A short name for programs: `no_room`, `rate_limited`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Trigger::NoRoom => "no_room",
+            Trigger::RateLimited => "rate_limited",
+            Trigger::QuotaUsedUp => "quota_used_up",
+            Trigger::ServerError => "server_error",
+            Trigger::Connection => "connection",
+            Trigger::OverBudget => "over_budget",
+            Trigger::ContextLength => "context_length",
+            Trigger::ContentFilter => "content_filter",
+            Trigger::KeyRefused => "key_refused",
+        }
+    }
+}
+
 /// Some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Triggers(u16);

@@ -50,6 +50,14 @@ impl Limits {
         }
     }
 
+    /// The limit of a count as it was given, in words: one for all of its counts.
+    pub(crate) fn name_rule(&self, key: &LimitKey) -> String {
+        match self.rule_of(key) {
+            Some(rule) => rule.limit.to_string(),
+            None => "cooldown".to_owned(),
+        }
+    }
+
     /// A count in words.
     pub(crate) fn describe(&self, key: &LimitKey) -> String {
         match self.rule_of(key) {

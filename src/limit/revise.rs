@@ -74,7 +74,7 @@ impl Limits {
     /// The limits that hold where these are given to what was given `given` before, a store that is opened or a configuration
     /// that is read again, and `held` hold: those that are given as they were given then are what they were changed to at run time. Pauses that came at
     /// run time go on.
-    #[cfg(any(feature = "config", feature = "redis", feature = "sqlite"))]
+    #[cfg(any(test, feature = "config", feature = "redis", feature = "sqlite"))]
     pub(crate) fn opened_with(&self, given: &[Limit], held: &Limits) -> Limits {
         let now = self.iter().map(|limit| {
             let given = given.iter().find(|given| same(given, limit));

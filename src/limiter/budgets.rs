@@ -8,7 +8,7 @@ use std::sync::{
 use super::{Limiter, Shared};
 use crate::{
     error::StoreError,
-    store::{BudgetEvent, BudgetStanding, Correction, Reason},
+    store::{BudgetEvent, BudgetStanding, Correction, CountStanding, Reason},
     tags::Tags,
 };
 
@@ -128,6 +128,37 @@ impl Limiter {
     /// Nothing is taken, so nothing is lost.
     pub async fn budgets(&self) -> Result<Vec<BudgetStanding>, StoreError> {
         self.shared.get(self.shared.store.budgets()).await
+    }
+
+    /// How the counts of every limit stand, budgets too, in the order of the limits: each value apart that something was
+    /// counted for, of each limit the `most` fullest. Of a limit with more than ten thousand values those are looked at that
+    /// are found first. For dashboards, not for decisions.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Limiter, Tag, Tags, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::new(Limits::new([Limit::tokens(1_000).every(Duration::from_secs(60)).per(Tag::Agent)])?);
+    /// for (agent, input) in [("a", 100), ("b", 700), ("c", 300)] {
+    ///     limiter.acquire(Call::new().tags(Tags::new().with(Tag::Agent, agent)).tokens(input, 0)).await?;
+    /// }
+    /// let counts = limiter.counts(2).await?;
+    /// let fullest: Vec<(&str, f64)> = counts.iter().map(|one| (&*one.of.as_ref().unwrap()[0].1, one.share())).collect();
+    /// assert_eq!(fullest, [("b", 0.7), ("c", 0.3)]);
+    /// assert_eq!(&*counts[0].rule, "tokens 1000/min per agent");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where the store cannot answer, or cannot say.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken, so nothing is lost.
+    pub async fn counts(&self, most: usize) -> Result<Vec<CountStanding>, StoreError> {
+        self.shared.get(self.shared.store.counts(most)).await
     }
 }
 

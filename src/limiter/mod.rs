@@ -236,6 +236,12 @@ impl Limiter {
         self.shared.queue().len()
     }
 
+    /// How many settlements and the like have no runtime to do them: those are done with the next call that comes.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn unfinished(&self) -> usize {
+        self.shared.outbox().len()
+    }
+
     /// The limits that hold now.
     #[must_use]
     pub fn limits(&self) -> Limits {

@@ -44,6 +44,7 @@ impl Shared {
                 .map(|_| limits.amount_of(&refused.key)),
             period: limits.period_of(&refused.key),
             of_target: limits.is_of_target(&refused.key),
+            rule: limits.name_rule(&refused.key).into(),
         }
     }
 

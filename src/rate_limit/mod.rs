@@ -14,6 +14,7 @@ pub use self::service::RateLimit;
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
+    event::{Observer, Observers},
     failover::{FailoverEvent, FailoverLayer, Routes},
     limiter::Limiter,
     pricing::PriceTable,
@@ -62,6 +63,7 @@ pub struct RateLimitLayer {
     budget: BudgetLayer,
     admission: AdmissionLayer,
     statistics: Option<Statistics>,
+    observers: Observers,
 }
 
 impl RateLimitLayer {
@@ -80,6 +82,7 @@ impl RateLimitLayer {
             budget: BudgetLayer::new(limiter, Arc::new(PriceTable::built_in())),
             admission,
             statistics: None,
+            observers: Observers::default(),
         }
     }
 
@@ -155,6 +158,13 @@ impl RateLimitLayer {
         self
     }
 
+    /// Tells an observer what becomes of the calls that come to these layers; see [`event`](crate::event). Another one is told
+    /// beside those that are there.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observers = self.observers.with(observer);
+        self
+    }
+
     /// Whether a call may have more than one attempt.
     #[cfg(feature = "gateway")]
     pub(crate) fn repeats(&self) -> bool {
@@ -169,6 +179,7 @@ impl RateLimitLayer {
             budget: self.budget.off(),
             admission: self.admission.off(),
             statistics: None,
+            observers: Observers::default(),
         }
     }
 }
@@ -177,12 +188,13 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimit<S>;
 
     fn layer(&self, inner: S) -> RateLimit<S> {
-        let inside = self.budget.inspect().over(self.admission.inspect());
+        let budget = self.budget.clone().observed_by(&self.observers);
+        let inside = budget.inspect().over(self.admission.inspect());
         let retry = self.retry.clone().inspects_for(inside);
         let failover = self.failover.clone().inspects_for(retry.inspect());
         let budget = match &self.statistics {
-            Some(statistics) => self.budget.clone().statistics(statistics.clone()),
-            None => self.budget.clone(),
+            Some(statistics) => budget.statistics(statistics.clone()),
+            None => budget,
         };
         let layers = Layers {
             failover: failover.settings(),

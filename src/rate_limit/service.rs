@@ -13,7 +13,7 @@ use super::gated::Gated;
 use crate::{
     body::{Answered, Out, ResponseBody, ResponseFuture, pass, refuse},
     budget::PricedGate,
-    call::{Entered, Gate, Inspect, Refusal},
+    call::{Entered, Gate, Inspect, Refusal, hands_on},
     failover,
     retry::{self, Repeating},
 };
@@ -91,21 +91,26 @@ where
         gates,
         next: Out(inner),
     };
-    if !failover.inspect.off {
-        if let Some(run) = failover::Run::of(failover, &entered) {
-            let mut repeating = Repeating {
-                settings: retry,
-                asked: run.asked,
-                next: gated,
-            };
-            return run.send(&mut repeating).await;
+    let observed = entered.entry.observed_from_here();
+    let result = 'sent: {
+        if !failover.inspect.off {
+            if let Some(run) = failover::Run::of(failover, &entered) {
+                let mut repeating = Repeating {
+                    settings: retry,
+                    asked: run.asked,
+                    next: gated,
+                };
+                break 'sent run.send(&mut repeating).await;
+            }
+            if let Some(no) = failover.no_route(&entered.entry) {
+                break 'sent Ok(refuse(entered.entry.dialect(), no));
+            }
+            entered = entered.fitted().inward();
         }
-        if let Some(no) = failover.no_route(&entered.entry) {
-            return Ok(refuse(entered.entry.dialect(), no));
-        }
-        entered = entered.fitted().inward();
-    }
-    retry.send(&mut entered, &mut gated).await
+        retry.send(&mut entered, &mut gated).await
+    };
+    hands_on(observed.as_ref(), &result);
+    result
 }
 
 impl Layers {
@@ -118,9 +123,9 @@ impl Layers {
     }
 
     /// How the first layer looks into requests that is not switched off.
-    fn inspect(&self, gates: &[Arc<Gate>]) -> Option<Inspect> {
-        let repeaters = [self.failover.inspect, self.retry.inspect].into_iter();
-        let mut all = repeaters.chain(gates.iter().map(|gate| gate.inspect));
+    fn inspect<'i>(&'i self, gates: &'i [Arc<Gate>]) -> Option<&'i Inspect> {
+        let repeaters = [&self.failover.inspect, &self.retry.inspect].into_iter();
+        let mut all = repeaters.chain(gates.iter().map(|gate| &gate.inspect));
         all.find(|inspect| !inspect.off)
     }
 }

@@ -5,7 +5,7 @@ use tower_layer::Layer;
 use super::{
     Failure, Retry, RetryBudget, Settings, backoff::Backoff, classifier::Classifier, policy::Policy,
 };
-use crate::call::Inspect;
+use crate::{call::Inspect, event::Observer};
 
 /// Makes [`Retry`] services.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,7 @@ impl RetryLayer {
         Settings {
             policy: self.policy.clone(),
             classifier: self.classifier.clone(),
-            inspect: self.inspect,
+            inspect: self.inspect(),
         }
     }
 
@@ -101,7 +101,7 @@ impl RetryLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect
+        self.inspect.clone()
     }
 
     /// Whether it repeats anything.
@@ -127,6 +127,12 @@ impl RetryLayer {
     /// How many bytes of a request body are kept to be sent again; 32 MiB by default.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
+        self
+    }
+
+    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe).
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 }

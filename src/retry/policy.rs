@@ -43,6 +43,16 @@ pub(super) enum Failed {
     Broke(Failure),
 }
 
+impl Failed {
+    /// In a word.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Failed::Answered(error) => error.class.name(),
+            Failed::Broke(_) => "connection",
+        }
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {

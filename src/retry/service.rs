@@ -21,6 +21,7 @@ use crate::{
         send_once, tell_wait,
     },
     call::{Entered, Entry, Heard, Inspect, MakeRequest, Refusal},
+    event::Event,
     wire::ProviderError,
 };
 
@@ -72,11 +73,13 @@ where
             if settings.inspect.off {
                 return Box::pin(pass(inner, request)).await;
             }
-            let mut entered = match Entered::enter(request, settings.inspect).await {
+            let mut entered = match Entered::enter(request, &settings.inspect).await {
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
-            settings.send(&mut entered, &mut Out(inner)).await
+            let result = settings.send(&mut entered, &mut Out(inner)).await;
+            entered.entry.hands_on(&result);
+            result
         })
     }
 }
@@ -184,9 +187,15 @@ impl Repeated<'_> {
     fn judge(&self, attempt: u32, failed: Failed) -> Verdict {
         let (entry, deadline) = (self.entry, self.entry.turn().deadline);
         let may = entry.may_have_another();
-        self.settings
-            .policy
-            .judge(attempt, may, self.asked, failed, deadline)
+        let policy = &self.settings.policy;
+        let verdict = policy.judge(attempt, may, self.asked, failed, deadline);
+        if let Verdict::Again(at) = verdict {
+            entry.tell(&Event::Repeats {
+                cause: failed.name(),
+                wait: at.saturating_duration_since(Instant::now()),
+            });
+        }
+        verdict
     }
 
     /// Ends the attempt, waits, and begins the next one.

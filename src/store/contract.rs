@@ -29,8 +29,8 @@ mod waiting;
 use std::{sync::Arc, time::Duration};
 
 pub use aside::{
-    a_peek_says_what_a_claim_would_hear, slots_that_are_held_already_are_left_alone,
-    what_is_recorded_counts_as_used,
+    a_peek_says_what_a_claim_would_hear, counts_stand_as_they_count,
+    slots_that_are_held_already_are_left_alone, what_is_recorded_counts_as_used,
 };
 pub use trace::{random_trace, trace_limits};
 pub use waiting::those_who_wait_take_as_others_do;

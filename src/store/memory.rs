@@ -9,8 +9,9 @@ use std::{
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
-    Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Note,
-    Observation, Reason, Settlement, Standing, Store, clock::Clock, counts::Counts, noted::Noted,
+    Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding, Decision,
+    Grant, Note, Observation, Reason, Settlement, Standing, Store, clock::Clock, counts::Counts,
+    noted::Noted,
 };
 use crate::{
     limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
@@ -350,6 +351,10 @@ impl Store for MemoryStore {
 
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
         Answer::Now(Ok(self.budget_standings()))
+    }
+
+    fn counts(&self, most: usize) -> Answer<Vec<CountStanding>> {
+        Answer::Now(Ok(self.count_standings(most)))
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {

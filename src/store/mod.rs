@@ -43,6 +43,7 @@ mod setting;
 mod snapshot;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod standings;
 mod sweep;
 mod take;
 mod values;
@@ -66,6 +67,7 @@ pub use setting::{StoreSetting, StoreSettingError};
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use standings::CountStanding;
 
 use crate::{
     error::StoreError,
@@ -229,6 +231,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// By default: not every store can look through its counts.
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
         Answer::Now(Err(StoreError::new("it cannot say how all budgets stand")))
+    }
+
+    /// How the counts of every limit stand, in the order of the limits: of each limit the `most` fullest, of ten thousand that
+    /// are looked at. For dashboards, not for decisions.
+    ///
+    /// # Errors
+    /// By default: not every store can look through its counts.
+    fn counts(&self, most: usize) -> Answer<Vec<CountStanding>> {
+        let _ = most;
+        Answer::Now(Err(StoreError::new("it cannot say how all counts stand")))
     }
 
     /// Counts what was used without a claim: one request and these tokens, dated now, under every limit that

@@ -5,6 +5,7 @@
     feature = "sim",
     feature = "reqwest",
     feature = "config",
+    feature = "metrics",
     unix
 ))]
 #![allow(

@@ -17,6 +17,11 @@ use tower_quota::{
     store::MemoryStore,
 };
 
+use tower_quota::{
+    event::{Event, ObservedCall},
+    metrics::Metrics,
+};
+
 use crate::outputs::{Outputs, secret};
 
 /// Headers in which callers show who they are.
@@ -86,6 +91,7 @@ pub(crate) struct Stack {
     limiter: Limiter,
     store: Arc<MemoryStore>,
     statistics: Statistics,
+    metrics: Metrics,
     layer: RateLimitLayer,
 }
 
@@ -134,12 +140,23 @@ impl Stack {
             .failover(failover)
             .budget(BudgetLayer::new(limiter.clone(), prices()))
             .statistics(statistics.clone());
+        // A caller's own words are labels where that is asked for; the tags of keys never are.
+        let metrics = Metrics::builder().tags([Tag::Agent, Tag::ApiKey]).build();
+        let heard = outputs.clone();
+        let layer = metrics.attach(layer, &limiter).observe(
+            move |call: &ObservedCall, event: &Event<'_>| {
+                heard.debug("a call that is observed", call);
+                heard.debug("an event of a call", event);
+            },
+        );
+        outputs.debug("metrics", &metrics);
         outputs.debug("all layers", &layer);
         Stack {
             outputs,
             limiter,
             store,
             statistics,
+            metrics,
             layer,
         }
     }
@@ -231,5 +248,9 @@ impl Stack {
         }
         let budgets = self.limiter.budgets().await.unwrap();
         outputs.debug("budgets", &budgets);
+        outputs.debug("counts", &self.limiter.counts(100).await.unwrap());
+        let metrics = self.metrics.render().await;
+        assert!(metrics.contains("tower_quota_calls_total{"), "{metrics}");
+        outputs.text("the text of metrics", metrics);
     }
 }

@@ -57,6 +57,51 @@ pub async fn a_peek_says_what_a_claim_would_hear(make: &impl Fn(Limits) -> Arc<d
     assert!(at.since(store.now()) <= PERIOD, "{tokens:?}");
 }
 
+/// How counts stand is what a claim would meet: the fullest of each limit first, and no more of them than asked for. For
+/// stores that can look through their counts: not a part of [`check`](super::check).
+pub async fn counts_stand_as_they_count(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([
+        window(Limit::tokens(100)).per(Tag::Agent),
+        Limit::concurrency(4),
+        window(Limit::requests(7)).when(Tag::Agent, "nobody"),
+    ]));
+    let mut grants = Vec::new();
+    for (agent, input) in [("a", 10), ("b", 30), ("c", 20)] {
+        let call = Claim {
+            tags: Arc::new(Tags::new().with(Tag::Agent, agent)),
+            ..tokens(input, 0)
+        };
+        grants.push(sent(&*store, &call).await);
+    }
+    let usage = Settlement::Usage(Usage::new(10, 0));
+    settle(&*store, grants.remove(0), usage).await;
+    let counts = store.counts(2).get().await.expect("it can say");
+    let said: Vec<(usize, Option<String>, [u64; 3])> = counts
+        .iter()
+        .map(|count| {
+            let of = count.of.as_ref().expect("each has a count of its own");
+            let value = of.first().map(|(_, value)| value.to_string());
+            (
+                count.limit,
+                value,
+                [count.in_use, count.reserved, count.amount],
+            )
+        })
+        .collect();
+    // What is dated by now is not held any more: that is the limit's rule of charging.
+    let (b, c) = (said[0].2[1], said[1].2[1]);
+    let expected = [
+        (0, Some("b".to_owned()), [30, b, 100]),
+        (0, Some("c".to_owned()), [20, c, 100]),
+        (1, None, [2, 2, 4]),
+        (2, None, [0, 0, 7]),
+    ];
+    assert_eq!(said, expected, "{counts:?}");
+    assert_eq!(counts[0].rule, counts[1].rule, "one limit, one name");
+    assert_eq!(counts[2].share(), 0.5);
+    assert!(store.counts(0).get().await.expect("it can say").is_empty());
+}
+
 /// What is recorded counts from now, over the limit too, and not in flight.
 pub async fn what_is_recorded_counts_as_used(
     make: &impl Fn(Limits) -> Arc<dyn Store>,

@@ -12,8 +12,8 @@ use crate::{
     error::StoreError,
     limit::{LimitKey, Limits, Tick},
     store::{
-        Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Note,
-        Observation, Reason, Settlement, Standing, Store, Waiting,
+        Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding,
+        Decision, Grant, Note, Observation, Reason, Settlement, Standing, Store, Waiting,
         asked::Asked,
         grants::Name,
         later::{Told, told},
@@ -181,6 +181,15 @@ impl Store for RedisStore {
             Outcome::Budgets(standings) => Some(standings),
             _ => None,
         })
+    }
+
+    fn counts(&self, most: usize) -> Answer<Vec<CountStanding>> {
+        let (shared, brought_up_to_now) = (self.shared.clone(), self.budgets());
+        Answer::Later(Box::pin(async move {
+            brought_up_to_now.get().await?;
+            let counts = shared.lock().replica.store().counts(most);
+            counts.at_once()
+        }))
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {

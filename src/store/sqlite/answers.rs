@@ -15,8 +15,9 @@ use crate::{
     error::StoreError,
     limit::{LimitKey, Limits, Tick},
     store::{
-        Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, Decision, Grant, Note,
-        Observation, Reason, Settlement, Standing, Store, asked::Asked, audit::ITSELF,
+        Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding,
+        Decision, Grant, Note, Observation, Reason, Settlement, Standing, Store, asked::Asked,
+        audit::ITSELF,
     },
     tags::Tags,
     usage::Usage,
@@ -139,6 +140,11 @@ impl Store for SqliteStore {
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {
         let _at = self.shared.begin();
         self.shared.live.budgets()
+    }
+
+    fn counts(&self, most: usize) -> Answer<Vec<CountStanding>> {
+        let _at = self.shared.begin();
+        self.shared.live.counts(most)
     }
 
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()> {

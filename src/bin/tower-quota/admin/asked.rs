@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use tower_quota::config::Span;
 
+use super::super::failure::Failure;
 use super::args::{
     BudgetWhat, CircuitWhat, CreateArgs, KeyWhat, LimitWhat, PauseWhat, SpendWhat, What,
 };
-use crate::failure::Failure;
 
 type Asked = (Method, String, Option<Value>);
 

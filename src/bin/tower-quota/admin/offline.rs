@@ -6,11 +6,11 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tower_quota::gateway::{Key, NewKey, State};
 
+use super::super::failure::Failure;
 use super::{
     args::{KeyWhat, What},
     asked,
 };
-use crate::failure::Failure;
 
 /// Who has the file has every right. There is no audit log without a gateway.
 pub(super) fn run(path: &Path, what: &What) -> Result<Value, Failure> {

@@ -1,0 +1,167 @@
+//! Metrics pushed to a collector, by OTLP over HTTP.
+//!
+//! ```no_run
+//! use tower_quota::metrics::{Metrics, otlp::Otlp};
+//!
+//! # async fn serve() {}
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let metrics = Metrics::new();
+//! // To OTEL_EXPORTER_OTLP_ENDPOINT, or to this machine.
+//! let otlp = Otlp::new(&metrics)?.on_error(|error| eprintln!("{error}"));
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! let pushing = tokio::spawn(otlp.run(async { drop(stopped.await) }));
+//! serve().await;
+//! // The last figures go out before it ends.
+//! drop(stop);
+//! pushing.await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+
+use std::{env, fmt, future::Future, pin::pin, sync::Arc, time::Duration};
+
+use opentelemetry_otlp::{MetricExporter, Protocol, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::metrics::{
+    data::ResourceMetrics, exporter::PushMetricExporter as _, reader::MetricReader as _,
+};
+
+use self::client::Client;
+use super::Metrics;
+
+/// How often figures are pushed, where nothing is said.
+const EVERY: Duration = Duration::from_secs(60);
+/// How long a push may take, where nothing is said.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pushes [`Metrics`] to a collector of OpenTelemetry, by OTLP over HTTP with Protocol Buffers.
+///
+/// Figures are sums since the program began (`cumulative`), so a push that fails loses nothing but time: the next one has
+/// all. Traces are not pushed here: [`Tracing`](crate::event::Tracing) gives them to `tracing`, whose layers do that.
+///
+/// Of the environment these variables are obeyed: `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS`, `_TIMEOUT` (milliseconds), each
+/// also with `METRICS_` in it; `OTEL_METRIC_EXPORT_INTERVAL` (milliseconds). Credentials in headers are shown nowhere.
+#[must_use]
+pub struct Otlp {
+    metrics: Metrics,
+    exporter: MetricExporter,
+    every: Duration,
+    listener: Option<Arc<Listener>>,
+}
+
+type Listener = dyn Fn(&OtlpError) + Send + Sync;
+
+/// Why nothing can be pushed, or was not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OtlpError {
+    /// The settings make no sense: of the environment too.
+    #[error("metrics cannot be pushed: {0}")]
+    Setting(String),
+    /// The collector was not reached, or did not take them.
+    #[error("metrics were not pushed: {0}")]
+    NotPushed(String),
+}
+
+impl Otlp {
+    /// To where the environment says; else to port 4318 of this machine.
+    ///
+    /// # Errors
+    /// Where the environment says what makes no sense.
+    pub fn new(metrics: &Metrics) -> Result<Self, OtlpError> {
+        Self::build(metrics, None)
+    }
+
+    /// To this collector, whatever the environment says: `https://host:4318`. `/v1/metrics` is added.
+    ///
+    /// # Errors
+    /// Where that is no URL.
+    pub fn to(metrics: &Metrics, endpoint: &str) -> Result<Self, OtlpError> {
+        let endpoint = format!("{}/v1/metrics", endpoint.trim_end_matches('/'));
+        Self::build(metrics, Some(endpoint))
+    }
+
+    fn build(metrics: &Metrics, endpoint: Option<String>) -> Result<Self, OtlpError> {
+        let timeout = millis("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")
+            .or_else(|| millis("OTEL_EXPORTER_OTLP_TIMEOUT"));
+        let client = Client::new(timeout.unwrap_or(TIMEOUT));
+        let client = client.map_err(|error| OtlpError::Setting(error.to_string()))?;
+        let mut exporter = MetricExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_http_client(client);
+        if let Some(endpoint) = endpoint {
+            exporter = exporter.with_endpoint(endpoint);
+        }
+        let exporter = exporter.build();
+        Ok(Otlp {
+            metrics: metrics.clone(),
+            exporter: exporter.map_err(|error| OtlpError::Setting(error.to_string()))?,
+            every: millis("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(EVERY),
+            listener: None,
+        })
+    }
+
+    /// How often [`run`](Self::run) pushes; a minute where neither this nor the environment says anything. At least a
+    /// second.
+    pub fn every(mut self, span: Duration) -> Self {
+        self.every = span;
+        self
+    }
+
+    /// Tells what is wrong with each push of [`run`](Self::run) that fails. It must neither block nor panic.
+    pub fn on_error(mut self, listener: impl Fn(&OtlpError) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Pushes all figures as they are now, once. Repeated within its time-out where the collector is busy.
+    ///
+    /// # Errors
+    /// Where the collector is not reached, or does not take them.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the next push has the same, and more.
+    pub async fn push(&self) -> Result<(), OtlpError> {
+        self.metrics.gather().await;
+        let mut figures = ResourceMetrics::default();
+        let not_pushed =
+            |error: opentelemetry_sdk::error::OTelSdkError| OtlpError::NotPushed(error.to_string());
+        let reader = &self.metrics.shared.reader;
+        reader.collect(&mut figures).map_err(not_pushed)?;
+        self.exporter.export(&figures).await.map_err(not_pushed)
+    }
+
+    /// Pushes again and again until `stop` completes, and then once more, so that nothing is missing.
+    ///
+    /// # Cancel safety
+    /// Dropped, it does not push the last figures.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let every = self.every.max(Duration::from_secs(1));
+        loop {
+            let stopped = tokio::time::timeout(every, stop.as_mut()).await.is_ok();
+            if let (Err(error), Some(listener)) = (self.push().await, &self.listener) {
+                listener(&error);
+            }
+            if stopped {
+                return;
+            }
+        }
+    }
+}
+
+/// A span in the environment.
+fn millis(name: &str) -> Option<Duration> {
+    let said = env::var(name).ok()?;
+    said.trim().parse().ok().map(Duration::from_millis)
+}
+
+impl fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otlp")
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
