@@ -4,14 +4,6 @@
 
 use crate::wire::Dialect;
 
-pub(crate) const OPERATION: &str = "gen_ai.operation.name";
-pub(crate) const PROVIDER: &str = "gen_ai.provider.name";
-pub(crate) const MODEL: &str = "gen_ai.request.model";
-pub(crate) const ANSWERED_BY: &str = "gen_ai.response.model";
-pub(crate) const TOKEN_TYPE: &str = "gen_ai.token.type";
-pub(crate) const ERROR: &str = "error.type";
-pub(crate) const STATUS: &str = "http.response.status_code";
-
 /// What a call in this API does.
 pub(crate) fn operation_name(dialect: Dialect) -> &'static str {
     match dialect {

@@ -112,6 +112,7 @@ impl Builder {
                 targets: Targets::default(),
                 limiters: Mutex::default(),
                 _provider: provider,
+                #[cfg(feature = "otlp")]
                 reader,
                 registry,
                 gauges,

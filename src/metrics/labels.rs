@@ -8,8 +8,9 @@ use std::{
 use opentelemetry::{Key, KeyValue};
 use parking_lot::RwLock;
 
+use super::names::{MODEL, PROVIDER};
 use crate::{
-    event::names::{MODEL, PROVIDER, provider_name},
+    event::names::provider_name,
     tags::{Tag, Tags},
 };
 

@@ -74,6 +74,7 @@ mod gather;
 mod gauges;
 mod instruments;
 mod labels;
+mod names;
 mod observe;
 #[cfg(feature = "otlp")]
 pub mod otlp;
@@ -82,7 +83,6 @@ mod targets;
 
 use std::{fmt, sync::Arc};
 
-use opentelemetry_prometheus::PrometheusExporter;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use parking_lot::Mutex;
 
@@ -103,7 +103,8 @@ pub struct Metrics {
 struct Shared {
     /// Kept, because instruments end with it.
     _provider: SdkMeterProvider,
-    reader: Arc<PrometheusExporter>,
+    #[cfg(feature = "otlp")]
+    reader: Arc<opentelemetry_prometheus::PrometheusExporter>,
     registry: prometheus::Registry,
     instruments: Instruments,
     labels: Labels,

@@ -2,11 +2,14 @@
 
 use opentelemetry::KeyValue;
 
-use super::{Metrics, Shared};
+use super::{
+    Metrics, Shared,
+    names::{ANSWERED_BY, ERROR, OPERATION, STATUS, TOKEN_TYPE},
+};
 use crate::{
     event::{
         AttemptEnd, AttemptOutcome, CallEnd, CallOutcome, Event, ObservedCall, Observer,
-        names::{ANSWERED_BY, ERROR, OPERATION, STATUS, TOKEN_TYPE, operation_name},
+        names::operation_name,
     },
     store::{BudgetChange, BudgetEvent},
     usage::Usage,
