@@ -31,7 +31,7 @@ impl Answer {
         if self.dialect == Dialect::Generic {
             return Ended::with(Settlement::Unknown);
         }
-        let reading = meter.reading();
+        let reading = meter.reading_to_count();
         if !meter.is_stream() && !reading.complete && !reading.usage_is_final {
             // It was generated whole before its first byte came, and nobody read how much it was.
             return Ended::with(Settlement::Unknown);

@@ -217,7 +217,10 @@ impl Log {
             Outcome::Refused { .. } => self.since.elapsed(),
             _ => self.waited,
         };
-        self.since = Instant::now();
+        if !matches!(outcome, Outcome::Answered { status, .. } if status < 400) {
+            // After an answer there is no other attempt, unless it turns out to be an error.
+            self.since = Instant::now();
+        }
         self.made += u32::from(!matches!(outcome, Outcome::Refused { .. }));
         self.attempts.made.push(AttemptReport {
             target: TargetName::of(tags),
@@ -228,6 +231,7 @@ impl Log {
 
     /// What kind of error the last answer turned out to be.
     pub(super) fn failed(&mut self, class: ErrorClass) {
+        self.since = Instant::now();
         if let Some(AttemptReport {
             outcome: Outcome::Answered { error, .. },
             ..

@@ -39,8 +39,9 @@ impl Kept {
         self.is_tail
     }
 
-    /// What the body says, if it is a whole JSON text, or the end of one with usage in it.
-    pub(super) fn read(&self, dialect: Dialect) -> Option<Note> {
+    /// What the body says, if it is a whole JSON text, or the end of one with usage in it; with all names if they are
+    /// `wanted`.
+    pub(super) fn read(&self, dialect: Dialect, wanted: bool) -> Option<Note> {
         // Before all of a body is here it hardly ever ends like this; the rest is not worth a try.
         let bytes = self.bytes.trim_ascii_end();
         if !bytes.ends_with(b"}") && !bytes.ends_with(b"]") {
@@ -48,7 +49,7 @@ impl Kept {
         } else if self.is_tail {
             read_tail(dialect.spec(), last(&self.bytes, TAIL))
         } else {
-            read_answer(dialect, bytes)
+            read_answer(dialect, bytes, wanted)
         }
     }
 
@@ -89,7 +90,7 @@ mod tests {
         if kept.is_tail() {
             assert!(kept.capacity() <= 2 * TAIL);
         }
-        kept.read(Dialect::AnthropicMessages)
+        kept.read(Dialect::AnthropicMessages, true)
             .map(|note| note.counts.output)
     }
 

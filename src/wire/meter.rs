@@ -128,8 +128,17 @@ impl Meter {
     /// once, when no more of it is to come.
     #[must_use]
     pub fn reading(&self) -> Reading {
+        self.read(true)
+    }
+
+    /// The same to count by: the names of the model and of the end may be left out.
+    pub(crate) fn reading_to_count(&self) -> Reading {
+        self.read(false)
+    }
+
+    fn read(&self, wanted: bool) -> Reading {
         match &self.framing {
-            Framing::Json(kept) => match kept.read(self.dialect) {
+            Framing::Json(kept) => match kept.read(self.dialect, wanted) {
                 Some(mut found) => {
                     found.done = true;
                     let text = if kept.is_tail() {

@@ -105,10 +105,17 @@ impl Note {
         self
     }
 
-    /// This, of a body that is like the one which said it.
-    pub(super) fn with(&self, more: &More) -> Note {
-        let mut note = self.clone();
-        note.text = 0;
+    /// This, of a body that is like the one which said it; with names that nothing is counted by only if they are `wanted`.
+    pub(super) fn with(&self, more: &More, wanted: bool) -> Note {
+        let mut note = Note {
+            model: if wanted { self.model.clone() } else { None },
+            finish: if wanted { self.finish.clone() } else { None },
+            error: self.error.clone(),
+            beside: self.beside.clone(),
+            served: self.served.clone(),
+            text: 0,
+            ..*self
+        };
         note.more(more);
         note
     }

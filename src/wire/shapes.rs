@@ -43,23 +43,24 @@ struct Shape {
     note: Note,
 }
 
-/// As [`read`], of a whole answer.
-pub(super) fn read_answer(dialect: Dialect, json: &[u8]) -> Option<Note> {
+/// As [`read`], of a whole answer. Names that nothing is counted by are left out where they cost something, unless they are
+/// `wanted`.
+pub(super) fn read_answer(dialect: Dialect, json: &[u8], wanted: bool) -> Option<Note> {
     if json.len() > MOST_BYTES {
         return read(dialect.spec(), json);
     }
     // A thread that is going down has none.
-    let found = SHAPES.try_with(|shapes| shapes.borrow_mut().read(dialect, json));
+    let found = SHAPES.try_with(|shapes| shapes.borrow_mut().read(dialect, json, wanted));
     found.unwrap_or_else(|_| read(dialect.spec(), json))
 }
 
 impl Shapes {
-    fn read(&mut self, dialect: Dialect, json: &[u8]) -> Option<Note> {
+    fn read(&mut self, dialect: Dialect, json: &[u8], wanted: bool) -> Option<Note> {
         let known = self.known.iter().filter(|shape| shape.dialect == dialect);
         for shape in known {
             if let Some(more) = shape.alike.compare(json) {
                 self.misses = 0;
-                return Some(shape.note.with(&more));
+                return Some(shape.note.with(&more, wanted));
             }
         }
         self.misses = self.misses.saturating_add(1);

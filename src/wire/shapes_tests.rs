@@ -50,7 +50,7 @@ proptest! {
             let whole = answer(name);
             for json in [whole.clone(), changed(&whole, at, &by)] {
                 let json = json.trim_ascii_end().as_bytes();
-                prop_assert_eq!(shapes.read(dialect, json), read(dialect.spec(), json));
+                prop_assert_eq!(shapes.read(dialect, json, true), read(dialect.spec(), json));
             }
         }
     }
@@ -64,18 +64,43 @@ fn the_second_answer_of_a_kind_is_compared() {
             continue;
         }
         let (first, mut shapes) = (answer(name), Shapes::default());
-        let note = shapes.read(dialect, first.as_bytes()).unwrap();
+        let note = shapes.read(dialect, first.as_bytes(), true).unwrap();
         assert_eq!(shapes.misses, 1, "{name}");
-        assert_eq!(shapes.read(dialect, first.as_bytes()), Some(note), "{name}");
+        assert_eq!(
+            shapes.read(dialect, first.as_bytes(), true),
+            Some(note),
+            "{name}"
+        );
         assert_eq!(shapes.misses, 0, "{name}");
+    }
+}
+
+/// Nothing else is left out with the names, and they are not lost for whoever asks next.
+#[test]
+fn without_its_names_an_answer_counts_the_same() {
+    for (name, dialect) in ANSWERS {
+        let (json, mut shapes) = (answer(name), Shapes::default());
+        let whole = shapes.read(dialect, json.as_bytes(), true).unwrap();
+        let mut counted = shapes.read(dialect, json.as_bytes(), false).unwrap();
+        assert_eq!(
+            shapes.read(dialect, json.as_bytes(), true),
+            Some(whole.clone())
+        );
+        counted.model.clone_from(&whole.model);
+        counted.finish.clone_from(&whole.finish);
+        assert_eq!(counted, whole, "{name}");
     }
 }
 
 #[test]
 fn another_dialect_is_not_taken_for_it() {
     let (json, mut shapes) = (answer("openai-chat.json"), Shapes::default());
-    assert!(shapes.read(Dialect::OpenAiChat, json.as_bytes()).is_some());
-    let other = shapes.read(Dialect::Ollama, json.as_bytes());
+    assert!(
+        shapes
+            .read(Dialect::OpenAiChat, json.as_bytes(), true)
+            .is_some()
+    );
+    let other = shapes.read(Dialect::Ollama, json.as_bytes(), true);
     assert_eq!(other, read(Dialect::Ollama.spec(), json.as_bytes()));
     assert_eq!(shapes.misses, 2);
 }
@@ -88,7 +113,7 @@ fn errors_and_answers_without_text_are_learnt_from_by_none() {
         r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
         r#"{"choices":"#,
     ] {
-        let _ = shapes.read(Dialect::OpenAiChat, json.as_bytes());
+        let _ = shapes.read(Dialect::OpenAiChat, json.as_bytes(), true);
     }
     assert!(shapes.known.is_empty());
 }
@@ -104,14 +129,18 @@ fn answers_that_never_repeat_are_hardly_learnt_from_and_few_are_kept() {
     for number in 0..20 * TRIES {
         let before = shapes.oldest;
         let json = answer(number);
-        assert!(shapes.read(Dialect::OpenAiChat, json.as_bytes()).is_some());
+        assert!(
+            shapes
+                .read(Dialect::OpenAiChat, json.as_bytes(), true)
+                .is_some()
+        );
         learnt += usize::from(shapes.oldest != before || shapes.known.len() < MOST);
     }
     assert!(learnt <= TRIES as usize + 20, "{learnt}");
     assert_eq!(shapes.known.len(), MOST);
     // And one that does repeat itself then is found in time.
     for _ in 0..=TRIES {
-        let _ = shapes.read(Dialect::OpenAiChat, answer(0).as_bytes());
+        let _ = shapes.read(Dialect::OpenAiChat, answer(0).as_bytes(), true);
     }
     assert_eq!(shapes.misses, 0);
 }
