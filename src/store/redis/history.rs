@@ -118,7 +118,11 @@ impl Worker {
             };
             (replica.epoch().to_owned(), replica.last(), text)
         };
-        let args = [epoch, place.to_string(), text].map(String::into_bytes);
+        let stay = match self.pace.leases() {
+            true => self.settings.image_after,
+            false => 0,
+        };
+        let args = [epoch, place.to_string(), text, stay.to_string()].map(String::into_bytes);
         // The log is longer where it does not come to be, and the next one is tried.
         let _ = self.link.ask(Ask::Image, &args).await;
         self.asked = instant();

@@ -76,11 +76,13 @@
 
 mod address;
 mod alone;
+mod along;
 mod answers;
 mod asks;
 mod entry;
 mod error;
 mod history;
+mod lease;
 mod line;
 mod link;
 mod news;

@@ -1,6 +1,7 @@
 //! The store in this process that does what all processes do, in the order in which the server has it: so each has the same
 //! counts, and decides the same.
 
+mod ahead;
 mod carry_out;
 mod decide;
 
@@ -17,7 +18,7 @@ use super::{
     ring::Known,
 };
 use crate::{
-    limit::{Limit, Limits},
+    limit::{Limit, Limits, Tick},
     store::{
         BudgetEvent, BudgetStanding, Grant, MemoryStore, NotNow, Standing, Store as _,
         audit::Note,
@@ -41,6 +42,8 @@ pub(super) struct Replica {
     rest: Rest,
     /// By the process that claimed it, and the number of the claim.
     open: HashMap<(Process, u64), Grant>,
+    /// From when on those of them may leave that were granted ahead and have not left.
+    starts: HashMap<(Process, u64), Tick>,
 }
 
 /// What is to be known besides the counts.
@@ -72,6 +75,8 @@ struct Seen {
 struct Stored<I, R> {
     rest: R,
     open: Vec<(Process, u64)>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    starts: Vec<(Process, u64, Tick)>,
     image: I,
     /// What was done last.
     #[serde(default = "Vec::new")]
@@ -145,6 +150,7 @@ impl Replica {
             told,
             rest,
             open: HashMap::new(),
+            starts: HashMap::new(),
         }
     }
 
@@ -154,6 +160,7 @@ impl Replica {
         let Stored::<Image, Rest> {
             rest,
             open,
+            starts,
             image,
             tail,
         } = stored;
@@ -169,11 +176,14 @@ impl Replica {
             Some((*name, grant))
         });
         let open = open.collect();
+        let starts = starts.into_iter();
+        let starts = starts.map(|(process, number, at)| ((process, number), at));
         let replica = Replica {
             store,
             told,
             rest,
             open,
+            starts: starts.collect(),
         };
         Ok((replica, tail))
     }
@@ -187,9 +197,12 @@ impl Replica {
             .retain(|_, seen| seen.live || seen.wall.saturating_add(DEAD_FOR) > wall);
         let (names, grants): (Vec<_>, Vec<_>) = self.open.iter().unzip();
         let image = self.store.image((0u64..).zip(grants.iter().copied()));
+        let starts = self.starts.iter();
+        let starts = starts.map(|((process, number), at)| (*process, *number, *at));
         let stored = Stored {
             rest,
             open: names.into_iter().copied().collect(),
+            starts: starts.collect(),
             image,
             tail,
         };
@@ -263,6 +276,13 @@ impl Replica {
     pub(super) fn live(&self) -> impl Iterator<Item = (Process, u64)> {
         let live = self.rest.seen.iter().filter(|(_, seen)| seen.live);
         live.map(|(process, seen)| (*process, seen.number))
+    }
+
+    /// Which of those that are alive a process is, and how many there are.
+    pub(super) fn place_of(&self, process: Process) -> (u64, u64) {
+        let before = self.live().take_while(|(other, _)| *other != process);
+        let all = self.live().count();
+        (before.count() as u64, all as u64)
     }
 
     /// Whether it was opened with these last.

@@ -68,7 +68,7 @@ impl Worker {
                     outgoing.op = Op::Nothing;
                     continue;
                 }
-                Op::Claim(asked) | Op::Wait { asked, .. } => {
+                Op::Claim(asked) | Op::Wait { asked, .. } | Op::Lease { asked, .. } => {
                     if let Some(waiter) = outgoing.waiter.take() {
                         state.asks.answered(waiter);
                     }
@@ -110,11 +110,17 @@ impl Worker {
         let done = state.replica.number_of(me);
         while let Some(first) = self.pending.front().filter(|first| first.number <= done) {
             let number = first.number;
+            let claims = first.op.claims().is_some();
             match first.op {
-                Op::Claim(_) | Op::Wait { .. } if state.replica.is_open(me, number) => {
+                _ if claims && state.replica.is_open(me, number) => {
                     self.answer(state, number, Outcome::Granted);
                 }
-                Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets | Op::Observe { .. } => {
+                Op::Claim(_)
+                | Op::Wait { .. }
+                | Op::Lease { .. }
+                | Op::Peek(_)
+                | Op::Budgets
+                | Op::Observe { .. } => {
                     if let Op::Wait { number, .. } = first.op {
                         state.waiting.remove(&number);
                         let at = self.shared.given().map(|_| state.replica.at());

@@ -9,6 +9,7 @@ use super::{
     OpenError, RedisOptions,
     entry::{Op, Process},
     history::new_epoch,
+    lease::Pace,
     link::{Ask, Failure, Link, part},
     news,
     options::Keys,
@@ -146,6 +147,9 @@ impl RedisStore {
         };
         {
             let state = &mut *self.shared.lock();
+            for number in state.along.all_left() {
+                self.shared.queue(state, Op::Release(number), None);
+            }
             self.shared.queue(state, Op::Leave, None);
             state.closed = true;
         }
@@ -205,13 +209,12 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         ring,
         settings: Settings {
             silence: options.silence,
-            // Otherwise it would be dead in between.
-            batch: options.batch.min(options.silence / 3),
             each_alone: options.each_alone,
             image_after: options.image_after,
             form: options.form,
         },
         asked: instant(),
+        pace: Pace::new(options.lease_span()),
         replies: Vec::new(),
         notes: Vec::new(),
         renewed: instant(),
@@ -230,7 +233,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         shared.queue_at(state, Op::Join { limits, by }, None, passed);
     }
     worker.round().await.map_err(failed)?;
-    if options.batch.is_zero() {
+    if options.lease_span().is_zero() {
         let keys = Keys::of(&options.namespace);
         let beside = Link::new(options.address.clone(), keys, options.timeout);
         tokio::spawn(news::listen(shared, beside));

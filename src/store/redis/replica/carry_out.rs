@@ -79,18 +79,25 @@ impl Replica {
                 notes.extend((lost > 0).then(|| Note::of_crash(lost)));
                 done(true)
             }
-            Op::Claim(asked) => (self.decide(entry, asked, None), false),
+            Op::Claim(asked) => (self.decide(entry, asked, None, 0), false),
+            Op::Lease { asked, lease } => (self.decide(entry, asked, None, *lease), false),
             Op::Wait {
                 asked,
                 number,
                 priority,
+                lease,
             } => {
                 let who = Who {
                     process: entry.process,
                     number: *number,
                 };
-                (self.decide(entry, asked, Some((who, *priority))), false)
+                let waits = Some((who, *priority));
+                (self.decide(entry, asked, waits, *lease), false)
             }
+            Op::Along { asked, with } => match self.open.contains_key(&name(with)) {
+                true => (self.decide(entry, asked, None, 0), false),
+                false => done(false),
+            },
             Op::Forgo(number) => {
                 self.rest.line.leave(Who {
                     process: entry.process,
@@ -104,6 +111,7 @@ impl Replica {
                 (Outcome::Granted, false)
             }
             Op::Date(number, age) => {
+                self.starts.remove(&name(number));
                 if let Some(grant) = self.open.get_mut(&name(number)) {
                     self.told.tell(before(self.rest.at, *age));
                     store.date(grant);
@@ -119,12 +127,14 @@ impl Replica {
                 done(true)
             }
             Op::Settle(number, settlement) => {
+                self.starts.remove(&name(number));
                 if let Some(grant) = self.open.remove(&name(number)) {
                     drop(store.settle(grant, *settlement));
                 }
                 done(true)
             }
             Op::Release(number) => {
+                self.starts.remove(&name(number));
                 if let Some(grant) = self.open.remove(&name(number)) {
                     drop(store.release(grant));
                 }
@@ -189,6 +199,7 @@ impl Replica {
         // Each replica in the same order.
         open.sort_unstable();
         for name in &open {
+            self.starts.remove(name);
             if let Some(grant) = self.open.remove(name) {
                 drop(self.store.settle(grant, Settlement::Unknown));
             }
