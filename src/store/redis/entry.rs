@@ -149,6 +149,8 @@ pub(super) enum Op {
         limits: Vec<Limit>,
         by: Arc<str>,
     },
+    /// A server that had lost all was told again what this process knows.
+    Told,
     /// In the place of what was not to be, so that what follows has its number.
     Nothing,
 }

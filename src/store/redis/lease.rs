@@ -1,4 +1,7 @@
 //! Room that is taken ahead: who asks the server once in a while only, and then for what it may send until it asks again.
+//!
+//! Slices of each window, to be handed out by the process itself, would take more than is used, and from others; a claim that
+//! is granted for an instant to come takes what it needs, and is decided as any other.
 
 use std::time::Duration;
 

@@ -44,9 +44,11 @@ pub struct RedisOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// They are refused, with an error that says why. Nothing is overspent, where the server keeps what it has answered
-    /// (`appendfsync always`). Of what it loses nothing is missing in the end, as each process tells it again when it is back;
-    /// but what one was granted last, and no other had heard of, may be granted once more until then.
+    /// They are refused, with an error that says why. Nothing is overspent where the server keeps what it has answered
+    /// (`appendfsync always`), nor where it loses all: then nothing is granted until each process that was there has told it
+    /// again what it knows, or is dead, which takes a third of the [`silence`](RedisOptions::silence) at most where all live,
+    /// and is over at once where all are busy. Where it loses the last part only, nothing is missing in the end; but what one
+    /// was granted last, and no other had heard of, may be granted once more until it was told again.
     #[default]
     Deny,
     /// They are granted, and counted when the server is back. Nothing is limited meanwhile.

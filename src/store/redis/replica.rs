@@ -6,7 +6,7 @@ mod carry_out;
 mod decide;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -59,6 +59,9 @@ struct Rest {
     most: Option<usize>,
     seen: BTreeMap<Process, Seen>,
     line: Line,
+    /// Those that were there when a server had lost all, and have not told again what they know.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    owing: BTreeSet<Process>,
 }
 
 /// What is known of a process.
@@ -107,6 +110,8 @@ pub(super) enum Outcome {
     Count(u64),
     Standings(Vec<Standing>),
     Budgets(Vec<BudgetStanding>),
+    /// Nothing is decided until so many processes have told again what they know.
+    Owing(usize),
 }
 
 /// What a claim would hear by what is known here.
@@ -117,10 +122,13 @@ pub(super) enum Foreseen {
 }
 
 impl Rest {
-    fn go_on_in(&mut self, epochs: &[String]) {
+    fn begin_anew(&mut self, me: Process, epochs: &[String]) {
         self.epochs.extend_from_slice(epochs);
         let over = self.epochs.len().saturating_sub(ANCESTORS);
         self.epochs.drain(..over);
+        let live = self.seen.iter().filter(|(_, seen)| seen.live);
+        let others = live.map(|(process, _)| *process);
+        self.owing = others.filter(|process| *process != me).collect();
     }
 }
 
@@ -144,6 +152,7 @@ impl Replica {
             most,
             seen: BTreeMap::new(),
             line: Line::default(),
+            owing: BTreeSet::new(),
         };
         Replica {
             store,
@@ -188,10 +197,23 @@ impl Replica {
         Ok((replica, tail))
     }
 
-    /// An image of it, with what was done last: as it goes on in this history, or in others from here on.
-    pub(super) fn text(&self, epochs: &[String], tail: Vec<Known>) -> Result<String, String> {
+    /// An image of it, with what was done last.
+    pub(super) fn text(&self, tail: Vec<Known>) -> Result<String, String> {
+        self.text_of(self.rest.clone(), tail)
+    }
+
+    /// The same for a server that has lost all, which goes on from what `me` knows, in other histories from here on.
+    pub(super) fn text_anew(
+        &self,
+        (me, epochs): (Process, &[String]),
+        tail: Vec<Known>,
+    ) -> Result<String, String> {
         let mut rest = self.rest.clone();
-        rest.go_on_in(epochs);
+        rest.begin_anew(me, epochs);
+        self.text_of(rest, tail)
+    }
+
+    fn text_of(&self, mut rest: Rest, tail: Vec<Known>) -> Result<String, String> {
         let wall = rest.at.wall;
         rest.seen
             .retain(|_, seen| seen.live || seen.wall.saturating_add(DEAD_FOR) > wall);
@@ -219,9 +241,10 @@ impl Replica {
         self.open.remove(&(process, number))
     }
 
-    /// It goes on in other histories from here on, of which the last is its own.
-    pub(super) fn go_on_in(&mut self, epochs: &[String]) {
-        self.rest.go_on_in(epochs);
+    /// A server that has lost all goes on from what is known here, in other histories. Nothing is granted until the others
+    /// that are alive have told again what they know: what one of them was granted last nobody else may have heard of.
+    pub(super) fn begin_anew(&mut self, me: Process, epochs: &[String]) {
+        self.rest.begin_anew(me, epochs);
     }
 
     /// Time has passed by the server's clock: nothing will be done before that.
@@ -250,6 +273,16 @@ impl Replica {
     /// The history that this is.
     pub(super) fn epoch(&self) -> &str {
         self.rest.epochs.last().map_or("", String::as_str)
+    }
+
+    /// How many processes have still to tell again what they know.
+    pub(super) fn owing(&self) -> usize {
+        self.rest.owing.len()
+    }
+
+    /// Whether one of them has to.
+    pub(super) fn owes(&self, process: Process) -> bool {
+        self.rest.owing.contains(&process)
     }
 
     /// Whether both go on from one history.

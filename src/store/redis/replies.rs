@@ -7,7 +7,10 @@ use super::{
     shared::{Outgoing, Reply, State},
     worker::Worker,
 };
-use crate::{error::StoreError, store::Store as _};
+use crate::{
+    error::StoreError,
+    store::{Store as _, asked::Asked},
+};
 
 /// What is to be said, each with the number of the claim that it is for.
 pub(super) type Replies = Vec<(u64, Reply, Result<Outcome, StoreError>)>;
@@ -141,6 +144,21 @@ impl Worker {
         }
     }
 
+    /// What a claim hears while the server does not know again what it has lost: as if it were away.
+    fn undecided(
+        &self,
+        state: &mut State,
+        asked: &Asked,
+        processes: usize,
+    ) -> Result<Outcome, StoreError> {
+        let reason = format!(
+            "it has lost what it had, and was not told it again by {processes} processes that were there"
+        );
+        let (shared, claim) = (&self.shared, asked.to(&state.replica.store().limits()));
+        let at = shared.given().map(|_| state.replica.at());
+        shared.claim_alone(state, (&claim, asked.clone()), at, shared.error(&reason))
+    }
+
     /// Answers whoever waits for what this process did under a number.
     pub(super) fn answer(&mut self, state: &mut State, number: u64, outcome: Outcome) {
         while let Some(first) = self.pending.front() {
@@ -163,13 +181,19 @@ impl Worker {
             if own < number {
                 continue;
             }
-            if let Op::Wait { number, .. } = op
+            if let Op::Wait { number, .. } = &op
                 && !matches!(outcome, Outcome::NotNow(_))
             {
-                state.waiting.remove(&number);
+                state.waiting.remove(number);
             }
+            let said = match (outcome, op.claims()) {
+                (Outcome::Owing(processes), Some(asked)) if reply.is_some() => {
+                    self.undecided(state, asked, processes)
+                }
+                (outcome, _) => Ok(outcome),
+            };
             self.replies
-                .extend(reply.map(|reply| (number, reply, Ok(outcome))));
+                .extend(reply.map(|reply| (number, reply, said)));
             return;
         }
     }

@@ -162,7 +162,8 @@ impl Known {
             op => match op.claims() {
                 Some(asked) if self.granted => Op::Take(asked.clone()),
                 Some(_) => Op::Nothing,
-                None if matches!(op, Op::Peek(_) | Op::Budgets) => Op::Nothing,
+                // Whether all was told again is said anew.
+                None if matches!(op, Op::Peek(_) | Op::Budgets | Op::Told) => Op::Nothing,
                 None => op.clone(),
             },
         }

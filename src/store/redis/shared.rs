@@ -262,7 +262,7 @@ impl Shared {
         let now = self.at(state).tick;
         let said = state.waiting.get(&number);
         let stands = said.is_some_and(|said| now.since(*said) < RENEW);
-        if (first && !stands) || state.failing.is_some() {
+        if (first && !stands) || state.failing.is_some() || state.replica.owing() > 0 {
             return None;
         }
         let who = Who {

@@ -251,7 +251,7 @@ async fn begin(
     let limits = options.limits.clone();
     let fresh = Replica::new(limits, options.most, &epoch, passed.unwrap_or_default());
     let image = fresh
-        .text(&[], Vec::new())
+        .text(Vec::new())
         .map_err(|reason| OpenError::Damaged {
             server: server.clone(),
             reason,

@@ -109,7 +109,10 @@ impl Worker {
                 let urgent = state.urgent || !self.pending.is_empty() || state.failing.is_some();
                 let first = state.queue.front().map(|first| first.queued.elapsed());
                 let lazy = first.map(|waited| LAZY.saturating_sub(waited));
-                let rest = match state.queue.len() < MOST && state.failing.is_none() {
+                let rest = match state.queue.len() < MOST
+                    && state.failing.is_none()
+                    && !state.replica.owes(shared.me)
+                {
                     true => self.pace.rest(&state, &shared, since),
                     false => Duration::ZERO,
                 };

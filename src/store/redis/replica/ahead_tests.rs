@@ -258,7 +258,7 @@ fn an_image_knows_from_when_on_they_may_leave() {
     spend(&mut fleet, 0, 300);
     fleet.passes(PERIOD - LEASE);
     let (number, at) = fleet.asks(1, 100, true).unwrap();
-    let (read, _) = Replica::of_text(&fleet.replica.text(&[], Vec::new()).unwrap()).unwrap();
+    let (read, _) = Replica::of_text(&fleet.replica.text(Vec::new()).unwrap()).unwrap();
     assert_eq!(read.starts(fleet.processes[1], number), Some(at));
     assert_eq!(read.starts(fleet.processes[0], number), None);
 }

@@ -59,6 +59,10 @@ impl Replica {
         let done = |frees| (Outcome::Done, frees);
         match &entry.op {
             Op::Nothing => done(false),
+            Op::Told => {
+                self.rest.owing.remove(&entry.process);
+                done(true)
+            }
             Op::Join { limits: None, .. } => done(false),
             Op::Join {
                 limits: Some(given),
@@ -193,6 +197,7 @@ impl Replica {
         if let Some(seen) = self.rest.seen.get_mut(&process) {
             seen.live = false;
         }
+        self.rest.owing.remove(&process);
         self.rest.line.bury(process);
         let open = self.open.keys().filter(|(owner, _)| *owner == process);
         let mut open: Vec<_> = open.copied().collect();

@@ -23,6 +23,9 @@ impl Replica {
         waits: Option<(Who, i32)>,
         lease: u64,
     ) -> Outcome {
+        if self.owing() > 0 {
+            return Outcome::Owing(self.owing());
+        }
         let claim = asked.to(&self.store.limits());
         let (store, now) = (&self.store, self.rest.at.tick);
         let by = (entry.process, waits.map(|(who, _)| who));
