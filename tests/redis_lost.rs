@@ -292,3 +292,43 @@ async fn what_ends_while_nobody_hears_of_it_has_ended_when_somebody_does() {
     while store.budgets().get().await.is_err() {}
     assert_eq!(counts(&store).await, [4, 0, 16, 0]);
 }
+
+/// What one was granted last nobody else has heard of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_lost_all_grants_nothing_until_all_who_were_there_have_told_it_again() {
+    let server = Server::start(&[]);
+    let options = || {
+        let limits = Limits::new([Limit::requests(2).every(DAY)]).unwrap();
+        let options = RedisOptions::new(&server.url(), limits).unwrap();
+        options.timeout(Duration::from_secs(20))
+    };
+    let open = || tokio::task::block_in_place(|| options().open().unwrap());
+    let one = open();
+    let granted = async |store: &RedisStore| store.claim(&claim(0)).get().await;
+    assert!(matches!(granted(&one).await, Ok(Decision::Granted(_))));
+    lose_all(&server);
+    // There was nobody else.
+    assert!(matches!(granted(&one).await, Ok(Decision::Granted(_))));
+    lose_all(&server);
+    one.budgets().get().await.unwrap();
+    let other = open();
+    one.reconfigure(&Limits::new([Limit::requests(3).every(DAY)]).unwrap())
+        .get()
+        .await
+        .unwrap();
+    assert!(matches!(granted(&one).await, Ok(Decision::Granted(_))));
+    lose_all(&server);
+    let error = granted(&other).await.unwrap_err().to_string();
+    assert!(error.contains("has lost what it had"), "{error}");
+    one.budgets().get().await.unwrap();
+    loop {
+        match granted(&other).await {
+            Ok(Decision::NotNow(_)) => break,
+            Ok(decision) => panic!("all three are taken: {decision:?}"),
+            Err(error) => assert!(
+                error.to_string().contains("has lost what it had"),
+                "{error}"
+            ),
+        }
+    }
+}

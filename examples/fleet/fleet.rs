@@ -21,25 +21,25 @@ use crate::{
 };
 
 /// Three runs, one after the other; the last line.
-pub(crate) async fn run(load: &Load, batch: Duration) -> Result<String, Error> {
+pub(crate) async fn run(load: &Load, lease: Duration) -> Result<String, Error> {
     let alone = one(load, (Duration::ZERO, true)).await?;
     let plain = one(load, (Duration::ZERO, false)).await?;
-    let batched = one(load, (batch, false)).await?;
+    let leased = one(load, (lease, false)).await?;
     let fewer = |than: &Run, run: &Run| {
         rounded(than.round_trips as f64 / (run.round_trips as f64).max(1.0))
     };
     let fewer = json!({
         "plain_than_each_alone": fewer(&alone, &plain),
-        "batched_than_plain": fewer(&plain, &batched),
-        "batched_than_each_alone": fewer(&alone, &batched),
+        "leased_than_plain": fewer(&plain, &leased),
+        "leased_than_each_alone": fewer(&alone, &leased),
     });
     let line = json!({
         "processes": load.processes,
         "window_s": load.window.as_secs_f64(),
         "each_alone": alone,
         "plain": plain,
-        "batch_s": batch.as_secs_f64(),
-        "batched": batched,
+        "lease_s": lease.as_secs_f64(),
+        "leased": leased,
         "fewer_round_trips": fewer,
     });
     Ok(line.to_string())
@@ -116,7 +116,7 @@ impl Worker {
     fn start(
         load: &Load,
         number: usize,
-        (batch, each_alone): (Duration, bool),
+        (lease, each_alone): (Duration, bool),
         provider: &str,
         store: &str,
     ) -> Result<Self, Error> {
@@ -124,7 +124,7 @@ impl Worker {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--worker", provider, store])
             .args(["--number", &number.to_string()])
-            .args(["--batch", &millis(batch)])
+            .args(["--lease", &millis(lease)])
             .args(each_alone.then_some("--each-alone"))
             .args(["--processes", &load.processes.to_string()])
             .args(["--calls", &load.calls.to_string()])

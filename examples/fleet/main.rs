@@ -8,7 +8,7 @@
 //!
 //! Starts a `redis-server` of its own on a free port, and ends it. Three runs: in the first each claim and each settlement is a
 //! round trip, for comparison; in the second, as always, each process asks the server as soon as it has something to ask, and
-//! for all that has come together; in the last no more often than `--batch` says. Some calls are large: each takes a fifth of
+//! for all that has come together; in the last it takes room ahead, and asks once in a `--lease`. Some calls are large: each takes a fifth of
 //! the tokens of a whole window.
 //!
 //! Ends with one line of JSON. `over_limit`, `provider_429`, `least_s`, `makespan_s` and `billed` come from the simulator's
@@ -33,9 +33,9 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 struct Cli {
     #[command(flatten)]
     load: Load,
-    /// In the last run each process asks the server no more often than this.
-    #[arg(long, value_name = "MS", default_value = "250", value_parser = millis)]
-    batch: Duration,
+    /// In the last run each process takes room ahead for so long.
+    #[arg(long, value_name = "MS", default_value = "2000", value_parser = millis)]
+    lease: Duration,
     /// Each claim and each settlement has a round trip of its own.
     #[arg(long, hide = true)]
     each_alone: bool,
@@ -95,7 +95,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
             let line = runtime.block_on(worker::run(
                 &cli.load,
                 cli.number,
-                (cli.batch, cli.each_alone),
+                (cli.lease, cli.each_alone),
                 provider,
                 store,
             ))?;
@@ -103,7 +103,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
             Ok(())
         }
         _ => {
-            let line = runtime.block_on(fleet::run(&cli.load, cli.batch))?;
+            let line = runtime.block_on(fleet::run(&cli.load, cli.lease))?;
             println!("{line}");
             Ok(())
         }

@@ -28,11 +28,11 @@ use crate::{
 pub(crate) async fn run(
     load: &Load,
     number: usize,
-    (batch, each_alone): (Duration, bool),
+    (lease, each_alone): (Duration, bool),
     provider: &str,
     store: &str,
 ) -> Result<String, Error> {
-    let mut options = RedisOptions::new(store, provider::ours(load)?)?.batch(batch);
+    let mut options = RedisOptions::new(store, provider::ours(load)?)?.lease(lease);
     if each_alone {
         options = options.each_alone();
     }

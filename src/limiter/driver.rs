@@ -204,13 +204,17 @@ impl Driver {
 
     /// What the store said to one that was tried on a count.
     fn answered(&self, waiter: &Arc<Waiter>, asked: Asked, key: &LimitKey, first: bool) -> Outcome {
+        let starts = asked.starts();
         let (answer, kept) = asked.noted();
         match answer {
             Ok(mut permit) => {
                 permit.waited_from(waiter.rank().seat.start);
                 self.shared.queue().granted(waiter, first);
-                // Where nobody wants it any more it is dropped here, and gives everything back.
-                drop(waiter.answer(Ok(permit)));
+                match starts {
+                    // Where nobody wants it any more it is dropped here, and gives everything back.
+                    None => drop(waiter.answer(Ok(permit))),
+                    Some(at) => self.shared.hand_over(waiter, permit, at),
+                }
                 Outcome::Granted
             }
             Err(Refused::NotNow(refused)) if first => self.park(waiter, &refused, kept, key),

@@ -30,6 +30,7 @@ mod demand;
 mod driver;
 mod estimates;
 mod explain;
+mod hand_over;
 mod heads;
 mod keep;
 mod locked;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Shared, outbox::RunToEnd, permit::Permit, refused::Refused, waiter::Waiter};
 use crate::{
     error::StoreError,
+    limit::Tick,
     store::{Answer, BoxFuture, Claim, Decision},
 };
 
@@ -37,6 +38,8 @@ pub(super) struct Asked {
     kept: bool,
     /// That, where the answer came later.
     registration: Option<Registration>,
+    /// When it may leave, where it was granted ahead.
+    starts: Option<Tick>,
 }
 
 impl Asked {
@@ -47,6 +50,11 @@ impl Asked {
         }
         (self.answer, self.kept)
     }
+
+    /// When what was granted may leave, where that is not at once.
+    pub(super) fn starts(&self) -> Option<Tick> {
+        self.starts
+    }
 }
 
 impl From<Result<Permit, Refused>> for Asked {
@@ -55,6 +63,7 @@ impl From<Result<Permit, Refused>> for Asked {
             answer,
             kept: false,
             registration: None,
+            starts: None,
         }
     }
 }
@@ -102,10 +111,15 @@ impl Shared {
     ) -> Asked {
         // A store that failed may have registered it all the same.
         let kept = first && matches!(&answer, Ok(Decision::NotNow(_)) | Err(_));
+        let starts = match &answer {
+            Ok(Decision::Granted(grant)) => self.store.starts(grant),
+            _ => None,
+        };
         Asked {
             answer: self.grant(answer, claim, version),
             kept,
             registration: None,
+            starts,
         }
     }
 

@@ -161,6 +161,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Before when nothing may leave by a grant that was made to one that waits: the store may grant it ahead, for an
+    /// instant that is still to come. `None`: it may leave now.
+    ///
+    /// By default nothing is granted ahead.
+    fn starts(&self, grant: &Grant) -> Option<Tick> {
+        let _ = grant;
+        None
+    }
+
     /// Nothing is to be kept any more for the one that waits under this [number](Waiting::number): it has gone away,
     /// was rejected, is no longer first, or has its room by another claim. It may be told of one that is not
     /// registered, and from a thread without a runtime. A claim of it that was made before is on its way, or answered,

@@ -264,9 +264,8 @@ impl Line {
             }
         };
         let (over, overspent) = match self.row.policy {
-            // What one was granted last, and the server has lost before another heard of it, may be granted once more until
-            // it is told again.
-            OnError::Deny if self.row.wrong.loses() => (REQUESTS, SCOUT / 2),
+            // What one was granted last, and the server has not when it goes on, may be granted once more until it is told again.
+            OnError::Deny if self.row.wrong.goes_back() => (REQUESTS, SCOUT / 2),
             OnError::Deny => (0, 0),
             // While some are cut off and others are not, as when it begins and when it is over, a share may be taken twice.
             OnError::Local => (REQUESTS, SCOUT / 2),

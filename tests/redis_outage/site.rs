@@ -70,15 +70,11 @@ impl Wrong {
         }
     }
 
-    /// Whether the server may have lost what it answered last.
-    pub(crate) fn loses(self) -> bool {
+    /// Whether the server goes on from a state that lacks the last of what it answered, and not from nothing.
+    pub(crate) fn goes_back(self) -> bool {
         matches!(
             self,
-            Wrong::Killed("nothing")
-                | Wrong::PowerLost
-                | Wrong::Emptied
-                | Wrong::FailedOver
-                | Wrong::NodeFailedOver
+            Wrong::PowerLost | Wrong::FailedOver | Wrong::NodeFailedOver
         )
     }
 

@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn hosts_and_what_stands_behind_them_are_read_and_no_password_is_shown() {
         let (address, said) =
-            Address::read("redis://me:marked@a:1,b:2,c/3?namespace=x&batch=1s").unwrap();
-        assert_eq!(said, [("namespace", "x"), ("batch", "1s")]);
+            Address::read("redis://me:marked@a:1,b:2,c/3?namespace=x&lease=1s").unwrap();
+        assert_eq!(said, [("namespace", "x"), ("lease", "1s")]);
         assert_eq!(address.to_string(), "a:1,b:2,c:6379");
         assert!(!format!("{address:?}").contains("marked"));
         assert_eq!(Address::read("rediss://h").unwrap().1, []);

@@ -40,6 +40,9 @@ impl Store for RedisStore {
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let state = &mut *self.shared.lock();
+        if let Some(number) = self.shared.granted_along(state, claim) {
+            return Answer::Now(Ok(Decision::Granted(self.shared.grant(number))));
+        }
         self.shared.claim(state, claim, Op::Claim)
     }
 
@@ -53,6 +56,11 @@ impl Store for RedisStore {
 
     fn foresees(&self) -> bool {
         true
+    }
+
+    fn starts(&self, grant: &Grant) -> Option<Tick> {
+        let number = self.shared.number_of(grant)?;
+        self.shared.starts(number).filter(|_| self.shared.lease > 0)
     }
 
     fn forgo(&self, waiting: u64) {
@@ -277,7 +285,11 @@ impl Shared {
                 outcome.and_then(|outcome| self.decision(outcome, 0).ok_or_else(wrong)),
             );
         }
+        let leased = (self.lease > 0).then(|| asked.clone());
         let (number, answer) = self.queue_and_wait(state, op(asked));
+        if let Some(asked) = leased {
+            state.along.asks(number, &asked);
+        }
         let shared = self.clone();
         self.later(answer, move |outcome| shared.decision(outcome, number))
     }
@@ -314,16 +326,26 @@ impl Shared {
         }
         let limits = state.replica.store().limits();
         state.asks.put(number, claim, &limits);
+        let lease = self.lease;
         let answer = self.claim(state, claim, |asked| match first {
             true => Op::Wait {
                 asked,
                 number,
                 priority,
+                lease,
             },
+            false if lease > 0 => Op::Lease { asked, lease },
             false => Op::Claim(asked),
         });
+        let with = state.next() - 1;
         if let Some(last) = state.queue.back_mut() {
             last.waiter = Some(number);
+        }
+        if lease > 0 {
+            let asked = Asked::of(claim, &limits);
+            for asked in state.along.with(&asked) {
+                self.queue(state, Op::Along { asked, with }, None);
+            }
         }
         answer
     }
@@ -341,6 +363,7 @@ impl Shared {
             self.queue(state, Op::Streamed(number, output), None);
         }
         self.end_alone(state, number, settlement, self.given());
+        state.along.ends(number, settlement.is_none());
         let op = match settlement {
             Some(settlement) => Op::Settle(number, settlement),
             None => Op::Release(number),

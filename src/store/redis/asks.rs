@@ -19,12 +19,7 @@ impl Asks {
     /// One has asked.
     pub(super) fn put(&mut self, number: u64, claim: &Claim, limits: &Limits) {
         self.answered(number);
-        let asks = claim.keys(limits).into_iter().filter_map(|key| {
-            let most = limits.amount_of(&key);
-            let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
-            Some((key, amount))
-        });
-        let asks: Vec<(LimitKey, u64)> = asks.collect();
+        let asks = needs(claim, limits);
         for (key, amount) in &asks {
             *self.all.entry(key.clone()).or_default() += amount;
         }
@@ -43,6 +38,11 @@ impl Asks {
         }
     }
 
+    /// How much of a count was asked for.
+    pub(super) fn of(&self, key: &LimitKey) -> u64 {
+        self.all.get(key).copied().unwrap_or_default()
+    }
+
     /// How counts stand to a claim, if all that was asked for were granted.
     pub(super) fn beside(
         &self,
@@ -53,7 +53,7 @@ impl Asks {
         if self.all.is_empty() {
             return Ok(standings);
         }
-        let asked = |key: &LimitKey| self.all.get(key).copied().unwrap_or_default();
+        let asked = |key: &LimitKey| self.of(key);
         let rooms = store.rooms_beside(claim, asked);
         for standing in &mut standings {
             let both = rooms.iter().find(|(key, ..)| *key == standing.key);
@@ -71,7 +71,7 @@ impl Asks {
             return None;
         }
         let lacks = standings.into_iter().find(|standing| {
-            let asked = self.all.get(&standing.key).copied().unwrap_or_default();
+            let asked = self.of(&standing.key);
             let used = standing.in_use.saturating_add(asked);
             let all = used.saturating_add(standing.needed);
             !standing.shadow && asked > 0 && all > limits.amount_of(&standing.key)
@@ -85,6 +85,17 @@ impl Asks {
             needed: lacks.needed,
         })
     }
+}
+
+/// How much a claim takes of each of its counts.
+pub(super) fn needs(claim: &Claim, limits: &Limits) -> Vec<(LimitKey, u64)> {
+    let keys = claim.keys(limits).into_iter();
+    let needs = keys.filter_map(|key| {
+        let most = limits.amount_of(&key);
+        let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
+        Some((key, amount))
+    });
+    needs.collect()
 }
 
 #[cfg(test)]

@@ -104,6 +104,19 @@ pub(super) enum Op {
         number: u64,
         #[serde(default, skip_serializing_if = "is_zero")]
         priority: i32,
+        /// May be granted so much ahead, in microseconds.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lease: u64,
+    },
+    /// Of one that is next behind those: so much ahead.
+    Lease {
+        asked: Asked,
+        lease: u64,
+    },
+    /// What its attempt needs besides, where this was granted.
+    Along {
+        asked: Asked,
+        with: u64,
     },
     /// It waits no more.
     Forgo(u64),
@@ -143,11 +156,24 @@ pub(super) enum Op {
     },
     /// Something beside the store, by hand: the audit log alone has it.
     Note(Note),
+    /// A server that had lost all was told again what this process knows.
+    Told,
     /// In the place of what was not to be, so that what follows has its number.
     Nothing,
 }
 
 impl Op {
+    /// What it claims, where that is decided in its turn.
+    pub(super) fn claims(&self) -> Option<&Asked> {
+        match self {
+            Op::Claim(asked)
+            | Op::Wait { asked, .. }
+            | Op::Lease { asked, .. }
+            | Op::Along { asked, .. } => Some(asked),
+            _ => None,
+        }
+    }
+
     /// Who did it, where somebody did it by hand.
     pub(super) fn by(&self) -> &str {
         match self {
@@ -160,9 +186,8 @@ impl Op {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
-fn is_zero(priority: &i32) -> bool {
-    *priority == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// An [`Op`] in its place.

@@ -1,6 +1,7 @@
 //! Finding the way back: where the server has lost something, or another history than this process knows.
 
 use super::{
+    entry::Op,
     link::{Ask, Failure, part},
     replica::Replica,
     ring::{KEPT, TAIL},
@@ -52,6 +53,11 @@ impl Worker {
         {
             let state = &mut *shared.lock();
             state.adopt(found);
+            if state.replica.owes(shared.me) {
+                // Behind all that is told again.
+                let at = shared.given().map(|_| state.replica.at());
+                shared.queue_at(state, Op::Told, None, at);
+            }
             self.answer_done(state);
         }
         self.deliver();
@@ -67,7 +73,9 @@ impl Worker {
         let args = {
             let state = self.shared.lock();
             let replica = &state.replica;
-            let image = replica.text(epochs, self.ring.tail(KEPT)).map_err(unread)?;
+            let tail = self.ring.tail(KEPT);
+            let image = replica.text_anew((self.shared.me, epochs), tail);
+            let image = image.map_err(unread)?;
             let at = self
                 .shared
                 .given()
@@ -96,7 +104,7 @@ impl Worker {
         let parts = self.link.ask(Ask::Restore, &args).await?;
         if part::<u64>(&parts, 0).map_err(unread)? == 1 {
             let state = &mut *self.shared.lock();
-            state.replica.go_on_in(epochs);
+            state.replica.begin_anew(self.shared.me, epochs);
             self.restored += 1;
         }
         // Otherwise somebody was first: what they wrote is looked at next.
@@ -113,12 +121,16 @@ impl Worker {
                 return;
             }
             let replica = &state.replica;
-            let Ok(text) = replica.text(&[], self.ring.tail(TAIL)) else {
+            let Ok(text) = replica.text(self.ring.tail(TAIL)) else {
                 return;
             };
             (replica.epoch().to_owned(), replica.last(), text)
         };
-        let args = [epoch, place.to_string(), text].map(String::into_bytes);
+        let stay = match self.pace.leases() {
+            true => self.settings.image_after,
+            false => 0,
+        };
+        let args = [epoch, place.to_string(), text, stay.to_string()].map(String::into_bytes);
         // The log is longer where it does not come to be, and the next one is tried.
         let _ = self.link.ask(Ask::Image, &args).await;
         self.asked = instant();

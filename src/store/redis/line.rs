@@ -5,6 +5,8 @@
 //! ones of other processes: once it stands here, those go first that stood here before, which are as many of each other
 //! process as have the first place in a queue there, and no other that takes of what it waits for.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::entry::Process;
@@ -20,6 +22,8 @@ const EACH: usize = 64;
 /// Nothing is taken that keeps one of the first so many from going who need the same: a claim costs no more, however long
 /// the line is.
 const FIRST: usize = 32;
+/// So often one is passed by those who are granted ahead.
+const MISSED: u32 = 2;
 /// By so much each priority goes before the next, in microseconds of waiting.
 const AGING: i64 = 10_000_000;
 
@@ -31,6 +35,12 @@ pub(super) struct Line(Vec<Wait>);
 struct Wait {
     who: Who,
     rank: i64,
+    /// Whether another process was granted something ahead since it asked last.
+    #[serde(default)]
+    passed: bool,
+    /// How often it asked in vain after that.
+    #[serde(default)]
+    missed: u32,
     until: Tick,
     asked: Asked,
 }
@@ -49,6 +59,7 @@ impl Line {
         let until = now.after_micros(LASTS);
         if let Some(wait) = self.0.iter_mut().find(|wait| wait.who == who) {
             wait.until = until;
+            wait.missed += u32::from(std::mem::take(&mut wait.passed));
             wait.asked = asked.clone();
             return;
         }
@@ -65,10 +76,18 @@ impl Line {
             Wait {
                 who,
                 rank,
+                passed: false,
+                missed: 0,
                 until,
                 asked: asked.clone(),
             },
         );
+    }
+
+    /// A process was granted something ahead.
+    pub(super) fn passes(&mut self, process: Process) {
+        let others = self.0.iter_mut().filter(|wait| wait.who.process != process);
+        others.for_each(|wait| wait.passed = true);
     }
 
     /// It waits no more.
@@ -81,18 +100,31 @@ impl Line {
         self.0.retain(|wait| wait.who.process != process);
     }
 
+    /// How many processes there are of which anybody waits, but for this one.
+    pub(super) fn processes_beside(&self, me: Process, now: Tick) -> u64 {
+        let waiting = self.0.iter().filter(|wait| wait.until > now);
+        let others = waiting.map(|wait| wait.who.process);
+        others
+            .filter(|process| *process != me)
+            .collect::<HashSet<_>>()
+            .len() as u64
+    }
+
     /// Whether anybody waits here.
     pub(super) fn stands(&self, who: Who) -> bool {
         self.0.iter().any(|wait| wait.who == who)
     }
 
     /// What keeps another from going, if a claim is granted that `process` makes, for `who` where that waits here.
+    ///
+    /// Where it may be granted `ahead`: of those whom others have passed so before, and more than once. Each process asks in
+    /// its turn then, and whoever needs no more than others do is granted what it needs.
     pub(super) fn harmed(
         &self,
         store: &MemoryStore,
         claim: &Claim,
         (process, who): (Process, Option<Who>),
-        now: Tick,
+        (now, ahead): (Tick, bool),
     ) -> Option<Harm> {
         let before = self
             .0
@@ -100,6 +132,7 @@ impl Line {
             .take_while(|wait| who.is_none_or(|who| wait.who != who));
         let mut others = before
             .filter(|wait| wait.who.process != process && wait.until > now)
+            .filter(|wait| !ahead || wait.missed >= MISSED)
             .peekable();
         others.peek()?;
         let limits = store.limits();

@@ -37,6 +37,9 @@
 //! another limit, and for longer than a period of this one, keeps nobody from this one. Those who wait are woken when others
 //! give something back.
 //!
+//! Processes that are at their limits for long may take room ahead, and ask once in a span of that: see
+//! [`lease`](RedisOptions::lease).
+//!
 //! # When something breaks
 //! - A process that dies: what it had under way counts as reserved when it was silent for
 //!   [`silence`](RedisOptions::silence), the same in each, and its slots are free then. Should it only have been stopped, and
@@ -45,7 +48,8 @@
 //!   is back; until then it is kept in memory.
 //! - A server that comes back with less than it had, because it does not write each step to its disk, or because a replica
 //!   took over that lacked some: the processes see it, and tell it again what they have done. Where it has lost more than
-//!   the last 20 000 entries, or all, the first process that comes begins anew with its own counts. So nothing is lost as
+//!   the last 20 000 entries, or all, the first process that comes begins anew with its own counts, and until the others that
+//!   were there have told theirs, or are dead, claims are answered as if it were away. So nothing is lost as
 //!   long as one process lives that knows it. If all may end together with the server, set `appendfsync always`.
 //! - A server without memory refuses, and nothing is half done. Give it `maxmemory-policy noeviction`: with another policy
 //!   it may throw away counts.
@@ -76,11 +80,13 @@
 
 mod address;
 mod alone;
+mod along;
 mod answers;
 mod asks;
 mod entry;
 mod error;
 mod history;
+mod lease;
 mod line;
 mod link;
 mod news;

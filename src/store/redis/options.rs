@@ -26,7 +26,7 @@ pub struct RedisOptions {
     pub(super) namespace: String,
     pub(super) timeout: Duration,
     pub(super) silence: Duration,
-    pub(super) batch: Duration,
+    lease: Duration,
     /// A round trip for each claim and each settlement.
     pub(super) each_alone: bool,
     pub(super) most: Option<usize>,
@@ -44,9 +44,11 @@ pub struct RedisOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// They are refused, with an error that says why. Nothing is overspent, where the server keeps what it has answered
-    /// (`appendfsync always`). Of what it loses nothing is missing in the end, as each process tells it again when it is back;
-    /// but what one was granted last, and no other had heard of, may be granted once more until then.
+    /// They are refused, with an error that says why. Nothing is overspent where the server keeps what it has answered
+    /// (`appendfsync always`), nor where it loses all: then nothing is granted until each process that was there has told it
+    /// again what it knows, or is dead, which takes a third of the [`silence`](RedisOptions::silence) at most where all live,
+    /// and is over at once where all are busy. Where it loses the last part only, nothing is missing in the end; but what one
+    /// was granted last, and no other had heard of, may be granted once more until it was told again.
     #[default]
     Deny,
     /// They are granted, and counted when the server is back. Nothing is limited meanwhile.
@@ -71,7 +73,7 @@ pub(super) const FORM: (u32, u32) = (1, 1);
 impl RedisOptions {
     /// The server and the limits to count under. `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; several
     /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. Behind a `?` stand
-    /// further settings, as methods here have them: `?namespace=search&on_error=local&batch=50ms&timeout=100ms&silence=1m`.
+    /// further settings, as methods here have them: `?namespace=search&on_error=local&lease=1s&timeout=100ms&silence=1m`.
     ///
     /// ```
     /// use tower_quota::{limit::Limits, store::redis::RedisOptions};
@@ -92,7 +94,7 @@ impl RedisOptions {
             namespace: "default".into(),
             timeout: TIMEOUT,
             silence: SILENCE,
-            batch: Duration::ZERO,
+            lease: Duration::ZERO,
             each_alone: false,
             most: None,
             absorb: false,
@@ -124,13 +126,13 @@ impl RedisOptions {
                 "local" => Ok(self.on_error(OnError::Local)),
                 _ => wrong("on_error is deny, allow or local"),
             },
-            ("batch", Some(span)) => Ok(self.batch(span)),
+            ("lease", Some(span)) => Ok(self.lease(span)),
             ("timeout", Some(span)) => Ok(self.timeout(span)),
             ("silence", Some(span)) => Ok(self.silence(span)),
-            ("batch" | "timeout" | "silence", None) => {
-                wrong("batch, timeout and silence are spans as 50ms or 1m")
+            ("lease" | "timeout" | "silence", None) => {
+                wrong("lease, timeout and silence are spans as 50ms or 1m")
             }
-            _ => wrong("behind its ? stand namespace, on_error, batch, timeout and silence"),
+            _ => wrong("behind its ? stand namespace, on_error, lease, timeout and silence"),
         }
     }
 
@@ -162,12 +164,37 @@ impl RedisOptions {
         self
     }
 
-    /// Asks the server no more often than this, and then for all that has come together: fewer round trips, and every claim
-    /// waits for up to so long. Zero, where nothing is said: then what comes while the server is asked goes together, and
-    /// nobody waits longer for that. No more than a third of the [`silence`](Self::silence).
-    pub fn batch(mut self, span: Duration) -> Self {
-        self.batch = span;
+    /// Takes room ahead: each round trip to the server asks for what may leave until the next one, which follows after this
+    /// span. Zero, where nothing is said: then the server is asked as soon as there is anything to ask.
+    ///
+    /// It is for fleets that are at their limits for long, where it saves most round trips. Whoever waits is told at such
+    /// a round trip at which instant within the span there will be room for it, holds that room from then on, and leaves at
+    /// that instant without asking again. So nothing is over a limit at any instant, whichever process grants: a claim is
+    /// granted ahead by what counts, and what others were granted before. What a call has used, and when it left, is told with
+    /// the next round trip; what was granted to a process that dies counts as used, as ever. Nobody who waits for nothing has
+    /// anything ahead.
+    ///
+    /// What it costs:
+    /// - A call that comes while others of its process come too waits for up to so long before the server is asked for it, and
+    ///   as long again where it has to wait in the queue. One that comes alone, after a rest, is asked for at once.
+    /// - What is given back, and slots of concurrency that come free, are there for others after the next round trip. Nobody
+    ///   is granted ahead what has no instant: slots, calendars and money. Of several limits that a call waits for, room
+    ///   that it has already lies idle until it has all: no further ahead than half of the shortest of their periods.
+    /// - A call that is given up after it was granted ahead gives its room back at the instant that it was for.
+    /// - Who waits first goes first within about two such spans, not to the instant. Each process asks in its own part of the
+    ///   span, so that what comes free is shared among those who want it.
+    /// - Where processes lose the server, they have heard of the others so much less.
+    ///
+    /// A second is much; no more than a third of the [`silence`](Self::silence) is taken, and more than a quarter of the
+    /// period of a limit makes little sense.
+    pub fn lease(mut self, span: Duration) -> Self {
+        self.lease = span;
         self
+    }
+
+    /// No process is dead in between.
+    pub(super) fn lease_span(&self) -> Duration {
+        self.lease.min(self.silence / 3)
     }
 
     /// At most so many counts; see [`MemoryStore::max_counts`](crate::store::MemoryStore::max_counts). What the first

@@ -26,7 +26,7 @@ pub(super) struct Outage {
 
 impl Outage {
     pub(super) fn new(replica: &Replica) -> Result<Self, String> {
-        let (replica, _) = Replica::of_text(&replica.text(&[], Vec::new())?)?;
+        let (replica, _) = Replica::of_text(&replica.text(Vec::new())?)?;
         let processes = replica.live().count().max(1);
         Ok(Outage {
             replica,

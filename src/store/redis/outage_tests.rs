@@ -138,7 +138,7 @@ proptest! {
                 known.does(&processes, who, Op::Settle(number, settled(size)));
             }
         }
-        let text = known.replica.text(&[], Vec::new()).unwrap();
+        let text = known.replica.text(Vec::new()).unwrap();
         let (mut all, _) = Replica::of_text(&text).unwrap();
         let mut outages: Vec<Outage> = processes
             .iter()

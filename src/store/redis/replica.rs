@@ -1,11 +1,12 @@
 //! The store in this process that does what all processes do, in the order in which the server has it: so each has the same
 //! counts, and decides the same.
 
+mod ahead;
 mod carry_out;
 mod decide;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -17,7 +18,7 @@ use super::{
     ring::Known,
 };
 use crate::{
-    limit::{Limit, Limits},
+    limit::{Limit, Limits, Tick},
     store::{
         BudgetEvent, BudgetStanding, Grant, MemoryStore, NotNow, Standing, Store as _,
         audit::Note,
@@ -41,6 +42,8 @@ pub(super) struct Replica {
     rest: Rest,
     /// By the process that claimed it, and the number of the claim.
     open: HashMap<(Process, u64), Grant>,
+    /// From when on those of them may leave that were granted ahead and have not left.
+    starts: HashMap<(Process, u64), Tick>,
 }
 
 /// What is to be known besides the counts.
@@ -56,6 +59,9 @@ struct Rest {
     most: Option<usize>,
     seen: BTreeMap<Process, Seen>,
     line: Line,
+    /// Those that were there when a server had lost all, and have not told again what they know.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    owing: BTreeSet<Process>,
 }
 
 /// What is known of a process.
@@ -72,6 +78,8 @@ struct Seen {
 struct Stored<I, R> {
     rest: R,
     open: Vec<(Process, u64)>,
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    starts: Vec<(Process, u64, Tick)>,
     image: I,
     /// What was done last.
     #[serde(default = "Vec::new")]
@@ -102,6 +110,8 @@ pub(super) enum Outcome {
     Count(u64),
     Standings(Vec<Standing>),
     Budgets(Vec<BudgetStanding>),
+    /// Nothing is decided until so many processes have told again what they know.
+    Owing(usize),
 }
 
 /// What a claim would hear by what is known here.
@@ -112,10 +122,13 @@ pub(super) enum Foreseen {
 }
 
 impl Rest {
-    fn go_on_in(&mut self, epochs: &[String]) {
+    fn begin_anew(&mut self, me: Process, epochs: &[String]) {
         self.epochs.extend_from_slice(epochs);
         let over = self.epochs.len().saturating_sub(ANCESTORS);
         self.epochs.drain(..over);
+        let live = self.seen.iter().filter(|(_, seen)| seen.live);
+        let others = live.map(|(process, _)| *process);
+        self.owing = others.filter(|process| *process != me).collect();
     }
 }
 
@@ -139,12 +152,14 @@ impl Replica {
             most,
             seen: BTreeMap::new(),
             line: Line::default(),
+            owing: BTreeSet::new(),
         };
         Replica {
             store,
             told,
             rest,
             open: HashMap::new(),
+            starts: HashMap::new(),
         }
     }
 
@@ -154,6 +169,7 @@ impl Replica {
         let Stored::<Image, Rest> {
             rest,
             open,
+            starts,
             image,
             tail,
         } = stored;
@@ -169,27 +185,46 @@ impl Replica {
             Some((*name, grant))
         });
         let open = open.collect();
+        let starts = starts.into_iter();
+        let starts = starts.map(|(process, number, at)| ((process, number), at));
         let replica = Replica {
             store,
             told,
             rest,
             open,
+            starts: starts.collect(),
         };
         Ok((replica, tail))
     }
 
-    /// An image of it, with what was done last: as it goes on in this history, or in others from here on.
-    pub(super) fn text(&self, epochs: &[String], tail: Vec<Known>) -> Result<String, String> {
+    /// An image of it, with what was done last.
+    pub(super) fn text(&self, tail: Vec<Known>) -> Result<String, String> {
+        self.text_of(self.rest.clone(), tail)
+    }
+
+    /// The same for a server that has lost all, which goes on from what `me` knows, in other histories from here on.
+    pub(super) fn text_anew(
+        &self,
+        (me, epochs): (Process, &[String]),
+        tail: Vec<Known>,
+    ) -> Result<String, String> {
         let mut rest = self.rest.clone();
-        rest.go_on_in(epochs);
+        rest.begin_anew(me, epochs);
+        self.text_of(rest, tail)
+    }
+
+    fn text_of(&self, mut rest: Rest, tail: Vec<Known>) -> Result<String, String> {
         let wall = rest.at.wall;
         rest.seen
             .retain(|_, seen| seen.live || seen.wall.saturating_add(DEAD_FOR) > wall);
         let (names, grants): (Vec<_>, Vec<_>) = self.open.iter().unzip();
         let image = self.store.image((0u64..).zip(grants.iter().copied()));
+        let starts = self.starts.iter();
+        let starts = starts.map(|((process, number), at)| (*process, *number, *at));
         let stored = Stored {
             rest,
             open: names.into_iter().copied().collect(),
+            starts: starts.collect(),
             image,
             tail,
         };
@@ -206,9 +241,10 @@ impl Replica {
         self.open.remove(&(process, number))
     }
 
-    /// It goes on in other histories from here on, of which the last is its own.
-    pub(super) fn go_on_in(&mut self, epochs: &[String]) {
-        self.rest.go_on_in(epochs);
+    /// A server that has lost all goes on from what is known here, in other histories. Nothing is granted until the others
+    /// that are alive have told again what they know: what one of them was granted last nobody else may have heard of.
+    pub(super) fn begin_anew(&mut self, me: Process, epochs: &[String]) {
+        self.rest.begin_anew(me, epochs);
     }
 
     /// Time has passed by the server's clock: nothing will be done before that.
@@ -239,6 +275,16 @@ impl Replica {
         self.rest.epochs.last().map_or("", String::as_str)
     }
 
+    /// How many processes have still to tell again what they know.
+    pub(super) fn owing(&self) -> usize {
+        self.rest.owing.len()
+    }
+
+    /// Whether one of them has to.
+    pub(super) fn owes(&self, process: Process) -> bool {
+        self.rest.owing.contains(&process)
+    }
+
     /// Whether both go on from one history.
     pub(super) fn is_kin_of(&self, other: &Replica) -> bool {
         let epochs = &other.rest.epochs;
@@ -263,6 +309,13 @@ impl Replica {
     pub(super) fn live(&self) -> impl Iterator<Item = (Process, u64)> {
         let live = self.rest.seen.iter().filter(|(_, seen)| seen.live);
         live.map(|(process, seen)| (*process, seen.number))
+    }
+
+    /// Which of those that are alive a process is, and how many there are.
+    pub(super) fn place_of(&self, process: Process) -> (u64, u64) {
+        let before = self.live().take_while(|(other, _)| *other != process);
+        let all = self.live().count();
+        (before.count() as u64, all as u64)
     }
 
     /// Whether it was opened with these last.

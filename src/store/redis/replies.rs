@@ -7,7 +7,10 @@ use super::{
     shared::{Outgoing, Reply, State},
     worker::Worker,
 };
-use crate::{error::StoreError, store::Store as _};
+use crate::{
+    error::StoreError,
+    store::{Store as _, asked::Asked},
+};
 
 /// What is to be said, each with the number of the claim that it is for.
 pub(super) type Replies = Vec<(u64, Reply, Result<Outcome, StoreError>)>;
@@ -68,7 +71,7 @@ impl Worker {
                     outgoing.op = Op::Nothing;
                     continue;
                 }
-                Op::Claim(asked) | Op::Wait { asked, .. } => {
+                Op::Claim(asked) | Op::Wait { asked, .. } | Op::Lease { asked, .. } => {
                     if let Some(waiter) = outgoing.waiter.take() {
                         state.asks.answered(waiter);
                     }
@@ -110,11 +113,17 @@ impl Worker {
         let done = state.replica.number_of(me);
         while let Some(first) = self.pending.front().filter(|first| first.number <= done) {
             let number = first.number;
+            let claims = first.op.claims().is_some();
             match first.op {
-                Op::Claim(_) | Op::Wait { .. } if state.replica.is_open(me, number) => {
+                _ if claims && state.replica.is_open(me, number) => {
                     self.answer(state, number, Outcome::Granted);
                 }
-                Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets | Op::Observe { .. } => {
+                Op::Claim(_)
+                | Op::Wait { .. }
+                | Op::Lease { .. }
+                | Op::Peek(_)
+                | Op::Budgets
+                | Op::Observe { .. } => {
                     if let Op::Wait { number, .. } = first.op {
                         state.waiting.remove(&number);
                         let at = self.shared.given().map(|_| state.replica.at());
@@ -133,6 +142,21 @@ impl Worker {
                 _ => self.answer(state, number, Outcome::Done),
             }
         }
+    }
+
+    /// What a claim hears while the server does not know again what it has lost: as if it were away.
+    fn undecided(
+        &self,
+        state: &mut State,
+        asked: &Asked,
+        processes: usize,
+    ) -> Result<Outcome, StoreError> {
+        let reason = format!(
+            "it has lost what it had, and was not told it again by {processes} processes that were there"
+        );
+        let (shared, claim) = (&self.shared, asked.to(&state.replica.store().limits()));
+        let at = shared.given().map(|_| state.replica.at());
+        shared.claim_alone(state, (&claim, asked.clone()), at, shared.error(&reason))
     }
 
     /// Answers whoever waits for what this process did under a number.
@@ -157,13 +181,19 @@ impl Worker {
             if own < number {
                 continue;
             }
-            if let Op::Wait { number, .. } = op
+            if let Op::Wait { number, .. } = &op
                 && !matches!(outcome, Outcome::NotNow(_))
             {
-                state.waiting.remove(&number);
+                state.waiting.remove(number);
             }
+            let said = match (outcome, op.claims()) {
+                (Outcome::Owing(processes), Some(asked)) if reply.is_some() => {
+                    self.undecided(state, asked, processes)
+                }
+                (outcome, _) => Ok(outcome),
+            };
             self.replies
-                .extend(reply.map(|reply| (number, reply, Ok(outcome))));
+                .extend(reply.map(|reply| (number, reply, said)));
             return;
         }
     }

@@ -159,9 +159,13 @@ impl Known {
                 let since = micros(now.since(self.entry.at.tick));
                 Op::Date(*number, age.saturating_add(since))
             }
-            Op::Claim(asked) | Op::Wait { asked, .. } if self.granted => Op::Take(asked.clone()),
-            Op::Claim(_) | Op::Wait { .. } | Op::Peek(_) | Op::Budgets => Op::Nothing,
-            op => op.clone(),
+            op => match op.claims() {
+                Some(asked) if self.granted => Op::Take(asked.clone()),
+                Some(_) => Op::Nothing,
+                // Whether all was told again is said anew.
+                None if matches!(op, Op::Peek(_) | Op::Budgets | Op::Told) => Op::Nothing,
+                None => op.clone(),
+            },
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     OnError,
+    along::Along,
     asks::Asks,
     entry::{Op, Process},
     line::Who,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    limit::Tick,
+    limit::{Tick, micros},
     store::{
         AuditEntry, BudgetEvent, Claim, NotNow, Store as _,
         clock::{Clock, told::At},
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) absorb: bool,
     /// Who does things by hand, where nobody is named.
     pub(super) by: Arc<str>,
+    /// So far ahead room is taken, in microseconds.
+    pub(super) lease: u64,
     /// Where tests pass the time in.
     clock: Option<Arc<Clock>>,
     state: Mutex<State>,
@@ -72,6 +75,7 @@ pub(super) struct State {
     /// Those of this process that stand in the line, or are about to.
     pub(super) waiting: HashMap<u64, Tick>,
     pub(super) asks: Asks,
+    pub(super) along: Along,
     pub(super) changed: Vec<Changed>,
     /// Who wants to read the audit log.
     pub(super) readers: Vec<oneshot::Sender<Result<Vec<AuditEntry>, StoreError>>>,
@@ -113,6 +117,7 @@ impl Shared {
             server: options.address.to_string(),
             on_error: options.on_error,
             absorb: options.absorb,
+            lease: micros(options.lease_span()),
             by: options.by.clone(),
             clock: options.passed_in.clone(),
             state: Mutex::new(State {
@@ -126,6 +131,7 @@ impl Shared {
                 untold: Vec::new(),
                 waiting: HashMap::new(),
                 asks: Asks::default(),
+                along: Along::default(),
                 changed: Vec::new(),
                 readers: Vec::new(),
                 failing: None,
@@ -250,13 +256,16 @@ impl Shared {
         let now = self.at(state).tick;
         let said = state.waiting.get(&number);
         let stands = said.is_some_and(|said| now.since(*said) < RENEW);
-        if (first && !stands) || state.failing.is_some() {
+        if (first && !stands) || state.failing.is_some() || state.replica.owing() > 0 {
             return None;
         }
         let who = Who {
             process: self.me,
             number,
         };
+        if self.lease > 0 {
+            return self.foresee_ahead(state, claim, (who, first), self.lease);
+        }
         match state.replica.foresee(claim, (who, first), now)? {
             Foreseen::Refused(refused) => Some(refused),
             Foreseen::Open(standings) => {
@@ -279,7 +288,7 @@ impl State {
         self.next
     }
 
-    fn now(&self) -> Tick {
+    pub(super) fn now(&self) -> Tick {
         let now = self.replica.at().tick.after(self.heard.elapsed());
         now.max(self.least)
     }

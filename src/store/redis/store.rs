@@ -8,6 +8,7 @@ use super::{
     OpenError, RedisOptions,
     entry::{Op, Process},
     history::new_epoch,
+    lease::Pace,
     link::{Ask, Failure, Link, part},
     news,
     options::Keys,
@@ -125,6 +126,9 @@ impl RedisStore {
         };
         {
             let state = &mut *self.shared.lock();
+            for number in state.along.all_left() {
+                self.shared.queue(state, Op::Release(number), None);
+            }
             self.shared.queue(state, Op::Leave, None);
             state.closed = true;
         }
@@ -184,13 +188,12 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         ring,
         settings: Settings {
             silence: options.silence,
-            // Otherwise it would be dead in between.
-            batch: options.batch.min(options.silence / 3),
             each_alone: options.each_alone,
             image_after: options.image_after,
             form: options.form,
         },
         asked: instant(),
+        pace: Pace::new(options.lease_span()),
         replies: Vec::new(),
         notes: Vec::new(),
         renewed: instant(),
@@ -209,7 +212,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         shared.queue_at(state, Op::Join { limits, by }, None, passed);
     }
     worker.round().await.map_err(failed)?;
-    if options.batch.is_zero() {
+    if options.lease_span().is_zero() {
         let keys = Keys::of(&options.namespace);
         let beside = Link::new(options.address.clone(), keys, options.timeout);
         tokio::spawn(news::listen(shared, beside));
@@ -227,7 +230,7 @@ async fn begin(
     let limits = options.limits.clone();
     let fresh = Replica::new(limits, options.most, &epoch, passed.unwrap_or_default());
     let image = fresh
-        .text(&[], Vec::new())
+        .text(Vec::new())
         .map_err(|reason| OpenError::Damaged {
             server: server.clone(),
             reason,

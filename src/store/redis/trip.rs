@@ -13,7 +13,7 @@ use super::{
 use crate::{limit::Tick, store::clock::told::At};
 
 /// So many entries of others come with one round trip.
-const ENTRIES: u32 = 2_000;
+const ENTRIES: u32 = 10_000;
 
 /// What one process does, from a number on.
 pub(super) struct Batch {

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     OnError,
     entry::{Entry, Op},
+    lease::Pace,
     link::{Failure, Link},
     notes::Noted,
     replica::Outcome,
@@ -22,7 +23,7 @@ use super::{
 use crate::store::clock::told::At;
 
 /// So much goes in one round trip.
-const MOST: usize = 1_024;
+const MOST: usize = 4_096;
 /// So many round trips are made before those who wait hear that it takes too long.
 const TRIPS: u32 = 200;
 /// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
@@ -43,6 +44,7 @@ pub(super) struct Worker {
     pub(super) ring: Ring,
     pub(super) settings: Settings,
     pub(super) asked: Instant,
+    pub(super) pace: Pace,
     /// What is to be said to those who wait, when nothing is locked.
     pub(super) replies: Replies,
     /// What the audit log does not say yet.
@@ -56,7 +58,6 @@ pub(super) struct Worker {
 
 pub(super) struct Settings {
     pub(super) silence: Duration,
-    pub(super) batch: Duration,
     pub(super) each_alone: bool,
     pub(super) image_after: u64,
     pub(super) form: (u32, u32),
@@ -68,11 +69,16 @@ impl Worker {
         let mut again = AGAIN;
         loop {
             let closed = self.wait().await;
+            self.pace.asks(self.asked.elapsed());
             let done = self.round().await;
             match done {
                 Ok(()) => {
                     again = AGAIN;
                     self.recovered();
+                    if self.pace.leases() {
+                        // Some may be granted now what is further ahead than it was.
+                        self.shared.tell_changed();
+                    }
                     let state = self.shared.lock();
                     if closed && self.pending.is_empty() && state.queue.is_empty() {
                         return Ok(());
@@ -94,7 +100,8 @@ impl Worker {
     async fn wait(&mut self) -> bool {
         let shared = self.shared.clone();
         loop {
-            let (urgent, lazy, waiting) = {
+            let since = self.asked.elapsed();
+            let (urgent, lazy, waiting, rest) = {
                 let state = shared.lock();
                 if state.closed {
                     return true;
@@ -102,21 +109,29 @@ impl Worker {
                 let urgent = state.urgent || !self.pending.is_empty() || state.failing.is_some();
                 let first = state.queue.front().map(|first| first.queued.elapsed());
                 let lazy = first.map(|waited| LAZY.saturating_sub(waited));
+                let rest = match state.queue.len() < MOST
+                    && state.failing.is_none()
+                    && !state.replica.owes(shared.me)
+                {
+                    true => self.pace.rest(&state, &shared, since),
+                    false => Duration::ZERO,
+                };
                 (
                     urgent || lazy.is_some_and(|rest| rest.is_zero()),
                     lazy,
                     !state.waiting.is_empty(),
+                    rest,
                 )
             };
-            let since = self.asked.elapsed();
             if urgent {
-                let rest = self.settings.batch.saturating_sub(since);
                 if rest.is_zero() {
                     return false;
                 }
                 // What comes meanwhile goes along.
-                sleep(rest).await;
-                return false;
+                tokio::select! {
+                    () = shared.work.notified() => continue,
+                    () = sleep(rest) => return false,
+                }
             }
             let quiet = match shared.on_error {
                 OnError::Local => (self.settings.silence / 3).min(FRESH),
@@ -126,20 +141,18 @@ impl Worker {
             if quiet.is_zero() {
                 return false;
             }
-            let batch = self.settings.batch;
             let quiet = match waiting {
                 false => quiet,
-                true if batch.is_zero() => quiet.min(RENEW),
+                true if !self.pace.leases() => quiet.min(RENEW),
                 // There is a round trip that often anyway: nobody listens besides.
-                true if since >= batch => return false,
-                true => quiet.min(batch - since),
+                true if rest.is_zero() => return false,
+                true => quiet.min(rest),
             };
             let quiet = quiet.min(lazy.unwrap_or(quiet));
             tokio::select! {
                 () = shared.work.notified() => {}
                 () = shared.news.heard.notified(), if waiting => {
-                    let span = LOOK.max(self.settings.batch);
-                    sleep(span.saturating_sub(self.asked.elapsed())).await;
+                    sleep(LOOK.saturating_sub(self.asked.elapsed())).await;
                     return false;
                 }
                 () = sleep(quiet) => {}
@@ -303,6 +316,9 @@ impl Worker {
                 }
                 self.note(&entry, applied.notes);
                 let granted = matches!(applied.outcome, Outcome::Granted);
+                if entry.process == shared.me && shared.lease > 0 {
+                    shared.note_along(state, &entry, granted);
+                }
                 if entry.process == shared.me {
                     self.answer(state, entry.number, applied.outcome);
                 }

@@ -59,6 +59,10 @@ impl Replica {
         let done = |frees| (Outcome::Done, frees);
         match &entry.op {
             Op::Nothing => done(false),
+            Op::Told => {
+                self.rest.owing.remove(&entry.process);
+                done(true)
+            }
             Op::Join { limits: None, .. } => done(false),
             Op::Join {
                 limits: Some(given),
@@ -79,18 +83,25 @@ impl Replica {
                 notes.extend((lost > 0).then(|| Note::of_crash(lost)));
                 done(true)
             }
-            Op::Claim(asked) => (self.decide(entry, asked, None), false),
+            Op::Claim(asked) => (self.decide(entry, asked, None, 0), false),
+            Op::Lease { asked, lease } => (self.decide(entry, asked, None, *lease), false),
             Op::Wait {
                 asked,
                 number,
                 priority,
+                lease,
             } => {
                 let who = Who {
                     process: entry.process,
                     number: *number,
                 };
-                (self.decide(entry, asked, Some((who, *priority))), false)
+                let waits = Some((who, *priority));
+                (self.decide(entry, asked, waits, *lease), false)
             }
+            Op::Along { asked, with } => match self.open.contains_key(&name(with)) {
+                true => (self.decide(entry, asked, None, 0), false),
+                false => done(false),
+            },
             Op::Forgo(number) => {
                 self.rest.line.leave(Who {
                     process: entry.process,
@@ -104,6 +115,7 @@ impl Replica {
                 (Outcome::Granted, false)
             }
             Op::Date(number, age) => {
+                self.starts.remove(&name(number));
                 if let Some(grant) = self.open.get_mut(&name(number)) {
                     self.told.tell(before(self.rest.at, *age));
                     store.date(grant);
@@ -119,12 +131,14 @@ impl Replica {
                 done(true)
             }
             Op::Settle(number, settlement) => {
+                self.starts.remove(&name(number));
                 if let Some(grant) = self.open.remove(&name(number)) {
                     drop(store.settle(grant, *settlement));
                 }
                 done(true)
             }
             Op::Release(number) => {
+                self.starts.remove(&name(number));
                 if let Some(grant) = self.open.remove(&name(number)) {
                     drop(store.release(grant));
                 }
@@ -194,12 +208,14 @@ impl Replica {
         if let Some(seen) = self.rest.seen.get_mut(&process) {
             seen.live = false;
         }
+        self.rest.owing.remove(&process);
         self.rest.line.bury(process);
         let open = self.open.keys().filter(|(owner, _)| *owner == process);
         let mut open: Vec<_> = open.copied().collect();
         // Each replica in the same order.
         open.sort_unstable();
         for name in &open {
+            self.starts.remove(name);
             if let Some(grant) = self.open.remove(name) {
                 drop(self.store.settle(grant, Settlement::Unknown));
             }
