@@ -30,6 +30,10 @@ impl AdmissionLayer {
         self
     }
 
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.gate.limiter
     }

@@ -4,6 +4,7 @@ use tower_layer::Layer;
 
 use super::{Budget, prices::Prices};
 use crate::{
+    admission::AdmissionLayer,
     call::{Gate, Inspect, Pricing},
     limit::Quantities,
     limiter::Limiter,
@@ -98,6 +99,12 @@ impl BudgetLayer {
     #[must_use]
     pub fn prices(&self) -> Arc<PriceTable> {
         self.prices.now().table.clone()
+    }
+
+    /// This layer, with that one directly inside.
+    pub(crate) fn around(mut self, inside: &AdmissionLayer) -> Self {
+        self.gate = self.gate.around(inside.gate(), inside.inspect());
+        self
     }
 
     pub(crate) fn inspect(&self) -> Inspect {

@@ -162,6 +162,7 @@ impl<S> Layer<S> for RateLimitLayer {
             Some(statistics) => self.budget.clone().statistics(statistics.clone()),
             None => self.budget.clone(),
         };
+        let budget = budget.around(&self.admission);
         failover.layer(retry.layer(budget.layer(self.admission.layer(inner))))
     }
 }
