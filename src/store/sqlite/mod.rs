@@ -67,6 +67,7 @@
 
 mod answers;
 mod book;
+mod brief;
 mod commit;
 mod error;
 mod figures;

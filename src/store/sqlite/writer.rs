@@ -6,6 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     book::Book,
+    brief,
     op::{Done, Queued},
     pruning::Pruning,
     recover,
@@ -199,7 +200,7 @@ impl Writer {
             let Done { at, op } = &mut queued.done;
             book.take(&tx, *at, op)?;
             text.push(if text.is_empty() { b'[' } else { b',' });
-            serde_json::to_writer(&mut text, &queued.done).map_err(unwritten)?;
+            brief::write(&queued.done, &mut text).map_err(unwritten)?;
             queued
                 .notes
                 .iter()
