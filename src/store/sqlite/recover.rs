@@ -13,7 +13,7 @@ use super::{
     replica::{Kept, Replica},
     row,
     shared::Shared,
-    sync::Sync,
+    sync::Syncer,
     writer::Writer,
 };
 use crate::{
@@ -106,7 +106,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let sync = match survives {
         Survives::Power => None,
         Survives::Kill => {
-            let started = Sync::start(&path);
+            let started = Syncer::start(&path);
             Some(started.map_err(|reason| OpenError::Unreachable {
                 path: path.clone(),
                 reason,

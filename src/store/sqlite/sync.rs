@@ -16,7 +16,7 @@ const EACH: Duration = Duration::from_millis(50);
 
 /// Brings the write-ahead log to the disk, again and again while something is written.
 #[derive(Debug)]
-pub(super) struct Sync {
+pub(super) struct Syncer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,7 +36,7 @@ struct State {
     failed: Option<io::Error>,
 }
 
-impl Sync {
+impl Syncer {
     /// Of the database at this path, which is open.
     pub(super) fn start(path: &Path) -> io::Result<Self> {
         let mut name = path.as_os_str().to_owned();
@@ -51,7 +51,7 @@ impl Sync {
         let thread = Builder::new()
             .name("tower-quota sync".into())
             .spawn(move || on.run())?;
-        Ok(Sync {
+        Ok(Syncer {
             shared,
             thread: Some(thread),
         })
@@ -77,7 +77,7 @@ impl Sync {
     }
 }
 
-impl Drop for Sync {
+impl Drop for Syncer {
     fn drop(&mut self) {
         self.shared.state.lock().is_closed = true;
         self.shared.changed.notify_one();

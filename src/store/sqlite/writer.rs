@@ -13,7 +13,7 @@ use super::{
     replica::Replica,
     retention::Task,
     shared::Shared,
-    sync::Sync,
+    sync::Syncer,
 };
 
 /// What nobody waits for waits so long for company.
@@ -30,7 +30,7 @@ pub(super) struct Writer {
     /// Goes with the file.
     lock: File,
     /// Brings what is written to the disk, where no commit does.
-    sync: Option<Sync>,
+    sync: Option<Syncer>,
     /// Whether several waited for the last commit.
     has_company: bool,
     replica: Replica,
@@ -66,7 +66,7 @@ impl Drop for Gone {
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (conn, lock, sync): (Connection, File, Option<Sync>),
+        (conn, lock, sync): (Connection, File, Option<Syncer>),
         replica: Replica,
         book: Book,
         image_after: usize,
@@ -171,7 +171,7 @@ impl Writer {
         if self.backlog.is_empty() {
             return Ok(());
         }
-        let written = match self.sync.as_ref().map_or(Ok(()), Sync::failure) {
+        let written = match self.sync.as_ref().map_or(Ok(()), Syncer::failure) {
             Ok(()) => self.transact().map_err(|error| error.to_string()),
             // Who claims is to hear that the disk fails.
             Err(error) => Err(error.to_string()),
@@ -241,7 +241,7 @@ impl Writer {
 
     /// All that is written is on the disk.
     fn synced(&self) -> Result<(), String> {
-        let synced = self.sync.as_ref().map_or(Ok(()), Sync::now);
+        let synced = self.sync.as_ref().map_or(Ok(()), Syncer::now);
         synced.map_err(|error| error.to_string())
     }
 
