@@ -76,7 +76,7 @@ impl Gateway {
             return Err(format!("the gateway ended with {status}").into());
         }
         let found = Ledger::open(self.ledger)?.report(&Query::new())?.totals;
-        let cost = tower_quota::Money::from_nanos((calls * COST).into());
+        let cost = tower_quota::Money::from_nanos(calls * COST);
         let is_exact = (found.attempts, found.input, found.output, found.cost)
             == (calls, calls * INPUT, calls * OUTPUT, cost)
             && (found.estimated, found.unknown, found.unpriced) == (0, 0, 0);

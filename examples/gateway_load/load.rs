@@ -34,11 +34,11 @@ impl Sent {
         self.took.len() as f64 / self.during.as_secs_f64()
     }
 
-    /// In microseconds; of nothing it is nothing.
-    pub(crate) fn micros_at(&mut self, share: f64) -> f64 {
+    /// What so many of a thousand took at most, in microseconds; of nothing it is nothing.
+    pub(crate) fn micros_at(&mut self, permille: usize) -> f64 {
         self.took.sort_unstable();
         let last = self.took.len().saturating_sub(1);
-        let place = (self.took.len() as f64 * share) as usize;
+        let place = self.took.len() * permille / 1_000;
         self.took
             .get(place.min(last))
             .map_or(0.0, |nanos| *nanos as f64 / 1_000.0)

@@ -55,12 +55,12 @@ pub(crate) async fn run(cli: &Cli) -> Result<String, Error> {
         }
         eprintln!("round {round} of {}", cli.rounds);
     }
-    let at = |share: f64, of: &mut Vec<Sent>| {
-        let each = of.iter_mut().map(|sent| sent.micros_at(share) / 1_000.0);
+    let at = |permille: usize, of: &mut Vec<Sent>| {
+        let each = of.iter_mut().map(|sent| sent.micros_at(permille) / 1_000.0);
         median(each.collect())
     };
-    let (direct_p50_ms, direct_p99_ms) = (at(0.5, &mut direct), at(0.99, &mut direct));
-    let (gateway_p50_ms, gateway_p99_ms) = (at(0.5, &mut through), at(0.99, &mut through));
+    let (direct_p50_ms, direct_p99_ms) = (at(500, &mut direct), at(990, &mut direct));
+    let (gateway_p50_ms, gateway_p99_ms) = (at(500, &mut through), at(990, &mut through));
     let percent = |ours: f64, direct: f64| rounded((ours / direct - 1.0) * 100.0);
     let real = Real {
         mode: "real",

@@ -90,7 +90,7 @@ pub(crate) fn events() -> Vec<Bytes> {
         serde_json::json!({"role": "assistant", "content": ""}),
         null.clone(),
     )];
-    let text = delta(serde_json::json!({"content": " light wind"}), null.clone());
+    let text = delta(serde_json::json!({"content": " light wind"}), null);
     events.extend(std::iter::repeat_n(text, EVENTS));
     events.push(delta(serde_json::json!({}), "stop".into()));
     let usage = serde_json::json!({

@@ -75,8 +75,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<String, Error> {
                 let figures = Figures {
                     processor_us: used.as_secs_f64() * 1e6 / sent.calls() as f64,
                     a_second: sent.a_second(),
-                    p50_us: sent.micros_at(0.5),
-                    p99_us: sent.micros_at(0.99),
+                    p50_us: sent.micros_at(500),
+                    p99_us: sent.micros_at(990),
                 };
                 // In the first round connections are made, and memory is got.
                 if round > 0 {
