@@ -312,7 +312,10 @@ async fn who_has_lost_all_grants_nothing_until_all_who_were_there_have_told_it_a
     lose_all(&server);
     one.budgets().get().await.unwrap();
     let other = open();
-    one.reconfigure(&Limits::new([Limit::requests(3).every(DAY)]).unwrap())
+    one.reconfigure(
+        &Limits::new([Limit::requests(3).every(DAY)]).unwrap(),
+        &Reason::default(),
+    )
         .get()
         .await
         .unwrap();

@@ -5,24 +5,32 @@
 #[path = "support/folder.rs"]
 mod folder;
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
 
 use folder::Folder;
 use tokio::time::Instant;
 use tower_quota::{
-    Limiter, Usage,
-    limit::{Limit, Limits},
+    Limiter, Tags, Usage,
+    limit::{Demand, Limit, Limits, Quantities},
     limiter::{Call, QueueOptions},
-    store::{MemoryStore, SqliteStore, Store, contract},
+    store::{
+        Answer, Claim, Decision, MemoryStore, Settlement, SqliteStore, Store, contract,
+        sqlite::{Query, SqliteOptions, Survives},
+    },
 };
 
 /// Each time another file.
 fn maker(folder: &Folder) -> impl Fn(Limits) -> Arc<dyn Store> {
+    maker_that(folder, Survives::Power)
+}
+
+fn maker_that(folder: &Folder, survives: Survives) -> impl Fn(Limits) -> Arc<dyn Store> {
     let number = Cell::new(0);
     move |limits| {
         number.set(number.get() + 1);
         let path = folder.file(&format!("{}.db", number.get()));
-        Arc::new(SqliteStore::open(path, limits).unwrap())
+        let options = SqliteOptions::new(path, limits).survives(survives);
+        Arc::new(options.open().unwrap())
     }
 }
 
@@ -31,6 +39,79 @@ async fn it_keeps_the_contract() {
     let folder = Folder::new();
     contract::check(maker(&folder), tokio::time::advance).await;
     contract::counts_stand_as_they_count(&maker(&Folder::new())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract_where_nobody_waits_for_the_disk() {
+    let folder = Folder::new();
+    contract::check(maker_that(&folder, Survives::Kill), tokio::time::advance).await;
+}
+
+/// What another process would find in the file now.
+fn rows(path: &Path) -> i64 {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.query_row("SELECT count(*) FROM attempt", [], |row| row.get(0))
+        .unwrap()
+}
+
+fn claim_of(attempt: u32, quantities: Quantities) -> Claim {
+    Claim {
+        tags: Tags::new().into(),
+        demand: Demand::default(),
+        quantities,
+        repeat: false,
+        held: Vec::new(),
+        attempt,
+    }
+}
+
+#[tokio::test]
+async fn a_claim_ahead_is_answered_at_once_and_written_with_the_one_that_follows() {
+    for survives in [Survives::Power, Survives::Kill] {
+        let folder = Folder::new();
+        let path = folder.file("counts.db");
+        let limits = Limits::new([Limit::concurrency(8)]).unwrap();
+        let options = SqliteOptions::new(&path, limits).survives(survives);
+        let store = options.open().unwrap();
+        // Of two attempts, so that there are two rows.
+        let ahead = store.claim_ahead(&claim_of(1, Quantities::BUDGET));
+        let Answer::Now(Ok(Decision::Granted(first))) = ahead else {
+            panic!("{ahead:?}");
+        };
+        let next = store.claim(&claim_of(2, Quantities::ADMISSION)).get().await;
+        let Decision::Granted(second) = next.unwrap() else {
+            panic!("there is room");
+        };
+        assert_eq!(rows(&path), 2, "{survives:?}");
+        // Nobody hears of it, and it is in the file when all is.
+        for grant in [first, second] {
+            let settled = store.settle_in_passing(grant, Settlement::Usage(Usage::new(7, 1)));
+            assert!(matches!(settled, Answer::Now(Ok(()))));
+        }
+        store.flush().await.unwrap();
+        let totals = store
+            .ledger()
+            .unwrap()
+            .report(&Query::new())
+            .unwrap()
+            .totals;
+        assert_eq!((totals.attempts, totals.input), (2, 14), "{survives:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_ahead_of_what_has_no_room_is_refused_as_any() {
+    let folder = Folder::new();
+    let limits = Limits::new([Limit::concurrency(1)]).unwrap();
+    let store = SqliteStore::open(folder.file("counts.db"), limits).unwrap();
+    let claim = claim_of(0, Quantities::ADMISSION);
+    let first = store.claim(&claim).get().await.unwrap();
+    assert!(matches!(first, Decision::Granted(_)));
+    let second = store.claim_ahead(&claim).get().await.unwrap();
+    assert!(matches!(second, Decision::NotNow(_)), "{second:?}");
+    store.close().unwrap();
+    let closed = store.claim_ahead(&claim);
+    assert!(matches!(closed, Answer::Now(Err(_))), "{closed:?}");
 }
 
 #[tokio::test(start_paused = true)]

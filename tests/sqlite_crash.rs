@@ -32,7 +32,10 @@ use tower_quota::{
     limiter::QueueOptions,
     pricing::{Price, PriceTable},
     sim::{Attempt, Outcome, SimConfig, SimServer, Simulator},
-    store::{Claim, Decision, Settlement, SqliteStore, Store as _},
+    store::{
+        Claim, Decision, Settlement, SqliteStore, Store as _,
+        sqlite::{SqliteOptions, Survives},
+    },
 };
 
 /// What a token in costs, and one out.
@@ -88,7 +91,12 @@ fn child() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = Arc::new(SqliteStore::open(&path, limits()).unwrap());
+        let survives = match std::env::var("CRASH_SURVIVES").as_deref() {
+            Ok("kill") => Survives::Kill,
+            _ => Survives::Power,
+        };
+        let options = SqliteOptions::new(&path, limits()).survives(survives);
+        let store = Arc::new(options.open().unwrap());
         // On a line of its own.
         say("\nopen");
         let mut tasks = Vec::new();
@@ -183,12 +191,13 @@ async fn through_the_layers(store: Arc<SqliteStore>, url: String) {
 }
 
 /// The same program, as the test above.
-fn start(path: &Path, url: &str, name: &str) -> (Child, mpsc::Receiver<String>) {
+fn start(path: &Path, url: &str, name: &str, survives: &str) -> (Child, mpsc::Receiver<String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact", "--nocapture", "--test-threads=1"])
         .env("CRASH_FILE", path)
         .env("CRASH_URL", url)
         .env("CRASH_NAME", name)
+        .env("CRASH_SURVIVES", survives)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -306,6 +315,15 @@ fn futures<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn nothing_that_was_settled_is_missing_after_a_kill() {
+    kill_and_look("power");
+}
+
+#[test]
+fn nor_is_it_where_nobody_waits_for_the_disk() {
+    kill_and_look("kill");
+}
+
+fn kill_and_look(survives: &str) {
     let kills: usize = std::env::var("CRASHES").map_or(KILLS, |kills| kills.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(kills as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -325,7 +343,8 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
         };
         let provider = runtime.block_on(Simulator::start(config)).unwrap();
         for kill in 0..KILLS.min(kills - done) {
-            let (mut child, lines) = start(&path, &provider.base_url(), &format!("k{kill}"));
+            let (mut child, lines) =
+                start(&path, &provider.base_url(), &format!("k{kill}"), survives);
             // Some while they open the file, some when they begin, most while they call.
             let span = Duration::from_micros(random.u64(..80_000));
             let first = match random.u8(..5) {
@@ -366,7 +385,7 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
         runtime.block_on(provider.shutdown());
     }
     println!(
-        "{done} kills: {settled} attempts settled, {lost} lost in flight, {spent} budgets spent to the end"
+        "{survives}: {done} kills: {settled} attempts settled, {lost} lost in flight, {spent} budgets spent to the end"
     );
     assert!(
         settled > done / 4,

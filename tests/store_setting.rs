@@ -70,6 +70,11 @@ async fn a_file_outlives_it_however_its_path_is_written() {
     let setting = StoreSetting::in_file(path).unwrap();
     assert_eq!(setting, parsed(&format!("sqlite:{path}")).unwrap());
     assert_eq!(setting.to_string(), format!("sqlite:{path}"));
+    let kill = format!("sqlite:{path}?survives=kill");
+    assert_eq!(counted_at(&kill).await, 300);
+    assert_eq!(parsed(&kill).unwrap().to_string(), kill);
+    assert_ne!(parsed(&kill).unwrap(), setting);
+    assert_eq!(counted_at(&format!("sqlite:{path}")).await, 400);
 }
 
 #[cfg(all(feature = "redis", unix))]

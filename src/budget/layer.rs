@@ -4,6 +4,7 @@ use tower_layer::Layer;
 
 use super::{Budget, PricedGate, prices::Prices};
 use crate::{
+    admission::AdmissionLayer,
     call::{Gate, Inspect, Pricing},
     event::{Observer, Observers},
     limit::Quantities,
@@ -104,6 +105,12 @@ impl BudgetLayer {
     /// The gate of its services.
     pub(crate) fn gate(&self) -> PricedGate {
         PricedGate::new(self.gate.clone(), self.prices.clone(), self.inspect())
+    }
+
+    /// This layer, with that one directly inside.
+    pub(crate) fn around(mut self, inside: &AdmissionLayer) -> Self {
+        self.gate = self.gate.around(&inside.gate(), &inside.inspect());
+        self
     }
 
     pub(crate) fn inspect(&self) -> Inspect {

@@ -102,6 +102,10 @@ impl Attempt {
         is_held
     }
 
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.lock().claims.is_empty()
+    }
+
     pub(super) fn add(&self, held: Held) {
         self.lock().claims.push(held);
     }

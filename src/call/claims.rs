@@ -93,7 +93,13 @@ impl Entry {
             let mut claim = self.context().claim(self.facts(), &gate, &mut calibrated)?;
             claim.attempt = attempt.id;
             let turn = self.context().turn(self.facts().turn, &gate);
-            let why = match gate.limiter.try_claim(&claim, turn) {
+            // Of one that holds nothing yet, the gate further in claims later than this one.
+            let tried = if gate.is_followed && attempt.holds_nothing() {
+                gate.limiter.try_claim_ahead(&claim, turn)
+            } else {
+                gate.limiter.try_claim(&claim, turn)
+            };
+            let why = match tried {
                 Tried::Now(Ok(permit)) => {
                     attempt.add(Held::new(gate, claim.demand, permit));
                     continue;

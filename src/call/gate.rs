@@ -20,6 +20,8 @@ pub(crate) struct Gate {
     pub(crate) limiter: Limiter,
     pub(crate) quantities: Quantities,
     pub(crate) wait: bool,
+    /// Whether a gate stands further in that claims of the same limiter, for every attempt that passes this one.
+    pub(super) is_followed: bool,
     /// For how long at most; `None`: as long as the caller does.
     pub(super) patience: Option<Duration>,
     /// By which prices, where it looks at cost.
@@ -65,6 +67,7 @@ impl Gate {
             limiter,
             quantities,
             wait,
+            is_followed: false,
             patience: None,
             pricing: None,
             recorder: None,
@@ -75,6 +78,12 @@ impl Gate {
     /// This gate, which looks into requests so.
     pub(crate) fn inspecting(mut self, inspect: Inspect) -> Self {
         self.inspect = inspect;
+        self
+    }
+
+    /// This gate, around another one, which claims for every attempt that passes this one.
+    pub(crate) fn around(mut self, inside: &Gate, inspect: &Inspect) -> Self {
+        self.is_followed = self.limiter.is(&inside.limiter) && !inspect.off;
         self
     }
 

@@ -4,10 +4,11 @@ use std::{
     error::Error,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use http::Request;
+use http::{Request, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy,
@@ -34,12 +35,13 @@ pub(super) fn client(tls: ClientConfig) -> Client {
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     // Without it, idle connections would be closed no sooner than somebody looks for one.
     builder.pool_timer(TokioTimer::new());
-    Client(builder.build(InTime(connector)))
+    Client(Arc::new(builder.build(InTime(connector))))
 }
 
-/// The client as a service whose errors say who was asked.
+/// The client as a service whose errors say who was asked. Each of our layers clones it for every call: its settings would
+/// be copied each time.
 #[derive(Clone, Debug)]
-pub(super) struct Client(HttpClient);
+pub(super) struct Client(Arc<HttpClient>);
 
 /// What went wrong, and with whom.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +68,19 @@ impl Service<Request<RequestBody>> for Client {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let uri = request.uri();
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let host = format!("{scheme}://{authority}");
+        let uri = request.uri().clone();
         let sent = self.0.request(request);
-        Box::pin(async move { sent.await.map_err(|source| Failed { host, source }.into()) })
+        Box::pin(async move {
+            sent.await.map_err(|source| {
+                let host = host(&uri);
+                Failed { host, source }.into()
+            })
+        })
     }
+}
+
+fn host(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    format!("{scheme}://{authority}")
 }

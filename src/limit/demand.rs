@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one attempt asks for, before anything is known of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Demand {
     /// Requests: 1, as a rule.
     pub requests: u64,

@@ -85,7 +85,8 @@ use crate::{
     error::{Rejection, StoreError},
     limit::{Limits, micros},
     store::{
-        Answer, BoxFuture, Claim, MemoryStore, NotNow, Store, StoreSetting, StoreSettingError,
+        Answer, BoxFuture, Claim, Decision, MemoryStore, NotNow, Store, StoreSetting,
+        StoreSettingError,
     },
 };
 
@@ -270,9 +271,24 @@ impl Limiter {
 
     /// Holds room if there is some now, undated.
     pub(crate) fn try_claim(&self, claim: &Claim, turn: Turn) -> Tried {
+        self.try_claim_by(<dyn Store>::claim, claim, turn)
+    }
+
+    /// The same for an attempt that another claim is made for afterwards: whoever has that one granted has both.
+    pub(crate) fn try_claim_ahead(&self, claim: &Claim, turn: Turn) -> Tried {
+        self.try_claim_by(<dyn Store>::claim_ahead, claim, turn)
+    }
+
+    #[inline]
+    fn try_claim_by(
+        &self,
+        ask: impl Fn(&dyn Store, &Claim) -> Answer<Decision>,
+        claim: &Claim,
+        turn: Turn,
+    ) -> Tried {
         if self.waiting() == 0 {
             let version = self.shared.version_now();
-            match self.shared.store.claim(claim) {
+            match ask(&*self.shared.store, claim) {
                 Answer::Now(answer) => {
                     let answer = self.shared.grant(answer, claim, version);
                     return Tried::Now(answer.inspect_err(|no| self.note_refused(claim, no)));

@@ -183,7 +183,7 @@ impl Permit {
         self.alive.take();
         let store = &self.shared.store;
         let answer = match settlement {
-            Some(settlement) => store.settle(grant, settlement),
+            Some(settlement) => store.settle_in_passing(grant, settlement),
             None => store.release(grant),
         };
         self.shared.given_back(answer, || self.keys());

@@ -196,6 +196,7 @@ impl<S> Layer<S> for RateLimitLayer {
             Some(statistics) => budget.statistics(statistics.clone()),
             None => budget,
         };
+        let budget = budget.around(&self.admission);
         let layers = Layers {
             failover: failover.settings(),
             retry: retry.settings(),

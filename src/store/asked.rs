@@ -43,6 +43,12 @@ impl Asked {
         Asked { claim, held }
     }
 
+    /// All of it, where no slot is held.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn without_slots(&self) -> Option<&Claim> {
+        self.held.is_empty().then_some(&self.claim)
+    }
+
     /// The claim, to a store with these limits.
     pub(super) fn to(&self, limits: &Limits) -> Claim {
         let held = self.held.iter().filter_map(|slot| {

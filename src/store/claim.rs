@@ -24,9 +24,11 @@ pub struct Claim {
     /// Which quantities are looked at; limits on others are left alone.
     pub quantities: Quantities,
     /// Whether this call was counted before: then limits on calls are left alone.
+    #[serde(default)]
     pub repeat: bool,
     /// The counts of concurrency in which a call around this one holds a slot: they are left alone. Otherwise
     /// as many calls as there are slots, each waiting for a call inside it, would wait for ever.
+    #[serde(default)]
     pub held: Vec<LimitKey>,
     /// The attempt that it is for, where several claims are for one: those of one attempt have the same number,
     /// which no other attempt that the process has open has. 0: it is an attempt of its own.

@@ -134,6 +134,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Takes what the claim needs from every limit that it touches, or nothing.
     fn claim(&self, claim: &Claim) -> Answer<Decision>;
 
+    /// As [`claim`](Self::claim), of an attempt that does not leave before another claim of it is granted, which is asked
+    /// for after this one. So a store that writes down what it grants may answer at once, and has that claim's answer
+    /// wait for both.
+    ///
+    /// By default it is a claim like any.
+    fn claim_ahead(&self, claim: &Claim) -> Answer<Decision> {
+        self.claim(claim)
+    }
+
     /// As [`claim`](Self::claim), of a call that is first in turn on its counts in this limiter's queue. Refused
     /// with [`Decision::NotNow`] it is *registered*: from then on the store keeps room for it before claims of other
     /// processes that come later, until it is granted by this, or [forgone](Self::forgo), or the process dies. Of one
@@ -219,6 +228,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Replaces what was reserved by what was really used.
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()>;
+
+    /// As [`settle`](Self::settle), where nobody asks when it is written down: a store that counts it at once may answer
+    /// at once, and write it down with what comes next.
+    ///
+    /// By default it is settled as ever.
+    fn settle_in_passing(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
+        self.settle(grant, settlement)
+    }
 
     /// Gives everything back: the attempt never left.
     fn release(&self, grant: Grant) -> Answer<()>;

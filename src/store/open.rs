@@ -7,7 +7,10 @@ use super::setting::{Place, StoreSettingError};
 #[cfg(feature = "redis")]
 use super::{RedisStore, redis::RedisOptions};
 #[cfg(feature = "sqlite")]
-use super::{SqliteStore, sqlite::SqliteOptions};
+use super::{
+    SqliteStore,
+    sqlite::{SqliteOptions, Survives},
+};
 use crate::limit::Limits;
 
 /// A store, by its kind.
@@ -54,8 +57,15 @@ impl Opened {
                 Opened::Memory(store.into())
             }
             #[cfg(feature = "sqlite")]
-            Place::File(path) => {
-                let options = SqliteOptions::new(path, limits);
+            Place::File {
+                path,
+                survives_power,
+            } => {
+                let survives = match survives_power {
+                    true => Survives::Power,
+                    false => Survives::Kill,
+                };
+                let options = SqliteOptions::new(path, limits).survives(survives);
                 let options = with!(
                     options,
                     max_counts = most,
@@ -66,7 +76,7 @@ impl Opened {
                 Opened::Sqlite(store.into())
             }
             #[cfg(not(feature = "sqlite"))]
-            Place::File(_) => return Err(StoreSettingError::FeatureOff("sqlite")),
+            Place::File { .. } => return Err(StoreSettingError::FeatureOff("sqlite")),
             #[cfg(feature = "redis")]
             Place::Server(url) => {
                 use secrecy::ExposeSecret as _;

@@ -16,6 +16,7 @@ use crate::limit::Limits;
 /// |---|---|---|
 /// | `memory` | in this process: [`MemoryStore`](super::MemoryStore) | |
 /// | `sqlite:PATH` | in a file that outlives it: `SqliteStore` | `sqlite` |
+/// | `sqlite:PATH?survives=kill` | the same, where calls do not wait for the disk: what that may cost, and only where the machine loses its power, `Survives` says | `sqlite` |
 /// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore`; further settings as `RedisOptions::new` has them | `redis` |
 /// | `rediss://…` | the same over TLS | `redis` |
 ///
@@ -36,11 +37,18 @@ use crate::limit::Limits;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoreSetting(Place);
 
+/// What says behind a path that grants need not be on the disk.
+const KILL: &str = "?survives=kill";
+
 #[derive(Clone, Default)]
 pub(super) enum Place {
     #[default]
     Memory,
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// Whether what was granted is there also where the machine loses its power.
+        survives_power: bool,
+    },
     /// The whole text.
     Server(SecretString),
 }
@@ -93,7 +101,21 @@ impl StoreSetting {
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
             return Err(StoreSettingError::NoFile);
         }
-        Ok(StoreSetting(Place::File(path)))
+        Ok(StoreSetting(Place::File {
+            path,
+            survives_power: true,
+        }))
+    }
+
+    /// In a file, by what stands behind `sqlite:`.
+    fn file(text: &str) -> Result<Self, StoreSettingError> {
+        // Others write `sqlite://counts.db`.
+        let text = text.strip_prefix("//").unwrap_or(text);
+        let mut setting = Self::in_file(text.strip_suffix(KILL).unwrap_or(text))?;
+        if let Place::File { survives_power, .. } = &mut setting.0 {
+            *survives_power = !text.ends_with(KILL);
+        }
+        Ok(setting)
     }
 
     /// Whether it is on a server, so that other processes count there too, and by that server's time.
@@ -140,8 +162,7 @@ impl FromStr for StoreSetting {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None if text == "memory" => Ok(StoreSetting(Place::Memory)),
-            // Others write `sqlite://counts.db`.
-            Some(("sqlite", path)) => Self::in_file(path.strip_prefix("//").unwrap_or(path)),
+            Some(("sqlite", rest)) => Self::file(rest),
             Some(("redis" | "rediss", rest)) if rest.starts_with("//") => {
                 Ok(StoreSetting(Place::Server(text.into())))
             }
@@ -154,7 +175,13 @@ impl fmt::Display for StoreSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Memory => f.write_str("memory"),
-            Place::File(path) => write!(f, "sqlite:{}", path.display()),
+            Place::File {
+                path,
+                survives_power,
+            } => {
+                let kill = if *survives_power { "" } else { KILL };
+                write!(f, "sqlite:{}{kill}", path.display())
+            }
             Place::Server(text) => {
                 let text = text.expose_secret();
                 let (scheme, rest) = text.split_once("//").unwrap_or_default();
@@ -175,7 +202,16 @@ impl PartialEq for Place {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Place::Memory, Place::Memory) => true,
-            (Place::File(one), Place::File(other)) => one == other,
+            (
+                Place::File {
+                    path,
+                    survives_power,
+                },
+                Place::File {
+                    path: other,
+                    survives_power: others,
+                },
+            ) => (path, survives_power) == (other, others),
             (Place::Server(one), Place::Server(other)) => {
                 one.expose_secret() == other.expose_secret()
             }

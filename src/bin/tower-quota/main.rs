@@ -16,6 +16,10 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     SqliteStore,
     commit::{Told, committed},
     op::Op,
     retention::Task,
-    shared::Shared,
+    shared::{Shared, State},
 };
 use crate::{
     error::StoreError,
@@ -39,25 +39,9 @@ impl Store for SqliteStore {
 
     fn claim(&self, claim: &Claim) -> Answer<Decision> {
         let shared = &self.shared;
-        let mut state = match shared.begin_lasting() {
-            Ok(state) => state,
-            Err(error) => return Answer::Now(Err(error)),
-        };
-        let decision = shared.live.claim(claim).at_once();
-        let Ok(Decision::Granted(grant)) = decision else {
-            if shared.live.has_events() {
-                shared.queue(
-                    &mut state,
-                    Op::Refused(Asked::of(claim, &shared.live.limits())),
-                );
-            }
-            return Answer::Now(decision);
-        };
-        let number = shared.live.number_of(&grant).unwrap_or_default();
-        let op = Op::Claim {
-            grant: number,
-            row: 0,
-            asked: Asked::of(claim, &shared.live.limits()),
+        let (mut state, grant, op) = match self.decide(claim) {
+            Decided::Granted(state, grant, op) => (state, grant, op),
+            Decided::Refused(answer) => return answer,
         };
         let told = shared.queue_and_wait(&mut state, op, Vec::new());
         let granted = Granted {
@@ -65,6 +49,17 @@ impl Store for SqliteStore {
             grant: Some(grant),
         };
         Answer::Later(Box::pin(granted.when(told)))
+    }
+
+    fn claim_ahead(&self, claim: &Claim) -> Answer<Decision> {
+        match self.decide(claim) {
+            Decided::Granted(mut state, grant, op) => {
+                // What is queued later is written later, or with it.
+                self.shared.queue(&mut state, op);
+                Answer::Now(Ok(Decision::Granted(grant)))
+            }
+            Decided::Refused(answer) => answer,
+        }
     }
 
     fn date(&self, grant: &mut Grant) {
@@ -99,18 +94,24 @@ impl Store for SqliteStore {
     }
 
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
-        let shared = &self.shared;
-        let state = &mut *shared.begin();
-        let Some(number) = shared.live.number_of(&grant) else {
+        let state = &mut *self.shared.begin();
+        let Some((op, settled)) = self.end(state, grant, settlement) else {
             return Answer::Now(Ok(()));
         };
-        shared.end_stream(state, number);
-        let settled = shared.live.settle(grant, settlement).at_once();
-        let told = shared.queue_and_wait(state, Op::Settle(number, settlement), Vec::new());
+        let told = self.shared.queue_and_wait(state, op, Vec::new());
         match settled {
             Ok(()) => Answer::Later(Box::pin(committed(told))),
             Err(error) => Answer::Now(Err(error)),
         }
+    }
+
+    fn settle_in_passing(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
+        let state = &mut *self.shared.begin();
+        let Some((op, settled)) = self.end(state, grant, settlement) else {
+            return Answer::Now(Ok(()));
+        };
+        self.shared.queue(state, op);
+        Answer::Now(settled)
     }
 
     fn release(&self, grant: Grant) -> Answer<()> {
@@ -211,7 +212,49 @@ impl Store for SqliteStore {
     }
 }
 
+/// What became of a claim, and what is to be written of it: not queued yet.
+enum Decided<'s> {
+    Granted(MutexGuard<'s, State>, Grant, Op),
+    Refused(Answer<Decision>),
+}
+
 impl SqliteStore {
+    fn decide(&self, claim: &Claim) -> Decided<'_> {
+        let shared = &self.shared;
+        let mut state = match shared.begin_lasting() {
+            Ok(state) => state,
+            Err(error) => return Decided::Refused(Answer::Now(Err(error))),
+        };
+        let decision = shared.live.claim(claim).at_once();
+        let Ok(Decision::Granted(grant)) = decision else {
+            if shared.live.has_events() {
+                let asked = Asked::of(claim, &shared.live.limits());
+                shared.queue(&mut state, Op::Refused(asked));
+            }
+            return Decided::Refused(Answer::Now(decision));
+        };
+        let op = Op::Claim {
+            grant: shared.live.number_of(&grant).unwrap_or_default(),
+            row: 0,
+            asked: Asked::of(claim, &shared.live.limits()),
+        };
+        Decided::Granted(state, grant, op)
+    }
+
+    /// Settles in memory. What is to be written of it; `None`: it has ended before.
+    fn end(
+        &self,
+        state: &mut State,
+        grant: Grant,
+        settlement: Settlement,
+    ) -> Option<(Op, Result<(), StoreError>)> {
+        let shared = &self.shared;
+        let number = shared.live.number_of(&grant)?;
+        shared.end_stream(state, number);
+        let settled = shared.live.settle(grant, settlement).at_once();
+        Some((Op::Settle(number, settlement), settled))
+    }
+
     /// Does something, for this reason where it is by hand, and waits until it is written.
     fn change<T: Send + 'static>(
         &self,

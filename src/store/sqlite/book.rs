@@ -5,11 +5,11 @@ use std::collections::{HashMap, hash_map::Entry as Place};
 use rusqlite::Connection;
 
 use super::{
-    figures::Figures,
+    figures::{Figures, add_to_hours},
     names::Names,
     op::Op,
     replica::Kept,
-    row::{EACH_MILLISECOND, Row, Status, sum_up, write_row},
+    row::{EACH_MILLISECOND, Row, Rows, Status, sum_up},
 };
 use crate::{
     store::{Claim, Settlement, clock::told::At},
@@ -196,21 +196,14 @@ impl Book {
 
     /// Writes what the present transaction has changed.
     pub(super) fn write(&mut self, conn: &Connection) -> rusqlite::Result<()> {
-        let mut hours = HashMap::new();
-        for whose in self.rows_before.keys() {
-            let Some(row) = self.rows.get_mut(whose) else {
-                continue;
-            };
-            write_row(conn, row)?;
+        let (mut hours, mut rows) = (HashMap::new(), Rows::of(conn)?);
+        let changed = self.rows_before.keys();
+        let changed = changed.filter_map(|whose| self.rows.get(whose));
+        for row in changed.chain(&self.aside) {
+            rows.write(row)?;
             sum_up(&mut hours, row);
         }
-        for row in &mut self.aside {
-            write_row(conn, row)?;
-            sum_up(&mut hours, row);
-        }
-        hours
-            .iter()
-            .try_for_each(|((hour, tags), sum)| sum.add_to_hour(conn, *hour, *tags))
+        add_to_hours(conn, &hours)
     }
 
     /// It is in the file.

@@ -1,5 +1,7 @@
 //! What an attempt came to, and sums of it.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, Row, params};
 
 use super::replica::Kept;
@@ -141,30 +143,29 @@ impl Sum {
                 .saturating_add(figures.cost.unwrap_or_default()),
         );
     }
+}
 
-    /// Adds it to what stands for an hour and a set of tags.
-    pub(super) fn add_to_hour(
-        &self,
-        conn: &Connection,
-        hour: i64,
-        tags: i64,
-    ) -> rusqlite::Result<()> {
-        let add =
-            "INSERT INTO hour (hour, tags, attempts, estimated, unknown, unpriced, input, cache_read,
-            cache_write, output, reasoning, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-            attempts = attempts + excluded.attempts, estimated = estimated + excluded.estimated,
-            unknown = unknown + excluded.unknown, unpriced = unpriced + excluded.unpriced,
-            input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
-            cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
-            reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost";
+/// Adds them to what stands for their hours and sets of tags.
+pub(super) fn add_to_hours(
+    conn: &Connection,
+    sums: &HashMap<(i64, i64), Sum>,
+) -> rusqlite::Result<()> {
+    let add = "INSERT INTO hour (hour, tags, attempts, estimated, unknown, unpriced, input, cache_read,
+        cache_write, output, reasoning, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+        attempts = attempts + excluded.attempts, estimated = estimated + excluded.estimated,
+        unknown = unknown + excluded.unknown, unpriced = unpriced + excluded.unpriced,
+        input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
+        cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
+        reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost";
+    let mut add = conn.prepare_cached(add)?;
+    for ((hour, tags), sum) in sums {
         let Sum {
             attempts,
             estimated,
             unknown,
             unpriced,
             of,
-        } = self;
-        let mut add = conn.prepare_cached(add)?;
+        } = sum;
         add.execute(params![
             hour,
             tags,
@@ -179,8 +180,8 @@ impl Sum {
             of.reasoning,
             of.cost.unwrap_or_default()
         ])?;
-        Ok(())
     }
+    Ok(())
 }
 
 fn bounded(figure: u64) -> i64 {

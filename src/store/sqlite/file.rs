@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{
-    OpenError,
+    OpenError, Survives,
     schema::{self, APPLICATION, SCHEMA, Versions},
 };
 
@@ -18,6 +18,8 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The write-ahead log is cut to this after something large.
 const LONG_LOG: i64 = 16 << 20;
+/// After so many pages of the log they are copied into the file, each once, however often it was written.
+const COPIED_AFTER: i64 = 3_000;
 
 /// An open file that nobody else counts in.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the file to count in it, making it where there is none, and brings it to this version's schema.
-pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, survives: Survives) -> Result<Opened, OpenError> {
     let unreachable = |reason| OpenError::Unreachable {
         path: path.to_owned(),
         reason,
@@ -48,7 +50,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn =
         Connection::open_with_flags(path, flags).map_err(|error| refused(path, &error))?;
-    prepare(&mut conn, path)?;
+    prepare(&mut conn, path, survives)?;
     Ok(Opened { conn, lock })
 }
 
@@ -73,7 +75,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
-fn prepare(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+fn prepare(conn: &mut Connection, path: &Path, survives: Survives) -> Result<(), OpenError> {
     let failed = |error: rusqlite::Error| refused(path, &error);
     conn.busy_timeout(PATIENCE).map_err(failed)?;
     let found = ours(conn, path)?;
@@ -91,12 +93,18 @@ fn prepare(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
             reason,
         });
     }
-    // What is committed stays, also where the power goes.
-    conn.pragma_update(None, "synchronous", "FULL")
+    let synchronous = match survives {
+        Survives::Power => "FULL",
+        // The file stays whole, and the log is brought to the disk apart.
+        Survives::Kill => "NORMAL",
+    };
+    conn.pragma_update(None, "synchronous", synchronous)
         .map_err(failed)?;
     conn.pragma_update(None, "temp_store", "MEMORY")
         .map_err(failed)?;
     conn.pragma_update_and_check(None, "journal_size_limit", LONG_LOG, |_| Ok(()))
+        .map_err(failed)?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", COPIED_AFTER, |_| Ok(()))
         .map_err(failed)?;
     conn.set_prepared_statement_cache_capacity(32);
     let from = found.map_or(0, |versions| versions.schema);

@@ -12,8 +12,11 @@ const MANY: usize = 50_000;
 /// What was looked up of late.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    sets: HashMap<String, i64>,
+    /// By what [`spell`] makes of them.
+    sets: HashMap<Vec<u8>, i64>,
     runs: HashMap<String, i64>,
+    /// The tags that are looked up, to be used again.
+    spelled: Vec<u8>,
 }
 
 impl Names {
@@ -23,30 +26,43 @@ impl Names {
         conn: &Connection,
         tags: &Tags,
     ) -> rusqlite::Result<(i64, Option<i64>)> {
-        let set = look_up(&mut self.sets, text(tags), |text| {
-            number(
-                conn,
-                (
-                    "SELECT id FROM tag_set WHERE tags = ?",
-                    "INSERT INTO tag_set (tags) VALUES (?)",
-                ),
-                text,
-            )
-        })?;
-        let run = match tags.get(&Tag::Run) {
-            None => None,
-            Some(run) => Some(look_up(&mut self.runs, run.to_owned(), |run| {
-                number(
+        spell(tags, &mut self.spelled);
+        let set = match self.sets.get(&self.spelled) {
+            Some(known) => *known,
+            None => {
+                let set = number(
                     conn,
                     (
-                        "SELECT id FROM run WHERE name = ?",
-                        "INSERT INTO run (name) VALUES (?)",
+                        "SELECT id FROM tag_set WHERE tags = ?",
+                        "INSERT INTO tag_set (tags) VALUES (?)",
                     ),
-                    run,
-                )
-            })?),
+                    &text(tags),
+                )?;
+                self.sets.insert(self.spelled.clone(), set);
+                set
+            }
+        };
+        let run = match tags.get(&Tag::Run) {
+            None => None,
+            Some(run) => Some(self.run(conn, run)?),
         };
         Ok((set, run))
+    }
+
+    fn run(&mut self, conn: &Connection, name: &str) -> rusqlite::Result<i64> {
+        if let Some(known) = self.runs.get(name) {
+            return Ok(*known);
+        }
+        let run = number(
+            conn,
+            (
+                "SELECT id FROM run WHERE name = ?",
+                "INSERT INTO run (name) VALUES (?)",
+            ),
+            name,
+        )?;
+        self.runs.insert(name.to_owned(), run);
+        Ok(run)
     }
 
     /// What was looked up may not be there.
@@ -62,17 +78,15 @@ impl Names {
     }
 }
 
-fn look_up(
-    known: &mut HashMap<String, i64>,
-    name: String,
-    find: impl FnOnce(&str) -> rusqlite::Result<i64>,
-) -> rusqlite::Result<i64> {
-    if let Some(number) = known.get(&name) {
-        return Ok(*number);
+/// The tags but the run, in any order, in bytes that no others have: what is looked up for every claim costs no text.
+fn spell(tags: &Tags, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    for (tag, value) in tags.iter().filter(|(tag, _)| *tag != Tag::Run) {
+        for part in [tag.name(), value] {
+            bytes.extend_from_slice(&part.len().to_le_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
     }
-    let number = find(&name)?;
-    known.insert(name, number);
-    Ok(number)
 }
 
 fn number(conn: &Connection, (find, make): (&str, &str), name: &str) -> rusqlite::Result<i64> {
@@ -93,4 +107,38 @@ fn text(tags: &Tags) -> String {
         .map(|(tag, value)| (tag.name().to_owned(), value))
         .collect();
     serde_json::to_string(&tags).expect("names and values are text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled(of: &[(&str, &str)]) -> Vec<u8> {
+        let of = of.iter();
+        let tags = of.fold(Tags::new(), |tags, (tag, value)| {
+            tags.with((*tag).into(), *value)
+        });
+        let mut bytes = Vec::new();
+        spell(&tags, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn no_tags_are_spelled_as_others_are_but_for_the_run() {
+        let all = [
+            spelled(&[]),
+            spelled(&[("agent", "a")]),
+            spelled(&[("user", "a")]),
+            spelled(&[("x", "1"), ("y", "2")]),
+            spelled(&[("x", "1y2")]),
+            spelled(&[("x1", "y2")]),
+        ];
+        for (place, one) in all.iter().enumerate() {
+            assert!(!all[..place].contains(one), "{one:?}");
+        }
+        assert_eq!(
+            spelled(&[("agent", "a"), ("run", "7")]),
+            spelled(&[("agent", "a")])
+        );
+    }
 }

@@ -36,6 +36,21 @@ pub struct SqliteOptions {
     pub(super) most: Option<usize>,
     pub(super) absorb: bool,
     pub(super) image_after: usize,
+    pub(super) survives: Survives,
+}
+
+/// What a grant that was answered survives, and so how long the answer takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Survives {
+    /// That the machine loses its power: it is on the disk. As long as the disk takes for that: some milliseconds, or
+    /// some tens of microseconds on one that keeps its power.
+    #[default]
+    Power,
+    /// That the process ends, however it does: it is with the operating system, which takes less than a tenth of a
+    /// millisecond, and is brought to the disk by itself, twenty times a second. So where the machine loses its power,
+    /// what was granted and settled in the last tenth of a second may be forgotten, and nothing else is harmed.
+    Kill,
 }
 
 /// How much is done between two images, where nothing is said.
@@ -53,6 +68,7 @@ impl SqliteOptions {
             most: None,
             absorb: true,
             image_after: IMAGE_AFTER,
+            survives: Survives::default(),
         }
     }
 
@@ -88,6 +104,12 @@ impl SqliteOptions {
     /// seconds.
     pub fn image_after(mut self, done: usize) -> Self {
         self.image_after = done.max(1);
+        self
+    }
+
+    /// What grants survive that were answered: [`Survives::Power`] where nothing is said.
+    pub fn survives(mut self, what: Survives) -> Self {
+        self.survives = what;
         self
     }
 

@@ -6,13 +6,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    OpenError, SqliteOptions,
+    OpenError, SqliteOptions, Survives,
     book::Book,
     file::{self, Opened},
     op::{Done, Op},
     replica::{Kept, Replica},
     row,
     shared::Shared,
+    sync::Syncer,
     writer::Writer,
 };
 use crate::{
@@ -56,8 +57,9 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         most,
         absorb,
         image_after,
+        survives,
     } = options;
-    let Opened { mut conn, lock } = file::open(&path)?;
+    let Opened { mut conn, lock } = file::open(&path, survives)?;
     let mut clock = Clock::alone();
     if let Some(shown) = shown {
         clock.show(move || shown());
@@ -101,9 +103,26 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     });
     let (lost, book) = written?;
 
+    let sync = match survives {
+        Survives::Power => None,
+        Survives::Kill => {
+            let started = Syncer::start(&path);
+            Some(started.map_err(|reason| OpenError::Unreachable {
+                path: path.clone(),
+                reason,
+            })?)
+        }
+    };
+
     clock.set(at.tick);
     let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
-    let writer = Writer::new(shared.clone(), (conn, lock), replica, book, image_after);
+    let writer = Writer::new(
+        shared.clone(),
+        (conn, lock, sync),
+        replica,
+        book,
+        image_after,
+    );
     let thread = std::thread::Builder::new()
         .name("tower-quota sqlite".into())
         .spawn(move || writer.run())

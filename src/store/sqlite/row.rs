@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use super::{
-    figures::{Figures, Sum},
+    figures::{Figures, Sum, add_to_hours},
     replica::Kept,
 };
 use crate::store::Settlement;
@@ -48,6 +48,7 @@ pub(super) fn lose<'k>(
     kept.for_each(|kept| rows.entry(kept.row).or_default().push(kept));
     let mut hours = HashMap::new();
     let count = rows.len();
+    let mut write = Rows::of(conn)?;
     for (id, kept) in rows {
         let found = conn.query_row("SELECT * FROM attempt WHERE id = ?", [id], read_row);
         let Some(mut row) = found.optional()? else {
@@ -61,12 +62,10 @@ pub(super) fn lose<'k>(
         for kept in kept {
             row.figures.settle(kept, &Settlement::Unknown);
         }
-        write_row(conn, &mut row)?;
+        write.write(&row)?;
         sum_up(&mut hours, &row);
     }
-    hours
-        .iter()
-        .try_for_each(|((hour, tags), sum)| sum.add_to_hour(conn, *hour, *tags))?;
+    add_to_hours(conn, &hours)?;
     Ok(count)
 }
 
@@ -77,42 +76,62 @@ pub(super) fn sum_up(hours: &mut HashMap<(i64, i64), Sum>, row: &Row) {
     }
 }
 
-pub(super) fn write_row(conn: &Connection, row: &mut Row) -> rusqlite::Result<()> {
-    if row.open == 0 && row.status == Status::Open {
-        // Its claims were given back: there was no attempt.
-        if row.stored {
-            conn.prepare_cached("DELETE FROM attempt WHERE id = ?")?
-                .execute([row.id])?;
-        }
-        return Ok(());
-    }
-    let took = (row.status != Status::Open)
-        .then(|| row.ended.saturating_sub(row.id / EACH_MILLISECOND).max(0));
-    let f = &row.figures;
-    let values = params![
-        row.tags,
-        row.run,
-        row.status as i64,
-        f.usage(),
-        took,
-        f.input,
-        f.cache_read,
-        f.cache_write,
-        f.output,
-        f.reasoning,
-        f.cost(),
-        row.id
-    ];
-    if row.stored {
+/// Writes rows, by statements that are looked up once for all of them.
+pub(super) struct Rows<'c> {
+    conn: &'c Connection,
+    insert: CachedStatement<'c>,
+    update: CachedStatement<'c>,
+}
+
+impl<'c> Rows<'c> {
+    pub(super) fn of(conn: &'c Connection) -> rusqlite::Result<Self> {
+        let insert = "INSERT INTO attempt (tags, run, status, usage, took, input, cache_read, cache_write, output, reasoning,
+            cost, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let update = "UPDATE attempt SET tags = ?, run = ?, status = ?, usage = ?, took = ?, input = ?, cache_read = ?,
             cache_write = ?, output = ?, reasoning = ?, cost = ? WHERE id = ?";
-        conn.prepare_cached(update)?.execute(values)?;
-        return Ok(());
+        Ok(Rows {
+            conn,
+            insert: conn.prepare_cached(insert)?,
+            update: conn.prepare_cached(update)?,
+        })
     }
-    let insert = "INSERT INTO attempt (tags, run, status, usage, took, input, cache_read, cache_write, output, reasoning,
-        cost, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    conn.prepare_cached(insert)?.execute(values)?;
-    Ok(())
+
+    pub(super) fn write(&mut self, row: &Row) -> rusqlite::Result<()> {
+        if row.open == 0 && row.status == Status::Open {
+            // Its claims were given back: there was no attempt.
+            if row.stored {
+                let mut delete = self
+                    .conn
+                    .prepare_cached("DELETE FROM attempt WHERE id = ?")?;
+                delete.execute([row.id])?;
+            }
+            return Ok(());
+        }
+        let took = (row.status != Status::Open)
+            .then(|| row.ended.saturating_sub(row.id / EACH_MILLISECOND).max(0));
+        let f = &row.figures;
+        let values = params![
+            row.tags,
+            row.run,
+            row.status as i64,
+            f.usage(),
+            took,
+            f.input,
+            f.cache_read,
+            f.cache_write,
+            f.output,
+            f.reasoning,
+            f.cost(),
+            row.id
+        ];
+        let statement = if row.stored {
+            &mut self.update
+        } else {
+            &mut self.insert
+        };
+        statement.execute(values)?;
+        Ok(())
+    }
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

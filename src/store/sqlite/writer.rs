@@ -6,6 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     book::Book,
+    brief,
     note::audit,
     op::{Done, Queued},
     pruning::Pruning,
@@ -13,10 +14,14 @@ use super::{
     replica::Replica,
     retention::Task,
     shared::Shared,
+    sync::Syncer,
 };
 
 /// What nobody waits for waits so long for company.
 const LAZY: Duration = Duration::from_millis(20);
+/// What is waited for waits so long for company, where several waited the last time. Where each commit goes to the disk,
+/// they wait for that together anyway.
+const COMPANY: Duration = Duration::from_millis(1);
 /// How long after a failure it is tried again: from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -25,6 +30,10 @@ pub(super) struct Writer {
     conn: Connection,
     /// Goes with the file.
     lock: File,
+    /// Brings what is written to the disk, where no commit does.
+    sync: Option<Syncer>,
+    /// Whether several waited for the last commit.
+    has_company: bool,
     replica: Replica,
     book: Book,
     /// What is to be written, in its order: it stays here until it is.
@@ -58,7 +67,7 @@ impl Drop for Gone {
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (conn, lock): (Connection, File),
+        (conn, lock, sync): (Connection, File, Option<Syncer>),
         replica: Replica,
         book: Book,
         image_after: usize,
@@ -67,6 +76,8 @@ impl Writer {
             shared,
             conn,
             lock,
+            sync,
+            has_company: false,
             replica,
             book,
             backlog: Vec::new(),
@@ -87,7 +98,7 @@ impl Writer {
                 let written = written.clone().and_then(|()| self.read_for(&task));
                 match Pruning::of(task) {
                     Ok(pruning) => self.pruning.push_back(pruning),
-                    Err(task) => task.answer(written),
+                    Err(task) => task.answer(written.clone().and_then(|()| self.synced())),
                 }
             }
             self.prune_some();
@@ -100,7 +111,10 @@ impl Writer {
             let _ = self.take_image();
         }
         drop(gone);
-        let Writer { conn, lock, .. } = self;
+        let Writer {
+            conn, lock, sync, ..
+        } = self;
+        drop(sync);
         let _ = conn.close();
         drop(lock);
         ended
@@ -126,6 +140,11 @@ impl Writer {
             } else if shared.work.wait_for(&mut state, LAZY).timed_out() {
                 break;
             }
+        }
+        let waits_alone = state.closed || !state.tasks.is_empty() || !self.backlog.is_empty();
+        if state.urgent && self.has_company && self.sync.is_some() && !waits_alone {
+            // Others on their way are written with it, for little more.
+            let _ = shared.work.wait_for(&mut state, COMPANY);
         }
         state.urgent = false;
         self.backlog.append(&mut state.queued);
@@ -162,7 +181,11 @@ impl Writer {
         if self.backlog.is_empty() {
             return Ok(());
         }
-        let written = self.transact().map_err(|error| error.to_string());
+        let written = match self.sync.as_ref().map_or(Ok(()), Syncer::failure) {
+            Ok(()) => self.transact().map_err(|error| error.to_string()),
+            // Who claims is to hear that the disk fails.
+            Err(error) => Err(error.to_string()),
+        };
         match &written {
             Ok(()) => self.committed(),
             Err(reason) => self.failed(reason),
@@ -179,21 +202,23 @@ impl Writer {
             ..
         } = self;
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut text = String::with_capacity(backlog.len() * 256);
+        let unwritten = |error: serde_json::Error| -> rusqlite::Error {
+            rusqlite::Error::ToSqlConversionFailure(error.into())
+        };
+        let mut text = Vec::with_capacity(backlog.len() * 256);
         for queued in &mut *backlog {
             let Done { at, op } = &mut queued.done;
             book.take(&tx, *at, op)?;
-            text.push(if text.is_empty() { '[' } else { ',' });
-            let done = serde_json::to_string(&queued.done);
-            text.push_str(
-                &done.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
-            );
+            text.push(if text.is_empty() { b'[' } else { b',' });
+            brief::write(&queued.done, &mut text).map_err(unwritten)?;
             queued
                 .notes
                 .iter()
                 .try_for_each(|note| note.write(&tx, queued.done.at))?;
         }
-        text.push(']');
+        text.push(b']');
+        let text = String::from_utf8(text);
+        let text = text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         tx.prepare_cached("INSERT INTO log (ops) VALUES (?)")?
             .execute([text])?;
         book.write(&tx)?;
@@ -204,7 +229,12 @@ impl Writer {
         self.book.committed();
         self.retry = RETRY.0;
         self.shared.lock().failing = None;
+        if let Some(sync) = &self.sync {
+            sync.written();
+        }
         self.since += self.backlog.len();
+        let waiting = self.backlog.iter().filter(|queued| queued.waits.is_some());
+        self.has_company = waiting.take(2).count() > 1;
         for Queued { done, waits, .. } in self.backlog.drain(..) {
             if let Some(waits) = waits {
                 // It may have gone away.
@@ -217,6 +247,12 @@ impl Writer {
             // Where it cannot be written, the log goes on.
             let _ = self.take_image();
         }
+    }
+
+    /// All that is written is on the disk.
+    fn synced(&self) -> Result<(), String> {
+        let synced = self.sync.as_ref().map_or(Ok(()), Syncer::now);
+        synced.map_err(|error| error.to_string())
     }
 
     fn failed(&mut self, reason: &str) {
