@@ -313,13 +313,10 @@ fn futures<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
+/// One after the other: what is started while a file is open has it open, too, for a moment.
 #[test]
 fn nothing_that_was_settled_is_missing_after_a_kill() {
     kill_and_look("power");
-}
-
-#[test]
-fn nor_is_it_where_nobody_waits_for_the_disk() {
     kill_and_look("kill");
 }
 

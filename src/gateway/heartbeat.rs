@@ -147,7 +147,7 @@ async fn error_of(answer: Response, dialect: Dialect) -> Bytes {
     let error = meter.reading().error;
     let message = error.map_or_else(
         || format!("the answer is {}, and no stream", parts.status),
-        |error| error.message.clone(),
+        |error| error.message,
     );
     last_event(dialect, "upstream_error", parts.status, &message)
 }

@@ -97,7 +97,7 @@ impl Proxy {
             Some(_) => Some(&self.open),
             None => self.routed.as_ref(),
         };
-        let service = service.ok_or_else(|| Refusal::nowhere(self.upstreams.names()))?;
+        let service = service.ok_or_else(|| Refusal::nowhere(&self.upstreams.names()))?;
         let place = chosen.as_ref().map(|chosen| chosen.place.clone());
         parts.version = Version::HTTP_11;
         let progress = Progress::new();

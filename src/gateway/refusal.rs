@@ -77,7 +77,7 @@ impl From<NotAllowed> for Refusal {
 
 impl Refusal {
     /// These upstreams there are.
-    pub(super) fn nowhere(names: Vec<&str>) -> Self {
+    pub(super) fn nowhere(names: &[&str]) -> Self {
         let paths: Vec<String> = names.iter().map(|name| format!("/{name}/")).collect();
         Refusal::Nowhere(paths.join(", "))
     }

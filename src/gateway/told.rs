@@ -36,9 +36,9 @@ pub(super) fn tell(response: &mut Response, progress: &Progress) {
         return;
     };
     let sent = attempts.made.iter();
-    let sent = sent.filter(|made| !matches!(made.outcome, Outcome::Refused { .. }));
+    let mut sent = sent.filter(|made| !matches!(made.outcome, Outcome::Refused { .. }));
     headers.insert(ATTEMPTS, sent.clone().count().into());
-    if let Some(last) = sent.last() {
+    if let Some(last) = sent.next_back() {
         let target = [
             (PROVIDER, &last.target.provider),
             (MODEL, &last.target.model),

@@ -54,8 +54,8 @@ impl StateFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
             Err(error) => return Err(self.io(error)),
         };
-        let kept: Kept = serde_json::from_slice(&text).map_err(|error| self.content(error))?;
-        kept.check().map_err(|reason| self.content(reason))?;
+        let kept: Kept = serde_json::from_slice(&text).map_err(|error| self.content(&error))?;
+        kept.check().map_err(|reason| self.content(&reason))?;
         Ok(kept)
     }
 
@@ -85,7 +85,7 @@ impl StateFile {
     }
 
     fn write(&self, kept: &Kept) -> Result<(), StateFileError> {
-        let mut text = serde_json::to_vec_pretty(kept).map_err(|error| self.content(error))?;
+        let mut text = serde_json::to_vec_pretty(kept).map_err(|error| self.content(&error))?;
         text.push(b'\n');
         let new = self.beside("new");
         let written = || {
@@ -130,7 +130,7 @@ impl StateFile {
         }
     }
 
-    fn content(&self, reason: impl ToString) -> StateFileError {
+    fn content(&self, reason: &impl ToString) -> StateFileError {
         StateFileError::Content {
             path: self.path.clone(),
             reason: reason.to_string(),
