@@ -13,7 +13,7 @@ use tower_quota::{
     Money, Tags, Usage,
     limit::{Demand, Limit, Limits, Quantities},
     store::{
-        Claim, Decision, Grant, Settlement, Store as _,
+        Claim, Decision, Grant, Reason, Settlement, Store as _,
         redis::{RedisOptions, RedisStore},
     },
 };
@@ -316,9 +316,9 @@ async fn who_has_lost_all_grants_nothing_until_all_who_were_there_have_told_it_a
         &Limits::new([Limit::requests(3).every(DAY)]).unwrap(),
         &Reason::default(),
     )
-        .get()
-        .await
-        .unwrap();
+    .get()
+    .await
+    .unwrap();
     assert!(matches!(granted(&one).await, Ok(Decision::Granted(_))));
     lose_all(&server);
     let error = granted(&other).await.unwrap_err().to_string();

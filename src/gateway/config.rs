@@ -51,8 +51,20 @@ pub struct GatewayConfig {
     /// How long `tower-quota serve` waits for open calls when it is to end: what is open longer is cut off, and counts as
     /// reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds where it is told nothing else.
     pub drain: Span,
+    /// What `/metrics` shows.
+    pub metrics: MetricsConfig,
     /// A PEM file of authorities by which upstreams are trusted, beside those that browsers trust.
     pub authorities: Option<PathBuf>,
+}
+
+/// `gateway.metrics`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct MetricsConfig {
+    /// The tags of callers that are labels: `[team, agent]`. Each has at most 500 values, others are counted together. `run`
+    /// never is one.
+    pub tags: Vec<String>,
 }
 
 impl Default for GatewayConfig {
@@ -65,6 +77,7 @@ impl Default for GatewayConfig {
             tls: None,
             heartbeat: Span::from_secs(15),
             drain: Span::from_secs(600),
+            metrics: MetricsConfig::default(),
             authorities: None,
         }
     }

@@ -65,6 +65,8 @@
 //! that nobody takes it for dead; a refusal is its last event then.
 //!
 //! `GET /healthz` is answered `ok`, whatever the upstream does, `GET /readyz` 503 where the store of counts does not answer.
+//! `GET /metrics` has [metrics](crate::metrics) for Prometheus; with the feature `otlp`, and where the environment names an
+//! endpoint (`OTEL_EXPORTER_OTLP_ENDPOINT`), `tower-quota serve` pushes them as well.
 //! What operators see and do is under [`/quota/`](admin); programs that cannot be proxied [claim and settle](claims) there.
 //!
 //! # What it changes
@@ -116,7 +118,7 @@ mod told;
 mod unmetered;
 mod upstreams;
 
-pub use config::{Config, GatewayConfig};
+pub use config::{Config, GatewayConfig, MetricsConfig};
 pub use running::{Gateway, GatewayError, Renewed};
 pub use server::{BindError, bind};
 pub use state::{

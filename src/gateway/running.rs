@@ -28,7 +28,9 @@ use super::{
 use crate::{
     error::Rejection,
     limiter::{Call, Limiter},
+    metrics::Metrics,
     rate_limit::RateLimitLayer,
+    tags::Tag,
     wire::Dialect,
 };
 
@@ -40,6 +42,7 @@ const READY_IN: Duration = Duration::from_secs(2);
 pub struct Gateway {
     proxy: Arc<Proxy>,
     claiming: Claiming,
+    metrics: Metrics,
     tls: Option<TlsConfig>,
     certificate: Certificate,
 }
@@ -97,6 +100,13 @@ impl Gateway {
             return Err(GatewayError::Nowhere);
         }
         let layer = &layer.clone().hiding(upstreams.key_headers());
+        let tags = config
+            .metrics
+            .tags
+            .iter()
+            .map(|tag| Tag::from(tag.as_str()));
+        let metrics = Metrics::builder().tags(tags).build();
+        let layer = &metrics.attach(layer.clone(), limiter);
         let client = client(tls::client(config.authorities.as_deref())?);
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
@@ -116,6 +126,7 @@ impl Gateway {
         let gateway = Gateway {
             claiming: Claiming::new(limiter.clone(), layer.clone(), state),
             proxy: Arc::new(proxy),
+            metrics,
             tls: config.tls.clone(),
             certificate: Certificate::default(),
         };
@@ -151,6 +162,12 @@ impl Gateway {
         })
     }
 
+    /// What it measures: for programs that push it.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// `http` or `https`, as callers speak.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
@@ -166,6 +183,7 @@ impl Gateway {
             state: proxy.state.clone(),
             limiter: proxy.limiter.clone(),
             calls: proxy.calls.clone(),
+            metrics: self.metrics.clone(),
         };
         admin::router(operated)
             .merge(claims::router(self.claiming.clone()))

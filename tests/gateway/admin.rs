@@ -110,6 +110,7 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
             "admin",
         ),
         (Method::GET, "/quota/calls", None, "viewer"),
+        (Method::GET, "/quota/status", None, "viewer"),
         (Method::GET, "/quota/audit", None, "viewer"),
     ]
 }

@@ -194,3 +194,65 @@ async fn calls_that_wait_and_run_are_listed_and_one_can_be_cancelled() {
     assert_eq!(soon(third).await.unwrap().unwrap().status(), 200);
     soon(async { while !calls(gateway, &token).await.is_empty() {} }).await;
 }
+
+/// O1, G4: what is measured and how all stands, for those who may look.
+#[tokio::test]
+async fn metrics_and_status_show_calls_limits_and_budgets_to_viewers() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let upstreams = format!(
+        "{{ openai: {{ url: '{}' }} }}, metrics: {{ tags: [team] }}",
+        sim.base_url()
+    );
+    let limits = "{ global: { rpm: 100 }, max_daily_spend: 5 }";
+    let mut keyed = Keyed::start(&upstreams, limits).await;
+    let token = keyed
+        .key(&["look", "--role", "viewer", "--tag", "team=blue"])
+        .await;
+    let caller = keyed.key(&["caller"]).await;
+    let gateway = &keyed.gateway;
+    let body = json!({"model": "gpt-5.5", "max_tokens": 50});
+    for _ in 0..3 {
+        let answer = call(gateway, &token, body.clone()).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let ask = |path: &str, token: &str| {
+        let asked = client().get(gateway.url(path));
+        asked
+            .header("authorization", format!("Bearer {token}"))
+            .send()
+    };
+    assert_eq!(ask("/metrics", &caller).await.unwrap().status(), 403);
+    let answer = ask("/metrics", &token).await.unwrap();
+    assert!(
+        header(&answer, "content-type")
+            .unwrap()
+            .starts_with("text/plain")
+    );
+    let text = answer.text().await.unwrap();
+    for line in [
+        "tower_quota_limit_used{tower_quota_limit=\"requests 100/min\"",
+        "tower_quota_calls_total{",
+        "gen_ai_client_token_usage",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(
+        text.lines()
+            .any(|line| line.contains("blue") && line.ends_with(" 3")),
+        "{text}"
+    );
+    assert!(!text.contains(&token), "{text}");
+
+    assert_eq!(ask("/quota/status", &caller).await.unwrap().status(), 403);
+    let (_, status) = json_of(ask("/quota/status", &token).await.unwrap()).await;
+    assert_eq!(status["limits"][0]["limit"], "requests 100/min");
+    assert_eq!(status["limits"][0]["in_use"], "3");
+    assert_eq!(status["limits"][0]["share"], 0.03);
+    let budget = &status["budgets"][0];
+    assert_eq!(budget["amount"], "5.00", "{status}");
+    assert_eq!(status["limits"][1]["in_use"], budget["settled"], "{status}");
+    assert_eq!(
+        (&status["waiting"], &status["sent"]),
+        (&json!(0), &json!(0))
+    );
+}

@@ -43,6 +43,9 @@ pub(crate) enum Failure {
     State(#[from] StateError),
     #[error("{0}")]
     Argument(String),
+    #[cfg(feature = "otlp")]
+    #[error(transparent)]
+    Otlp(tower_quota::metrics::otlp::OtlpError),
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("serving failed: {0}")]

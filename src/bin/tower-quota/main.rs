@@ -5,6 +5,8 @@ mod check;
 mod cli;
 mod failure;
 mod init;
+#[cfg(feature = "otlp")]
+mod push;
 mod reload;
 mod serve;
 mod signals;

@@ -8,6 +8,8 @@ use tower_quota::{
     gateway::{self, Gateway},
 };
 
+#[cfg(feature = "otlp")]
+use super::push;
 use super::{
     cli::ServeArgs,
     failure::Failure,
@@ -78,6 +80,8 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     let mut hangups = Hangups::listen().map_err(Failure::Signals)?;
     announce(&format!("listening on {}://{addr}", gateway.scheme()));
 
+    #[cfg(feature = "otlp")]
+    let push = push::begin(&gateway).map_err(Failure::Otlp)?;
     let (stop, stopped) = oneshot::channel::<()>();
     // By itself: calls go on while a configuration is read again.
     let served = gateway.clone();
@@ -97,11 +101,14 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     }
     drop(stop);
     eprintln!("tower-quota: stopping when open calls are answered; a second signal stops at once");
-    tokio::select! {
+    let ended = tokio::select! {
         ended = serving => ended.map_err(|error| Failure::Serve(error.into())),
         () = tokio::time::sleep(config.drain.into()) => Err(Failure::TooLong(config.drain)),
         () = signals.next() => Err(Failure::CutOff),
-    }
+    };
+    #[cfg(feature = "otlp")]
+    push::end(push).await;
+    ended
 }
 
 /// Prints one line for whoever started the program. If nobody reads it, that is no reason not to serve.

@@ -27,7 +27,7 @@ pub(super) struct Budgets {
 
 /// How one budget stands; money in dollars.
 #[derive(Serialize)]
-struct Budget {
+pub(super) struct Budget {
     budget: String,
     /// Which calls it is for; absent for values that have no count of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn of(standing: BudgetStanding) -> Self {
+    pub(super) fn of(standing: BudgetStanding) -> Self {
         Budget {
             left: standing.left(),
             comes_back: match standing.comes_back {

@@ -2,6 +2,8 @@
 //!
 //! | path | does | role |
 //! |---|---|---|
+//! | `GET /quota/status` | limits, budgets, pauses and calls at a glance | viewer |
+//! | `GET /metrics` | [metrics](crate::metrics) for Prometheus | viewer |
 //! | `GET /quota/keys` | the keys, without their tokens | admin |
 //! | `POST /quota/keys` | makes one: its token is in the answer, once | admin |
 //! | `POST /quota/keys/{name}/disable`, `/enable` | refuses it, takes it again | admin |
@@ -28,9 +30,11 @@ mod calls;
 mod client;
 mod keys;
 mod limits;
+mod metrics;
 mod pauses;
 mod problem;
 mod rights;
+mod status;
 
 use std::sync::Arc;
 
@@ -44,7 +48,7 @@ use axum::{
 pub use client::{AdminClient, AdminError};
 
 use super::{calls::Calls, incoming::Incoming, state::State};
-use crate::limiter::Limiter;
+use crate::{limiter::Limiter, metrics::Metrics};
 
 /// Nothing that is said to it is longer.
 const BODY_CAP: usize = 64 << 10;
@@ -55,10 +59,13 @@ pub(super) struct Operated {
     pub(super) state: Option<State>,
     pub(super) limiter: Limiter,
     pub(super) calls: Calls,
+    pub(super) metrics: Metrics,
 }
 
 pub(super) fn router(operated: Operated) -> Router {
     Router::new()
+        .route("/quota/status", get(status::status))
+        .route("/metrics", get(metrics::metrics))
         .route("/quota/keys", get(keys::list).post(keys::make))
         .route("/quota/keys/{name}", delete(keys::delete))
         .route("/quota/keys/{name}/disable", post(keys::disable))
