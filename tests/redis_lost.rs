@@ -13,7 +13,7 @@ use tower_quota::{
     Money, Tags, Usage,
     limit::{Demand, Limit, Limits, Quantities},
     store::{
-        Claim, Decision, Grant, Settlement, Store as _,
+        Claim, Decision, Grant, Reason, Settlement, Store as _,
         redis::{RedisOptions, RedisStore},
     },
 };
@@ -312,10 +312,13 @@ async fn who_has_lost_all_grants_nothing_until_all_who_were_there_have_told_it_a
     lose_all(&server);
     one.budgets().get().await.unwrap();
     let other = open();
-    one.reconfigure(&Limits::new([Limit::requests(3).every(DAY)]).unwrap())
-        .get()
-        .await
-        .unwrap();
+    one.reconfigure(
+        &Limits::new([Limit::requests(3).every(DAY)]).unwrap(),
+        &Reason::default(),
+    )
+    .get()
+    .await
+    .unwrap();
     assert!(matches!(granted(&one).await, Ok(Decision::Granted(_))));
     lose_all(&server);
     let error = granted(&other).await.unwrap_err().to_string();
