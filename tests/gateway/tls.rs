@@ -32,7 +32,7 @@ impl Secured {
     async fn start(upstream: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        certificates::make(&file);
+        certificates::make(file);
         let text = format!(
             "rate_limiting: {{}}
 gateway: {{ listen: '127.0.0.1:0', upstream: '{upstream}', tls: {{ certificate: '{}', key: '{}' }} }}",

@@ -25,7 +25,10 @@ pub(crate) enum Failure {
     #[error("not all that was counted is kept: {0}")]
     Close(StoreError),
     #[error("{}: {source}", path.display())]
-    Config { path: PathBuf, source: ConfigError },
+    Config {
+        path: PathBuf,
+        source: Box<ConfigError>,
+    },
     #[error(
         "{}: no upstream and no route; say where calls go, as gateway.upstream or with --upstream, \
          for example https://api.openai.com, or by rate_limiting.failover", path.display()

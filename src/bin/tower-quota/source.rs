@@ -84,7 +84,7 @@ impl Source {
             error @ ConfigError::Store(_) => Failure::Store(error),
             source => Failure::Config {
                 path: self.path().to_owned(),
-                source,
+                source: Box::new(source),
             },
         }
     }
