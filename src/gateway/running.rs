@@ -163,7 +163,6 @@ impl Gateway {
     }
 
     /// What it measures: for programs that push it.
-    #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
