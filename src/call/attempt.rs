@@ -13,13 +13,11 @@ use tokio::time::Instant;
 
 use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted, watch::charge};
 use crate::{
-    error::Rejection,
     event::Watched,
     limit::Tick,
     limiter::{Delegation, Flight, Limiter, Permit, Progress},
-    store::{BoxFuture, Observation, Settlement},
+    store::{Observation, Settlement},
     tags::Tags,
-    wire::ProviderError,
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
@@ -240,7 +238,7 @@ impl Attempt {
     }
 
     /// So many output tokens have come by now.
-    fn streamed(&self, output: u64) {
+    pub(super) fn streamed(&self, output: u64) {
         let mut state = self.lock();
         state.output = output;
         let claims = state.claims.iter_mut();
@@ -364,7 +362,7 @@ impl Attempt {
 
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
     /// reserved, what was not is given back.
-    fn abandon(&self, depth: u32) {
+    pub(super) fn abandon(&self, depth: u32) {
         let (further_in, sent) = {
             let state = self.lock();
             (state.reached > depth, state.sender != 0)
@@ -430,79 +428,4 @@ fn has_cost(settlement: &Settlement) -> bool {
 fn held_besides(more: &[Held], gate: &Gate) -> u64 {
     let more = more.iter().filter(|other| other.gate.same_count(gate));
     more.map(|held| held.permit.money()).sum()
-}
-
-/// Ends an attempt when it is dropped, unless somebody has ended it before or a layer further in has it.
-#[derive(Debug)]
-pub(crate) struct Unfinished {
-    /// Taken when it is ended.
-    attempt: Option<Arc<Attempt>>,
-    depth: u32,
-}
-
-impl Unfinished {
-    pub(super) fn new(attempt: Arc<Attempt>, depth: u32) -> Self {
-        Unfinished {
-            attempt: Some(attempt),
-            depth,
-        }
-    }
-
-    /// So many output tokens have come by now.
-    pub(crate) fn streamed(&self, output: u64) {
-        if let Some(attempt) = &self.attempt {
-            attempt.streamed(output);
-        }
-    }
-
-    /// What its answer turned out to be, for those who observe it.
-    pub(crate) fn says(
-        &self,
-        failed: Option<ProviderError>,
-        model: impl FnOnce() -> Option<Box<str>>,
-    ) {
-        if let Some(attempt) = &self.attempt {
-            attempt.says(failed, model);
-        }
-    }
-
-    /// Whether there are budgets that may refuse it more money.
-    pub(crate) fn has_budgets(&self) -> bool {
-        let attempt = self.attempt.as_ref();
-        attempt.is_some_and(|attempt| attempt.has_budgets())
-    }
-
-    /// See [`Attempt::cover`].
-    pub(crate) fn cover(&self, ended: Ended) -> BoxFuture<Result<u64, Rejection>> {
-        let attempt = self.attempt.clone();
-        Box::pin(async move {
-            match attempt {
-                Some(attempt) => attempt.cover(ended).await,
-                None => Ok(u64::MAX),
-            }
-        })
-    }
-
-    /// Ends it with a settlement.
-    pub(crate) fn end(mut self, ended: Ended) {
-        if let Some(attempt) = self.attempt.take() {
-            attempt.end(ended);
-        }
-    }
-
-    /// Gives back every claim: it was not sent.
-    pub(crate) fn release(mut self) {
-        if let Some(attempt) = self.attempt.take() {
-            attempt.release();
-            attempt.abandon(self.depth);
-        }
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(attempt) = self.attempt.take() {
-            attempt.abandon(self.depth);
-        }
-    }
 }

@@ -32,9 +32,9 @@ mod repeat;
 mod request_body;
 mod send;
 mod toward;
+mod unfinished;
 mod watch;
 
-pub(crate) use attempt::Unfinished;
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
 pub(crate) use context::Entry;
 #[cfg(feature = "gateway")]
@@ -48,4 +48,5 @@ pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
 pub(crate) use send::{MakeRequest, Sent};
 pub(crate) use toward::Toward;
+pub(crate) use unfinished::Unfinished;
 pub(crate) use watch::hands_on;

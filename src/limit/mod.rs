@@ -29,6 +29,7 @@ mod of_key;
 mod pause;
 mod period;
 mod quantity;
+mod reach;
 mod revise;
 mod set;
 mod share;
