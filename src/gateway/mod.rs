@@ -95,6 +95,7 @@
 //! connection, calls would wait for one another inside the client, where no limit sees them.
 
 pub mod admin;
+mod answers;
 mod calls;
 pub mod claims;
 mod client;

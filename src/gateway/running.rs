@@ -2,12 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::Request,
-    middleware::{Next, from_fn},
-    routing::get,
-};
+use axum::{Router, extract::Request, routing::get};
 use http::StatusCode;
 use rustls::ServerConfig;
 use tokio::{net::TcpListener, time::timeout};
@@ -15,12 +10,11 @@ use tower_layer::Layer;
 
 use super::{
     BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin,
+    answers::Answers,
     calls::Calls,
     claims::{self, Claiming},
     client::client,
-    local::is_local,
     proxy::Proxy,
-    refusal::Refusal,
     server::{self, Certificate},
     tls,
     upstreams::Upstreams,
@@ -31,7 +25,6 @@ use crate::{
     metrics::Metrics,
     rate_limit::RateLimitLayer,
     tags::Tag,
-    wire::Dialect,
 };
 
 /// A store that takes longer is none that calls can wait for.
@@ -175,32 +168,30 @@ impl Gateway {
 
     /// All that is answered, for a server of one's own.
     pub fn router(&self) -> Router {
-        let proxy = self.proxy.clone();
+        let answers = self.answers();
+        Router::new().fallback(move |request: Request| answers.clone().answer(request))
+    }
+
+    fn answers(&self) -> Answers {
+        let proxy = &self.proxy;
         let limiter = proxy.limiter.clone();
-        let keyed = self.is_keyed();
         let operated = admin::Operated {
             state: proxy.state.clone(),
             limiter: proxy.limiter.clone(),
             calls: proxy.calls.clone(),
             metrics: self.metrics.clone(),
         };
-        admin::router(operated)
+        let own = admin::router(operated)
             .merge(claims::router(self.claiming.clone()))
             .route("/readyz", get(move || ready(limiter)))
-            .route("/healthz", get(|| async { "ok" }))
-            .fallback(move |request: Request| proxy.clone().answer(request))
-            .layer(from_fn(move |request: Request, next: Next| async move {
-                match keyed || is_local(request.headers()) {
-                    true => next.run(request).await,
-                    false => Refusal::Foreign.answer(Dialect::Generic, false),
-                }
-            }))
+            .route("/healthz", get(|| async { "ok" }));
+        Answers::new(own, proxy.clone())
     }
 
     /// Serves until `stop` completes, then takes no more calls and returns when those that came are answered,
     /// streams included.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        server::serve(listener, self.router(), self.certificate.clone(), stop).await;
+        server::serve(listener, self.answers(), self.certificate.clone(), stop).await;
     }
 }
 

@@ -1,13 +1,14 @@
 //! The listening side.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::body::Body;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
-    service::TowerToHyperService,
 };
 use parking_lot::RwLock;
 use rustls::ServerConfig;
@@ -18,6 +19,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
+
+use super::answers::Answers;
 
 /// How long a caller may take to send the headers of a request, and how long its connection may lie idle.
 const HEADERS_IN: Duration = Duration::from_secs(75);
@@ -91,7 +94,7 @@ impl Certificate {
 /// streams included.
 pub(super) async fn serve(
     listener: TcpListener,
-    router: Router,
+    answers: Answers,
     certificate: Certificate,
     stop: impl Future<Output = ()>,
 ) {
@@ -104,8 +107,8 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                let (router, watcher) = (router.clone(), calls.watcher());
-                tokio::spawn(connection(stream, certificate.acceptor(), router, watcher));
+                let (answers, watcher) = (answers.clone(), calls.watcher());
+                tokio::spawn(connection(stream, certificate.acceptor(), answers, watcher));
             }
             // One that has gone already.
             Err(error) if is_of_connection(&error) => {}
@@ -129,16 +132,21 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, watcher: Watcher) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    answers: Answers,
+    watcher: Watcher,
+) {
     // Without it, each small chunk would wait for the caller's acknowledgement. A connection that
     // refuses it is about to fail by itself.
     let _ = stream.set_nodelay(true);
     keep_alive(&stream);
     let Some(tls) = tls else {
-        return requests(stream, router, watcher).await;
+        return requests(stream, answers, watcher).await;
     };
     if let Ok(Ok(stream)) = timeout(HANDSHAKE_IN, tls.accept(stream)).await {
-        requests(stream, router, watcher).await;
+        requests(stream, answers, watcher).await;
     }
 }
 
@@ -156,14 +164,18 @@ fn keep_alive(stream: &TcpStream) {
 
 async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    answers: Answers,
     watcher: Watcher,
 ) {
+    let answer = service_fn(move |request: http::Request<Incoming>| {
+        let answered = answers.clone().answer(request.map(Body::new));
+        async { Ok::<_, Infallible>(answered.await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_IN)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), answer);
     // However it ends: what it was about is told by the call.
     let _ = watcher.watch(connection).await;
 }
