@@ -93,7 +93,7 @@ impl Limits {
 }
 
 /// As it comes back when it is written and read: the last digit of a share may differ.
-#[cfg(any(feature = "config", feature = "redis", feature = "sqlite"))]
+#[cfg(any(test, feature = "config", feature = "redis", feature = "sqlite"))]
 pub(super) fn as_kept(limit: &Limit) -> Limit {
     let text = serde_json::to_string(limit);
     let kept = text.and_then(|text| serde_json::from_str(&text));
