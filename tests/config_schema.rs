@@ -13,16 +13,28 @@ use tower_quota::{
 };
 
 /// Texts of which none is wrong in itself: names of tags, of their values and of files.
-const FREE: [&str; 6] = [
+const FREE: [&str; 10] = [
     "[]",
     "when.{}",
     "when.{}[]",
     "price_file",
     "time_zone",
     "model_aliases.{}",
+    "gateway.state",
+    "gateway.authorities",
+    "tls.certificate",
+    "tls.key",
 ];
 
-const GATEWAY: &str = r#"{ "listen": "127.0.0.1:8080", "upstream": "https://example.com" }"#;
+const GATEWAY: &str = r#"{
+    "listen": "127.0.0.1:8080", "upstream": "https://example.com",
+    "upstreams": { "mine": {
+        "url": "https://example.com", "provider": "openai", "key": "sk-x", "auth": { "header": "x-key" },
+        "default": false, "unmetered": "deny"
+    } },
+    "state": "state.json", "tls": { "certificate": "server.pem", "key": "server.key" },
+    "heartbeat": "15s", "drain": "10m", "metrics": { "tags": ["team"] }, "authorities": "ca.pem"
+}"#;
 
 /// A file in which every field is set, and nothing is wrong.
 fn every_field() -> Value {
@@ -38,6 +50,7 @@ fn every_field() -> Value {
 /// Reads and builds.
 fn built(file: &Value) -> Result<(), ConfigError> {
     let config = Config::from_text(&file.to_string(), Format::Json, |_| None)?;
+    config.gateway.check()?;
     config.rate_limiting.build().map(drop)
 }
 

@@ -7,7 +7,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{TlsConfig, Upstream, UpstreamConfig};
+use super::{BadUpstream, TlsConfig, Upstream, UpstreamConfig, upstreams::Upstreams};
 use crate::config::{
     ConfigError, Format, RateLimiting, Root, Span, from_path, from_text, schema_of,
 };
@@ -127,6 +127,18 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         from_text(text, format, &environment)
+    }
+}
+
+impl GatewayConfig {
+    /// Checks what reading it does not: [`Gateway::new`](super::Gateway::new) does it too, and reads its files.
+    ///
+    /// # Errors
+    /// The first value that makes no sense, with its path.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let upstreams = Upstreams::of(&self.upstreams, self.upstream.clone());
+        let checked = upstreams.map(drop);
+        checked.map_err(|BadUpstream { path, reason }| ConfigError::Value { path, reason })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use super::{Place, Upstream, known};
 use crate::{
@@ -23,10 +23,12 @@ pub struct UpstreamConfig {
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub url: Option<Upstream>,
     /// By which name limits and prices know it, where it is another than its own.
+    #[serde(deserialize_with = "filled")]
     #[schemars(length(min = 1))]
     pub provider: Option<String>,
     /// Its API key: `"${OPENAI_API_KEY}"`. It goes there in place of whatever the caller has shown. Without one the
     /// caller's own credentials go there, except for keys of this gateway.
+    #[serde(deserialize_with = "filled_secret")]
     #[schemars(with = "Option<String>", length(min = 1))]
     pub key: Option<Secret>,
     /// How it takes the key, where its name does not say: `bearer`, or `{ header: x-api-key }`.
@@ -36,6 +38,26 @@ pub struct UpstreamConfig {
     pub default: bool,
     /// What becomes of calls of which nothing but their number can be counted, where there are budgets.
     pub unmetered: Option<Unmetered>,
+}
+
+fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    match text {
+        Some(text) if text.trim().is_empty() => Err(de::Error::custom(
+            "is empty; leave it out, or say something",
+        )),
+        text => Ok(text),
+    }
+}
+
+fn filled_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let secret = Option::<Secret>::deserialize(deserializer)?;
+    match secret {
+        Some(secret) if secret.expose().trim().is_empty() => Err(de::Error::custom(
+            "its key is empty; leave it out where there is none",
+        )),
+        secret => Ok(secret),
+    }
 }
 
 /// What becomes of calls of which nothing but their number can be counted: those that bring work to a provider in a way that
@@ -54,17 +76,18 @@ pub enum Unmetered {
 
 /// An upstream that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("gateway.upstreams.{name}: {reason}")]
+#[error("{path}: {reason}")]
 pub struct BadUpstream {
-    name: String,
-    reason: String,
+    /// Where it stands: `gateway.upstreams.mine.auth.header`.
+    pub(in crate::gateway) path: String,
+    pub(in crate::gateway) reason: String,
 }
 
 impl BadUpstream {
     pub(super) fn two_defaults(name: &str, other: Option<&str>) -> Self {
         let other = other.map_or("gateway.upstream".to_owned(), |other| format!("`{other}`"));
         BadUpstream {
-            name: name.to_owned(),
+            path: format!("gateway.upstreams.{name}"),
             reason: format!("is `default`, and so is {other}; one of them can be"),
         }
     }
@@ -77,10 +100,11 @@ const TAKEN: [&str; 8] = [
 
 impl UpstreamConfig {
     pub(super) fn place(&self, name: &str) -> Result<Place, BadUpstream> {
-        let bad = |reason: String| BadUpstream {
-            name: name.to_owned(),
+        let bad_at = |field: &str, reason: String| BadUpstream {
+            path: format!("gateway.upstreams.{name}{field}"),
             reason,
         };
+        let bad = |reason| bad_at("", reason);
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         if name.is_empty() || !name.chars().all(is_plain) || TAKEN.contains(&name) {
             return Err(bad(format!(
@@ -106,7 +130,8 @@ impl UpstreamConfig {
             Some(AuthConfig::Bearer) => Auth::Bearer,
             Some(AuthConfig::Header(header)) => {
                 let header = HeaderName::try_from(header.as_str());
-                Auth::Header(header.map_err(|_| bad("auth.header is no name of a header".into()))?)
+                let no = |_| bad_at(".auth.header", "is no name of a header".to_owned());
+                Auth::Header(header.map_err(no)?)
             }
         };
         let key = self.key.as_ref().map(|key| {
