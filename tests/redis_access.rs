@@ -119,6 +119,10 @@ async fn a_user_needs_no_more_rights_than_these_and_keys_of_its_namespace() {
     assert_eq!(counts(&other).await, 0);
     // What was lost is put back with the same rights.
     server.ask(&["FLUSHALL"]);
+    // Nothing is granted until both have told again what they know.
+    for one in [&store, &other] {
+        one.audit().get().await.unwrap();
+    }
     assert_eq!(counts(&other).await, 0);
     store.audit().get().await.unwrap();
     refused(options(&url("others")).open(), "NOPERM");
