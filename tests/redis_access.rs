@@ -56,16 +56,20 @@ fn options(url: &str) -> RedisOptions {
     options.timeout(Duration::from_secs(5))
 }
 
-/// Claims and settles as often as it may.
-async fn counts(store: &RedisStore) -> usize {
-    let claim = Claim {
+fn claim() -> Claim {
+    Claim {
         tags: Arc::new(Tags::new()),
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
         held: Vec::new(),
         attempt: 0,
-    };
+    }
+}
+
+/// Claims and settles as often as it may.
+async fn counts(store: &RedisStore) -> usize {
+    let claim = claim();
     let mut granted = 0;
     while let Decision::Granted(mut grant) = store.claim(&claim).get().await.unwrap() {
         store.date(&mut grant);
@@ -119,10 +123,15 @@ async fn a_user_needs_no_more_rights_than_these_and_keys_of_its_namespace() {
     assert_eq!(counts(&other).await, 0);
     // What was lost is put back with the same rights.
     server.ask(&["FLUSHALL"]);
-    // Nothing is granted until both have told again what they know.
-    for one in [&store, &other] {
-        one.audit().get().await.unwrap();
-    }
+    // Nothing is granted until both have told again what they know: until then a claim hears so.
+    let told = async {
+        while other.claim(&claim()).get().await.is_err() {
+            let _ = store.audit().get().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told)
+        .await
+        .unwrap();
     assert_eq!(counts(&other).await, 0);
     store.audit().get().await.unwrap();
     refused(options(&url("others")).open(), "NOPERM");
