@@ -61,7 +61,7 @@
 //! request, take its extensions off, and move it to another task; one that builds a new request of what it reads in the
 //! first makes two calls of it for us, and what the inner layers repeat the outer ones do not count. One that sends a
 //! request twice makes two attempts of it, each with its own claims, where one of ours stands inside of it; further in than
-//! all of ours it is as a client. State that several processes share it does not keep. A body that is longer than the cap
+//! all of ours it is as a client. Processes share state by a store on a server alone. A body that is longer than the cap
 //! passes unread, under the limits that need no knowledge of it.
 //!
 //! # Features
@@ -69,7 +69,8 @@
 //! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
 //! `sim` a simulated provider, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
 //! `sqlite` counts and a ledger in a file (`store::SqliteStore`), `redis` counts that processes share, `metrics` and `otlp`
-//! metrics to be read and to be pushed, `tracing` a span for each call; `full` is all of them.
+//! metrics to be read and to be pushed, `tracing` a span for each call, `mimalloc` is how the binary allocates; `full` is all
+//! of them.
 
 pub mod admission;
 pub mod body;

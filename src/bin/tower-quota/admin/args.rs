@@ -137,7 +137,7 @@ pub(crate) enum LimitWhat {
     List,
     /// Gives a limit or a budget another amount.
     Set {
-        /// The limit, in the words of `limit list`: "cost $10.00/hour per team".
+        /// The limit, in the words of `limit list`, in single quotes: 'cost $10.00/hour per team'.
         limit: String,
         /// A whole number; of a budget, dollars.
         amount: String,
