@@ -148,7 +148,7 @@ pub(crate) async fn connect(addr: SocketAddr) -> Result<SendRequest<Full<Bytes>>
 /// What is said to GET.
 pub(crate) async fn get(addr: SocketAddr, path: &str) -> Result<String, Error> {
     let request = http::Request::get(path)
-        .header(http::header::HOST, "upstream.test")
+        .header(http::header::HOST, "localhost")
         .body(Full::default())?;
     let response = connect(addr).await?.send_request(request).await?;
     text(response.into_body()).await

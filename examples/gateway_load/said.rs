@@ -48,7 +48,7 @@ pub(crate) fn call(kind: Kind, connection: usize) -> Request<Full<Bytes>> {
         "Tell me what the weather is like. ".repeat(12)
     );
     Request::post("/v1/chat/completions")
-        .header(header::HOST, "gateway.test")
+        .header(header::HOST, "localhost")
         .header(header::AUTHORIZATION, "Bearer sk-load")
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, "gateway_load")
