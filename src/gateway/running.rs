@@ -14,6 +14,7 @@ use super::{
     calls::Calls,
     claims::{self, Claiming},
     client::client,
+    minutes::Minutes,
     proxy::Proxy,
     server::{self, Certificate},
     tls,
@@ -24,6 +25,7 @@ use crate::{
     limiter::{Call, Limiter},
     metrics::Metrics,
     rate_limit::RateLimitLayer,
+    statistics::Statistics,
     tags::Tag,
 };
 
@@ -36,6 +38,8 @@ pub struct Gateway {
     proxy: Arc<Proxy>,
     claiming: Claiming,
     metrics: Metrics,
+    statistics: Statistics,
+    minutes: Minutes,
     tls: Option<TlsConfig>,
     certificate: Certificate,
 }
@@ -99,7 +103,9 @@ impl Gateway {
             .iter()
             .map(|tag| Tag::from(tag.as_str()));
         let metrics = Metrics::builder().tags(tags).build();
-        let layer = &metrics.attach(layer.clone(), limiter);
+        let (layer, statistics) = recorded(layer.clone());
+        let minutes = Minutes::default();
+        let layer = &metrics.attach(layer, limiter).observe(minutes.clone());
         let client = client(tls::client(config.authorities.as_deref())?);
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
@@ -120,6 +126,8 @@ impl Gateway {
             claiming: Claiming::new(limiter.clone(), layer.clone(), state),
             proxy: Arc::new(proxy),
             metrics,
+            statistics,
+            minutes,
             tls: config.tls.clone(),
             certificate: Certificate::default(),
         };
@@ -180,6 +188,8 @@ impl Gateway {
             limiter: proxy.limiter.clone(),
             calls: proxy.calls.clone(),
             metrics: self.metrics.clone(),
+            statistics: self.statistics.clone(),
+            minutes: self.minutes.clone(),
         };
         let own = admin::router(operated)
             .merge(claims::router(self.claiming.clone()))
@@ -193,6 +203,16 @@ impl Gateway {
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
         server::serve(listener, self.answers(), self.certificate.clone(), stop).await;
     }
+}
+
+/// What is recorded of calls, by these layers: where they record already, there. Teams have theirs apart.
+fn recorded(layer: RateLimitLayer) -> (RateLimitLayer, Statistics) {
+    let statistics = layer.recorded().cloned().unwrap_or_default();
+    let of_teams = [Tag::Provider, Tag::Model, Tag::Agent, Tag::User];
+    let statistics = of_teams.into_iter().fold(statistics, |statistics, tag| {
+        statistics.by(&[Tag::Team, tag])
+    });
+    (layer.statistics(statistics.clone()), statistics)
 }
 
 /// Whether calls can be taken: the store of counts answers.

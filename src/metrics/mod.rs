@@ -87,6 +87,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use parking_lot::Mutex;
 
 pub use build::Builder;
+pub use targets::TargetStanding;
 
 use self::{gauges::Gauges, instruments::Instruments, labels::Labels, targets::Targets};
 use crate::{failover::FailoverEvent, limiter::Limiter, rate_limit::RateLimitLayer};
@@ -149,6 +150,13 @@ impl Metrics {
     /// Something happened to a target: for a [`FailoverLayer`](crate::FailoverLayer) of one's own.
     pub fn target_changed(&self, event: &FailoverEvent) {
         self.shared.targets.changed(event);
+    }
+
+    /// How the targets are of which something was told: those that were never left alone are not among them. A thousand
+    /// at most.
+    #[must_use]
+    pub fn targets(&self) -> Vec<TargetStanding> {
+        self.shared.targets.standings()
     }
 }
 

@@ -67,7 +67,7 @@ impl Observer for Metrics {
             Event::Cools { tags, span } => {
                 let labels = labels.target(tags);
                 instruments.cooldowns.add(1, &labels);
-                shared.targets.cools(labels, *span);
+                shared.targets.cools(tags, *span);
             }
             Event::Over(end) => shared.over(call, end),
         }

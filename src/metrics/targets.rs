@@ -1,9 +1,13 @@
 //! How targets are, by what was told of them.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use opentelemetry::KeyValue;
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -20,73 +24,135 @@ const MOST: usize = 1_000;
 
 /// What is known of targets.
 #[derive(Debug, Default)]
-pub(super) struct Targets(Mutex<Known>);
+pub(super) struct Targets(Mutex<BTreeMap<Name, Known>>);
 
-#[derive(Debug, Default)]
-struct Known {
-    /// Until when they are left alone.
-    cooling: HashMap<Vec<KeyValue>, Instant>,
-    /// By provider, model and key: whether the breaker is open, and until when they are parked.
-    routed: HashMap<[String; 3], Routed>,
-}
+/// Provider, model and key.
+type Name = [Arc<str>; 3];
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Routed {
+struct Known {
+    cooling_until: Option<Instant>,
+    open_until: Option<Instant>,
     is_open: bool,
     parked_until: Option<Instant>,
+    /// Whether a route leads there.
+    is_routed: bool,
+}
+
+/// How a target is: a model at a provider, with one key of several. Spans in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TargetStanding {
+    /// The provider; empty where nobody said which.
+    pub provider: Arc<str>,
+    /// The model; empty where it is about all of them.
+    pub model: Arc<str>,
+    /// The name of the key, where there are several; not the key.
+    pub api_key: Arc<str>,
+    /// In how long it may be called again: its provider told it to be left alone.
+    pub cooling: Option<f64>,
+    /// Whether it failed so often that it is passed over, and tried by one call at a time.
+    pub is_open: bool,
+    /// In how long it is tried again, where it is open.
+    pub tried_in: Option<f64>,
+    /// In how long it is asked again: its money or quota is used up, or its key is refused.
+    pub parked: Option<f64>,
+}
+
+impl Known {
+    fn is_of_interest(&self, now: Instant) -> bool {
+        let to_come = |until: Option<Instant>| until.is_some_and(|until| until > now);
+        self.is_open || to_come(self.cooling_until) || to_come(self.parked_until)
+    }
+}
+
+fn left(until: Option<Instant>, now: Instant) -> Option<f64> {
+    let left = until?.saturating_duration_since(now);
+    (!left.is_zero()).then(|| left.as_secs_f64())
 }
 
 impl Targets {
-    pub(super) fn cools(&self, labels: Vec<KeyValue>, span: Duration) {
-        let (known, now) = (&mut self.0.lock().cooling, Instant::now());
-        if known.len() >= MOST {
-            known.retain(|_, until| *until > now);
+    /// Something is known of one. Where there are too many, those of which nothing is to be told make room.
+    fn know(&self, name: Name, learn: impl FnOnce(&mut Known, Instant)) {
+        let (known, now) = (&mut *self.0.lock(), Instant::now());
+        if known.len() >= MOST && !known.contains_key(&name) {
+            known.retain(|_, known| known.is_of_interest(now));
+            if known.len() >= MOST {
+                return;
+            }
         }
-        if known.len() < MOST || known.contains_key(&labels) {
-            let until = known.entry(labels).or_insert(now);
-            *until = (*until).max(now + span);
-        }
+        learn(known.entry(name).or_default(), now);
+    }
+
+    pub(super) fn cools(&self, tags: &Tags, span: Duration) {
+        let name = [Tag::Provider, Tag::Model, Tag::ApiKey];
+        let name = name.map(|tag| Arc::from(tags.get(&tag).unwrap_or_default()));
+        self.know(name, |known, now| {
+            known.cooling_until = known.cooling_until.max(now.checked_add(span));
+        });
     }
 
     pub(super) fn changed(&self, event: &FailoverEvent) {
         let target = event.target();
-        let name = |name: &Option<std::sync::Arc<str>>| name.as_deref().unwrap_or("").to_owned();
-        let key = [&target.provider, &target.model, &target.api_key].map(name);
-        let known = &mut self.0.lock().routed;
-        let routed = known.entry(key).or_default();
-        match event {
-            FailoverEvent::BreakerOpened { .. } => routed.is_open = true,
-            FailoverEvent::BreakerClosed { .. } => routed.is_open = false,
-            FailoverEvent::Parked { span, .. } => {
-                routed.parked_until = Instant::now().checked_add(*span);
+        let name = |name: &Option<Arc<str>>| name.clone().unwrap_or_default();
+        let name = [&target.provider, &target.model, &target.api_key].map(name);
+        self.know(name, |known, now| {
+            known.is_routed = true;
+            match event {
+                FailoverEvent::BreakerOpened { span, .. } => {
+                    known.is_open = true;
+                    known.open_until = now.checked_add(*span);
+                }
+                FailoverEvent::BreakerClosed { .. } => known.is_open = false,
+                FailoverEvent::Parked { span, .. } => known.parked_until = now.checked_add(*span),
             }
-        }
+        });
+    }
+
+    /// How they are now.
+    pub(super) fn standings(&self) -> Vec<TargetStanding> {
+        let (known, now) = (self.0.lock(), Instant::now());
+        let each = known.iter().map(|(name, known)| {
+            let [provider, model, api_key] = name.clone();
+            TargetStanding {
+                provider,
+                model,
+                api_key,
+                cooling: left(known.cooling_until, now),
+                is_open: known.is_open,
+                tried_in: left(known.open_until.filter(|_| known.is_open), now),
+                parked: left(known.parked_until, now),
+            }
+        });
+        each.collect()
     }
 
     /// How they are now. Several keys of one target are shown as one: 1 where any of them is passed over.
     pub(super) fn read(&self, labels: &Labels, readings: &mut Vec<Reading>) {
-        let (known, now) = (&mut *self.0.lock(), Instant::now());
-        known.cooling.retain(|_, until| *until > now);
-        for (target, until) in &known.cooling {
-            let left = until.saturating_duration_since(now).as_secs_f64();
-            readings.push((Gauge::CooldownRemaining, left, target.clone()));
-        }
-        let mut shown: HashMap<Vec<KeyValue>, (bool, bool)> = HashMap::new();
-        for ([provider, model, _], routed) in &known.routed {
+        let (known, now) = (self.0.lock(), Instant::now());
+        let (mut cooling, mut routed) = (HashMap::new(), HashMap::new());
+        for ([provider, model, _], known) in &*known {
             let tags = Tags::new()
-                .with(Tag::Provider, provider.as_str())
-                .with(Tag::Model, model.as_str());
-            let (open, parked) = shown.entry(labels.target(&tags)).or_default();
-            *open |= routed.is_open;
-            *parked |= routed.parked_until.is_some_and(|until| until > now);
+                .with(Tag::Provider, provider.clone())
+                .with(Tag::Model, model.clone());
+            let labels = labels.target(&tags);
+            if let Some(left) = left(known.cooling_until, now) {
+                let longest: &mut f64 = cooling.entry(labels.clone()).or_default();
+                *longest = longest.max(left);
+            }
+            if known.is_routed {
+                let (open, parked): &mut (bool, bool) = routed.entry(labels).or_default();
+                *open |= known.is_open;
+                *parked |= left(known.parked_until, now).is_some();
+            }
         }
-        for (target, (open, parked)) in shown {
-            readings.push((
-                Gauge::BreakerOpen,
-                f64::from(u8::from(open)),
-                target.clone(),
-            ));
-            readings.push((Gauge::Parked, f64::from(u8::from(parked)), target));
+        let flag = |is: bool| f64::from(u8::from(is));
+        for (target, left) in cooling {
+            readings.push((Gauge::CooldownRemaining, left, target));
+        }
+        for (target, (open, parked)) in routed {
+            readings.push((Gauge::BreakerOpen, flag(open), target.clone()));
+            readings.push((Gauge::Parked, flag(parked), target));
         }
     }
 }

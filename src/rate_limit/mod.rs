@@ -158,6 +158,12 @@ impl RateLimitLayer {
         self
     }
 
+    /// Where attempts are recorded, if they are.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn recorded(&self) -> Option<&Statistics> {
+        self.statistics.as_ref()
+    }
+
     /// Tells an observer what becomes of the calls that come to these layers; see [`event`](crate::event). Another one is told
     /// beside those that are there.
     pub fn observe(mut self, observer: impl Observer) -> Self {

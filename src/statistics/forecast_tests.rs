@@ -20,6 +20,7 @@ fn budget(amount: u64, settled: u64, comes_back: ComesBack) -> BudgetStanding {
         settled: dollars(settled),
         reserved: dollars(1),
         shadow: false,
+        stopped: false,
         comes_back,
     }
 }

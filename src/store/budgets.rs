@@ -28,6 +28,8 @@ pub struct BudgetStanding {
     pub reserved: Money,
     /// Whether it only watches.
     pub shadow: bool,
+    /// Whether its circuit is open: it refuses until somebody [resets](crate::Limiter::reset) it.
+    pub stopped: bool,
     /// When money comes back.
     pub comes_back: ComesBack,
 }
@@ -121,6 +123,7 @@ fn standing(limits: &Limits, key: &LimitKey, window: &Window, now: Tick) -> Budg
         settled: Money::from_nanos(in_use.saturating_sub(reserved)),
         reserved: Money::from_nanos(reserved),
         shadow: rule.limit.shadow,
+        stopped: count.is_tripped(),
         comes_back: match (&rule.life, rule.limit.period) {
             (Life::Calendar(calendar), _) => {
                 let spent = count.spent(rule, now);

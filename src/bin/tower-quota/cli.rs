@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::admin::AdminArgs;
+#[cfg(feature = "demo")]
+use super::demo::DemoArgs;
 
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
 #[derive(Debug, Parser)]
@@ -34,6 +36,9 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
+    /// Shows it at work: simulated providers, a population of agents, and the dashboard. Needs no key and no network.
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 mod admin;
 mod check;
 mod cli;
+#[cfg(feature = "demo")]
+mod demo;
 mod failure;
 mod init;
 #[cfg(feature = "otlp")]
@@ -29,6 +31,8 @@ async fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Admin(args) => admin::run(args).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

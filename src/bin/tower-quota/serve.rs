@@ -112,7 +112,7 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
 }
 
 /// Prints one line for whoever started the program. If nobody reads it, that is no reason not to serve.
-fn announce(line: &str) {
+pub(crate) fn announce(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -1,6 +1,6 @@
 //! Budgets, and what is spent of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, slice, sync::Arc};
 
 use axum::{
     Json,
@@ -9,13 +9,10 @@ use axum::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Operated,
-    problem::Problem,
-    rights::{Admin, Viewer},
-};
+use super::{Operated, problem::Problem, rights::Admin, scope::Scope};
 use crate::{
     money::Money,
+    statistics::{Ends, Statistics},
     store::{BudgetStanding, ComesBack, Correction},
     tags::{Tag, Tags},
 };
@@ -37,12 +34,24 @@ pub(super) struct Budget {
     reserved: Money,
     left: Money,
     shadow: bool,
+    /// Whether its circuit is open: nobody passes until it is reset.
+    stopped: bool,
     comes_back: String,
+    /// What was spent lately comes to this in an hour; absent where nobody can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace_per_hour: Option<Money>,
+    /// When nothing is left, at that pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Ends>,
 }
 
 impl Budget {
-    pub(super) fn of(standing: BudgetStanding) -> Self {
+    fn of(standing: BudgetStanding, statistics: &Statistics) -> Self {
+        let forecast = statistics.forecast(slice::from_ref(&standing)).pop();
         Budget {
+            pace_per_hour: forecast.as_ref().map(|forecast| forecast.pace_per_hour),
+            ends: forecast.map(|forecast| forecast.ends),
+            stopped: standing.stopped,
             left: standing.left(),
             comes_back: match standing.comes_back {
                 ComesBack::At(instant) => Timestamp::try_from(instant)
@@ -63,10 +72,13 @@ impl Budget {
 }
 
 impl Operated {
-    async fn budgets(&self) -> Result<Json<Budgets>, Problem> {
-        let standings = self.limiter.budgets().await?;
-        let budgets = standings.into_iter().map(Budget::of).collect();
-        Ok(Json(Budgets { budgets }))
+    /// How budgets stand, as far as one may see them.
+    pub(super) async fn budgets(&self, scope: &Scope) -> Result<Vec<Budget>, Problem> {
+        let standings = self.limiter.budgets().await?.into_iter();
+        let seen = standings.filter(|standing| scope.sees_budget(standing.of.as_deref()));
+        Ok(seen
+            .map(|standing| Budget::of(standing, &self.statistics))
+            .collect())
     }
 }
 
@@ -97,10 +109,11 @@ pub(super) fn tags(of: BTreeMap<Tag, String>) -> Tags {
 }
 
 pub(super) async fn list(
-    _: Viewer,
+    scope: Scope,
     State(operated): State<Arc<Operated>>,
 ) -> Result<Json<Budgets>, Problem> {
-    operated.budgets().await
+    let budgets = operated.budgets(&scope).await?;
+    Ok(Json(Budgets { budgets }))
 }
 
 pub(super) async fn correct(
@@ -116,7 +129,8 @@ pub(super) async fn correct(
     let reason = admin.because(why);
     let (limiter, tags) = (&operated.limiter, tags(about));
     limiter.correct(&tags, correction, reason).await?;
-    operated.budgets().await
+    let budgets = operated.budgets(&Scope::default()).await?;
+    Ok(Json(Budgets { budgets }))
 }
 
 pub(super) async fn reset(

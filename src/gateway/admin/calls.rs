@@ -8,12 +8,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{
-    Operated,
-    keys::Why,
-    problem::Problem,
-    rights::{Admin, Viewer},
-};
+use super::{Operated, keys::Why, problem::Problem, queues::seconds, rights::Admin, scope::Scope};
 use crate::{
     limiter::{CallState, Progress},
     store::Note,
@@ -56,7 +51,6 @@ impl Call {
             } => format!("attempt {attempt} to {tags}; {output} tokens have come"),
             _ => String::new(),
         };
-        let seconds = |span: std::time::Duration| (span.as_secs_f64() * 1e3).round() / 1e3;
         let expected = match &state {
             CallState::Waiting(awaited) => awaited.expected_in,
             CallState::BackingOff { until } => {
@@ -83,8 +77,11 @@ impl Call {
     }
 }
 
-pub(super) async fn list(_: Viewer, State(operated): State<Arc<Operated>>) -> Json<Open> {
-    let calls = operated.calls.each(Call::of);
+pub(super) async fn list(scope: Scope, State(operated): State<Arc<Operated>>) -> Json<Open> {
+    let calls = operated.calls.each(|id, progress, tags, path| {
+        scope.sees(tags).then(|| Call::of(id, progress, tags, path))
+    });
+    let calls = calls.into_iter().flatten().collect();
     Json(Open { calls })
 }
 

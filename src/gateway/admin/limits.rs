@@ -9,11 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    Operated,
-    problem::Problem,
-    rights::{Admin, Viewer},
-};
+use super::{Operated, problem::Problem, rights::Admin, scope::Scope};
 use crate::{
     limit::{Limit, Quantity},
     money::Money,
@@ -59,17 +55,19 @@ impl Amount {
 }
 
 impl Operated {
-    fn limits(&self) -> Json<Limits> {
+    fn limits(&self, scope: &Scope) -> Json<Limits> {
         let limits = self.limiter.limits();
-        let limits = limits.iter().filter(|limit| !limit.is_pause());
+        let limits = limits
+            .iter()
+            .filter(|limit| !limit.is_pause() && scope.sees_limit(limit));
         Json(Limits {
             limits: limits.map(ToString::to_string).collect(),
         })
     }
 }
 
-pub(super) async fn list(_: Viewer, State(operated): State<Arc<Operated>>) -> Json<Limits> {
-    operated.limits()
+pub(super) async fn list(scope: Scope, State(operated): State<Arc<Operated>>) -> Json<Limits> {
+    operated.limits(&scope)
 }
 
 pub(super) async fn amount(
@@ -87,5 +85,5 @@ pub(super) async fn amount(
         limits.with_amount(&limit, of.as_deref(), amount)
     });
     changed.await?;
-    Ok(operated.limits())
+    Ok(operated.limits(&Scope::default()))
 }

@@ -2,7 +2,11 @@
 //!
 //! | path | does | role |
 //! |---|---|---|
-//! | `GET /quota/status` | limits, budgets, pauses and calls at a glance | viewer |
+//! | `GET /quota/` | the dashboard: a page that shows all this | anybody; what it shows, viewer |
+//! | `GET /quota/status` | limits, budgets, queues, pauses and calls at a glance | viewer |
+//! | `GET /quota/costs?unit=day&by=model&last=7` | what was used and what it cost since the start, by hour, day, week or month, in UTC | viewer |
+//! | `GET /quota/minutes?by=model` | the last two hours, minute by minute, by model, agent or team | viewer |
+//! | `GET /quota/targets` | breakers, told waits and parked keys | viewer |
 //! | `GET /metrics` | [metrics](crate::metrics) for Prometheus | viewer |
 //! | `GET /quota/keys` | the keys, without their tokens | admin |
 //! | `POST /quota/keys` | makes one: its token is in the answer, once | admin |
@@ -20,6 +24,9 @@
 //! | `POST /quota/calls/{id}/cancel` | ends one | admin |
 //! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
 //!
+//! A viewer whose key has tags sees what has them: limits that are split by them or for them alone, such budgets, calls and
+//! costs. What has no tags is refused it.
+//!
 //! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
 //! of the key that it was made with. What is changed of limits, and what is paused, holds over a reload; where the store
 //! outlives the process it holds over a restart, too, until the configuration says something else of that limit.
@@ -28,13 +35,17 @@ mod audit;
 mod budgets;
 mod calls;
 mod client;
+mod costs;
 mod keys;
 mod limits;
 mod metrics;
 mod pauses;
 mod problem;
+mod queues;
 mod rights;
+mod scope;
 mod status;
+mod targets;
 
 use std::sync::Arc;
 
@@ -47,8 +58,8 @@ use axum::{
 
 pub use client::{AdminClient, AdminError};
 
-use super::{calls::Calls, incoming::Incoming, state::State};
-use crate::{limiter::Limiter, metrics::Metrics};
+use super::{calls::Calls, dashboard, incoming::Incoming, minutes::Minutes, state::State};
+use crate::{limiter::Limiter, metrics::Metrics, statistics::Statistics};
 
 /// Nothing that is said to it is longer.
 const BODY_CAP: usize = 64 << 10;
@@ -60,6 +71,8 @@ pub(super) struct Operated {
     pub(super) limiter: Limiter,
     pub(super) calls: Calls,
     pub(super) metrics: Metrics,
+    pub(super) statistics: Statistics,
+    pub(super) minutes: Minutes,
 }
 
 pub(super) fn router(operated: Operated) -> Router {
@@ -79,8 +92,11 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota/pauses/end", post(pauses::end))
         .route("/quota/calls", get(calls::list))
         .route("/quota/calls/{id}/cancel", post(calls::cancel))
+        .route("/quota/costs", get(costs::costs))
+        .route("/quota/minutes", get(costs::minutes))
+        .route("/quota/targets", get(targets::list))
         .route("/quota/audit", get(audit::list))
-        .route("/quota", get(problem::unknown))
+        .merge(dashboard::router())
         .route("/quota/{*rest}", axum::routing::any(problem::unknown))
         .layer(DefaultBodyLimit::max(BODY_CAP))
         .layer(map_request(Incoming::of))

@@ -8,11 +8,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Operated,
-    problem::Problem,
-    rights::{Admin, Viewer},
-};
+use super::{Operated, problem::Problem, rights::Admin, scope::Scope};
 use crate::{
     limit::{Limit, LimitError},
     tags::Tag,
@@ -40,17 +36,17 @@ fn pause(tags: BTreeMap<Tag, String>) -> Limit {
 }
 
 impl Operated {
-    fn pauses(&self) -> Json<Pauses> {
+    fn pauses(&self, scope: &Scope) -> Json<Pauses> {
         let limits = self.limiter.limits();
-        let pauses = limits.pauses();
+        let pauses = limits.pauses().filter(|pause| scope.sees_limit(pause));
         Json(Pauses {
             pauses: pauses.map(ToString::to_string).collect(),
         })
     }
 }
 
-pub(super) async fn list(_: Viewer, State(operated): State<Arc<Operated>>) -> Json<Pauses> {
-    operated.pauses()
+pub(super) async fn list(scope: Scope, State(operated): State<Arc<Operated>>) -> Json<Pauses> {
+    operated.pauses(&scope)
 }
 
 pub(super) async fn begin(
@@ -62,7 +58,7 @@ pub(super) async fn begin(
     let (pause, reason) = (pause(tags), admin.because(why));
     let changed = operated.limiter.change(reason, |limits| limits.with(pause));
     changed.await?;
-    Ok(operated.pauses())
+    Ok(operated.pauses(&Scope::default()))
 }
 
 pub(super) async fn end(
@@ -84,5 +80,5 @@ pub(super) async fn end(
         Ok::<_, LimitError>(limits.without(&pause))
     });
     changed.await?;
-    Ok(operated.pauses())
+    Ok(operated.pauses(&Scope::default()))
 }

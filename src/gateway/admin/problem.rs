@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::rejection::JsonRejection,
+    extract::rejection::{JsonRejection, QueryRejection},
     response::{IntoResponse, Response},
 };
 use http::{
@@ -27,6 +27,10 @@ pub(super) enum Problem {
     Key(#[from] super::super::state::keys::NotTaken),
     #[error("the key `{name}` may not do this: it wants the role {wanted}")]
     NoRight { name: String, wanted: &'static str },
+    #[error(
+        "the key `{0}` sees what has its tags, and this has none: it wants a viewer's key without tags, or an admin's"
+    )]
+    OwnOnly(String),
     #[error(
         "nobody can do this as long as there are no keys: name a file for them as gateway.state, and make the first with `tower-quota admin --state FILE key create NAME --role admin`"
     )]
@@ -53,7 +57,9 @@ impl Problem {
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Problem::NoKey | Problem::Key(_) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
-            Problem::NoRight { .. } | Problem::Unkeyed => (StatusCode::FORBIDDEN, "not_allowed"),
+            Problem::NoRight { .. } | Problem::OwnOnly(_) | Problem::Unkeyed => {
+                (StatusCode::FORBIDDEN, "not_allowed")
+            }
             Problem::Change(ChangeError::Limits(LimitError::Unknown { .. }))
             | Problem::NotPaused(_)
             | Problem::NotOpen(_)
@@ -89,6 +95,12 @@ impl IntoResponse for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
+        Problem::Body(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
         Problem::Body(rejection.body_text())
     }
 }

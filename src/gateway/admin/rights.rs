@@ -15,7 +15,8 @@ use super::{
 };
 use crate::store::Reason;
 
-/// Somebody who may look. Nobody in particular, where there are no keys: only programs of this machine can ask then.
+/// Somebody who may look at everything. Nobody in particular, where there are no keys: only programs of this machine can
+/// ask then.
 pub(super) struct Viewer;
 
 /// Somebody who may change things.
@@ -28,7 +29,7 @@ impl Admin {
     }
 }
 
-fn key(parts: &mut Parts, operated: &Operated) -> Result<Option<Arc<Key>>, Problem> {
+pub(super) fn key(parts: &mut Parts, operated: &Operated) -> Result<Option<Arc<Key>>, Problem> {
     let Some(state) = &operated.state else {
         return Ok(None);
     };
@@ -36,7 +37,11 @@ fn key(parts: &mut Parts, operated: &Operated) -> Result<Option<Arc<Key>>, Probl
     Ok(Some(state.key_of(&shown.token)?))
 }
 
-fn at_least(key: Arc<Key>, role: Role, wanted: &'static str) -> Result<Arc<Key>, Problem> {
+pub(super) fn at_least(
+    key: Arc<Key>,
+    role: Role,
+    wanted: &'static str,
+) -> Result<Arc<Key>, Problem> {
     if key.role < role {
         let name = key.name.clone();
         return Err(Problem::NoRight { name, wanted });
@@ -52,7 +57,10 @@ impl FromRequestParts<Arc<Operated>> for Viewer {
         operated: &Arc<Operated>,
     ) -> Result<Self, Problem> {
         if let Some(key) = key(parts, operated)? {
-            at_least(key, Role::Viewer, "viewer")?;
+            let key = at_least(key, Role::Viewer, "viewer")?;
+            if key.role == Role::Viewer && !key.tags.is_empty() {
+                return Err(Problem::OwnOnly(key.name.clone()));
+            }
         }
         Ok(Viewer)
     }

@@ -1,22 +1,39 @@
 //! `/quota/status`: everything at a glance, for dashboards and for people.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
 
-use super::{Operated, budgets::Budget, problem::Problem, rights::Viewer};
-use crate::{limit::Quantity, limiter::CallState, money::Money, store::CountStanding};
+use super::{
+    Operated,
+    budgets::Budget,
+    problem::Problem,
+    queues::{Queue, seconds},
+    scope::Scope,
+};
+use crate::{
+    clock::time_of_day, limit::Quantity, limiter::CallState, money::Money, store::CountStanding,
+};
 
 /// Of each limit so many counts are shown, the fullest.
 const MOST: usize = 20;
 
 #[derive(Serialize)]
 pub(super) struct Status {
+    /// When it is so, in seconds since 1970.
+    at: f64,
+    /// Whether this is all, or what has the tags of the key that asks.
+    is_all: bool,
     limits: Vec<Count>,
     budgets: Vec<Budget>,
     /// Whose calls are refused.
     pauses: Vec<String>,
+    /// Where calls wait: the most of them first.
+    queues: Vec<Queue>,
     /// Calls that are open, by where they are.
     received: usize,
     waiting: usize,
@@ -66,18 +83,31 @@ impl Count {
 }
 
 pub(super) async fn status(
-    _: Viewer,
+    scope: Scope,
     State(operated): State<Arc<Operated>>,
 ) -> Result<Json<Status>, Problem> {
     let limiter = &operated.limiter;
-    let (counts, budgets) = (limiter.counts(MOST).await?, limiter.budgets().await?);
-    let states = operated.calls.each(|_, progress, _, _| progress.state());
-    let number = |is: fn(&CallState) -> bool| states.iter().filter(|state| is(state)).count();
+    let (counts, budgets) = (limiter.counts(MOST).await?, operated.budgets(&scope).await?);
+    let calls = operated.calls.each(|_, progress, tags, _| {
+        let seen = scope.sees(tags);
+        seen.then(|| (progress.state(), progress.waited()))
+    });
+    let calls: Vec<(CallState, Duration)> = calls.into_iter().flatten().collect();
+    let number = |is: fn(&CallState) -> bool| calls.iter().filter(|(state, _)| is(state)).count();
     let limits = limiter.limits();
+    let seen = counts.iter().filter(|count| {
+        let of = count.of.as_deref().unwrap_or_default();
+        scope.sees_count(of, limits.rules().get(count.limit).map(|rule| &rule.limit))
+    });
+    let pauses = limits.pauses().filter(|pause| scope.sees_limit(pause));
+    let since = time_of_day().duration_since(UNIX_EPOCH);
     Ok(Json(Status {
-        limits: counts.iter().map(Count::of).collect(),
-        budgets: budgets.into_iter().map(Budget::of).collect(),
-        pauses: limits.pauses().map(ToString::to_string).collect(),
+        at: seconds(since.unwrap_or_default()),
+        is_all: scope.is_all(),
+        limits: seen.map(Count::of).collect(),
+        budgets,
+        pauses: pauses.map(ToString::to_string).collect(),
+        queues: Queue::all(&calls),
         received: number(|state| matches!(state, CallState::Received)),
         waiting: number(|state| matches!(state, CallState::Waiting(_))),
         sent: number(|state| matches!(state, CallState::Sent { .. })),

@@ -18,7 +18,7 @@ pub enum Role {
     /// Make calls.
     #[default]
     Caller,
-    /// Make calls, and look at the state of everything.
+    /// Make calls, and look at the state of everything; of what has the key's tags, where it has some.
     Viewer,
     /// All that, and change things.
     Admin,
