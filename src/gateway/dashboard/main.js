@@ -6,10 +6,10 @@ import { plot } from "./plot.js";
 
 const find = (id) => document.getElementById(id);
 /// So many limits are shown where nobody asks for more.
-const FEW = 12;
+const FEW = 10;
 
 let status = null;
-let showAll = false;
+const showAll = new Set();
 let answered = 0;
 /// What was found out: spend by the minute, targets, refusals.
 const known = { targets: [], refusals: [], minutes: null, periods: null, agents: null };
@@ -78,20 +78,30 @@ function showAlarms() {
   find("alarms").replaceChildren(...alarms.map((text) => draw.node("li", {}, text)));
 }
 
+/// The fullest of a list, or all of it.
+function bars(kind, found, draw_one, none) {
+  const shown = showAll.has(kind) ? found : found.slice(0, FEW);
+  find(`${kind}-bars`).replaceChildren(...shown.map(draw_one));
+  if (found.length === 0) find(`${kind}-bars`).append(draw.node("li", { className: "empty" }, none));
+  const more = find(`${kind}-more`);
+  more.hidden = found.length <= FEW;
+  more.textContent = showAll.has(kind) ? "Show the fullest" : `Show all ${found.length}`;
+}
+
 function showLimits() {
   const wanted = find("filter").value.trim().toLowerCase();
   const named = status.limits.filter((limit) => limit.quantity !== "cost")
     .map((limit) => [draw.limitName(limit).toLowerCase(), limit]);
   const found = named.filter(([name]) => name.includes(wanted)).map(([, limit]) => limit)
     .sort((one, other) => other.share - one.share);
-  const shown = showAll ? found : found.slice(0, FEW);
-  find("limit-bars").replaceChildren(...shown.map(draw.limitBar));
-  if (found.length === 0) find("limit-bars").append(draw.node("li", { className: "empty" }, wanted ? "None is called so." : "There are no limits."));
-  find("more").hidden = found.length <= FEW;
-  find("more").textContent = showAll ? "Show the fullest" : `Show all ${found.length}`;
-  const budgets = [...status.budgets].sort((one, other) => draw.budgetShare(other) - draw.budgetShare(one));
-  find("budget-bars").replaceChildren(...budgets.slice(0, 50).map(draw.budgetBar));
-  if (budgets.length === 0) find("budget-bars").append(draw.node("li", { className: "empty" }, "There are no budgets."));
+  bars("limit", found, draw.limitBar, wanted ? "None is called so." : "There are no limits.");
+}
+
+function showBudgets() {
+  const wanted = find("filter").value.trim().toLowerCase();
+  const found = status.budgets.filter((budget) => budget.budget.toLowerCase().includes(wanted))
+    .sort((one, other) => draw.budgetShare(other) - draw.budgetShare(one));
+  bars("budget", found, draw.budgetBar, wanted ? "None is called so." : "There are no budgets.");
 }
 
 function showStatus(said) {
@@ -101,6 +111,7 @@ function showStatus(said) {
   showGlance();
   showAlarms();
   showLimits();
+  showBudgets();
   draw.rows(find("queues"), status.queues.map((queue) =>
     [queue.limit, String(queue.waiting), draw.span(queue.longest), draw.span(queue.next_in) || "when a call ends"]), "Nobody waits.");
   find("open-count").textContent = `(${status.received + status.waiting + status.sent + status.backing_off})`;
@@ -238,8 +249,18 @@ async function again() {
 again();
 
 for (const id of ["by", "span", "figure"]) find(id).addEventListener("change", () => { wake(); again(); showPlot(); });
-find("filter").addEventListener("input", () => status && showLimits());
-find("more").addEventListener("click", () => { showAll = !showAll; showLimits(); });
+function showBars() {
+  if (status === null) return;
+  showLimits();
+  showBudgets();
+}
+find("filter").addEventListener("input", showBars);
+for (const kind of ["limit", "budget"]) {
+  find(`${kind}-more`).addEventListener("click", () => {
+    if (!showAll.delete(kind)) showAll.add(kind);
+    showBars();
+  });
+}
 find("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = find("call").value.trim();

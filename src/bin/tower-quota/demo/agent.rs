@@ -78,6 +78,8 @@ impl Agent {
         });
         Request::post(format!("http://{gateway}{path}"))
             .header(CONTENT_TYPE, "application/json")
+            // Anthropic's API wants it, others do not mind.
+            .header("anthropic-version", "2023-06-01")
             .header("x-quota-agent", format!("{}-{number}", self.name))
             .header("x-quota-team", self.team)
             .header("x-quota-user", self.user)

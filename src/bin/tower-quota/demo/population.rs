@@ -40,9 +40,9 @@ pub(super) fn start(into: &mut JoinSet<()>, agents: u32, gateway: SocketAddr, ta
             user: "kim",
             model: "gpt-5.5",
             api: Api::Chat { streams: true },
-            think: Duration::from_millis(5_000),
-            input: 1_500,
-            output: 600,
+            think: Duration::from_millis(15_000),
+            input: 600,
+            output: 300,
             priority: 0,
         },
     ];
@@ -54,6 +54,8 @@ pub(super) fn start(into: &mut JoinSet<()>, agents: u32, gateway: SocketAddr, ta
     let loops = Agent {
         name: "loop",
         think: Duration::from_millis(300),
+        input: 1_500,
+        output: 600,
         ..kinds[2].clone()
     };
     into.spawn(loops.run(1, gateway, tally.clone()));

@@ -28,7 +28,15 @@ impl World {
             ],
             1,
         );
-        let azure = provider(vec![requests("gpt-5.5", 60), tokens("gpt-5.5", 120_000)], 2);
+        let azure = provider(
+            vec![
+                requests("gpt-5.5", 60),
+                tokens("gpt-5.5", 120_000),
+                requests("gpt-5.4-mini", 120),
+                tokens("gpt-5.4-mini", 60_000),
+            ],
+            2,
+        );
         let anthropic = provider(
             vec![
                 requests("claude-sonnet-5-5", 70),
