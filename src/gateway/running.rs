@@ -24,6 +24,7 @@ use crate::{
     limiter::{Call, Limiter},
     metrics::Metrics,
     rate_limit::RateLimitLayer,
+    recent::Recent,
     tags::Tag,
 };
 
@@ -36,6 +37,7 @@ pub struct Gateway {
     proxy: Arc<Proxy>,
     claiming: Claiming,
     metrics: Metrics,
+    recent: Recent,
     tls: Option<TlsConfig>,
     certificate: Certificate,
 }
@@ -99,7 +101,10 @@ impl Gateway {
             .iter()
             .map(|tag| Tag::from(tag.as_str()));
         let metrics = Metrics::builder().tags(tags).build();
-        let layer = &metrics.attach(layer.clone(), limiter);
+        let recent = Recent::new();
+        let layer = &metrics
+            .attach(layer.clone(), limiter)
+            .observe(recent.clone());
         let client = client(tls::client(config.authorities.as_deref())?);
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
@@ -120,6 +125,7 @@ impl Gateway {
             claiming: Claiming::new(limiter.clone(), layer.clone(), state),
             proxy: Arc::new(proxy),
             metrics,
+            recent,
             tls: config.tls.clone(),
             certificate: Certificate::default(),
         };
@@ -180,6 +186,7 @@ impl Gateway {
             limiter: proxy.limiter.clone(),
             calls: proxy.calls.clone(),
             metrics: self.metrics.clone(),
+            recent: self.recent.clone(),
         };
         let own = admin::router(operated)
             .merge(claims::router(self.claiming.clone()))

@@ -17,8 +17,13 @@
 //! | `POST /quota/pauses` | refuses calls with some tags: an agent, a run, a key | admin |
 //! | `POST /quota/pauses/end` | takes them again | admin |
 //! | `GET /quota/calls` | the calls that are open, and what they wait for | viewer |
+//! | `GET /quota/calls/{id}` | what became of one that is open, or was over a while ago | viewer |
 //! | `POST /quota/calls/{id}/cancel` | ends one | admin |
+//! | `GET /quota/refusals` | the last refusals, and why; `?tag=team=blue`: of calls with this tag | viewer |
 //! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
+//!
+//! A call's number is in the header `x-quota-call` of its answer. What became of it is as
+//! [`Story`](crate::recent::Story) says, a refusal as [`Refusal`](crate::recent::Refusal).
 //!
 //! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
 //! of the key that it was made with. What is changed of limits, and what is paused, holds over a reload; where the store
@@ -33,6 +38,7 @@ mod limits;
 mod metrics;
 mod pauses;
 mod problem;
+mod recent;
 mod rights;
 mod status;
 
@@ -48,7 +54,7 @@ use axum::{
 pub use client::{AdminClient, AdminError};
 
 use super::{calls::Calls, incoming::Incoming, state::State};
-use crate::{limiter::Limiter, metrics::Metrics};
+use crate::{limiter::Limiter, metrics::Metrics, recent::Recent};
 
 /// Nothing that is said to it is longer.
 const BODY_CAP: usize = 64 << 10;
@@ -60,6 +66,7 @@ pub(super) struct Operated {
     pub(super) limiter: Limiter,
     pub(super) calls: Calls,
     pub(super) metrics: Metrics,
+    pub(super) recent: Recent,
 }
 
 pub(super) fn router(operated: Operated) -> Router {
@@ -78,7 +85,9 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota/pauses", get(pauses::list).post(pauses::begin))
         .route("/quota/pauses/end", post(pauses::end))
         .route("/quota/calls", get(calls::list))
+        .route("/quota/calls/{id}", get(recent::call))
         .route("/quota/calls/{id}/cancel", post(calls::cancel))
+        .route("/quota/refusals", get(recent::refusals))
         .route("/quota/audit", get(audit::list))
         .route("/quota", get(problem::unknown))
         .route("/quota/{*rest}", axum::routing::any(problem::unknown))
