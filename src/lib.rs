@@ -49,6 +49,7 @@
 //! - [`AdmissionLayer`], [`BudgetLayer`], [`RetryLayer`], [`FailoverLayer`]: the layers, alone and in any order;
 //!   [`RateLimitLayer`] is all of them.
 //! - [`event`]: what becomes of calls, told to observers as it happens; metrics and spans are made of it.
+//! - [`Recent`](recent::Recent): what was refused of late, and the story of each call that is open or lately over.
 //! - [`retry::Attempts`]: what became of each attempt of a call, in its response's extensions.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
@@ -91,6 +92,7 @@ pub mod metrics;
 pub mod money;
 pub mod pricing;
 pub mod rate_limit;
+pub mod recent;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 pub mod retry;

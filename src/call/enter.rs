@@ -125,7 +125,11 @@ where
         facts.cap_output = inspect
             .cap_output
             .filter(|_| !inspect.as_is && !is_signed(&parts));
-        facts.observed = inspect.observers.begin(dialect, &facts.tags, facts.streams);
+        facts.observed = {
+            let (tags, progress) = (&facts.tags, facts.progress.as_ref());
+            let observers = &inspect.observers;
+            observers.begin(dialect, tags, facts.streams, progress)
+        };
         if facts.dialect != Dialect::Generic {
             // What is compressed cannot be metered while it passes.
             parts

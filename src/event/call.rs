@@ -1,13 +1,6 @@
 //! One call that is observed.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -40,15 +33,15 @@ struct Sums {
 
 impl ObservedCall {
     pub(super) fn begin(
+        id: u64,
         observers: Arc<[Arc<dyn Observer>]>,
         dialect: Dialect,
         tags: Arc<Tags>,
         streams: bool,
     ) -> Arc<Self> {
-        static IDS: AtomicU64 = AtomicU64::new(1);
         let came = Instant::now();
         let call = Arc::new(ObservedCall {
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id,
             dialect,
             tags,
             streams,
@@ -67,7 +60,8 @@ impl ObservedCall {
         call
     }
 
-    /// Its number: no other call of this process has it.
+    /// Its number: that of its [`Progress`](crate::limiter::Progress), where it has one. No other call of this process has it,
+    /// unless a foreign layer has sent several requests of one.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
@@ -83,6 +77,17 @@ impl ObservedCall {
     #[must_use]
     pub fn tags(&self) -> &Tags {
         &self.tags
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared_tags(&self) -> &Arc<Tags> {
+        &self.tags
+    }
+
+    /// When it came.
+    #[must_use]
+    pub fn came(&self) -> Instant {
+        self.came
     }
 
     /// Whether its answer is asked for as a stream.

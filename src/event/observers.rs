@@ -3,7 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use super::{Event, ObservedCall};
-use crate::{tags::Tags, wire::Dialect};
+use crate::{
+    limiter::{Progress, next_id},
+    tags::Tags,
+    wire::Dialect,
+};
 
 /// Hears what happens to calls; see the [module](super). A closure is one.
 pub trait Observer: Send + Sync + 'static {
@@ -44,9 +48,11 @@ impl Observers {
         dialect: Dialect,
         tags: &Arc<Tags>,
         streams: bool,
+        progress: Option<&Progress>,
     ) -> Option<Arc<ObservedCall>> {
         let observers = self.0.as_ref()?;
         Some(ObservedCall::begin(
+            progress.map_or_else(next_id, Progress::id),
             observers.clone(),
             dialect,
             tags.clone(),

@@ -25,6 +25,7 @@ use crate::{
     limiter::{Call, Limiter},
     metrics::Metrics,
     rate_limit::RateLimitLayer,
+    recent::Recent,
     statistics::Statistics,
     tags::Tag,
 };
@@ -40,6 +41,7 @@ pub struct Gateway {
     metrics: Metrics,
     statistics: Statistics,
     minutes: Minutes,
+    recent: Recent,
     tls: Option<TlsConfig>,
     certificate: Certificate,
 }
@@ -105,7 +107,9 @@ impl Gateway {
         let metrics = Metrics::builder().tags(tags).build();
         let (layer, statistics) = recorded(layer.clone());
         let minutes = Minutes::default();
-        let layer = &metrics.attach(layer, limiter).observe(minutes.clone());
+        let recent = Recent::new();
+        let layer = metrics.attach(layer, limiter).observe(minutes.clone());
+        let layer = &layer.observe(recent.clone());
         let client = client(tls::client(config.authorities.as_deref())?);
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
@@ -128,6 +132,7 @@ impl Gateway {
             metrics,
             statistics,
             minutes,
+            recent,
             tls: config.tls.clone(),
             certificate: Certificate::default(),
         };
@@ -190,6 +195,7 @@ impl Gateway {
             metrics: self.metrics.clone(),
             statistics: self.statistics.clone(),
             minutes: self.minutes.clone(),
+            recent: self.recent.clone(),
         };
         let own = admin::router(operated)
             .merge(claims::router(self.claiming.clone()))

@@ -71,7 +71,7 @@ pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
 pub use progress::Progress;
-pub(crate) use progress::{Flight, TakenIn};
+pub(crate) use progress::{Flight, TakenIn, next_id};
 pub use reconfigure::ChangeError;
 pub(crate) use refused::Refused;
 

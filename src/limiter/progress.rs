@@ -87,6 +87,12 @@ enum Stage {
     },
 }
 
+/// A number that no other call of this process has.
+pub(crate) fn next_id() -> u64 {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    IDS.fetch_add(1, Ordering::Relaxed)
+}
+
 /// An attempt, seen from here.
 pub(crate) trait Flight: Send + Sync {
     /// Whether it has ended.
@@ -111,9 +117,8 @@ impl Progress {
     /// Of a call that comes now.
     #[must_use]
     pub fn new() -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(1);
         Progress(Arc::new(Known {
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             came: Instant::now(),
             now: Mutex::new(Now {
                 stage: Stage::Received,

@@ -66,7 +66,7 @@
 mod book;
 mod figures;
 mod forecast;
-mod instant;
+pub(crate) mod instant;
 mod keep;
 mod report;
 mod snapshot;

@@ -16,7 +16,7 @@ const BUDGETS: &str = "{ budgets: [
 
 const HOURLY: &str = "cost $10.00/calendar hour in UTC per team";
 
-async fn ask(
+pub(crate) async fn ask(
     gateway: &Gateway,
     token: Option<&str>,
     (method, path): (Method, &str),
@@ -34,7 +34,7 @@ async fn ask(
 }
 
 /// `tower-quota admin` with these arguments: its exit code, stdout and stderr.
-async fn admin(gateway: &Gateway, token: &str, args: &[&str]) -> (i32, String, String) {
+pub(crate) async fn admin(gateway: &Gateway, token: &str, args: &[&str]) -> (i32, String, String) {
     let args = [&["admin", "--url", &gateway.base_url], args].concat();
     let mut command = tower_quota(&args);
     command.env("TOWER_QUOTA_KEY", token);
@@ -47,7 +47,7 @@ async fn admin(gateway: &Gateway, token: &str, args: &[&str]) -> (i32, String, S
     )
 }
 
-async fn started() -> (Keyed, tower_quota::sim::SimServer, String) {
+pub(crate) async fn started() -> (Keyed, tower_quota::sim::SimServer, String) {
     let sim = Simulator::start(SimConfig::default()).await.unwrap();
     let upstreams = format!("{{ openai: {{ url: '{}' }} }}", sim.base_url());
     let mut keyed = Keyed::start(&upstreams, BUDGETS).await;
@@ -111,6 +111,7 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
         ),
         (Method::GET, "/quota/calls", None, "viewer"),
         (Method::GET, "/quota/status", None, "viewer"),
+        (Method::GET, "/quota/refusals", None, "viewer"),
         (Method::GET, "/quota/audit", None, "viewer"),
     ]
 }

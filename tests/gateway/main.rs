@@ -18,6 +18,7 @@ mod limits;
 mod live;
 mod passing;
 mod process;
+mod recent;
 mod reload;
 mod retries;
 mod routes;

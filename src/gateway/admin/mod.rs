@@ -21,11 +21,16 @@
 //! | `POST /quota/pauses` | refuses calls with some tags: an agent, a run, a key | admin |
 //! | `POST /quota/pauses/end` | takes them again | admin |
 //! | `GET /quota/calls` | the calls that are open, and what they wait for | viewer |
+//! | `GET /quota/calls/{id}` | what became of one that is open, or was over a while ago | viewer |
 //! | `POST /quota/calls/{id}/cancel` | ends one | admin |
+//! | `GET /quota/refusals` | the last refusals, and why; `?tag=team=blue`: of calls with this tag | viewer |
 //! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
 //!
 //! A viewer whose key has tags sees what has them: limits that are split by them or for them alone, such budgets, calls and
 //! costs. What has no tags is refused it.
+//!
+//! A call's number is in the header `x-quota-call` of its answer. What became of it is as
+//! [`Story`](crate::recent::Story) says, a refusal as [`Refusal`](crate::recent::Refusal).
 //!
 //! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
 //! of the key that it was made with. What is changed of limits, and what is paused, holds over a reload; where the store
@@ -42,6 +47,7 @@ mod metrics;
 mod pauses;
 mod problem;
 mod queues;
+mod recent;
 mod rights;
 mod scope;
 mod status;
@@ -59,7 +65,7 @@ use axum::{
 pub use client::{AdminClient, AdminError};
 
 use super::{calls::Calls, dashboard, incoming::Incoming, minutes::Minutes, state::State};
-use crate::{limiter::Limiter, metrics::Metrics, statistics::Statistics};
+use crate::{limiter::Limiter, metrics::Metrics, recent::Recent, statistics::Statistics};
 
 /// Nothing that is said to it is longer.
 const BODY_CAP: usize = 64 << 10;
@@ -73,6 +79,7 @@ pub(super) struct Operated {
     pub(super) metrics: Metrics,
     pub(super) statistics: Statistics,
     pub(super) minutes: Minutes,
+    pub(super) recent: Recent,
 }
 
 pub(super) fn router(operated: Operated) -> Router {
@@ -91,10 +98,12 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota/pauses", get(pauses::list).post(pauses::begin))
         .route("/quota/pauses/end", post(pauses::end))
         .route("/quota/calls", get(calls::list))
+        .route("/quota/calls/{id}", get(recent::call))
         .route("/quota/calls/{id}/cancel", post(calls::cancel))
         .route("/quota/costs", get(costs::costs))
         .route("/quota/minutes", get(costs::minutes))
         .route("/quota/targets", get(targets::list))
+        .route("/quota/refusals", get(recent::refusals))
         .route("/quota/audit", get(audit::list))
         .merge(dashboard::router())
         .route("/quota/{*rest}", axum::routing::any(problem::unknown))

@@ -49,6 +49,10 @@ pub(super) enum Problem {
     NotPaused(String),
     #[error("no call {0} is open")]
     NotOpen(u64),
+    #[error("no call {0} is open, or was over lately")]
+    Forgotten(u64),
+    #[error("`{0}` is no tag and value, as in ?tag=team=blue")]
+    Tag(String),
     #[error("{0}")]
     Body(String),
 }
@@ -63,6 +67,7 @@ impl Problem {
             Problem::Change(ChangeError::Limits(LimitError::Unknown { .. }))
             | Problem::NotPaused(_)
             | Problem::NotOpen(_)
+            | Problem::Forgotten(_)
             | Problem::Unknown
             | Problem::State(StateError::Key(BadKey::Unknown(_))) => {
                 (StatusCode::NOT_FOUND, "not_found")
@@ -70,6 +75,7 @@ impl Problem {
             Problem::State(StateError::Key(BadKey::Taken(_))) => (StatusCode::CONFLICT, "taken"),
             Problem::State(StateError::Key(_))
             | Problem::Body(_)
+            | Problem::Tag(_)
             | Problem::Change(ChangeError::Limits(_)) => (StatusCode::BAD_REQUEST, "bad_request"),
             Problem::Change(_) | Problem::State(_) | Problem::Store(_) | Problem::NotNoted(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "not_done")

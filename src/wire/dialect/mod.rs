@@ -116,6 +116,25 @@ impl Dialect {
         self.spec().provider()
     }
 
+    /// In a word, for data: `openai_chat`, `anthropic_messages`, `generic`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::OpenAiChat => "openai_chat",
+            Dialect::OpenAiResponses => "openai_responses",
+            Dialect::OpenAiEmbeddings => "openai_embeddings",
+            Dialect::AnthropicMessages => "anthropic_messages",
+            Dialect::Gemini => "gemini",
+            Dialect::GeminiEmbed => "gemini_embed",
+            Dialect::BedrockConverse => "bedrock_converse",
+            Dialect::BedrockInvoke => "bedrock_invoke",
+            Dialect::CohereChat => "cohere_chat",
+            Dialect::CohereEmbed => "cohere_embed",
+            Dialect::Ollama => "ollama",
+            Dialect::Generic => "generic",
+        }
+    }
+
     pub(super) fn spec(self) -> &'static dyn Spec {
         match self {
             Dialect::OpenAiChat => &openai_chat::OpenAiChat,

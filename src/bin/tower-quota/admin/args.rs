@@ -66,6 +66,17 @@ pub(crate) enum What {
     },
     /// The calls that are open: what they wait for and how long still, or where they went.
     Calls,
+    /// What became of a call that is open, or was over a while ago.
+    Call {
+        /// Its number, in the header x-quota-call of its answer, in `calls` and in `refusals`.
+        id: u64,
+    },
+    /// The last refusals, and why.
+    Refusals {
+        /// Of calls with these tags alone: team=blue.
+        #[arg(value_name = "TAG=VALUE", value_parser = pair)]
+        tags: Vec<(String, String)>,
+    },
     /// Ends a call that is open: what it held is given back.
     Cancel {
         /// Its number, in `calls` and in the header x-quota-call of its answer.

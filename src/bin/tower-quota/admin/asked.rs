@@ -2,6 +2,7 @@
 
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use tower_quota::config::Span;
 
@@ -61,6 +62,8 @@ pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
             what: CircuitWhat::Reset { tags },
         } => post("/quota/circuits/reset", json!({ "tags": object(tags) })),
         What::Calls => get("/quota/calls"),
+        What::Call { id } => get(&format!("/quota/calls/{id}")),
+        What::Refusals { tags } => get(&refusals(tags)),
         What::Cancel { id } => post(&format!("/quota/calls/{id}/cancel"), json!({})),
         What::Audit => get("/quota/audit"),
     })
@@ -109,6 +112,15 @@ fn object(pairs: &[(String, String)]) -> Value {
     let pairs = pairs.iter();
     let pairs = pairs.map(|(tag, value)| (tag.clone(), Value::from(value.as_str())));
     Value::Object(pairs.collect())
+}
+
+fn refusals(of: &[(String, String)]) -> String {
+    let pairs = of.iter().enumerate().map(|(at, (tag, value))| {
+        let value = format!("{tag}={value}");
+        let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
+        format!("{}tag={value}", if at == 0 { '?' } else { '&' })
+    });
+    format!("/quota/refusals{}", pairs.collect::<String>())
 }
 
 fn of_key(name: &str, end: &str) -> Result<String, Failure> {

@@ -15,8 +15,11 @@ pub(super) fn print(answer: &Value) {
     };
     let lists = answer.values().filter_map(Value::as_array);
     let lines = lists.clone().flatten().filter_map(Value::as_str);
-    lines.for_each(|line| println!("{line}"));
+    lines.for_each(|line| println!("{}", plain(line)));
     let rows: Vec<&Map<String, Value>> = lists.flatten().filter_map(Value::as_object).collect();
+    if rows.first().is_some_and(|row| row.contains_key("what")) {
+        return story(answer, &rows);
+    }
     let lists: Vec<&Vec<Value>> = answer.values().filter_map(Value::as_array).collect();
     match (rows.is_empty(), !lists.is_empty()) {
         (true, true) if lists.iter().all(|list| list.is_empty()) => println!("none"),
@@ -25,6 +28,31 @@ pub(super) fn print(answer: &Value) {
             .iter()
             .for_each(|(name, value)| println!("{name}: {}", text(value))),
         (false, _) => table(&rows),
+    }
+}
+
+/// What became of a call: what it is, then an event a line.
+fn story(answer: &Map<String, Value>, events: &[&Map<String, Value>]) {
+    let facts = answer.iter().filter(|(_, value)| !value.is_array());
+    facts.for_each(|(name, value)| println!("{}: {}", name.replace('_', " "), text(value)));
+    for event in events {
+        let after = event.get("after").and_then(Value::as_f64);
+        let what = event.get("what").map_or_else(String::new, text);
+        let rest = event.iter().filter(|(name, value)| {
+            !["after", "what"].contains(&name.as_str()) && !value.is_null()
+        });
+        let rest: Vec<String> = rest
+            .map(|(name, value)| match value {
+                Value::Object(_) => format!("{name}: {}", text(value)),
+                _ => format!("{name}={}", text(value)),
+            })
+            .collect();
+        let line = format!(
+            "{:10.3} s  {what:9} {}",
+            after.unwrap_or(0.0),
+            rest.join("  ")
+        );
+        println!("{}", line.trim_end());
     }
 }
 
@@ -55,14 +83,40 @@ fn table(rows: &[&Map<String, Value>]) {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => plain(text),
         Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(","),
         Value::Object(map) => {
             let pairs = map
                 .iter()
+                .filter(|(_, value)| !value.is_null())
                 .map(|(name, value)| format!("{name}={}", text(value)));
             pairs.collect::<Vec<_>>().join(" ")
         }
         other => other.to_string(),
+    }
+}
+
+/// Callers have written some of it: what would steer a terminal is shown as what it is.
+fn plain(text: &str) -> String {
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = text.chars().map(|c| match steers(c) {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    });
+    shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_shown_as_what_it_is() {
+        assert_eq!(
+            plain("a\u{1b}[2J\nb\u{202e}"),
+            "a\\u{1b}[2J\\u{a}b\\u{202e}"
+        );
+        assert_eq!(plain("größer 90 %"), "größer 90 %");
     }
 }
