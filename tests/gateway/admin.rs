@@ -112,6 +112,9 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
         (Method::GET, "/quota/calls", None, "viewer"),
         (Method::GET, "/quota/status", None, "viewer"),
         (Method::GET, "/quota/refusals", None, "viewer"),
+        (Method::GET, "/quota/costs", None, "viewer"),
+        (Method::GET, "/quota/minutes", None, "viewer"),
+        (Method::GET, "/quota/targets", None, "viewer"),
         (Method::GET, "/quota/audit", None, "viewer"),
     ]
 }

@@ -12,6 +12,7 @@ mod admin;
 mod calls;
 mod claims;
 mod commands;
+mod dashboard;
 mod hostile;
 mod keys;
 mod limits;

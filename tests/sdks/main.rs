@@ -20,4 +20,6 @@ mod openai;
 #[path = "../gateway/process.rs"]
 mod process;
 mod python;
+#[path = "../support/scripts.rs"]
+mod scripts;
 mod world;

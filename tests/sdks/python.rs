@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
 
-use crate::world::{installed, succeed, tests};
+use crate::scripts::{installed, succeed, tests};
 
 /// This script, by an interpreter that has the packages.
 pub(crate) async fn python(script: &'static str) -> Command {

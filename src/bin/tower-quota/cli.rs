@@ -5,9 +5,9 @@ use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use super::admin::AdminArgs;
 #[cfg(feature = "demo")]
 use super::demo::DemoArgs;
+use super::{admin::AdminArgs, report::ReportArgs, status::StatusArgs};
 
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
 #[derive(Debug, Parser)]
@@ -34,6 +34,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Writes a first configuration, of the keys of providers that are in the environment.
     Init(InitArgs),
+    /// Shows how every limit and budget stands, what waits and what was refused: once, or as it changes.
+    Status(StatusArgs),
+    /// Says what calls cost, by model, agent, team or any other tag.
+    Report(ReportArgs),
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
     /// Shows it at work: simulated providers, a population of agents, and the dashboard. Needs no key and no network.

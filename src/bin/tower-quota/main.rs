@@ -9,10 +9,13 @@ mod failure;
 mod init;
 #[cfg(feature = "otlp")]
 mod push;
+mod reach;
 mod reload;
+mod report;
 mod serve;
 mod signals;
 mod source;
+mod status;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,8 @@ async fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Status(args) => status::run(args).await,
+        Command::Report(args) => report::run(&args).await,
         Command::Admin(args) => admin::run(args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,

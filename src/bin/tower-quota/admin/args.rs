@@ -5,19 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use tower_quota::gateway::Role;
 
+use super::super::reach::ReachArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct AdminArgs {
-    /// The gateway to ask. The key to ask with is taken from the environment, TOWER_QUOTA_KEY.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
-        global = true
-    )]
-    pub(crate) url: String,
-    /// A PEM file of authorities that its certificate is trusted by, beside those that browsers trust.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub(crate) authorities: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     /// Work on the file of keys itself, gateway.state, in place of asking a gateway: for the first key. A gateway that runs
     /// takes it at the next SIGHUP.
     #[arg(long, value_name = "FILE", global = true)]
@@ -207,7 +200,7 @@ pub(crate) enum CircuitWhat {
     },
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (tag, value) = text
         .split_once('=')
         .ok_or("a tag and a value are written as team=blue")?;

@@ -69,15 +69,27 @@ fn table(rows: &[&Map<String, Value>]) {
         names.iter().map(cell).collect()
     });
     let lines: Vec<Vec<String>> = std::iter::once(titles).chain(cells).collect();
-    let widths: Vec<usize> = (0..names.len())
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    for line in lines {
+    aligned(&lines).for_each(|line| println!("{line}"));
+}
+
+/// Each cell as wide as its column.
+pub(crate) fn aligned(lines: &[Vec<String>]) -> impl Iterator<Item = String> {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(move |line| line.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    lines.iter().map(move |line| {
         let cells = line.iter().zip(&widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    })
 }
 
 fn text(value: &Value) -> String {

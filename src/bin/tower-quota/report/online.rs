@@ -1,0 +1,120 @@
+//! What a gateway that runs knows.
+
+use std::io::Write as _;
+
+use http::Method;
+use serde_json::Value;
+
+use super::{super::admin::table::aligned, Failure, Format, ReportArgs};
+
+/// The figures, by their names in the answer.
+const FIGURES: [&str; 7] = [
+    "requests",
+    "input",
+    "cache_read",
+    "output",
+    "reasoning",
+    "unpriced",
+    "cost",
+];
+
+pub(super) async fn run(args: &ReportArgs) -> Result<(), Failure> {
+    if args.attempts || !args.when.is_empty() || args.until.is_some() || args.time_zone != "UTC" {
+        return Err(Failure::Argument(
+            "--attempts, --when, --until and --time-zone are for a file: name it with --ledger"
+                .to_owned(),
+        ));
+    }
+    // Of two days the one before is yesterday.
+    let (unit, last) = match args.since.as_str() {
+        "hour" => ("hour", 1),
+        "today" | "day" => ("day", 1),
+        "yesterday" => ("day", 2),
+        "week" => ("week", 1),
+        "month" => ("month", 1),
+        other => {
+            return Err(Failure::Argument(format!(
+                "--since: a gateway knows hour, today, yesterday, week and month, not `{other}`; ask the file, with --ledger"
+            )));
+        }
+    };
+    let by = args.by.join(",");
+    let path = format!("/quota/costs?unit={unit}&last={last}&by={}", escaped(&by));
+    let answer = args.reach.client()?.ask(Method::GET, &path, None).await?;
+    let periods = answer["periods"].as_array().map_or(&[][..], Vec::as_slice);
+    let nothing = Value::Null;
+    let period = match args.since.as_str() {
+        "yesterday" => before(periods).unwrap_or(&nothing),
+        _ => periods.last().unwrap_or(&nothing),
+    };
+    print(args, period).map_err(Failure::Print)
+}
+
+/// The period just before the last one: days in which nothing happened are not told.
+fn before(periods: &[Value]) -> Option<&Value> {
+    let [before, last] = periods else {
+        return None;
+    };
+    (before["end"] == last["start"]).then_some(before)
+}
+
+fn print(args: &ReportArgs, period: &Value) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if args.format == Format::Json {
+        return writeln!(out, "{period:#}");
+    }
+    let rows = period["rows"].as_array().map_or(&[][..], Vec::as_slice);
+    let titles = args.by.iter().map(String::as_str).chain(FIGURES);
+    let mut lines = vec![titles.map(str::to_owned).collect::<Vec<_>>()];
+    for row in rows {
+        let tags = args.by.iter().map(|tag| text(&row["tags"][tag]));
+        lines.push(tags.chain(FIGURES.map(|name| text(&row[name]))).collect());
+    }
+    let all = args
+        .by
+        .iter()
+        .enumerate()
+        .map(|(place, _)| if place == 0 { "(all)" } else { "" });
+    let total = FIGURES.map(|name| match &period["total"][name] {
+        Value::Null => "0".to_owned(),
+        figure => text(figure),
+    });
+    lines.push(all.map(str::to_owned).chain(total).collect());
+    match args.format {
+        Format::Csv => lines.iter().try_for_each(|line| {
+            let cells: Vec<String> = line.iter().map(|cell| quoted(cell)).collect();
+            write!(out, "{}\r\n", cells.join(","))
+        }),
+        _ => aligned(&lines).try_for_each(|line| writeln!(out, "{line}")),
+    }
+}
+
+fn text(of: &Value) -> String {
+    match of {
+        Value::String(text) => text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// As RFC 4180 wants it.
+fn quoted(cell: &str) -> String {
+    match cell.contains(['"', ',']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
+}
+
+/// As a query wants it.
+fn escaped(text: &str) -> String {
+    let each = text.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b',' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    });
+    each.collect()
+}

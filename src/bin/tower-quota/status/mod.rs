@@ -1,0 +1,94 @@
+//! `tower-quota status`
+
+mod bar;
+mod draw;
+
+use std::{
+    env,
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use clap::Args;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+use tower_quota::{config::Span, gateway::admin::AdminError};
+
+use super::{failure::Failure, reach::ReachArgs, signals::Signals};
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    reach: ReachArgs,
+    /// Show it anew every so often, until Ctrl-C: every second, where nothing is said.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s")]
+    watch: Option<Span>,
+    /// Show every limit and budget, not the fullest alone.
+    #[arg(long)]
+    all: bool,
+    /// Print what the gateway answers, as JSON: a line each time.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows it once, or until a signal comes.
+pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
+    let client = args.reach.client()?;
+    let mut signals = Signals::listen().map_err(Failure::Signals)?;
+    let look = draw::Look {
+        all: args.all,
+        colour: io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none(),
+    };
+    loop {
+        let next = args.watch.map(|span| Instant::now() + Duration::from(span));
+        let asked = async {
+            let ask = |path| client.ask(Method::GET, path, None);
+            let mut status = ask("/quota/status").await?;
+            // A key that sees what is its own has no say in these.
+            for (name, path) in [
+                ("targets", "/quota/targets"),
+                ("refusals", "/quota/refusals"),
+            ] {
+                status[name] = match ask(path).await {
+                    Ok(mut said) => said[name].take(),
+                    Err(AdminError::Refused(_)) => json!([]),
+                    Err(error) => return Err(error),
+                };
+            }
+            Ok::<Value, AdminError>(status)
+        };
+        let status = tokio::select! {
+            status = asked => status?,
+            () = signals.next() => return Ok(()),
+        };
+        let text = match args.json {
+            true => format!("{status}\n"),
+            false => draw::status(&status, look),
+        };
+        // The screen is cleared where it is one, and what was there is written over.
+        let clear = next.is_some() && !args.json && io::stdout().is_terminal();
+        let text = if clear {
+            format!("\x1b[H\x1b[2J{text}")
+        } else {
+            text
+        };
+        let mut out = io::stdout().lock();
+        if out
+            .write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .is_err()
+        {
+            // Nobody reads any more.
+            return Ok(());
+        }
+        drop(out);
+        let Some(next) = next else {
+            return Ok(());
+        };
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = signals.next() => return Ok(()),
+        }
+    }
+}
