@@ -11,6 +11,7 @@
 
 #[path = "../sdks/node.rs"]
 mod node;
+#[allow(dead_code, reason = "the gateway's own tests start more of them")]
 #[path = "../gateway/process.rs"]
 mod process;
 #[path = "../support/scripts.rs"]
@@ -66,7 +67,7 @@ async fn a_browser_shows_it_live() {
     assert_eq!(everything["refused"], 429);
     let why = everything["why"].as_str().unwrap();
     assert!(
-        why.starts_with("rate_limited: ") && why.contains("requests 3/hour for agent=first"),
+        why.starts_with("deadline_exceeded: ") && why.contains("requests 3/hour for agent=first"),
         "{why}"
     );
     let story = &everything["story"];

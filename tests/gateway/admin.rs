@@ -313,7 +313,7 @@ async fn what_makes_no_sense_is_said_and_never_passed_to_an_upstream() {
             Some(json!({ "wyh": 1 })),
             400,
         ),
-        ((Method::GET, "/quota"), None, 404),
+        ((Method::GET, "/quota/assets/none.js"), None, 404),
         ((Method::GET, "/quota/keys/ops/x/y"), None, 404),
     ] {
         let (status, said) = ask(gateway, Some(&ops), asked.clone(), body).await;

@@ -30,6 +30,7 @@ async fn call(gateway: &Gateway, token: &str, agent: &str) -> (u16, String) {
         .post(gateway.url("/v1/chat/completions"))
         .header("authorization", format!("Bearer {token}"))
         .header("x-quota-agent", agent)
+        .header("x-quota-deadline", "1s")
         .body(r#"{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}"#);
     let answer = soon(call.send()).await.unwrap();
     let status = answer.status().as_u16();

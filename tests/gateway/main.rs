@@ -25,6 +25,7 @@ mod retries;
 mod routes;
 mod shutdown;
 mod startup;
+mod status;
 #[cfg(all(feature = "sqlite", unix))]
 mod store;
 mod tls;

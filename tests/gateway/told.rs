@@ -205,14 +205,12 @@ async fn metrics_and_status_show_calls_limits_and_budgets_to_viewers() {
     );
     let limits = "{ global: { rpm: 100 }, max_daily_spend: 5 }";
     let mut keyed = Keyed::start(&upstreams, limits).await;
-    let token = keyed
-        .key(&["look", "--role", "viewer", "--tag", "team=blue"])
-        .await;
-    let caller = keyed.key(&["caller"]).await;
+    let token = keyed.key(&["look", "--role", "viewer"]).await;
+    let caller = keyed.key(&["caller", "--tag", "team=blue"]).await;
     let gateway = &keyed.gateway;
     let body = json!({"model": "gpt-5.5", "max_tokens": 50});
     for _ in 0..3 {
-        let answer = call(gateway, &token, body.clone()).await.unwrap().unwrap();
+        let answer = call(gateway, &caller, body.clone()).await.unwrap().unwrap();
         assert_eq!(answer.status(), 200);
     }
     let ask = |path: &str, token: &str| {

@@ -9,7 +9,7 @@ const PAGE = `${BASE_URL}/quota/`;
 async function call(agent, model = "sim-1") {
   const answer = await fetch(`${BASE_URL}/v1/chat/completions`, {
     method: "POST",
-    headers: { authorization: `Bearer ${CALLER}`, "content-type": "application/json", "x-quota-agent": agent },
+    headers: { authorization: `Bearer ${CALLER}`, "content-type": "application/json", "x-quota-agent": agent, "x-quota-deadline": "1s" },
     body: JSON.stringify({ model, max_tokens: 10, messages: [{ role: "user", content: "hello" }] }),
   });
   await answer.text();
@@ -20,6 +20,7 @@ async function call(agent, model = "sim-1") {
 async function open(browser, options) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
   const seen = { errors: [], hosts: new Set() };
   page.on("pageerror", (error) => seen.errors.push(error.message));
   page.on("console", (message) => {
@@ -50,11 +51,11 @@ async function everything(browser) {
   // Live, without a reload: a call changes the bar.
   await bar(page, "agent=first").waitFor({ state: "detached" });
   const first = await call("first");
-  await bar(page, "agent=first").locator(".figures", { hasText: "1 of 3" }).waitFor();
+  await bar(page, "agent=first").locator(".figures", { hasText: "1 of 3" }).first().waitFor();
   await call("first");
-  await bar(page, "agent=first").locator(".figures", { hasText: "2 of 3" }).waitFor();
+  await bar(page, "agent=first").locator(".figures", { hasText: "2 of 3" }).first().waitFor();
   await call("first");
-  await bar(page, "agent=first").locator("b", { hasText: "100 %" }).waitFor();
+  await bar(page, "agent=first").locator("b", { hasText: "100 %" }).first().waitFor();
   found.full = await bar(page, "agent=first").getAttribute("class");
   found.meter = await bar(page, "agent=first").locator("[role=meter]").getAttribute("aria-valuetext");
   // Why it is refused, and the story behind the number of the call.
@@ -64,7 +65,7 @@ async function everything(browser) {
   await row.waitFor();
   found.why = await row.locator("td").nth(2).textContent();
   await row.locator("button").click();
-  await page.locator("#story-events li", { hasText: "refused" }).waitFor();
+  await page.locator("#story-events li", { hasText: "refused" }).first().waitFor();
   found.story = await page.locator("#story-events li").allTextContents();
   await page.keyboard.press("Escape");
   // By the keyboard alone: the filter.
@@ -78,20 +79,20 @@ async function everything(browser) {
   // By its number.
   await page.locator("#call").fill(first.call);
   await page.keyboard.press("Enter");
-  await page.locator("#story-events li", { hasText: "over: ok 200" }).waitFor();
+  await page.locator("#story-events li", { hasText: "over: ok 200" }).first().waitFor();
   found.title = await page.locator("#story-title").textContent();
   await page.keyboard.press("Escape");
   // Who spends, as a plot and as a table.
   await page.locator("#by").selectOption("agent");
   await page.locator("#figure").selectOption("attempts");
-  await page.locator("#legend", { hasText: "first 3" }).waitFor();
+  await page.locator("#legend", { hasText: "first 3" }).first().waitFor();
   found.rects = await page.locator("#plot rect.series").count();
-  await page.locator("#costs tbody tr", { hasText: "first" }).waitFor();
+  await page.locator("#costs tbody tr", { hasText: "first" }).first().waitFor();
   await page.locator("#span").selectOption("hour");
-  await page.locator("#legend", { hasText: "first 3" }).waitFor();
+  await page.locator("#legend", { hasText: "first 3" }).first().waitFor();
   // What callers write is text.
   await call("<img src=x onerror=document.title='taken'>");
-  await bar(page, "<img src=x").waitFor();
+  await bar(page, "<img src=x").first().waitFor();
   found.document = await page.title();
   found.images = await page.locator("main img").count();
   // Held still.

@@ -41,7 +41,7 @@ export function time(text) {
   const at = new Date(text);
   if (Number.isNaN(at.getTime())) return text;
   const isToday = at.toDateString() === new Date().toDateString();
-  return isToday ? at.toLocaleTimeString() : at.toLocaleString();
+  return isToday ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
 export function who(tags) {

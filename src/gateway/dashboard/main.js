@@ -284,7 +284,9 @@ find("ask-key").addEventListener("close", () => {
   find("token").value = "";
   find("targets-section").hidden = false;
   wake();
+  again();
 });
+addEventListener("resize", showPlot);
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, select, textarea, dialog");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;

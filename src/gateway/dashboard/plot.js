@@ -1,7 +1,9 @@
 // Bars over time, one on the other, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, BOTTOM] = [720, 200, 64, 20];
+const [HEIGHT, LEFT, BOTTOM] = [200, 64, 20];
+/// A time below the plot takes so much.
+const WORD = 90;
 /// So many rows have a colour of their own.
 const COLOURS = 6;
 
@@ -36,7 +38,9 @@ export function plot(into, legend, times, rows, word) {
   const shown = gathered(rows);
   const sums = times.map((_, place) => shown.reduce((all, row) => all + row.values[place], 0));
   const top = roundUp(Math.max(0, ...sums));
-  const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", preserveAspectRatio: "none" });
+  // As wide as it is shown, so that words are as large as all others.
+  const width = Math.max(260, into.clientWidth);
+  const svg = element("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img" });
   const total = sums.reduce((all, sum) => all + sum, 0);
   svg.append(element("title", {}, shown.length === 0
     ? "Nothing in this time"
@@ -45,10 +49,10 @@ export function plot(into, legend, times, rows, word) {
   const y = (value) => 10 + height - (value / top) * height;
   for (const share of [0, 0.5, 1]) {
     const at = y(top * share);
-    svg.append(element("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: at, y2: at }));
+    svg.append(element("line", { class: "grid", x1: LEFT, x2: width, y1: at, y2: at }));
     svg.append(element("text", { class: "tick", x: LEFT - 6, y: at + 4, "text-anchor": "end" }, word(top * share)));
   }
-  const step = (WIDTH - LEFT) / times.length;
+  const step = (width - LEFT) / times.length;
   times.forEach((time, place) => {
     let under = 0;
     const column = element("g", {});
@@ -65,7 +69,7 @@ export function plot(into, legend, times, rows, word) {
     column.append(element("title", {}, [time, ...said].join("\n")));
     svg.append(column);
   });
-  const every = Math.ceil(times.length / 6);
+  const every = Math.max(1, Math.ceil(WORD / step));
   for (let place = 0; place < times.length; place += every) {
     svg.append(element("text", { class: "tick", x: LEFT + place * step, y: HEIGHT - 5 }, times[place]));
   }
