@@ -264,34 +264,45 @@ async fn a_report_of_a_file_is_of_any_tags_and_time_and_equals_the_bill() {
     assert_eq!(missing.status.code(), Some(2));
 }
 
-#[cfg(feature = "demo")]
+#[cfg(all(feature = "demo", unix))]
 #[tokio::test]
 async fn g5_a_demonstration_shows_itself_without_a_key_and_says_what_came_of_it() {
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
-    let mut child = tower_quota(&[
+    let args = [
         "demo",
         "--listen",
         "127.0.0.1:0",
         "--no-open",
         "--agents",
         "6",
-        "--for",
-        "4s",
-    ])
-    .spawn()
-    .unwrap();
+    ];
+    let mut child = tower_quota(&args).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     soon(out.read_line(&mut line)).await.unwrap();
     let url = line.trim().strip_prefix("the dashboard: ").unwrap();
     let page = soon(client().get(url).send()).await.unwrap();
     assert_eq!(page.status(), 200);
-    let status = soon(client().get(format!("{url}status")).send())
-        .await
-        .unwrap();
-    let status: Value = soon(status.json()).await.unwrap();
+    let ask = async |path: &str| -> Value {
+        let answer = soon(client().get(format!("{url}{path}")).send())
+            .await
+            .unwrap();
+        soon(answer.json()).await.unwrap()
+    };
+    let status = ask("status").await;
     assert!(status["limits"].as_array().unwrap().len() > 5, "{status}");
+    let answered = async {
+        while ask("costs").await["periods"][0]["total"]["requests"].as_u64() < Some(5) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(answered).await;
+    let pid = child.id().unwrap().to_string();
+    let killed = tokio::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(killed.await.unwrap().success());
     let mut rest = String::new();
     soon(out.read_to_string(&mut rest)).await.unwrap();
     assert!(soon(child.wait()).await.unwrap().success());
