@@ -1,4 +1,4 @@
-//! Controllers and their sub-agents under one set of limits: they share the window, the run limit and the
+//! X4, X0. Controllers and their sub-agents under one set of limits: they share the window, the run limit and the
 //! concurrency slots, and never stand still.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! A dear model for hard work, a cheap one for easy work. The dear one has a small quota: hard calls have it first, easy
+//! X3, X0. A dear model for hard work, a cheap one for easy work. The dear one has a small quota: hard calls have it first, easy
 //! calls take what is left of it, and go to the cheap one where nothing is.
 //!
 //! ```text

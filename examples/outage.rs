@@ -1,4 +1,4 @@
-//! The first provider fails in the middle of the work, and comes back: the work goes on elsewhere, every call succeeds,
+//! X5, X0. The first provider fails in the middle of the work, and comes back: the work goes on elsewhere, every call succeeds,
 //! and both bills are what we have written down.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! An agent that loops for ever, under a budget of ten dollars an hour for each run: what a simulated provider bills
+//! X1, X0. An agent that loops for ever, under a budget of ten dollars an hour for each run: what a simulated provider bills
 //! never passes it, and comes as near as the next call would allow. A sibling run goes on.
 //!
 //! ```text

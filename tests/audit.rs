@@ -65,6 +65,7 @@ const OPERATED: [[&str; 3]; 5] = [
     ["key", "bob", "asked for"],
 ];
 
+/// S7: an audit log.
 #[tokio::test(start_paused = true)]
 async fn each_entry_says_who_did_it_and_why_and_calls_leave_none() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123);

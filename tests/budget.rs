@@ -145,6 +145,7 @@ async fn a_call_is_charged_what_it_cost_and_refused_where_the_rest_does_not_do()
     assert_eq!(ask(&service, chat("a", 100)).await.0, StatusCode::OK);
 }
 
+/// B11: near its end a budget is waited for.
 #[tokio::test(start_paused = true)]
 async fn for_money_that_is_reserved_a_call_waits_and_for_money_that_is_spent_it_does_not() {
     let (inner, _) = provider(10);
@@ -330,6 +331,7 @@ async fn a_budget_that_is_spent_is_named_whatever_else_is_only_reserved() {
     assert_eq!(other.await.unwrap(), StatusCode::OK);
 }
 
+/// B1: money by calendar periods in a time zone.
 #[tokio::test(start_paused = true)]
 async fn a_daily_budget_is_there_again_at_midnight_of_its_zone() {
     // 28 March 2026, 22:00 in Berlin; clocks go forward in this night.
@@ -361,6 +363,7 @@ async fn a_daily_budget_is_there_again_at_midnight_of_its_zone() {
     assert_eq!(wait, 23 * HOUR - Duration::from_secs(1), "a short day");
 }
 
+/// B7: per run.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_has_spent_its_money_has_spent_it_for_good() {
     let (inner, _) = provider(100);

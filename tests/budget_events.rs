@@ -62,6 +62,7 @@ fn budget(dollars: u64) -> Limit {
     Limit::cost(Money::from_dollars(dollars)).every(HOUR)
 }
 
+/// B3: thresholds fire once.
 #[tokio::test(start_paused = true)]
 async fn a_threshold_is_told_when_it_is_spent_and_not_when_it_is_reserved() {
     let (limiter, heard) = told([budget(10).thresholds([0.5, 0.9]).per(Tag::Agent)]);
@@ -83,6 +84,7 @@ async fn a_threshold_is_told_when_it_is_spent_and_not_when_it_is_reserved() {
     assert_eq!(taken(&heard), [event(0.9, 999)]);
 }
 
+/// B12: a circuit trips at its own level.
 #[tokio::test(start_paused = true)]
 async fn what_went_over_stops_alone_until_it_is_reset_and_its_siblings_go_on() {
     let (limiter, heard) = told([budget(1).per(Tag::Agent).circuit(), budget(100)]);
@@ -170,6 +172,7 @@ async fn a_circuit_stays_open_over_a_restart() {
     }
 }
 
+/// B9: spend can be corrected, and is audited.
 #[tokio::test(start_paused = true)]
 async fn what_is_corrected_makes_room_at_once_and_is_told_with_its_reason() {
     let (limiter, heard) = told([budget(1).thresholds([0.9])]);

@@ -162,6 +162,7 @@ fn json_and_short_names_mean_the_same() {
     assert_eq!(long.unwrap(), json.unwrap());
 }
 
+/// A4: all levels, all or nothing.
 #[tokio::test(start_paused = true)]
 async fn the_stack_that_was_built_enforces_the_block() {
     let stack = Config::from_yaml(BLOCK).unwrap().build().unwrap();

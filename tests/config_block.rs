@@ -103,6 +103,7 @@ fn limit_of(refused: Option<Rejection>) -> String {
     shortage.limit.clone()
 }
 
+/// A2: tokens per window: total, input, output.
 #[tokio::test(start_paused = true)]
 async fn c2_every_model_of_the_block_is_served_and_costs_what_it_costs_its_agent() {
     for (provider, model, _, _, input, output) in MODELS {

@@ -323,6 +323,7 @@ const ALIASES: [&str; 9] = [
     "max_parallel_requests",
 ];
 
+/// A15: what makes no sense is refused when it is built.
 #[test]
 fn every_wrong_value_is_refused_by_its_path() {
     for block in BLOCKS {

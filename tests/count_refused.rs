@@ -32,6 +32,7 @@ async fn room(limiter: &Limiter) -> usize {
     room
 }
 
+/// A23: whether refused calls count.
 #[tokio::test(start_paused = true)]
 async fn a_call_refused_by_another_limit_counts_once() {
     let limiter = strict();

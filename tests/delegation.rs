@@ -77,6 +77,7 @@ async fn families(limiter: Limiter, inherit: bool) -> usize {
     parents.join_all().await.into_iter().sum()
 }
 
+/// X4: controller and sub-agents.
 #[tokio::test(start_paused = true)]
 async fn as_many_parents_as_slots_wait_for_their_children_and_none_stands_still() {
     let start = Instant::now();
@@ -225,6 +226,7 @@ async fn a_call_hands_down_who_calls_and_not_where_it_goes() {
     );
 }
 
+/// A26: a function that is not HTTP.
 #[tokio::test(start_paused = true)]
 async fn refused_work_is_never_started_and_dropped_work_leaves_its_place() {
     let limiter = Limiter::new(limits([
@@ -293,6 +295,7 @@ mod http {
         }
     }
 
+    /// A11: calls within calls count where their parents do.
     #[tokio::test(start_paused = true)]
     async fn a_new_client_or_agent_resets_no_window_and_no_run() {
         let per_run = Limit::requests(3).every_run();

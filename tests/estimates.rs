@@ -91,6 +91,7 @@ async fn reserves(limiter: &Limiter, client: &Client, request: Request<Full<Byte
     (input, cost)
 }
 
+/// M3: estimates calibrate themselves.
 #[tokio::test(start_paused = true)]
 async fn what_calls_reserve_comes_to_what_their_model_reports() {
     for (reports, expected) in [(2_000, 1_900..=2_001), (600, 600..=660), (1, 500..=560)] {

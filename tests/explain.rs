@@ -83,6 +83,7 @@ async fn a_peek_refuses_what_would_be_refused() {
     assert_eq!(kind(&in_time(MINUTE * 2)).await, "queue_full");
 }
 
+/// A22: explain, in the words of the refusal.
 #[tokio::test(start_paused = true)]
 async fn an_explanation_names_every_limit_and_is_gone_when_there_is_room() {
     let limiter = limiter([
@@ -120,6 +121,7 @@ async fn an_explanation_names_every_limit_and_is_gone_when_there_is_room() {
     assert_eq!(limiter.explain(&call).await.unwrap(), before);
 }
 
+/// A14: messages say limit, now, would become, and when.
 #[tokio::test(start_paused = true)]
 async fn an_explanation_uses_the_words_of_the_refusal() {
     let limiter = limiter([Limit::tokens(100).every(MINUTE)]);
@@ -197,6 +199,7 @@ async fn an_explanation_serialises_for_programs() {
     assert_eq!(explain(Call::new().max_wait(MINUTE)).await, expected);
 }
 
+/// A25: usage recorded after the fact.
 #[tokio::test(start_paused = true)]
 async fn what_is_recorded_is_paid_before_anything_else_is_admitted() {
     let limiter = limiter([

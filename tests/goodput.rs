@@ -150,6 +150,7 @@ fn most_in_a_period(mut charges: Vec<(u64, u64)>) -> u64 {
     most
 }
 
+/// A21: charge rules as data.
 #[test]
 fn a_day_of_saturation_uses_what_each_charge_rule_allows() {
     println!(

@@ -16,6 +16,7 @@ fn limits(limiter: &Limiter) -> Vec<String> {
     limiter.limits().iter().map(ToString::to_string).collect()
 }
 
+/// A24: headroom.
 #[test]
 fn headroom_is_the_limits_own_or_that_of_the_whole_block() {
     let stack = Config::from_yaml(
@@ -94,6 +95,7 @@ async fn a_file_that_is_read_again_changes_amounts_and_keeps_counts() {
     );
 }
 
+/// A19: a shadow only watches.
 #[tokio::test(start_paused = true)]
 async fn a_shadow_beside_a_limit_says_what_a_lower_one_would_refuse() {
     let text = "rate_limiting:

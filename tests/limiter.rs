@@ -44,6 +44,7 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// A1: requests per window.
 #[tokio::test(start_paused = true)]
 async fn waits_for_the_window_then_admits_on_time() {
     let limiter = per_minute(1);
@@ -208,6 +209,7 @@ async fn a_wait_whose_end_nobody_knew_ends_at_the_deadline() {
     drop(limiter.acquire(Call::new()).await.unwrap());
 }
 
+/// A9: what never fits is not queued.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_fits_is_refused_at_once_and_one_that_just_fits_is_not() {
     let limiter = Limiter::new(limits([Limit::tokens(100).every(MINUTE)]));
@@ -301,6 +303,7 @@ async fn dropped_everywhere(limiter: Limiter) {
     }
 }
 
+/// A7: what is dropped settles or releases itself, once.
 #[tokio::test(start_paused = true)]
 async fn a_future_dropped_at_any_await_gives_everything_back() {
     dropped_everywhere(Limiter::new(limits([Limit::concurrency(1)]))).await;
@@ -417,6 +420,7 @@ fn waiters_on_a_second_runtime_take_over_from_a_driver_that_died() {
     second.block_on(other).unwrap().unwrap();
 }
 
+/// A6: check and reserve are one step.
 #[test]
 fn one_place_and_a_hundred_calls_on_four_threads_let_exactly_one_in() {
     let runtime = tokio::runtime::Builder::new_multi_thread()

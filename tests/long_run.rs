@@ -176,6 +176,7 @@ async fn come_and_go(length: u32, crowd: Crowd) {
     assert!(store.len() <= COUNTS, "{} counts", store.len());
 }
 
+/// A12: state is bounded.
 #[test]
 fn two_days_of_keys_that_come_and_go_leave_nothing_behind() {
     for (hours, crowd) in [(48, Crowd::Mixed), (12, Crowd::Once)] {

@@ -83,6 +83,7 @@ const WITHOUT: &str = r#"{"model":"m","messages":[]}"#;
 const WITH: &str = r#"{"max_tokens":9,"model":"m","messages":[]}"#;
 const CAPPED: &str = r#"{"max_completion_tokens":50,"model":"m","messages":[]}"#;
 
+/// B10: calls without an output cap.
 #[tokio::test(start_paused = true)]
 async fn the_cap_is_in_what_is_sent_and_in_what_is_reserved() {
     let (inner, sent) = provider();

@@ -97,6 +97,7 @@ fn usages(input: u64) -> Vec<Usage> {
     ]
 }
 
+/// B4: prices.
 #[test]
 fn every_model_kind_tier_and_length_costs_what_the_list_says() {
     let table = PriceTable::built_in();

@@ -32,6 +32,7 @@ fn maker(url: &str) -> impl Fn(Limits) -> Arc<dyn Store> + use<> {
     }
 }
 
+/// S3: Redis.
 #[tokio::test(start_paused = true)]
 async fn it_keeps_the_contract() {
     let server = Server::start(&[]);

@@ -51,6 +51,7 @@ async fn in_use(store: &RedisStore) -> u64 {
     store.peek(&claim()).get().await.unwrap()[0].in_use
 }
 
+/// S9: versions side by side.
 #[tokio::test]
 async fn a_newer_one_that_the_older_follows_counts_beside_it() {
     let server = Server::start(&[]);

@@ -158,6 +158,7 @@ fn ends_in_time(ledger: &Ledger, limits: &[SimLimit]) {
     assert!((120..300).contains(&makespan.as_secs()));
 }
 
+/// X2: a spike.
 #[tokio::test(start_paused = true)]
 async fn every_call_succeeds_in_the_least_time_against_a_sliding_window() {
     let (ledger, limits) = spike(SimShape::Sliding, None).await;

@@ -34,6 +34,7 @@ fn maker_that(folder: &Folder, survives: Survives) -> impl Fn(Limits) -> Arc<dyn
     }
 }
 
+/// S2: a file.
 #[tokio::test(start_paused = true)]
 async fn it_keeps_the_contract() {
     let folder = Folder::new();

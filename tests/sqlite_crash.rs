@@ -313,6 +313,8 @@ fn futures<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
+/// S5: crash, outage, partition.
+///
 /// One after the other: what is started while a file is open has it open, too, for a moment.
 #[test]
 fn nothing_that_was_settled_is_missing_after_a_kill() {

@@ -134,6 +134,7 @@ fn sums(path: &Path) -> [Vec<Vec<String>>; 2] {
     .map(|sql| rows(path, sql))
 }
 
+/// S6: the ledger answers cost questions.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_is_one_row_whichever_gates_claim_for_it_and_in_whatever_order() {
     for order in ["paved", "budget inside", "retry inside", "admission alone"] {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use later::LaterStore;
 use tower_quota::store::{MemoryStore, Store, contract};
 
+/// S4: one contract for all stores.
+///
+/// S1: memory.
 #[tokio::test(start_paused = true)]
 async fn the_memory_store_keeps_the_contract() {
     contract::check(

@@ -126,6 +126,7 @@ fn paused(work: impl Future<Output = ()>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// A13: snapshot and restore.
     #[test]
     fn every_later_decision_is_that_of_the_store_that_was_snapshot(
         before in any::<u64>(), after in any::<u64>(), steps in 0usize..200,

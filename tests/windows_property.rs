@@ -232,6 +232,7 @@ fn within(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// A5: no interval holds more than the limit.
     #[test]
     fn no_interval_ever_holds_more_than_the_limit_and_nothing_stays_in_flight(load in load()) {
         tokio::runtime::Builder::new_current_thread()

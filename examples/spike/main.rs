@@ -1,4 +1,4 @@
-//! 10 000 calls at once, against a provider that allows 2 000 every six seconds.
+//! X2, X0. 10 000 calls at once, against a provider that allows 2 000 every six seconds.
 //!
 //! ```text
 //! cargo run --release --features sim,config --example spike

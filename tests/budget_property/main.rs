@@ -21,6 +21,7 @@ use proptest::{
 
 use self::world::Tally;
 
+/// B2: settled and reserved never pass a hard budget.
 #[test]
 fn no_hard_budget_is_passed_and_each_attempt_is_charged_what_it_was_billed() {
     let cases = env::var("BUDGET_CASES").map_or(300, |cases| cases.parse().unwrap());

@@ -16,6 +16,7 @@ fn route() -> Route {
     Route::ordered([Target::new(&openai, MODEL)]).degraded(0.5, [Target::new(&openai, CHEAP)])
 }
 
+/// B14: degrade near the end of a budget.
 #[tokio::test(start_paused = true)]
 async fn from_a_share_of_a_budget_on_the_cheaper_model_serves() {
     let providers = Providers::new(["openai"]);

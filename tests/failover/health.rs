@@ -14,6 +14,7 @@ fn two() -> Route {
     Route::ordered([target("first"), target("second")])
 }
 
+/// F4: breakers and probes.
 #[tokio::test(start_paused = true)]
 async fn a_target_that_fails_is_left_alone_tried_by_one_and_used_again() {
     let (providers, heard) = (Providers::new(["first", "second"]), Heard::default());
@@ -113,6 +114,7 @@ async fn when_all_fail_one_is_asked_all_the_same() {
     assert_eq!(send(&service, request()).await.unwrap().status, 200);
 }
 
+/// F6: accounts without money are parked.
 #[tokio::test(start_paused = true)]
 async fn an_account_without_money_is_parked_until_the_day_that_is_named() {
     let (providers, heard) = (Providers::new(["anthropic", "second"]), Heard::default());

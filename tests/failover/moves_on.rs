@@ -178,6 +178,7 @@ async fn a_budget_that_is_too_small_for_one_may_do_for_another() {
     assert_eq!(ledger.entries()[0].model.as_ref(), "gpt-5.4-mini");
 }
 
+/// F5: no loops.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_too_long_goes_to_what_takes_more_and_nowhere_twice() {
     let providers = Providers::new(["first", "second", "third", "fourth"]);

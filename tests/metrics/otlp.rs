@@ -91,6 +91,7 @@ async fn metrics_of_one_call() -> Metrics {
     metrics
 }
 
+/// O5: OTLP push.
 #[tokio::test]
 async fn a_collector_gets_the_names_and_the_figures() {
     let (collector, metrics) = (Collector::default(), metrics_of_one_call().await);

@@ -25,6 +25,7 @@ async fn waits(limiter: &Limiter, call: Call) -> JoinHandle<Result<Permit, Rejec
     task
 }
 
+/// R9: attempts, waits and causes are visible.
 #[tokio::test(start_paused = true)]
 async fn it_says_for_what_it_waits_in_the_words_of_the_refusals_and_who_goes_before() {
     let limiter = limiter([

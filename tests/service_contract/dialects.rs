@@ -145,6 +145,7 @@ async fn a_stream_that_breaks_off_is_settled_at_what_was_seen() {
     }
 }
 
+/// A10: a stream counts while it streams.
 #[tokio::test(start_paused = true)]
 async fn what_has_streamed_leaves_though_the_stream_goes_on() {
     for order in ORDERS {

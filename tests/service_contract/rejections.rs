@@ -115,6 +115,7 @@ async fn no_room_is_429_with_the_wait_rounded_up_and_never_0() {
     }
 }
 
+/// A20: the server side: 429, `Retry-After`, the IETF fields.
 #[tokio::test(start_paused = true)]
 async fn the_limit_is_said_in_the_ietfs_fields_and_where_no_limit_refused_it_is_not() {
     for order in REFUSING {

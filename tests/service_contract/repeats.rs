@@ -28,6 +28,7 @@ async fn a_repeated_call_counts_once_under_a_limit_on_calls_whatever_the_refusal
     }
 }
 
+/// A18: limits on the caller's tags count calls, on the provider's attempts.
 #[tokio::test(start_paused = true)]
 async fn a_repeated_call_counts_each_time_under_a_limit_on_attempts() {
     for refusal in [Frames::of(["busy"]), Frames::of([]), Frames::empty()] {
@@ -91,6 +92,7 @@ async fn our_refusal_stands_where_the_upstream_was_never_asked() {
     }
 }
 
+/// R6: bodies are replayed byte for byte.
 #[tokio::test(start_paused = true)]
 async fn a_request_body_is_whole_again_at_every_attempt() {
     for order in REPEATING {

@@ -26,6 +26,7 @@ async fn read_frame(body: &mut AnyBody) -> bool {
     matches!(Pin::new(body).frame().await, Some(Ok(_)))
 }
 
+/// A3: a slot is held until the body ends.
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_freed_at_the_end_of_the_body_and_not_before() {
     for order in ADMISSIONS {
@@ -134,6 +135,7 @@ async fn a_slot_is_free_while_a_call_waits_to_be_repeated_and_held_by_none_after
     }
 }
 
+/// M2: bytes pass unchanged.
 #[tokio::test(start_paused = true)]
 async fn the_bytes_of_a_body_pass_unchanged_frame_by_frame() {
     for order in ADMISSIONS {

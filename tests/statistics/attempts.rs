@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// B5: statistics.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_is_recorded_once_by_every_tag_with_what_the_provider_said() {
     let (simulator, statistics) = (simulator(), statistics());
@@ -84,6 +85,7 @@ async fn each_attempt_of_a_call_counts_and_each_once_in_whatever_order() {
     }
 }
 
+/// M4: who hangs up pays.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_is_hung_up_is_what_was_seen_of_it_and_a_dropped_call_what_was_reserved() {
     let (simulator, statistics) = (simulator(), statistics());

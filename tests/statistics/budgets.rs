@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// B8: when a budget ends.
 #[tokio::test(start_paused = true)]
 async fn what_remains_of_each_budget_and_when_it_ends_at_the_pace_of_the_last_half_hour() {
     let (start, evening) = (

@@ -28,6 +28,7 @@ async fn unpriced(path: &str, model: &str, answer: serde_json::Value) -> u64 {
     all.unpriced
 }
 
+/// B13: what tokens do not show.
 #[tokio::test(start_paused = true)]
 async fn what_is_charged_besides_tokens_is_said_not_to_be_in_the_cost() {
     let responses = |tool: &str| {

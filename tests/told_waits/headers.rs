@@ -91,6 +91,7 @@ fn what_makes_no_sense_is_no_wait() {
     }
 }
 
+/// R2: waits as told, the finer wins.
 #[test]
 fn of_several_the_finer_that_makes_sense() {
     check_all([

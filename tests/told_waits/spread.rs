@@ -89,6 +89,7 @@ fn are_spread_out(mut back: Vec<Duration>) {
     assert_eq!(back.len(), 20, "two at one instant: {back:?}");
 }
 
+/// R3: told waits are a floor.
 #[tokio::test(start_paused = true)]
 async fn twenty_that_are_told_five_seconds_come_one_by_one_and_none_early() {
     // Instants are whole milliseconds, so by mere chance two of twenty would be the same now and then.

@@ -242,6 +242,7 @@ fn budget(nanos: u64) -> Limit {
 /// What a further text costs at most.
 const EACH: u64 = 32 * OUTPUT;
 
+/// B6: a stream that would pass a budget is cut cleanly.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_comes_to_more_than_the_budget_has_is_ended_where_it_does() {
     for answer in answers() {

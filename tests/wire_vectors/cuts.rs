@@ -6,6 +6,7 @@ use tower_quota::wire::{HideUsage, Reading, Stage};
 
 use crate::sample::{Sample, samples};
 
+/// M1: every dialect.
 #[test]
 fn a_cut_anywhere_makes_no_difference() {
     for sample in samples() {
