@@ -23,6 +23,7 @@ mod stack;
 mod stores;
 mod threads;
 mod waiters;
+mod whole;
 mod worst;
 
 use std::{alloc::System, process::ExitCode};

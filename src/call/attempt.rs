@@ -117,10 +117,10 @@ impl Attempt {
 
     /// The layer at `depth` hands the attempt on. It leaves now, or, where the body will say when
     /// ([`left`](Self::left)), at some moment until its answer.
-    pub(super) fn send(&self, depth: u32, body_tells: bool) {
+    pub(super) fn send(&self, depth: u32, body_tells: bool, now: Instant) {
         let mut state = self.lock();
         state.sender = depth;
-        state.dated = (!body_tells).then(Instant::now);
+        state.dated = (!body_tells).then_some(now);
         for Held { permit, .. } in &mut state.claims {
             if body_tells {
                 permit.leaving();
@@ -175,8 +175,10 @@ impl Attempt {
         self.lock().noted = Some(noted);
     }
 
+    /// What its answer said, where it was no. Of one that was forked nobody knows whose answer that is.
     pub(super) fn noted(&self) -> Option<Noted> {
-        self.lock().noted.clone()
+        let state = self.lock();
+        state.noted.clone().filter(|_| !state.forked)
     }
 
     /// Whether it was neither sent nor refused yet.
@@ -232,6 +234,10 @@ impl Attempt {
         let claims = {
             let mut state = self.lock();
             state.sender = 0;
+            if state.claims.is_empty() {
+                // As it is before anything was claimed: nothing large is moved.
+                return;
+            }
             std::mem::take(&mut state.claims)
         };
         claims.into_iter().for_each(|held| held.permit.release());
@@ -308,14 +314,14 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let (claims, more, watched) = self.close();
+        let (mut claims, more, watched) = self.close();
         let mut charged = match ended.settlement {
             Settlement::Usage(usage) if watched.is_some() => Some(usage),
             _ => None,
         };
         let mut settled = SmallVec::<[_; 2]>::new();
         let mut shown = self.progress.get().map(|progress| (progress, None));
-        for held in claims {
+        for held in claims.drain(..) {
             let Held {
                 gate,
                 recorder,

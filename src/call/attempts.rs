@@ -207,8 +207,8 @@ impl Log {
     }
 
     /// An attempt leaves.
-    pub(super) fn left(&mut self) {
-        self.waited = self.since.elapsed();
+    pub(super) fn left(&mut self, now: Instant) {
+        self.waited = now.saturating_duration_since(self.since);
     }
 
     /// It had its answer.

@@ -227,6 +227,11 @@ impl Entry {
         self.facts.turn
     }
 
+    /// When the call came, in the eyes of the first of our layers, which has it since then; `None` in those of others.
+    pub(crate) fn came(&self) -> Option<Instant> {
+        (self.depth == 1).then_some(self.facts.turn.arrived)
+    }
+
     pub(crate) fn tag(&self, tag: &Tag) -> Option<Arc<str>> {
         self.facts.tags.shared(tag).cloned()
     }
@@ -237,6 +242,11 @@ impl Entry {
 
     pub(crate) fn attempt(&self) -> Arc<Attempt> {
         self.context().lock().attempt.clone()
+    }
+
+    /// Looks at the present attempt, which is to take no other lock than its own.
+    pub(super) fn look_at_attempt<T>(&self, look: impl FnOnce(&Attempt) -> T) -> T {
+        look(&self.context().lock().attempt)
     }
 
     /// Where the gates from here outwards record.

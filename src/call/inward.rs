@@ -12,7 +12,7 @@ impl Entry {
     /// The view of the layer directly within this one.
     pub(crate) fn inward(&self) -> Self {
         let depth = self.depth() + 1;
-        self.attempt().reach(depth);
+        self.look_at_attempt(|attempt| attempt.reach(depth));
         self.at(depth)
     }
 

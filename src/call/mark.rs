@@ -21,7 +21,9 @@ use super::context::Handle;
 
 /// Where a mark may be, the first that is there. The first of them is in every request that we look into, as we put it
 /// in, and none of our layers changes it again.
-const HEADERS: [HeaderName; 4] = [ACCEPT_ENCODING, CONTENT_TYPE, ACCEPT, USER_AGENT];
+const HEADERS: [HeaderName; PLACES] = [ACCEPT_ENCODING, CONTENT_TYPE, ACCEPT, USER_AGENT];
+
+const PLACES: usize = 4;
 
 /// How many locks there are.
 const SHARDS: usize = 32;
@@ -65,8 +67,14 @@ pub(super) fn mark(parts: &mut Parts, handle: &Handle) {
 
 /// The handle that was with this request, by its mark.
 pub(super) fn find(parts: &Parts) -> Option<Handle> {
-    let headers = HEADERS.iter().filter_map(|name| parts.headers.get(name));
-    let places = headers.map(|value| value.as_bytes().as_ptr());
+    // To go through the few headers that there are takes less than to look each of these up.
+    let mut marked = [None; PLACES];
+    for (name, value) in &parts.headers {
+        if let Some(number) = HEADERS.iter().position(|header| header == name) {
+            marked[number].get_or_insert(value.as_bytes().as_ptr());
+        }
+    }
+    let places = marked.into_iter().flatten();
     // Others may have put in a header since.
     let mut places = places.chain([parts.uri.path().as_ptr()]);
     places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned())
@@ -128,6 +136,18 @@ mod tests {
             mark(&mut after, &Handle::of_nothing());
             assert_eq!((&before.uri, &before.headers), (&after.uri, &after.headers));
         }
+    }
+
+    #[test]
+    fn a_mark_on_a_header_that_others_put_in_since_is_the_later_one() {
+        let mut request = parts(Request::get("/").header("content-type", "application/json"));
+        let (first, second) = (Handle::of_nothing(), Handle::of_nothing());
+        mark(&mut request, &first);
+        let identity = HeaderValue::from_static("identity");
+        request.headers.insert(ACCEPT_ENCODING, identity);
+        assert!(find(&request).is_some_and(|found| found.is(&first)));
+        mark(&mut request, &second);
+        assert!(find(&request).is_some_and(|found| found.is(&second)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Entry,
+    attempt::Attempt,
     attempts::{Attempts, Log, Outcome, PassedOver},
 };
 use crate::{
@@ -68,14 +69,14 @@ impl Entry {
 
     /// Whether no attempt of it has left so far.
     pub(crate) fn is_untried(&self) -> bool {
-        let log = self.state().log.clone();
+        let state = self.state();
+        let log = state.log.as_ref();
         log.is_none_or(|log| log.lock().made() == 0)
     }
 
     /// Whether the present attempt has left, or a call that a foreign layer has made of it may have.
     pub(crate) fn has_left(&self) -> bool {
-        let attempt = self.attempt();
-        attempt.has_left() || attempt.is_forked()
+        self.look_at_attempt(|attempt| attempt.has_left() || attempt.is_forked())
     }
 
     /// What became of its attempts.
@@ -87,11 +88,9 @@ impl Entry {
 
     /// What became of its attempts, for the layer that shows it: the outermost of those that may make further ones.
     pub(crate) fn attempts_to_show(&self) -> Option<Attempts> {
-        let (log, shows) = {
-            let state = self.state();
-            (state.log.clone(), state.shows == self.depth())
-        };
-        log.filter(|_| shows).map(|log| log.lock().take())
+        let state = self.state();
+        let log = state.log.as_ref().filter(|_| state.shows == self.depth());
+        log.map(|log| log.lock().take())
     }
 
     /// In how long it is worth another try.
@@ -106,7 +105,7 @@ impl Entry {
 
     /// The answer to the attempt that this layer sent says that it failed.
     pub(crate) fn note_failure(&self, status: StatusCode, error: ProviderError) {
-        self.attempt().note(Noted::Failed(status, error));
+        self.look_at_attempt(|attempt| attempt.note(Noted::Failed(status, error)));
         self.log(|log| log.failed(error.class));
     }
 
@@ -117,8 +116,8 @@ impl Entry {
     }
 
     /// The attempt leaves.
-    pub(super) fn note_left(&self) {
-        self.log(Log::left);
+    pub(super) fn note_left(&self, now: Instant) {
+        self.log(|log| log.left(now));
     }
 
     /// What came of the attempt that this layer sent.
@@ -136,9 +135,7 @@ impl Entry {
         if let Some(error) = extensions.get::<ProviderError>() {
             return Heard::Failed(*error);
         }
-        let attempt = self.attempt();
-        // Of one that was forked nobody knows whose answer this is.
-        match attempt.noted().filter(|_| !attempt.is_forked()) {
+        match self.look_at_attempt(Attempt::noted) {
             Some(Noted::Refused(rejection)) if rejection.status() == status => {
                 return Heard::Refused(rejection);
             }
@@ -154,8 +151,7 @@ impl Entry {
     }
 
     fn log(&self, note: impl FnOnce(&mut Log)) {
-        let log = self.state().log.clone();
-        if let Some(log) = log {
+        if let Some(log) = &self.state().log {
             note(&mut log.lock());
         }
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
@@ -54,12 +55,13 @@ impl Entry {
         };
         let (attempt, mut request) = (self.attempt(), request(self));
         let body_tells = watch(&mut request, &attempt);
-        attempt.send(self.depth(), body_tells);
+        let now = Instant::now();
+        attempt.send(self.depth(), body_tells, now);
         if let Some(progress) = self.progress() {
             attempt.shows(progress, &self.facts().tags);
         }
         self.watch(&attempt);
-        self.note_left();
+        self.note_left(now);
         let answer = match self.hand_down(&attempt) {
             None => self.inside(|| ready.call(request)).await,
             // Not within one future: it would keep the request's place for as long as the answer takes.

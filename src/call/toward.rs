@@ -13,7 +13,7 @@ use crate::tags::{Tag, Tags};
 #[derive(Debug)]
 pub(crate) struct Toward<'t> {
     /// Its provider, its model, and its key where that is another than the caller's.
-    pub(crate) tags: &'t Tags,
+    pub(crate) tags: &'t Arc<Tags>,
     /// What its provider calls the model.
     pub(crate) model: &'t Arc<str>,
     /// Whether the caller's own key is used.
@@ -44,12 +44,19 @@ impl Entry {
         {
             facts.asked_model = Some(Arc::clone(model));
         }
-        let mut all = facts.tags.toward(tags);
-        if let (true, Some(key)) = (*keeps_key, facts.tags.shared(&Tag::ApiKey)) {
-            all.set(Tag::ApiKey, key.clone());
-        }
-        if all != *facts.tags {
-            facts.tags = Arc::new(all);
+        let key = facts.tags.shared(&Tag::ApiKey).filter(|_| *keeps_key);
+        if key.is_none() && !facts.tags.say_who_calls() {
+            if facts.tags != **tags {
+                facts.tags = Arc::clone(tags);
+            }
+        } else {
+            let mut all = facts.tags.toward(tags);
+            if let Some(key) = key {
+                all.set(Tag::ApiKey, key.clone());
+            }
+            if all != *facts.tags {
+                facts.tags = Arc::new(all);
+            }
         }
         // Longer or shorter by the name of the model; what we put in ourselves is no input of the call.
         let came = self.body().map_or(0, |body| body.len() as u64);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use http::HeaderValue;
 
 use super::{ApiKey, Pool, Route, Routes, Target, rotation::Rotation};
 use crate::{
@@ -19,9 +20,11 @@ pub(super) struct Candidate {
     pub(super) account: usize,
     pub(super) target: Target,
     pub(super) key: Option<ApiKey>,
+    /// The header that shows the key, where it can stand in one.
+    pub(super) credentials: Option<HeaderValue>,
     pub(super) name: TargetName,
     /// The tags that say so.
-    pub(super) tags: Tags,
+    pub(super) tags: Arc<Tags>,
 }
 
 fn tags(target: &Target, key: Option<&ApiKey>) -> Tags {
@@ -180,9 +183,10 @@ impl Numbers {
         Arc::new(Candidate {
             number,
             account: *self.accounts.entry(account).or_insert(next),
-            tags: tags(target, key),
+            tags: Arc::new(tags(target, key)),
             target: target.clone(),
             key: key.cloned(),
+            credentials: key.and_then(|key| key.header(provider.auth.scheme())),
             name: TargetName {
                 provider: Some(provider.name.clone()),
                 model: Some(target.model.clone()),

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -82,16 +82,26 @@ impl ApiKey {
         self.secret.expose_secret() == other.secret.expose_secret()
     }
 
-    /// The header that shows the key, after `scheme`. Marked as sensitive.
+    /// The header that shows the key, after `scheme`. Marked as sensitive, and wiped when the last clone of it is dropped.
     pub(super) fn header(&self, scheme: &str) -> Option<HeaderValue> {
-        // Written once, so that the header is the only copy.
+        // Written once: clones of the header share it.
         let secret = self.secret.expose_secret();
-        let mut text = BytesMut::with_capacity(scheme.len() + secret.len());
-        text.extend_from_slice(scheme.as_bytes());
-        text.extend_from_slice(secret.as_bytes());
-        let mut value = HeaderValue::from_maybe_shared(text.freeze()).ok()?;
+        let mut text = String::with_capacity(scheme.len() + secret.len());
+        text.push_str(scheme);
+        text.push_str(secret);
+        let text = Bytes::from_owner(Shown(SecretString::from(text)));
+        let mut value = HeaderValue::from_maybe_shared(text).ok()?;
         value.set_sensitive(true);
         Some(value)
+    }
+}
+
+/// A key as it stands in a header.
+struct Shown(SecretString);
+
+impl AsRef<[u8]> for Shown {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
     }
 }
 

@@ -76,8 +76,8 @@ pub(super) fn rewrite(
     if !keeps {
         hide(&mut parts.headers, key_headers);
     }
-    if let Some(key) = &candidate.key {
-        let value = key.header(provider.auth.scheme())?;
+    if candidate.key.is_some() {
+        let value = candidate.credentials.clone()?;
         parts.headers.insert(provider.auth.name().clone(), value);
     }
     Some(Rewritten {

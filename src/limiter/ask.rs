@@ -99,7 +99,7 @@ impl Shared {
 
     /// Has those who wait for one of `keys` look again.
     pub(super) fn look_again(&self, keys: impl FnOnce() -> Vec<LimitKey>) {
-        if self.queue().len() > 0 {
+        if self.waiting() > 0 {
             self.kick(keys());
         }
     }

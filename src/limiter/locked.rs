@@ -2,7 +2,10 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::queue::Queue;
@@ -12,6 +15,7 @@ use crate::store::Store;
 pub(super) struct Locked<'a> {
     // Before what is told, which comes when the lock is gone.
     queue: MutexGuard<'a, Queue>,
+    waiting: &'a AtomicUsize,
     forgone: Forgone<'a>,
 }
 
@@ -22,9 +26,15 @@ struct Forgone<'a> {
 }
 
 impl<'a> Locked<'a> {
-    pub(super) fn new(queue: &'a Mutex<Queue>, store: &'a Arc<dyn Store>) -> Self {
+    /// How many wait is shown in `waiting`, before the lock is gone.
+    pub(super) fn new(
+        queue: &'a Mutex<Queue>,
+        waiting: &'a AtomicUsize,
+        store: &'a Arc<dyn Store>,
+    ) -> Self {
         Locked {
             queue: queue.lock().unwrap_or_else(PoisonError::into_inner),
+            waiting,
             forgone: Forgone {
                 store,
                 numbers: Vec::new(),
@@ -49,6 +59,7 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        self.waiting.store(self.queue.len(), Ordering::Release);
         let forgone = self.queue.forgone();
         if !forgone.is_empty() {
             self.forgone.numbers = std::mem::take(forgone);

@@ -57,7 +57,10 @@ mod waiter;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{sync::watch, time::Instant};
@@ -127,6 +130,8 @@ pub struct Limiter {
 pub(crate) struct Shared {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
+    /// How many stand in it; written under its lock, and read without: see [`Shared::waiting`].
+    waiting: AtomicUsize,
     /// The [version](Limits::version) of the limits that this limiter has seen last.
     version: AtomicU32,
     /// Tells the drivers that something changed.
@@ -172,6 +177,7 @@ impl Limiter {
             store,
             version: AtomicU32::new(queue.version()),
             queue: Mutex::new(queue),
+            waiting: AtomicUsize::new(0),
             changed: watch::Sender::new(()),
             changing: tokio::sync::Mutex::default(),
             outbox: Mutex::default(),
@@ -235,7 +241,7 @@ impl Limiter {
     /// How many calls wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.queue().len()
+        self.shared.waiting()
     }
 
     /// How many settlements and the like have no runtime to do them: those are done with the next call that comes.
@@ -443,7 +449,16 @@ impl Drop for Place<'_> {
 
 impl Shared {
     fn queue(&self) -> Locked<'_> {
-        Locked::new(&self.queue, &self.store)
+        Locked::new(&self.queue, &self.waiting, &self.store)
+    }
+
+    /// How many wait, without the lock: calls ask several times, and nobody waits as a rule.
+    ///
+    /// Whoever gives something back and finds nobody here leaves nobody waiting for it: one that comes in at the same time
+    /// is entered, and asks the store after that. A store takes one thing after the other, so either that one finds what was
+    /// given back, or it asked before, and then it is seen here.
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
     }
 
     fn outbox(&self) -> MutexGuard<'_, Vec<BoxFuture<()>>> {

@@ -119,6 +119,13 @@ impl Tags {
         tags
     }
 
+    /// Whether they say anything of who calls.
+    pub(crate) fn say_who_calls(&self) -> bool {
+        let known = self.known.iter().enumerate();
+        let mut said = known.filter(|(_, value)| value.is_some());
+        !self.free.is_empty() || said.any(|(place, _)| Tag::known(place).is_callers())
+    }
+
     /// The same call to this target, in one step: who calls as here, where it goes as there.
     pub(crate) fn toward(&self, target: &Tags) -> Self {
         let value = |place: usize| {
@@ -215,6 +222,18 @@ mod tests {
             let both = call.toward(&target);
             assert_eq!(both, call.callers().overlaid(&target));
             assert_eq!(both.plainer_models(), target.plainer_models());
+        }
+    }
+
+    #[test]
+    fn a_call_that_says_nothing_of_its_caller_goes_as_its_target_says() {
+        let call = Tags::new().with(Tag::Model, "m").with(Tag::ApiKey, "k");
+        for target in [Tags::new(), Tags::new().with(Tag::Provider, "p")] {
+            assert_eq!(call.toward(&target), target);
+        }
+        assert!(!call.say_who_calls() && !Tags::new().say_who_calls());
+        for tag in [Tag::Agent, Tag::Run, "tenant".into()] {
+            assert!(call.clone().with(tag.clone(), "x").say_who_calls(), "{tag}");
         }
     }
 

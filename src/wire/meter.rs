@@ -146,16 +146,18 @@ impl Meter {
                     } else {
                         found.text
                     };
-                    let note = match &self.note {
-                        None => found.alone(),
+                    match &self.note {
+                        None => {
+                            found.alone();
+                            self.report(found, text, true)
+                        }
                         Some(head) => {
                             found.complete_error(&head.beside);
                             let mut note = Note::clone(head);
                             note.merge(found);
-                            note
+                            self.report(note, text, true)
                         }
-                    };
-                    self.report(note, text, true)
+                    }
                 }
                 None => self.report(self.note(), self.bytes, self.is_ended && kept.is_tail()),
             },

@@ -98,11 +98,10 @@ impl Note {
     }
 
     /// As if it were added to nothing.
-    pub(super) fn alone(mut self) -> Note {
+    pub(super) fn alone(&mut self) {
         self.first = self.first();
         self.closes &= self.counts.output.is_some();
         self.done &= self.error.is_none() || self.tells_failure;
-        self
     }
 
     /// This, of a body that is like the one which said it; with names that nothing is counted by only if they are `wanted`.

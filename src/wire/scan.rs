@@ -334,6 +334,13 @@ fn common(key: &[u8]) -> Option<&'static str> {
         b"text" => "text",
         b"model" => "model",
         b"messages" => "messages",
+        b"max_tokens" => "max_tokens",
+        b"stream" => "stream",
+        b"temperature" => "temperature",
+        b"tools" => "tools",
+        b"name" => "name",
+        b"input" => "input",
+        b"system" => "system",
         _ => return None,
     })
 }
