@@ -74,6 +74,8 @@
 //! of them.
 
 pub mod admission;
+#[cfg(feature = "alerts")]
+pub mod alerts;
 pub mod body;
 pub mod budget;
 mod call;

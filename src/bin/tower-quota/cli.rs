@@ -32,8 +32,23 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Writes a first configuration, of the keys of providers that are in the environment.
     Init(InitArgs),
+    /// Webhooks that alerts go to.
+    Alerts {
+        #[command(subcommand)]
+        what: AlertsWhat,
+    },
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsWhat {
+    /// Sends one alert to each webhook of a configuration, and prints what each answers. It fails where one does not take it.
+    Test {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

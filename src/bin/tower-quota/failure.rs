@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     #[cfg(feature = "otlp")]
     #[error(transparent)]
     Otlp(tower_quota::metrics::otlp::OtlpError),
+    #[error("of {of} webhooks {failed} did not take an alert")]
+    NotTaken { failed: usize, of: usize },
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("serving failed: {0}")]

@@ -1,6 +1,7 @@
 //! Keeps programs in any language inside the rate limits of the LLM APIs they call.
 
 mod admin;
+mod alerts;
 mod check;
 mod cli;
 mod failure;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{AlertsWhat, Cli, Command};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -28,6 +29,9 @@ async fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Alerts {
+            what: AlertsWhat::Test { config },
+        } => alerts::test(config).await,
         Command::Admin(args) => admin::run(args).await,
     };
     match done {

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use tokio::sync::oneshot;
 use tower_quota::{
+    alerts::Outcome,
     config::Stack,
     gateway::{self, Gateway},
 };
@@ -73,6 +74,11 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     stack
         .limiter
         .on_event(|event| eprintln!("tower-quota: budget: {event}"));
+    gateway.alerts().on_outcome(|told| {
+        if !matches!(told.outcome, Outcome::Delivered) {
+            eprintln!("tower-quota: alerts: {told}");
+        }
+    });
     let addr = listen.unwrap_or(config.listen);
     let listener = gateway::bind(addr, gateway.is_keyed()).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
