@@ -62,7 +62,6 @@ impl Hook {
             News::No => Ok(()),
             News::Full => Err(self.to.dropped(alert())),
             News::Yes => self.queue.try_send(alert()).map_err(|full| {
-                self.to.forget(kind, subject);
                 let (mpsc::error::TrySendError::Full(alert)
                 | mpsc::error::TrySendError::Closed(alert)) = full;
                 self.to.dropped(alert)
@@ -77,10 +76,6 @@ impl Hook {
 }
 
 impl To {
-    fn forget(&self, kind: Kind, subject: &str) {
-        self.repeats.lock().forget(kind, subject);
-    }
-
     fn told(&self, alert: &Arc<Alert>, outcome: Outcome) -> Told {
         Told {
             webhook: self.webhook.name.clone(),
@@ -150,7 +145,6 @@ impl Drop for Line<'_> {
     fn drop(&mut self) {
         self.waiting.close();
         while let Ok(alert) = self.waiting.try_recv() {
-            self.to.forget(alert.kind, &alert.subject);
             self.shared.say(&self.to.dropped(alert));
         }
     }
@@ -167,9 +161,6 @@ struct OnItsWay<'a> {
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Dropped);
-        if outcome != Outcome::Delivered && !self.alert.is_over {
-            self.to.forget(self.alert.kind, &self.alert.subject);
-        }
         self.shared.say(&self.to.told(self.alert, outcome));
     }
 }

@@ -27,7 +27,7 @@
 //!
 //! # What it does not do
 //! What is in the queue when the process is killed is lost. Each process tells for itself. An alert that was not delivered
-//! in the end is told again at its next occasion, not before.
+//! in the end counts as told: of what goes on a webhook that refuses it hears no sooner again, and no more often.
 //!
 //! ```
 //! use tower_quota::{Limiter, RateLimitLayer, alerts::{Alerts, Form, Kind, Webhook}, limit::Limits};

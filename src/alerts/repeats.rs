@@ -9,6 +9,8 @@ use super::Kind;
 
 /// So many subjects are remembered; callers may invent them.
 const MOST: usize = 10_000;
+/// Where there are more, it is looked so often whether any of them are old.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What was told, and when.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(super) struct Repeats {
     again_after: Duration,
     told: HashMap<Kind, HashMap<Box<str>, Instant>>,
     number: usize,
+    /// When room was looked for last.
+    looked: Option<Instant>,
 }
 
 /// Whether something is to be told.
@@ -34,6 +38,7 @@ impl Repeats {
             again_after,
             told: HashMap::new(),
             number: 0,
+            looked: None,
         }
     }
 
@@ -49,10 +54,12 @@ impl Repeats {
             *told = now;
             return News::Yes;
         }
-        if self.number >= MOST {
-            self.told
-                .values_mut()
-                .for_each(|told| told.retain(|_, told| !is_old(told)));
+        // Not each time: it looks at all of them.
+        let may_look = |looked: Instant| now.saturating_duration_since(looked) >= LOOK;
+        if self.number >= MOST && self.looked.is_none_or(may_look) {
+            self.looked = Some(now);
+            let told = self.told.values_mut();
+            told.for_each(|told| told.retain(|_, told| !is_old(told)));
             self.number = self.told.values().map(HashMap::len).sum();
         }
         if self.number >= MOST {
@@ -68,18 +75,10 @@ impl Repeats {
 
     /// It is over.
     pub(super) fn ends(&mut self, kind: Kind, subject: &str) -> News {
-        match self.forget(kind, subject) {
-            true => News::Yes,
-            false => News::No,
-        }
-    }
-
-    /// As if it had not been told: it was not delivered. Whether it had been.
-    pub(super) fn forget(&mut self, kind: Kind, subject: &str) -> bool {
         let told = self.told.get_mut(&kind);
         let known = told.is_some_and(|told| told.remove(subject).is_some());
         self.number -= usize::from(known);
-        known
+        if known { News::Yes } else { News::No }
     }
 }
 

@@ -26,7 +26,7 @@
 //! caller's credentials.
 //!
 //! `tower-quota serve --config quota.yaml` is this and [`bind`] and three signals: SIGHUP has it [read its configuration
-//! again](crate::config::Stack::reload), whole or not at all, and its certificate and keys with it.
+//! again](crate::config::Stack::reload), whole or not at all, and its certificate, keys and webhooks with it.
 //!
 //! # Who calls
 //!

@@ -121,7 +121,7 @@ async fn one_that_hangs_is_given_up_and_holds_up_neither_calls_nor_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_finds_the_queue_full_is_dropped_and_counted_and_may_come_again() {
+async fn what_finds_the_queue_full_is_dropped_and_said() {
     let receiver = Receiver::default();
     receiver.answers([None]);
     let alerts = receiver.alerts([webhook()]);

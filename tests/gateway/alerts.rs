@@ -27,7 +27,7 @@ async fn webhook(status: u16) -> (String, mpsc::UnboundedReceiver<Value>) {
 
 fn config(upstream: &str, alerts: &str) -> String {
     format!(
-        "rate_limiting: {{ max_daily_spend: 0.001, alert_threshold: 0.000001 }}\ngateway:\n  listen: 127.0.0.1:0\n  \
+        "rate_limiting: {{ max_daily_spend: 0.004, alert_threshold: 0.000001 }}\ngateway:\n  listen: 127.0.0.1:0\n  \
          upstream: {upstream}\n  alerts: {alerts}\n"
     )
 }
@@ -70,7 +70,7 @@ async fn a_threshold_reaches_slack_once_and_what_comes_later_the_webhooks_of_a_r
     let got = soon(told.recv()).await.unwrap();
     let text = got["text"].as_str().unwrap();
     assert!(
-        text.starts_with("tower-quota, threshold: cost $0.001/calendar day"),
+        text.starts_with("tower-quota, threshold: cost $0.004/calendar day"),
         "{text}"
     );
     assert_eq!(counted(&gateway, "threshold", "delivered").await, 1.0);

@@ -1,6 +1,13 @@
 //! `tower-quota alerts`
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tower_quota::alerts::{Outcome, Told};
 
 use super::{failure::Failure, source::Source};
 
@@ -27,4 +34,24 @@ pub(crate) async fn test(config: PathBuf) -> Result<(), Failure> {
         0 => Ok(()),
         failed => Err(Failure::NotTaken { failed, of }),
     }
+}
+
+/// Those that are dropped may be many: one in so long is said. Metrics count them.
+const DROPPED_EVERY: Duration = Duration::from_secs(60);
+
+/// Says what was not taken.
+pub(crate) fn say(told: &Told) {
+    static DROPPED: Mutex<Option<Instant>> = Mutex::new(None);
+    match told.outcome {
+        Outcome::Delivered => return,
+        Outcome::Dropped => {
+            let mut last = DROPPED.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| last.elapsed() < DROPPED_EVERY) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        _ => {}
+    }
+    eprintln!("tower-quota: alerts: {told}");
 }

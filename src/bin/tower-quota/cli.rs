@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
     /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
     ///
-    /// SIGHUP has it read its configuration again: other limits, budgets and prices hold at once, and what counts under
+    /// SIGHUP has it read its configuration again: other limits, budgets, prices and webhooks hold at once, and what counts under
     /// limits that stay goes on counting. A file that makes no sense, or changes anything else, is refused whole, and what
     /// was in force stays.
     ///
