@@ -50,6 +50,7 @@
 //!   [`RateLimitLayer`] is all of them.
 //! - [`event`]: what becomes of calls, told to observers as it happens; metrics and spans are made of it.
 //! - [`Recent`](recent::Recent): what was refused of late, and the story of each call that is open or lately over.
+//! - `alerts::Alerts` (with the feature `alerts`): webhooks that are told of budgets, breakers and parked keys.
 //! - [`retry::Attempts`]: what became of each attempt of a call, in its response's extensions.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
@@ -70,10 +71,12 @@
 //! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
 //! `sim` a simulated provider, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
 //! `sqlite` counts and a ledger in a file (`store::SqliteStore`), `redis` counts that processes share, `metrics` and `otlp`
-//! metrics to be read and to be pushed, `tracing` a span for each call, `mimalloc` is how the binary allocates; `full` is all
+//! metrics to be read and to be pushed, `alerts` webhooks that are told what happens, `tracing` a span for each call, `mimalloc` is how the binary allocates; `full` is all
 //! of them.
 
 pub mod admission;
+#[cfg(feature = "alerts")]
+pub mod alerts;
 pub mod body;
 pub mod budget;
 mod call;

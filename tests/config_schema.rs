@@ -13,7 +13,7 @@ use tower_quota::{
 };
 
 /// Texts of which none is wrong in itself: names of tags, of their values and of files.
-const FREE: [&str; 10] = [
+const FREE: [&str; 11] = [
     "[]",
     "when.{}",
     "when.{}[]",
@@ -24,6 +24,7 @@ const FREE: [&str; 10] = [
     "gateway.authorities",
     "tls.certificate",
     "tls.key",
+    "alerts[].headers.{}",
 ];
 
 const GATEWAY: &str = r#"{
@@ -33,7 +34,11 @@ const GATEWAY: &str = r#"{
         "default": false, "unmetered": "deny"
     } },
     "state": "state.json", "tls": { "certificate": "server.pem", "key": "server.key" },
-    "heartbeat": "15s", "drain": "10m", "metrics": { "tags": ["team"] }, "authorities": "ca.pem"
+    "heartbeat": "15s", "drain": "10m", "metrics": { "tags": ["team"] }, "authorities": "ca.pem",
+    "alerts": [{
+        "url": "https://example.com/hook", "form": "slack", "on": ["threshold", "spent"],
+        "headers": { "x-token": "x" }, "again_after": "1h", "timeout": "10s", "tries": 8
+    }]
 }"#;
 
 /// A file in which every field is set, and nothing is wrong.

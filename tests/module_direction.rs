@@ -24,7 +24,7 @@ const ORDER: [&[&str]; 20] = [
     &["retry"],
     &["failover"],
     &["rate_limit"],
-    &["metrics", "recent"],
+    &["alerts", "metrics", "recent"],
     &["config"],
     &["reqwest"],
     &["gateway"],

@@ -10,7 +10,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 use tokio::runtime::Runtime;
 use tower::{Service, service_fn};
 use tower_layer::Layer as _;
-use tower_quota::RequestBody;
+use tower_quota::{
+    RequestBody,
+    event::{Event, ObservedCall},
+    recent::Recent,
+};
 use tower_resilience_ratelimiter::RateLimiterLayer;
 use tower_resilience_retry::RetryLayer;
 
@@ -22,6 +26,8 @@ use crate::{
 
 /// Microseconds a call, as promised.
 const PROMISED: f64 = 5.0;
+/// The same, for an observer that remembers what became of it beside one that does nothing.
+const PROMISED_OF_RECENT: f64 = 1.0;
 const CALLS: u32 = 500;
 const ROUNDS: u32 = 300;
 
@@ -42,15 +48,50 @@ pub(crate) fn run(verdicts: &mut Verdicts) {
         Ok::<_, Infallible>(answer())
     });
     let ours = stack().layer(inner);
+    let watched = stack().observe(|_: &ObservedCall, _: &Event<'_>| {});
+    let (watched, recent) = (
+        watched.layer(inner),
+        stack().observe(Recent::new()).layer(inner),
+    );
     let peer = peer(plain);
 
     let mut ours_nanos = || nanos(&runtime, || call(ours.clone(), request(RequestBody::from)));
     let mut bare_nanos = || nanos(&runtime, || call(plain, request(Full::new)));
     let mut peer_nanos = || nanos(&runtime, || call(peer.clone(), request(Full::new)));
-    let [ours_nanos, bare_nanos, peer_nanos] =
-        by_turns(ROUNDS, [&mut ours_nanos, &mut bare_nanos, &mut peer_nanos]);
+    let mut watched_nanos = || {
+        nanos(&runtime, || {
+            call(watched.clone(), request(RequestBody::from))
+        })
+    };
+    let mut recent_nanos = || {
+        nanos(&runtime, || {
+            call(recent.clone(), request(RequestBody::from))
+        })
+    };
+    let [
+        ours_nanos,
+        bare_nanos,
+        peer_nanos,
+        watched_nanos,
+        recent_nanos,
+    ] = by_turns(
+        ROUNDS,
+        [
+            &mut ours_nanos,
+            &mut bare_nanos,
+            &mut peer_nanos,
+            &mut watched_nanos,
+            &mut recent_nanos,
+        ],
+    );
     let added = (ours_nanos - bare_nanos) / 1e3;
     verdicts.most("whole stack, microseconds a call", added, PROMISED);
+    let remembered = (recent_nanos - watched_nanos) / 1e3;
+    verdicts.most(
+        "recent calls, microseconds a call",
+        remembered,
+        PROMISED_OF_RECENT,
+    );
     verdicts.shown(
         "whole stack, beside the service alone, ns",
         ours_nanos,

@@ -7,9 +7,13 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BadUpstream, TlsConfig, Upstream, UpstreamConfig, upstreams::Upstreams};
-use crate::config::{
-    ConfigError, Format, RateLimiting, Root, Span, from_path, from_text, schema_of,
+use super::{
+    BadUpstream, GatewayError, TlsConfig, Upstream, UpstreamConfig, WebhookConfig, alerts,
+    client::client, tls, upstreams::Upstreams,
+};
+use crate::{
+    alerts::Alerts,
+    config::{ConfigError, Format, RateLimiting, Root, Span, from_path, from_text, schema_of},
 };
 
 /// A configuration file of the gateway. Unknown keys are errors.
@@ -53,6 +57,9 @@ pub struct GatewayConfig {
     pub drain: Span,
     /// What `/metrics` shows.
     pub metrics: MetricsConfig,
+    /// The webhooks that alerts go to: what happens to budgets, targets and keys. They may be others when the configuration is
+    /// read again.
+    pub alerts: Vec<WebhookConfig>,
     /// A PEM file of authorities by which upstreams are trusted, beside those that browsers trust.
     pub authorities: Option<PathBuf>,
 }
@@ -78,6 +85,7 @@ impl Default for GatewayConfig {
             heartbeat: Span::from_secs(15),
             drain: Span::from_secs(600),
             metrics: MetricsConfig::default(),
+            alerts: Vec::new(),
             authorities: None,
         }
     }
@@ -138,7 +146,29 @@ impl GatewayConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         let upstreams = Upstreams::of(&self.upstreams, self.upstream.clone());
         let checked = upstreams.map(drop);
-        checked.map_err(|BadUpstream { path, reason }| ConfigError::Value { path, reason })
+        checked.map_err(|BadUpstream { path, reason }| ConfigError::Value { path, reason })?;
+        alerts::webhooks(&self.alerts).map(drop)
+    }
+
+    /// The same but for what may be another when it is read again.
+    #[must_use]
+    pub fn fixed(&self) -> GatewayConfig {
+        GatewayConfig {
+            alerts: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// Its webhooks, for whoever wants to [test](Alerts::test) them.
+    ///
+    /// # Errors
+    /// Where one makes no sense, or the authorities cannot be read.
+    pub fn webhooks(&self) -> Result<Alerts, GatewayError> {
+        let client = client(tls::client(self.authorities.as_deref())?);
+        let webhooks = alerts::webhooks(&self.alerts)?;
+        Ok(Alerts::sent_by(alerts::post(client), webhooks))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What was sent and spent in each of the last minutes, by model, agent and team: for plots, which hours are too long for.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
+    mem,
     sync::Arc,
     time::UNIX_EPOCH,
 };
@@ -18,16 +20,25 @@ use crate::{
 
 /// So many minutes are kept.
 const KEPT: u64 = 120;
-/// So many values have sums of their own in a minute, over all tags; further ones are counted together.
+/// So many values have sums of their own in a minute, over all tags; further ones are counted together, of each team.
 const VALUES: usize = 500;
+/// So many are told.
+const ROWS: usize = 50;
 /// By these there are sums.
 const BY: [Tag; 3] = [Tag::Model, Tag::Agent, Tag::Team];
 
 /// An observer that adds up. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Minutes(Arc<Mutex<VecDeque<Minute>>>);
+pub(super) struct Minutes(Arc<Mutex<Kept>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct Kept {
+    /// Those that are over do not change any more: who looks takes them along.
+    over: VecDeque<Arc<Minute>>,
+    present: Minute,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Minute {
     /// Since 1970.
     number: u64,
@@ -51,11 +62,26 @@ struct Sum {
     cost: Money,
 }
 
+impl Sum {
+    fn add(&mut self, more: &Sum) {
+        self.attempts += more.attempts;
+        self.refused += more.refused;
+        self.tokens = self.tokens.saturating_add(more.tokens);
+        self.cost = self.cost + more.cost;
+    }
+
+    /// What is most comes first: what costs, what is sent, what is refused.
+    fn order(&self) -> impl Ord + use<> {
+        Reverse((self.cost, self.attempts, self.refused))
+    }
+}
+
 /// Figures of the last minutes, the oldest first, each list as long as `minutes`.
 #[derive(Debug, Serialize)]
 pub(super) struct Series {
     /// When each began, in seconds since 1970.
     minutes: Vec<u64>,
+    /// Those that come to most, and all others in one.
     rows: Vec<Row>,
 }
 
@@ -80,71 +106,86 @@ fn this_minute() -> u64 {
 }
 
 impl Minutes {
-    fn add(&self, tags: &Tags, add: impl Fn(&mut Sum)) {
+    fn add(&self, tags: &Tags, sum: &Sum) {
         let now = this_minute();
-        let minutes = &mut *self.0.lock();
-        // A clock that is set back counts in the minute that had begun.
-        if minutes.back().is_none_or(|last| last.number < now) {
-            minutes.push_back(Minute {
-                number: now,
-                sums: HashMap::new(),
-            });
-            minutes.retain(|minute| minute.number + KEPT > now);
-        }
-        let Some(minute) = minutes.back_mut() else {
-            return;
-        };
         let value = |tag: &Tag| tags.shared(tag).cloned().unwrap_or_default();
         let team = value(&Tag::Team);
+        let kept = &mut *self.0.lock();
+        // A clock that is set back counts in the minute that had begun.
+        if kept.present.number < now {
+            let begun = Minute {
+                number: now,
+                sums: HashMap::new(),
+            };
+            let over = mem::replace(&mut kept.present, begun);
+            kept.over.push_back(Arc::new(over));
+            kept.over.retain(|minute| minute.number + KEPT > now);
+        }
+        let sums = &mut kept.present.sums;
         for (by, tag) in BY.iter().enumerate() {
             let mut of = Of {
                 team: team.clone(),
                 by,
                 value: Some(value(tag)),
             };
-            if minute.sums.len() >= VALUES && !minute.sums.contains_key(&of) {
+            if sums.len() >= VALUES && !sums.contains_key(&of) {
+                // What a team's own values come to together is still its own, unless teams are made up as well.
                 of.value = None;
-                if !minute.sums.contains_key(&of) {
+                if sums.len() >= 2 * VALUES && !sums.contains_key(&of) {
                     of.team = Arc::default();
                 }
             }
-            add(minute.sums.entry(of).or_default());
+            sums.entry(of).or_default().add(sum);
         }
     }
 
     /// The last minutes by the tag at this place; of one team, or of all.
     pub(super) fn series(&self, by: usize, team: Option<&str>) -> Series {
+        let (over, present) = {
+            let kept = self.0.lock();
+            (kept.over.clone(), kept.present.clone())
+        };
         let now = this_minute();
         let first = now.saturating_sub(KEPT - 1);
-        let length = usize::try_from(now - first).unwrap_or_default() + 1;
-        let mut rows: HashMap<Option<Arc<str>>, Vec<Sum>> = HashMap::new();
-        for minute in &*self.0.lock() {
-            let place = usize::try_from(minute.number.wrapping_sub(first)).unwrap_or(usize::MAX);
-            if place >= length {
-                continue;
-            }
-            for (of, sum) in &minute.sums {
-                if of.by == by && team.is_none_or(|team| *of.team == *team) {
-                    let row = rows.entry(of.value.clone());
-                    let all = &mut row.or_insert_with(|| vec![Sum::default(); length])[place];
-                    all.attempts += sum.attempts;
-                    all.refused += sum.refused;
-                    all.tokens += sum.tokens;
-                    all.cost = all.cost + sum.cost;
-                }
+        let minutes = over.iter().map(|minute| &**minute).chain([&present]);
+        let minutes: Vec<&Minute> = minutes
+            .filter(|minute| (first..=now).contains(&minute.number))
+            .collect();
+        let seen = |of: &Of| of.by == by && team.is_none_or(|team| *of.team == *team);
+
+        let mut all: HashMap<&Arc<str>, Sum> = HashMap::new();
+        for (of, sum) in minutes.iter().flat_map(|minute| &minute.sums) {
+            if let (true, Some(value)) = (seen(of), &of.value) {
+                all.entry(value).or_default().add(sum);
             }
         }
-        let mut rows: Vec<Row> = rows
-            .into_iter()
-            .map(|(value, sums)| row(value, &sums))
+        let mut values: Vec<(&Arc<str>, Sum)> = all.into_iter().collect();
+        values.sort_by_key(|(value, sum)| (sum.order(), (*value).clone()));
+        values.truncate(ROWS);
+        let place: HashMap<&Arc<str>, usize> = values
+            .iter()
+            .enumerate()
+            .map(|(place, (value, _))| (*value, place))
             .collect();
-        rows.sort_by(|one, other| {
-            let cost = |row: &Row| row.cost.iter().copied().sum::<Money>();
-            (cost(other), &one.value).cmp(&(cost(one), &other.value))
-        });
+
+        let length = usize::try_from(now - first).unwrap_or_default() + 1;
+        // The last is that of all others.
+        let mut rows = vec![vec![Sum::default(); length]; values.len() + 1];
+        let mut has_others = false;
+        for minute in minutes {
+            let at = usize::try_from(minute.number - first).unwrap_or_default();
+            for (of, sum) in minute.sums.iter().filter(|(of, _)| seen(of)) {
+                let own = of.value.as_ref().and_then(|value| place.get(value));
+                has_others |= own.is_none();
+                rows[own.copied().unwrap_or(values.len())][at].add(sum);
+            }
+        }
+        let names = values.iter().map(|(value, _)| Some((*value).clone()));
+        let rows = names.chain([None]).zip(&rows);
+        let rows = rows.filter(|(name, _)| name.is_some() || has_others);
         Series {
             minutes: (first..=now).map(|minute| minute * 60).collect(),
-            rows,
+            rows: rows.map(|(name, sums)| row(name, sums)).collect(),
         }
     }
 }
@@ -165,15 +206,23 @@ impl Observer for Minutes {
         match event {
             Event::Ended(end) => {
                 let used = end.usage;
-                let tokens = used.map_or(0, |used| used.input.saturating_add(used.output));
-                let cost = used.and_then(|used| used.cost).unwrap_or_default();
-                self.add(end.tags, |sum| {
-                    sum.attempts += 1;
-                    sum.tokens = sum.tokens.saturating_add(tokens);
-                    sum.cost = sum.cost + cost;
-                });
+                self.add(
+                    end.tags,
+                    &Sum {
+                        attempts: 1,
+                        refused: 0,
+                        tokens: used.map_or(0, |used| used.input.saturating_add(used.output)),
+                        cost: used.and_then(|used| used.cost).unwrap_or_default(),
+                    },
+                );
             }
-            Event::Refused { tags, .. } => self.add(tags, |sum| sum.refused += 1),
+            Event::Refused { tags, .. } => self.add(
+                tags,
+                &Sum {
+                    refused: 1,
+                    ..Sum::default()
+                },
+            ),
             _ => {}
         }
     }
@@ -199,9 +248,14 @@ mod tests {
     async fn each_minute_has_its_own_and_a_team_sees_no_other() {
         let minutes = Minutes::default();
         let spend = |tags: &Tags, dollars| {
-            minutes.add(tags, |sum| {
-                sum.cost = sum.cost + Money::from_dollars(dollars)
-            });
+            let cost = Money::from_dollars(dollars);
+            minutes.add(
+                tags,
+                &Sum {
+                    cost,
+                    ..Sum::default()
+                },
+            );
         };
         spend(&tags("m", "a"), 1);
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -229,12 +283,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hostile_values_are_counted_together_and_none_is_lost() {
         let minutes = Minutes::default();
-        for number in 0..10_000 {
-            minutes.add(&tags(&format!("m{number}"), "a"), |sum| sum.attempts += 1);
+        let one = Sum {
+            attempts: 1,
+            ..Sum::default()
+        };
+        for number in 0..KEPT * 1_000 {
+            if number % 1_000 == 0 {
+                tokio::time::advance(Duration::from_secs(60)).await;
+            }
+            minutes.add(&tags(&format!("m{number}"), "a"), &one);
+            minutes.add(&tags("m", &format!("t{number}")), &one);
         }
+        let kept = minutes.0.lock();
+        assert!(kept.over.len() as u64 <= KEPT);
+        let most = kept.over.iter().map(|minute| minute.sums.len()).max();
+        assert!(most <= Some(2 * VALUES + BY.len()), "{most:?}");
+        drop(kept);
+        let sum = |of: &Series| -> u64 { of.rows.iter().flat_map(|row| &row.attempts).sum() };
         let series = minutes.series(place("model").unwrap(), None);
-        assert!(series.rows.len() <= VALUES);
-        let sum: u64 = series.rows.iter().flat_map(|row| &row.attempts).sum();
-        assert_eq!(sum, 10_000);
+        assert_eq!(series.rows.len(), ROWS + 1);
+        assert_eq!(sum(&series), 2 * KEPT * 1_000);
+        // What others make up is no loss to a team that was there.
+        let own = minutes.series(place("model").unwrap(), Some("a"));
+        assert_eq!(sum(&own), KEPT * 1_000);
     }
 }

@@ -26,7 +26,7 @@
 //! caller's credentials.
 //!
 //! `tower-quota serve --config quota.yaml` is this and [`bind`] and three signals: SIGHUP has it [read its configuration
-//! again](crate::config::Stack::reload), whole or not at all, and its certificate and keys with it.
+//! again](crate::config::Stack::reload), whole or not at all, and its certificate, keys and webhooks with it.
 //!
 //! # Who calls
 //!
@@ -67,6 +67,8 @@
 //! `GET /healthz` is answered `ok`, whatever the upstream does, `GET /readyz` 503 where the store of counts does not answer.
 //! `GET /metrics` has [metrics](crate::metrics) for Prometheus; with the feature `otlp`, and where the environment names an
 //! endpoint (`OTEL_EXPORTER_OTLP_ENDPOINT`), `tower-quota serve` pushes them as well.
+//! What somebody should know who looks at neither goes to the webhooks of [`GatewayConfig::alerts`], from
+//! [`serve`](Gateway::serve) on; see [`alerts`](crate::alerts).
 //! What operators see and do is under [`/quota/`](admin); programs that cannot be proxied [claim and settle](claims) there.
 //!
 //! # What it changes
@@ -95,6 +97,7 @@
 //! connection, calls would wait for one another inside the client, where no limit sees them.
 
 pub mod admin;
+mod alerts;
 mod answers;
 mod calls;
 pub mod claims;
@@ -121,6 +124,7 @@ mod told;
 mod unmetered;
 mod upstreams;
 
+pub use alerts::{FormName, KindName, WebhookConfig};
 pub use config::{Config, GatewayConfig, MetricsConfig};
 pub use running::{Gateway, GatewayError, Renewed};
 pub use server::{BindError, bind};

@@ -1,15 +1,19 @@
 //! The gateway as a whole.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use axum::{Router, extract::Request, routing::get};
 use http::StatusCode;
 use rustls::ServerConfig;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tower_layer::Layer;
 
 use super::{
-    BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin,
+    BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin, alerts,
     answers::Answers,
     calls::Calls,
     claims::{self, Claiming},
@@ -21,6 +25,9 @@ use super::{
     upstreams::Upstreams,
 };
 use crate::{
+    alerts::{Alerts, Webhook},
+    clock::time_of_day,
+    config::ConfigError,
     error::Rejection,
     limiter::{Call, Limiter},
     metrics::Metrics,
@@ -40,8 +47,11 @@ pub struct Gateway {
     claiming: Claiming,
     metrics: Metrics,
     statistics: Statistics,
+    /// When it began to record, in seconds since 1970.
+    since: f64,
     minutes: Minutes,
     recent: Recent,
+    alerts: Alerts,
     tls: Option<TlsConfig>,
     certificate: Certificate,
 }
@@ -52,12 +62,17 @@ pub struct Gateway {
 pub struct Renewed {
     gateway: Gateway,
     certificate: Option<Arc<ServerConfig>>,
+    /// Where they may be others.
+    webhooks: Option<Vec<Webhook>>,
 }
 
 impl Renewed {
     /// Has them be in force.
     pub fn take(self) {
         self.gateway.certificate.set(self.certificate);
+        if let Some(webhooks) = self.webhooks {
+            self.gateway.alerts.set_webhooks(webhooks);
+        }
         if let Some(state) = &self.gateway.proxy.state {
             // It could be read just before. Should it be gone since, what was in force stays.
             let _ = state.read_again();
@@ -75,6 +90,9 @@ pub enum GatewayError {
     /// An upstream makes no sense.
     #[error(transparent)]
     Upstream(#[from] BadUpstream),
+    /// A webhook makes no sense.
+    #[error(transparent)]
+    Webhook(#[from] ConfigError),
     /// A certificate or an authority makes no sense.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -105,12 +123,19 @@ impl Gateway {
             .iter()
             .map(|tag| Tag::from(tag.as_str()));
         let metrics = Metrics::builder().tags(tags).build();
-        let (layer, statistics) = recorded(layer.clone());
-        let minutes = Minutes::default();
-        let recent = Recent::new();
-        let layer = metrics.attach(layer, limiter).observe(minutes.clone());
-        let layer = &layer.observe(recent.clone());
         let client = client(tls::client(config.authorities.as_deref())?);
+        let alerts = Alerts::sent_by(
+            alerts::post(client.clone()),
+            alerts::webhooks(&config.alerts)?,
+        );
+        let (layer, statistics) = recorded(layer.clone());
+        let (minutes, recent) = (Minutes::default(), Recent::new());
+        let layer = metrics.attach(alerts.attach(layer, limiter), limiter);
+        let layer = &layer.observe(minutes.clone()).observe(recent.clone());
+        let counted = metrics.clone();
+        alerts.on_outcome(move |told| {
+            counted.alert_told(told.alert.kind.name(), told.outcome.name());
+        });
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
             open: layer.layer(client.clone()),
@@ -131,8 +156,12 @@ impl Gateway {
             proxy: Arc::new(proxy),
             metrics,
             statistics,
+            since: time_of_day()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |since| since.as_secs_f64()),
             minutes,
             recent,
+            alerts,
             tls: config.tls.clone(),
             certificate: Certificate::default(),
         };
@@ -165,12 +194,31 @@ impl Gateway {
         Ok(Renewed {
             gateway: self.clone(),
             certificate,
+            webhooks: None,
+        })
+    }
+
+    /// The same, with the webhooks of a configuration that was read again.
+    ///
+    /// # Errors
+    /// As [`renewed`](Self::renewed); where a webhook makes no sense.
+    pub fn renewed_by(&self, config: &GatewayConfig) -> Result<Renewed, GatewayError> {
+        let webhooks = Some(alerts::webhooks(&config.alerts)?);
+        Ok(Renewed {
+            webhooks,
+            ..self.renewed()?
         })
     }
 
     /// What it measures: for programs that push it.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Whom it tells what: for programs that log what becomes of that, or serve its [router](Self::router) themselves, and so
+    /// [run](Alerts::run) it.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// `http` or `https`, as callers speak.
@@ -194,6 +242,7 @@ impl Gateway {
             calls: proxy.calls.clone(),
             metrics: self.metrics.clone(),
             statistics: self.statistics.clone(),
+            since: self.since,
             minutes: self.minutes.clone(),
             recent: self.recent.clone(),
         };
@@ -205,9 +254,17 @@ impl Gateway {
     }
 
     /// Serves until `stop` completes, then takes no more calls and returns when those that came are answered,
-    /// streams included.
+    /// streams included, and alerts are told, which may take five seconds.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let (served, ended) = oneshot::channel::<()>();
+        // By itself: no webhook holds up a call.
+        let telling = tokio::spawn(self.alerts.clone().run(async {
+            // Dropping the other end is the word, too.
+            let _ = ended.await;
+        }));
         server::serve(listener, self.answers(), self.certificate.clone(), stop).await;
+        drop(served);
+        let _ = telling.await;
     }
 }
 

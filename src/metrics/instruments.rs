@@ -47,6 +47,8 @@ pub(super) struct Instruments {
     pub(super) cooldowns: Counter<u64>,
     pub(super) budget_events: Counter<u64>,
     pub(super) store_errors: Counter<u64>,
+    #[cfg(feature = "gateway")]
+    pub(super) alerts: Counter<u64>,
 }
 
 impl Instruments {
@@ -136,6 +138,12 @@ impl Instruments {
                 "tower_quota.budget.events",
                 "{event}",
                 "What happened to budgets.",
+            ),
+            #[cfg(feature = "gateway")]
+            alerts: counter(
+                "tower_quota.alerts",
+                "{alert}",
+                "Alerts, by what became of them at a webhook.",
             ),
             store_errors: counter(
                 "tower_quota.store.errors",

@@ -23,6 +23,7 @@
 //! | `tower_quota.limit.used`, `.reserved`, `.amount`, `.utilization` | how limits stand | `tower_quota.limit`, `.quantity` |
 //! | `tower_quota.budget.spent.usd`, `.reserved.usd`, `.amount.usd`, `.utilization` | how budgets stand | `tower_quota.limit` |
 //! | `tower_quota.budget.events` | thresholds that were passed, circuits, changes by hand | `tower_quota.change` |
+//! | `tower_quota.alerts` | of the gateway: alerts at webhooks, `delivered`, sent `again`, `failed` and `dropped` | `tower_quota.outcome`, `.kind` |
 //! | `tower_quota.store.errors` | questions that no store answered | `tower_quota.asked` |
 //! | `tower_quota.store.unfinished` | settlements that have no runtime to do them | |
 //!
@@ -157,6 +158,18 @@ impl Metrics {
     #[must_use]
     pub fn targets(&self) -> Vec<TargetStanding> {
         self.shared.targets.standings()
+    }
+}
+
+#[cfg(feature = "gateway")]
+impl Metrics {
+    /// Something became of an alert of this kind.
+    pub(crate) fn alert_told(&self, kind: &'static str, outcome: &'static str) {
+        let labels = [
+            opentelemetry::KeyValue::new("tower_quota.kind", kind),
+            opentelemetry::KeyValue::new("tower_quota.outcome", outcome),
+        ];
+        self.shared.instruments.alerts.add(1, &labels);
     }
 }
 

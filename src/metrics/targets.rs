@@ -59,26 +59,24 @@ pub struct TargetStanding {
     pub parked: Option<f64>,
 }
 
-impl Known {
-    fn is_of_interest(&self, now: Instant) -> bool {
-        let to_come = |until: Option<Instant>| until.is_some_and(|until| until > now);
-        self.is_open || to_come(self.cooling_until) || to_come(self.parked_until)
-    }
-}
-
 fn left(until: Option<Instant>, now: Instant) -> Option<f64> {
     let left = until?.saturating_duration_since(now);
-    (!left.is_zero()).then(|| left.as_secs_f64())
+    (!left.is_zero()).then_some(left.as_secs_f64())
 }
 
 impl Targets {
-    /// Something is known of one. Where there are too many, those of which nothing is to be told make room.
-    fn know(&self, name: Name, learn: impl FnOnce(&mut Known, Instant)) {
+    /// Something is known of one. Callers may have brought its name: of such there are only so many. Those of routes are as
+    /// many as the routes have.
+    fn know(&self, name: Name, is_routed: bool, learn: impl FnOnce(&mut Known, Instant)) {
         let (known, now) = (&mut *self.0.lock(), Instant::now());
-        if known.len() >= MOST && !known.contains_key(&name) {
-            known.retain(|_, known| known.is_of_interest(now));
-            if known.len() >= MOST {
-                return;
+        if !is_routed && known.len() >= MOST && !known.contains_key(&name) {
+            let is_done = |known: &Known| known.cooling_until.is_none_or(|until| until <= now);
+            known.retain(|_, known| known.is_routed || !is_done(known));
+            let ours = known.iter().filter(|(_, known)| !known.is_routed);
+            // The one that is over first makes room.
+            let next = ours.min_by_key(|(_, known)| known.cooling_until);
+            if let (true, Some(next)) = (known.len() >= MOST, next.map(|(name, _)| name.clone())) {
+                known.remove(&next);
             }
         }
         learn(known.entry(name).or_default(), now);
@@ -87,7 +85,7 @@ impl Targets {
     pub(super) fn cools(&self, tags: &Tags, span: Duration) {
         let name = [Tag::Provider, Tag::Model, Tag::ApiKey];
         let name = name.map(|tag| Arc::from(tags.get(&tag).unwrap_or_default()));
-        self.know(name, |known, now| {
+        self.know(name, false, |known, now| {
             known.cooling_until = known.cooling_until.max(now.checked_add(span));
         });
     }
@@ -96,7 +94,7 @@ impl Targets {
         let target = event.target();
         let name = |name: &Option<Arc<str>>| name.clone().unwrap_or_default();
         let name = [&target.provider, &target.model, &target.api_key].map(name);
-        self.know(name, |known, now| {
+        self.know(name, true, |known, now| {
             known.is_routed = true;
             match event {
                 FailoverEvent::BreakerOpened { span, .. } => {

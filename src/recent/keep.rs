@@ -146,8 +146,9 @@ impl Recent {
             return;
         }
         let kept = entry.remove();
-        drop(open);
+        // Under the lock: whoever looks for it finds it here or there.
         let forgotten = keep(&self.0.over, kept, self.0.calls_kept);
+        drop(open);
         drop(forgotten);
     }
 }

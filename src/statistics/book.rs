@@ -148,13 +148,24 @@ impl Book {
     }
 
     /// The periods of a unit that are kept, the oldest first; last the one in which `now` is.
-    pub(super) fn periods(&self, unit: usize, view: usize, now: SystemTime) -> Vec<Span> {
+    pub(super) fn periods(
+        &self,
+        unit: usize,
+        view: usize,
+        now: SystemTime,
+        last: usize,
+    ) -> Vec<Span> {
         let of_view = |span: &Span| Span {
             start: span.start,
             end: span.end,
             tables: vec![span.tables[view].clone()],
         };
-        let mut spans: Vec<Span> = self.closed[unit].iter().map(of_view).collect();
+        let mut spans: Vec<Span> = self.closed[unit]
+            .iter()
+            // One begins now, and the open one may belong to the last.
+            .skip(self.closed[unit].len().saturating_sub(last))
+            .map(of_view)
+            .collect();
         let calendar = &self.calendars[unit];
         if let Some(open) = &self.open {
             reach(&mut spans, calendar, open.start);
@@ -163,7 +174,7 @@ impl Book {
             }
         }
         reach(&mut spans, calendar, now);
-        let excess = spans.len().saturating_sub(self.kept[unit]);
+        let excess = spans.len().saturating_sub(self.kept[unit].min(last));
         spans.drain(..excess);
         spans
     }

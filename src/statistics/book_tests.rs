@@ -33,7 +33,7 @@ fn agent(name: &str) -> Tags {
 /// The number of each kind of period, and what is in each of them.
 fn sums(book: &Book, unit: usize, now: u64) -> Vec<(u64, u64)> {
     let since = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let spans = book.periods(unit, 0, at(now));
+    let spans = book.periods(unit, 0, at(now), usize::MAX);
     let requests = |span: &Span| span.tables[0].rows.values().map(|row| row.requests).sum();
     spans
         .iter()
@@ -97,7 +97,7 @@ fn values_beyond_the_most_are_counted_together_and_nothing_is_lost() {
     }
     let view = book.view(&[Tag::Agent]).unwrap();
     for unit in 0..UNITS.len() {
-        let spans = book.periods(unit, view, at(700));
+        let spans = book.periods(unit, view, at(700), usize::MAX);
         let table = &spans[0].tables[0];
         assert_eq!((spans.len(), table.rows.len()), (1, 3));
         let own: u64 = table.rows.values().map(|row| row.requests).sum();
@@ -117,7 +117,7 @@ fn old_periods_go_and_memory_does_not_grow_with_time() {
     let now = SHORT_DAY + 200 * DAY;
     for (unit, kept) in book.kept.into_iter().enumerate() {
         assert_eq!(book.closed[unit].len(), kept);
-        assert_eq!(book.periods(unit, 0, at(now)).len(), kept);
+        assert_eq!(book.periods(unit, 0, at(now), usize::MAX).len(), kept);
     }
     assert_eq!(book.short.len(), SHORT_KEPT);
 }
@@ -142,7 +142,7 @@ fn a_view_that_is_added_later_knows_what_came_later() {
     book.add_view(&[Tag::Agent, Tag::Team, Tag::Agent]);
     assert_eq!(book.views.len(), 7, "the same again");
     let view = book.view(&[Tag::Agent, Tag::Team]).unwrap();
-    let span = &book.periods(0, view, at(3))[0];
+    let span = &book.periods(0, view, at(3), usize::MAX)[0];
     let row = span.tables[0].rows.iter().next().unwrap();
     assert_eq!(
         row.0.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
@@ -202,7 +202,7 @@ proptest! {
                 *plain.entry((calendar.period(*at).0, *name)).or_default() += *nanos;
             }
             let mut told = BTreeMap::new();
-            for span in book.periods(number, view, at(now)) {
+            for span in book.periods(number, view, at(now), usize::MAX) {
                 prop_assert_eq!((span.start, span.end), calendar.period(span.start));
                 for (values, figures) in &span.tables[0].rows {
                     let name = ["a", "b", "c", ""].into_iter().find(|name| **name == *values[0]);

@@ -113,12 +113,24 @@ impl Statistics {
     /// `by` none says nothing but sums; `None` where there are no tables by just these tags, in whatever order.
     #[must_use]
     pub fn reports(&self, unit: CalendarUnit, by: &[Tag]) -> Option<Vec<Report>> {
+        self.last_reports(unit, by, usize::MAX)
+    }
+
+    /// So many of them, the last.
+    pub(crate) fn last_reports(
+        &self,
+        unit: CalendarUnit,
+        by: &[Tag],
+        last: usize,
+    ) -> Option<Vec<Report>> {
         let now = (self.shown)();
         let book = self.book.lock();
         let view = book.view(by)?;
-        let tags = &book.views[view];
-        let spans = book.periods(place(unit), view, now);
-        Some(spans.iter().map(|span| Report::of(span, tags)).collect())
+        let tags = book.views[view].clone();
+        let spans = book.periods(place(unit), view, now, last);
+        // Who records does not wait until they are sorted.
+        drop(book);
+        Some(spans.iter().map(|span| Report::of(span, &tags)).collect())
     }
 
     /// The last of the [reports](Self::reports): of the period that goes on.

@@ -9,6 +9,7 @@
 mod certificates;
 
 mod admin;
+mod alerts;
 mod calls;
 mod claims;
 mod commands;

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
     /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
     ///
-    /// SIGHUP has it read its configuration again: other limits, budgets and prices hold at once, and what counts under
+    /// SIGHUP has it read its configuration again: other limits, budgets, prices and webhooks hold at once, and what counts under
     /// limits that stay goes on counting. A file that makes no sense, or changes anything else, is refused whole, and what
     /// was in force stays.
     ///
@@ -38,11 +38,26 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Says what calls cost, by model, agent, team or any other tag.
     Report(ReportArgs),
+    /// Webhooks that alerts go to.
+    Alerts {
+        #[command(subcommand)]
+        what: AlertsWhat,
+    },
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
     /// Shows it at work: simulated providers, a population of agents, and the dashboard. Needs no key and no network.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsWhat {
+    /// Sends one alert to each webhook of a configuration, and prints what each answers. It fails where one does not take it.
+    Test {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

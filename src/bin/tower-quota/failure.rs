@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     Otlp(tower_quota::metrics::otlp::OtlpError),
     #[error("cannot print: {0}")]
     Print(io::Error),
+    #[error("of {of} webhooks {failed} did not take an alert")]
+    NotTaken { failed: usize, of: usize },
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("serving failed: {0}")]

@@ -1,6 +1,7 @@
 //! Keeps programs in any language inside the rate limits of the LLM APIs they call.
 
 mod admin;
+mod alerts;
 mod check;
 mod cli;
 #[cfg(feature = "demo")]
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{AlertsWhat, Cli, Command};
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -35,6 +36,9 @@ async fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Status(args) => status::run(args).await,
         Command::Report(args) => report::run(&args).await,
+        Command::Alerts {
+            what: AlertsWhat::Test { config },
+        } => alerts::test(config).await,
         Command::Admin(args) => admin::run(args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,

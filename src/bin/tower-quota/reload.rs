@@ -66,13 +66,14 @@ async fn tried(
     let said = source
         .read()
         .map_err(|error| source.failure(error).to_string())?;
-    if said.gateway != *config {
+    if said.gateway.fixed() != config.fixed() {
         return Err(named(
             "`gateway` cannot change while calls run; restart for that, or leave it as it was"
                 .to_owned(),
         ));
     }
-    let renewed = gateway.renewed().map_err(|error| error.to_string())?;
+    let renewed = gateway.renewed_by(&said.gateway);
+    let renewed = renewed.map_err(|error| error.to_string())?;
     let reloaded = stack.reload_block(&said.rate_limiting).await;
     let reloaded = reloaded.map_err(|error| named(error.to_string()))?;
     renewed.take();

@@ -11,6 +11,7 @@ use tower_quota::{
 #[cfg(feature = "otlp")]
 use super::push;
 use super::{
+    alerts,
     cli::ServeArgs,
     failure::Failure,
     reload,
@@ -73,6 +74,7 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     stack
         .limiter
         .on_event(|event| eprintln!("tower-quota: budget: {event}"));
+    gateway.alerts().on_outcome(alerts::say);
     let addr = listen.unwrap_or(config.listen);
     let listener = gateway::bind(addr, gateway.is_keyed()).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;

@@ -17,9 +17,14 @@ use crate::{
     tags::{Tag, Tags},
 };
 
+/// So many budgets are told at once.
+const MOST: usize = 1_000;
+
 #[derive(Serialize)]
 pub(super) struct Budgets {
     budgets: Vec<Budget>,
+    /// How many more there are, which are less full.
+    budgets_left_out: usize,
 }
 
 /// How one budget stands; money in dollars.
@@ -72,13 +77,33 @@ impl Budget {
 }
 
 impl Operated {
-    /// How budgets stand, as far as one may see them.
-    pub(super) async fn budgets(&self, scope: &Scope) -> Result<Vec<Budget>, Problem> {
-        let standings = self.limiter.budgets().await?.into_iter();
-        let seen = standings.filter(|standing| scope.sees_budget(standing.of.as_deref()));
-        Ok(seen
-            .map(|standing| Budget::of(standing, &self.statistics))
-            .collect())
+    /// How budgets stand, as far as one may see them; where there are more, the fullest.
+    pub(super) async fn budgets(&self, scope: &Scope, most: usize) -> Result<Budgets, Problem> {
+        let mut standings = self.limiter.budgets().await?;
+        standings.retain(|standing| scope.sees_budget(standing));
+        let budgets_left_out = standings.len().saturating_sub(most);
+        if budgets_left_out > 0 {
+            standings
+                .select_nth_unstable_by(most, |one, other| share(other).total_cmp(&share(one)));
+            standings.truncate(most);
+            standings.sort_by(|one, other| one.budget.cmp(&other.budget));
+        }
+        let budgets = standings.into_iter();
+        let budgets = budgets.map(|standing| Budget::of(standing, &self.statistics));
+        Ok(Budgets {
+            budgets: budgets.collect(),
+            budgets_left_out,
+        })
+    }
+}
+
+/// How full a budget is; a circuit that is open comes before all others.
+#[expect(clippy::cast_precision_loss, reason = "a share is no exact figure")]
+fn share(of: &BudgetStanding) -> f64 {
+    let used = (of.settled + of.reserved).as_nanos() as f64;
+    match of.stopped {
+        true => f64::INFINITY,
+        false => used / (of.amount.as_nanos().max(1) as f64),
     }
 }
 
@@ -112,8 +137,7 @@ pub(super) async fn list(
     scope: Scope,
     State(operated): State<Arc<Operated>>,
 ) -> Result<Json<Budgets>, Problem> {
-    let budgets = operated.budgets(&scope).await?;
-    Ok(Json(Budgets { budgets }))
+    Ok(Json(operated.budgets(&scope, MOST).await?))
 }
 
 pub(super) async fn correct(
@@ -129,8 +153,7 @@ pub(super) async fn correct(
     let reason = admin.because(why);
     let (limiter, tags) = (&operated.limiter, tags(about));
     limiter.correct(&tags, correction, reason).await?;
-    let budgets = operated.budgets(&Scope::default()).await?;
-    Ok(Json(Budgets { budgets }))
+    Ok(Json(operated.budgets(&Scope::default(), MOST).await?))
 }
 
 pub(super) async fn reset(

@@ -36,8 +36,13 @@ pub struct AdminClient {
 #[non_exhaustive]
 pub enum AdminError {
     /// The gateway says no.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{detail}")]
+    Refused {
+        /// With this status.
+        status: u16,
+        /// In its words.
+        detail: String,
+    },
     /// It was not reached, or what answered is no gateway.
     #[error("no gateway answers at {at}: {reason}")]
     NoGateway {
@@ -111,7 +116,10 @@ impl AdminClient {
             return Ok(value);
         }
         match value["detail"].as_str() {
-            Some(detail) => Err(AdminError::Refused(detail.to_owned())),
+            Some(detail) => Err(AdminError::Refused {
+                status: status.as_u16(),
+                detail: detail.to_owned(),
+            }),
             None => Err(no_gateway(format!("the answer is {status}"))),
         }
     }

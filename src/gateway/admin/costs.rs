@@ -12,7 +12,7 @@ use super::{Operated, problem::Problem, scope::Scope};
 use crate::{
     gateway::minutes::{Series, place},
     limit::CalendarUnit,
-    statistics::Report,
+    statistics::{Figures, Report},
     tags::Tag,
 };
 
@@ -47,6 +47,8 @@ fn one() -> usize {
 
 #[derive(Serialize)]
 pub(super) struct Costs {
+    /// What was before this is not known here, in seconds since 1970: the process began then.
+    since: f64,
     /// The oldest first. Those in which nothing happened are left out, save the last.
     periods: Vec<Period>,
 }
@@ -55,7 +57,9 @@ pub(super) struct Costs {
 struct Period {
     #[serde(flatten)]
     report: Report,
-    total: crate::statistics::Figures,
+    total: Figures,
+    /// Whether everything is in it that is the asker's: with very many values some are counted together, whoever's they are.
+    is_whole: bool,
 }
 
 /// What was recorded since this process began, in UTC.
@@ -75,7 +79,8 @@ pub(super) async fn costs(
         .iter()
         .filter(|tag| !scope.tags().any(|(own, _)| own == *tag));
     let view: Vec<Tag> = own.chain(more).cloned().collect();
-    let reports = operated.statistics.reports(asked.unit, &view);
+    let last = asked.last.clamp(1, MOST);
+    let reports = operated.statistics.last_reports(asked.unit, &view, last);
     let reports = reports.ok_or_else(|| {
         let view: Vec<&str> = view.iter().map(Tag::name).collect();
         Problem::Body(format!(
@@ -83,10 +88,10 @@ pub(super) async fn costs(
             view.join(" and ")
         ))
     })?;
-    let last = reports.len().saturating_sub(asked.last.clamp(1, MOST));
-    let periods = reports.into_iter().skip(last).map(|mut report| {
+    let periods = reports.into_iter().map(|mut report| {
+        let is_whole = scope.is_all() || report.others.is_empty();
         if !scope.is_all() {
-            report.others = crate::statistics::Figures::default();
+            report.others = Figures::default();
             report.rows.retain(|row| {
                 let of = |tag| row.tags.get(tag).map_or("", |value| &**value);
                 scope.tags().all(|(tag, value)| of(tag) == value)
@@ -98,10 +103,12 @@ pub(super) async fn costs(
         }
         Period {
             total: report.total(),
+            is_whole,
             report,
         }
     });
     Ok(Json(Costs {
+        since: operated.since,
         periods: periods.collect(),
     }))
 }

@@ -78,6 +78,8 @@ pub(super) struct Operated {
     pub(super) calls: Calls,
     pub(super) metrics: Metrics,
     pub(super) statistics: Statistics,
+    /// When it began to record, in seconds since 1970.
+    pub(super) since: f64,
     pub(super) minutes: Minutes,
     pub(super) recent: Recent,
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     gateway::Role,
     limit::Limit,
+    store::BudgetStanding,
     tags::{Tag, Tags},
 };
 
@@ -35,29 +36,36 @@ impl Scope {
     }
 
     /// A count of these values, under this limit.
-    pub(super) fn sees_count(&self, of: &[(Tag, Arc<str>)], limit: Option<&Limit>) -> bool {
+    pub(super) fn sees_count(&self, of: &[(Tag, Arc<str>)], limit: &Limit) -> bool {
         self.tags().all(|(tag, value)| {
             let mut of = of.iter();
-            of.any(|(known, is)| known == tag && **is == *value)
-                || limit.is_some_and(|limit| is_only_for(limit, tag, value))
+            let is_own = of.any(|(known, is)| known == tag && **is == *value);
+            (is_own && names_no_other(limit, tag)) || is_only_for(limit, tag, value)
         })
     }
 
     /// A budget for these values.
-    pub(super) fn sees_budget(&self, of: Option<&[(Tag, Vec<Arc<str>>)]>) -> bool {
+    pub(super) fn sees_budget(&self, budget: &BudgetStanding) -> bool {
         self.tags().all(|(tag, value)| {
             let is_own = |any: &[Arc<str>]| matches!(any, [only] if **only == *value);
-            let mut of = of.unwrap_or_default().iter();
+            let mut of = budget.of.iter().flatten();
             of.any(|(known, any)| known == tag && is_own(any))
         })
     }
 
     /// A limit or a pause: those that are for nobody else.
     pub(super) fn sees_limit(&self, limit: &Limit) -> bool {
-        let is_own =
-            |(tag, value): (&Tag, &str)| limit.per.contains(tag) || is_only_for(limit, tag, value);
+        let is_own = |(tag, value): (&Tag, &str)| {
+            (limit.per.contains(tag) && names_no_other(limit, tag))
+                || is_only_for(limit, tag, value)
+        };
         self.tags().all(is_own)
     }
+}
+
+/// Whether its words are the same for every value of a tag.
+fn names_no_other(limit: &Limit, tag: &Tag) -> bool {
+    limit.when.iter().all(|(known, _)| known != tag)
 }
 
 fn is_only_for(limit: &Limit, tag: &Tag, value: &str) -> bool {

@@ -1,6 +1,7 @@
 //! `/quota/status`: everything at a glance, for dashboards and for people.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -10,17 +11,23 @@ use serde::Serialize;
 
 use super::{
     Operated,
-    budgets::Budget,
+    budgets::Budgets,
     problem::Problem,
     queues::{Queue, seconds},
     scope::Scope,
 };
 use crate::{
-    clock::time_of_day, limit::Quantity, limiter::CallState, money::Money, store::CountStanding,
+    clock::time_of_day,
+    limit::{Limit, Period, Quantity},
+    limiter::CallState,
+    money::Money,
+    store::CountStanding,
 };
 
 /// Of each limit so many counts are shown, the fullest.
 const MOST: usize = 20;
+/// So many budgets.
+const BUDGETS: usize = 100;
 
 #[derive(Serialize)]
 pub(super) struct Status {
@@ -28,8 +35,10 @@ pub(super) struct Status {
     at: f64,
     /// Whether this is all, or what has the tags of the key that asks.
     is_all: bool,
+    /// Of each limit the fullest of its counts.
     limits: Vec<Count>,
-    budgets: Vec<Budget>,
+    #[serde(flatten)]
+    budgets: Budgets,
     /// Whose calls are refused.
     pauses: Vec<String>,
     /// Where calls wait: the most of them first.
@@ -55,10 +64,15 @@ struct Count {
     /// 1 where no more may be used.
     share: f64,
     shadow: bool,
+    /// Whether each value of some tags has a count of its own.
+    is_split: bool,
+    /// Of what length its windows are; absent for what is counted over none, a run, or a calendar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
 }
 
 impl Count {
-    fn of(standing: &CountStanding) -> Self {
+    fn of(standing: &CountStanding, limit: &Limit) -> Self {
         let number = |number: u64| match standing.quantity {
             Quantity::Cost => {
                 let money = Money::from_nanos(number).to_string();
@@ -78,6 +92,11 @@ impl Count {
             amount: number(standing.amount),
             share: (standing.share() * 1e4).round() / 1e4,
             shadow: standing.shadow,
+            is_split: !limit.per.is_empty(),
+            seconds: match limit.period {
+                Some(Period::Sliding(length)) => Some(length.as_secs_f64()),
+                _ => None,
+            },
         }
     }
 }
@@ -87,7 +106,10 @@ pub(super) async fn status(
     State(operated): State<Arc<Operated>>,
 ) -> Result<Json<Status>, Problem> {
     let limiter = &operated.limiter;
-    let (counts, budgets) = (limiter.counts(MOST).await?, operated.budgets(&scope).await?);
+    // The fullest of what is one's own may be behind those of others.
+    let most = if scope.is_all() { MOST } else { usize::MAX };
+    let counts = limiter.counts(most).await?;
+    let budgets = operated.budgets(&scope, BUDGETS).await?;
     let calls = operated.calls.each(|_, progress, tags, _| {
         let seen = scope.sees(tags);
         seen.then(|| (progress.state(), progress.waited()))
@@ -95,16 +117,27 @@ pub(super) async fn status(
     let calls: Vec<(CallState, Duration)> = calls.into_iter().flatten().collect();
     let number = |is: fn(&CallState) -> bool| calls.iter().filter(|(state, _)| is(state)).count();
     let limits = limiter.limits();
-    let seen = counts.iter().filter(|count| {
+    let counts = counts.iter().filter_map(|count| {
+        let rule = limits.rules().get(count.limit)?;
         let of = count.of.as_deref().unwrap_or_default();
-        scope.sees_count(of, limits.rules().get(count.limit).map(|rule| &rule.limit))
+        // Limits may have changed since it was counted: then it is not known whose it is.
+        let is_its = scope.is_all() || rule.limit.to_string() == *count.rule;
+        (is_its && scope.sees_count(of, &rule.limit))
+            .then(|| (count.limit, Count::of(count, &rule.limit)))
     });
+    let mut shown: HashMap<usize, usize> = HashMap::new();
+    let counts = counts.filter(|(limit, _)| {
+        let shown = shown.entry(*limit).or_default();
+        *shown += 1;
+        *shown <= MOST
+    });
+    let counts: Vec<Count> = counts.map(|(_, count)| count).collect();
     let pauses = limits.pauses().filter(|pause| scope.sees_limit(pause));
     let since = time_of_day().duration_since(UNIX_EPOCH);
     Ok(Json(Status {
         at: seconds(since.unwrap_or_default()),
         is_all: scope.is_all(),
-        limits: seen.map(Count::of).collect(),
+        limits: counts,
         budgets,
         pauses: pauses.map(ToString::to_string).collect(),
         queues: Queue::all(&calls),

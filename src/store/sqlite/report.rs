@@ -255,11 +255,14 @@ fn texts(totals: &Totals) -> impl Iterator<Item = String> {
         .chain([cost])
 }
 
-/// One line of CSV.
+/// One line of CSV. What a spreadsheet would compute is text: callers have written it.
 pub(super) fn line(to: &mut impl Write, fields: impl Iterator<Item = String>) -> io::Result<()> {
-    for (number, field) in fields.enumerate() {
+    for (number, mut field) in fields.enumerate() {
         if number > 0 {
             to.write_all(b",")?;
+        }
+        if field.starts_with(['=', '+', '-', '@', '\t']) {
+            field.insert(0, '\'');
         }
         if field.contains(['"', ',', '\n', '\r']) {
             write!(to, "\"{}\"", field.replace('"', "\"\""))?;
@@ -277,11 +280,11 @@ mod tests {
     #[test]
     fn what_csv_would_take_for_its_own_is_quoted() {
         let mut text = Vec::new();
-        let fields = ["a", "b,c", "d\"e", ""].map(str::to_owned);
+        let fields = ["a", "b,c", "d\"e", "", "=1+1"].map(str::to_owned);
         line(&mut text, fields.into_iter()).unwrap();
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            "a,\"b,c\",\"d\"\"e\",\r\n"
+            "a,\"b,c\",\"d\"\"e\",,'=1+1\r\n"
         );
     }
 }

@@ -109,9 +109,11 @@ fn text(value: &Value) -> String {
 }
 
 /// Callers have written some of it: what would steer a terminal is shown as what it is.
-fn plain(text: &str) -> String {
-    let steers =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+pub(crate) fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || turns
+    };
     let shown = text.chars().map(|c| match steers(c) {
         true => c.escape_unicode().to_string(),
         false => c.to_string(),

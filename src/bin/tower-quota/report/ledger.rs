@@ -14,7 +14,10 @@ use tower_quota::{
     store::sqlite::{Ledger, LedgerError, Query, Report},
 };
 
-use super::{super::admin::table::aligned, Failure, Format, ReportArgs};
+use super::{
+    super::admin::table::{aligned, plain},
+    Failure, Format, ReportArgs,
+};
 
 pub(super) fn run(args: &ReportArgs, path: &Path) -> Result<(), Failure> {
     let failed = |error: LedgerError| match error {
@@ -89,13 +92,8 @@ fn table(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
             .collect::<Vec<_>>()
     };
     for (values, totals) in &report.rows {
-        let plain = values.iter().map(|value| {
-            value
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect::<String>()
-        });
-        lines.push(plain.chain(figures(totals)).collect());
+        let cells = values.iter().map(|value| plain(value));
+        lines.push(cells.chain(figures(totals)).collect());
     }
     if !report.by.is_empty() {
         let all = (0..report.by.len()).map(|place| if place == 0 { "(all)" } else { "" });

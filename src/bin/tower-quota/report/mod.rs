@@ -42,8 +42,8 @@ pub(crate) struct ReportArgs {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Every attempt by itself, as CSV or JSON, in place of sums. Of a file alone.
-    #[arg(long)]
+    /// Every attempt by itself, whoever made it, as CSV or JSON, in place of sums. Of a file alone.
+    #[arg(long, conflicts_with_all = ["when", "by"])]
     attempts: bool,
 }
 

@@ -5,7 +5,10 @@ use std::io::Write as _;
 use http::Method;
 use serde_json::Value;
 
-use super::{super::admin::table::aligned, Failure, Format, ReportArgs};
+use super::{
+    super::admin::table::{aligned, plain},
+    Failure, Format, ReportArgs,
+};
 
 /// The figures, by their names in the answer.
 const FIGURES: [&str; 7] = [
@@ -91,20 +94,21 @@ fn print(args: &ReportArgs, period: &Value) -> std::io::Result<()> {
 
 fn text(of: &Value) -> String {
     match of {
-        Value::String(text) => text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect(),
+        Value::String(text) => plain(text),
         Value::Null => String::new(),
         other => other.to_string(),
     }
 }
 
-/// As RFC 4180 wants it.
+/// As RFC 4180 wants it. What a spreadsheet would compute is text: callers have written it.
 fn quoted(cell: &str) -> String {
+    let cell = match cell.starts_with(['=', '+', '-', '@']) {
+        true => format!("'{cell}"),
+        false => cell.to_owned(),
+    };
     match cell.contains(['"', ',']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_owned(),
+        false => cell,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    super::admin::table::aligned,
+    super::admin::table::{aligned, plain},
     bar::{bar, colour},
 };
 
@@ -85,10 +85,7 @@ fn list(of: &Value) -> &[Value] {
 
 /// Text of somebody else's, without what a terminal would take for orders.
 fn said(of: &Value) -> String {
-    let text = of.as_str().unwrap_or_default();
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    plain(of.as_str().unwrap_or_default())
 }
 
 fn number(of: &Value) -> f64 {

@@ -40,6 +40,7 @@ pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
         all: args.all,
         colour: io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none(),
     };
+    let mut answered = false;
     loop {
         let next = args.watch.map(|span| Instant::now() + Duration::from(span));
         let asked = async {
@@ -52,20 +53,27 @@ pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
             ] {
                 status[name] = match ask(path).await {
                     Ok(mut said) => said[name].take(),
-                    Err(AdminError::Refused(_)) => json!([]),
+                    Err(AdminError::Refused { status: 403, .. }) => json!([]),
                     Err(error) => return Err(error),
                 };
             }
             Ok::<Value, AdminError>(status)
         };
         let status = tokio::select! {
-            status = asked => status?,
+            status = asked => status,
             () = signals.next() => return Ok(()),
         };
-        let text = match args.json {
-            true => format!("{status}\n"),
-            false => draw::status(&status, look),
+        let text = match status {
+            Ok(status) if args.json => format!("{status}\n"),
+            Ok(status) => draw::status(&status, look),
+            // Whoever watches wants to see it come back.
+            Err(AdminError::NoGateway { .. }) if next.is_some() && answered => {
+                eprintln!("tower-quota: the gateway does not answer");
+                String::new()
+            }
+            Err(error) => return Err(error.into()),
         };
+        answered = true;
         // The screen is cleared where it is one, and what was there is written over.
         let clear = next.is_some() && !args.json && io::stdout().is_terminal();
         let text = if clear {

@@ -1,0 +1,249 @@
+//! Who is told of what, and by whom.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use tower_service::Service;
+
+use super::{
+    Alert, BadWebhook, Kind, NotDelivered, Told, Webhook,
+    ahead::Ahead,
+    client::{self, Post},
+    hook::Hook,
+    kind::Kinds,
+};
+use crate::{clock::time_of_day, limiter::Limiter, rate_limit::RateLimitLayer};
+
+/// How long what is still to be told may take when it is to end.
+const LAST: Duration = Duration::from_secs(5);
+/// How often it is looked whether budgets last.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Tells webhooks; see the [module](super).
+///
+/// Cheap to clone: clones share everything.
+#[derive(Clone)]
+#[must_use]
+pub struct Alerts {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    hooks: Mutex<Arc<[Arc<Hook>]>>,
+    /// What any of them is told of.
+    wanted: AtomicU8,
+    /// There are others.
+    changed: Notify,
+    pub(super) post: Post,
+    listeners: Mutex<Vec<Arc<Listener>>>,
+    limiters: Mutex<Vec<Limiter>>,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+type Listener = dyn Fn(&Told) + Send + Sync;
+
+impl Alerts {
+    /// To these webhooks. Nothing is sent before it [runs](Self::run).
+    ///
+    /// # Errors
+    /// Where no client can be had.
+    pub fn new(webhooks: impl IntoIterator<Item = Webhook>) -> Result<Self, BadWebhook> {
+        Ok(Self::through(client::client()?, webhooks))
+    }
+
+    /// The same by a client of one's own: one that knows a proxy, or other authorities. It should follow no redirects.
+    pub fn through<S, R>(client: S, webhooks: impl IntoIterator<Item = Webhook>) -> Self
+    where
+        S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+    {
+        Self::sent_by(client::by(client), webhooks)
+    }
+
+    pub(crate) fn sent_by(post: Post, webhooks: impl IntoIterator<Item = Webhook>) -> Self {
+        let alerts = Alerts {
+            shared: Arc::new(Shared {
+                hooks: Mutex::new(Arc::new([])),
+                wanted: AtomicU8::new(Kinds::NONE.bits()),
+                changed: Notify::new(),
+                post,
+                listeners: Mutex::default(),
+                limiters: Mutex::default(),
+            }),
+        };
+        alerts.set_webhooks(webhooks);
+        alerts
+    }
+
+    /// These webhooks from now on. Of those that stay it is remembered what they were told; what waits for those that go is
+    /// sent still.
+    pub fn set_webhooks(&self, webhooks: impl IntoIterator<Item = Webhook>) {
+        let mut hooks = self.shared.hooks.lock();
+        let mut known: Vec<Arc<Hook>> = hooks.to_vec();
+        let new = webhooks.into_iter().map(|webhook| {
+            match known.iter().position(|hook| hook.to.webhook == webhook) {
+                Some(at) => known.swap_remove(at),
+                None => Arc::new(Hook::new(webhook)),
+            }
+        });
+        *hooks = new.collect();
+        let kinds = hooks.iter().map(|hook| hook.to.webhook.kinds);
+        let wanted = kinds.fold(Kinds::NONE, Kinds::and);
+        self.shared.wanted.store(wanted.bits(), Ordering::Relaxed);
+        drop(hooks);
+        self.shared.changed.notify_one();
+    }
+
+    /// Has these layers tell what happens to their targets and which calls are refused because a budget is spent, and this
+    /// limiter what happens to its budgets.
+    pub fn attach(&self, layer: RateLimitLayer, limiter: &Limiter) -> RateLimitLayer {
+        self.watch(limiter);
+        let alerts = self.clone();
+        layer
+            .observe(self.clone())
+            .on_failover(move |event| alerts.target_changed(event))
+    }
+
+    /// Hears of the budgets of this one as well: from now on, and what nobody was told of yet.
+    pub fn watch(&self, limiter: &Limiter) {
+        self.shared.limiters.lock().push(limiter.clone());
+        // The limiter keeps its listeners, and is kept here.
+        let shared: Weak<Shared> = Arc::downgrade(&self.shared);
+        limiter.on_event(move |event| {
+            if let Some(shared) = shared.upgrade() {
+                Alerts { shared }.budget_changed(event);
+            }
+        });
+    }
+
+    /// Tells what becomes of each alert at each webhook: of those that are dropped too. It is called by whoever finds out, with
+    /// no lock held, and must neither block nor panic.
+    pub fn on_outcome(&self, listener: impl Fn(&Told) + Send + Sync + 'static) {
+        self.shared.listeners.lock().push(Arc::new(listener));
+    }
+
+    /// Delivers until `stop` completes, then what waits still, which may take five seconds; what does not go out by then is
+    /// dropped, and nothing is taken in any more. To be run once.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing more is delivered; what waits is lost.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let (stopping, stops) = watch::channel(false);
+        let (mut telling, mut ahead) = (JoinSet::new(), Ahead::default());
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stop = pin!(stop);
+        loop {
+            for hook in self.hooks().iter() {
+                if let Some(waiting) = hook.waiting() {
+                    let (to, shared) = (hook.to.clone(), self.shared.clone());
+                    telling.spawn(to.deliver_all(shared, waiting, stops.clone()));
+                }
+            }
+            tokio::select! {
+                () = &mut stop => break,
+                () = self.shared.changed.notified() => {}
+                _ = look.tick() => {
+                    // A store that does not answer keeps nothing up.
+                    let _ = timeout(LAST, self.look_ahead(&mut ahead)).await;
+                }
+                // Of a webhook that is none any more.
+                Some(_) = telling.join_next() => {}
+            }
+        }
+        stopping.send_replace(true);
+        let all = async { while telling.join_next().await.is_some() {} };
+        // What is on its way then is dropped with its task, and says so.
+        let _ = timeout(LAST, all).await;
+        telling.shutdown().await;
+    }
+
+    /// Sends one to each webhook, once, whatever it is for, and says what each answered: its status, or why it has not taken it.
+    pub async fn test(&self) -> Vec<(Arc<str>, Result<u16, NotDelivered>)> {
+        let text = "this is a test: alerts come here";
+        let alert = Alert::now(Kind::Test, "test", false, text);
+        let hooks = self.hooks();
+        let mut answers = Vec::new();
+        for hook in hooks.iter() {
+            let webhook = hook.to.webhook.clone().tries(1);
+            let answer = webhook.deliver(&self.shared.post, &alert, |_| {}).await;
+            answers.push((webhook.name.clone(), answer));
+        }
+        answers
+    }
+
+    fn hooks(&self) -> Arc<[Arc<Hook>]> {
+        self.shared.hooks.lock().clone()
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        Kinds::from_bits(self.shared.wanted.load(Ordering::Relaxed)).has(kind)
+    }
+
+    /// Something happened. It waits for nothing.
+    pub(super) fn tell(&self, kind: Kind, subject: &str, is_over: bool, text: impl Fn() -> String) {
+        if !self.wants(kind) {
+            return;
+        }
+        let mut made: Option<Arc<Alert>> = None;
+        for hook in self.hooks().iter() {
+            let alert = || {
+                let alert = made
+                    .get_or_insert_with(|| Arc::new(Alert::now(kind, subject, is_over, &text())));
+                alert.clone()
+            };
+            if let Err(told) = hook.take((kind, subject, is_over), alert) {
+                self.shared.say(&told);
+            }
+        }
+    }
+
+    async fn look_ahead(&self, ahead: &mut Ahead) {
+        if !self.wants(Kind::Forecast) {
+            return;
+        }
+        let limiters = self.shared.limiters.lock().clone();
+        let mut budgets = Vec::new();
+        for limiter in &limiters {
+            // A store that cannot answer is told of elsewhere.
+            budgets.extend(limiter.budgets().await.unwrap_or_default());
+        }
+        let early = ahead.look(&budgets, Instant::now(), time_of_day());
+        early.iter().for_each(|early| self.ends_early(early));
+    }
+}
+
+impl Shared {
+    pub(super) fn say(&self, told: &Told) {
+        let listeners = self.listeners.lock().clone();
+        listeners.iter().for_each(|listener| listener(told));
+    }
+}
+
+impl fmt::Debug for Alerts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alerts")
+            .field("webhooks", &self.hooks().len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! What alerts are made of.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use super::{Alerts, Kind, ahead::TooEarly};
+use crate::{
+    clock::time_of_day,
+    error::Rejection,
+    event::{Event, ObservedCall, Observer},
+    failover::FailoverEvent,
+    store::{BudgetChange, BudgetEvent},
+};
+
+impl Alerts {
+    /// Something happened to a budget.
+    pub(super) fn budget_changed(&self, event: &BudgetEvent) {
+        let budget = &event.budget;
+        match event.change {
+            BudgetChange::Passed { share } => {
+                let subject = format!("{budget} at {share}");
+                self.tell(Kind::Threshold, &subject, false, || event.to_string());
+            }
+            BudgetChange::Tripped => self.tell(Kind::Circuit, budget, false, || event.to_string()),
+            BudgetChange::Reset { .. } => {
+                self.tell(Kind::Circuit, budget, true, || event.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Something happened to a target: for a [`FailoverLayer`](crate::FailoverLayer) of one's own.
+    pub fn target_changed(&self, event: &FailoverEvent) {
+        let subject = event.target().to_string();
+        match event {
+            FailoverEvent::BreakerOpened { .. } => {
+                self.tell(Kind::Breaker, &subject, false, || event.to_string());
+            }
+            FailoverEvent::BreakerClosed { .. } => {
+                self.tell(Kind::Breaker, &subject, true, || event.to_string());
+            }
+            FailoverEvent::Parked { span, .. } => {
+                self.tell(Kind::Parked, &subject, false, || {
+                    match time_of_day().checked_add(*span) {
+                        Some(until) => format!("{event}, until {}", moment(until)),
+                        None => event.to_string(),
+                    }
+                });
+            }
+        }
+    }
+
+    pub(super) fn ends_early(&self, early: &TooEarly) {
+        let TooEarly {
+            budget,
+            ends,
+            turns,
+            per_hour,
+        } = early;
+        self.tell(Kind::Forecast, budget, false, || {
+            let (ends, turns) = (moment(*ends), moment(*turns));
+            format!("{budget}: at the pace of late, {per_hour} an hour, all of it is spent at {ends}; its period ends at {turns}")
+        });
+    }
+}
+
+/// It hears of calls that are refused because a budget is spent.
+impl Observer for Alerts {
+    fn on_event(&self, _: &ObservedCall, event: &Event<'_>) {
+        if let Event::Refused {
+            rejection: rejection @ Rejection::BudgetExceeded(shortage),
+            ..
+        } = event
+        {
+            self.tell(Kind::Spent, &shortage.limit, false, || {
+                format!("calls are refused: {rejection}")
+            });
+        }
+    }
+}
+
+/// To the second.
+fn moment(at: SystemTime) -> String {
+    let at = Timestamp::try_from(at).ok();
+    let at = at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
+    at.map_or_else(|| "a time out of range".to_owned(), |at| at.to_string())
+}
