@@ -50,23 +50,25 @@ fn numbers(line: &str) -> impl Iterator<Item = String> + '_ {
     words.filter(is_number).map(str::to_owned)
 }
 
-/// Those that a file's tests show.
+/// Those that a file's tests show: what is said of the file, and of each test, and in tests' names.
 fn shown(text: &str) -> BTreeSet<String> {
-    let mut shown = BTreeSet::new();
+    let (mut shown, mut said, mut is_test) = (BTreeSet::new(), BTreeSet::new(), false);
     for line in text.lines().map(str::trim_start) {
-        if line.starts_with("///") || line.starts_with("//!") {
+        if line.starts_with("//!") {
             shown.extend(numbers(line));
-        }
-        let name = line
-            .strip_prefix("async ")
-            .unwrap_or(line)
-            .strip_prefix("fn ");
-        for part in name.into_iter().flat_map(|name| name.split('_')) {
-            let number = part.to_uppercase();
-            match numbers(&number).next() {
-                Some(number) => shown.insert(number),
-                None => break,
-            };
+        } else if line.starts_with("///") {
+            said.extend(numbers(line));
+        } else if line.starts_with("#[") {
+            is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        } else {
+            let name = line.strip_prefix("async ").unwrap_or(line);
+            if let (true, Some(name)) = (is_test, name.strip_prefix("fn ")) {
+                shown.append(&mut said);
+                let parts = name.split('_').map(str::to_uppercase);
+                shown.extend(parts.map_while(|part| numbers(&part).next()));
+            }
+            said.clear();
+            is_test = false;
         }
     }
     shown
@@ -109,8 +111,12 @@ fn d2_each_requirement_is_shown_by_a_test_or_it_is_said_why_not() {
 fn a_number_is_one_in_a_doc_or_at_the_head_of_a_name_and_nowhere_else() {
     let text = "//! A1, B14: words
 /// (R5) and UTF8, A100, 7A.
+#[test]
 fn c2_g7_x() {}
 let not = \"F3\"; // F4
+/// M1: a helper.
+fn m2_helper() {}
+#[tokio::test]
 async fn lists_s1() {}";
     let shown: Vec<String> = shown(text).into_iter().collect();
     assert_eq!(shown, ["A1", "B14", "C2", "G7", "R5"]);

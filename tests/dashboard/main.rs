@@ -62,6 +62,8 @@ async fn a_browser_shows_it_live() {
     let seen = scripts::output_of(script, &gateway.base_url).await;
 
     let everything = &seen["everything"];
+    assert_eq!(everything["before"], 0);
+    assert_eq!(everything["focus"], true);
     assert_eq!(everything["full"], "bar full");
     assert_eq!(everything["meter"], "3 of 3, 100 % full");
     assert_eq!(everything["refused"], 429);
@@ -92,6 +94,8 @@ async fn a_browser_shows_it_live() {
 
     let team = &seen["team"];
     assert_eq!(team["state"], "live, of what is yours");
+    assert_eq!(team["left"], 0, "something of the other key's is left");
+    assert_eq!(team["limits"].as_array().unwrap().len(), 1, "{team}");
     for name in team["limits"].as_array().unwrap() {
         assert!(name.as_str().unwrap().contains("team=blue"), "{team}");
     }

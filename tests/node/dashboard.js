@@ -49,7 +49,8 @@ async function everything(browser) {
   await show(page, VIEWER);
   const found = {};
   // Live, without a reload: a call changes the bar.
-  await bar(page, "agent=first").waitFor({ state: "detached" });
+  await bar(page, "requests 1000/hour").first().waitFor();
+  found.before = await bar(page, "agent=first").count();
   const first = await call("first");
   await bar(page, "agent=first").locator(".figures", { hasText: "1 of 3" }).first().waitFor();
   await call("first");
@@ -101,6 +102,11 @@ async function everything(browser) {
   found.held = await page.locator("#hold").getAttribute("aria-pressed");
   await page.keyboard.press("p");
   await page.locator("#state.good").waitFor();
+  // Whoever reads by the keyboard keeps the place: nothing is made anew that is as it was.
+  await page.locator("#refusals button").first().focus();
+  await page.waitForResponse((answer) => answer.url().endsWith("/quota/refusals"));
+  await page.waitForResponse((answer) => answer.url().endsWith("/quota/refusals"));
+  found.focus = await page.evaluate(() => document.activeElement.dataset.call !== undefined);
   found.budget = await page.locator("#budget-bars li").first().locator(".figures").textContent();
   found.key_in_page = (await page.content()).includes(VIEWER);
   found.errors = seen.errors;
@@ -110,9 +116,22 @@ async function everything(browser) {
 
 async function team(browser) {
   const { page, seen } = await open(browser, { viewport: { width: 1280, height: 900 } });
+  // What was seen with another key is gone, and Escape chooses nothing.
+  await show(page, VIEWER);
+  await bar(page, "requests 1000/hour").first().waitFor();
+  await page.locator("#key").click();
+  await page.keyboard.type("tq-mistyped");
+  await page.keyboard.press("Escape");
+  await page.waitForResponse((answer) => answer.url().endsWith("/quota/status") && answer.ok());
+  await page.locator("#key").click();
+  await page.locator("button[value=forget]").click();
+  await page.locator("#state.bad").waitFor();
+  const left = await page.locator("#limit-bars li, tbody tr").count();
+  await page.locator("#key").click();
   await show(page, TEAM);
   await page.locator("#limit-bars li").first().waitFor();
   const found = {
+    left,
     state: await page.locator("#state").textContent(),
     limits: await page.locator("#limit-bars .name").allTextContents(),
     budgets: await page.locator("#budget-bars .name").allTextContents(),
@@ -134,7 +153,8 @@ async function looks(browser) {
     await show(page, VIEWER);
     await page.locator("#limit-bars .meter").first().waitFor();
     await page.locator("#legend span").first().waitFor();
-    found[name] = await page.evaluate(() => {
+    // A phone makes room for what is too wide: what it is really wide is known.
+    found[name] = await page.evaluate((width) => {
       const light = (colour) => {
         const parts = colour.match(/[\d.]+/g).slice(0, 3).map((part) => Number(part) / 255);
         const [r, g, b] = parts.map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
@@ -154,8 +174,8 @@ async function looks(browser) {
         const [one, other] = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => b - a);
         contrast = Math.min(contrast, (one + 0.05) / (other + 0.05));
       }
-      return { overflow: document.documentElement.scrollWidth - innerWidth, contrast };
-    });
+      return { overflow: document.documentElement.scrollWidth - width, contrast };
+    }, options.viewport.width);
     if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: true });
   }
   return found;

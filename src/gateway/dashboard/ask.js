@@ -1,8 +1,11 @@
 // Asks the gateway, with the key that was typed in. The key is kept in this tab, and goes nowhere else.
 
 const KEPT = "tower-quota key";
+/// Counts the keys that were used: an answer to one of before is nobody's any more.
+let generation = 0;
 
 export function useKey(key) {
+  generation += 1;
   if (key) sessionStorage.setItem(KEPT, key);
   else sessionStorage.removeItem(KEPT);
 }
@@ -18,31 +21,44 @@ export class Refused extends Error {
   }
 }
 
-export async function ask(path) {
+/// An answer that nobody waits for any more.
+export class Outdated extends Error {}
+
+export async function ask(path, signal) {
+  const mine = generation;
   const key = sessionStorage.getItem(KEPT);
   const headers = key === null ? {} : { authorization: `Bearer ${key}` };
-  const answer = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(10_000) });
-  const said = await answer.json().catch(() => ({}));
+  const ends = [AbortSignal.timeout(10_000), signal].filter(Boolean);
+  let answer;
+  let said;
+  try {
+    answer = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.any(ends) });
+    said = await answer.json().catch(() => ({}));
+  } finally {
+    if (mine !== generation || signal?.aborted) throw new Outdated();
+  }
   if (!answer.ok) throw new Refused(answer.status, said.detail ?? `the answer is ${answer.status}`);
   return said;
 }
 
-/// Asks again and again, so many milliseconds after each answer, while the page is seen and not held. `wake` asks at once.
-export function poll(path, every, show, fail) {
+/// Does something again and again, so many milliseconds after it is done, while the page is seen and not held. `wake` does it
+/// at once, in place of what is under way.
+export function poll(every, doing, fail) {
   let timer;
-  let turn = 0;
+  let under_way = new AbortController();
   const isIdle = () => document.hidden || document.body.classList.contains("held");
   async function again() {
     clearTimeout(timer);
-    const mine = ++turn;
+    under_way.abort();
     if (isIdle()) return;
+    const mine = new AbortController();
+    under_way = mine;
     try {
-      const said = await ask(typeof path === "function" ? path() : path);
-      if (mine === turn && !isIdle()) show(said);
+      await doing((path) => ask(path, mine.signal), () => !mine.signal.aborted && !isIdle());
     } catch (error) {
-      if (mine === turn) fail(error);
+      if (!(error instanceof Outdated) && !mine.signal.aborted && !isIdle()) fail(error);
     }
-    if (mine === turn) timer = setTimeout(again, every);
+    if (!mine.signal.aborted) timer = setTimeout(again, every);
   }
   document.addEventListener("visibilitychange", again);
   again();

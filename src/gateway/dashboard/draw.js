@@ -3,6 +3,8 @@
 const CLOSE = 0.9;
 const NEAR = 0.7;
 
+export const find = (id) => document.getElementById(id);
+
 export function node(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -114,15 +116,24 @@ export function budgetBar(budget) {
   });
 }
 
+/// Puts these in place of what is there, unless that is the same: whoever reads or has the focus there is not disturbed.
+export function put(into, ...children) {
+  const isSame = (child, place) => child.isEqualNode(into.childNodes[place]);
+  if (into.childNodes.length === children.length && children.every(isSame)) return;
+  const focused = into.contains(document.activeElement) ? document.activeElement.dataset.call : undefined;
+  into.replaceChildren(...children);
+  if (focused) into.querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus();
+}
+
 /// Rows of a table: each a list of cells. Where there are none, a row that says so.
 export function rows(table, lines, none) {
   const body = table.tBodies[0];
   const columns = table.tHead.rows[0].cells.length;
   if (lines.length === 0) {
-    body.replaceChildren(node("tr", {}, node("td", { colSpan: columns, className: "empty" }, none)));
+    put(body, node("tr", {}, node("td", { colSpan: columns, className: "empty" }, none)));
     return;
   }
-  body.replaceChildren(...lines.map((line) => node("tr", {}, ...line.map((cell, place) =>
+  put(body, ...lines.map((line) => node("tr", {}, ...line.map((cell, place) =>
     node(place === 0 ? "th" : "td", place === 0 ? { scope: "row" } : {}, cell ?? "")))));
 }
 

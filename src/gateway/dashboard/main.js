@@ -1,38 +1,56 @@
 // The page: what is asked, how often, and where it is shown.
 
-import { ask, hasKey, poll, useKey } from "./ask.js";
+import { Outdated, ask, hasKey, poll, useKey } from "./ask.js";
 import * as draw from "./draw.js";
-import { plot } from "./plot.js";
+import { STEPS, showCosts, showPlot } from "./spend.js";
 
-const find = (id) => document.getElementById(id);
+const { find } = draw;
 /// So many limits are shown where nobody asks for more.
 const FEW = 10;
 
 let status = null;
 const showAll = new Set();
 let answered = 0;
-/// What was found out: spend by the minute, targets, refusals.
-const known = { targets: [], refusals: [], minutes: null, periods: null, agents: null };
+/// Whether the dialog for keys has opened by itself for this key: it does so once.
+let wasAsked = false;
+/// What was found out.
+let known = {};
+
+/// Nothing of what was seen with one key is shown to the next.
+function forget() {
+  status = null;
+  known = { targets: [], minutes: null, periods: null, agents: null };
+  showAll.clear();
+  for (const id of ["glance", "alarms", "limit-bars", "budget-bars", "pauses", "plot", "legend", "story-events"]) find(id).replaceChildren();
+  for (const table of document.querySelectorAll("table")) table.tBodies[0].replaceChildren();
+  for (const id of ["limit-more", "budget-more"]) find(id).hidden = true;
+  find("targets-section").hidden = false;
+  find("story").close();
+}
 
 function state(text, kind) {
-  find("state").textContent = text;
+  // A screen reader says what changes.
+  if (find("state").textContent !== text) find("state").textContent = text;
   find("state").className = kind;
 }
 
 function failed(error) {
   if (error.status === 401 || error.status === 403) {
+    forget();
     state(error.message, "bad");
-    if (!find("ask-key").open && error.status === 401) askKey(error.message);
+    if (error.status === 401 && !wasAsked) askKey(error.message);
     return;
   }
-  const since = answered ? `, last answer ${draw.span((Date.now() - answered) / 1000)} ago` : "";
-  state(`no answer${since}`, "bad");
+  state(answered ? `no answer since ${new Date(answered).toLocaleTimeString()}` : "no answer", "bad");
 }
 
 function askKey(why) {
+  wasAsked = true;
   if (why && hasKey()) find("key-why").textContent = why;
   find("token").value = "";
-  find("ask-key").showModal();
+  // What was chosen before is not chosen by Escape.
+  find("ask-key").returnValue = "";
+  if (!find("ask-key").open) find("ask-key").showModal();
 }
 
 function tile(name, value, note, kind = "") {
@@ -40,14 +58,17 @@ function tile(name, value, note, kind = "") {
     draw.node("dd", {}, value, note ? draw.node("small", {}, note) : null));
 }
 
-/// How many agents were at work lately, and how many more of the same would fit under what is tightest now.
+/// How many agents were at work lately, and how many more of the same would fit under what they all share and is tightest now:
+/// windows of minutes, and slots. Budgets and days fill up whoever works, and say nothing of it.
 function fit() {
   const lately = (known.agents?.rows ?? []).filter((row) => row.value && row.attempts.slice(-5).some((n) => n > 0));
-  const isShared = (limit) => !(limit.of ?? []).some(([tag]) => tag === "agent" || tag === "run");
-  const shared = status.limits.filter((limit) => isShared(limit) && !limit.shadow);
+  const isShared = (limit) => !limit.is_split && !limit.shadow
+    && (limit.quantity === "concurrency" || (limit.quantity !== "cost" && limit.seconds <= 300));
+  const shared = status.limits.filter((limit) => isShared(limit));
   const tightest = shared.reduce((most, limit) => (most && most.share >= limit.share ? most : limit), null);
   if (lately.length === 0 || !tightest || tightest.share <= 0) return null;
-  const more = status.waiting > 0 ? 0 : Math.floor(lately.length * Math.max(0, 1 / tightest.share - 1));
+  const isAwaited = status.queues.some((queue) => queue.limit === tightest.limit);
+  const more = isAwaited ? 0 : Math.floor(lately.length * Math.max(0, 1 / tightest.share - 1));
   return { agents: lately.length, more, by: draw.limitName(tightest) };
 }
 
@@ -65,7 +86,7 @@ function showGlance() {
     tile("refused", String(refused), "in the last hour"),
     tile("more agents fit", fits ? `about ${fits.more}` : "–", fits ? `${fits.agents} at work; first full: ${fits.by}` : "nobody is at work"),
   ];
-  find("glance").replaceChildren(...tiles);
+  draw.put(find("glance"), ...tiles);
 }
 
 function showAlarms() {
@@ -75,14 +96,14 @@ function showAlarms() {
     if (target.parked) alarms.push(`${draw.target(target)} is out of money or quota, or its key is refused; parked for ${draw.span(target.parked)}.`);
     else if (target.is_open) alarms.push(`${draw.target(target)} fails, and is passed over.`);
   }
-  find("alarms").replaceChildren(...alarms.map((text) => draw.node("li", {}, text)));
+  draw.put(find("alarms"), ...alarms.map((text) => draw.node("li", {}, text)));
 }
 
 /// The fullest of a list, or all of it.
 function bars(kind, found, draw_one, none) {
   const shown = showAll.has(kind) ? found : found.slice(0, FEW);
-  find(`${kind}-bars`).replaceChildren(...shown.map(draw_one));
-  if (found.length === 0) find(`${kind}-bars`).append(draw.node("li", { className: "empty" }, none));
+  const lines = shown.map(draw_one);
+  draw.put(find(`${kind}-bars`), ...(lines.length > 0 ? lines : [draw.node("li", { className: "empty" }, none)]));
   const more = find(`${kind}-more`);
   more.hidden = found.length <= FEW;
   more.textContent = showAll.has(kind) ? "Show the fullest" : `Show all ${found.length}`;
@@ -102,6 +123,7 @@ function showBudgets() {
   const found = status.budgets.filter((budget) => budget.budget.toLowerCase().includes(wanted))
     .sort((one, other) => draw.budgetShare(other) - draw.budgetShare(one));
   bars("budget", found, draw.budgetBar, wanted ? "None is called so." : "There are no budgets.");
+  find("budgets-left").textContent = status.budgets_left_out > 0 ? `${status.budgets_left_out} more are less full, and not shown.` : "";
 }
 
 function showStatus(said) {
@@ -115,8 +137,8 @@ function showStatus(said) {
   draw.rows(find("queues"), status.queues.map((queue) =>
     [queue.limit, String(queue.waiting), draw.span(queue.longest), draw.span(queue.next_in) || "when a call ends"]), "Nobody waits.");
   find("open-count").textContent = `(${status.received + status.waiting + status.sent + status.backing_off})`;
-  find("pauses").replaceChildren(...status.pauses.map((text) => draw.node("li", {}, text)));
-  if (status.pauses.length === 0) find("pauses").append(draw.node("li", { className: "empty" }, "Nobody is paused."));
+  const pauses = status.pauses.map((text) => draw.node("li", {}, text));
+  draw.put(find("pauses"), ...(pauses.length > 0 ? pauses : [draw.node("li", { className: "empty" }, "Nobody is paused.")]));
 }
 
 function showCalls({ calls }) {
@@ -135,120 +157,70 @@ function showTargets({ targets }) {
 }
 
 function showRefusals({ refusals }) {
-  known.refusals = refusals;
   const newest = [...refusals].sort((one, other) => (one.at < other.at ? 1 : -1)).slice(0, 30);
   draw.rows(find("refusals"), newest.map((refusal) =>
     [draw.time(refusal.at), draw.callLink(refusal.call), draw.who(refusal.tags), `${refusal.kind}: ${refusal.message}`,
       refusal.retry_at ? draw.time(refusal.retry_at) : ""]), "Nothing was refused lately.");
 }
 
-function showMinutes(said) {
-  known.minutes = said;
-  if (find("by").value === "agent") known.agents = said;
-  showPlot();
-}
-
-function showPeriods(said) {
-  known.periods = said.periods;
-  showPlot();
-}
-
-function name(value) {
-  if (value === null || value === undefined) return "others";
-  return value === "" ? "(none)" : value;
-}
-
-function showPlot() {
-  const [by, length, figure] = ["by", "span", "figure"].map((id) => find(id).value);
-  const say = figure === "cost" ? draw.dollars : draw.count;
-  const isMinutes = /^\d+$/.test(length);
-  if (isMinutes && known.minutes) {
-    const few = (list) => list.slice(-Number(length));
-    const times = few(known.minutes.minutes).map((at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-    plot(find("plot"), find("legend"), times, known.minutes.rows.map((row) =>
-      ({ name: name(row.value), values: few(row[figure]).map(Number) })), say);
-  } else if (!isMinutes && known.periods) {
-    const format = length === "hour" ? { weekday: "short", hour: "2-digit", minute: "2-digit" } : { month: "short", day: "numeric", timeZone: "UTC" };
-    const times = known.periods.map((period) => new Date(period.start).toLocaleString([], format));
-    const of = { cost: (row) => Number(row.cost), tokens: (row) => row.input + row.output, attempts: (row) => row.requests,
-      refused: (row) => Object.values(row.refused).reduce((all, n) => all + n, 0) }[figure];
-    const values = new Map();
-    known.periods.forEach((period, place) => period.rows.forEach((row) => {
-      const key = name(row.tags[by]);
-      if (!values.has(key)) values.set(key, known.periods.map(() => 0));
-      values.get(key)[place] += of(row);
-    }));
-    plot(find("plot"), find("legend"), times, [...values].map(([key, row]) => ({ name: key, values: row })), say);
-  }
-}
-
-async function showCosts() {
-  const by = find("by").value;
-  const [days, months] = await Promise.all([
-    ask(`/quota/costs?unit=day&last=2&by=${by}`), ask(`/quota/costs?unit=month&last=1&by=${by}`)]);
-  const today = days.periods.at(-1);
-  const before = days.periods.at(-2);
-  const follows = before && new Date(before.end).getTime() === new Date(today.start).getTime();
-  const month = months.periods.at(-1);
-  const cost = (period, key) => {
-    const row = period?.rows.find((row) => (row.tags[by] ?? "") === key);
-    return row ? draw.dollars(row.cost) : "$0";
-  };
-  find("costs-by").textContent = by;
-  const lines = month.rows.slice(0, 20).map((row) => {
-    const key = row.tags[by] ?? "";
-    const now = today.rows.find((row) => (row.tags[by] ?? "") === key);
-    return [name(key), cost(today, key), follows ? cost(before, key) : "$0", draw.dollars(row.cost),
-      draw.count(now?.requests ?? 0), draw.count((now?.input ?? 0) + (now?.output ?? 0))];
-  });
-  lines.push(["all", draw.dollars(today.total.cost), draw.dollars(follows ? before.total.cost : 0), draw.dollars(month.total.cost),
-    draw.count(today.total.requests), draw.count(today.total.input + today.total.output)]);
-  draw.rows(find("costs"), lines, "Nothing was spent.");
-}
-
+let asked = 0;
 async function showStory(id) {
+  const mine = ++asked;
   const dialog = find("story");
   find("story-title").textContent = `Call ${id}`;
   find("story-events").replaceChildren();
   find("story-who").textContent = "";
+  if (!dialog.open) dialog.showModal();
   try {
     const story = await ask(`/quota/calls/${encodeURIComponent(id)}`);
+    if (mine !== asked) return;
     find("story-who").textContent = `${draw.who(story.tags)}, ${story.dialect}${story.streams ? ", streamed" : ""}, came ${draw.time(story.came)}${story.is_over ? "" : ", is open"}`;
     find("story-events").replaceChildren(...story.events.map((event) =>
       draw.node("li", {}, draw.node("span", { className: "after" }, `+${event.after.toFixed(3)} s`), " ", draw.told(event))));
   } catch (error) {
-    find("story-who").textContent = error.message;
+    if (mine === asked && !(error instanceof Outdated)) find("story-who").textContent = error.message;
   }
-  if (!dialog.open) dialog.showModal();
 }
 
-const isScoped = () => status !== null && !status.is_all;
-const quiet = (error) => {
-  // What a key may not see is left out of the page; that there is no answer at all, the status says.
-  if (error.status === 403) find("targets-section").hidden = isScoped();
+/// What a key may not see is left out of the page; that there is no answer at all, the status says.
+const quiet = () => {};
+function notYours(error) {
+  if (error.status === 403) find("targets-section").hidden = true;
+}
+/// What there are no sums of for this key.
+function noSums(error) {
+  if (error.status !== 400) return;
+  find("plot").replaceChildren();
+  find("legend").textContent = error.message;
+}
+
+const show = (path, showing) => async (ask, isWanted) => {
+  const said = await ask(path);
+  if (isWanted()) showing(said);
 };
+forget();
 const polls = [
-  poll("/quota/status", 1_000, showStatus, failed),
-  poll("/quota/calls", 2_000, showCalls, quiet),
-  poll("/quota/targets", 2_000, showTargets, quiet),
-  poll("/quota/refusals", 2_000, showRefusals, quiet),
-  poll(() => `/quota/minutes?by=${find("by").value}`, 3_000, showMinutes, quiet),
-  poll("/quota/minutes?by=agent", 5_000, (said) => { known.agents = said; }, quiet),
-  poll(() => {
-    const unit = find("span").value === "day" ? "day" : "hour";
-    return `/quota/costs?unit=${unit}&last=${unit === "day" ? 30 : 48}&by=${find("by").value}`;
-  }, 10_000, showPeriods, quiet),
+  poll(1_000, show("/quota/status", showStatus), failed),
+  poll(2_000, show("/quota/calls", showCalls), quiet),
+  poll(2_000, show("/quota/targets", showTargets), notYours),
+  poll(2_000, show("/quota/refusals", showRefusals), quiet),
+  poll(5_000, show("/quota/minutes?by=agent", (said) => { known.agents = said; }), quiet),
+  poll(5_000, showCosts, quiet),
+  poll(3_000, async (ask, isWanted) => {
+    const [by, length] = [find("by").value, find("span").value];
+    const isLong = length in STEPS;
+    const said = await ask(isLong
+      ? `/quota/costs?unit=${length}&last=${length === "day" ? 30 : 48}&by=${by}`
+      : `/quota/minutes?by=${by}`);
+    if (!isWanted()) return;
+    if (isLong) known.periods = { ...said, by, unit: length };
+    else known.minutes = { ...said, by };
+    showPlot(known);
+  }, noSums),
 ];
 const wake = () => polls.forEach((each) => each.wake());
-let costs;
-async function again() {
-  clearTimeout(costs);
-  if (!document.hidden && !document.body.classList.contains("held")) await showCosts().catch(quiet);
-  costs = setTimeout(again, 5_000);
-}
-again();
 
-for (const id of ["by", "span", "figure"]) find(id).addEventListener("change", () => { wake(); again(); showPlot(); });
+for (const id of ["by", "span", "figure"]) find(id).addEventListener("change", () => { showPlot(known); wake(); });
 function showBars() {
   if (status === null) return;
   showLimits();
@@ -277,16 +249,22 @@ find("hold").addEventListener("click", () => {
   else wake();
 });
 find("key").addEventListener("click", () => askKey());
+find("token").addEventListener("input", () => {
+  const isKey = /^[\x21-\x7e]*$/.test(find("token").value.trim());
+  find("token").setCustomValidity(isKey ? "" : "A key has letters, digits and signs of ASCII alone.");
+});
 find("ask-key").addEventListener("close", () => {
   const { returnValue } = find("ask-key");
-  if (returnValue === "take" && find("token").value) useKey(find("token").value.trim());
-  if (returnValue === "forget") useKey(null);
+  const token = find("token").value.trim();
   find("token").value = "";
-  find("targets-section").hidden = false;
+  if (returnValue === "take" && token) useKey(token);
+  else if (returnValue === "forget") useKey(null);
+  else return;
+  wasAsked = returnValue === "forget";
+  forget();
   wake();
-  again();
 });
-addEventListener("resize", showPlot);
+addEventListener("resize", () => showPlot(known));
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, select, textarea, dialog");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;

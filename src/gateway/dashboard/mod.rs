@@ -1,4 +1,4 @@
-//! The dashboard: a page that asks for what is under `/quota/` and draws it. It is three files that are in the program; no
+//! The dashboard: a page that asks for what is under `/quota/` and draws it. Its files are in the program; no
 //! asset comes from elsewhere, and nothing is known to the page but what the key that is typed into it may see.
 
 use axum::{Router, response::IntoResponse, routing::get};
@@ -11,7 +11,7 @@ use http::header::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     (
         "/quota/",
         "text/html; charset=utf-8",
@@ -36,6 +36,11 @@ const FILES: [(&str, &str, &str); 6] = [
         "/quota/assets/draw.js",
         "text/javascript; charset=utf-8",
         include_str!("draw.js"),
+    ),
+    (
+        "/quota/assets/spend.js",
+        "text/javascript; charset=utf-8",
+        include_str!("spend.js"),
     ),
     (
         "/quota/assets/plot.js",
