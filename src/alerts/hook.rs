@@ -60,11 +60,11 @@ impl Hook {
         };
         match news {
             News::No => Ok(()),
-            News::Full => Err(self.to.dropped(alert())),
+            News::Full => Err(self.to.dropped(&alert())),
             News::Yes => self.queue.try_send(alert()).map_err(|full| {
                 let (mpsc::error::TrySendError::Full(alert)
                 | mpsc::error::TrySendError::Closed(alert)) = full;
-                self.to.dropped(alert)
+                self.to.dropped(&alert)
             }),
         }
     }
@@ -84,8 +84,8 @@ impl To {
         }
     }
 
-    fn dropped(&self, alert: Arc<Alert>) -> Told {
-        self.told(&alert, Outcome::Dropped)
+    fn dropped(&self, alert: &Arc<Alert>) -> Told {
+        self.told(alert, Outcome::Dropped)
     }
 
     /// Delivers what waits, one after the other, until nothing more can come. Once `stopping` says so nothing is taken in any
@@ -145,7 +145,7 @@ impl Drop for Line<'_> {
     fn drop(&mut self) {
         self.waiting.close();
         while let Ok(alert) = self.waiting.try_recv() {
-            self.shared.say(&self.to.dropped(alert));
+            self.shared.say(&self.to.dropped(&alert));
         }
     }
 }

@@ -122,7 +122,7 @@ impl Gateway {
         let layer = &metrics.attach(layer, limiter).observe(recent.clone());
         let counted = metrics.clone();
         alerts.on_outcome(move |told| {
-            counted.alert_told(told.alert.kind.name(), told.outcome.name())
+            counted.alert_told(told.alert.kind.name(), told.outcome.name());
         });
         let state = config.state.as_ref().map(State::open).transpose()?;
         let proxy = Proxy {
