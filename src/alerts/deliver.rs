@@ -13,6 +13,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// A longer one is not waited for, even where it is told.
 const LONGEST_TOLD: Duration = Duration::from_secs(3_600);
 
+/// A part of an address that is shorter is not looked for in errors.
+const TELLING: usize = 4;
+
 /// What became of an alert at a webhook.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -177,11 +180,10 @@ fn told(headers: &HeaderMap) -> Option<Duration> {
 /// An error without what the address says.
 fn hidden(error: String, uri: &Uri) -> String {
     let path = uri.path_and_query().map(|path| path.as_str());
-    let path = path.filter(|path| path.len() > 1);
-    let parts = path
-        .into_iter()
-        .chain(uri.authority().map(|at| at.as_str()))
-        .chain(uri.host());
+    let authority = uri.authority().map(|at| at.as_str());
+    let parts = [path, authority, uri.host()].into_iter().flatten();
+    // What is shorter is no secret, and a part of words.
+    let parts = parts.filter(|part| part.len() >= TELLING);
     parts.fold(error, |error, part| error.replace(part, "…"))
 }
 
@@ -208,5 +210,7 @@ mod tests {
             .unwrap();
         let said = "no name hooks.example, of hooks.example:8443/s3cret?key=s3cret".to_owned();
         assert_eq!(hidden(said, &uri), "no name …, of ……");
+        let short: Uri = "http://h/a".parse().unwrap();
+        assert_eq!(hidden("what happens".to_owned(), &short), "what happens");
     }
 }

@@ -5,6 +5,9 @@
 //! and the last 1 000 calls that are over, unless [other numbers](Recent::keeping) are said; of a call 100 events, of which
 //! those in the middle go first. Calls that are open are all there.
 //!
+//! It knows what [observers](crate::event) are told: nothing of calls that could not be read, of those that were refused before they
+//! came to the layers, and of the [core](crate::Limiter).
+//!
 //! A call's number is [`ObservedCall::id`](crate::event::ObservedCall::id): that of the [`Progress`](crate::limiter::Progress) in
 //! its request's extensions, so that whoever made the call can ask for it.
 //!

@@ -186,10 +186,25 @@ async fn other_webhooks_take_over_while_it_runs_and_those_that_stay_remember() {
     pass(&limiter, "c").await;
     settle().await;
     assert_eq!(receiver.got().len(), 0);
-    alerts.set_webhooks([]);
+    // What waits for one that goes is sent still.
+    alerts.set_webhooks([webhook()]);
+    receiver.answers([None]);
     pass(&limiter, "d").await;
+    pass(&limiter, "e").await;
     settle().await;
-    assert_eq!(receiver.got().len(), 0);
+    alerts.set_webhooks([]);
+    pass(&limiter, "f").await;
+    tokio::time::sleep(MINUTE).await;
+    let subjects = receiver
+        .got()
+        .into_iter()
+        .map(|got| got.2["subject"].to_string());
+    let subjects: Vec<String> = subjects.collect();
+    assert_eq!(subjects.len(), 3, "{subjects:?}");
+    assert!(
+        subjects[1].contains("agent=d") && subjects[2].contains("agent=e"),
+        "{subjects:?}"
+    );
     running.end().await;
 }
 
