@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use super::admin::AdminArgs;
+#[cfg(feature = "simulate")]
+use super::simulate::SimulateArgs;
 
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
 #[derive(Debug, Parser)]
@@ -32,6 +34,12 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Writes a first configuration, of the keys of providers that are in the environment.
     Init(InitArgs),
+    /// Says what a configuration does to a load: waits, refusals, cost, how many agents fit.
+    ///
+    /// It runs in virtual time, a day in seconds. Nothing is sent, no key is needed, no store is opened. The same
+    /// configuration, load and seed give the same answer.
+    #[cfg(feature = "simulate")]
+    Simulate(SimulateArgs),
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
 }

@@ -10,6 +10,8 @@ mod push;
 mod reload;
 mod serve;
 mod signals;
+#[cfg(feature = "simulate")]
+mod simulate;
 mod source;
 
 use std::process::ExitCode;
@@ -28,6 +30,8 @@ async fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Init(args) => init::run(&args),
+        #[cfg(feature = "simulate")]
+        Command::Simulate(args) => simulate::run(&args),
         Command::Admin(args) => admin::run(args).await,
     };
     match done {
