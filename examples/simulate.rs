@@ -42,7 +42,7 @@ fn main() -> Result<(), BoxError> {
   providers:
     openai: {{ gpt-4o: {{ rpm: {}, tpm: {} }}, gpt-4o-mini: {{ rpm: {} }} }}
     anthropic: {{ claude-sonnet-4-5: {{ itpm: {}, otpm: {} }} }}
-  limits: [{{ requests: {}, every: 1m, per: [agent] }}]
+  limits: [{{ quantity: requests, amount: {}, every: 1m, per: [agent] }}]
   budgets: [{{ amount: 1000000, every: month, per: [team] }}]
   max_daily_spend: 10000000
   queue: {{ max_waiting: 1000000 }}",

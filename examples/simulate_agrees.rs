@@ -57,9 +57,9 @@ async fn main() -> Result<ExitCode, BoxError> {
         "rate_limiting:
   margin: 0s
   limits:
-    - { requests: 20, every: 500ms }
-    - { tokens: 12000, every: 1s, when: { model: claude-sonnet-4-5 } }
-    - { concurrency: 12 }
+    - { quantity: requests, amount: 20, every: 500ms }
+    - { quantity: tokens, amount: 12000, every: 1s, when: { model: claude-sonnet-4-5 } }
+    - { quantity: concurrency, amount: 12 }
   max_daily_spend: 100",
     )?;
     let lines: Vec<Line> = lines().collect();

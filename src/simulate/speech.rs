@@ -136,3 +136,7 @@ pub(super) fn too_many(dialect: Dialect, why: &Rejection) -> Response<Full<Bytes
     }
     response
 }
+
+#[cfg(test)]
+#[path = "speech_tests.rs"]
+mod tests;

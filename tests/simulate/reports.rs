@@ -117,7 +117,7 @@ fn urgent_calls_wait_less_and_deadlines_refuse() {
 
 #[test]
 fn limits_that_only_watch_say_what_they_would_have_refused() {
-    let config = config("  limits: [{ requests: 1, every: 1m, shadow: true }]");
+    let config = config("  limits: [{ quantity: requests, amount: 1, every: 1m, shadow: true }]");
     let calls: Vec<_> = (0..5).map(|n| (f64::from(n), "a", 1, 1, 1)).collect();
     let report = run(&config, trace(&calls));
     assert_eq!(report.waits.calls, 0);
@@ -154,8 +154,9 @@ fn json_is_of_the_documented_shape() {
 
 #[test]
 fn the_picture_is_well_formed_and_has_its_words() {
-    let config =
-        config("  margin: 0s\n  limits: [{ requests: 2, every: 1m, when: { team: '<a&b>' } }]");
+    let config = config(
+        "  margin: 0s\n  limits: [{ quantity: requests, amount: 2, every: 1m, when: { team: '<a&b>' } }]",
+    );
     let report = run(
         &config,
         population(
