@@ -12,9 +12,9 @@ use super::tally::Tally;
 use crate::store::{Answer, MemoryStore, Store as _};
 
 /// So many calls are looked at one by one; with ten times as many every tenth is.
-const EACH_OF: u64 = 8_192;
-/// So many counts are looked at for nothing.
-const FEW_COUNTS: u64 = 64;
+const EACH_OF: u64 = 1_024;
+/// Of so many more counts every other call is looked at, every third, and so on: a look is at all of them.
+const FEW_COUNTS: u64 = 8;
 
 /// Looks at the counts as calls leave, and at each step of time.
 #[derive(Debug)]
