@@ -69,7 +69,7 @@
 //! # Features
 //!
 //! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
-//! `sim` a simulated provider, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
+//! `sim` a simulated provider, `simulate` runs of a configuration in virtual time, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
 //! `sqlite` counts and a ledger in a file (`store::SqliteStore`), `redis` counts that processes share, `metrics` and `otlp`
 //! metrics to be read and to be pushed, `alerts` webhooks that are told what happens, `tracing` a span for each call, `mimalloc` is how the binary allocates; `full` is all
 //! of them.
@@ -101,6 +101,8 @@ pub mod reqwest;
 pub mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 pub mod statistics;
 pub mod store;
 pub mod tags;

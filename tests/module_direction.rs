@@ -9,7 +9,7 @@ use std::{
 };
 
 /// From values to services. Rooms in one line do not know each other.
-const ORDER: [&[&str]; 20] = [
+const ORDER: [&[&str]; 21] = [
     &["clock", "money"],
     &["error", "tags", "usage"],
     &["pricing"],
@@ -26,6 +26,7 @@ const ORDER: [&[&str]; 20] = [
     &["rate_limit"],
     &["alerts", "metrics", "recent"],
     &["config"],
+    &["simulate"],
     &["reqwest"],
     &["gateway"],
     &["bin"],

@@ -98,6 +98,13 @@ impl Handle {
     }
 }
 
+/// The tags with which the last of our layers has passed a request on: who calls and where it goes.
+#[cfg(feature = "simulate")]
+pub(crate) fn tags_passed_on(extensions: &http::Extensions) -> Option<Arc<Tags>> {
+    let handle = extensions.get::<Handle>()?;
+    Some(handle.passed.facts.tags.clone())
+}
+
 /// One layer's view of the call.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {

@@ -275,16 +275,23 @@ fn facts<B>(
         ReadBody::Whole(bytes) => (&bytes[..], true),
         ReadBody::Unread(_) => (&b""[..], false),
     };
-    let found = wire::inspect_call(dialect, parts.uri.path(), bytes).map_err(|error| {
-        Rejection::BadRequest {
-            message: error.to_string(),
-        }
+    let found = wire::inspect_call(dialect, parts.uri.path(), bytes);
+    let found = found.map_err(|error| Rejection::BadRequest {
+        message: error.to_string(),
     })?;
     let options = parts
         .extensions
         .get::<CallOptions>()
         .copied()
         .unwrap_or_default();
+    #[cfg(feature = "simulate")]
+    let found = standing_for(options, found);
+    let bound = bound(body, &found);
+    #[cfg(feature = "simulate")]
+    let bound = Bound {
+        input: bound.input.saturating_add(text_bytes(options)),
+        ..bound
+    };
     let delegation = parts
         .extensions
         .get::<Delegation>()
@@ -295,7 +302,7 @@ fn facts<B>(
     Ok(Facts {
         dialect,
         demand: demand(dialect, Some(&found).filter(|_| is_read)),
-        bound: bound(body, &found),
+        bound,
         hides_usage: false,
         as_is: false,
         cap_output: None,
@@ -380,6 +387,19 @@ fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
         UsageAsk::Added(asking) | UsageAsk::Declined(asking) => Some(asking),
         _ => None,
     }
+}
+
+/// The facts of the request that this one stands for.
+#[cfg(feature = "simulate")]
+fn standing_for(options: CallOptions, mut found: RequestFacts) -> RequestFacts {
+    found.input_estimate = options.input.unwrap_or(found.input_estimate);
+    found
+}
+
+/// How long its text would be.
+#[cfg(feature = "simulate")]
+fn text_bytes(options: CallOptions) -> u64 {
+    options.input.map_or(0, wire::text_bytes)
 }
 
 /// The most that it can come to: no token is shorter than a byte.

@@ -37,6 +37,8 @@ mod watch;
 
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
 pub(crate) use context::Entry;
+#[cfg(feature = "simulate")]
+pub(crate) use context::tags_passed_on;
 #[cfg(feature = "gateway")]
 pub(crate) use enter::BODY_CAP;
 pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};

@@ -16,6 +16,9 @@ use std::time::Duration;
 pub struct CallOptions {
     pub(crate) priority: i32,
     pub(crate) max_wait: Option<Duration>,
+    /// How many input tokens it stands for, whatever its body says.
+    #[cfg(feature = "simulate")]
+    pub(crate) input: Option<u64>,
 }
 
 impl CallOptions {
@@ -34,6 +37,13 @@ impl CallOptions {
     /// refused at once. Running calls are not cut off.
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = Some(wait);
+        self
+    }
+
+    /// Its body stands for one with so many input tokens: a million of them take no room and no time to read.
+    #[cfg(feature = "simulate")]
+    pub(crate) fn stands_for(mut self, input: u64) -> Self {
+        self.input = Some(input);
         self
     }
 }

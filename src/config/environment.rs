@@ -14,6 +14,32 @@ const TELLING: usize = 4;
 /// How a variable of the environment is looked up.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
+/// Whether a variable that is not set is an error where it is a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    AreNeeded,
+    /// Nothing will be sent: another text stands there in its place.
+    #[cfg(feature = "simulate")]
+    MayBeMissing,
+}
+
+impl Keys {
+    /// What stands at this path in place of a variable that is not set, if anything may.
+    fn stand_in(self, path: &str, name: &str) -> Option<String> {
+        #[cfg(feature = "simulate")]
+        if self == Keys::MayBeMissing {
+            // `keys[1]`, `keys[1].key`, `gateway.upstreams.openai.key`
+            let last = path.rsplit('.').next().unwrap_or(path);
+            let last = last.split('[').next().unwrap_or(last);
+            return ["key", "keys"]
+                .contains(&last)
+                .then(|| format!("no-{name}"));
+        }
+        let _ = (path, name);
+        None
+    }
+}
+
 /// What was replaced where. It makes no two configurations different.
 #[derive(Clone, Default)]
 pub(crate) struct Replaced(Vec<Place>);
@@ -112,23 +138,25 @@ fn without(text: &str, value: &str, written: &str) -> String {
 pub(super) fn replace(
     node: &mut Node,
     environment: Environment<'_>,
+    keys: Keys,
 ) -> Result<Replaced, ConfigError> {
     let mut replaced = Replaced::default();
-    walk(node, "", environment, &mut replaced)?;
+    walk(node, "", (environment, keys), &mut replaced)?;
     Ok(replaced)
 }
 
 fn walk(
     node: &mut Node,
     path: &str,
-    environment: Environment<'_>,
+    (environment, keys): (Environment<'_>, Keys),
     replaced: &mut Replaced,
 ) -> Result<(), ConfigError> {
     let at = node.at;
     match &mut node.value {
         Value::Text { text, written } => {
+            let known = |name: &str| environment(name).or_else(|| keys.stand_in(path, name));
             let Some((value, parts)) =
-                filled(text, environment).map_err(|reason| wrong(path, at, reason))?
+                filled(text, &known).map_err(|reason| wrong(path, at, reason))?
             else {
                 return Ok(());
             };
@@ -145,7 +173,8 @@ fn walk(
         }
         Value::List(nodes) => {
             for (place, node) in nodes.iter_mut().enumerate() {
-                walk(node, &format!("{path}[{place}]"), environment, replaced)?;
+                let path = format!("{path}[{place}]");
+                walk(node, &path, (environment, keys), replaced)?;
             }
         }
         Value::Map(pairs) => {
@@ -154,7 +183,7 @@ fn walk(
                 walk(
                     node,
                     &format!("{path}{dot}{}", key.name),
-                    environment,
+                    (environment, keys),
                     replaced,
                 )?;
             }

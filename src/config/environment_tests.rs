@@ -211,9 +211,45 @@ fn what_was_replaced_makes_no_two_configurations_different_and_is_not_shown() {
 fn what_is_said_of_a_part_of_a_text_shows_no_name_in_it_either() {
     let text = "{ path: 'sk-of-${LONG}/model' }";
     let mut node = Node::of(text, Format::Yaml).unwrap();
-    let replaced = replace(&mut node, &|_| Some("umbrella".to_owned())).unwrap();
+    let replaced = replace(
+        &mut node,
+        &|_| Some("umbrella".to_owned()),
+        Keys::AreNeeded,
+    )
+    .unwrap();
     assert_eq!(
         replaced.hide_in("other", "`sk-of-umbrella` is not known"),
         "`sk-of-${LONG}` is not known"
     );
+}
+
+/// Where nothing will be sent a key need not be there; everything else does.
+#[cfg(feature = "simulate")]
+#[test]
+fn keys_may_be_missing_where_nothing_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quota.yaml");
+    let read = |yaml: &str| {
+        std::fs::write(&path, yaml).unwrap();
+        (
+            Config::from_path_without_keys(&path),
+            Config::from_path(&path),
+        )
+    };
+    let providers = "rate_limiting: { failover: { providers: { openai: { keys: ['${TQ_NO_KEY}', { key: '${TQ_NO_OTHER}' }] } }";
+    let (without, with) = read(&format!("{providers}, routes: {{ m: [openai/m] }} }} }}"));
+    assert!(without.unwrap().build().is_ok());
+    assert!(
+        with.unwrap_err()
+            .to_string()
+            .contains("`TQ_NO_KEY` is not set")
+    );
+    for other in [
+        "rate_limiting: { global: { rpm: '${TQ_NO_KEY}' } }",
+        "rate_limiting: { failover: { providers: { openai: { keys: [{ key: k, label: '${TQ_NO_KEY}' }] } } } }",
+        "rate_limiting: { limits: [{ quantity: requests, amount: 1, when: { keys_of: '${TQ_NO_KEY}' } }] }",
+    ] {
+        let said = read(other).0.unwrap_err().to_string();
+        assert!(said.contains("`TQ_NO_KEY` is not set"), "{other}: {said}");
+    }
 }

@@ -73,8 +73,12 @@ pub use litellm::{ApiKey, Deployment, Fallbacks, LiteLlmConfig, NotUnderstood};
 pub use preset::{Preset, Published};
 pub use price::PriceConfig;
 pub use quota::Quota;
+#[cfg(all(feature = "gateway", feature = "simulate"))]
+pub(crate) use read::from_path_without_keys;
 #[cfg(feature = "gateway")]
 pub(crate) use read::{Root, from_path, from_text};
+#[cfg(feature = "simulate")]
+pub(crate) use read::{other_from_path, other_from_text};
 pub use reload::{ChangedLimit, ReloadError, Reloaded};
 pub use resolve::{Resolution, ResolvedLimit, ResolvedPrice};
 pub use retry::{BackoffConfig, RetryBudgetConfig, RetryConfig};

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, ConfigError, Format, RateLimiting,
-    environment::{self, Environment},
+    environment::{self, Environment, Keys},
     schema,
     tree::{Node, TreeError},
 };
@@ -17,12 +17,29 @@ pub(crate) trait Root: DeserializeOwned {
 }
 
 pub(crate) fn from_path<T: Root>(path: &Path) -> Result<T, ConfigError> {
+    let (text, format) = file(path)?;
+    from_text(&text, format, &|name| std::env::var(name).ok())
+}
+
+/// As [`from_path`], where nothing will be sent: keys may name variables that are not set.
+#[cfg(feature = "simulate")]
+pub(crate) fn from_path_without_keys<T: Root>(path: &Path) -> Result<T, ConfigError> {
+    let (text, format) = file(path)?;
+    with_keys(
+        &text,
+        format,
+        &|name| std::env::var(name).ok().filter(|value| !value.is_empty()),
+        Keys::MayBeMissing,
+    )
+}
+
+fn file(path: &Path) -> Result<(String, Format), ConfigError> {
     let format = Format::of_path(path)?;
     let text = fs::read_to_string(path).map_err(|error| ConfigError::File {
         file: path.to_owned(),
         reason: format!("cannot be read: {error}"),
     })?;
-    from_text(&text, format, &|name| std::env::var(name).ok())
+    Ok((text, format))
 }
 
 pub(crate) fn from_text<T: Root>(
@@ -30,8 +47,33 @@ pub(crate) fn from_text<T: Root>(
     format: Format,
     environment: Environment<'_>,
 ) -> Result<T, ConfigError> {
+    with_keys(text, format, environment, Keys::AreNeeded)
+}
+
+/// Reads a file of another shape, without names of the environment.
+#[cfg(feature = "simulate")]
+pub(crate) fn other_from_path<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let (text, format) = file(path)?;
+    other_from_text(&text, format)
+}
+
+/// As [`other_from_path`].
+#[cfg(feature = "simulate")]
+pub(crate) fn other_from_text<T: DeserializeOwned>(
+    text: &str,
+    format: Format,
+) -> Result<T, ConfigError> {
+    from_node(Node::of(text, format)?)
+}
+
+fn with_keys<T: Root>(
+    text: &str,
+    format: Format,
+    environment: Environment<'_>,
+    keys: Keys,
+) -> Result<T, ConfigError> {
     let mut node = Node::of(text, format)?;
-    let replaced = environment::replace(&mut node, environment)?;
+    let replaced = environment::replace(&mut node, environment, keys)?;
     let mut read: T = from_node(node)?;
     read.rate_limiting().replaced = replaced;
     Ok(read)
@@ -59,6 +101,16 @@ impl Config {
     /// [`ConfigError::File`] where it cannot be read, or has another ending; else as [`from_yaml`](Self::from_yaml).
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         from_path(path.as_ref())
+    }
+
+    /// As [`from_path`](Self::from_path), where nothing will be sent, as in a simulation: a key may name a variable of the
+    /// environment that is not set or empty. What it builds reaches no provider.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "simulate")]
+    pub fn from_path_without_keys(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        from_path_without_keys(path.as_ref())
     }
 
     /// Reads YAML.

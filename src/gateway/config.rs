@@ -100,6 +100,16 @@ impl Config {
         from_path(path.as_ref())
     }
 
+    /// As [`from_path`](Self::from_path), where nothing will be sent, as in a simulation: a key may name a variable of the
+    /// environment that is not set or empty.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "simulate")]
+    pub fn from_path_without_keys(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        crate::config::from_path_without_keys(path.as_ref())
+    }
+
     /// Reads YAML.
     ///
     /// # Errors

@@ -65,6 +65,8 @@ pub mod sse;
 mod timestamp;
 mod walk;
 
+#[cfg(feature = "simulate")]
+pub(crate) use self::request::text_bytes;
 pub use self::{
     ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
     cap_output::cap_output,

@@ -24,6 +24,12 @@ pub(super) const fn tokens(text_bytes: u64) -> u64 {
     text_bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
+/// About how many bytes of text so many tokens are.
+#[cfg(feature = "simulate")]
+pub(crate) const fn text_bytes(tokens: u64) -> u64 {
+    tokens.saturating_mul(BYTES_PER_TOKEN)
+}
+
 /// What [`inspect`] found in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

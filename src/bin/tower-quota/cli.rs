@@ -7,6 +7,8 @@ use secrecy::SecretString;
 
 #[cfg(feature = "demo")]
 use super::demo::DemoArgs;
+#[cfg(feature = "simulate")]
+use super::simulate::SimulateArgs;
 use super::{admin::AdminArgs, report::ReportArgs, status::StatusArgs};
 
 /// Keeps programs in any language inside the rate limits of the LLM APIs they call.
@@ -43,6 +45,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: AlertsWhat,
     },
+    /// Says what a configuration does to a load: waits, refusals, cost, how many agents fit.
+    ///
+    /// It runs in virtual time, a day in seconds. Nothing is sent, no key is needed, no store is opened. The same
+    /// configuration, load and seed give the same answer.
+    #[cfg(feature = "simulate")]
+    Simulate(SimulateArgs),
     /// Sees and changes what operators can: keys, budgets, what is spent.
     Admin(AdminArgs),
     /// Shows it at work: simulated providers, a population of agents, and the dashboard. Needs no key and no network.

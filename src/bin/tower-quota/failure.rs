@@ -46,6 +46,18 @@ pub(crate) enum Failure {
     State(#[from] StateError),
     #[error("{0}")]
     Argument(String),
+    #[cfg(feature = "simulate")]
+    #[error("{}: {source}", path.display())]
+    Load {
+        path: PathBuf,
+        source: tower_quota::simulate::LoadError,
+    },
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Simulate(#[from] tower_quota::simulate::SimulateError),
+    #[cfg(feature = "simulate")]
+    #[error("{}: {source}", path.display())]
+    Output { path: PathBuf, source: io::Error },
     #[cfg(feature = "otlp")]
     #[error(transparent)]
     Otlp(tower_quota::metrics::otlp::OtlpError),
@@ -76,6 +88,8 @@ impl Failure {
     /// 2 for what somebody wrote wrongly, as on the command line; 1 for everything else.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
+            #[cfg(feature = "simulate")]
+            Failure::Load { .. } | Failure::Simulate(_) => 2,
             Failure::File(_)
             | Failure::Setting(_)
             | Failure::Config { .. }

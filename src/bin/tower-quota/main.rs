@@ -15,6 +15,8 @@ mod reload;
 mod report;
 mod serve;
 mod signals;
+#[cfg(feature = "simulate")]
+mod simulate;
 mod source;
 mod status;
 
@@ -39,6 +41,8 @@ async fn main() -> ExitCode {
         Command::Alerts {
             what: AlertsWhat::Test { config },
         } => alerts::test(config).await,
+        #[cfg(feature = "simulate")]
+        Command::Simulate(args) => simulate::run(&args),
         Command::Admin(args) => admin::run(args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,

@@ -1,0 +1,228 @@
+//! How many agents fit.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Load, Population, Report, SimulateError, Simulation, load::Kind, report::span_text};
+
+/// With how many agents all is still well: it is tried with 1, 2, 4 and so on until it is not, and then between.
+///
+/// It takes for granted that more agents are never better for all than fewer are.
+///
+/// ```
+/// use tower_quota::{config::Config, simulate::{Fit, Population, Simulation}};
+///
+/// let config = Config::from_yaml("rate_limiting: { global: { requests_per_minute: 60 } }")?;
+/// let population = Population::from_yaml("
+/// groups:
+///   scouts: { model: gpt-4o, input: 800, output: 100, latency: 2s, think: 8s, ramp: 1m, for: 10m }
+/// ")?;
+/// let fitted = Simulation::new(&config.rate_limiting, population.into()).fit(&Fit::new())?;
+/// // Each of them calls six times a minute.
+/// assert!((9..=13).contains(&fitted.agents), "{}", fitted.agents);
+/// let beyond = fitted.beyond.as_ref().unwrap();
+/// assert_eq!(beyond.limit.as_deref(), Some("requests 60/min"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Fit {
+    group: Option<String>,
+    refused: u64,
+    wait: Duration,
+    most: u32,
+}
+
+impl Default for Fit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fit {
+    /// All groups grow together, each by its part. It is well as long as no call is refused or fails and 95 of 100 calls
+    /// wait no longer than five seconds. Up to 10 000 agents are tried.
+    pub fn new() -> Self {
+        Fit {
+            group: None,
+            refused: 0,
+            wait: Duration::from_secs(5),
+            most: 10_000,
+        }
+    }
+
+    /// This group alone grows, beside the others as they are.
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// So many calls may be refused, or fail.
+    pub fn refused(mut self, calls: u64) -> Self {
+        self.refused = calls;
+        self
+    }
+
+    /// So long 95 of 100 calls may wait.
+    pub fn p95_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// The most agents that are tried.
+    pub fn most(mut self, agents: u32) -> Self {
+        self.most = agents;
+        self
+    }
+
+    pub(super) fn find(&self, simulation: &Simulation) -> Result<Fitted, SimulateError> {
+        let Kind::Population(population) = &simulation.load.0 else {
+            return Err(SimulateError::NoPopulation);
+        };
+        if let Some(group) = &self.group
+            && !population.groups.contains_key(group)
+        {
+            let names: Vec<&str> = population.groups.keys().map(String::as_str).collect();
+            return Err(SimulateError::NoGroup {
+                group: group.clone(),
+                groups: names.join(", "),
+            });
+        }
+        let run = |agents| {
+            let load = Load::from(self.of(population, agents));
+            simulation.with_load(load).run()
+        };
+        let (mut fits, mut report, mut beyond) = (0, None, None);
+        let mut tried = 1.min(self.most);
+        loop {
+            if tried == fits {
+                break;
+            }
+            let came = run(tried)?;
+            match self.breaks(tried, &came) {
+                None => (fits, report) = (tried, Some(came)),
+                Some(broken) => beyond = Some(broken),
+            }
+            tried = match &beyond {
+                None => fits.saturating_mul(2).min(self.most),
+                Some(broken) if broken.agents - fits > 1 => fits + (broken.agents - fits) / 2,
+                Some(_) => break,
+            };
+        }
+        Ok(Fitted {
+            group: self.group.clone(),
+            agents: fits,
+            report,
+            beyond,
+        })
+    }
+
+    /// The same population with so many agents.
+    fn of(&self, population: &Population, agents: u32) -> Population {
+        let mut population = population.clone();
+        match &self.group {
+            Some(name) => {
+                let group = population.groups.get_mut(name);
+                group.into_iter().for_each(|group| group.agents = agents);
+            }
+            None => {
+                // So that each one more is one more of one group.
+                let all = population.agents().max(1);
+                let (mut seen, mut given) = (0, 0);
+                for group in population.groups.values_mut() {
+                    seen += u64::from(group.agents);
+                    let until = u64::from(agents) * seen / all;
+                    group.agents = u32::try_from(until - given).unwrap_or(u32::MAX);
+                    given = until;
+                }
+            }
+        }
+        population
+    }
+
+    /// Why it is not well.
+    fn breaks(&self, agents: u32, report: &Report) -> Option<Beyond> {
+        let refused = report.refused + report.failed;
+        let limit = |limit: &super::LimitUse| limit.limit.clone();
+        if refused > self.refused {
+            let first = report.refusals.iter().max_by_key(|refused| refused.calls);
+            let most = report.limits.iter().filter(|limit| limit.refused > 0);
+            return Some(Beyond {
+                agents,
+                why: match first {
+                    Some(first) => format!("{refused} calls are refused: {}", first.message),
+                    None => format!("{refused} calls fail"),
+                },
+                limit: most.max_by_key(|limit| limit.refused).map(limit),
+            });
+        }
+        let wait = report.waits.p95;
+        (wait > self.wait).then(|| Beyond {
+            agents,
+            why: format!(
+                "95 of 100 calls wait up to {}, longer than {}",
+                span_text(wait),
+                span_text(self.wait)
+            ),
+            limit: report.tightest().map(limit),
+        })
+    }
+}
+
+/// How many agents fit; from [`Simulation::fit`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Fitted {
+    /// Of which group; `None`: of all together.
+    pub group: Option<String>,
+    /// The most with which all was well; 0 where it was not with one.
+    pub agents: u32,
+    /// What becomes of the load with so many; `None` with none.
+    pub report: Option<Report>,
+    /// What one more would break; `None` where even the most that were tried fit.
+    pub beyond: Option<Beyond>,
+}
+
+/// What is not well any more with one agent more than fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Beyond {
+    /// With how many.
+    pub agents: u32,
+    /// What is not well.
+    pub why: String,
+    /// The limit that refused most, or held calls for the longest time; `None` where it was none.
+    pub limit: Option<String>,
+}
+
+impl std::fmt::Display for Fitted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = self
+            .group
+            .as_ref()
+            .map_or(String::new(), |group| format!(" of {group}"));
+        match &self.beyond {
+            None => writeln!(f, "{} agents{of} fit, and more were not tried", self.agents)?,
+            Some(beyond) => {
+                writeln!(f, "{} agents{of} fit", self.agents)?;
+                writeln!(f, "with {}: {}", beyond.agents, beyond.why)?;
+                if let Some(limit) = &beyond.limit {
+                    writeln!(f, "what stops them: {limit}")?;
+                }
+            }
+        }
+        if let Some(tightest) = self.report.as_ref().and_then(Report::tightest) {
+            let full = tightest.fullest * 100.0;
+            writeln!(
+                f,
+                "the tightest with {}: {}, {full:.1} % full",
+                self.agents, tightest.limit
+            )?;
+        }
+        match &self.report {
+            Some(report) => write!(f, "\n{report}"),
+            None => Ok(()),
+        }
+    }
+}

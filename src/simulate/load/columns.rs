@@ -1,0 +1,133 @@
+//! What a line of a trace says, name by name.
+
+use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
+
+use super::{Size, moment::Moment};
+use crate::{config::Span, tags::Tag};
+
+/// What the ledger exports, and no call needs.
+const NOT_LOOKED_AT: [&str; 7] = [
+    "id",
+    "usage",
+    "cost_nanos",
+    "cost_dollars",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "error_code",
+];
+
+/// One line, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    pub(super) at: Option<Moment>,
+    pub(super) model: Option<String>,
+    pub(super) tags: BTreeMap<Tag, String>,
+    pub(super) priority: i32,
+    pub(super) max_wait: Option<Duration>,
+    /// Whether it is an attempt of a ledger that had not ended.
+    pub(super) is_open: bool,
+    input: Option<u64>,
+    cached: Option<u64>,
+    output: Option<u64>,
+    max_tokens: Option<u64>,
+    latency: Option<Duration>,
+}
+
+impl Row {
+    /// Takes in one value; an empty one says nothing.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if value.is_empty() || NOT_LOOKED_AT.contains(&name) {
+            return Ok(());
+        }
+        match name {
+            "at" => once(&mut self.at, name, read(name, value)?),
+            "model" => once(&mut self.model, name, value.to_owned()),
+            "input_tokens" | "input" => once(&mut self.input, name, read(name, value)?),
+            "output_tokens" | "output" => once(&mut self.output, name, read(name, value)?),
+            "cache_read_tokens" => once(&mut self.cached, name, read(name, value)?),
+            "max_tokens" => once(&mut self.max_tokens, name, read(name, value)?),
+            "latency" | "duration" => {
+                let span = read::<Span>(name, value)?;
+                once(&mut self.latency, name, span.into())
+            }
+            "latency_ms" | "duration_ms" | "took_ms" => {
+                let millis = read::<f64>(name, value)?;
+                let span = Duration::try_from_secs_f64(millis / 1_000.0);
+                once(
+                    &mut self.latency,
+                    name,
+                    span.map_err(|e| wrong(name, value, &e))?,
+                )
+            }
+            "max_wait" => {
+                let span = read::<Span>(name, value)?;
+                once(&mut self.max_wait, name, span.into())
+            }
+            "priority" => {
+                self.priority = read(name, value)?;
+                Ok(())
+            }
+            "status" => {
+                self.is_open = value == "open";
+                Ok(())
+            }
+            "tags" => self.tags_of(value),
+            tag => {
+                self.tags.insert(Tag::from(tag), value.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// All tags of an attempt in a ledger; some of them have a column of their own.
+    fn tags_of(&mut self, value: &str) -> Result<(), String> {
+        let all: BTreeMap<Tag, Arc<str>> =
+            serde_json::from_str(value).map_err(|error| wrong("tags", value, &error))?;
+        for (tag, value) in all {
+            match tag {
+                Tag::Model => drop(self.model.get_or_insert_with(|| value.to_string())),
+                tag => drop(self.tags.entry(tag).or_insert_with(|| value.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn size(&self) -> Result<Size, String> {
+        let input = self.input.ok_or_else(|| Self::missing("input_tokens"))?;
+        let cached = self.cached.unwrap_or(0);
+        if cached > input {
+            return Err(format!(
+                "`cache_read_tokens` is a part of the input, and {cached} is more than {input}"
+            ));
+        }
+        Ok(Size {
+            input,
+            cached,
+            output: self.output.ok_or_else(|| Self::missing("output_tokens"))?,
+            max_tokens: self.max_tokens,
+            latency: self.latency.ok_or_else(|| Self::missing("latency"))?,
+        })
+    }
+
+    pub(super) fn missing(name: &str) -> String {
+        format!("`{name}` is missing")
+    }
+}
+
+fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("`{name}` is said twice, perhaps by another name")),
+    }
+}
+
+fn read<T: FromStr>(name: &str, value: &str) -> Result<T, String>
+where
+    T::Err: std::fmt::Display,
+{
+    value.parse().map_err(|error| wrong(name, value, &error))
+}
+
+fn wrong(name: &str, value: &str, why: &dyn std::fmt::Display) -> String {
+    format!("`{name}` is `{value}`: {why}")
+}

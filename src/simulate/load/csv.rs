@@ -1,0 +1,37 @@
+//! Traces as CSV.
+
+use std::io::{self, Read};
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+
+use super::trace::{Gathers, Trace};
+use crate::simulate::LoadError;
+
+pub(super) fn read(text: impl Read) -> Result<Trace, LoadError> {
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
+    let names = reader.headers().map_err(wrong)?.clone();
+    let (mut gathers, mut record) = (Gathers::default(), StringRecord::new());
+    while reader.read_record(&mut record).map_err(wrong)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        gathers.line(line, names.iter().zip(&record))?;
+    }
+    Ok(gathers.done())
+}
+
+fn wrong(error: csv::Error) -> LoadError {
+    let line = error.position().map_or(1, csv::Position::line);
+    match error.into_kind() {
+        ErrorKind::Io(error) => LoadError::Input(error),
+        ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => LoadError::Line {
+            line,
+            reason: format!("has {len} values, and there are {expected_len} names"),
+        },
+        ErrorKind::Utf8 { err, .. } => LoadError::Line {
+            line,
+            reason: err.to_string(),
+        },
+        other => LoadError::Input(io::Error::other(format!("{other:?}"))),
+    }
+}

@@ -1,0 +1,111 @@
+//! Traces: calls as they were.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::{ToCome, columns::Row, moment::Moment};
+use crate::{
+    simulate::LoadError,
+    tags::{Tag, Tags},
+};
+
+/// Calls in the order in which they come.
+#[derive(Debug)]
+pub(in crate::simulate) struct Trace {
+    pub(in crate::simulate) calls: Vec<ToCome>,
+    /// The date of the first, where they have dates.
+    pub(in crate::simulate) start: Option<SystemTime>,
+}
+
+/// Takes in a trace line by line.
+#[derive(Debug, Default)]
+pub(in crate::simulate) struct Gathers {
+    calls: Vec<(Moment, ToCome)>,
+    texts: HashSet<Arc<str>>,
+    /// Most calls have the tags of others.
+    tags: HashMap<Vec<(Tag, Arc<str>)>, Arc<Tags>>,
+}
+
+impl Gathers {
+    /// Takes in one line.
+    pub(super) fn line(
+        &mut self,
+        line: u64,
+        pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Result<(), LoadError> {
+        self.take(pairs)
+            .map_err(|reason| LoadError::Line { line, reason })
+    }
+
+    fn take(
+        &mut self,
+        pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Result<(), String> {
+        let mut row = Row::default();
+        for (name, value) in pairs {
+            row.set(name.as_ref(), value.as_ref().trim())?;
+        }
+        if row.is_open {
+            return Ok(());
+        }
+        let at = row.at.ok_or_else(|| Row::missing("at"))?;
+        if self
+            .calls
+            .first()
+            .is_some_and(|(first, _)| !first.is_like(&at))
+        {
+            return Err("`at` is a date in some lines and seconds in others".to_owned());
+        }
+        let size = row.size()?;
+        let model = row.model.take().ok_or_else(|| Row::missing("model"))?;
+        let model = self.shared(&model);
+        let pairs: Vec<(Tag, Arc<str>)> = std::mem::take(&mut row.tags)
+            .into_iter()
+            .map(|(tag, value)| (tag, self.shared(&value)))
+            .collect();
+        let tags = self.tags.entry(pairs).or_insert_with_key(|pairs| {
+            let pairs = pairs.iter().cloned();
+            Arc::new(pairs.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value)))
+        });
+        let call = ToCome {
+            at: std::time::Duration::ZERO,
+            model,
+            tags: tags.clone(),
+            size,
+            priority: row.priority,
+            max_wait: row.max_wait,
+        };
+        self.calls.push((at, call));
+        Ok(())
+    }
+
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(new.clone());
+        new
+    }
+
+    /// All of them, from the first that came on.
+    pub(in crate::simulate) fn done(self) -> Trace {
+        let mut calls = self.calls;
+        calls.sort_by_key(|(at, _)| *at);
+        let start = calls.first().and_then(|(at, _)| at.date());
+        let after = |at: Moment| at.after(start);
+        Trace {
+            calls: calls
+                .into_iter()
+                .map(|(at, call)| ToCome {
+                    at: after(at),
+                    ..call
+                })
+                .collect(),
+            start,
+        }
+    }
+}
