@@ -50,11 +50,11 @@ pub(crate) enum Failure {
     #[error("{}: {source}", path.display())]
     Load {
         path: PathBuf,
-        source: tower_quota::simulate::LoadError,
+        source: Box<tower_quota::simulate::LoadError>,
     },
     #[cfg(feature = "simulate")]
     #[error(transparent)]
-    Simulate(#[from] tower_quota::simulate::SimulateError),
+    Simulate(Box<tower_quota::simulate::SimulateError>),
     #[cfg(feature = "simulate")]
     #[error("{}: {source}", path.display())]
     Output { path: PathBuf, source: io::Error },

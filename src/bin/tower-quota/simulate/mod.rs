@@ -12,7 +12,7 @@ use serde::Serialize;
 use tower_quota::{
     config::{ConfigError, RateLimiting},
     gateway::Config,
-    simulate::{Fit, Load, LoadError, Report, Simulation},
+    simulate::{Fit, Load, LoadError, Report, SimulateError, Simulation},
 };
 
 pub(crate) use args::SimulateArgs;
@@ -43,11 +43,11 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<(), Failure> {
                 "" => fit,
                 group => fit.group(group),
             };
-            let fitted = simulation.fit(&fit)?;
+            let fitted = simulation.fit(&fit).map_err(no_run)?;
             said(args.format, &fitted, fitted.report.as_ref())?
         }
         None => {
-            let report = simulation.run()?;
+            let report = simulation.run().map_err(no_run)?;
             said(args.format, &report, Some(&report))?
         }
     };
@@ -89,9 +89,13 @@ fn named(path: &Path, load: Result<Load, LoadError>) -> Result<Load, Failure> {
         LoadError::Population(error @ ConfigError::File { .. }) => Failure::File(error),
         source => Failure::Load {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         },
     })
+}
+
+fn no_run(error: SimulateError) -> Failure {
+    Failure::Simulate(Box::new(error))
 }
 
 fn said<T: Serialize + std::fmt::Display>(
