@@ -2,9 +2,12 @@
 //!
 //! Source for what is around messages: OpenAI's cookbook, "How to count tokens with tiktoken".
 
-use tiktoken_rs::{CoreBPE, bpe_for_tokenizer, tokenizer::get_tokenizer};
+use tiktoken_rs::{
+    CoreBPE, bpe_for_tokenizer,
+    tokenizer::{Tokenizer, get_tokenizer},
+};
 
-use super::{Dialect, RequestFacts, note::cut, request::with_texts};
+use super::{Dialect, RequestFacts, note::cut, request::with_texts, words};
 
 /// Longer texts are estimated: whoever counts does nothing else meanwhile.
 const LONGEST: usize = 64 << 10;
@@ -44,21 +47,22 @@ pub(super) fn input_tokens(dialect: Dialect, facts: &RequestFacts, body: &[u8]) 
     (length <= LONGEST).then(|| others.saturating_add(tokens + around))
 }
 
-fn tokenizer(dialect: Dialect, model: &str) -> Option<&'static CoreBPE> {
+fn tokenizer(dialect: Dialect, model: &str) -> Option<(Tokenizer, &'static CoreBPE)> {
     let speaks = matches!(
         dialect,
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings
     );
     // Some have the vendor before it.
     let model = model.rsplit('/').next().filter(|_| speaks)?;
-    bpe_for_tokenizer(get_tokenizer(model)?).ok()
+    let of = get_tokenizer(model)?;
+    Some((of, bpe_for_tokenizer(of).ok()?))
 }
 
-fn count(tokenizer: &CoreBPE, mut text: &str) -> u64 {
+fn count(tokenizer: (Tokenizer, &CoreBPE), mut text: &str) -> u64 {
     let mut tokens = 0;
     while !text.is_empty() {
         let piece = cut(text, PIECE);
-        tokens += tokenizer.count_ordinary(piece) as u64;
+        tokens += words::count(tokenizer, piece);
         text = &text[piece.len()..];
     }
     tokens

@@ -64,6 +64,8 @@ mod shapes;
 pub mod sse;
 mod timestamp;
 mod walk;
+#[cfg(feature = "tiktoken")]
+mod words;
 
 pub use self::{
     ask_for_usage::{UsageAsk, ask_for_usage, streams_usage_only_if_asked},
