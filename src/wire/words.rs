@@ -6,6 +6,7 @@
 use std::{cell::RefCell, hash::BuildHasher as _};
 
 use hashbrown::DefaultHashBuilder;
+use memchr::memchr_iter;
 use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
 
 /// Longer words are counted every time.
@@ -34,13 +35,17 @@ fn tokens(tokenizer: &CoreBPE, text: &str) -> u64 {
 }
 
 /// A text, cut before each space that is behind something that is seen.
-fn words(mut text: &str) -> impl Iterator<Item = &str> {
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let (bytes, mut begin) = (text.as_bytes(), 0);
+    let ends = |at: &usize| {
+        at.checked_sub(1)
+            .is_some_and(|before| bytes[before].is_ascii_graphic())
+    };
+    let mut spaces = memchr_iter(b' ', bytes).filter(move |at| ends(at));
     std::iter::from_fn(move || {
-        let bytes = text.as_bytes();
-        let ends = |pair: &[u8]| pair[1] == b' ' && pair[0].is_ascii_graphic();
-        let end = bytes.windows(2).position(ends);
-        let (word, rest) = text.split_at(end.map_or(text.len(), |before| before + 1));
-        text = rest;
+        let end = spaces.next().unwrap_or(bytes.len());
+        let word = &text[begin..end];
+        begin = end;
         (!word.is_empty()).then_some(word)
     })
 }
