@@ -1,6 +1,9 @@
 //! The ledger as it is written: a row an attempt, and sums of an hour, in the transaction of what they are about.
 
-use std::collections::{HashMap, hash_map::Entry as Place};
+use std::{
+    collections::{HashMap, hash_map::Entry as Place},
+    sync::Arc,
+};
 
 use rusqlite::Connection;
 
@@ -147,6 +150,31 @@ impl Book {
         };
         row.figures = Figures::used(usage);
         self.aside.push(row);
+        Ok(())
+    }
+
+    /// What was written down ahead and is lost: a row for all that is of the same tags.
+    pub(super) fn lose(
+        &mut self,
+        conn: &Connection,
+        at: At,
+        used: &[(Arc<Tags>, Kept)],
+    ) -> rusqlite::Result<()> {
+        let mut rows = HashMap::<_, Figures>::new();
+        for (tags, kept) in used {
+            let figures = rows.entry(self.names.of(conn, tags)?).or_default();
+            figures.settle(kept, &Settlement::Unknown);
+        }
+        for ((tags, run), figures) in rows {
+            let row = Row {
+                tags,
+                run,
+                status: Status::Lost,
+                figures,
+                ..self.row(conn, at.wall.div_euclid(1_000))?
+            };
+            self.aside.push(row);
+        }
         Ok(())
     }
 

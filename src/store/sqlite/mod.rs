@@ -65,6 +65,7 @@
 //! A file of an earlier version is brought to this one's form when it is opened. One of a later version is opened where
 //! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
 
+mod ahead;
 mod answers;
 mod book;
 mod brief;

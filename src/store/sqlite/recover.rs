@@ -1,12 +1,18 @@
 //! From a file to a store: the last image, what was done since, and an end for what was in flight.
 
-use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
 use super::{
     OpenError, SqliteOptions, Survives,
+    ahead::Ahead,
     book::Book,
     file::{self, Opened},
     op::{Done, Op},
@@ -21,6 +27,7 @@ use crate::{
     store::audit::Note,
     store::{
         BudgetEvent, Settlement, Store as _,
+        asked::Asked,
         clock::{
             Clock,
             told::{At, Told},
@@ -45,6 +52,8 @@ struct Stored<I> {
     /// The limits that it was opened with.
     given: Vec<Limit>,
     kept: HashMap<u64, Kept>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ahead: BTreeMap<u64, Asked>,
     image: I,
 }
 
@@ -58,6 +67,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         absorb,
         image_after,
         survives,
+        ahead,
     } = options;
     let Opened { mut conn, lock } = file::open(&path, survives)?;
     let mut clock = Clock::alone();
@@ -69,7 +79,9 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let fresh = before.is_none();
     let mut before = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
     let at = now(before.at(), wall);
-    let (lost, untold) = end_all(&mut before, at);
+    let (lost, mut untold) = end_all(&mut before, at);
+    let (used, more) = before.use_ahead(at);
+    untold.extend(more);
 
     let image = before.image();
     let held = before.limits();
@@ -90,12 +102,16 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let write = |conn: &mut Connection| {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let attempts = row::lose(&tx, lost.iter())?;
+        let mut book = Book::open(&tx)?;
+        book.lose(&tx, at, &used)?;
+        book.write(&tx)?;
         let crash = (attempts > 0).then(|| Note::of_crash(attempts));
         let mut notes = crash.iter().chain(&notes);
         notes.try_for_each(|note| note.write(&tx, at))?;
         write_image(&tx, &replica)?;
         tx.commit()?;
-        Ok((attempts, Book::open(conn)?))
+        book.committed();
+        Ok((attempts, book))
     };
     let written = write(&mut conn).map_err(|error: rusqlite::Error| OpenError::Refused {
         path: path.clone(),
@@ -115,7 +131,14 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     };
 
     clock.set(at.tick);
-    let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
+    let shared = Arc::new(Shared::new(
+        path.clone(),
+        (live, told),
+        clock,
+        by,
+        untold,
+        Ahead::new(ahead),
+    ));
     let writer = Writer::new(
         shared.clone(),
         (conn, lock, sync),
@@ -165,12 +188,13 @@ fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Re
         at,
         given,
         kept,
+        ahead,
         image,
     } = stored.map_err(|error| unread("its image", error))?;
     let limits = image.limits();
     let limits = limits.ok_or_else(|| damaged("its limits make no sense".into()))?;
     let both = (&limits.clone(), limits);
-    let mut replica = Replica::of_image(given, both, most, (&image, kept, at));
+    let mut replica = Replica::of_image(given, both, most, (&image, kept, at)).with_ahead(ahead);
     let mut log = conn
         .prepare("SELECT ops FROM log ORDER BY seq")
         .map_err(failed)?;
@@ -198,6 +222,7 @@ pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::
         at: replica.at(),
         given: replica.given().to_vec(),
         kept,
+        ahead: replica.ahead().clone(),
         image: replica.image(),
     };
     let text = serde_json::to_string(&stored)

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, fs::File, sync::Arc, time::Duration};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
+    ahead::Ahead,
     book::Book,
     brief,
     note::audit,
@@ -135,8 +136,11 @@ impl Writer {
                 if timed_out {
                     break;
                 }
-            } else if state.queued.is_empty() {
+            } else if state.queued.is_empty() && state.ahead.is_empty() {
                 shared.work.wait(&mut state);
+            } else if state.queued.is_empty() {
+                shared.work.wait_for(&mut state, Ahead::EACH);
+                shared.sweep(&mut state);
             } else if shared.work.wait_for(&mut state, LAZY).timed_out() {
                 break;
             }
@@ -146,7 +150,9 @@ impl Writer {
             // Others on their way are written with it, for little more.
             let _ = shared.work.wait_for(&mut state, COMPANY);
         }
+        shared.sweep(&mut state);
         state.urgent = false;
+        state.ahead.taken();
         self.backlog.append(&mut state.queued);
         (std::mem::take(&mut state.tasks), state.closed)
     }
@@ -228,14 +234,24 @@ impl Writer {
     fn committed(&mut self) {
         self.book.committed();
         self.retry = RETRY.0;
-        self.shared.lock().failing = None;
+        {
+            let mut state = self.shared.lock();
+            state.failing = None;
+            state.ahead.written();
+        }
         if let Some(sync) = &self.sync {
             sync.written();
         }
         self.since += self.backlog.len();
         let waiting = self.backlog.iter().filter(|queued| queued.waits.is_some());
         self.has_company = waiting.take(2).count() > 1;
-        for Queued { done, waits, .. } in self.backlog.drain(..) {
+        for queued in self.backlog.drain(..) {
+            let Queued {
+                done, part, waits, ..
+            } = queued;
+            if let Some(part) = part {
+                part.written();
+            }
             if let Some(waits) = waits {
                 // It may have gone away.
                 let _ = waits.send(Ok(()));
