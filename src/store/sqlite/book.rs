@@ -249,6 +249,12 @@ impl Book {
         self.names.bound();
     }
 
+    /// What is known of grants that have not ended.
+    pub(super) fn kept(&self) -> HashMap<u64, Kept> {
+        let grants = self.grants.iter();
+        grants.map(|(number, (_, kept))| (*number, *kept)).collect()
+    }
+
     /// What was looked up may be gone.
     pub(super) fn forget_names(&mut self) {
         self.names.forget();

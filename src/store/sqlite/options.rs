@@ -103,7 +103,7 @@ impl SqliteOptions {
     /// After so many claims, sends and ends, 20 000 where nothing is said, and no fewer than there are counts, all counts
     /// are written at once, and what was done before is forgotten. Less often, and the file takes longer to open after a
     /// crash: some 200 000 are done again in a second. While it is written nothing else is: a million counts take two
-    /// seconds.
+    /// seconds. Up to ten thousand counts nothing is claimed for some milliseconds of that, either.
     pub fn image_after(mut self, done: usize) -> Self {
         self.image_after = done.max(1);
         self
@@ -127,8 +127,8 @@ impl SqliteOptions {
     /// Nobody knows how much of a block was used, so all of it counts as used, as far as its limits have room: no limit is
     /// passed by it, and none knows less than what was granted. In the ledger it is one row of each set of tags, `lost`,
     /// with all that the block had room for; the attempts that were granted in it in the last fiftieth of a second have no
-    /// rows of their own. A block that nobody has used for twenty seconds is
-    /// gone, and all of them are when the store is closed.
+    /// rows of their own. A block that nobody has used for twenty seconds is gone, and all of them are when the store is
+    /// closed.
     pub fn ahead(mut self, claims: u32) -> Self {
         self.ahead = claims;
         self

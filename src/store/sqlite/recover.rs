@@ -1,14 +1,8 @@
 //! From a file to a store: the last image, what was done since, and an end for what was in flight.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-    sync::Arc,
-    thread::JoinHandle,
-};
+use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use serde::{Deserialize, Serialize};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     OpenError, SqliteOptions, Survives,
@@ -19,42 +13,25 @@ use super::{
     replica::{Kept, Replica},
     row,
     shared::Shared,
+    standing::{Standing, Stored},
     sync::Syncer,
     writer::Writer,
 };
 use crate::{
-    limit::Limit,
     store::audit::Note,
     store::{
         BudgetEvent, Settlement, Store as _,
-        asked::Asked,
         clock::{
             Clock,
             told::{At, Told},
         },
-        image::Image,
     },
 };
-
-/// A part of an image has about so many bytes: SQLite takes no text of any length.
-const PART: usize = 8 << 20;
 
 pub(super) struct Recovered {
     pub(super) shared: Arc<Shared>,
     pub(super) thread: JoinHandle<Result<(), String>>,
     pub(super) lost: usize,
-}
-
-/// An image as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Stored<I> {
-    at: At,
-    /// The limits that it was opened with.
-    given: Vec<Limit>,
-    kept: HashMap<u64, Kept>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    ahead: BTreeMap<u64, Asked>,
-    image: I,
 }
 
 pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
@@ -108,7 +85,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         let crash = (attempts > 0).then(|| Note::of_crash(attempts));
         let mut notes = crash.iter().chain(&notes);
         notes.try_for_each(|note| note.write(&tx, at))?;
-        write_image(&tx, &replica)?;
+        Stored::of(&replica).write(&tx)?;
         tx.commit()?;
         book.committed();
         Ok((attempts, book))
@@ -142,9 +119,8 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let writer = Writer::new(
         shared.clone(),
         (conn, lock, sync),
-        replica,
+        Standing::new(replica, most, image_after),
         book,
-        image_after,
     );
     let thread = std::thread::Builder::new()
         .name("tower-quota sqlite".into())
@@ -184,7 +160,7 @@ fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Re
         return Ok(None);
     }
     let stored = serde_json::from_str(&parts.concat());
-    let Stored::<Image> {
+    let Stored {
         at,
         given,
         kept,
@@ -210,37 +186,6 @@ fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Re
         }
     }
     Ok(Some(replica))
-}
-
-/// Writes an image of all counts in place of the log.
-pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::Result<()> {
-    let kept = replica
-        .open()
-        .map(|(number, kept)| (number, *kept))
-        .collect();
-    let stored = Stored {
-        at: replica.at(),
-        given: replica.given().to_vec(),
-        kept,
-        ahead: replica.ahead().clone(),
-        image: replica.image(),
-    };
-    let text = serde_json::to_string(&stored)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    tx.execute("DELETE FROM image", [])?;
-    let mut insert = tx.prepare_cached("INSERT INTO image (body) VALUES (?)")?;
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let mut end = PART.min(rest.len());
-        while !rest.is_char_boundary(end) {
-            end -= 1;
-        }
-        let (part, after) = rest.split_at(end);
-        insert.execute([part])?;
-        rest = after;
-    }
-    tx.execute("DELETE FROM log", [])?;
-    Ok(())
 }
 
 fn texts(conn: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {

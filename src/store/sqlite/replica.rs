@@ -1,5 +1,5 @@
-//! A second store that does what was committed. It is what an image is taken of, without a pause for anybody, and what
-//! a log is replayed on: the same code every day and after a crash.
+//! A second store that does what was committed: what a log is replayed on after a crash, and, where there are many counts,
+//! what an image is taken of without a pause for anybody.
 
 use std::{
     collections::{BTreeMap, HashMap},
