@@ -1,10 +1,8 @@
 //! The ledger as it is written: a row an attempt, and sums of an hour, in the transaction of what they are about.
 
-use std::{
-    collections::{HashMap, hash_map::Entry as Place},
-    sync::Arc,
-};
+use std::sync::Arc;
 
+use hashbrown::{HashMap, hash_map::Entry as Place};
 use rusqlite::Connection;
 
 use super::{
@@ -250,7 +248,7 @@ impl Book {
     }
 
     /// What is known of grants that have not ended.
-    pub(super) fn kept(&self) -> HashMap<u64, Kept> {
+    pub(super) fn kept(&self) -> std::collections::HashMap<u64, Kept> {
         let grants = self.grants.iter();
         grants.map(|(number, (_, kept))| (*number, *kept)).collect()
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     ahead::Ahead,
     book::Book,
-    brief,
+    brief::Log,
     note::audit,
     op::{Done, Queued},
     pruning::Pruning,
@@ -248,13 +248,12 @@ impl Writer {
         let unwritten = |error: serde_json::Error| -> rusqlite::Error {
             rusqlite::Error::ToSqlConversionFailure(error.into())
         };
-        let mut text = Vec::with_capacity(backlog.len() * 256);
+        let mut log = Log::default();
         for queued in &mut *backlog {
             let Done { at, op } = &mut queued.done;
             book.take(&tx, *at, op)?;
             if image.is_none() {
-                text.push(if text.is_empty() { b'[' } else { b',' });
-                brief::write(&queued.done, &mut text).map_err(unwritten)?;
+                log.push(&queued.done).map_err(unwritten)?;
             }
             queued
                 .notes
@@ -267,8 +266,7 @@ impl Writer {
         match &stored {
             Some(stored) => stored.write(&tx)?,
             None => {
-                text.push(b']');
-                let text = String::from_utf8(text);
+                let text = String::from_utf8(log.end());
                 let text =
                     text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
                 let mut insert = tx.prepare_cached("INSERT INTO log (ops) VALUES (?)")?;
