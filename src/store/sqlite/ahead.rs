@@ -12,22 +12,22 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::op::Op;
 use crate::{
-    limit::{Demand, Quantities},
+    limit::{Demand, Quantities, Tick},
     store::{Claim, asked::Asked},
     tags::Tags,
 };
 
 /// So many tags have blocks, or may have.
 const MOST: usize = 1_024;
-/// A block that nobody has used for so long goes.
-const UNUSED: Duration = Duration::from_secs(10);
+/// In microseconds; a block that nobody has used for so long goes.
+const UNUSED: u64 = 10_000_000;
 
 /// The blocks that there are.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub(super) struct Ahead {
     numbers: u64,
     /// Attempts of which a claim waits to be written that is in no block: what is queued, and what is being written.
     bare: [HashSet<u32>; 2],
-    swept: Instant,
+    /// When blocks were looked at last.
+    swept: Tick,
 }
 
 /// Tags under which something was claimed of late.
@@ -115,7 +116,7 @@ impl Ahead {
             hasher: DefaultHashBuilder::default(),
             numbers: 0,
             bare: Default::default(),
-            swept: Instant::now(),
+            swept: Tick::default(),
         }
     }
 
@@ -222,12 +223,14 @@ impl Ahead {
         self.bare[1].clear();
     }
 
-    /// Blocks that were not used of late go, or all of them: nobody should pay for them after a crash.
-    pub(super) fn sweep(&mut self, all: bool) -> Vec<Op> {
-        if self.is_empty() || (!all && self.swept.elapsed() < UNUSED) {
-            return Vec::new();
-        }
-        self.swept = Instant::now();
+    /// Whether it is time for it.
+    pub(super) fn is_due(&self, now: Tick) -> bool {
+        !self.is_empty() && self.swept.after_micros(UNUSED) <= now
+    }
+
+    /// Blocks that were not used since the last time go, or all of them: nobody should pay for them after a crash.
+    pub(super) fn sweep(&mut self, now: Tick, all: bool) -> Vec<Op> {
+        self.swept = now;
         let mut gone = Vec::new();
         self.known.retain(|known| {
             let stays = std::mem::take(&mut known.is_used) && !all;
@@ -240,8 +243,8 @@ impl Ahead {
         gone
     }
 
-    /// When blocks are looked at next.
-    pub(super) const EACH: Duration = UNUSED;
+    /// After so long without anything blocks are looked at.
+    pub(super) const EACH: Duration = Duration::from_micros(UNUSED);
 }
 
 fn fits(demand: &Demand, each: &Demand) -> bool {

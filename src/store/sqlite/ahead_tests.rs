@@ -147,11 +147,14 @@ fn what_nobody_uses_goes_and_at_the_end_everything() {
         world.is_in(&claim("a", 10, 0), true);
     }
     world.write();
-    assert!(world.ahead.sweep(false).is_empty(), "too soon");
-    world.ahead.swept -= UNUSED;
-    assert!(world.ahead.sweep(false).is_empty(), "it was used");
-    world.ahead.swept -= UNUSED;
-    world.ops = world.ahead.sweep(false);
+    let at = Tick::from_micros;
+    assert!(!world.ahead.is_due(at(UNUSED - 1)) && world.ahead.is_due(at(UNUSED)));
+    assert!(
+        world.ahead.sweep(at(UNUSED), false).is_empty(),
+        "it was used"
+    );
+    assert!(!world.ahead.is_due(at(2 * UNUSED - 1)));
+    world.ops = world.ahead.sweep(at(2 * UNUSED), false);
     world.write();
     assert!(world.file.is_empty() && world.ahead.is_empty());
     for _ in 0..2 {
@@ -159,7 +162,7 @@ fn what_nobody_uses_goes_and_at_the_end_everything() {
     }
     world.write();
     assert_eq!(world.file.len(), 1);
-    world.ops = world.ahead.sweep(true);
+    world.ops = world.ahead.sweep(at(2 * UNUSED), true);
     world.write();
     assert!(world.file.is_empty() && world.ahead.is_empty());
 }

@@ -226,10 +226,10 @@ mod tests {
             tick: Tick::from_micros(7),
             wall: -3,
         };
-        read_all(vec![Done { at, op }]).remove(0)
+        read_all(&[Done { at, op }]).remove(0)
     }
 
-    fn read_all(all: Vec<Done>) -> Vec<Op> {
+    fn read_all(all: &[Done]) -> Vec<Op> {
         let mut log = Log::default();
         all.iter().for_each(|done| log.push(done).unwrap());
         let found: Vec<Done> = serde_json::from_slice(&log.end()).unwrap();
@@ -261,7 +261,7 @@ mod tests {
             Done { at, op }
         };
         let agents = ["a", "a", "b", "a", "\"", "\""];
-        let found = read_all(agents.map(claim).into());
+        let found = read_all(&agents.map(claim));
         let found = found.iter().map(|op| match op {
             Op::Claim { asked, .. } => asked.claim.tags.get(&Tag::Agent).unwrap(),
             other => panic!("{other:?}"),

@@ -225,10 +225,13 @@ impl Shared {
         }
     }
 
-    /// Blocks that nobody uses go; all of them, where it is the end.
-    pub(super) fn sweep(&self, state: &mut State) {
-        for op in state.ahead.sweep(state.closed) {
-            self.queue(state, op);
+    /// Blocks that nobody uses go; all of them, where it is the end. `is_idle`: nothing was done for a while.
+    pub(super) fn sweep(&self, state: &mut State, is_idle: bool) {
+        let now = state.at.tick;
+        if is_idle || state.closed || state.ahead.is_due(now) {
+            for op in state.ahead.sweep(now, state.closed) {
+                self.queue(state, op);
+            }
         }
     }
 

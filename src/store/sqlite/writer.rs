@@ -135,8 +135,8 @@ impl Writer {
             } else if state.queued.is_empty() && state.ahead.is_empty() {
                 shared.work.wait(&mut state);
             } else if state.queued.is_empty() {
-                shared.work.wait_for(&mut state, Ahead::EACH);
-                shared.sweep(&mut state);
+                let waited = shared.work.wait_for(&mut state, Ahead::EACH);
+                shared.sweep(&mut state, waited.timed_out());
             } else if shared.work.wait_for(&mut state, LAZY).timed_out() {
                 break;
             }
@@ -146,7 +146,7 @@ impl Writer {
             // Others on their way are written with it, for little more.
             let _ = shared.work.wait_for(&mut state, COMPANY);
         }
-        shared.sweep(&mut state);
+        shared.sweep(&mut state, false);
         self.take_queued(&mut state);
         (std::mem::take(&mut state.tasks), state.closed)
     }
