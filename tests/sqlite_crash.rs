@@ -95,7 +95,9 @@ fn child() {
             Ok("kill") => Survives::Kill,
             _ => Survives::Power,
         };
+        let ahead = std::env::var("CRASH_AHEAD").unwrap().parse().unwrap();
         let options = SqliteOptions::new(&path, limits()).survives(survives);
+        let options = options.ahead(ahead);
         let store = Arc::new(options.open().unwrap());
         // On a line of its own.
         say("\nopen");
@@ -191,13 +193,19 @@ async fn through_the_layers(store: Arc<SqliteStore>, url: String) {
 }
 
 /// The same program, as the test above.
-fn start(path: &Path, url: &str, name: &str, survives: &str) -> (Child, mpsc::Receiver<String>) {
+fn start(
+    path: &Path,
+    url: &str,
+    name: &str,
+    (survives, ahead): (&str, u32),
+) -> (Child, mpsc::Receiver<String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["child", "--exact", "--nocapture", "--test-threads=1"])
         .env("CRASH_FILE", path)
         .env("CRASH_URL", url)
         .env("CRASH_NAME", name)
         .env("CRASH_SURVIVES", survives)
+        .env("CRASH_AHEAD", ahead.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -318,11 +326,12 @@ fn futures<T>(work: impl Future<Output = T>) -> T {
 /// One after the other: what is started while a file is open has it open, too, for a moment.
 #[test]
 fn nothing_that_was_settled_is_missing_after_a_kill() {
-    kill_and_look("power");
-    kill_and_look("kill");
+    kill_and_look(("power", 0));
+    kill_and_look(("kill", 0));
+    kill_and_look(("kill", 3));
 }
 
-fn kill_and_look(survives: &str) {
+fn kill_and_look(options: (&str, u32)) {
     let kills: usize = std::env::var("CRASHES").map_or(KILLS, |kills| kills.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(kills as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -343,7 +352,7 @@ fn kill_and_look(survives: &str) {
         let provider = runtime.block_on(Simulator::start(config)).unwrap();
         for kill in 0..KILLS.min(kills - done) {
             let (mut child, lines) =
-                start(&path, &provider.base_url(), &format!("k{kill}"), survives);
+                start(&path, &provider.base_url(), &format!("k{kill}"), options);
             // Some while they open the file, some when they begin, most while they call.
             let span = Duration::from_micros(random.u64(..80_000));
             let first = match random.u8(..5) {
@@ -384,7 +393,7 @@ fn kill_and_look(survives: &str) {
         runtime.block_on(provider.shutdown());
     }
     println!(
-        "{survives}: {done} kills: {settled} attempts settled, {lost} lost in flight, {spent} budgets spent to the end"
+        "{options:?}: {done} kills: {settled} attempts settled, {lost} lost in flight, {spent} budgets spent to the end"
     );
     assert!(
         settled > done / 4,

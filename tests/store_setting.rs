@@ -74,7 +74,18 @@ async fn a_file_outlives_it_however_its_path_is_written() {
     assert_eq!(counted_at(&kill).await, 300);
     assert_eq!(parsed(&kill).unwrap().to_string(), kill);
     assert_ne!(parsed(&kill).unwrap(), setting);
-    assert_eq!(counted_at(&format!("sqlite:{path}")).await, 400);
+    let both = format!("{kill}&ahead=16");
+    assert_eq!(counted_at(&both).await, 400);
+    assert_eq!(parsed(&both).unwrap().to_string(), both);
+    assert_ne!(parsed(&both).unwrap(), parsed(&kill).unwrap());
+    assert_eq!(counted_at(&format!("sqlite:{path}?ahead=2")).await, 500);
+    assert_eq!(counted_at(&format!("sqlite:{path}")).await, 600);
+    // What is no setting is part of the name.
+    for name in ["?ahead=many", "?ahead", "?x=1&ahead=2", "?survives=kill&"] {
+        let name = format!("sqlite:{path}{name}");
+        assert_eq!(counted_at(&name).await, 100, "{name}");
+        assert_eq!(parsed(&name).unwrap().to_string(), name);
+    }
 }
 
 #[cfg(all(feature = "redis", unix))]

@@ -4,6 +4,7 @@
 //! cargo build --release --all-features --bin tower-quota
 //! cargo run --release --all-features --example gateway_load
 //! cargo run --release --all-features --example gateway_load -- --liter /tmp/peers
+//! cargo run --release --all-features --example gateway_load -- --ahead 16
 //! cargo run --release --all-features --example gateway_load -- --quick
 //! cargo run --release --all-features --example gateway_load -- --streams 10000
 //! cargo run --release --all-features --example gateway_load -- --real
@@ -73,6 +74,9 @@ pub(crate) struct Cli {
     /// What the file's grants survive, outside of the table, which has both.
     #[arg(long, value_enum, default_value_t = Survives::Power)]
     survives: Survives,
+    /// For how many claims of the same tags the gateways write down room ahead, so that they wait for nothing.
+    #[arg(long, value_name = "CLAIMS", default_value_t = 0)]
+    ahead: u32,
     /// The program, in place of the one beside this example.
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,

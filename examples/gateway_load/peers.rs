@@ -120,9 +120,10 @@ pub(crate) fn gateway(
     to: SocketAddr,
 ) -> Result<Child, Error> {
     let config = ledger.with_extension("yaml");
+    let (ledger, ahead) = (ledger.display(), cli.ahead);
     let store = match survives {
-        Survives::Power => format!("sqlite:{}", ledger.display()),
-        Survives::Kill => format!("sqlite:{}?survives=kill", ledger.display()),
+        Survives::Power => format!("sqlite:{ledger}?ahead={ahead}"),
+        Survives::Kill => format!("sqlite:{ledger}?survives=kill&ahead={ahead}"),
     };
     fs::write(&config, quota(&store, to))?;
     let program = match &cli.gateway {

@@ -25,13 +25,18 @@ impl Answer {
     /// What the answer used, by the best that is known of it: what was reported; else what was seen of
     /// the output and estimated of the input; of an error, nothing but the request and what was reported of it.
     pub(super) fn ended(&self, meter: &Meter) -> Ended {
+        self.ended_by(meter, None)
+    }
+
+    /// The same, where it was read already.
+    pub(super) fn ended_by(&self, meter: &Meter, reading: Option<Reading>) -> Ended {
         if !self.status.is_success() {
             return Ended::with(Settlement::Usage(Usage::default()));
         }
         if self.dialect == Dialect::Generic {
             return Ended::with(Settlement::Unknown);
         }
-        let reading = meter.reading_to_count();
+        let reading = reading.unwrap_or_else(|| meter.reading_to_count());
         if !meter.is_stream() && !reading.complete && !reading.usage_is_final {
             // It was generated whole before its first byte came, and nobody read how much it was.
             return Ended::with(Settlement::Unknown);

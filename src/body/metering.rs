@@ -168,8 +168,13 @@ impl Metering {
         }
         self.opening = None;
         if let Some(attempt) = self.attempt.take() {
-            attempt.says(self.failed, || self.meter.reading().model.map(Into::into));
-            attempt.end(self.answer.ended(&self.meter));
+            // A whole answer is read once.
+            let mut reading = None;
+            attempt.says(self.failed, || {
+                let reading = reading.insert(self.meter.reading());
+                reading.model.as_deref().map(Into::into)
+            });
+            attempt.end(self.answer.ended_by(&self.meter, reading));
         }
     }
 

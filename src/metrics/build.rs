@@ -16,7 +16,8 @@ use opentelemetry_sdk::{
 use parking_lot::Mutex;
 
 use super::{
-    Metrics, Shared, gauges::Gauges, instruments::Instruments, labels::Labels, targets::Targets,
+    Metrics, Shared, bound::Bound, gauges::Gauges, instruments::Instruments, labels::Labels,
+    targets::Targets,
 };
 use crate::tags::Tag;
 
@@ -108,6 +109,7 @@ impl Builder {
         Metrics {
             shared: Arc::new(Shared {
                 instruments: Instruments::new(&meter),
+                bound: Bound::default(),
                 labels: Labels::new(self.tags, self.max_values),
                 targets: Targets::default(),
                 limiters: Mutex::default(),

@@ -53,6 +53,13 @@ impl Labels {
         labels
     }
 
+    /// All that [`of`](Self::of) looks at.
+    pub(super) fn values_of<'t>(&self, tags: &'t Tags) -> impl Iterator<Item = &'t str> + Clone {
+        let callers = self.tags.iter().map(|(tag, _)| tag);
+        let all = [&Tag::Provider, &Tag::Model].into_iter().chain(callers);
+        all.map(|tag| tags.get(tag).unwrap_or_default())
+    }
+
     /// Where something goes.
     pub(super) fn target(&self, tags: &Tags) -> Vec<KeyValue> {
         let mut labels = Vec::with_capacity(4 + self.tags.len());

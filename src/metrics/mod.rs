@@ -70,6 +70,7 @@
 //! # }
 //! ```
 
+mod bound;
 mod build;
 mod gather;
 mod gauges;
@@ -80,6 +81,7 @@ mod observe;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod render;
+mod series;
 mod targets;
 
 use std::{fmt, sync::Arc};
@@ -90,7 +92,9 @@ use parking_lot::Mutex;
 pub use build::Builder;
 pub use targets::TargetStanding;
 
-use self::{gauges::Gauges, instruments::Instruments, labels::Labels, targets::Targets};
+use self::{
+    bound::Bound, gauges::Gauges, instruments::Instruments, labels::Labels, targets::Targets,
+};
 use crate::{failover::FailoverEvent, limiter::Limiter, rate_limit::RateLimitLayer};
 
 /// A set of instruments; see the [module](self).
@@ -109,6 +113,7 @@ struct Shared {
     reader: Arc<opentelemetry_prometheus::PrometheusExporter>,
     registry: prometheus::Registry,
     instruments: Instruments,
+    bound: Bound,
     labels: Labels,
     gauges: Gauges,
     targets: Targets,

@@ -4,7 +4,8 @@ use opentelemetry::KeyValue;
 
 use super::{
     Metrics, Shared,
-    names::{ANSWERED_BY, ERROR, OPERATION, STATUS, TOKEN_TYPE},
+    bound::{AttemptKind, BoundAttempt, BoundCall, CallKind},
+    names::{ANSWERED_BY, OPERATION},
 };
 use crate::{
     event::{
@@ -12,7 +13,6 @@ use crate::{
         names::operation_name,
     },
     store::{BudgetChange, BudgetEvent},
-    usage::Usage,
     wire::Dialect,
 };
 
@@ -23,7 +23,7 @@ impl Observer for Metrics {
         let shared = &*self.shared;
         let (instruments, labels) = (&shared.instruments, &shared.labels);
         match event {
-            Event::Came => instruments.active.add(1, &[operation(call)]),
+            Event::Came => shared.active(call, 1),
             Event::Waits { .. } => {}
             Event::Waited {
                 rule,
@@ -77,70 +77,66 @@ impl Observer for Metrics {
 impl Shared {
     fn ended(&self, call: &ObservedCall, end: &AttemptEnd<'_>) {
         let instruments = &self.instruments;
-        let of = self.labels.of(end.tags);
-        let mut attempt = of.clone();
-        if let AttemptOutcome::Answered { status, .. } = end.outcome {
-            attempt.push(KeyValue::new(STATUS, i64::from(status)));
-        }
-        let error = end.outcome.error().map(|error| KeyValue::new(ERROR, error));
-        attempt.extend(error.clone());
-        instruments.attempts.add(1, &attempt);
-        if let Some(usage) = end.usage {
-            self.used(&of, usage);
-        }
-        if call.dialect() == Dialect::Generic || end.outcome == AttemptOutcome::NotSent {
-            // No operation of a model.
-            return;
-        }
-        let mut operated = of;
-        operated.push(operation(call));
-        let model = end.model.unwrap_or_default();
-        operated.extend(self.labels.said(ANSWERED_BY, model));
-        if let (Some(usage), true, None) = (end.usage, end.is_reported, &error) {
-            for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
-                let mut labels = operated.clone();
-                labels.push(KeyValue::new(TOKEN_TYPE, kind));
-                instruments.token_usage.record(tokens, &labels);
+        let of_a_model =
+            call.dialect() != Dialect::Generic && end.outcome != AttemptOutcome::NotSent;
+        let kind = AttemptKind {
+            operation: of_a_model.then(|| operation_name(call.dialect())),
+            status: match end.outcome {
+                AttemptOutcome::Answered { status, .. } => Some(status),
+                _ => None,
+            },
+            error: end.outcome.error(),
+        };
+        let model = end.model.filter(|_| of_a_model).unwrap_or_default();
+        let make = || {
+            let answered_by = self.labels.said(ANSWERED_BY, model);
+            BoundAttempt::new(instruments, &kind, self.labels.of(end.tags), answered_by)
+        };
+        let of = self.labels.values_of(end.tags).chain([model]);
+        self.bound.attempts.with(kind, of, make, |bound| {
+            bound.ended(end.took.as_secs_f64());
+            let Some(usage) = end.usage else { return };
+            bound.used(instruments, usage);
+            if of_a_model && end.is_reported && kind.error.is_none() {
+                bound.reported(instruments, usage);
             }
-        }
-        operated.extend(error);
-        let took = end.took.as_secs_f64();
-        instruments.operation_duration.record(took, &operated);
-    }
-
-    fn used(&self, of: &[KeyValue], usage: &Usage) {
-        for (kind, tokens) in [
-            ("input", usage.input),
-            ("cache_read", usage.cache_read),
-            ("cache_write", usage.cache_write),
-            ("output", usage.output),
-            ("reasoning", usage.reasoning),
-        ] {
-            if tokens > 0 {
-                let mut labels = of.to_vec();
-                labels.push(KeyValue::new("tower_quota.kind", kind));
-                self.instruments.tokens.add(tokens, &labels);
-            }
-        }
-        if let Some(cost) = usage.cost {
-            self.instruments.cost.add(dollars(cost.as_nanos()), of);
-        }
+        });
     }
 
     fn over(&self, call: &ObservedCall, end: &CallEnd) {
-        let instruments = &self.instruments;
-        instruments.active.add(-1, &[operation(call)]);
-        let outcome = KeyValue::new("tower_quota.outcome", end.outcome.name());
-        let took = end.took.as_secs_f64();
-        instruments
-            .call_duration
-            .record(took, &[operation(call), outcome.clone()]);
-        let mut labels = self.labels.of(call.tags());
-        labels.extend([operation(call), outcome]);
-        if let CallOutcome::Refused { kind } = end.outcome {
-            labels.push(KeyValue::new("tower_quota.kind", kind));
-        }
-        instruments.calls.add(1, &labels);
+        self.active(call, -1);
+        let kind = CallKind {
+            operation: operation_name(call.dialect()),
+            outcome: end.outcome.name(),
+            refused: match end.outcome {
+                CallOutcome::Refused { kind } => Some(kind),
+                _ => None,
+            },
+        };
+        let make = || {
+            let outcome = KeyValue::new("tower_quota.outcome", kind.outcome);
+            let mut labels = self.labels.of(call.tags());
+            labels.extend([operation(call), outcome.clone()]);
+            let refused = kind.refused;
+            labels.extend(refused.map(|kind| KeyValue::new("tower_quota.kind", kind)));
+            let instruments = &self.instruments;
+            BoundCall {
+                calls: instruments.calls.bind(&labels),
+                took: instruments.call_duration.bind(&[operation(call), outcome]),
+            }
+        };
+        let of = self.labels.values_of(call.tags());
+        self.bound.calls.with(kind, of, make, |bound| {
+            bound.took.record(end.took.as_secs_f64());
+            bound.calls.add(1);
+        });
+    }
+
+    fn active(&self, call: &ObservedCall, more: i64) {
+        let bind = || self.instruments.active.bind(&[operation(call)]);
+        let name = operation_name(call.dialect());
+        let active = &self.bound.active;
+        active.with(name, std::iter::empty(), bind, |bound| bound.add(more));
     }
 
     pub(super) fn budget_changed(&self, event: &BudgetEvent) {

@@ -43,6 +43,15 @@ impl Asked {
         Asked { claim, held }
     }
 
+    /// One for which no slot is held.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn alone(claim: Claim) -> Self {
+        Asked {
+            claim,
+            held: Vec::new(),
+        }
+    }
+
     /// All of it, where no slot is held.
     #[cfg(feature = "sqlite")]
     pub(super) fn without_slots(&self) -> Option<&Claim> {

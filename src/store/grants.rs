@@ -178,6 +178,16 @@ impl Grants {
         }
     }
 
+    /// What those are called that have not ended.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn open(&self) -> impl Iterator<Item = Name> {
+        let names = (0..).zip(&self.places).map(|(place, open)| Name {
+            place,
+            generation: open.generation,
+        });
+        names.filter(|name| name.is_of_open())
+    }
+
     /// All that have not ended.
     pub(super) fn each_open(&mut self) -> impl Iterator<Item = &mut Open> {
         let places = self.places.iter_mut();

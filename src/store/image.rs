@@ -9,7 +9,7 @@ use super::{
     Grant, MemoryStore,
     clock::{Clock, told::Told},
     counts::Counts,
-    grants::{Part, Streamed},
+    grants::{Name, Part, Streamed},
     memory::State,
     snapshot,
 };
@@ -57,9 +57,24 @@ struct HeldPart {
 }
 
 impl MemoryStore {
+    /// All of it, with all grants that are open.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn image_of_all(&self) -> Image {
+        let state = &*self.lock();
+        let open = state.counts.grants.open();
+        Self::image_of(state, open.map(|name| (name.number(), name)))
+    }
+
     /// All of it, with these grants of those that are open.
     pub(super) fn image<'g>(&self, grants: impl Iterator<Item = (u64, &'g Grant)>) -> Image {
-        let State { counts, limits } = &*self.lock();
+        let grants = grants.map(|(number, grant)| (number, grant.name));
+        Self::image_of(&self.lock(), grants)
+    }
+
+    fn image_of(
+        State { counts, limits }: &State,
+        grants: impl Iterator<Item = (u64, Name)>,
+    ) -> Image {
         let mut image = Image {
             limits: limits.kept(),
             counts: Vec::new(),
@@ -68,8 +83,8 @@ impl MemoryStore {
         };
         let mut places = HashMap::new();
         image.take_counts(limits, counts, &mut places);
-        for (number, grant) in grants {
-            if let Some(open) = counts.grants.find(grant.name) {
+        for (number, name) in grants {
+            if let Some(open) = counts.grants.find(name) {
                 let parts = open.parts.iter();
                 let parts = parts.filter_map(|part| {
                     let count = *places.get(&(part.entry, part.window))?;
@@ -250,6 +265,12 @@ impl Image {
             Some((limit, entry, u32::try_from(window).unwrap_or(u32::MAX)))
         };
         self.counts.iter().map(put).collect()
+    }
+
+    /// How many counts are in it.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
     }
 
     /// The limits of the store that it was taken of, each where it stood. `None`, where they make no sense.

@@ -57,15 +57,13 @@ impl Opened {
                 Opened::Memory(store.into())
             }
             #[cfg(feature = "sqlite")]
-            Place::File {
-                path,
-                survives_power,
-            } => {
-                let survives = match survives_power {
-                    true => Survives::Power,
-                    false => Survives::Kill,
+            Place::File { path, written } => {
+                let survives = match written.survives_kill_alone {
+                    true => Survives::Kill,
+                    false => Survives::Power,
                 };
                 let options = SqliteOptions::new(path, limits).survives(survives);
+                let options = options.ahead(written.ahead);
                 let options = with!(
                     options,
                     max_counts = most,

@@ -5,6 +5,9 @@ use super::{
     grants::{Name, Part},
     memory::State,
 };
+#[cfg(feature = "sqlite")]
+use crate::limit::Quantity;
+use crate::limit::{Rule, Window};
 #[cfg(feature = "redis")]
 use crate::{
     limit::{LimitKey, Room},
@@ -14,6 +17,32 @@ use crate::{
 impl MemoryStore {
     /// Takes what was granted elsewhere, whether there is room or not.
     pub(super) fn take_anyway(&self, claim: &Claim) -> Grant {
+        self.take_by(claim, |amount, _, _| amount)
+    }
+
+    /// Takes of each count what it has room for, up to what is asked. The grant; and how much money that is at most, where
+    /// any count is of money.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn take_what_is_left(&self, claim: &Claim) -> (Grant, Option<u64>) {
+        let now = self.now();
+        let mut cost = None;
+        let grant = self.take_by(claim, |amount, rule, count| {
+            count.expire(rule, now);
+            let taken = amount.min(count.amount().saturating_sub(count.in_use()));
+            if rule.limit.quantity == Quantity::Cost {
+                cost = cost.max(Some(taken));
+            }
+            taken
+        });
+        (grant, cost)
+    }
+
+    /// Takes of each count what is made of what is asked.
+    fn take_by(
+        &self,
+        claim: &Claim,
+        mut make: impl FnMut(u64, &Rule, &mut Window) -> u64,
+    ) -> Grant {
         self.clock.set_calendars();
         let State { counts, limits } = &mut *self.lock();
         let now = self.now();
@@ -26,8 +55,9 @@ impl MemoryStore {
             let (place, entry) = counts.entry(limits, number, &claim.tags, || now);
             for (window, limit) in (0u32..).zip(&level.places) {
                 let rule = &limits.rules()[*limit as usize];
-                let count = &entry.windows[window as usize];
+                let count = &mut entry.windows[window as usize];
                 if let Some(amount) = claim.amount(*limit, rule, count.amount()) {
+                    let amount = make(amount, rule, count);
                     let at = (*limit, place, window);
                     parts.push(Part::new(at, rule.terms, &claim.demand, amount));
                 }

@@ -17,6 +17,7 @@ use crate::limit::Limits;
 /// | `memory` | in this process: [`MemoryStore`](super::MemoryStore) | |
 /// | `sqlite:PATH` | in a file that outlives it: `SqliteStore` | `sqlite` |
 /// | `sqlite:PATH?survives=kill` | the same, where calls do not wait for the disk: what that may cost, and only where the machine loses its power, `Survives` says | `sqlite` |
+/// | `sqlite:PATH?ahead=16` | the same, where most calls wait for nothing, as room for so many is written down ahead: what that may cost, and only after a crash, `SqliteOptions::ahead` says; both together are `?survives=kill&ahead=16` | `sqlite` |
 /// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore`; further settings as `RedisOptions::new` has them | `redis` |
 /// | `rediss://…` | the same over TLS | `redis` |
 ///
@@ -37,8 +38,43 @@ use crate::limit::Limits;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoreSetting(Place);
 
-/// What says behind a path that grants need not be on the disk.
-const KILL: &str = "?survives=kill";
+/// What is said behind a path of what is written when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// What was granted may be gone where the machine loses its power.
+    pub(super) survives_kill_alone: bool,
+    /// For how many claims room is written down ahead.
+    pub(super) ahead: u32,
+}
+
+impl Written {
+    /// By what stands behind the `?`; `None`: that is part of a name.
+    fn read(text: &str) -> Option<Self> {
+        let mut written = Written::default();
+        for setting in text.split('&') {
+            match setting.split_once('=')? {
+                ("survives", "kill") => written.survives_kill_alone = true,
+                ("ahead", claims) => written.ahead = claims.parse().ok()?,
+                _ => return None,
+            }
+        }
+        Some(written)
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = '?';
+        if self.survives_kill_alone {
+            write!(f, "{before}survives=kill")?;
+            before = '&';
+        }
+        match self.ahead {
+            0 => Ok(()),
+            ahead => write!(f, "{before}ahead={ahead}"),
+        }
+    }
+}
 
 #[derive(Clone, Default)]
 pub(super) enum Place {
@@ -46,8 +82,7 @@ pub(super) enum Place {
     Memory,
     File {
         path: PathBuf,
-        /// Whether what was granted is there also where the machine loses its power.
-        survives_power: bool,
+        written: Written,
     },
     /// The whole text.
     Server(SecretString),
@@ -103,7 +138,7 @@ impl StoreSetting {
         }
         Ok(StoreSetting(Place::File {
             path,
-            survives_power: true,
+            written: Written::default(),
         }))
     }
 
@@ -111,9 +146,13 @@ impl StoreSetting {
     fn file(text: &str) -> Result<Self, StoreSettingError> {
         // Others write `sqlite://counts.db`.
         let text = text.strip_prefix("//").unwrap_or(text);
-        let mut setting = Self::in_file(text.strip_suffix(KILL).unwrap_or(text))?;
-        if let Place::File { survives_power, .. } = &mut setting.0 {
-            *survives_power = !text.ends_with(KILL);
+        let settings = text
+            .rsplit_once('?')
+            .and_then(|(path, settings)| Some((path, Written::read(settings)?)));
+        let (path, said) = settings.unwrap_or((text, Written::default()));
+        let mut setting = Self::in_file(path)?;
+        if let Place::File { written, .. } = &mut setting.0 {
+            *written = said;
         }
         Ok(setting)
     }
@@ -175,13 +214,7 @@ impl fmt::Display for StoreSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Memory => f.write_str("memory"),
-            Place::File {
-                path,
-                survives_power,
-            } => {
-                let kill = if *survives_power { "" } else { KILL };
-                write!(f, "sqlite:{}{kill}", path.display())
-            }
+            Place::File { path, written } => write!(f, "sqlite:{}{written}", path.display()),
             Place::Server(text) => {
                 let text = text.expose_secret();
                 let (scheme, rest) = text.split_once("//").unwrap_or_default();
@@ -203,15 +236,12 @@ impl PartialEq for Place {
         match (self, other) {
             (Place::Memory, Place::Memory) => true,
             (
-                Place::File {
-                    path,
-                    survives_power,
-                },
+                Place::File { path, written },
                 Place::File {
                     path: other,
-                    survives_power: others,
+                    written: others,
                 },
-            ) => (path, survives_power) == (other, others),
+            ) => (path, written) == (other, others),
             (Place::Server(one), Place::Server(other)) => {
                 one.expose_secret() == other.expose_secret()
             }

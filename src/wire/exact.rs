@@ -2,9 +2,18 @@
 //!
 //! Source for what is around messages: OpenAI's cookbook, "How to count tokens with tiktoken".
 
-use tiktoken_rs::{CoreBPE, bpe_for_tokenizer, tokenizer::get_tokenizer};
+use memchr::memmem;
+use tiktoken_rs::{
+    CoreBPE, bpe_for_tokenizer,
+    tokenizer::{Tokenizer, get_tokenizer},
+};
 
-use super::{Dialect, RequestFacts, note::cut, request::with_texts};
+use super::{
+    Dialect, FactsError, RequestFacts,
+    note::cut,
+    request::{self, with_texts},
+    words,
+};
 
 /// Longer texts are estimated: whoever counts does nothing else meanwhile.
 const LONGEST: usize = 64 << 10;
@@ -16,15 +25,52 @@ const NAME: u64 = 1;
 /// What the answer begins with.
 const ANSWER: u64 = 3;
 
-/// The input of a call; nothing where its model is not known, or its texts are too long.
-pub(super) fn input_tokens(dialect: Dialect, facts: &RequestFacts, body: &[u8]) -> Option<u64> {
+/// The facts of a request, and its input; none of that where its model is not known, or its texts are too long. `in_url`:
+/// the model that is named there.
+pub(super) fn inspect(
+    dialect: Dialect,
+    in_url: Option<&str>,
+    body: &[u8],
+) -> Result<(RequestFacts, Option<u64>), FactsError> {
     if body.len() > 4 * LONGEST {
         // Most of it is text, or a file that is not to be gone through twice.
-        return None;
+        return Ok((request::inspect(dialect, body)?, None));
     }
-    let tokenizer = tokenizer(dialect, facts.model.as_deref()?)?;
+    // Most name their model where it seems, so that once is enough.
+    let presumed = in_url.or_else(|| seems(body));
+    let presumed = presumed.and_then(|model| tokenizer(dialect, model));
+    let (facts, counted) = match presumed {
+        Some(presumed) => count_all(dialect, presumed, body)?,
+        None => (request::inspect(dialect, body)?, None),
+    };
+    let model = in_url.or(facts.model.as_deref());
+    match model.and_then(|model| tokenizer(dialect, model)) {
+        None => Ok((facts, None)),
+        Some(real) if presumed.is_some_and(|(presumed, _)| presumed == real.0) => {
+            Ok((facts, counted))
+        }
+        Some(real) => count_all(dialect, real, body),
+    }
+}
+
+/// What may be the model: the text that the first key of this name has, wherever it stands.
+fn seems(body: &[u8]) -> Option<&str> {
+    const KEY: &[u8] = b"\"model\"";
+    let at = memmem::find(body, KEY)?;
+    let value = body[at + KEY.len()..].trim_ascii_start();
+    let value = value.strip_prefix(b":")?.trim_ascii_start();
+    let value = value.strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', value)?;
+    std::str::from_utf8(&value[..end]).ok()
+}
+
+fn count_all(
+    dialect: Dialect,
+    tokenizer: (Tokenizer, &CoreBPE),
+    body: &[u8],
+) -> Result<(RequestFacts, Option<u64>), FactsError> {
     let (mut tokens, mut length, mut messages) = (0, 0, 0);
-    let others = with_texts(dialect, body, &mut |path, text| {
+    let found = with_texts(dialect, body, &mut |path, text| {
         length += text.len();
         if length > LONGEST {
             return;
@@ -36,29 +82,31 @@ pub(super) fn input_tokens(dialect: Dialect, facts: &RequestFacts, body: &[u8]) 
             _ => {}
         }
     });
+    let (facts, others) = found?;
     let around = match messages {
         0 => 0,
         _ => messages * MESSAGE + ANSWER,
     };
-    let others = others.ok()?.input_estimate;
-    (length <= LONGEST).then(|| others.saturating_add(tokens + around))
+    let counted = (length <= LONGEST).then(|| others.saturating_add(tokens + around));
+    Ok((facts, counted))
 }
 
-fn tokenizer(dialect: Dialect, model: &str) -> Option<&'static CoreBPE> {
+fn tokenizer(dialect: Dialect, model: &str) -> Option<(Tokenizer, &'static CoreBPE)> {
     let speaks = matches!(
         dialect,
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::OpenAiEmbeddings
     );
     // Some have the vendor before it.
     let model = model.rsplit('/').next().filter(|_| speaks)?;
-    bpe_for_tokenizer(get_tokenizer(model)?).ok()
+    let of = get_tokenizer(model)?;
+    Some((of, bpe_for_tokenizer(of).ok()?))
 }
 
-fn count(tokenizer: &CoreBPE, mut text: &str) -> u64 {
+fn count(tokenizer: (Tokenizer, &CoreBPE), mut text: &str) -> u64 {
     let mut tokens = 0;
     while !text.is_empty() {
         let piece = cut(text, PIECE);
-        tokens += tokenizer.count_ordinary(piece) as u64;
+        tokens += words::count(tokenizer, piece);
         text = &text[piece.len()..];
     }
     tokens
@@ -117,6 +165,24 @@ mod tests {
         let azure = "/openai/deployments/gpt-4o/chat/completions";
         let body = r#"{"messages":[{"role":"user","content":"hello world"}]}"#;
         assert_eq!(counted(azure, body), 2 + 1 + MESSAGE + ANSWER);
+    }
+
+    /// The first that is called so need not be it.
+    #[test]
+    fn the_model_that_counts_is_the_one_at_its_place() {
+        let plain = chat("gpt-4", "Grundstücksverkehr");
+        assert_ne!(plain, chat("gpt-4o", "Grundstücksverkehr"));
+        let message = r#""messages":[{"role":"user","content":"Grundstücksverkehr"}]"#;
+        for body in [
+            format!(r#"{{{message}, "model" : "gpt-4"}}"#),
+            format!(r#"{{"x":{{"model":"gpt-4o"}},"model":"gpt-4",{message}}}"#),
+            format!(r#"{{"x":"\"model\":","model":"gpt-4",{message}}}"#),
+            format!(r#"{{"x":{{"model":"nobody's"}},"model":"gpt\u002d4",{message}}}"#),
+        ] {
+            assert_eq!(counted("/v1/chat/completions", &body), plain, "{body}");
+        }
+        let others = format!(r#"{{"x":{{"model":"gpt-4"}},"model":"mistral",{message}}}"#);
+        assert_eq!(counted("/v1/chat/completions", &others), 6);
     }
 
     #[test]

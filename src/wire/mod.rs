@@ -64,6 +64,8 @@ mod shapes;
 pub mod sse;
 mod timestamp;
 mod walk;
+#[cfg(feature = "tiktoken")]
+mod words;
 
 #[cfg(feature = "simulate")]
 pub(crate) use self::request::text_bytes;

@@ -105,19 +105,19 @@ pub enum FactsError {
 /// # Ok::<(), tower_quota::wire::FactsError>(())
 /// ```
 pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError> {
-    look_through(dialect, body, None)
+    look_through(dialect, body, None).map(|(facts, _)| facts)
 }
 
 /// Who is shown each text, with its path.
 type OnText<'t> = &'t mut dyn FnMut(&[&str], &str);
 
-/// The facts of a request, of whose input only what is no text is estimated: each text is shown with its path.
+/// The facts of a request, of which each text is shown with its path; and how much of its input is no text.
 #[cfg(feature = "tiktoken")]
 pub(super) fn with_texts(
     dialect: Dialect,
     body: &[u8],
     on_text: OnText<'_>,
-) -> Result<RequestFacts, FactsError> {
+) -> Result<(RequestFacts, u64), FactsError> {
     look_through(dialect, body, Some(on_text))
 }
 
@@ -125,7 +125,7 @@ fn look_through(
     dialect: Dialect,
     body: &[u8],
     on_text: Option<OnText<'_>>,
-) -> Result<RequestFacts, FactsError> {
+) -> Result<(RequestFacts, u64), FactsError> {
     let spec = dialect.spec();
     let fields = spec.request();
     let facts = RequestFacts {
@@ -134,7 +134,7 @@ fn look_through(
         ..RequestFacts::default()
     };
     if fields.is_empty() || body.is_empty() {
-        return Ok(facts);
+        return Ok((facts, 0));
     }
     let mut facts = Facts {
         fields,
@@ -186,8 +186,11 @@ fn look_through(
 /// # Ok::<(), tower_quota::wire::FactsError>(())
 /// ```
 pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<RequestFacts, FactsError> {
-    let mut facts = inspect(dialect, body)?;
     let url = dialect.spec().in_url(path);
+    #[cfg(feature = "tiktoken")]
+    let (mut facts, counted) = super::exact::inspect(dialect, url.model.as_deref(), body)?;
+    #[cfg(not(feature = "tiktoken"))]
+    let mut facts = inspect(dialect, body)?;
     facts.model_in_url = url.model.is_some();
     facts.model = url.model.or(facts.model);
     facts.stream = url.stream.unwrap_or(facts.stream);
@@ -195,7 +198,7 @@ pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<Request
         facts.choices = facts.choices.saturating_mul(prompts(body));
     }
     #[cfg(feature = "tiktoken")]
-    if let Some(counted) = super::exact::input_tokens(dialect, &facts, body) {
+    if let Some(counted) = counted {
         facts.input_estimate = counted;
     }
     Ok(facts)
@@ -223,20 +226,21 @@ struct Facts<'t> {
     found: RequestFacts,
     old_max_output: Option<u64>,
     text_bytes: u64,
-    /// Who is shown them instead.
+    /// Who is shown them.
     on_text: Option<OnText<'t>>,
     token_ids: u64,
     payloads: u64,
 }
 
 impl Facts<'_> {
-    fn finish(mut self) -> RequestFacts {
+    /// What was found, and how much of the input is no text.
+    fn finish(mut self) -> (RequestFacts, u64) {
         // Which of two the provider goes by, it alone knows: the larger is a bound.
         self.found.max_output = self.found.max_output.max(self.old_max_output);
-        self.found.input_estimate = tokens(self.text_bytes)
-            .saturating_add(self.token_ids)
-            .saturating_add(self.payloads.saturating_mul(PAYLOAD_TOKENS));
-        self.found
+        let payloads = self.payloads.saturating_mul(PAYLOAD_TOKENS);
+        let others = self.token_ids.saturating_add(payloads);
+        self.found.input_estimate = tokens(self.text_bytes).saturating_add(others);
+        (self.found, others)
     }
 
     fn field(&self, path: &[&str]) -> Option<(usize, Field)> {
@@ -294,10 +298,12 @@ impl Look for Facts<'_> {
                 self.is_malformed |= self.found.model.is_none();
             }
             Field::Text | Field::TextOrTokens if is_payload(path, &text) => self.payloads += 1,
-            Field::Text | Field::TextOrTokens => match &mut self.on_text {
-                Some(on_text) => on_text(path, &text.read().unwrap_or_default()),
-                None => self.text_bytes = self.text_bytes.saturating_add(text.bytes),
-            },
+            Field::Text | Field::TextOrTokens => {
+                self.text_bytes = self.text_bytes.saturating_add(text.bytes);
+                if let Some(on_text) = &mut self.on_text {
+                    on_text(path, &text.read().unwrap_or_default());
+                }
+            }
             _ => self.scalar(path, Scalar::Null),
         }
     }

@@ -12,11 +12,16 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tower-quota-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("tower-quota-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            // A test program may have this file twice, and so two numbers.
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Folder(path),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists),
+            }
+        }
     }
 
     /// A file in it.

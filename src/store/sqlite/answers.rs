@@ -6,6 +6,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     SqliteStore,
+    ahead::Covered,
     commit::{Told, committed},
     op::Op,
     retention::Task,
@@ -43,6 +44,16 @@ impl Store for SqliteStore {
             Decided::Granted(state, grant, op) => (state, grant, op),
             Decided::Refused(answer) => return answer,
         };
+        let before = match state.ahead.cover(claim, true) {
+            Covered::By(part) => {
+                shared.queue_part(&mut state, op, Some(part));
+                return Answer::Now(Ok(Decision::Granted(grant)));
+            }
+            Covered::Bare(before) => before,
+        };
+        for (op, part) in before {
+            shared.queue_part(&mut state, op, part);
+        }
         let told = shared.queue_and_wait(&mut state, op, Vec::new());
         let granted = Granted {
             shared: shared.clone(),
@@ -55,7 +66,16 @@ impl Store for SqliteStore {
         match self.decide(claim) {
             Decided::Granted(mut state, grant, op) => {
                 // What is queued later is written later, or with it.
-                self.shared.queue(&mut state, op);
+                let part = match state.ahead.cover(claim, false) {
+                    Covered::By(part) => Some(part),
+                    Covered::Bare(before) => {
+                        for (op, part) in before {
+                            self.shared.queue_part(&mut state, op, part);
+                        }
+                        None
+                    }
+                };
+                self.shared.queue_part(&mut state, op, part);
                 Answer::Now(Ok(Decision::Granted(grant)))
             }
             Decided::Refused(answer) => answer,

@@ -1,7 +1,8 @@
 //! The ledger as it is written: a row an attempt, and sums of an hour, in the transaction of what they are about.
 
-use std::collections::{HashMap, hash_map::Entry as Place};
+use std::sync::Arc;
 
+use hashbrown::{HashMap, hash_map::Entry as Place};
 use rusqlite::Connection;
 
 use super::{
@@ -150,6 +151,31 @@ impl Book {
         Ok(())
     }
 
+    /// What was written down ahead and is lost: a row for all that is of the same tags.
+    pub(super) fn lose(
+        &mut self,
+        conn: &Connection,
+        at: At,
+        used: &[(Arc<Tags>, Kept)],
+    ) -> rusqlite::Result<()> {
+        let mut rows = HashMap::<_, Figures>::new();
+        for (tags, kept) in used {
+            let figures = rows.entry(self.names.of(conn, tags)?).or_default();
+            figures.settle(kept, &Settlement::Unknown);
+        }
+        for ((tags, run), figures) in rows {
+            let row = Row {
+                tags,
+                run,
+                status: Status::Lost,
+                figures,
+                ..self.row(conn, at.wall.div_euclid(1_000))?
+            };
+            self.aside.push(row);
+        }
+        Ok(())
+    }
+
     /// One with an id of its own.
     fn row(&mut self, conn: &Connection, now: i64) -> rusqlite::Result<Row> {
         let now = now.clamp(0, i64::MAX / EACH_MILLISECOND - 1);
@@ -219,6 +245,12 @@ impl Book {
         self.grants_before.clear();
         self.aside.clear();
         self.names.bound();
+    }
+
+    /// What is known of grants that have not ended.
+    pub(super) fn kept(&self) -> std::collections::HashMap<u64, Kept> {
+        let grants = self.grants.iter();
+        grants.map(|(number, (_, kept))| (*number, *kept)).collect()
     }
 
     /// What was looked up may be gone.

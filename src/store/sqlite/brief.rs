@@ -1,6 +1,8 @@
 //! What is done in as few words as can be read again: what is as it is by default is left out. Claims, sends and settlements
 //! are most of what the log has, and the log is most of what is written: these are spelled out here, names and all.
 
+use std::{ops::Range, sync::Arc};
+
 use serde::Serialize;
 use serde_json::Result;
 
@@ -8,11 +10,38 @@ use super::op::{Done, Op};
 use crate::{
     limit::Demand,
     store::{Claim, Settlement},
+    tags::Tags,
     usage::Usage,
 };
 
-/// Writes it behind what is there.
-pub(super) fn write(done: &Done, text: &mut Vec<u8>) -> Result<()> {
+/// What is done, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    text: Vec<u8>,
+    last: Option<Last>,
+}
+
+/// The tags of the claim that was written last, and where they stand: the next one is of the same attempt, as a rule.
+type Last = (Arc<Tags>, Range<usize>);
+
+impl Log {
+    pub(super) fn push(&mut self, done: &Done) -> Result<()> {
+        let before = if self.text.is_empty() { b'[' } else { b',' };
+        self.text.push(before);
+        write(done, &mut self.text, &mut self.last)
+    }
+
+    /// All of it, as a list.
+    pub(super) fn end(mut self) -> Vec<u8> {
+        if self.text.is_empty() {
+            self.text.push(b'[');
+        }
+        self.text.push(b']');
+        self.text
+    }
+}
+
+fn write(done: &Done, text: &mut Vec<u8>, last: &mut Option<Last>) -> Result<()> {
     match &done.op {
         Op::Claim { grant, row, asked } => {
             let Some(claim) = asked.without_slots() else {
@@ -25,7 +54,7 @@ pub(super) fn write(done: &Done, text: &mut Vec<u8>) -> Result<()> {
             op.name("asked");
             let mut asked = Fields::begin(op.text, "{");
             asked.name("claim");
-            write_claim(claim, asked.text)?;
+            write_claim(claim, asked.text, last)?;
             text.extend_from_slice(b"}}}}");
         }
         Op::Settle(grant, Settlement::Usage(usage)) => {
@@ -56,7 +85,7 @@ fn begin(done: &Done, text: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn write_claim(claim: &Claim, text: &mut Vec<u8>) -> Result<()> {
+fn write_claim(claim: &Claim, text: &mut Vec<u8>, last: &mut Option<Last>) -> Result<()> {
     // Each by its name, here and below: what is added has to be written too.
     let Claim {
         tags,
@@ -67,7 +96,15 @@ fn write_claim(claim: &Claim, text: &mut Vec<u8>) -> Result<()> {
         attempt,
     } = claim;
     let mut fields = Fields::begin(text, "{");
-    fields.put("tags", &**tags)?;
+    fields.name("tags");
+    match last {
+        Some((known, at)) if known == tags => fields.text.extend_from_within(at.clone()),
+        _ => {
+            let begin = fields.text.len();
+            serde_json::to_writer(&mut *fields.text, &**tags)?;
+            *last = Some((tags.clone(), begin..fields.text.len()));
+        }
+    }
     fields.name("demand");
     write_demand(*demand, fields.text)?;
     fields.put("quantities", quantities)?;
@@ -176,7 +213,7 @@ mod tests {
         limit::{Limit, LimitKey, Limits, Quantities, Tick},
         money::Money,
         store::{asked::Asked, clock::told::At},
-        tags::{Tag, Tags},
+        tags::Tag,
     };
 
     fn few() -> impl Strategy<Value = u64> {
@@ -189,11 +226,47 @@ mod tests {
             tick: Tick::from_micros(7),
             wall: -3,
         };
-        let mut text = Vec::new();
-        write(&Done { at, op }, &mut text).unwrap();
-        let done: Done = serde_json::from_slice(&text).unwrap();
-        assert_eq!(done.at, at);
-        done.op
+        read_all(&[Done { at, op }]).remove(0)
+    }
+
+    fn read_all(all: &[Done]) -> Vec<Op> {
+        let mut log = Log::default();
+        all.iter().for_each(|done| log.push(done).unwrap());
+        let found: Vec<Done> = serde_json::from_slice(&log.end()).unwrap();
+        let at = |done: &Done| done.at;
+        assert!(found.iter().map(at).eq(all.iter().map(at)));
+        found.into_iter().map(|done| done.op).collect()
+    }
+
+    #[test]
+    fn nothing_is_a_list_too() {
+        assert_eq!(Log::default().end(), b"[]");
+    }
+
+    #[test]
+    fn claims_have_their_own_tags_whatever_the_one_before_had() {
+        let limits = Limits::new([Limit::concurrency(2)]).unwrap();
+        let claim = |agent: &str| {
+            let claim = Claim {
+                tags: Tags::new().with(Tag::Agent, agent).into(),
+                demand: Demand::default(),
+                quantities: Quantities::ALL,
+                repeat: false,
+                held: Vec::new(),
+                attempt: 0,
+            };
+            let (at, asked) = (At::default(), Asked::of(&claim, &limits));
+            let (grant, row) = (1, 2);
+            let op = Op::Claim { grant, row, asked };
+            Done { at, op }
+        };
+        let agents = ["a", "a", "b", "a", "\"", "\""];
+        let found = read_all(&agents.map(claim));
+        let found = found.iter().map(|op| match op {
+            Op::Claim { asked, .. } => asked.claim.tags.get(&Tag::Agent).unwrap(),
+            other => panic!("{other:?}"),
+        });
+        assert!(found.eq(agents));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What an attempt came to, and sums of it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use rusqlite::{Connection, Row, params};
 
 use super::replica::Kept;

@@ -34,7 +34,8 @@
 //! and whoever waits for it is woken when that is on the disk. So a commit costs two to four milliseconds however many
 //! calls share it. A refusal waits for nothing. Of the claims of one attempt the last waits for all, and what a call used is
 //! written with what is claimed next, a fiftieth of a second later at most. Where [`Survives::Kill`] is enough, a commit is
-//! with the operating system and not on the disk: a tenth of a millisecond. The file has what was done since the last image
+//! with the operating system and not on the disk: a tenth of a millisecond. With [`SqliteOptions::ahead`] most claims wait for
+//! neither. The file has what was done since the last image
 //! of all counts, and such an image from time to time.
 //!
 //! # The ledger
@@ -65,6 +66,7 @@
 //! A file of an earlier version is brought to this one's form when it is opened. One of a later version is opened where
 //! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
 
+mod ahead;
 mod answers;
 mod book;
 mod brief;
@@ -86,6 +88,7 @@ mod retention;
 mod row;
 mod schema;
 mod shared;
+mod standing;
 mod store;
 mod sync;
 mod writer;

@@ -1,7 +1,8 @@
 //! Sets of tags and runs by their numbers in the file: a row an attempt would be several times as long with names in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::tags::{Tag, Tags};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::ahead::Part;
 use crate::store::audit::Note;
 use crate::{
     error::StoreError,
@@ -48,6 +49,10 @@ pub(super) enum Op {
         reason: String,
     },
     Reconfigure(Vec<Limit>),
+    /// So much is counted as used after a crash, until the block of this number is gone.
+    Ahead(u64, Asked),
+    /// That block is gone.
+    Behind(u64),
     /// Something beside the store, by hand: the audit log alone has it.
     Noted,
 }
@@ -65,6 +70,7 @@ pub(super) struct Queued {
     pub(super) done: Done,
     /// What the audit log says of it.
     pub(super) notes: Vec<Note>,
+    pub(super) part: Option<Part>,
     /// Who waits until it is there.
     pub(super) waits: Option<oneshot::Sender<Result<(), StoreError>>>,
 }

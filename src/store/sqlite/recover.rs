@@ -2,22 +2,22 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use serde::{Deserialize, Serialize};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     OpenError, SqliteOptions, Survives,
+    ahead::Ahead,
     book::Book,
     file::{self, Opened},
     op::{Done, Op},
     replica::{Kept, Replica},
     row,
     shared::Shared,
+    standing::{Standing, Stored},
     sync::Syncer,
     writer::Writer,
 };
 use crate::{
-    limit::Limit,
     store::audit::Note,
     store::{
         BudgetEvent, Settlement, Store as _,
@@ -25,27 +25,13 @@ use crate::{
             Clock,
             told::{At, Told},
         },
-        image::Image,
     },
 };
-
-/// A part of an image has about so many bytes: SQLite takes no text of any length.
-const PART: usize = 8 << 20;
 
 pub(super) struct Recovered {
     pub(super) shared: Arc<Shared>,
     pub(super) thread: JoinHandle<Result<(), String>>,
     pub(super) lost: usize,
-}
-
-/// An image as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Stored<I> {
-    at: At,
-    /// The limits that it was opened with.
-    given: Vec<Limit>,
-    kept: HashMap<u64, Kept>,
-    image: I,
 }
 
 pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
@@ -58,6 +44,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         absorb,
         image_after,
         survives,
+        ahead,
     } = options;
     let Opened { mut conn, lock } = file::open(&path, survives)?;
     let mut clock = Clock::alone();
@@ -69,7 +56,9 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let fresh = before.is_none();
     let mut before = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
     let at = now(before.at(), wall);
-    let (lost, untold) = end_all(&mut before, at);
+    let (lost, mut untold) = end_all(&mut before, at);
+    let (used, more) = before.use_ahead(at);
+    untold.extend(more);
 
     let image = before.image();
     let held = before.limits();
@@ -90,12 +79,16 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let write = |conn: &mut Connection| {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let attempts = row::lose(&tx, lost.iter())?;
+        let mut book = Book::open(&tx)?;
+        book.lose(&tx, at, &used)?;
+        book.write(&tx)?;
         let crash = (attempts > 0).then(|| Note::of_crash(attempts));
         let mut notes = crash.iter().chain(&notes);
         notes.try_for_each(|note| note.write(&tx, at))?;
-        write_image(&tx, &replica)?;
+        Stored::of(&replica).write(&tx)?;
         tx.commit()?;
-        Ok((attempts, Book::open(conn)?))
+        book.committed();
+        Ok((attempts, book))
     };
     let written = write(&mut conn).map_err(|error: rusqlite::Error| OpenError::Refused {
         path: path.clone(),
@@ -115,13 +108,19 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     };
 
     clock.set(at.tick);
-    let shared = Arc::new(Shared::new(path.clone(), (live, told), clock, by, untold));
+    let shared = Arc::new(Shared::new(
+        path.clone(),
+        (live, told),
+        clock,
+        by,
+        untold,
+        Ahead::new(ahead),
+    ));
     let writer = Writer::new(
         shared.clone(),
         (conn, lock, sync),
-        replica,
+        Standing::new(replica, most, image_after),
         book,
-        image_after,
     );
     let thread = std::thread::Builder::new()
         .name("tower-quota sqlite".into())
@@ -161,16 +160,17 @@ fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Re
         return Ok(None);
     }
     let stored = serde_json::from_str(&parts.concat());
-    let Stored::<Image> {
+    let Stored {
         at,
         given,
         kept,
+        ahead,
         image,
     } = stored.map_err(|error| unread("its image", error))?;
     let limits = image.limits();
     let limits = limits.ok_or_else(|| damaged("its limits make no sense".into()))?;
     let both = (&limits.clone(), limits);
-    let mut replica = Replica::of_image(given, both, most, (&image, kept, at));
+    let mut replica = Replica::of_image(given, both, most, (&image, kept, at)).with_ahead(ahead);
     let mut log = conn
         .prepare("SELECT ops FROM log ORDER BY seq")
         .map_err(failed)?;
@@ -186,36 +186,6 @@ fn read(conn: &Connection, path: &Path, most: Option<usize>) -> Result<Option<Re
         }
     }
     Ok(Some(replica))
-}
-
-/// Writes an image of all counts in place of the log.
-pub(super) fn write_image(tx: &Transaction<'_>, replica: &Replica) -> rusqlite::Result<()> {
-    let kept = replica
-        .open()
-        .map(|(number, kept)| (number, *kept))
-        .collect();
-    let stored = Stored {
-        at: replica.at(),
-        given: replica.given().to_vec(),
-        kept,
-        image: replica.image(),
-    };
-    let text = serde_json::to_string(&stored)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    tx.execute("DELETE FROM image", [])?;
-    let mut insert = tx.prepare_cached("INSERT INTO image (body) VALUES (?)")?;
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let mut end = PART.min(rest.len());
-        while !rest.is_char_boundary(end) {
-            end -= 1;
-        }
-        let (part, after) = rest.split_at(end);
-        insert.execute([part])?;
-        rest = after;
-    }
-    tx.execute("DELETE FROM log", [])?;
-    Ok(())
 }
 
 fn texts(conn: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {

@@ -1,19 +1,24 @@
-//! A second store that does what was committed. It is what an image is taken of, without a pause for anybody, and what
-//! a log is replayed on: the same code every day and after a crash.
+//! A second store that does what was committed: what a log is replayed on after a crash, and, where there are many counts,
+//! what an image is taken of without a pause for anybody.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::op::Op;
 use crate::{
     limit::{Demand, Limit, Limits, Quantities},
     store::{
-        Answer, BudgetEvent, Decision, Grant, MemoryStore, Reason, Store as _,
+        Answer, BudgetEvent, Decision, Grant, MemoryStore, Reason, Settlement, Store as _,
+        asked::Asked,
         clock::{
             Clock,
             told::{At, Told},
         },
         image::Image,
     },
+    tags::Tags,
 };
 
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct Replica {
     given: Vec<Limit>,
     told: Arc<Told>,
     open: HashMap<u64, Open>,
+    /// Blocks, by their numbers.
+    ahead: BTreeMap<u64, Asked>,
     /// When something was done last.
     at: At,
 }
@@ -59,6 +66,7 @@ impl Replica {
             given,
             told,
             open: HashMap::new(),
+            ahead: BTreeMap::new(),
             at: At::default(),
         }
     }
@@ -84,8 +92,15 @@ impl Replica {
             given,
             told,
             open,
+            ahead: BTreeMap::new(),
             at,
         }
+    }
+
+    /// With the blocks that there were.
+    pub(super) fn with_ahead(mut self, ahead: BTreeMap<u64, Asked>) -> Self {
+        self.ahead = ahead;
+        self
     }
 
     /// Does it again. What has happened to budgets then.
@@ -153,9 +168,39 @@ impl Replica {
                     drop(store.reconfigure(&limits, &Reason::default()));
                 }
             }
+            Op::Ahead(number, asked) => drop(self.ahead.insert(*number, asked.clone())),
+            Op::Behind(number) => drop(self.ahead.remove(number)),
             Op::Noted => {}
         }
         store.take_events()
+    }
+
+    /// The blocks that there are.
+    pub(super) fn ahead(&self) -> &BTreeMap<u64, Asked> {
+        &self.ahead
+    }
+
+    /// Counts all blocks as used, as far as there is room, and they are gone. Whose they were, what of them counts as
+    /// used, and what has happened to budgets by that.
+    pub(super) fn use_ahead(&mut self, at: At) -> (Vec<(Arc<Tags>, Kept)>, Vec<BudgetEvent>) {
+        self.at = at;
+        self.told.tell(at);
+        let mut used = Vec::new();
+        for (_, asked) in std::mem::take(&mut self.ahead) {
+            let claim = asked.to(&self.store.limits());
+            let (grant, cost) = self.store.take_what_is_left(&claim);
+            drop(self.store.settle(grant, Settlement::Unknown));
+            let kept = Kept {
+                row: 0,
+                demand: Demand {
+                    cost: cost.unwrap_or(claim.demand.cost),
+                    ..claim.demand
+                },
+                quantities: claim.quantities,
+            };
+            used.push((claim.tags, kept));
+        }
+        (used, self.store.take_events())
     }
 
     /// When something was done last.

@@ -1,7 +1,6 @@
 //! A row of the ledger.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use super::{

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION: i64 = 0x7477_7174;
 
 /// Each makes of a file of the schema before it one of its own.
-pub(super) const STEPS: [&str; 4] = [
+pub(super) const STEPS: [&str; 5] = [
     // What is counted: an image, and what was done since.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
      CREATE TABLE log (seq INTEGER PRIMARY KEY, ops TEXT NOT NULL);
@@ -64,6 +64,8 @@ pub(super) const STEPS: [&str; 4] = [
      UPDATE meta SET value = 3 WHERE key = 'min_reader';",
     // The log leaves out what is as it is by default.
     "UPDATE meta SET value = 4 WHERE key = 'min_reader';",
+    // Blocks of room that is written down ahead.
+    "UPDATE meta SET value = 5 WHERE key = 'min_reader';",
 ];
 
 /// The schema that this version knows.
@@ -175,7 +177,7 @@ mod tests {
             let conn = Connection::open(&path).unwrap();
             let expected = Versions {
                 schema: SCHEMA,
-                min_reader: 4,
+                min_reader: 5,
             };
             assert_eq!(versions(&conn).unwrap(), expected, "schema {schema}");
             let one = store.claim(&claim()).get().await.unwrap();

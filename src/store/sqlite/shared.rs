@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{
+    ahead::{Ahead, Part},
     commit::Told,
     op::{Done, Op, Queued},
     retention::Task,
@@ -47,7 +48,7 @@ pub(super) struct Shared {
 
 /// Things are done to the store, and queued, under one lock: so they are in the file in the order in which they were
 /// done.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     /// When something was done last.
     at: At,
@@ -57,6 +58,7 @@ pub(super) struct State {
     pub(super) tasks: Vec<Task>,
     streams: HashMap<u64, Stream>,
     untold: Vec<BudgetEvent>,
+    pub(super) ahead: Ahead,
     /// Why nothing can be written at present.
     pub(super) failing: Option<Arc<str>>,
     pub(super) closed: bool,
@@ -79,10 +81,19 @@ impl Shared {
         clock: Clock,
         by: Arc<str>,
         untold: Vec<BudgetEvent>,
+        ahead: Ahead,
     ) -> Self {
         let state = State {
+            at: At::default(),
+            queued: Vec::new(),
+            urgent: false,
+            tasks: Vec::new(),
+            streams: HashMap::new(),
             untold,
-            ..State::default()
+            ahead,
+            failing: None,
+            closed: false,
+            gone: false,
         };
         Shared {
             path,
@@ -128,7 +139,7 @@ impl Shared {
     /// Queues what was done, for whoever waits until it is written.
     pub(super) fn queue_and_wait(&self, state: &mut State, op: Op, notes: Vec<Note>) -> Told {
         let (waits, told) = oneshot::channel();
-        self.put(state, op, notes, Some(waits));
+        self.put(state, op, notes, None, Some(waits));
         if !state.urgent {
             state.urgent = true;
             self.work.notify_one();
@@ -138,10 +149,15 @@ impl Shared {
 
     /// Queues what was done. Nobody waits for it.
     pub(super) fn queue(&self, state: &mut State, op: Op) {
+        self.queue_part(state, op, None);
+    }
+
+    /// The same, of something that has to do with a block.
+    pub(super) fn queue_part(&self, state: &mut State, op: Op, part: Option<Part>) {
         if state.queued.is_empty() && !state.urgent {
             self.work.notify_one();
         }
-        self.put(state, op, Vec::new(), None);
+        self.put(state, op, Vec::new(), part, None);
     }
 
     fn put(
@@ -149,6 +165,7 @@ impl Shared {
         state: &mut State,
         op: Op,
         mut notes: Vec<Note>,
+        part: Option<Part>,
         waits: Option<oneshot::Sender<Result<(), StoreError>>>,
     ) {
         if state.gone {
@@ -157,7 +174,12 @@ impl Shared {
         }
         notes.extend(self.hear(state, ITSELF));
         let done = Done { at: state.at, op };
-        state.queued.push(Queued { done, notes, waits });
+        state.queued.push(Queued {
+            done,
+            notes,
+            part,
+            waits,
+        });
     }
 
     /// Takes up what has happened to budgets, by whoever has done something. What the audit log says of it.
@@ -200,6 +222,16 @@ impl Shared {
         } else {
             let most = stream.output.unwrap_or_default().max(output);
             stream.output = Some(most);
+        }
+    }
+
+    /// Blocks that nobody uses go; all of them, where it is the end. `is_idle`: nothing was done for a while.
+    pub(super) fn sweep(&self, state: &mut State, is_idle: bool) {
+        let now = state.at.tick;
+        if is_idle || state.closed || state.ahead.is_due(now) {
+            for op in state.ahead.sweep(now, state.closed) {
+                self.queue(state, op);
+            }
         }
     }
 

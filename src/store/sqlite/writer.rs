@@ -5,17 +5,18 @@ use std::{collections::VecDeque, fs::File, sync::Arc, time::Duration};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
+    ahead::Ahead,
     book::Book,
-    brief,
+    brief::Log,
     note::audit,
     op::{Done, Queued},
     pruning::Pruning,
-    recover,
-    replica::Replica,
     retention::Task,
-    shared::Shared,
+    shared::{Shared, State},
+    standing::{Standing, Stored},
     sync::Syncer,
 };
+use crate::store::{clock::told::At, image::Image};
 
 /// What nobody waits for waits so long for company.
 const LAZY: Duration = Duration::from_millis(20);
@@ -34,14 +35,10 @@ pub(super) struct Writer {
     sync: Option<Syncer>,
     /// Whether several waited for the last commit.
     has_company: bool,
-    replica: Replica,
+    standing: Standing,
     book: Book,
     /// What is to be written, in its order: it stays here until it is.
     backlog: Vec<Queued>,
-    /// How much was done since the last image.
-    since: usize,
-    /// After how much an image is taken.
-    image_after: usize,
     retry: Duration,
     pruning: VecDeque<Pruning>,
 }
@@ -68,9 +65,8 @@ impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
         (conn, lock, sync): (Connection, File, Option<Syncer>),
-        replica: Replica,
+        standing: Standing,
         book: Book,
-        image_after: usize,
     ) -> Self {
         Writer {
             shared,
@@ -78,11 +74,9 @@ impl Writer {
             lock,
             sync,
             has_company: false,
-            replica,
+            standing,
             book,
             backlog: Vec::new(),
-            since: 0,
-            image_after,
             retry: RETRY.0,
             pruning: VecDeque::new(),
         }
@@ -93,7 +87,7 @@ impl Writer {
         let gone = Gone(self.shared.clone());
         let ended = loop {
             let (tasks, closed) = self.wait();
-            let written = self.write_backlog();
+            let written = self.write_backlog(false);
             for task in tasks {
                 let written = written.clone().and_then(|()| self.read_for(&task));
                 match Pruning::of(task) {
@@ -106,9 +100,12 @@ impl Writer {
                 break written;
             }
         };
-        if ended.is_ok() && self.since > 0 {
+        if ended.is_ok() && self.standing.has_moved() {
             // A short log opens sooner. Without it nothing is lost.
-            let _ = self.take_image();
+            let _ = match self.standing.replica() {
+                Some(_) => self.take_image().map_err(|error| error.to_string()),
+                None => self.write_backlog(true),
+            };
         }
         drop(gone);
         let Writer {
@@ -135,8 +132,11 @@ impl Writer {
                 if timed_out {
                     break;
                 }
-            } else if state.queued.is_empty() {
+            } else if state.queued.is_empty() && state.ahead.is_empty() {
                 shared.work.wait(&mut state);
+            } else if state.queued.is_empty() {
+                let waited = shared.work.wait_for(&mut state, Ahead::EACH);
+                shared.sweep(&mut state, waited.timed_out());
             } else if shared.work.wait_for(&mut state, LAZY).timed_out() {
                 break;
             }
@@ -146,8 +146,8 @@ impl Writer {
             // Others on their way are written with it, for little more.
             let _ = shared.work.wait_for(&mut state, COMPANY);
         }
-        state.urgent = false;
-        self.backlog.append(&mut state.queued);
+        shared.sweep(&mut state, false);
+        self.take_queued(&mut state);
         (std::mem::take(&mut state.tasks), state.closed)
     }
 
@@ -177,73 +177,134 @@ impl Writer {
         }
     }
 
-    fn write_backlog(&mut self) -> Result<(), String> {
-        if self.backlog.is_empty() {
+    /// Writes all of the backlog, and all counts where it is time for that, or is to be.
+    fn write_backlog(&mut self, with_image: bool) -> Result<(), String> {
+        let image = self.image(with_image);
+        if self.backlog.is_empty() && image.is_none() {
             return Ok(());
         }
         let written = match self.sync.as_ref().map_or(Ok(()), Syncer::failure) {
-            Ok(()) => self.transact().map_err(|error| error.to_string()),
+            Ok(()) => self.transact_with(image).map_err(|error| error.to_string()),
             // Who claims is to hear that the disk fails.
             Err(error) => Err(error.to_string()),
         };
-        match &written {
-            Ok(()) => self.committed(),
-            Err(reason) => self.failed(reason),
+        match written {
+            Ok(stored) => {
+                self.committed();
+                if let Some(stored) = stored {
+                    self.standing.imaged_as(stored);
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                self.failed(&reason);
+                Err(reason)
+            }
         }
-        written
     }
 
-    /// All of the backlog in one transaction.
-    fn transact(&mut self) -> rusqlite::Result<()> {
+    /// An image of the store that decides, where it is time for one. What is queued is in it, and is in the backlog.
+    fn image(&mut self, now: bool) -> Option<(Image, At)> {
+        let shared = self.shared.clone();
+        if self.standing.replica().is_some() || !(now || self.standing.is_due(shared.live.len())) {
+            return None;
+        }
+        // As of what was done last: this thread asks no clock.
+        let mut state = shared.lock();
+        self.take_queued(&mut state);
+        Some((shared.live.image_of_all(), state.at()))
+    }
+
+    fn take_queued(&mut self, state: &mut State) {
+        state.urgent = false;
+        state.ahead.taken();
+        self.backlog.append(&mut state.queued);
+    }
+
+    /// All of the backlog in one transaction, with the image, where that can be written.
+    fn transact_with(&mut self, image: Option<(Image, At)>) -> rusqlite::Result<Option<Stored>> {
+        let Some(image) = image else {
+            return self.transact(None);
+        };
+        match self.transact(Some(image)) {
+            Err(_) if !self.backlog.is_empty() => {
+                // The log goes on.
+                self.book.rolled_back();
+                self.transact(None)
+            }
+            written => written,
+        }
+    }
+
+    fn transact(&mut self, image: Option<(Image, At)>) -> rusqlite::Result<Option<Stored>> {
         let Writer {
             conn,
             book,
             backlog,
+            standing,
             ..
         } = self;
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let unwritten = |error: serde_json::Error| -> rusqlite::Error {
             rusqlite::Error::ToSqlConversionFailure(error.into())
         };
-        let mut text = Vec::with_capacity(backlog.len() * 256);
+        let mut log = Log::default();
         for queued in &mut *backlog {
             let Done { at, op } = &mut queued.done;
             book.take(&tx, *at, op)?;
-            text.push(if text.is_empty() { b'[' } else { b',' });
-            brief::write(&queued.done, &mut text).map_err(unwritten)?;
+            if image.is_none() {
+                log.push(&queued.done).map_err(unwritten)?;
+            }
             queued
                 .notes
                 .iter()
                 .try_for_each(|note| note.write(&tx, queued.done.at))?;
         }
-        text.push(b']');
-        let text = String::from_utf8(text);
-        let text = text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        tx.prepare_cached("INSERT INTO log (ops) VALUES (?)")?
-            .execute([text])?;
         book.write(&tx)?;
-        tx.commit()
+        let ops = backlog.iter().map(|queued| &queued.done.op);
+        let stored = image.map(|image| standing.stored(image, book.kept(), ops));
+        match &stored {
+            Some(stored) => stored.write(&tx)?,
+            None => {
+                let text = String::from_utf8(log.end());
+                let text =
+                    text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+                let mut insert = tx.prepare_cached("INSERT INTO log (ops) VALUES (?)")?;
+                insert.execute([text])?;
+            }
+        }
+        tx.commit()?;
+        Ok(stored)
     }
 
     fn committed(&mut self) {
         self.book.committed();
         self.retry = RETRY.0;
-        self.shared.lock().failing = None;
+        {
+            let mut state = self.shared.lock();
+            state.failing = None;
+            state.ahead.written();
+        }
         if let Some(sync) = &self.sync {
             sync.written();
         }
-        self.since += self.backlog.len();
         let waiting = self.backlog.iter().filter(|queued| queued.waits.is_some());
         self.has_company = waiting.take(2).count() > 1;
-        for Queued { done, waits, .. } in self.backlog.drain(..) {
+        for queued in self.backlog.drain(..) {
+            let Queued {
+                done, part, waits, ..
+            } = queued;
+            if let Some(part) = part {
+                part.written();
+            }
             if let Some(waits) = waits {
                 // It may have gone away.
                 let _ = waits.send(Ok(()));
             }
-            // Who hears of it was told by the store that decides.
-            drop(self.replica.redo(done.at, &done.op));
+            self.standing.took(&done);
         }
-        if self.since >= self.image_after.max(self.replica.len()) {
+        let replica = self.standing.replica();
+        if replica.is_some_and(|replica| self.standing.is_due(replica.len())) {
             // Where it cannot be written, the log goes on.
             let _ = self.take_image();
         }
@@ -269,14 +330,18 @@ impl Writer {
         }
     }
 
-    /// Writes an image of all counts in place of the log.
+    /// Writes an image of the replica in place of the log.
     fn take_image(&mut self) -> rusqlite::Result<()> {
+        let Some(replica) = self.standing.replica() else {
+            return Ok(());
+        };
+        let stored = Stored::of(replica);
         let tx = self
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        recover::write_image(&tx, &self.replica)?;
+        stored.write(&tx)?;
         tx.commit()?;
-        self.since = 0;
+        self.standing.imaged();
         Ok(())
     }
 }
