@@ -26,7 +26,7 @@ const ORDER: [&[&str]; 20] = [
     &["rate_limit"],
     &["metrics", "recent"],
     &["config"],
-    &["reqwest"],
+    &["guide", "reqwest"],
     &["gateway"],
     &["bin"],
     &["lib"],
