@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
 
+pub(crate) mod help;
+
+use help::kind;
+
 /// A local no. In HTTP it travels as a response, with the `Rejection` in the response's extensions.
 ///
 /// ```
@@ -247,21 +251,36 @@ impl Rejection {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Rejection::RateLimited(_) => "rate_limited",
-            Rejection::QueueFull { .. } => "queue_full",
-            Rejection::DeadlineExceeded(_) => "deadline_exceeded",
-            Rejection::NeverFits(_) => "never_fits",
-            Rejection::RunUsedUp(_) => "run_used_up",
-            Rejection::BudgetExceeded(_) => "budget_exceeded",
-            Rejection::CircuitOpen(_) => "circuit_open",
-            Rejection::Paused { .. } => "paused",
-            Rejection::UnknownPrice { .. } => "unknown_price",
-            Rejection::BodyTooLarge { .. } => "body_too_large",
-            Rejection::BadRequest { .. } => "bad_request",
-            Rejection::NoTarget { .. } => "no_target",
-            Rejection::NoRoute { .. } => "no_route",
-            Rejection::StoreUnavailable(_) => "store_unavailable",
+            Rejection::RateLimited(_) => kind!("rate_limited"),
+            Rejection::QueueFull { .. } => kind!("queue_full"),
+            Rejection::DeadlineExceeded(_) => kind!("deadline_exceeded"),
+            Rejection::NeverFits(_) => kind!("never_fits"),
+            Rejection::RunUsedUp(_) => kind!("run_used_up"),
+            Rejection::BudgetExceeded(_) => kind!("budget_exceeded"),
+            Rejection::CircuitOpen(_) => kind!("circuit_open"),
+            Rejection::Paused { .. } => kind!("paused"),
+            Rejection::UnknownPrice { .. } => kind!("unknown_price"),
+            Rejection::BodyTooLarge { .. } => kind!("body_too_large"),
+            Rejection::BadRequest { .. } => kind!("bad_request"),
+            Rejection::NoTarget { .. } => kind!("no_target"),
+            Rejection::NoRoute { .. } => kind!("no_route"),
+            Rejection::StoreUnavailable(_) => kind!("store_unavailable"),
         }
+    }
+
+    /// The address of the guide's entry on this kind: what it means, and what to do. It is that of the latest version, and
+    /// the same for all refusals of a kind; in HTTP it goes along as `Link: <…>; rel="help"`.
+    ///
+    /// ```
+    /// let rejection = tower_quota::Rejection::BadRequest { message: "no model".into() };
+    /// assert_eq!(
+    ///     rejection.help(),
+    ///     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html#bad_request"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn help(&self) -> String {
+        help::entry_of(self.kind()).unwrap_or_default()
     }
 
     /// The status that says the same in HTTP.

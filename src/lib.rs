@@ -54,7 +54,8 @@
 //! - [`retry::Attempts`]: what became of each attempt of a call, in its response's extensions.
 //! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
 //!   call inside a future inherit tags.
-//! - [`Rejection`]: why a call was refused here.
+//! - [`Rejection`]: why a call was refused here. Its [`help`](Rejection::help) is the guide's entry.
+//! - [`guide`]: how to begin, in any language; recipes, every key of a configuration, what refusals mean, security, migration.
 //! - [`RequestBody`]: the way in for bodies that cannot be made of bytes.
 //!
 //! # What it does not do
@@ -88,6 +89,7 @@ pub mod event;
 pub mod failover;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+pub mod guide;
 pub mod limit;
 pub mod limiter;
 #[cfg(feature = "metrics")]

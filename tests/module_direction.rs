@@ -27,7 +27,7 @@ const ORDER: [&[&str]; 21] = [
     &["alerts", "metrics", "recent"],
     &["config"],
     &["simulate"],
-    &["reqwest"],
+    &["guide", "reqwest"],
     &["gateway"],
     &["bin"],
     &["lib"],

@@ -20,4 +20,6 @@ pub(crate) use exchange::{exchange, send_once};
 pub(crate) use keep::keep;
 pub(crate) use onward::{Answered, Onward, Out};
 pub(crate) use pass::pass;
+#[cfg(feature = "gateway")]
+pub(crate) use refusal::tell_help;
 pub(crate) use refusal::{SHOULD_RETRY, refuse, tell_wait};

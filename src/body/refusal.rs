@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_TYPE, LINK, RETRY_AFTER},
 };
 use http_body::Body;
 
 use super::{ResponseBody, rate_limit};
 use crate::{
     clock::time_of_day,
-    error::Rejection,
+    error::{Rejection, help},
     wire::{Dialect, error_body, retry_after},
 };
 
@@ -25,7 +25,7 @@ pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-re
 ///
 /// The limit is also said in the fields `RateLimit-Policy` and `RateLimit` (IETF,
 /// draft-ietf-httpapi-ratelimit-headers-10). `Retry-After` is rounded up and never 0. `x-should-retry: false`,
-/// which the official SDKs obey, goes with a refusal that stays one.
+/// which the official SDKs obey, goes with a refusal that stays one. `Link` leads to what the guide says of its kind.
 pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
     let status = rejection.status();
     let (content_type, body) =
@@ -34,6 +34,7 @@ pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Respons
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
+    tell_help(headers, rejection.kind());
     if let Some(wait) = rejection.retry_after() {
         tell_wait(headers, wait);
     }
@@ -46,6 +47,13 @@ pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Respons
     }
     response.extensions_mut().insert(rejection);
     response
+}
+
+/// Has the headers say where the guide is about refusals of this kind.
+pub(crate) fn tell_help(headers: &mut HeaderMap, kind: &str) {
+    if let Some(link) = help::link_of(kind) {
+        headers.insert(LINK, link);
+    }
 }
 
 /// Has the headers say how long to wait, each of the two that does not: what the other says, or where neither says

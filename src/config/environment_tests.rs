@@ -211,12 +211,7 @@ fn what_was_replaced_makes_no_two_configurations_different_and_is_not_shown() {
 fn what_is_said_of_a_part_of_a_text_shows_no_name_in_it_either() {
     let text = "{ path: 'sk-of-${LONG}/model' }";
     let mut node = Node::of(text, Format::Yaml).unwrap();
-    let replaced = replace(
-        &mut node,
-        &|_| Some("umbrella".to_owned()),
-        Keys::AreNeeded,
-    )
-    .unwrap();
+    let replaced = replace(&mut node, &|_| Some("umbrella".to_owned()), Keys::AreNeeded).unwrap();
     assert_eq!(
         replaced.hide_in("other", "`sk-of-umbrella` is not known"),
         "`sk-of-${LONG}` is not known"

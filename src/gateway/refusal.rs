@@ -16,8 +16,9 @@ use super::{
     state::keys::{NotAllowed, NotTaken},
 };
 use crate::{
-    body::SHOULD_RETRY,
+    body::{SHOULD_RETRY, tell_help},
     call::BODY_CAP,
+    error::help::kind,
     tags::BadHeader,
     wire::{Dialect, error_body},
 };
@@ -92,23 +93,27 @@ impl Refusal {
 
     pub(super) fn kind(&self) -> (StatusCode, &'static str) {
         match self {
-            Refusal::Header(_) => (StatusCode::BAD_REQUEST, "bad_header"),
-            Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, "bad_request"),
-            Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, "no_upstream"),
-            Refusal::Foreign => (StatusCode::FORBIDDEN, "not_local"),
-            Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, "bad_method"),
-            Refusal::NoKey => (StatusCode::UNAUTHORIZED, "missing_api_key"),
-            Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
-            Refusal::Key(NotTaken::Disabled(_)) => (StatusCode::UNAUTHORIZED, "disabled_api_key"),
-            Refusal::Key(NotTaken::Expired { .. }) => (StatusCode::UNAUTHORIZED, "expired_api_key"),
-            Refusal::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
-            Refusal::Unmetered(_) => (StatusCode::FORBIDDEN, "unmetered"),
-            Refusal::NotReached(..) => (StatusCode::BAD_GATEWAY, "upstream_not_reached"),
-            Refusal::BrokeOff(..) | Refusal::BrokeOffWithin(_) | Refusal::Other(..) => {
-                (StatusCode::BAD_GATEWAY, "upstream_broke_off")
+            Refusal::Header(_) => (StatusCode::BAD_REQUEST, kind!("bad_header")),
+            Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, kind!("bad_request")),
+            Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, kind!("body_too_large")),
+            Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, kind!("no_upstream")),
+            Refusal::Foreign => (StatusCode::FORBIDDEN, kind!("not_local")),
+            Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, kind!("bad_method")),
+            Refusal::NoKey => (StatusCode::UNAUTHORIZED, kind!("missing_api_key")),
+            Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, kind!("invalid_api_key")),
+            Refusal::Key(NotTaken::Disabled(_)) => {
+                (StatusCode::UNAUTHORIZED, kind!("disabled_api_key"))
             }
-            Refusal::Cancelled => (StatusCode::CONFLICT, "cancelled"),
+            Refusal::Key(NotTaken::Expired { .. }) => {
+                (StatusCode::UNAUTHORIZED, kind!("expired_api_key"))
+            }
+            Refusal::NotAllowed(_) => (StatusCode::FORBIDDEN, kind!("not_allowed")),
+            Refusal::Unmetered(_) => (StatusCode::FORBIDDEN, kind!("unmetered")),
+            Refusal::NotReached(..) => (StatusCode::BAD_GATEWAY, kind!("upstream_not_reached")),
+            Refusal::BrokeOff(..) | Refusal::BrokeOffWithin(_) | Refusal::Other(..) => {
+                (StatusCode::BAD_GATEWAY, kind!("upstream_broke_off"))
+            }
+            Refusal::Cancelled => (StatusCode::CONFLICT, kind!("cancelled")),
         }
     }
 
@@ -129,6 +134,7 @@ impl Refusal {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
+        tell_help(headers, kind);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -10,7 +10,8 @@ use super::Dialect;
 ///
 /// `kind` is a short name such as `rate_limit_exceeded`: OpenAI's `code`, Anthropic's
 /// `details.error_code`, Google's `reason`, the extension member `code` of a problem document, whose `error` has it once
-/// more with the message, for SDKs that look there.
+/// more with the message, for SDKs that look there. Of a kind of [`Rejection`](crate::Rejection) a problem's type is the
+/// guide's entry, else `about:blank`.
 /// Bedrock's errors have no room for it. The error type beside it is the provider's own for
 /// `status`. Headers such as `retry-after` are not made here.
 ///
@@ -197,5 +198,10 @@ mod tests {
         });
         assert_eq!(known, expected);
         assert_eq!(body(Dialect::Generic, 599).1["title"], "Error");
+        let status = StatusCode::FORBIDDEN;
+        let (_, ours) = error_body(Dialect::Generic, "paused", status, "agent=scout is paused");
+        let ours: Value = serde_json::from_slice(&ours).unwrap();
+        let entry = ours["type"].as_str().unwrap();
+        assert!(entry.starts_with("https://") && entry.ends_with("#paused"));
     }
 }

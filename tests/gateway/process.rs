@@ -91,6 +91,11 @@ impl Gateway {
         let args = [&["serve"], args].concat();
         let mut command = tower_quota(&args);
         command.envs(environment.iter().copied());
+        Self::start_command(command).await
+    }
+
+    /// The same by this command.
+    pub(crate) async fn start_command(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = BufReader::new(child.stderr.take().unwrap()).lines();

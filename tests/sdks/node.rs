@@ -5,15 +5,20 @@ use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
 use crate::scripts::{installed, succeed, tests};
 
 /// This script, by an interpreter that finds the packages.
+#[allow(dead_code, reason = "not every test has scripts")]
 pub(crate) async fn node(script: &'static str) -> Command {
-    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
-    let packages = || PACKAGES.get_or_init(packages).clone();
-    let packages = tokio::task::spawn_blocking(packages).await.unwrap();
     let mut command = Command::new("node");
     command
         .arg(tests("node").join(script))
-        .env("NODE_PATH", packages);
+        .env("NODE_PATH", modules().await);
     command
+}
+
+/// Where the packages are.
+pub(crate) async fn modules() -> PathBuf {
+    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
+    let packages = || PACKAGES.get_or_init(packages).clone();
+    tokio::task::spawn_blocking(packages).await.unwrap()
 }
 
 /// Installs the packages, once, and again when what is wanted changes.

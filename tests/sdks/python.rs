@@ -5,13 +5,18 @@ use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
 use crate::scripts::{installed, succeed, tests};
 
 /// This script, by an interpreter that has the packages.
+#[allow(dead_code, reason = "not every test has scripts")]
 pub(crate) async fn python(script: &'static str) -> Command {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    let python = || PYTHON.get_or_init(environment).clone();
-    let python = tokio::task::spawn_blocking(python).await.unwrap();
-    let mut command = Command::new(python);
+    let mut command = Command::new(interpreter().await);
     command.arg(tests("python").join(script));
     command
+}
+
+/// An interpreter that has the packages.
+pub(crate) async fn interpreter() -> PathBuf {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    let python = || PYTHON.get_or_init(environment).clone();
+    tokio::task::spawn_blocking(python).await.unwrap()
 }
 
 /// Makes the environment, once, and again when the requirements change.

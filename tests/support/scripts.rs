@@ -15,7 +15,6 @@ const LONG: Duration = Duration::from_secs(300);
 
 /// What this one prints, with the gateway at this address.
 pub(crate) async fn output_of(mut script: Command, base_url: &str) -> Value {
-    let program = script.get_program().to_owned();
     script
         .env("BASE_URL", base_url)
         .env("OPENAI_BASE_URL", format!("{base_url}/v1"))
@@ -28,20 +27,26 @@ pub(crate) async fn output_of(mut script: Command, base_url: &str) -> Value {
         .env_remove("ANTHROPIC_AUTH_TOKEN")
         // It would look for newer prices on the network.
         .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        .env("NO_PROXY", "127.0.0.1")
-        .stdin(Stdio::null());
-    let output = tokio::process::Command::from(script)
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(LONG, output).await;
-    let output = output.expect("the script hangs");
-    let output = output.unwrap_or_else(|error| panic!("cannot run {program:?}: {error}"));
-    check(&output, "the script failed");
-    let printed = String::from_utf8(output.stdout).unwrap();
+        .env("NO_PROXY", "127.0.0.1");
+    let printed = succeed_in(script, "the script failed").await;
     let printed =
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
     println!("{printed:#}");
     printed
+}
+
+/// What it prints, while other tasks go on. Its end has to be a good one.
+pub(crate) async fn succeed_in(mut command: Command, or: &str) -> String {
+    let program = command.get_program().to_owned();
+    command.stdin(Stdio::null());
+    let output = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(LONG, output).await;
+    let output = output.unwrap_or_else(|_| panic!("{or}: it hangs"));
+    let output = output.unwrap_or_else(|error| panic!("cannot run {program:?}: {error}"));
+    check(&output, or);
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Runs it to its end, which has to be a good one.

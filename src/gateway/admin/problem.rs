@@ -12,7 +12,8 @@ use http::{
 
 use super::super::state::{StateError, keys::BadKey};
 use crate::{
-    error::StoreError,
+    body::tell_help,
+    error::{StoreError, help::kind},
     limit::LimitError,
     limiter::ChangeError,
     wire::{Dialect, error_body},
@@ -60,9 +61,11 @@ pub(super) enum Problem {
 impl Problem {
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
-            Problem::NoKey | Problem::Key(_) => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
+            Problem::NoKey | Problem::Key(_) => {
+                (StatusCode::UNAUTHORIZED, kind!("invalid_api_key"))
+            }
             Problem::NoRight { .. } | Problem::OwnOnly(_) | Problem::Unkeyed => {
-                (StatusCode::FORBIDDEN, "not_allowed")
+                (StatusCode::FORBIDDEN, kind!("not_allowed"))
             }
             Problem::Change(ChangeError::Limits(LimitError::Unknown { .. }))
             | Problem::NotPaused(_)
@@ -70,15 +73,19 @@ impl Problem {
             | Problem::Forgotten(_)
             | Problem::Unknown
             | Problem::State(StateError::Key(BadKey::Unknown(_))) => {
-                (StatusCode::NOT_FOUND, "not_found")
+                (StatusCode::NOT_FOUND, kind!("not_found"))
             }
-            Problem::State(StateError::Key(BadKey::Taken(_))) => (StatusCode::CONFLICT, "taken"),
+            Problem::State(StateError::Key(BadKey::Taken(_))) => {
+                (StatusCode::CONFLICT, kind!("taken"))
+            }
             Problem::State(StateError::Key(_))
             | Problem::Body(_)
             | Problem::Tag(_)
-            | Problem::Change(ChangeError::Limits(_)) => (StatusCode::BAD_REQUEST, "bad_request"),
+            | Problem::Change(ChangeError::Limits(_)) => {
+                (StatusCode::BAD_REQUEST, kind!("bad_request"))
+            }
             Problem::Change(_) | Problem::State(_) | Problem::Store(_) | Problem::NotNoted(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "not_done")
+                (StatusCode::INTERNAL_SERVER_ERROR, kind!("not_done"))
             }
         }
     }
@@ -91,6 +98,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, content_type);
+        tell_help(response.headers_mut(), kind);
         if status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(WWW_AUTHENTICATE, bearer);

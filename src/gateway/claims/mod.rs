@@ -35,10 +35,10 @@ use super::{
     upstreams::show,
 };
 use crate::{
-    body::refuse,
+    body::{refuse, tell_help},
     call::CallOptions,
     config::Span,
-    error::Rejection,
+    error::{Rejection, help::kind},
     limiter::{Call, Limiter},
     money::Money,
     pricing::ServiceTier,
@@ -148,24 +148,31 @@ impl IntoResponse for No {
         let problem = |status: StatusCode, kind: &str, said: &str| {
             let (content_type, body) =
                 crate::wire::error_body(Dialect::Generic, kind, status, said);
-            (status, [(http::header::CONTENT_TYPE, content_type)], body).into_response()
+            let content_type = [(http::header::CONTENT_TYPE, content_type)];
+            let mut response = (status, content_type, body).into_response();
+            tell_help(response.headers_mut(), kind);
+            response
         };
         match self {
             No::Refused(refusal) => refusal.answer(Dialect::Generic, false),
             No::Rejected(rejection) => refuse::<Body>(Dialect::Generic, rejection).map(Body::new),
             No::NotHeld(why) => {
                 let (status, kind) = match why {
-                    NotHeld::Unknown => (StatusCode::NOT_FOUND, "not_found"),
-                    _ => (StatusCode::SERVICE_UNAVAILABLE, "not_held"),
+                    NotHeld::Unknown => (StatusCode::NOT_FOUND, kind!("not_found")),
+                    _ => (StatusCode::SERVICE_UNAVAILABLE, kind!("not_held")),
                 };
                 problem(status, kind, &why.to_string())
             }
             No::Nothing => problem(
                 StatusCode::BAD_REQUEST,
-                "bad_request",
+                kind!("bad_request"),
                 "nothing is said of what was used: say input, output or cost; to give all back, DELETE the claim",
             ),
-            No::Body(why) => problem(StatusCode::BAD_REQUEST, "bad_request", &why.body_text()),
+            No::Body(why) => problem(
+                StatusCode::BAD_REQUEST,
+                kind!("bad_request"),
+                &why.body_text(),
+            ),
         }
     }
 }

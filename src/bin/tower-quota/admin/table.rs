@@ -17,7 +17,7 @@ pub(super) fn print(answer: &Value) {
     let lines = lists.clone().flatten().filter_map(Value::as_str);
     lines.for_each(|line| println!("{}", plain(line)));
     let rows: Vec<&Map<String, Value>> = lists.flatten().filter_map(Value::as_object).collect();
-    if rows.first().is_some_and(|row| row.contains_key("what")) {
+    if rows.first().is_some_and(|row| row.contains_key("after")) {
         return story(answer, &rows);
     }
     let lists: Vec<&Vec<Value>> = answer.values().filter_map(Value::as_array).collect();
