@@ -47,7 +47,7 @@ pub(crate) enum Command {
     },
     /// Says what a configuration does to a load: waits, refusals, cost, how many agents fit.
     ///
-    /// It runs in virtual time, a day in seconds. Nothing is sent, no key is needed, no store is opened. The same
+    /// It runs in virtual time. Nothing is sent, no key is needed, no store is opened. The same
     /// configuration, load and seed give the same answer.
     #[cfg(feature = "simulate")]
     Simulate(SimulateArgs),
