@@ -1,5 +1,9 @@
 //! D2: what the crate has to do is numbered, and each number stands in the name or the doc of a test or example that shows it.
 //! What is shown in no test is listed here, with the reason.
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of tests, too, fail by panicking"
+)]
 
 use std::{
     collections::BTreeSet,

@@ -30,7 +30,7 @@ pub(super) fn status(status: &Value, look: Look) -> String {
     );
     let limits = list(&status["limits"]);
     let limits = limits.iter().filter(|limit| limit["quantity"] != "cost");
-    let limits = limits.map(|limit| Line::of_limit(limit)).collect();
+    let limits = limits.map(Line::of_limit).collect();
     section(&mut text, "limits", lines(limits, look));
     let budgets = list(&status["budgets"]);
     let budgets = budgets.iter().map(Line::of_budget).collect();
