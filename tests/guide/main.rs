@@ -1,4 +1,4 @@
-//! The guide, `docs/guide/`, is true: every snippet of it is run, every kind of refusal has its entry, and the reference of
+//! D1: the guide, `docs/guide/`, is true: every snippet of it is run, every kind of refusal has its entry, and the reference of
 //! the configuration is what the schema says. Its Rust is run by the tests of the documentation, where `src/guide.rs` has it.
 //!
 //! What stands under one configuration is run in one folder, against the gateway that serves it, with the simulator behind.

@@ -1,6 +1,6 @@
 //! Budgets, and what is spent of them.
 
-use std::{collections::BTreeMap, slice, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroUsize, slice, sync::Arc};
 
 use axum::{
     Json,
@@ -23,8 +23,9 @@ const MOST: usize = 1_000;
 #[derive(Serialize)]
 pub(super) struct Budgets {
     budgets: Vec<Budget>,
-    /// How many more there are, which are less full.
-    budgets_left_out: usize,
+    /// How many more there are, which are less full; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budgets_left_out: Option<NonZeroUsize>,
 }
 
 /// How one budget stands; money in dollars.
@@ -81,8 +82,8 @@ impl Operated {
     pub(super) async fn budgets(&self, scope: &Scope, most: usize) -> Result<Budgets, Problem> {
         let mut standings = self.limiter.budgets().await?;
         standings.retain(|standing| scope.sees_budget(standing));
-        let budgets_left_out = standings.len().saturating_sub(most);
-        if budgets_left_out > 0 {
+        let budgets_left_out = NonZeroUsize::new(standings.len().saturating_sub(most));
+        if budgets_left_out.is_some() {
             standings
                 .select_nth_unstable_by(most, |one, other| share(other).total_cmp(&share(one)));
             standings.truncate(most);
