@@ -121,6 +121,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<String, Error> {
             kind,
             connections: cli.connections,
             answer: Some(answer(kind)),
+            over: Duration::ZERO,
         };
         let sent = load.send(Until::Calls(CALLS)).await;
         answered += sent.calls();

@@ -67,6 +67,8 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// What every answer has to be, to the byte; `None`: it has to have the usage in it.
     pub(crate) answer: Option<Bytes>,
+    /// Over how long the first calls come, one after another; zero: all at once.
+    pub(crate) over: Duration,
 }
 
 impl Load {
@@ -99,6 +101,9 @@ impl Load {
         sent: &mut Sent,
     ) -> Result<(), Error> {
         let mut to = connect(self.addr).await?;
+        let place = u32::try_from(connection)?;
+        tokio::time::sleep_until(began + self.over * place / u32::try_from(self.connections)?)
+            .await;
         let goes_on = |done: usize| match until {
             Until::Passed(time) => began.elapsed() < time,
             Until::Calls(calls) => done < calls,

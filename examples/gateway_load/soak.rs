@@ -41,6 +41,7 @@ pub(crate) async fn run(cli: &Cli, minutes: f64) -> Result<String, Error> {
         kind,
         connections: cli.connections,
         answer: Some(answer(kind)),
+        over: Duration::ZERO,
     });
     let began = Instant::now();
     let mut seen: Vec<(f64, f64)> = Vec::new();

@@ -65,6 +65,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<String, Error> {
                     kind,
                     connections: if is_full { cli.connections } else { 1 },
                     answer: is_exact.then(|| answer(kind)),
+                    over: Duration::ZERO,
                 };
                 let before = cost::processor(pid)?;
                 let mut sent = load.send(Until::Passed(cli.turn)).await;

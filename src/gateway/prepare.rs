@@ -112,6 +112,7 @@ impl Proxy {
             place,
             open,
             progress,
+            limiter: self.limiter.clone(),
         })))
     }
 

@@ -68,6 +68,8 @@ pub(super) struct Sending {
     pub(super) place: Option<Place>,
     pub(super) open: Open,
     pub(super) progress: Progress,
+    /// What is left is asked of it.
+    pub(super) limiter: Limiter,
 }
 
 impl Proxy {
@@ -133,6 +135,7 @@ impl Sending {
             mut open,
             progress,
             place,
+            limiter,
             ..
         } = self;
         let request = http::Request::from_parts(parts, RequestBody::new(body));
@@ -151,7 +154,7 @@ impl Sending {
                 }
             }
             told::tell(&mut response, &progress);
-            let whole = told::with_cost(response, &progress).await;
+            let whole = told::with_cost(response, &progress, &limiter).await;
             whole.map_err(Refusal::BrokeOffWithin)
         };
         let response = tokio::select! {

@@ -10,7 +10,9 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use crate::{
-    limiter::Progress,
+    limit::Quantity,
+    limiter::{Limiter, Progress},
+    money::Money,
     retry::{Attempts, Outcome},
     store::Settlement,
 };
@@ -21,6 +23,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-quota-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-quota-attempts");
 const WAIT: HeaderName = HeaderName::from_static("x-quota-wait");
 const COST: HeaderName = HeaderName::from_static("x-quota-cost");
+const REMAINING: HeaderName = HeaderName::from_static("x-quota-remaining");
 
 /// Longer answers are not awaited for their cost.
 const WHOLE: usize = 1 << 20;
@@ -51,6 +54,26 @@ pub(super) fn tell(response: &mut Response, progress: &Progress) {
     }
 }
 
+/// What is left for the next call like the one that was sent, as a list: `requests=41, tokens=90000, cost=4.98`.
+fn tell_remaining(headers: &mut HeaderMap, progress: &Progress, limiter: &Limiter) {
+    let sent = progress.last_sent();
+    let Some(remaining) = sent.and_then(|tags| limiter.remaining(&tags)) else {
+        return;
+    };
+    let said = remaining.iter().map(|(quantity, left)| match quantity {
+        Quantity::Cost => format!("{quantity}={}", in_dollars(Money::from_nanos(*left))),
+        _ => format!("{quantity}={left}"),
+    });
+    let said: Vec<String> = said.collect();
+    if !said.is_empty() {
+        put(headers, REMAINING, &said.join(", "));
+    }
+}
+
+fn in_dollars(money: Money) -> String {
+    money.to_string().split_off(1)
+}
+
 /// A model may have any name; one that cannot be in a header is left out.
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
@@ -58,11 +81,12 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// An answer that is whole, with what it cost. A stream, and what is long, is handed on as it comes: what it cost is known
-/// when it ends, and its headers have left by then.
+/// An answer that is whole, with what it cost and what is left then. A stream, and what is long, is handed on as it comes: what
+/// it cost is known when it ends, and its headers have left by then; what is left is what is not reserved.
 pub(super) async fn with_cost(
-    response: Response,
+    mut response: Response,
     progress: &Progress,
+    limiter: &Limiter,
 ) -> Result<Response, axum::Error> {
     let is_json = response.headers().get(CONTENT_TYPE);
     let is_json = is_json.is_some_and(|kind| {
@@ -74,6 +98,7 @@ pub(super) async fn with_cost(
     // A list in JSON may be a stream, too.
     let is_whole = is_json && progress.streams() == Some(false);
     if !is_whole || !is_short || !response.status().is_success() {
+        tell_remaining(response.headers_mut(), progress, limiter);
         return Ok(response);
     }
     let (mut parts, mut body) = response.into_parts();
@@ -89,6 +114,7 @@ pub(super) async fn with_cost(
         // Nearly always the only one.
         read.extend_from_slice(&data);
         if read.len() > WHOLE {
+            tell_remaining(&mut parts.headers, progress, limiter);
             let body = Body::new(Behind {
                 first: Some(read.freeze()),
                 body,
@@ -99,9 +125,9 @@ pub(super) async fn with_cost(
     if let Some(Settlement::Usage(usage)) = progress.settled()
         && let Some(cost) = usage.cost
     {
-        let cost = cost.to_string();
-        put(&mut parts.headers, COST, cost.trim_start_matches('$'));
+        put(&mut parts.headers, COST, &in_dollars(cost));
     }
+    tell_remaining(&mut parts.headers, progress, limiter);
     parts.headers.insert(CONTENT_LENGTH, read.len().into());
     Ok(Response::from_parts(parts, Body::from(read.freeze())))
 }

@@ -48,6 +48,8 @@ mod queue;
 mod reconfigure;
 mod refused;
 mod registration;
+#[cfg(feature = "gateway")]
+mod remaining;
 mod run;
 mod shares;
 mod top_up;

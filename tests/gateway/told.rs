@@ -51,6 +51,81 @@ async fn an_answer_tells_where_it_is_from_what_it_took_and_what_it_cost() {
     assert!(answer.text().await.unwrap().ends_with("data: [DONE]\n\n"));
 }
 
+#[tokio::test]
+async fn an_answer_tells_what_is_left_for_the_next_one() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let limits = "{ max_daily_spend: 5, limits: [\
+        { quantity: requests, amount: 10, every: 60s }, \
+        { quantity: requests, amount: 3, every: 60s, per: [agent] }, \
+        { quantity: requests, amount: 1, every: 60s, shadow: true }, \
+        { quantity: requests, amount: 1, every: 60s, when: { model: other } }, \
+        { quantity: tokens, amount: 100000, every: 60s, when: { provider: openai } }] }";
+    let gateway = Gateway::start(&sim.base_url(), limits).await;
+    let asked = |agent: &'static str, stream: bool| {
+        let body = json!({"model": "gpt-5.5", "max_tokens": 50, "stream": stream});
+        chat(&gateway, body).header("x-quota-agent", agent)
+    };
+    let left = |answer: &Response| {
+        let said = header(answer, "x-quota-remaining").unwrap().to_owned();
+        let each = said.split(", ").map(|each| each.split_once('=').unwrap());
+        each.map(|(quantity, left)| (quantity.to_owned(), left.parse().unwrap()))
+            .collect::<Vec<(String, f64)>>()
+    };
+    let first = asked("a", false).send().await.unwrap();
+    let cost: f64 = header(&first, "x-quota-cost").unwrap().parse().unwrap();
+    let said = left(&first);
+    // Its provider counts the tokens that a call asks for, whether it has them or not.
+    let expected = [
+        ("requests", 2.0),
+        ("tokens", 99_950.0),
+        ("cost", 5.0 - cost),
+    ];
+    for ((quantity, left), (expected, amount)) in said.iter().zip(expected) {
+        assert_eq!(quantity, expected);
+        assert!((left - amount).abs() < 1e-9, "{said:?}");
+    }
+    assert_eq!(said.len(), 3, "{said:?}");
+
+    // Of a stream it is said before it ends: what is reserved is not left.
+    let stream = asked("a", true).send().await.unwrap();
+    let begun = left(&stream);
+    assert_eq!(begun[0], ("requests".to_owned(), 1.0));
+    assert!(begun[1].1 <= said[1].1 - 50.0, "{begun:?}");
+    stream.text().await.unwrap();
+    // Others have their own, until what is everybody's is less.
+    for (agent, requests) in [
+        ("b", 2.0),
+        ("b", 1.0),
+        ("b", 0.0),
+        ("c", 2.0),
+        ("c", 1.0),
+        ("c", 0.0),
+        ("d", 1.0),
+    ] {
+        let answer = asked(agent, false).send().await.unwrap();
+        assert_eq!(left(&answer)[0].1, requests, "{agent}");
+    }
+    let refused = asked("b", false).header("x-quota-deadline", "0");
+    let refused = refused.send().await.unwrap();
+    assert_eq!(refused.status(), 429);
+    assert_eq!(
+        header(&refused, "x-quota-remaining"),
+        None,
+        "it names the limit"
+    );
+
+    let free = Gateway::start(&sim.base_url(), "{}").await;
+    let answer = chat(&free, json!({"model": "gpt-5.5"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        header(&answer, "x-quota-remaining"),
+        None,
+        "nothing is limited"
+    );
+}
+
 /// A gateway with one slot, which a call holds.
 async fn held(heartbeat: &str) -> (Keyed, Held, Answering, String) {
     let mut upstream = Held::start().await;
