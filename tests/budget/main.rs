@@ -1,0 +1,11 @@
+//! Money: what is spent, what it is priced at, what is told and noted of it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[cfg(feature = "sqlite")]
+#[path = "../support/folder.rs"]
+mod folder;
+
+mod audit;
+mod events;
+mod prices;
+mod spent;

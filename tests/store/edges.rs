@@ -1,0 +1,56 @@
+//! Edges of the memory store that the proof found, each of which was wrong once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::advance;
+use tower_quota::{
+    Tags, Usage,
+    limit::{Demand, Limit, Limits, Quantities},
+    store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store as _},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn store(limits: impl IntoIterator<Item = Limit>) -> MemoryStore {
+    MemoryStore::new(Limits::new(limits).unwrap())
+}
+
+fn tokens(input: u64) -> Claim {
+    Claim {
+        tags: Arc::new(Tags::new()),
+        demand: Demand {
+            input,
+            ..Demand::default()
+        },
+        quantities: Quantities::ADMISSION,
+        repeat: false,
+        held: Vec::new(),
+        attempt: 0,
+    }
+}
+
+fn granted(store: &MemoryStore, claim: &Claim) -> Grant {
+    match store.claim(claim) {
+        Answer::Now(Ok(Decision::Granted(grant))) => grant,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn settle(store: &MemoryStore, grant: Grant, usage: Usage) {
+    let Answer::Now(Ok(())) = store.settle(grant, Settlement::Usage(usage)) else {
+        panic!("the memory answers at once");
+    };
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_used_nothing_keeps_nothing_of_another_any_longer() {
+    let limit = Limit::tokens(100).every(MINUTE).margin(Duration::ZERO);
+    let store = store([limit]);
+    let (used, unused) = (granted(&store, &tokens(60)), granted(&store, &tokens(40)));
+    settle(&store, used, Usage::new(60, 0));
+    advance(Duration::from_millis(100)).await;
+    settle(&store, unused, Usage::new(0, 0));
+    // What was used leaves a minute after its own date, not after that of the other one.
+    advance(MINUTE - Duration::from_millis(100)).await;
+    drop(granted(&store, &tokens(100)));
+}
