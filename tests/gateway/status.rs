@@ -133,6 +133,7 @@ async fn a_report_of_a_gateway_says_what_today_cost() {
         let args = ["report", "--by", "agent", "--since", "month"];
         let (code, text, error) = said(gateway, &eye, &args).await;
         assert_eq!(code, 0, "{error}");
+        assert!(error.contains("counts from its start on"), "{error}");
         if text.contains("a      4") {
             break text;
         }

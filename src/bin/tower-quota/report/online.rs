@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use http::Method;
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
 
 use super::{
@@ -50,7 +51,27 @@ pub(super) async fn run(args: &ReportArgs) -> Result<(), Failure> {
         "yesterday" => before(periods).unwrap_or(&nothing),
         _ => periods.last().unwrap_or(&nothing),
     };
-    print(args, period).map_err(Failure::Print)
+    print(args, period).map_err(Failure::Print)?;
+    // Not among the figures: whoever reads them by program has it in `/quota/costs`.
+    if let Some(since) = begun_within(period, &answer) {
+        eprintln!(
+            "tower-quota: the gateway counts from its start on, {since}; what was before is in its file, if it has one: --ledger"
+        );
+    }
+    Ok(())
+}
+
+/// When the gateway began, where that was after the period did. Without a period nothing was in it since then.
+fn begun_within(period: &Value, answer: &Value) -> Option<Timestamp> {
+    let since = SignedDuration::try_from_secs_f64(answer["since"].as_f64()?).ok()?;
+    let since = Timestamp::from_duration(since)
+        .ok()?
+        .round(Unit::Second)
+        .ok()?;
+    let start = period["start"]
+        .as_str()
+        .and_then(|start| start.parse::<Timestamp>().ok());
+    start.is_none_or(|start| start < since).then_some(since)
 }
 
 /// The period just before the last one: days in which nothing happened are not told.
@@ -121,4 +142,23 @@ fn escaped(text: &str) -> String {
         other => format!("%{other:02X}"),
     });
     each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_period_that_began_before_the_gateway_is_not_told_whole() {
+        let answer = json!({ "since": 1_795_651_200.4 });
+        let of = |start: &str| begun_within(&json!({ "start": start }), &answer);
+        let said = of("2026-11-01T00:00:00Z").map(|since| since.to_string());
+        assert_eq!(said.as_deref(), Some("2026-11-26T00:00:00Z"));
+        assert!(begun_within(&Value::Null, &answer).is_some());
+        assert_eq!(of("2026-11-26T00:00:00Z"), None);
+        assert_eq!(of("2026-11-26T10:00:00Z"), None);
+        assert_eq!(begun_within(&Value::Null, &json!({})), None);
+    }
 }
