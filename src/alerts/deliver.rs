@@ -131,7 +131,8 @@ impl Webhook {
                 Some(told) => spread_out(told),
                 None => self.wait(tried),
             };
-            if !no.may_pass || tried >= self.tries || wait > LONGEST_TOLD {
+            let is_too_long = no.told.is_some_and(|told| told > LONGEST_TOLD);
+            if !no.may_pass || tried >= self.tries || is_too_long {
                 return Err(no.why);
             }
             again(Outcome::Again(no.why, wait));

@@ -11,16 +11,22 @@ pub(super) fn body(form: Form, alert: &Alert) -> Value {
         Form::Slack => {
             let over = if alert.is_over { "over: " } else { "" };
             let text = format!("tower-quota, {}: {over}{}", alert.kind.name(), alert.text);
-            // Nothing that a caller is named with is bold, or a link.
+            // Nothing that a caller is named with is bold, or a link, or calls somebody.
             json!({ "text": escaped(&text), "mrkdwn": false })
         }
     }
 }
 
-/// By Slack's rule: `<` begins links and calls of people, `&` what stands for others.
+/// By Slack's rule: `<` begins links and calls of people, `&` what stands for others. Addresses are links by themselves, and
+/// others that take this form have links as Markdown has them and call people by `@`: a space without width is in between.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
+    const APART: char = '\u{200b}';
+    let (mut escaped, mut last) = (String::with_capacity(text.len()), ' ');
     for c in text.chars() {
+        if matches!((last, c), (':', '/') | (']', '(') | ('@', _)) {
+            escaped.push(APART);
+        }
+        last = c;
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -44,8 +50,20 @@ mod tests {
         let text = slack["text"].as_str().unwrap();
         assert_eq!(
             text,
-            "tower-quota, spent: a&lt;!channel&gt; &amp; &lt;https://evil.example|you&gt;"
+            "tower-quota, spent: a&lt;!channel&gt; &amp; &lt;https:\u{200b}//evil.example|you&gt;"
         );
+        for (name, said) in [
+            ("@everyone", "@\u{200b}everyone"),
+            ("[you](http://evil)", "[you]\u{200b}(http:\u{200b}//evil)"),
+            (
+                "cost $10.00/hour for agent=a",
+                "cost $10.00/hour for agent=a",
+            ),
+        ] {
+            let alert = Alert::now(Kind::Spent, name, false, name);
+            let text = body(Form::Slack, &alert)["text"].to_string();
+            assert_eq!(text, format!("\"tower-quota, spent: {said}\""));
+        }
         let json = body(Form::Json, &alert);
         assert_eq!(
             (&json["subject"], &json["kind"]),

@@ -28,13 +28,25 @@ pub(super) struct Hook {
 /// The webhook itself.
 pub(super) struct To {
     pub(super) webhook: Webhook,
-    repeats: Mutex<Repeats>,
+    /// Of the same webhook told otherwise they are the same.
+    repeats: Arc<Mutex<Repeats>>,
 }
 
 impl Hook {
     pub(super) fn new(webhook: Webhook) -> Self {
+        let repeats = Repeats::new(webhook.again_after);
+        Hook::that_knows(webhook, Arc::new(Mutex::new(repeats)))
+    }
+
+    /// The same webhook from now on, told otherwise: it remembers what it was told.
+    pub(super) fn changed(&self, webhook: Webhook) -> Self {
+        let repeats = self.to.repeats.clone();
+        repeats.lock().tell_again_after(webhook.again_after);
+        Hook::that_knows(webhook, repeats)
+    }
+
+    fn that_knows(webhook: Webhook, repeats: Arc<Mutex<Repeats>>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let repeats = Mutex::new(Repeats::new(webhook.again_after));
         Hook {
             to: Arc::new(To { webhook, repeats }),
             queue,
@@ -51,12 +63,13 @@ impl Hook {
         if !self.to.webhook.kinds.has(kind) {
             return Ok(());
         }
-        let news = {
-            let mut repeats = self.to.repeats.lock();
-            match is_over {
-                true => repeats.ends(kind, subject),
-                false => repeats.begins(kind, subject, Instant::now()),
-            }
+        // Until it is in the queue: what is over is told after what began.
+        let mut repeats = self.to.repeats.lock();
+        let news = match is_over {
+            // It is passed once a period: who counts knows when that is.
+            _ if kind == Kind::Threshold => News::Yes,
+            true => repeats.ends(kind, subject),
+            false => repeats.begins(kind, subject, Instant::now()),
         };
         match news {
             News::No => Ok(()),

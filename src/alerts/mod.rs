@@ -2,14 +2,14 @@
 //!
 //! | kind | says | is over |
 //! |---|---|---|
-//! | `threshold` | so much of a budget is spent: each of its [thresholds](crate::limit::Limit::thresholds) | |
+//! | `threshold` | so much of a budget is spent: each of its [thresholds](crate::limit::Limit::thresholds), once a period | |
 //! | `circuit` | a budget went over, and stops until it is reset | when it is reset |
-//! | `spent` | calls are refused because the money of a budget is spent | |
+//! | `spent` | attempts are refused because the money of a budget is spent; with a route their calls may go on elsewhere | |
 //! | `breaker` | a target of a route fails, and is passed over | when it serves again |
 //! | `parked` | a key or an account is out of money or quota, or refused, and is left alone until then | |
 //! | `forecast` | a budget of a calendar's period, of which a quarter is spent, ends before its period does, should the pace of the last half hour go on | |
 //!
-//! - Of each kind and subject (a budget's threshold, a target) a webhook is told once, and again when it has been over since, or
+//! - Of each kind and subject (a budget, a target) a webhook is told once, and again when it has been over since, or
 //!   after [a while](Webhook::again_after). What is over is told of where its beginning was.
 //! - Nothing waits for a webhook: alerts go through a queue of 256 for each, in order, from a task of its own. What finds it full
 //!   is dropped, and told [listeners](Alerts::on_outcome).
@@ -23,7 +23,7 @@
 //! # What is sent
 //! As [`Form::Json`]: `{"id":"9f2c…-1","kind":"breaker","subject":"openai/gpt-4o (main)","text":"…","is_over":false,
 //! "at":"2026-11-26T12:00:00Z"}`. As [`Form::Slack`]: `{"text":"…"}`, in which nothing is a link or calls anybody, whatever
-//! callers name themselves; others take that form too.
+//! callers name themselves, also where others take that form: what would be has a space without width in it.
 //!
 //! # What it does not do
 //! What is in the queue when the process is killed is lost. Each process tells for itself. An alert that was not delivered

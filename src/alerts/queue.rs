@@ -48,6 +48,8 @@ pub struct Alerts {
 
 pub(super) struct Shared {
     hooks: Mutex<Arc<[Arc<Hook>]>>,
+    /// Those that are none any more, until somebody delivers what waits for them.
+    leaving: Mutex<Vec<Arc<Hook>>>,
     /// What any of them is told of.
     wanted: AtomicU8,
     /// There are others.
@@ -84,6 +86,7 @@ impl Alerts {
         let alerts = Alerts {
             shared: Arc::new(Shared {
                 hooks: Mutex::new(Arc::new([])),
+                leaving: Mutex::default(),
                 wanted: AtomicU8::new(Kinds::NONE.bits()),
                 changed: Notify::new(),
                 post,
@@ -100,13 +103,29 @@ impl Alerts {
     pub fn set_webhooks(&self, webhooks: impl IntoIterator<Item = Webhook>) {
         let mut hooks = self.shared.hooks.lock();
         let mut known: Vec<Arc<Hook>> = hooks.to_vec();
-        let new = webhooks.into_iter().map(|webhook| {
-            match known.iter().position(|hook| hook.to.webhook == webhook) {
-                Some(at) => known.swap_remove(at),
-                None => Arc::new(Hook::new(webhook)),
+        let webhooks: Vec<Webhook> = webhooks.into_iter().collect();
+        // Those that are just the same first: no other may take theirs.
+        let mut take = |is_it: &dyn Fn(&Webhook) -> bool| {
+            let at = known.iter().position(|hook| is_it(&hook.to.webhook))?;
+            Some(known.remove(at))
+        };
+        let same: Vec<_> = webhooks
+            .iter()
+            .map(|webhook| take(&|known| known == webhook))
+            .collect();
+        let new = webhooks.into_iter().zip(same).map(|(webhook, same)| {
+            if let Some(same) = same {
+                return same;
             }
+            let Some(told_otherwise) = take(&|known| known.is_at(&webhook)) else {
+                return Arc::new(Hook::new(webhook));
+            };
+            let changed = Arc::new(told_otherwise.changed(webhook));
+            self.shared.leaving.lock().push(told_otherwise);
+            changed
         });
         *hooks = new.collect();
+        self.shared.leaving.lock().append(&mut known);
         let kinds = hooks.iter().map(|hook| hook.to.webhook.kinds);
         let wanted = kinds.fold(Kinds::NONE, Kinds::and);
         self.shared.wanted.store(wanted.bits(), Ordering::Relaxed);
@@ -154,18 +173,25 @@ impl Alerts {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop = pin!(stop);
         loop {
-            for hook in self.hooks().iter() {
+            let leaving = std::mem::take(&mut *self.shared.leaving.lock());
+            for hook in self.hooks().iter().chain(&leaving) {
                 if let Some(waiting) = hook.waiting() {
                     let (to, shared) = (hook.to.clone(), self.shared.clone());
                     telling.spawn(to.deliver_all(shared, waiting, stops.clone()));
                 }
             }
+            // Its queue ends when nobody can put anything into it.
+            drop(leaving);
             tokio::select! {
                 () = &mut stop => break,
                 () = self.shared.changed.notified() => {}
                 _ = look.tick() => {
                     // A store that does not answer keeps nothing up.
-                    let _ = timeout(LAST, self.look_ahead(&mut ahead)).await;
+                    let looked = timeout(LAST, self.look_ahead(&mut ahead));
+                    tokio::select! {
+                        () = &mut stop => break,
+                        _ = looked => {}
+                    }
                 }
                 // Of a webhook that is none any more.
                 Some(_) = telling.join_next() => {}

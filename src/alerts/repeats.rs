@@ -42,6 +42,10 @@ impl Repeats {
         }
     }
 
+    pub(super) fn tell_again_after(&mut self, span: Duration) {
+        self.again_after = span;
+    }
+
     /// It begins, or goes on.
     pub(super) fn begins(&mut self, kind: Kind, subject: &str, now: Instant) -> News {
         let again_after = self.again_after;

@@ -22,9 +22,15 @@ impl Alerts {
                 let subject = format!("{budget} at {share}");
                 self.tell(Kind::Threshold, &subject, false, || event.to_string());
             }
-            BudgetChange::Tripped => self.tell(Kind::Circuit, budget, false, || event.to_string()),
+            BudgetChange::Tripped => {
+                self.tell(Kind::Circuit, &unamounted(event), false, || {
+                    event.to_string()
+                });
+            }
             BudgetChange::Reset { .. } => {
-                self.tell(Kind::Circuit, budget, true, || event.to_string());
+                self.tell(Kind::Circuit, &unamounted(event), true, || {
+                    event.to_string()
+                });
             }
             _ => {}
         }
@@ -74,10 +80,16 @@ impl Observer for Alerts {
         } = event
         {
             self.tell(Kind::Spent, &shortage.limit, false, || {
-                format!("calls are refused: {rejection}")
+                format!("attempts are refused: {rejection}")
             });
         }
     }
+}
+
+/// A budget without how much it is: it may have been raised before its circuit is closed.
+fn unamounted(event: &BudgetEvent) -> String {
+    let amount = format!(" {}", event.amount);
+    event.budget.replacen(&amount, "", 1)
 }
 
 /// To the second.

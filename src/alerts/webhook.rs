@@ -144,6 +144,11 @@ impl Webhook {
         self
     }
 
+    /// Whether it is the same, whatever it is told and however long that may take.
+    pub(super) fn is_at(&self, other: &Webhook) -> bool {
+        (&self.url, self.form, &self.headers) == (&other.url, other.form, &other.headers)
+    }
+
     pub(super) fn request(&self, alert: &Alert) -> Request<Bytes> {
         let body = form::body(self.form, alert).to_string();
         let mut request = Request::new(Bytes::from(body));

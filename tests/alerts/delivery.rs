@@ -11,8 +11,10 @@ use tower_quota::{
 };
 
 use super::{
-    Receiver, Running, agent, run, settle, status,
-    support::{HOUR, MINUTE, limiter, millis, secs},
+    Receiver, Running, agent,
+    kinds::priced,
+    run, settle, status,
+    support::{HOUR, MINUTE, Upstream, limiter, millis, secs},
     webhook,
 };
 
@@ -205,6 +207,54 @@ async fn other_webhooks_take_over_while_it_runs_and_those_that_stay_remember() {
         subjects[1].contains("agent=d") && subjects[2].contains("agent=e"),
         "{subjects:?}"
     );
+    running.end().await;
+}
+
+/// A call that its budget has no money for: it is told again only after an hour.
+async fn refused(limiter: &Limiter, alerts: &Alerts) {
+    use tower::{Layer as _, ServiceExt as _};
+    let layer = tower_quota::AdmissionLayer::new(limiter.clone()).reject_when_full();
+    let layer = tower_quota::RateLimitLayer::of(tower_quota::RetryLayer::new(), layer);
+    let service = layer.observe(alerts.clone()).layer(Upstream::new());
+    let mut request = priced();
+    request.extensions_mut().insert(agent("a"));
+    assert_eq!(service.oneshot(request).await.unwrap().status(), 402);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_another_place_or_another_timeout_remembers_what_it_was_told() {
+    let receiver = Receiver::default();
+    let alerts = receiver.alerts([webhook().named("alerts[0]")]);
+    let (limiter, running) = (told(&alerts).await, run(&alerts));
+    pass(&limiter, "a").await;
+    refused(&limiter, &alerts).await;
+    settle().await;
+    assert_eq!(receiver.kinds(), ["threshold", "spent"]);
+    let elsewhere = tower_quota::alerts::Webhook::new("http://other.test/").unwrap();
+    let moved = webhook().named("alerts[1]").timeout(secs(1));
+    alerts.set_webhooks([elsewhere.on([Kind::Parked]), moved]);
+    refused(&limiter, &alerts).await;
+    settle().await;
+    assert_eq!(receiver.kinds(), [""; 0]);
+    // Another one knows nothing of that.
+    let another = tower_quota::alerts::Webhook::new("http://other.test/x").unwrap();
+    alerts.set_webhooks([another]);
+    refused(&limiter, &alerts).await;
+    settle().await;
+    assert_eq!(receiver.kinds(), ["spent"]);
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_one_that_goes_before_anybody_delivers_is_sent_still() {
+    let receiver = Receiver::default();
+    let alerts = receiver.alerts([webhook()]);
+    let limiter = told(&alerts).await;
+    pass(&limiter, "a").await;
+    alerts.set_webhooks([]);
+    let running = run(&alerts);
+    settle().await;
+    assert_eq!(receiver.kinds(), ["threshold"]);
     running.end().await;
 }
 

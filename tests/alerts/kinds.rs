@@ -86,6 +86,52 @@ async fn a_threshold_is_told_once_for_each_budget_and_share() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_threshold_is_told_once_in_each_period_however_short_that_is() {
+    let minute = Limit::cost(Money::from_dollars(10)).every(MINUTE);
+    let limiter = limiter([minute.thresholds([0.5])]);
+    let receiver = Receiver::default();
+    let alerts = receiver.alerts([webhook()]);
+    alerts.watch(&limiter);
+    let running = run(&alerts);
+    for _ in 0..3 {
+        for dollars in [6, 1] {
+            limiter.record(&agent("a"), cost(dollars)).await.unwrap();
+        }
+        settle().await;
+        assert_eq!(receiver.kinds(), ["threshold"]);
+        tokio::time::sleep(MINUTE * 2).await;
+    }
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_is_over_also_where_its_budget_was_raised_before() {
+    let budget = |dollars| {
+        Limit::cost(Money::from_dollars(dollars))
+            .every(HOUR)
+            .circuit()
+    };
+    let limiter = limiter([budget(1)]);
+    let receiver = Receiver::default();
+    let alerts = receiver.alerts([webhook()]);
+    alerts.watch(&limiter);
+    let running = run(&alerts);
+    limiter.record(&agent("a"), cost(2)).await.unwrap();
+    let raised = limiter.limits().with(budget(5)).unwrap();
+    limiter.reconfigure(&raised).await.unwrap();
+    limiter.reset(&agent("a"), "looked into").await.unwrap();
+    settle().await;
+    let got = receiver.got();
+    let said = got.iter().map(|got| (&got.2["subject"], &got.2["is_over"]));
+    let subject = "cost/hour (circuit)".into();
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [(&subject, &false.into()), (&subject, &true.into())]
+    );
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circuit_is_told_when_it_opens_and_when_it_is_reset() {
     let limiter = limiter([Limit::cost(Money::from_dollars(1)).every(HOUR).circuit()]);
     let receiver = Receiver::default();
@@ -158,7 +204,7 @@ async fn that_calls_are_refused_for_money_is_told_once_and_other_refusals_are_no
 }
 
 /// A call of which the price is known.
-fn priced() -> http::Request<http_body_util::Full<bytes::Bytes>> {
+pub(crate) fn priced() -> http::Request<http_body_util::Full<bytes::Bytes>> {
     let body = r#"{"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"Hi"}]}"#;
     http::Request::post("https://api.openai.com/v1/chat/completions")
         .header("content-type", "application/json")

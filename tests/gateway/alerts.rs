@@ -90,7 +90,7 @@ async fn a_threshold_reaches_slack_once_and_what_comes_later_the_webhooks_of_a_r
     );
     let said = gateway.complaint().await;
     assert!(
-        said.starts_with("tower-quota: alerts: gateway.alerts[0] answered 404; an alert is lost (spent): calls are refused: "),
+        said.starts_with("tower-quota: alerts: gateway.alerts[0] answered 404; an alert is lost (spent): attempts are refused: "),
         "{said}"
     );
     assert!(!said.contains("s3cret"), "{said}");

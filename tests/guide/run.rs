@@ -78,8 +78,11 @@ impl World {
                 let config = config.unwrap_or_else(|error| panic!("{}: {error}", snippet.place()));
                 config.gateway.check().unwrap();
                 let text = self.with_redis(&snippet.text);
-                let config = Config::from_text(&text, FORMAT, variable).unwrap();
                 self.anew("quota.yaml", &text);
+                // Its file is where the gateway's is.
+                let here = format!("sqlite:{}/", self.folder.file("").display());
+                let text = text.replace("sqlite:", &here);
+                let config = Config::from_text(&text, FORMAT, variable).unwrap();
                 let built = config.rate_limiting.build();
                 built.unwrap_or_else(|error| panic!("{}: {error}", snippet.place()));
             }

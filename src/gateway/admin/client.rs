@@ -1,6 +1,6 @@
 //! Asks a gateway that runs.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -11,6 +11,7 @@ use http::{
 use http_body_util::{BodyExt as _, Full, Limited};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio::time::timeout;
 use tower_service::Service as _;
 
 use super::super::{
@@ -22,6 +23,9 @@ use crate::call::RequestBody;
 
 /// What a gateway says is no longer.
 const ANSWER_CAP: usize = 64 << 20;
+
+/// Longer it does not take, with all of it.
+const ANSWER_IN: Duration = Duration::from_secs(30);
 
 /// Asks a gateway what is under `/quota/`; see the [module](super) for what there is.
 #[derive(Clone, Debug)]
@@ -103,15 +107,23 @@ impl AdminClient {
         if let Some(key) = &self.key {
             headers.insert(AUTHORIZATION, key.clone());
         }
-        let answer = self.client.clone().call(request).await;
-        let answer = answer.map_err(|error| no_gateway(said(&*error)))?;
-        let status = answer.status();
-        let text = Limited::new(answer.into_body(), ANSWER_CAP).collect().await;
-        let text = text
-            .map_err(|error| no_gateway(error.to_string()))?
-            .to_bytes();
-        let value: Value = serde_json::from_slice(&text)
-            .map_err(|_| no_gateway(format!("the answer is {status}, and no JSON")))?;
+        let answered = async {
+            let answer = self.client.clone().call(request).await;
+            let answer = answer.map_err(|error| said(&*error))?;
+            let status = answer.status();
+            let text = Limited::new(answer.into_body(), ANSWER_CAP).collect().await;
+            let text = text.map_err(|error| error.to_string())?;
+            Ok::<_, String>((status, text.to_bytes()))
+        };
+        let answered = timeout(ANSWER_IN, answered).await;
+        let answered = answered.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+        let (status, text) = answered.map_err(no_gateway)?;
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+        if !value.is_object() {
+            return Err(no_gateway(format!(
+                "the answer is {status}, and no object in JSON"
+            )));
+        }
         if status.is_success() {
             return Ok(value);
         }

@@ -35,6 +35,12 @@ pub(super) fn run(args: &ReportArgs, path: &Path) -> Result<(), Failure> {
         Some(text) => span("--until", text)?.0,
         None => end,
     };
+    if until <= from {
+        return Err(Failure::Argument(
+            "--until: it ends before it begins; an end is an instant, and a day is its beginning"
+                .to_owned(),
+        ));
+    }
     let ledger = Ledger::open(path).map_err(failed)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.attempts {
@@ -133,7 +139,9 @@ fn span(
         "week" => period(CalendarUnit::Week, now)?.0,
         "month" => period(CalendarUnit::Month, now)?.0,
         _ => {
-            let ago = || now.checked_sub(text.parse::<Span>().ok()?.into());
+            // A number alone may be a year.
+            let has_unit = text.ends_with(|end: char| end.is_ascii_alphabetic());
+            let ago = || now.checked_sub(text.parse::<Span>().ok().filter(|_| has_unit)?.into());
             let day = || text.parse::<Date>().ok()?.in_tz(zone).ok();
             let instant = match (text.contains('T'), text.parse::<Timestamp>()) {
                 (true, Ok(instant)) => Some(instant),
@@ -183,7 +191,9 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(span("soon", "UTC", now), Ok(None));
+        for unclear in ["soon", "2026", "7"] {
+            assert_eq!(span(unclear, "UTC", now), Ok(None), "{unclear}");
+        }
         assert!(span("today", "Mars/Base", now).is_err());
     }
 }

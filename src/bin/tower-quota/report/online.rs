@@ -58,6 +58,11 @@ pub(super) async fn run(args: &ReportArgs) -> Result<(), Failure> {
             "tower-quota: the gateway counts from its start on, {since}; what was before is in its file, if it has one: --ledger"
         );
     }
+    if period["is_whole"] == false {
+        eprintln!(
+            "tower-quota: with so many values some are counted together, whoever's they are: this is not all that is the key's own; a file knows it, with --ledger"
+        );
+    }
     Ok(())
 }
 
@@ -93,6 +98,15 @@ fn print(args: &ReportArgs, period: &Value) -> std::io::Result<()> {
     for row in rows {
         let tags = args.by.iter().map(|tag| text(&row["tags"][tag]));
         lines.push(tags.chain(FIGURES.map(|name| text(&row[name]))).collect());
+    }
+    if period["others"]["requests"]
+        .as_u64()
+        .is_some_and(|others| others > 0)
+    {
+        let others = args.by.iter().enumerate();
+        let others = others.map(|(place, _)| if place == 0 { "(others)" } else { "" });
+        let figures = FIGURES.map(|name| text(&period["others"][name]));
+        lines.push(others.map(str::to_owned).chain(figures).collect());
     }
     let all = args
         .by

@@ -24,12 +24,21 @@ pub(crate) struct StatusArgs {
     /// Show it anew every so often, until Ctrl-C: every second, where nothing is said.
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s")]
     watch: Option<Span>,
-    /// Show every limit and budget, not the fullest alone.
+    /// Show all that the gateway tells of limits and budgets, 20 counts of each limit and 100 budgets, not the fullest alone.
     #[arg(long)]
     all: bool,
     /// Print what the gateway answers, as JSON: a line each time.
     #[arg(long)]
     json: bool,
+}
+
+/// Whether it may answer later.
+fn may_pass(error: &AdminError) -> bool {
+    match error {
+        AdminError::NoGateway { .. } => true,
+        AdminError::Refused { status, .. } => *status >= 500,
+        _ => false,
+    }
 }
 
 /// Shows it once, or until a signal comes.
@@ -51,11 +60,14 @@ pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
                 ("targets", "/quota/targets"),
                 ("refusals", "/quota/refusals"),
             ] {
-                status[name] = match ask(path).await {
-                    Ok(mut said) => said[name].take(),
+                let said = match ask(path).await {
+                    Ok(said) => said.get(name).cloned().unwrap_or_default(),
                     Err(AdminError::Refused { status: 403, .. }) => json!([]),
                     Err(error) => return Err(error),
                 };
+                if let Some(status) = status.as_object_mut() {
+                    status.insert(name.to_owned(), said);
+                }
             }
             Ok::<Value, AdminError>(status)
         };
@@ -67,9 +79,13 @@ pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
             Ok(status) if args.json => format!("{status}\n"),
             Ok(status) => draw::status(&status, look),
             // Whoever watches wants to see it come back.
-            Err(AdminError::NoGateway { .. }) if next.is_some() && answered => {
-                eprintln!("tower-quota: the gateway does not answer");
-                String::new()
+            Err(error) if next.is_some() && answered && may_pass(&error) => {
+                if args.json {
+                    eprintln!("tower-quota: {error}");
+                    String::new()
+                } else {
+                    format!("tower-quota: {error}\n")
+                }
             }
             Err(error) => return Err(error.into()),
         };
