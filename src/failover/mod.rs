@@ -65,6 +65,8 @@ pub use event::FailoverEvent;
 pub use key::ApiKey;
 pub use layer::FailoverLayer;
 pub use provider::{Auth, Pool, Provider};
+#[cfg(feature = "gateway")]
+pub(crate) use rewrite::hide;
 pub use route::{Route, RouteError, Routes, Target};
 pub use service::Failover;
 pub use trigger::Trigger;

@@ -87,7 +87,8 @@ pub(super) fn rewrite(
     })
 }
 
-fn hide(headers: &mut HeaderMap, key_headers: &[HeaderName]) {
+/// Takes off what shows who calls, or who pays.
+pub(crate) fn hide(headers: &mut HeaderMap, key_headers: &[HeaderName]) {
     let shows = |name: &&HeaderName| {
         key_headers.contains(name)
             || !PLAIN.contains(name) && name.as_str() != IDEMPOTENCY && is_secret(name.as_str())

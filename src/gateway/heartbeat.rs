@@ -25,6 +25,8 @@ use crate::{
     wire::{Dialect, Meter},
 };
 
+const STREAM: &[u8] = b"text/event-stream";
+
 /// A line that every reader of server-sent events passes over.
 const COMMENT: &[u8] = b": waiting for room\n\n";
 
@@ -120,8 +122,10 @@ impl Stage {
             }
         };
         let is_stream = answer.headers().get(CONTENT_TYPE);
-        let is_stream =
-            is_stream.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let is_stream = is_stream.is_some_and(|kind| {
+            let begin = kind.as_bytes().get(..STREAM.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(STREAM))
+        });
         if is_stream && answer.status().is_success() {
             return Stage::Answered(answer.into_body());
         }

@@ -18,16 +18,20 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many bytes have to come in a second on the average beyond that.
-const BYTES_A_SECOND: u32 = 10_000;
+const BYTES_A_SECOND: u64 = 10_000;
 
 /// How much is read of a body whose call is refused, and for how long.
 const DRAINED: (usize, Duration) = (2 << 20, Duration::from_secs(5));
 const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(60));
 
-/// A body that fails when it comes too slowly: who sends a byte a second would hold a connection and memory for ever.
+/// A body that fails when it comes too slowly: who sends a byte a second would hold a connection and memory for ever. Time in
+/// which nobody asks for more of it does not count: its call waits for room, or the upstream is slow.
 pub(super) struct Incoming {
     body: Body,
-    since: Instant,
+    /// How long it was waited for until now.
+    waited: Duration,
+    /// Since when it is waited for again.
+    since: Option<Instant>,
     received: u64,
     due: Pin<Box<Sleep>>,
 }
@@ -47,12 +51,12 @@ impl Incoming {
     }
 
     pub(super) fn new(body: Body) -> Self {
-        let since = Instant::now();
         Incoming {
             body,
-            since,
+            waited: Duration::ZERO,
+            since: None,
             received: 0,
-            due: Box::pin(sleep_until(since + PATIENCE)),
+            due: Box::pin(sleep_until(Instant::now() + PATIENCE)),
         }
     }
 }
@@ -94,17 +98,23 @@ impl http_body::Body for Incoming {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 this.received += length as u64;
-                let worth =
-                    Duration::from_millis(this.received * 1_000 / u64::from(BYTES_A_SECOND));
-                this.due.as_mut().reset(this.since + PATIENCE + worth);
+                let waited = this.since.take().map(|since| since.elapsed());
+                this.waited += waited.unwrap_or_default();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(end) => Poll::Ready(end),
             Poll::Pending => {
+                let since = *this.since.get_or_insert_with(|| {
+                    let now = Instant::now();
+                    let worth = Duration::from_millis(this.received * 1_000 / BYTES_A_SECOND);
+                    let left = (PATIENCE + worth).saturating_sub(this.waited);
+                    this.due.as_mut().reset(now + left);
+                    now
+                });
                 std::task::ready!(this.due.as_mut().poll(cx));
                 let slow = TooSlow {
                     received: this.received,
-                    after: this.since.elapsed(),
+                    after: this.waited + since.elapsed(),
                 };
                 Poll::Ready(Some(Err(axum::Error::new(slow))))
             }
@@ -143,6 +153,24 @@ mod tests {
             Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; length]))
         });
         Incoming::new(Body::from_stream(pieces))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_asks_for_it_is_not_its_own() {
+        let mut body = pieces(3, 1, Duration::from_secs(10));
+        for _ in 0..3 {
+            sleep(Duration::from_secs(600)).await;
+            assert!(body.frame().await.unwrap().is_ok());
+        }
+        assert!(body.frame().await.is_none());
+        let mut late = pieces(3, 1, Duration::from_secs(14));
+        assert!(late.frame().await.unwrap().is_ok());
+        sleep(Duration::from_secs(600)).await;
+        assert!(late.frame().await.unwrap().is_ok());
+        assert!(
+            late.frame().await.unwrap().is_err(),
+            "it is waited for too long in all"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 
 use http::{
-    HeaderMap, Uri,
+    HeaderMap, HeaderName, Uri,
     header::{HOST, ORIGIN},
 };
+
+/// What browsers say of whose page a request is of, also where they say no origin.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Where there are no keys, whoever reaches the gateway may call. A browser reaches it for any page that it shows: such
 /// requests name the page's host, or say whose page they are of.
@@ -18,7 +21,9 @@ pub(super) fn is_local(headers: &HeaderMap) -> bool {
     let host = text(HOST).is_none_or(|host| host.parse().is_ok_and(|uri: Uri| is_loopback(&uri)));
     let origin =
         text(ORIGIN).is_none_or(|origin| origin.parse().is_ok_and(|uri: Uri| is_loopback(&uri)));
-    host && origin
+    // A picture of a page of elsewhere has no origin. Who types the address has one of these.
+    let site = text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
+    host && (site || headers.contains_key(ORIGIN)) && origin
 }
 
 fn is_loopback(uri: &Uri) -> bool {
@@ -34,7 +39,7 @@ fn is_loopback(uri: &Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 
@@ -78,5 +83,20 @@ mod tests {
             (ORIGIN, "https://evil.example")
         ]));
         assert!(!local(&[(HOST, "localhost"), (ORIGIN, "null")]));
+        for (site, is) in [
+            ("same-origin", true),
+            ("none", true),
+            ("cross-site", false),
+            ("same-site", false),
+        ] {
+            let picture = [(HOST, "localhost"), (SEC_FETCH_SITE, site)];
+            assert_eq!(local(&picture), is, "{site}");
+        }
+        // A page of another port of this machine says so.
+        assert!(local(&[
+            (HOST, "localhost:1"),
+            (ORIGIN, "http://localhost:3000"),
+            (SEC_FETCH_SITE, "same-site")
+        ]));
     }
 }

@@ -125,7 +125,7 @@ impl Proxy {
         dialect: Dialect,
     ) -> Result<(), Refusal> {
         let denied = chosen.place.unmetered == Unmetered::Deny
-            && unmetered::costs_unknown(method, path, dialect)
+            && unmetered::costs_unknown(method, path, dialect, chosen.place.provider.as_deref())
             && self.limiter.limits().count_cost();
         match denied {
             true => Err(Refusal::Unmetered(path.to_owned())),

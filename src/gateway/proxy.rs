@@ -136,7 +136,7 @@ impl Sending {
             progress,
             place,
             limiter,
-            ..
+            dialect,
         } = self;
         let request = http::Request::from_parts(parts, RequestBody::new(body));
         let answered = async {
@@ -154,7 +154,7 @@ impl Sending {
                 }
             }
             told::tell(&mut response, &progress);
-            let whole = told::with_cost(response, &progress, &limiter).await;
+            let whole = told::with_cost(response, (&progress, dialect), &limiter).await;
             whole.map_err(Refusal::BrokeOffWithin)
         };
         let response = tokio::select! {

@@ -1,5 +1,12 @@
 //! What answers tell of their calls, in headers.
 
+use std::{
+    future::{Future as _, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -8,6 +15,7 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use tokio::time::sleep;
 
 use crate::{
     limit::Quantity,
@@ -15,6 +23,7 @@ use crate::{
     money::Money,
     retry::{Attempts, Outcome},
     store::Settlement,
+    wire::Dialect,
 };
 
 const CALL: HeaderName = HeaderName::from_static("x-quota-call");
@@ -27,6 +36,9 @@ const REMAINING: HeaderName = HeaderName::from_static("x-quota-remaining");
 
 /// Longer answers are not awaited for their cost.
 const WHOLE: usize = 1 << 20;
+
+/// Nor are those that take longer to come: they may be kept alive by what comes now and then.
+const WHOLE_IN: Duration = Duration::from_secs(1);
 
 /// What is known before the answer ends.
 pub(super) fn tell(response: &mut Response, progress: &Progress) {
@@ -81,11 +93,12 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// An answer that is whole, with what it cost and what is left then. A stream, and what is long, is handed on as it comes: what
+/// An answer that is whole, with what it cost and what is left then. A stream, what is long, what comes slowly, and what no API
+/// is known of, is handed on as it comes: what
 /// it cost is known when it ends, and its headers have left by then; what is left is what is not reserved.
 pub(super) async fn with_cost(
     mut response: Response,
-    progress: &Progress,
+    (progress, dialect): (&Progress, Dialect),
     limiter: &Limiter,
 ) -> Result<Response, axum::Error> {
     let is_json = response.headers().get(CONTENT_TYPE);
@@ -96,24 +109,42 @@ pub(super) async fn with_cost(
     let length = response.body().size_hint();
     let is_short = length.lower() <= WHOLE as u64 && length.exact() != Some(0);
     // A list in JSON may be a stream, too.
-    let is_whole = is_json && progress.streams() == Some(false);
+    let is_whole = is_json && dialect != Dialect::Generic && progress.streams() == Some(false);
     if !is_whole || !is_short || !response.status().is_success() {
         tell_remaining(response.headers_mut(), progress, limiter);
         return Ok(response);
     }
     let (mut parts, mut body) = response.into_parts();
     let mut read = BytesMut::new();
+    let mut too_late = pin!(None);
     loop {
-        let Some(frame) = body.frame().await else {
-            break;
+        let frame = {
+            let mut next = body.frame();
+            poll_fn(|cx| match Pin::new(&mut next).poll(cx) {
+                Poll::Ready(frame) => Poll::Ready(Some(frame)),
+                // Nearly never: a timer is not made before.
+                Poll::Pending => {
+                    if too_late.is_none() {
+                        too_late.set(Some(sleep(WHOLE_IN)));
+                    }
+                    let too_late = too_late.as_mut().as_pin_mut();
+                    too_late.map_or(Poll::Pending, |late| late.poll(cx).map(|()| None))
+                }
+            })
+            .await
         };
-        let Ok(data) = frame?.into_data() else {
-            // Trailers: nobody who speaks these APIs has any.
-            continue;
-        };
-        // Nearly always the only one.
-        read.extend_from_slice(&data);
-        if read.len() > WHOLE {
+        let is_late = frame.is_none();
+        match frame.flatten() {
+            Some(frame) => match frame?.into_data() {
+                // Nearly always the only one.
+                Ok(data) => read.extend_from_slice(&data),
+                // Trailers: nobody who speaks these APIs has any.
+                Err(_) => continue,
+            },
+            None if !is_late => break,
+            None => {}
+        }
+        if is_late || read.len() > WHOLE {
             tell_remaining(&mut parts.headers, progress, limiter);
             let body = Body::new(Behind {
                 first: Some(read.freeze()),

@@ -18,7 +18,12 @@ const FREE: [&str; 9] = [
 ];
 
 /// Whether a call brings work to a provider whose cost cannot be known here.
-pub(super) fn costs_unknown(method: &Method, path: &str, dialect: Dialect) -> bool {
+pub(super) fn costs_unknown(
+    method: &Method,
+    path: &str,
+    dialect: Dialect,
+    provider: Option<&str>,
+) -> bool {
     if dialect != Dialect::Generic
         || matches!(
             *method,
@@ -30,9 +35,13 @@ pub(super) fn costs_unknown(method: &Method, path: &str, dialect: Dialect) -> bo
     let path = path.trim_end_matches('/').to_ascii_lowercase();
     let is_upload_end = path.contains("/uploads/");
     let is_old_completion = path.ends_with("/v1/complete");
+    // Files of a store that is searched are paid for.
     let is_free = FREE.iter().any(|end| path.ends_with(end))
-        && (!path.ends_with("/complete") || is_upload_end);
-    !is_free || is_old_completion
+        && (!path.ends_with("/complete") || is_upload_end)
+        && !path.contains("/vector_stores/");
+    // Of OpenAI they are free.
+    let is_sold = provider == Some("mistral") && path.ends_with("/moderations");
+    !is_free || is_old_completion || is_sold
 }
 
 #[cfg(test)]
@@ -41,12 +50,13 @@ mod tests {
 
     #[test]
     fn work_that_is_not_understood_and_nothing_else() {
-        let costs = |method: Method, path| costs_unknown(&method, path, Dialect::Generic);
+        let costs = |method: Method, path| costs_unknown(&method, path, Dialect::Generic, None);
         for path in [
             "/v1/images/generations",
             "/v1/audio/speech",
             "/v1/batches",
             "/v1/complete",
+            "/v1/vector_stores/s/files",
             "/v1/x",
             "/",
         ] {
@@ -62,10 +72,16 @@ mod tests {
         ] {
             assert!(!costs(Method::POST, path), "{path}");
         }
+        let of = |provider| {
+            let path = "/v1/moderations";
+            costs_unknown(&Method::POST, path, Dialect::Generic, provider)
+        };
+        assert!(of(Some("mistral")) && !of(Some("openai")) && !of(None));
         assert!(!costs_unknown(
             &Method::POST,
             "/v1/chat/completions",
-            Dialect::OpenAiChat
+            Dialect::OpenAiChat,
+            None
         ));
     }
 }

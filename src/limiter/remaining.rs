@@ -31,6 +31,10 @@ impl Limiter {
             let Some(rule) = limits.rule_of(&standing.key) else {
                 continue;
             };
+            // A slice of one that paces it: there is room again in a moment.
+            if rule.limit.whole.is_some() {
+                continue;
+            }
             let left = limits.amount_of(&standing.key);
             let left = left.saturating_sub(standing.in_use);
             let least = least.entry(rule.limit.quantity).or_insert(left);

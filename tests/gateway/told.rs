@@ -126,6 +126,27 @@ async fn an_answer_tells_what_is_left_for_the_next_one() {
     );
 }
 
+#[tokio::test]
+async fn json_that_comes_bit_by_bit_is_handed_on_as_it_comes() {
+    let mut upstream = Held::start().await;
+    let gateway = Gateway::start(&format!("http://{}", upstream.addr), "{}").await;
+    // Of an API that nobody knows, and of one whose server keeps the connection alive until there is an answer.
+    for path in ["/lines", "/v1/chat/completions"] {
+        let call = client().post(gateway.url(path));
+        let call = call.json(&json!({"model": "gpt-5.5", "messages": []}));
+        let call = tokio::spawn(call.send());
+        let answering = upstream.call().await.json();
+        answering.piece(" ");
+        let mut answer = soon(call).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200, "{path}: it has begun");
+        assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), " ");
+        answering.piece("{}");
+        assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), "{}");
+        drop(answering);
+        assert!(soon(answer.chunk()).await.unwrap().is_none());
+    }
+}
+
 /// A gateway with one slot, which a call holds.
 async fn held(heartbeat: &str) -> (Keyed, Held, Answering, String) {
     let mut upstream = Held::start().await;

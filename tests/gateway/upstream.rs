@@ -118,6 +118,11 @@ impl HeldCall {
         self.answer_as("text/event-stream")
     }
 
+    /// The same of JSON.
+    pub(crate) fn json(self) -> Answering {
+        self.answer_as("application/json")
+    }
+
     fn answer_as(self, kind: &'static str) -> Answering {
         let (pieces, body) = mpsc::unbounded_channel();
         self.answered.send((kind, Pieces(body))).expect("given up");

@@ -10,7 +10,7 @@ use tower_quota::{
     Money, Tag, Tags, Usage,
     limit::{Demand, Limit, Limits, Quantities},
     store::{
-        Answer, Claim, Decision, Settlement, SqliteStore, Store as _,
+        Answer, Claim, Correction, Decision, Settlement, SqliteStore, Store as _,
         sqlite::{Ledger, Query, SqliteOptions},
     },
 };
@@ -86,6 +86,26 @@ async fn who_has_a_block_is_answered_at_once() {
         ..claim()
     };
     assert!(matches!(store.claim(&other), Answer::Later(_)));
+}
+
+#[tokio::test]
+async fn nobody_leaves_on_the_strength_of_what_was_done_by_hand_before_that_is_written() {
+    let folder = Folder::new();
+    let store = open(&folder.file("counts.db"), 4);
+    for _ in 0..2 {
+        settle_one(&store).await;
+    }
+    let less = Correction::Less(Money::from_nanos(10));
+    let corrected = store.correct(&claim().tags, less, &"a test".into());
+    let granted = store.claim(&claim());
+    assert!(matches!(granted, Answer::Later(_)), "{granted:?}");
+    corrected.get().await.unwrap();
+    let Decision::Granted(grant) = granted.get().await.unwrap() else {
+        panic!("there is room");
+    };
+    store.release(grant).get().await.unwrap();
+    let granted = store.claim(&claim());
+    assert!(matches!(granted, Answer::Now(_)), "it is written");
 }
 
 #[tokio::test]

@@ -95,14 +95,18 @@ fn query_key(uri: &Uri) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
 }
 
-/// The path without `key` in its query.
+/// What keys are called in queries; of those that browse, a page's is a token too.
+const QUERY_KEYS: [&str; 5] = ["key", "api_key", "api-key", "apikey", "access_token"];
+
+/// The path without keys in its query.
 pub(in crate::gateway) fn without_query_key(path: &PathAndQuery) -> PathAndQuery {
     let Some(query) = path.query() else {
         return path.clone();
     };
     let others = query.split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
-        percent_decode_str(name).decode_utf8_lossy() != "key"
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        !QUERY_KEYS.iter().any(|key| key.eq_ignore_ascii_case(&name))
     });
     let others: Vec<&str> = others.collect();
     let kept = match others.is_empty() {

@@ -15,7 +15,7 @@ pub use config::{BadUpstream, Unmetered, UpstreamConfig};
 pub(super) use credentials::{query_key_begins, show, strip, strip_those, without_query_key};
 pub use url::{Upstream, UpstreamError};
 
-use crate::failover::Auth;
+use crate::failover::{Auth, hide};
 
 /// All upstreams.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +105,7 @@ impl Place {
     pub(super) fn authorize(&self, headers: &mut HeaderMap) {
         if let Some(key) = &self.key {
             strip(headers);
+            hide(headers, &[]);
             headers.insert(self.auth.name().clone(), key.clone());
         }
     }
@@ -119,8 +120,8 @@ impl Place {
                 .strip_prefix(self.url.base())
                 .filter(|rest| rest.starts_with('/'))?,
         };
-        // Two slashes begin another host.
-        if rest.starts_with("//") {
+        // Two slashes begin another host, and some read what leans the other way as one.
+        if rest.starts_with("//") || rest.contains('\\') {
             return None;
         }
         let name = self.name.iter().map(|name| format!("/{name}"));

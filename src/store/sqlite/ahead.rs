@@ -212,6 +212,11 @@ impl Ahead {
         [Some(made), gone].into_iter().flatten().collect()
     }
 
+    /// Something is queued that makes room by hand: until it is written nobody leaves on its strength.
+    pub(super) fn stop(&mut self) {
+        self.bare[0].insert(0);
+    }
+
     /// What is queued is being written.
     pub(super) fn taken(&mut self) {
         let [queued, writing] = &mut self.bare;

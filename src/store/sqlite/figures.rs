@@ -6,8 +6,10 @@ use rusqlite::{Connection, Row, params};
 use super::replica::Kept;
 use crate::{limit::Quantity, store::Settlement, usage::Usage};
 
-/// More than this is taken for this: a report that is absurd must not make the sums of all others so.
-const MOST: u64 = 1 << 52;
+/// More than this is taken for this: a report that is absurd must not make the sums of all others so. Of tokens, and of money in
+/// billionths of a dollar.
+const MOST: u64 = 1 << 44;
+const MOST_COST: u64 = 1 << 52;
 
 /// How the usage of an attempt is known, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Figures {
             cache_write: bounded(usage.cache_write),
             output: bounded(usage.output),
             reasoning: bounded(usage.reasoning),
-            cost: usage.cost.map(|cost| bounded(cost.as_nanos())),
+            cost: usage.cost.map(|cost| bounded_cost(cost.as_nanos())),
         }
     }
 
@@ -68,7 +70,7 @@ impl Figures {
             .quantities
             .contain(Quantity::Cost)
             .then_some(kept.demand.cost);
-        let reserved = reserved.filter(|cost| *cost > 0).map(bounded);
+        let reserved = reserved.filter(|cost| *cost > 0).map(bounded_cost);
         let Settlement::Usage(usage) = settlement else {
             if self.known.is_none() {
                 (self.known, self.input, self.output) = (
@@ -181,6 +183,10 @@ pub(super) fn add_to_hours(
         ])?;
     }
     Ok(())
+}
+
+fn bounded_cost(nanos: u64) -> i64 {
+    nanos.min(MOST_COST).cast_signed()
 }
 
 fn bounded(figure: u64) -> i64 {
