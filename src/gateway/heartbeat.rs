@@ -16,7 +16,7 @@ use http::{
 };
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::refusal::Refusal;
 use crate::{
@@ -30,8 +30,9 @@ const STREAM: &[u8] = b"text/event-stream";
 /// A line that every reader of server-sent events passes over.
 const COMMENT: &[u8] = b": waiting for room\n\n";
 
-/// How much of an error is read.
+/// How much of an error is read, and for how long.
 const ERROR_CAP: usize = 64 << 10;
+const ERROR_IN: Duration = Duration::from_secs(5);
 
 /// What an answer is awaited as.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send>>;
@@ -145,7 +146,9 @@ async fn error_of(answer: Response, dialect: Dialect) -> Bytes {
         );
     }
     let mut meter = Meter::new(dialect, parts.status, &parts.headers);
-    if let Ok(read) = Limited::new(body, ERROR_CAP).collect().await {
+    // Nothing more is sent to keep it alive: it is not waited for long.
+    let read = timeout(ERROR_IN, Limited::new(body, ERROR_CAP).collect()).await;
+    if let Ok(Ok(read)) = read {
         meter.push(&read.to_bytes());
     }
     let error = meter.reading().error;

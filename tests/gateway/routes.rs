@@ -79,6 +79,40 @@ async fn f2_where_the_first_fails_the_second_serves_and_nobody_sees_a_key_of_ano
 }
 
 #[tokio::test]
+async fn an_upstream_with_a_key_sees_nothing_of_the_callers_and_one_without_does() {
+    let at = echo().await;
+    let text = format!(
+        "rate_limiting: {{}}
+gateway:
+  listen: '127.0.0.1:0'
+  upstreams:
+    own: {{ url: 'http://{at}', key: sk-of-own }}
+    open: {{ url: 'http://{at}' }}
+"
+    );
+    let gateway = Gateway::start_text("", &text).await;
+    for (name, hidden) in [("own", true), ("open", false)] {
+        let path = format!("/{name}/x?api_key=sk-caller-1&access_token=sk-caller-2&kept=yes");
+        let call = client()
+            .post(gateway.url(&path))
+            .header("authorization", "Bearer sk-caller-3")
+            .header("x-amz-security-token", "sk-caller-4")
+            .header("x-a-key", "sk-caller-5")
+            .header("openai-project", "sk-caller-6")
+            .header("idempotency-key", "kept")
+            .body("{}");
+        let (status, seen) = json_of(call.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{seen}");
+        assert_eq!(seen["headers"]["idempotency-key"], "kept");
+        let path = seen["path"].as_str().unwrap();
+        assert!(path.ends_with("kept=yes"), "{path}");
+        assert_eq!(!seen.to_string().contains("sk-caller"), hidden, "{seen}");
+        let shown = seen["headers"]["authorization"].as_str().unwrap();
+        assert_eq!(shown == "Bearer sk-of-own", hidden);
+    }
+}
+
+#[tokio::test]
 async fn f1_two_providers_bill_what_they_served_and_streams_pass() {
     let (first, second) = (
         failing().await,

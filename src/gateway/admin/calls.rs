@@ -1,6 +1,6 @@
 //! `/quota/calls`
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use axum::{
     Json,
@@ -19,7 +19,12 @@ use crate::{
 pub(super) struct Open {
     /// The oldest first.
     calls: Vec<Call>,
+    /// How many more there are.
+    left_out: usize,
 }
+
+/// So many are told. Of each that waits it is looked who goes before it.
+const MOST: usize = 1_000;
 
 /// A call that is open.
 #[derive(Serialize)]
@@ -78,11 +83,18 @@ impl Call {
 }
 
 pub(super) async fn list(scope: Scope, State(operated): State<Arc<Operated>>) -> Json<Open> {
+    let seen = Cell::new(0_usize);
     let calls = operated.calls.each(|id, progress, tags, path| {
-        scope.sees(tags).then(|| Call::of(id, progress, tags, path))
+        if !scope.sees(tags) {
+            return None;
+        }
+        seen.set(seen.get() + 1);
+        (seen.get() <= MOST).then(|| Call::of(id, progress, tags, path))
     });
-    let calls = calls.into_iter().flatten().collect();
-    Json(Open { calls })
+    Json(Open {
+        calls: calls.into_iter().flatten().collect(),
+        left_out: seen.get().saturating_sub(MOST),
+    })
 }
 
 #[derive(Serialize)]

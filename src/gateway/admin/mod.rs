@@ -20,7 +20,7 @@
 //! | `GET /quota/pauses` | whose calls are refused | viewer |
 //! | `POST /quota/pauses` | refuses calls with some tags: an agent, a run, a key | admin |
 //! | `POST /quota/pauses/end` | takes them again | admin |
-//! | `GET /quota/calls` | the calls that are open, and what they wait for | viewer |
+//! | `GET /quota/calls` | the calls that are open, and what they wait for: the oldest 1 000 | viewer |
 //! | `GET /quota/calls/{id}` | what became of one that is open, or was over a while ago | viewer |
 //! | `POST /quota/calls/{id}/cancel` | ends one | admin |
 //! | `GET /quota/refusals` | the last refusals, and why; `?tag=team=blue`: of calls with this tag | viewer |

@@ -144,7 +144,9 @@ impl UpstreamConfig {
             Ok(value)
         });
         let provider = self.provider.as_deref().unwrap_or(name);
-        let unmetered = match known.is_some() || known::is_provider(provider) {
+        let is_known =
+            known.is_some() || known::is_provider(provider) || known::is_host(url.host());
+        let unmetered = match is_known {
             true => Unmetered::Deny,
             false => Unmetered::Allow,
         };

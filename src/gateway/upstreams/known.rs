@@ -29,6 +29,21 @@ pub(super) fn is_provider(name: &str) -> bool {
         || ["azure", "bedrock", "vertex", "vertex_ai", "perplexity"].contains(&name)
 }
 
+/// Whether providers of models are at this host, whatever they are named here.
+pub(super) fn is_host(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let is_at = |address: &str| {
+        let address = address.trim_start_matches("https://");
+        address.split('/').next() == Some(host.as_str())
+    };
+    // What others sell by the token is there under names of one's own.
+    let is_cloud = host.ends_with(".openai.azure.com")
+        || host.ends_with(".services.ai.azure.com")
+        || host.starts_with("bedrock-runtime.") && host.ends_with(".amazonaws.com")
+        || host.ends_with("aiplatform.googleapis.com");
+    is_cloud || ADDRESSES.iter().any(|(_, address)| is_at(address))
+}
+
 pub(super) fn names() -> String {
     ADDRESSES.map(|(name, _)| name).join(", ")
 }
@@ -46,6 +61,28 @@ pub(super) fn auth(name: &str) -> Auth {
 mod tests {
     use super::*;
     use crate::gateway::Upstream;
+
+    #[test]
+    fn providers_are_known_by_where_they_are() {
+        for host in [
+            "api.openai.com",
+            "API.Groq.com",
+            "mine.openai.azure.com",
+            "bedrock-runtime.eu-west-1.amazonaws.com",
+            "europe-west4-aiplatform.googleapis.com",
+        ] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in [
+            "api.openai.com.evil.example",
+            "openai.azure.com",
+            "127.0.0.1",
+            "s3.amazonaws.com",
+            "",
+        ] {
+            assert!(!is_host(host), "{host}");
+        }
+    }
 
     #[test]
     fn every_address_is_one_without_what_paths_begin_with() {

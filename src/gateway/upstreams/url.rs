@@ -55,6 +55,10 @@ impl Upstream {
         &self.base
     }
 
+    pub(super) fn host(&self) -> &str {
+        self.authority.host()
+    }
+
     /// Nobody's address.
     pub(super) fn nowhere() -> Self {
         Upstream {

@@ -126,7 +126,8 @@ impl SqliteOptions {
     /// # After a crash
     /// Nobody knows how much of a block was used, so all of it counts as used, as far as its limits have room: no limit is
     /// passed by it, and none knows less than what was granted. In the ledger it is one row of each set of tags, `lost`,
-    /// with all that the block had room for; the attempts that were granted in it in the last fiftieth of a second have no
+    /// with all that the block had room for, which of calls without a cap on their output is so many times the longest answer of
+    /// their model; a budget that is used up by it holds until its period turns, and one with a circuit until it is reset; the attempts that were granted in it in the last fiftieth of a second have no
     /// rows of their own. A block that nobody has used for twenty seconds is gone, and all of them are when the store is
     /// closed.
     pub fn ahead(mut self, claims: u32) -> Self {
