@@ -7,6 +7,8 @@ use std::{
 };
 
 use super::{Delegation, Flight, Shared, delegation::Claimed};
+#[cfg(feature = "gateway")]
+use crate::{error::StoreError, store::Answer};
 use crate::{
     limit::{LimitKey, Quantities, Quantity},
     store::{Claim, Grant, Settlement},
@@ -114,6 +116,20 @@ impl Permit {
     /// Replaces what was reserved by what was used.
     pub fn settle(self, usage: Usage) {
         self.end_with(Settlement::Usage(usage));
+    }
+
+    /// The same, and waits until the store has written it down, where it does. To be run to its end: dropped, those who wait
+    /// for what it gives back may not look again.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn settled(mut self, usage: Usage) -> Result<(), StoreError> {
+        let Some(grant) = self.grant.take() else {
+            return Ok(());
+        };
+        self.alive.take();
+        let answer = self.shared.store.settle(grant, Settlement::Usage(usage));
+        let settled = self.shared.get(answer).await;
+        self.shared.given_back(Answer::Now(Ok(())), || self.keys());
+        settled
     }
 
     /// So many output tokens have come by now, of an answer that streams. Where a limit charges output at

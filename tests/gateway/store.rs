@@ -9,7 +9,7 @@ use tower_quota::{
 };
 
 use crate::{
-    calls::{chat, json_of},
+    calls::{chat, client, json_of},
     process::{ConfigFile, Gateway, run, soon},
     upstream::Held,
 };
@@ -78,6 +78,27 @@ async fn what_was_counted_is_there_after_an_end_and_after_a_kill() {
     };
     soon(all).await;
     assert_eq!(sim.ledger().attempts(), 3);
+}
+
+#[tokio::test]
+async fn what_a_program_was_told_is_settled_is_there_after_a_kill() {
+    let (config, counts) = (config("http://127.0.0.1:1"), Counts::new("settled"));
+    let gateway = start(&config, &counts).await;
+    let post = |path: &str, body: serde_json::Value| {
+        let call = client().post(gateway.url(path)).json(&body);
+        async move { json_of(soon(call.send()).await.unwrap()).await }
+    };
+    let asked = json!({ "input": 10, "output": 10 });
+    let (status, claim) = post("/quota/claims", asked).await;
+    assert_eq!(status, 201, "{claim}");
+    let path = format!("/quota/claims/{}/settle", claim["claim"].as_str().unwrap());
+    let (status, said) = post(&path, json!({ "input": 7000, "output": 5 })).await;
+    assert_eq!(status, 200, "{said}");
+    gateway.kill().await;
+    gateway.ended().await;
+    let ledger = Ledger::open(counts.path()).unwrap();
+    let totals = ledger.report(&Query::new()).unwrap().totals;
+    assert_eq!((totals.attempts, totals.input, totals.output), (1, 7000, 5));
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ use crate::{
     body::{refuse, tell_help},
     call::CallOptions,
     config::Span,
-    error::{Rejection, help::kind},
+    error::{Rejection, StoreError, help::kind},
     limiter::{Call, Limiter},
     money::Money,
     pricing::ServiceTier,
@@ -304,7 +304,10 @@ async fn settle(
     let mut usage = used.usage().ok_or(No::Nothing)?;
     let (permit, terms) = claiming.open.take(&claim, caller.name.as_deref())?;
     usage.cost = usage.cost.or_else(|| claiming.cost(&terms, &usage));
-    permit.settle(usage);
+    // On its own, whoever goes away: 200 says that it is written down.
+    let settled = tokio::spawn(permit.settled(usage)).await;
+    let settled = settled.unwrap_or_else(|error| Err(StoreError::new(error.to_string())));
+    settled.map_err(|error| No::Rejected(error.into()))?;
     Ok(Json(Settled { cost: usage.cost }))
 }
 
