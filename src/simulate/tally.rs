@@ -81,6 +81,8 @@ impl Tally {
     pub(super) fn saw(&self, standings: &[CountStanding]) {
         let taken = &mut *self.0.lock();
         let (now, waiting) = (taken.began.elapsed(), taken.waiting);
+        // Time goes by where nothing is counted, too: steps grow with it, and so does the time until the next look.
+        taken.series.at(now, waiting);
         for one in standings {
             let share = one.share();
             let place = taken.limit(&one.rule);

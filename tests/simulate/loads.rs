@@ -67,6 +67,20 @@ fn dates_begin_with_the_first() {
     assert_eq!(report.makespan, seconds(31.0));
 }
 
+/// Seconds since 1970, or since whatever else, are no wait before the first call.
+#[test]
+fn seconds_begin_with_the_first() {
+    let load = csv(&format!(
+        "{HEAD},agent\n1767571230,gpt-4o,1,1,1s,a\n1767571200,gpt-4o,1,1,1s,b\n"
+    ));
+    // No count is there before a call has come.
+    let config = config("  limits: [{ quantity: requests, amount: 9, every: 1m, per: [agent] }]");
+    let report = run(&config, load.unwrap());
+    assert_eq!(report.makespan, seconds(31.0));
+    let first = &report.over_time.moments[0];
+    assert_eq!((first.at, first.came), (seconds(0.0), 1));
+}
+
 /// A budget by the calendar ends when it would have. A call costs 26 cents, and may cost $1.71 in the dearest tier.
 #[test]
 fn the_clock_on_the_wall_shows_the_time_of_the_trace() {

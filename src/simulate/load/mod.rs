@@ -33,7 +33,7 @@ use crate::tags::Tags;
 /// # Columns of a trace
 /// | name | what |
 /// |---|---|
-/// | `at` | when it came: seconds from the beginning, or a date as of RFC 3339; all lines alike |
+/// | `at` | when it came: seconds by any clock, or a date as of RFC 3339; all lines alike. The load begins with the first |
 /// | `model` | the model that is asked for |
 /// | `input_tokens` (`input`), `output_tokens` (`output`) | what it used |
 /// | `latency` (`duration`), or `latency_ms` (`duration_ms`, `took_ms`) | how long the answer took: seconds or `1.5s`; milliseconds |

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use super::{ToCome, columns::Row, moment::Moment};
@@ -71,7 +71,7 @@ impl Gathers {
             Arc::new(pairs.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value)))
         });
         let call = ToCome {
-            at: std::time::Duration::ZERO,
+            at: Duration::ZERO,
             model,
             tags: tags.clone(),
             size,
@@ -95,17 +95,16 @@ impl Gathers {
     pub(in crate::simulate) fn done(self) -> Trace {
         let mut calls = self.calls;
         calls.sort_by_key(|(at, _)| *at);
-        let start = calls.first().and_then(|(at, _)| at.date());
-        let after = |at: Moment| at.after(start);
+        let first = calls.first().map(|(at, _)| *at);
         Trace {
             calls: calls
                 .into_iter()
                 .map(|(at, call)| ToCome {
-                    at: after(at),
+                    at: first.map_or(Duration::ZERO, |first| at.since(first)),
                     ..call
                 })
                 .collect(),
-            start,
+            start: first.and_then(Moment::date),
         }
     }
 }
