@@ -22,6 +22,16 @@ pub enum LoadError {
         /// Why not.
         reason: String,
     },
+    /// An attempt of a ledger makes no sense.
+    #[error("attempt {id} of {at}: {reason}")]
+    Attempt {
+        /// Its `id` there.
+        id: i64,
+        /// When it was claimed.
+        at: String,
+        /// Why not.
+        reason: String,
+    },
     /// There is no call in it.
     #[error("there is no call in it")]
     Empty,

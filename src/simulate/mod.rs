@@ -30,7 +30,8 @@
 //!   [`Load`] for the columns.
 //! - The [ledger](crate::store::sqlite) of a store in a file (`Load::from_ledger`, with the feature `sqlite`): the attempts
 //!   of a span of time, from when each of them was let go. What they had waited then is not in it, and a call that was
-//!   repeated is there as often as it left.
+//!   repeated is there as often as it left. It does not know which caps on output they named: none of them names one, and
+//!   what its model answers at most is reserved for it.
 //! - A [`Population`]: agents that are made up, in groups, each with its models, its sizes and its pace. Of these a [`Fit`]
 //!   finds how many fit.
 //!

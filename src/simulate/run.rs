@@ -18,7 +18,7 @@ use super::{
     load::{Agent, Kind, ToCome, Trace},
     provider::Provider,
     report::BudgetUse,
-    speech::request,
+    speech::{is_uncapped, request},
     tally::Tally,
 };
 use crate::{
@@ -31,8 +31,13 @@ use crate::{
 /// So many budgets are told one by one.
 const BUDGETS: usize = 100;
 
-/// The layer, and what stands behind it.
-type Client = RateLimit<Provider>;
+/// Who sends calls.
+#[derive(Clone)]
+struct Client {
+    /// The layer, and what stands behind it.
+    layer: RateLimit<Provider>,
+    tally: Tally,
+}
 
 /// Runs it on a thread of its own: there time stands still by itself, and what is drawn is its own.
 pub(super) fn on_a_thread(simulation: &Simulation) -> Result<Report, SimulateError> {
@@ -81,7 +86,10 @@ async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
         gauge,
         allows: allows.map(Limiter::new),
     };
-    let client = stack.layer.clone().observe(tally.clone()).layer(provider);
+    let client = Client {
+        layer: stack.layer.clone().observe(tally.clone()).layer(provider),
+        tally: tally.clone(),
+    };
     match &simulation.load.0 {
         Kind::Trace(trace) => trace_comes(trace, began, &client).await,
         Kind::Population(population) => {
@@ -90,11 +98,13 @@ async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
         }
     }
     looks.abort();
-    finish(&tally, &stack).await
+    let mut report = finish(&tally, &stack).await;
+    report.left_out = simulation.load.left_out();
+    Ok(report)
 }
 
 /// What the store says at the end.
-async fn finish(tally: &Tally, stack: &Stack) -> Result<Report, SimulateError> {
+async fn finish(tally: &Tally, stack: &Stack) -> Report {
     let mut report = tally.report();
     // The memory answers at once, and well.
     let mut budgets = stack.limiter.budgets().await.unwrap_or_default();
@@ -115,7 +125,7 @@ async fn finish(tally: &Tally, stack: &Stack) -> Result<Report, SimulateError> {
             .into_iter()
             .for_each(|limit| limit.would_have_refused = Some(claims));
     }
-    Ok(report)
+    report
 }
 
 /// Calls that come when they came.
@@ -176,11 +186,15 @@ async fn open(mut agent: Agent, client: &Client) {
 }
 
 /// One call, until its answer was read.
-async fn made(mut client: Client, call: ToCome) -> StatusCode {
+async fn made(client: Client, call: ToCome) -> StatusCode {
+    let Client { mut layer, tally } = client;
+    if is_uncapped(&call) {
+        tally.uncapped();
+    }
     let request = request(&call);
     let response = async {
-        poll_fn(|context| client.poll_ready(context)).await?;
-        client.call(request).await
+        poll_fn(|context| layer.poll_ready(context)).await?;
+        layer.call(request).await
     };
     match response.await {
         Ok(response) => {

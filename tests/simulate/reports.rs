@@ -125,6 +125,29 @@ fn limits_that_only_watch_say_what_they_would_have_refused() {
 }
 
 #[test]
+fn calls_that_name_no_cap_are_counted() {
+    let csv = "at,model,input_tokens,output_tokens,max_tokens,latency
+        0,gpt-4o,1,1,10,1
+        1,claude-sonnet-4-5,1,1,,1
+        2,gpt-4o,1,1,,1";
+    let load = Load::from_csv(csv.as_bytes()).unwrap();
+    let report = run(&config(MINUTE), load);
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(
+        (&json["uncapped"], &json["left_out"]),
+        (&2.into(), &0.into())
+    );
+    let text = report.to_string();
+    assert!(text.contains("\n2 calls name no cap on output: "), "{text}");
+    let capped = run(&config(MINUTE), trace(&[(0.0, "a", 1, 1, 10)]));
+    let text = capped.to_string();
+    assert!(
+        !text.contains("no cap") && !text.contains("left out"),
+        "{text}"
+    );
+}
+
+#[test]
 fn json_is_of_the_documented_shape() {
     let calls: Vec<_> = (0..3)
         .map(|n| (f64::from(n), "scout", 10, 10, 100))

@@ -16,6 +16,23 @@ const NOT_LOOKED_AT: [&str; 7] = [
     "error_code",
 ];
 
+/// Together they are in what the ledger exports, and in nothing else.
+const OF_LEDGERS: [&str; 4] = ["id", "took_ms", "usage", "cost_nanos"];
+
+/// Whether lines with these names are attempts of a ledger.
+pub(super) fn is_ledger<'n>(names: impl Iterator<Item = &'n str> + Clone) -> bool {
+    let has = |wanted: &&str| names.clone().any(|name| name == *wanted);
+    OF_LEDGERS.iter().all(has)
+}
+
+/// What a value of a ledger's CSV was: it has a `'` before what a spreadsheet would compute.
+pub(super) fn as_it_was(value: &str) -> &str {
+    match value.strip_prefix('\'') {
+        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t']) => rest,
+        _ => value,
+    }
+}
+
 /// One line, as far as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Row {
@@ -90,6 +107,13 @@ impl Row {
             }
         }
         Ok(())
+    }
+
+    /// It was taken down as it was told: what came from a cache may be said to be more than the input.
+    pub(super) fn cap_cached(&mut self) {
+        if let (Some(cached), Some(input)) = (&mut self.cached, self.input) {
+            *cached = input.min(*cached);
+        }
     }
 
     pub(super) fn size(&self) -> Result<Size, String> {

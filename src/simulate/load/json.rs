@@ -4,7 +4,10 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
-use super::trace::{Gathers, Trace};
+use super::{
+    columns::is_ledger,
+    trace::{Gathers, Trace},
+};
 use crate::simulate::LoadError;
 
 pub(super) fn read(text: impl BufRead) -> Result<Trace, LoadError> {
@@ -27,6 +30,7 @@ pub(in crate::simulate) fn take(
     let wrong = |reason| LoadError::Line { line, reason };
     let pairs: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| wrong(format!("is no JSON object: {error}")))?;
+    let is_ledger = is_ledger(pairs.keys().map(String::as_str));
     let pairs = pairs.into_iter().map(|(name, value)| match value {
         Value::Null => Ok((name, String::new())),
         Value::String(text) => Ok((name, text)),
@@ -36,5 +40,5 @@ pub(in crate::simulate) fn take(
             Err(wrong(format!("`{name}` is neither a text nor a number")))
         }
     });
-    gathers.line(line, pairs.collect::<Result<Vec<_>, _>>()?)
+    gathers.line(line, is_ledger, pairs.collect::<Result<Vec<_>, _>>()?)
 }

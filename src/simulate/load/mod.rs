@@ -37,7 +37,7 @@ use crate::tags::Tags;
 /// | `model` | the model that is asked for |
 /// | `input_tokens` (`input`), `output_tokens` (`output`) | what it used |
 /// | `latency` (`duration`), or `latency_ms` (`duration_ms`, `took_ms`) | how long the answer took: seconds or `1.5s`; milliseconds |
-/// | `max_tokens` (optional) | the cap on output that it names |
+/// | `max_tokens` (optional) | the cap on output that it names; without one, what its model answers at most is reserved for it, in every API |
 /// | `cache_read_tokens` (optional) | the part of the input that came from a cache |
 /// | `priority` (optional) | how urgent it is: a whole number |
 /// | `max_wait` (optional) | how long it may wait: seconds or `30s` |
@@ -47,7 +47,8 @@ use crate::tags::Tags;
 /// Without a `provider` it is `anthropic` for models that begin with `claude`, `gemini` for those that begin with `gemini`,
 /// else OpenAI's API. What the ledger exports is a trace as it stands: its columns `id`, `status`, `usage`, `cost_nanos`,
 /// `cost_dollars`, `cache_write_tokens` and `reasoning_tokens` are not looked at, its `tags` are tags, and attempts that were
-/// open are passed over. An empty value is none. Lines may be in any order.
+/// open are passed over. Those without a model are left out, and [counted](super::Report::left_out). An empty value is none.
+/// Lines may be in any order.
 #[derive(Clone, Debug)]
 pub struct Load(pub(super) Kind);
 
@@ -130,6 +131,13 @@ impl Load {
         match &self.0 {
             Kind::Trace(trace) => trace.start,
             Kind::Population(population) => population.start,
+        }
+    }
+
+    pub(super) fn left_out(&self) -> u64 {
+        match &self.0 {
+            Kind::Trace(trace) => trace.left_out,
+            Kind::Population(_) => 0,
         }
     }
 

@@ -18,6 +18,8 @@ pub(in crate::simulate) struct Trace {
     pub(in crate::simulate) calls: Vec<ToCome>,
     /// The date of the first, where they have dates.
     pub(in crate::simulate) start: Option<SystemTime>,
+    /// How many attempts of a ledger are not among them: nobody knows their models.
+    pub(in crate::simulate) left_out: u64,
 }
 
 /// Takes in a trace line by line.
@@ -27,21 +29,24 @@ pub(in crate::simulate) struct Gathers {
     texts: HashSet<Arc<str>>,
     /// Most calls have the tags of others.
     tags: HashMap<Vec<(Tag, Arc<str>)>, Arc<Tags>>,
+    left_out: u64,
 }
 
 impl Gathers {
-    /// Takes in one line.
+    /// Takes in one line, which may be an attempt of a ledger.
     pub(super) fn line(
         &mut self,
         line: u64,
+        is_ledger: bool,
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<(), LoadError> {
-        self.take(pairs)
+        self.take(is_ledger, pairs)
             .map_err(|reason| LoadError::Line { line, reason })
     }
 
     fn take(
         &mut self,
+        is_ledger: bool,
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<(), String> {
         let mut row = Row::default();
@@ -50,6 +55,13 @@ impl Gathers {
         }
         if row.is_open {
             return Ok(());
+        }
+        if is_ledger {
+            if row.model.is_none() {
+                self.left_out += 1;
+                return Ok(());
+            }
+            row.cap_cached();
         }
         let at = row.at.ok_or_else(|| Row::missing("at"))?;
         if self
@@ -105,6 +117,7 @@ impl Gathers {
                 })
                 .collect(),
             start: first.and_then(Moment::date),
+            left_out: self.left_out,
         }
     }
 }

@@ -42,8 +42,23 @@ impl Report {
             self.cost
         )?;
         match self.unpriced {
-            0 => writeln!(f),
-            attempts => writeln!(f, " and {} attempts without a price", number(attempts)),
+            0 => writeln!(f)?,
+            attempts => writeln!(f, " and {} attempts without a price", number(attempts))?,
+        }
+        if self.uncapped > 0 {
+            let calls = number(self.uncapped);
+            writeln!(
+                f,
+                "{calls} calls name no cap on output: what their models answer at most is reserved"
+            )?;
+        }
+        match self.left_out {
+            0 => Ok(()),
+            attempts => writeln!(
+                f,
+                "{} attempts without a model are left out",
+                number(attempts)
+            ),
         }
     }
 
