@@ -97,7 +97,8 @@ impl Simulation {
     }
 
     /// What the provider allows in truth, as limits of a configuration of their own: what passes ours and not these is
-    /// answered 429, with the time to wait. Only limits on where calls go make sense here.
+    /// answered 429, with the time to wait. Only limits on where calls go make sense here. They have no `margin` but the one
+    /// that they say themselves.
     pub fn provider_limits(mut self, limits: &RateLimiting) -> Self {
         self.provider = Some(limits.clone());
         self

@@ -22,7 +22,8 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    config::Stack,
+    config::{RateLimiting, Stack},
+    limit::Limits,
     limiter::Limiter,
     rate_limit::RateLimit,
     store::{BudgetStanding, MemoryStore},
@@ -64,13 +65,11 @@ fn here(simulation: &Simulation) -> Result<Report, SimulateError> {
 
 async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
     let (began, start) = (Instant::now(), simulation.began());
+    let shown = move || start.checked_add(began.elapsed()).unwrap_or(start);
     let store = MemoryStore::new(simulation.config.limits()?);
-    let store = store.wall_clock(move || start + began.elapsed());
-    let stack = simulation.config.build_on(store)?;
-    let allows = match &simulation.provider {
-        Some(limits) => Some(limits.limits().map_err(SimulateError::Provider)?),
-        None => None,
-    };
+    let stack = simulation.config.build_on(store.wall_clock(shown))?;
+    let allows = simulation.provider.as_ref().map(allowed).transpose()?;
+    let allows = allows.map(|limits| MemoryStore::new(limits).wall_clock(shown));
     let tally = Tally::new(&stack.limiter.limits(), stack.prices());
     let counts = stack.store.iter();
     let gauge = counts.map(|store| Gauge::new(store.clone(), tally.clone()));
@@ -84,7 +83,7 @@ async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
     });
     let provider = Provider {
         gauge,
-        allows: allows.map(Limiter::new),
+        allows: allows.map(Limiter::with_store),
     };
     let client = Client {
         layer: stack.layer.clone().observe(tally.clone()).layer(provider),
@@ -101,6 +100,13 @@ async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
     let mut report = finish(&tally, &stack).await;
     report.left_out = simulation.load.left_out();
     Ok(report)
+}
+
+/// What a provider allows: to the instant, where no margin is said. Ours is for what we do not know of it.
+fn allowed(said: &RateLimiting) -> Result<Limits, SimulateError> {
+    let mut said = said.clone();
+    said.margin.get_or_insert_default();
+    said.limits().map_err(SimulateError::Provider)
 }
 
 /// What the store says at the end.
