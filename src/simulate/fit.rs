@@ -143,17 +143,18 @@ impl Fit {
 
     /// Why it is not well.
     fn breaks(&self, agents: u32, report: &Report) -> Option<Beyond> {
-        let refused = report.refused + report.failed;
         let limit = |limit: &super::LimitUse| limit.limit.clone();
-        if refused > self.refused {
-            let first = report.refusals.iter().max_by_key(|refused| refused.calls);
-            let most = report.limits.iter().filter(|limit| limit.refused > 0);
+        if report.refused + report.failed > self.refused {
+            // Attempts that were refused count for nothing where their calls went on to another target.
+            let is_ours = |limit: &&super::LimitUse| report.refused > 0 && limit.refused > 0;
+            let most = report.limits.iter().filter(is_ours);
             return Some(Beyond {
                 agents,
-                why: match first {
-                    Some(first) => format!("{refused} calls are refused: {}", first.message),
-                    None => format!("{refused} calls fail"),
-                },
+                why: [refused(report), failed(report)]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 limit: most.max_by_key(|limit| limit.refused).map(limit),
             });
         }
@@ -168,6 +169,23 @@ impl Fit {
             limit: report.tightest().map(limit),
         })
     }
+}
+
+/// How many calls are refused, with what most of them are told.
+fn refused(report: &Report) -> Option<String> {
+    let told = report.refusals.iter().filter(|refused| refused.calls > 0);
+    let message = told.max_by_key(|refused| refused.calls);
+    let message = message.map(|most| format!(": {}", most.message));
+    let said = |message: String| format!("{} calls are refused{message}", report.refused);
+    (report.refused > 0).then(|| said(message.unwrap_or_default()))
+}
+
+/// How many calls fail, with the error that most attempts had.
+fn failed(report: &Report) -> Option<String> {
+    let most = report.errors.iter().max_by_key(|(_, attempts)| **attempts);
+    let most = most.map(|(kind, _)| format!(" at the provider, most by {kind}"));
+    let said = |most: String| format!("{} calls fail{most}", report.failed);
+    (report.failed > 0).then(|| said(most.unwrap_or_default()))
 }
 
 /// How many agents fit; from [`Simulation::fit`].

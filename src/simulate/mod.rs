@@ -121,7 +121,7 @@ impl Simulation {
     /// Runs it, on a thread of its own: this one waits meanwhile.
     ///
     /// # Errors
-    /// What makes no sense in the configuration.
+    /// What makes no sense in the configuration; where that is switched off, or the load has no agent.
     ///
     /// # Panics
     /// Where a part of the stack does.
@@ -132,7 +132,7 @@ impl Simulation {
     /// Runs it with more and more agents until they do not fit.
     ///
     /// # Errors
-    /// What makes no sense in the configuration; where the load is no population, or has no such group.
+    /// As [`run`](Self::run) says; where the load is no population, or has no such group.
     pub fn fit(&self, fit: &Fit) -> Result<Fitted, SimulateError> {
         fit.find(self)
     }

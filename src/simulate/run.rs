@@ -64,6 +64,14 @@ fn here(simulation: &Simulation) -> Result<Report, SimulateError> {
 }
 
 async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
+    if !simulation.config.enabled {
+        return Err(SimulateError::SwitchedOff);
+    }
+    if let Kind::Population(population) = &simulation.load.0
+        && population.agents() == 0
+    {
+        return Err(SimulateError::NoAgent);
+    }
     let (began, start) = (Instant::now(), simulation.began());
     let shown = move || start.checked_add(began.elapsed()).unwrap_or(start);
     let store = MemoryStore::new(simulation.config.limits()?);

@@ -1,6 +1,6 @@
 //! Agents that are made up.
 
-use tower_quota::simulate::{Population, Simulation};
+use tower_quota::simulate::{Population, SimulateError, Simulation};
 
 use crate::{config, population, run, seconds};
 
@@ -35,6 +35,24 @@ fn they_begin_one_by_one_and_make_as_many_calls_as_said() {
             .iter()
             .any(|run| run.value == "s-4/3" && run.calls == 1)
     );
+}
+
+#[test]
+fn where_nobody_is_there_it_is_said() {
+    let group = |agents: u32| {
+        format!(
+            "{{ agents: {agents}, model: gpt-4o, input: 1, output: 1, latency: 1s, think: 1s, calls: 2 }}"
+        )
+    };
+    let load = |one, other| {
+        let (one, other) = (group(one), group(other));
+        population(&format!("groups: {{ a: {one}, b: {other} }}"))
+    };
+    let wide = config(WIDE);
+    let error = Simulation::new(&wide, load(0, 0)).run().unwrap_err();
+    assert!(matches!(error, SimulateError::NoAgent));
+    assert!(error.to_string().contains("no agent"), "{error}");
+    assert_eq!(run(&wide, load(0, 1)).calls, 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_quota::simulate::Load;
+use tower_quota::simulate::{Load, SimulateError, Simulation};
 
 use crate::{config, population, run, seconds, trace};
 
@@ -222,14 +222,12 @@ fn many_values_of_a_tag_are_bounded() {
     assert_eq!((others.value.as_str(), others.calls), ("150 others", 300));
 }
 
+/// Nothing is counted there, and 0 calls would look like an answer.
 #[test]
-fn switched_off_it_holds_nothing_and_counts_nothing() {
-    let calls: Vec<_> = (0..6)
-        .map(|n| (f64::from(n), "scout", 10, 10, 100))
-        .collect();
-    let report = run(
-        &config(&format!("  enabled: false\n{MINUTE}")),
-        trace(&calls),
-    );
-    assert_eq!((report.calls, report.waits.calls), (0, 0));
+fn what_is_switched_off_says_so() {
+    let config = config(&format!("  enabled: false\n{MINUTE}"));
+    let load = trace(&[(0.0, "scout", 10, 10, 100)]);
+    let error = Simulation::new(&config, load).run().unwrap_err();
+    assert!(matches!(error, SimulateError::SwitchedOff));
+    assert!(error.to_string().contains("switched off"), "{error}");
 }
