@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Load, Population, Report, SimulateError, Simulation, load::Kind, report::span_text};
+use super::{
+    Load, Population, Report, SimulateError, Simulation, load::Kind, plain::plain,
+    report::span_text,
+};
 
 /// With how many agents all is still well: it is tried with 1, 2, 4 and so on until it is not, and then between.
 ///
@@ -224,9 +227,9 @@ impl std::fmt::Display for Fitted {
             None => writeln!(f, "{} agents{of} fit, and more were not tried", self.agents)?,
             Some(beyond) => {
                 writeln!(f, "{} agents{of} fit", self.agents)?;
-                writeln!(f, "with {}: {}", beyond.agents, beyond.why)?;
+                writeln!(f, "with {}: {}", beyond.agents, plain(&beyond.why))?;
                 if let Some(limit) = &beyond.limit {
-                    writeln!(f, "what stops them: {limit}")?;
+                    writeln!(f, "what stops them: {}", plain(limit))?;
                 }
             }
         }
@@ -235,7 +238,8 @@ impl std::fmt::Display for Fitted {
             writeln!(
                 f,
                 "the tightest with {}: {}, {full:.1} % full",
-                self.agents, tightest.limit
+                self.agents,
+                plain(&tightest.limit)
             )?;
         }
         match &self.report {

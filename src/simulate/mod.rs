@@ -53,6 +53,7 @@ mod groups;
 #[cfg(feature = "sqlite")]
 mod ledger;
 mod load;
+mod plain;
 mod provider;
 mod report;
 mod run;

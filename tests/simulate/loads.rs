@@ -160,6 +160,16 @@ fn what_makes_no_sense_is_told_with_its_line() {
     }
 }
 
+/// Cells, and names of JSON, are of whoever wrote the trace.
+#[test]
+fn what_is_wrong_does_not_steer_a_terminal() {
+    let bad = csv(&format!("{HEAD}\n0,gpt-4o,\u{1b}[2J,1,1s\n")).unwrap_err();
+    let said = "line 2: `input_tokens` is `\\u{1b}[2J`: invalid digit found in string";
+    assert_eq!(bad.to_string(), said);
+    let bad = json("{\"\\u202ex\":[1]}").unwrap_err().to_string();
+    assert_eq!(bad, "line 1: `\\u{202e}x` is neither a text nor a number");
+}
+
 #[test]
 fn a_trace_without_calls_is_none() {
     for text in ["", HEAD] {

@@ -205,6 +205,31 @@ fn the_picture_is_well_formed_and_has_its_words() {
     assert_eq!(open.count(), shut.count());
 }
 
+/// Callers have written the values of tags.
+#[test]
+fn tags_steer_no_terminal() {
+    let config = config(
+        "  margin: 0s
+  limits: [{ quantity: requests, amount: 1, every: 1m, per: [agent] }]
+  agents: { \"\\e[2J\": { max_requests_per_run: 1 } }",
+    );
+    let csv = "at,model,agent,run,max_wait,input_tokens,output_tokens,max_tokens,latency
+        0,gpt-4o,\u{1b}[2J,r,,1,1,1,1
+        1,gpt-4o,\u{1b}[2J,s,1s,1,1,1,1
+        99,gpt-4o,\u{1b}[2J,r,,1,1,1,1";
+    let report = run(&config, Load::from_csv(csv.as_bytes()).unwrap());
+    assert_eq!(report.refused, 2);
+    let raw = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+    let text = report.to_string();
+    assert!(text.contains("agent=\\u{1b}[2J") && !raw(&text), "{text:?}");
+    assert!(!raw(&report.svg()));
+    // Programs have it as it is.
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    let by = json["by"].as_array().unwrap();
+    let agent = by.iter().find(|by| by["tag"] == "agent").unwrap();
+    assert_eq!(agent["values"][0]["value"], "\u{1b}[2J");
+}
+
 /// Hundreds of agents are a hundred and the rest of them.
 #[test]
 fn many_values_of_a_tag_are_bounded() {

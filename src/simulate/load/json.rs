@@ -8,7 +8,7 @@ use super::{
     columns::is_ledger,
     trace::{Gathers, Trace},
 };
-use crate::simulate::LoadError;
+use crate::simulate::{LoadError, plain::plain};
 
 pub(super) fn read(text: impl BufRead) -> Result<Trace, LoadError> {
     let mut gathers = Gathers::default();
@@ -27,7 +27,10 @@ pub(in crate::simulate) fn take(
     if text.trim().is_empty() {
         return Ok(());
     }
-    let wrong = |reason| LoadError::Line { line, reason };
+    let wrong = |reason: String| LoadError::Line {
+        line,
+        reason: plain(&reason),
+    };
     let pairs: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| wrong(format!("is no JSON object: {error}")))?;
     let is_ledger = is_ledger(pairs.keys().map(String::as_str));

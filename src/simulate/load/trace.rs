@@ -8,7 +8,7 @@ use std::{
 
 use super::{ToCome, columns::Row, moment::Moment};
 use crate::{
-    simulate::LoadError,
+    simulate::{LoadError, plain::plain},
     tags::{Tag, Tags},
 };
 
@@ -33,7 +33,7 @@ pub(in crate::simulate) struct Gathers {
 }
 
 impl Gathers {
-    /// Takes in one line, which may be an attempt of a ledger.
+    /// Takes in one line, which may be an attempt of a ledger. What is wrong in it is said without what would steer a terminal.
     pub(super) fn line(
         &mut self,
         line: u64,
@@ -41,7 +41,10 @@ impl Gathers {
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<(), LoadError> {
         self.take(is_ledger, pairs)
-            .map_err(|reason| LoadError::Line { line, reason })
+            .map_err(|reason| LoadError::Line {
+                line,
+                reason: plain(&reason),
+            })
     }
 
     fn take(

@@ -7,7 +7,7 @@ use super::{
     columns::Columns,
     text::{number, share, span},
 };
-use crate::tags::Tag;
+use crate::{simulate::plain::plain, tags::Tag};
 
 /// So many values of a tag are printed; JSON has more.
 const PRINTED: usize = 10;
@@ -142,7 +142,8 @@ impl Report {
     fn no(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for refused in &self.refusals {
             let (kind, calls) = (refused.kind, number(refused.calls));
-            write!(f, "\nrefused {calls} calls ({kind}): {}", refused.message)?;
+            let message = plain(&refused.message);
+            write!(f, "\nrefused {calls} calls ({kind}): {message}")?;
         }
         for (kind, attempts) in &self.errors {
             write!(f, "\n{} attempts ended with {kind}", number(*attempts))?;
