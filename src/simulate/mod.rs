@@ -55,6 +55,7 @@ mod ledger;
 mod load;
 mod plain;
 mod provider;
+mod reached;
 mod report;
 mod run;
 mod series;

@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use tokio::{
     runtime::Builder,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tower_layer::Layer as _;
 use tower_service::Service as _;
@@ -17,6 +17,7 @@ use super::{
     gauge::Gauge,
     load::{Agent, Kind, ToCome, Trace},
     provider::Provider,
+    reached::reached,
     report::BudgetUse,
     speech::{is_uncapped, request},
     tally::Tally,
@@ -146,7 +147,9 @@ async fn finish(tally: &Tally, stack: &Stack) -> Report {
 async fn trace_comes(trace: &Trace, began: Instant, client: &Client) {
     let mut calls = JoinSet::new();
     for call in &trace.calls {
-        sleep_until(began + call.at).await;
+        if !reached(began, call.at).await {
+            break;
+        }
         calls.spawn(made(client.clone(), call.clone()));
         while let Some(done) = calls.try_join_next() {
             whole(done);
@@ -161,10 +164,13 @@ async fn agents_come(agents: impl Iterator<Item = Agent>, began: Instant, client
     for agent in agents {
         let client = client.clone();
         all.spawn(async move {
-            sleep_until(began + agent.begins).await;
-            match agent.waits_for_answers() {
-                true => closed(agent, &client).await,
-                false => open(agent, &client).await,
+            match (
+                reached(began, agent.begins).await,
+                agent.waits_for_answers(),
+            ) {
+                (true, true) => closed(agent, &client).await,
+                (true, false) => open(agent, &client).await,
+                (false, _) => {}
             }
         });
     }
@@ -177,24 +183,24 @@ async fn closed(mut agent: Agent, client: &Client) {
     while let Some(call) = agent.next(began.elapsed()) {
         let status = made(client.clone(), call).await;
         let refused = !status.is_success();
-        tokio::time::sleep(agent.before_the_next(refused)).await;
+        reached(Instant::now(), agent.before_the_next(refused)).await;
     }
 }
 
 /// The next call comes whatever becomes of the last.
 async fn open(mut agent: Agent, client: &Client) {
     let (began, mut calls) = (Instant::now(), JoinSet::new());
-    let mut at = began + agent.before_the_first();
+    let mut after = agent.before_the_first();
     loop {
-        sleep_until(at).await;
-        let Some(call) = agent.next(at - began) else {
+        let is_reached = reached(began, after).await;
+        let Some(call) = agent.next(after).filter(|_| is_reached) else {
             break;
         };
         calls.spawn(made(client.clone(), call));
         while let Some(done) = calls.try_join_next() {
             whole(done);
         }
-        at += agent.before_the_next(false);
+        after = after.saturating_add(agent.before_the_next(false));
     }
     all_of(calls).await;
 }

@@ -81,6 +81,20 @@ fn seconds_begin_with_the_first() {
     assert_eq!((first.at, first.came), (seconds(0.0), 1));
 }
 
+/// What is within the bounds runs to its end.
+#[test]
+fn a_hundred_years_are_a_load() {
+    let load = csv(&format!(
+        "{HEAD},agent,max_wait\n0,gpt-4o,1,1,5000w,a,5000w\n3e9,gpt-4o,1,1,1s,b,\n"
+    ));
+    let config = config("  limits: [{ quantity: requests, amount: 9, every: 1m, per: [agent] }]");
+    let report = run(&config, load.unwrap());
+    assert_eq!(
+        (report.answered, report.makespan),
+        (2, seconds(3_024_000_000.0))
+    );
+}
+
 /// A budget by the calendar ends when it would have. A call costs 26 cents, and may cost $1.71 in the dearest tier.
 #[test]
 fn the_clock_on_the_wall_shows_the_time_of_the_trace() {
@@ -109,6 +123,16 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ("0,gpt-4o,1.5,1,1s", 2, "`input_tokens` is `1.5`"),
         ("0,gpt-4o,1,-1,1s", 2, "`output_tokens` is `-1`"),
         ("0,gpt-4o,1,1,long", 2, "`latency` is `long`"),
+        (
+            "0,gpt-4o,1,1,10000000000000000000s",
+            2,
+            "`10000000000000000000s`: is longer than 100 years",
+        ),
+        (
+            "1e19,gpt-4o,1,1,1s\n5,gpt-4o,1,1,1s",
+            3,
+            "`at` is too far from that of other lines",
+        ),
         (
             "0,gpt-4o,1,1,1s\n2026-11-26T12:00:00Z,gpt-4o,1,1,1s",
             3,
@@ -146,6 +170,14 @@ fn what_makes_no_sense_is_told_with_its_line() {
         (
             r#"{"at":0,"model":"m","latency_ms":-1}"#,
             "`latency_ms` is `-1`",
+        ),
+        (
+            r#"{"at":0,"model":"m","latency_ms":1e22}"#,
+            "is longer than 100 years",
+        ),
+        (
+            r#"{"at":0,"model":"m","max_wait":"10000000000000000000s"}"#,
+            "is longer than 100 years",
         ),
         (
             r#"{"at":0,"model":"m","max_wait":"never"}"#,

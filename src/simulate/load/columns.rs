@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
 
-use super::{Size, moment::Moment};
+use super::{Size, bounds::bounded, moment::Moment};
 use crate::{config::Span, tags::Tag};
 
 /// What the ledger exports, and no call needs.
@@ -63,23 +63,15 @@ impl Row {
             "output_tokens" | "output" => once(&mut self.output, name, read(name, value)?),
             "cache_read_tokens" => once(&mut self.cached, name, read(name, value)?),
             "max_tokens" => once(&mut self.max_tokens, name, read(name, value)?),
-            "latency" | "duration" => {
-                let span = read::<Span>(name, value)?;
-                once(&mut self.latency, name, span.into())
-            }
+            "latency" | "duration" => once(&mut self.latency, name, span(name, value)?),
             "latency_ms" | "duration_ms" | "took_ms" => {
                 let millis = read::<f64>(name, value)?;
                 let span = Duration::try_from_secs_f64(millis / 1_000.0);
-                once(
-                    &mut self.latency,
-                    name,
-                    span.map_err(|e| wrong(name, value, &e))?,
-                )
+                let span = span.map_err(|error| wrong(name, value, &error))?;
+                let span = bounded(span).map_err(|reason| wrong(name, value, &reason))?;
+                once(&mut self.latency, name, span)
             }
-            "max_wait" => {
-                let span = read::<Span>(name, value)?;
-                once(&mut self.max_wait, name, span.into())
-            }
+            "max_wait" => once(&mut self.max_wait, name, span(name, value)?),
             "priority" => {
                 self.priority = read(name, value)?;
                 Ok(())
@@ -150,6 +142,11 @@ where
     T::Err: std::fmt::Display,
 {
     value.parse().map_err(|error| wrong(name, value, &error))
+}
+
+fn span(name: &str, value: &str) -> Result<Duration, String> {
+    let span = read::<Span>(name, value)?;
+    bounded(span.into()).map_err(|reason| wrong(name, value, &reason))
 }
 
 fn wrong(name: &str, value: &str, why: &dyn std::fmt::Display) -> String {

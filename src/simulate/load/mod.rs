@@ -1,6 +1,7 @@
 //! Loads: the calls that are to come.
 
 mod agents;
+mod bounds;
 mod columns;
 mod csv;
 mod draw;
@@ -48,7 +49,7 @@ use crate::tags::Tags;
 /// else OpenAI's API. What the ledger exports is a trace as it stands: its columns `id`, `status`, `usage`, `cost_nanos`,
 /// `cost_dollars`, `cache_write_tokens` and `reasoning_tokens` are not looked at, its `tags` are tags, and attempts that were
 /// open are passed over. Those without a model are left out, and [counted](super::Report::left_out). An empty value is none.
-/// Lines may be in any order.
+/// Lines may be in any order. No span is longer than 100 years, nor is a trace.
 #[derive(Clone, Debug)]
 pub struct Load(pub(super) Kind);
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{ToCome, columns::Row, moment::Moment};
+use super::{ToCome, bounds::bounded, columns::Row, moment::Moment};
 use crate::{
     simulate::{LoadError, plain::plain},
     tags::{Tag, Tags},
@@ -30,6 +30,8 @@ pub(in crate::simulate) struct Gathers {
     /// Most calls have the tags of others.
     tags: HashMap<Vec<(Tag, Arc<str>)>, Arc<Tags>>,
     left_out: u64,
+    /// The first and the last by now.
+    spread: Option<(Moment, Moment)>,
 }
 
 impl Gathers {
@@ -74,6 +76,13 @@ impl Gathers {
         {
             return Err("`at` is a date in some lines and seconds in others".to_owned());
         }
+        let (first, last) = self
+            .spread
+            .map_or((at, at), |(first, last)| (first.min(at), last.max(at)));
+        bounded(last.since(first)).map_err(|reason| {
+            format!("`at` is too far from that of other lines: what is between them {reason}")
+        })?;
+        self.spread = Some((first, last));
         let size = row.size()?;
         let model = row.model.take().ok_or_else(|| Row::missing("model"))?;
         let model = self.shared(&model);
