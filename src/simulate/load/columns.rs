@@ -19,10 +19,9 @@ const NOT_LOOKED_AT: [&str; 7] = [
 /// Together they are in what the ledger exports, and in nothing else.
 const OF_LEDGERS: [&str; 4] = ["id", "took_ms", "usage", "cost_nanos"];
 
-/// Whether lines with these names are attempts of a ledger.
-pub(super) fn is_ledger<'n>(names: impl Iterator<Item = &'n str> + Clone) -> bool {
-    let has = |wanted: &&str| names.clone().any(|name| name == *wanted);
-    OF_LEDGERS.iter().all(has)
+/// Whether lines that have such names are attempts of a ledger.
+pub(super) fn is_ledger(has: impl Fn(&str) -> bool) -> bool {
+    OF_LEDGERS.iter().all(|name| has(name))
 }
 
 /// What a value of a ledger's CSV was: it has a `'` before what a spreadsheet would compute.

@@ -13,7 +13,7 @@ use crate::simulate::LoadError;
 pub(super) fn read(text: impl Read) -> Result<Trace, LoadError> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
     let names = reader.headers().map_err(wrong)?.clone();
-    let is_ledger = is_ledger(names.iter());
+    let is_ledger = is_ledger(|name| names.iter().any(|one| one == name));
     let (mut gathers, mut record) = (Gathers::default(), StringRecord::new());
     while reader.read_record(&mut record).map_err(wrong)? {
         let line = record.position().map_or(0, csv::Position::line);

@@ -33,7 +33,7 @@ pub(in crate::simulate) fn take(
     };
     let pairs: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| wrong(format!("is no JSON object: {error}")))?;
-    let is_ledger = is_ledger(pairs.keys().map(String::as_str));
+    let is_ledger = is_ledger(|name| pairs.contains_key(name));
     let pairs = pairs.into_iter().map(|(name, value)| match value {
         Value::Null => Ok((name, String::new())),
         Value::String(text) => Ok((name, text)),
