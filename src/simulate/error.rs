@@ -23,6 +23,7 @@ pub enum LoadError {
         reason: String,
     },
     /// An attempt of a ledger makes no sense.
+    #[cfg(feature = "sqlite")]
     #[error("attempt {id} of {at}: {reason}")]
     Attempt {
         /// Its `id` there.
