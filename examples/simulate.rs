@@ -6,9 +6,10 @@
 //! ```
 //!
 //! The calls come over a day, more by day than by night, of 200 agents in ten teams and of three models; at noon they are
-//! more than the limits take. The last line is JSON.
+//! more than the limits take. The last line is JSON; it ends with 1 where a call is missing, a limit was passed, or what the
+//! budget of the month has counted is not the bill.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, process::ExitCode};
 
 use clap::Parser;
 use serde_json::json;
@@ -32,7 +33,7 @@ struct Args {
 
 const DAY: f64 = 86_400.0;
 
-fn main() -> Result<(), BoxError> {
+fn main() -> Result<ExitCode, BoxError> {
     let Args { calls, seed } = Args::parse();
     // As many as come in a minute if they came evenly.
     let minute = calls.div_ceil(1_440);
@@ -44,7 +45,7 @@ fn main() -> Result<(), BoxError> {
     anthropic: {{ claude-sonnet-4-5: {{ itpm: {}, otpm: {} }} }}
   limits: [{{ quantity: requests, amount: {}, every: 1m, per: [agent] }}]
   budgets: [{{ amount: 1000000, every: month, per: [team] }}]
-  max_daily_spend: 10000000
+  max_monthly_spend: 10000000
   queue: {{ max_waiting: 1000000 }}",
         minute * 3 / 2,
         minute.max(10),
@@ -66,10 +67,15 @@ fn main() -> Result<(), BoxError> {
         .run()?;
     let ran = began.elapsed() - made - read;
     println!("{report}");
+    // The day may be over before the last call is; the month is not.
     let budget = report
         .budgets
         .iter()
         .find(|one| !one.budget.contains("team"));
+    let bill_is_budget = budget.is_some_and(|budget| budget.spent == report.cost);
+    let over_limit = report.limits.iter().filter(|limit| limit.fullest > 1.0);
+    let over_limit = over_limit.count();
+    let is_well = report.calls == calls && bill_is_budget && over_limit == 0;
     println!(
         "{}",
         json!({
@@ -79,11 +85,11 @@ fn main() -> Result<(), BoxError> {
             "makespan_s": report.makespan.as_secs(),
             "read_s": (read + made).as_secs_f64(),
             "run_s": ran.as_secs_f64(),
-            "bill_is_budget": budget.is_some_and(|budget| budget.spent == report.cost),
-            "over_limit": report.limits.iter().filter(|limit| limit.fullest > 1.0).count(),
+            "bill_is_budget": bill_is_budget,
+            "over_limit": over_limit,
         })
     );
-    Ok(())
+    Ok(ExitCode::from(u8::from(!is_well)))
 }
 
 fn trace(calls: u64, seed: u64) -> String {

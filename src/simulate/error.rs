@@ -22,6 +22,17 @@ pub enum LoadError {
         /// Why not.
         reason: String,
     },
+    /// An attempt of a ledger makes no sense.
+    #[cfg(feature = "sqlite")]
+    #[error("attempt {id} of {at}: {reason}")]
+    Attempt {
+        /// Its `id` there.
+        id: i64,
+        /// When it was claimed.
+        at: String,
+        /// Why not.
+        reason: String,
+    },
     /// There is no call in it.
     #[error("there is no call in it")]
     Empty,
@@ -44,6 +55,12 @@ pub enum SimulateError {
     /// The provider's limits make no sense.
     #[error("the provider's limits: {0}")]
     Provider(ConfigError),
+    /// The configuration says `enabled: false`.
+    #[error("the configuration is switched off (`enabled: false`): it does nothing to any call")]
+    SwitchedOff,
+    /// There is nobody who calls.
+    #[error("the population has no agent: each of its groups has `agents: 0`")]
+    NoAgent,
     /// Only agents that are made up can be made more.
     #[error("how many agents fit can be asked of a population alone")]
     NoPopulation,

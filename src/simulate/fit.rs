@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Load, Population, Report, SimulateError, Simulation, load::Kind, report::span_text};
+use super::{
+    Load, Population, Report, SimulateError, Simulation, load::Kind, plain::plain,
+    report::span_text,
+};
 
 /// With how many agents all is still well: it is tried with 1, 2, 4 and so on until it is not, and then between.
 ///
@@ -143,17 +146,18 @@ impl Fit {
 
     /// Why it is not well.
     fn breaks(&self, agents: u32, report: &Report) -> Option<Beyond> {
-        let refused = report.refused + report.failed;
         let limit = |limit: &super::LimitUse| limit.limit.clone();
-        if refused > self.refused {
-            let first = report.refusals.iter().max_by_key(|refused| refused.calls);
-            let most = report.limits.iter().filter(|limit| limit.refused > 0);
+        if report.refused + report.failed > self.refused {
+            // Attempts that were refused count for nothing where their calls went on to another target.
+            let is_ours = |limit: &&super::LimitUse| report.refused > 0 && limit.refused > 0;
+            let most = report.limits.iter().filter(is_ours);
             return Some(Beyond {
                 agents,
-                why: match first {
-                    Some(first) => format!("{refused} calls are refused: {}", first.message),
-                    None => format!("{refused} calls fail"),
-                },
+                why: [refused(report), failed(report)]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 limit: most.max_by_key(|limit| limit.refused).map(limit),
             });
         }
@@ -168,6 +172,23 @@ impl Fit {
             limit: report.tightest().map(limit),
         })
     }
+}
+
+/// How many calls are refused, with what most of them are told.
+fn refused(report: &Report) -> Option<String> {
+    let told = report.refusals.iter().filter(|refused| refused.calls > 0);
+    let message = told.max_by_key(|refused| refused.calls);
+    let message = message.map(|most| format!(": {}", most.message));
+    let said = |message: String| format!("{} calls are refused{message}", report.refused);
+    (report.refused > 0).then(|| said(message.unwrap_or_default()))
+}
+
+/// How many calls fail, with the error that most attempts had.
+fn failed(report: &Report) -> Option<String> {
+    let most = report.errors.iter().max_by_key(|(_, attempts)| **attempts);
+    let most = most.map(|(kind, _)| format!(" at the provider, most by {kind}"));
+    let said = |most: String| format!("{} calls fail{most}", report.failed);
+    (report.failed > 0).then(|| said(most.unwrap_or_default()))
 }
 
 /// How many agents fit; from [`Simulation::fit`].
@@ -206,9 +227,9 @@ impl std::fmt::Display for Fitted {
             None => writeln!(f, "{} agents{of} fit, and more were not tried", self.agents)?,
             Some(beyond) => {
                 writeln!(f, "{} agents{of} fit", self.agents)?;
-                writeln!(f, "with {}: {}", beyond.agents, beyond.why)?;
+                writeln!(f, "with {}: {}", beyond.agents, plain(&beyond.why))?;
                 if let Some(limit) = &beyond.limit {
-                    writeln!(f, "what stops them: {limit}")?;
+                    writeln!(f, "what stops them: {}", plain(limit))?;
                 }
             }
         }
@@ -217,7 +238,8 @@ impl std::fmt::Display for Fitted {
             writeln!(
                 f,
                 "the tightest with {}: {}, {full:.1} % full",
-                self.agents, tightest.limit
+                self.agents,
+                plain(&tightest.limit)
             )?;
         }
         match &self.report {

@@ -61,3 +61,22 @@ impl Gauge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{limit::Limits, pricing::PriceTable};
+
+    /// Where nothing is counted it looks no more often than else.
+    #[tokio::test(start_paused = true)]
+    async fn looks_grow_rare_where_nothing_is_counted() {
+        let limits = Limits::new([]).unwrap();
+        let tally = Tally::new(&limits, Arc::new(PriceTable::built_in()));
+        let gauge = Gauge::new(Arc::new(MemoryStore::new(limits)), tally.clone());
+        let hour = Duration::from_secs(3_600);
+        let looked = tokio::time::timeout(hour, gauge.go()).await;
+        assert!(looked.is_err());
+        let step = tally.step();
+        assert!(step * 120 < hour && hour <= step * 241, "{step:?}");
+    }
+}

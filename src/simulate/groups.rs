@@ -48,8 +48,9 @@ impl Sums {
 
     pub(super) fn attempt(&mut self, usage: Option<&Usage>, cost: Money) {
         self.attempts += 1;
-        self.input += usage.map_or(0, |usage| usage.input);
-        self.output += usage.map_or(0, |usage| usage.output);
+        let (input, output) = usage.map_or((0, 0), |usage| (usage.input, usage.output));
+        self.input = self.input.saturating_add(input);
+        self.output = self.output.saturating_add(output);
         self.cost = self.cost + cost;
     }
 
@@ -58,8 +59,8 @@ impl Sums {
         self.refused += other.refused;
         self.failed += other.failed;
         self.attempts += other.attempts;
-        self.input += other.input;
-        self.output += other.output;
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
         self.cost = self.cost + other.cost;
         self.waited.merge(&other.waited);
     }

@@ -6,6 +6,8 @@ use std::{
     time::SystemTime,
 };
 
+use serde_json::Value;
+
 use super::{
     Load, LoadError,
     load::{Gathers, take_json},
@@ -13,10 +15,11 @@ use super::{
 use crate::store::sqlite::Ledger;
 
 impl Load {
-    /// The attempts of a ledger that were claimed between two instants, and have ended.
+    /// The attempts of a ledger that were claimed between two instants, and have ended. Those without a model are left out,
+    /// and [counted](super::Report::left_out).
     ///
     /// # Errors
-    /// Where it cannot be read, or there is none.
+    /// Where it cannot be read, or there is none; the first attempt that makes no sense.
     pub fn from_ledger(
         path: impl AsRef<Path>,
         from: SystemTime,
@@ -32,12 +35,24 @@ impl Load {
     }
 }
 
+/// The same error with its attempt in place of a line: nobody sees the lines.
+fn named(error: LoadError, text: &str) -> LoadError {
+    let LoadError::Line { reason, .. } = error else {
+        return error;
+    };
+    let attempt: Value = serde_json::from_str(text).unwrap_or_default();
+    LoadError::Attempt {
+        id: attempt["id"].as_i64().unwrap_or_default(),
+        at: attempt["at"].as_str().unwrap_or_default().to_owned(),
+        reason,
+    }
+}
+
 /// Takes in what the ledger writes, line by line, so that nothing of it is kept.
 #[derive(Debug, Default)]
 struct Lines {
     gathers: Gathers,
     rest: Vec<u8>,
-    line: u64,
     wrong: Option<LoadError>,
 }
 
@@ -46,14 +61,12 @@ impl Write for Lines {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.rest.extend_from_slice(part);
             if part.ends_with(b"\n") {
-                self.line += 1;
                 let text = String::from_utf8_lossy(&self.rest);
-                let taken = take_json(&mut self.gathers, self.line, &text);
+                if let Err(error) = take_json(&mut self.gathers, 0, &text) {
+                    self.wrong = Some(named(error, &text));
+                    return Err(io::Error::other("an attempt makes no sense"));
+                }
                 self.rest.clear();
-                taken.map_err(|error| {
-                    self.wrong = Some(error);
-                    io::Error::other("an attempt makes no sense")
-                })?;
             }
         }
         Ok(bytes.len())

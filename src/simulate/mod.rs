@@ -30,7 +30,8 @@
 //!   [`Load`] for the columns.
 //! - The [ledger](crate::store::sqlite) of a store in a file (`Load::from_ledger`, with the feature `sqlite`): the attempts
 //!   of a span of time, from when each of them was let go. What they had waited then is not in it, and a call that was
-//!   repeated is there as often as it left.
+//!   repeated is there as often as it left. It does not know which caps on output they named: none of them names one, and
+//!   what its model answers at most is reserved for it.
 //! - A [`Population`]: agents that are made up, in groups, each with its models, its sizes and its pace. Of these a [`Fit`]
 //!   finds how many fit.
 //!
@@ -52,7 +53,9 @@ mod groups;
 #[cfg(feature = "sqlite")]
 mod ledger;
 mod load;
+mod plain;
 mod provider;
+mod reached;
 mod report;
 mod run;
 mod series;
@@ -96,7 +99,8 @@ impl Simulation {
     }
 
     /// What the provider allows in truth, as limits of a configuration of their own: what passes ours and not these is
-    /// answered 429, with the time to wait. Only limits on where calls go make sense here.
+    /// answered 429, with the time to wait. Only limits on where calls go make sense here. They have no `margin` but the one
+    /// that they say themselves.
     pub fn provider_limits(mut self, limits: &RateLimiting) -> Self {
         self.provider = Some(limits.clone());
         self
@@ -119,7 +123,7 @@ impl Simulation {
     /// Runs it, on a thread of its own: this one waits meanwhile.
     ///
     /// # Errors
-    /// What makes no sense in the configuration.
+    /// What makes no sense in the configuration; where that is switched off, or the load has no agent.
     ///
     /// # Panics
     /// Where a part of the stack does.
@@ -130,7 +134,7 @@ impl Simulation {
     /// Runs it with more and more agents until they do not fit.
     ///
     /// # Errors
-    /// What makes no sense in the configuration; where the load is no population, or has no such group.
+    /// As [`run`](Self::run) says; where the load is no population, or has no such group.
     pub fn fit(&self, fit: &Fit) -> Result<Fitted, SimulateError> {
         fit.find(self)
     }

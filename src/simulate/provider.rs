@@ -11,11 +11,13 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
     gauge::Gauge,
     load::Size,
+    reached::reached,
     speech::{answer, spoken, too_many},
 };
 use crate::{
@@ -68,7 +70,7 @@ async fn answered(
             }
         }
     };
-    tokio::time::sleep(size.latency).await;
+    reached(Instant::now(), size.latency).await;
     if let Some(permit) = permit {
         let mut usage = Usage::new(size.input, size.output);
         usage.cache_read = size.cached;

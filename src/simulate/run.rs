@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use tokio::{
     runtime::Builder,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tower_layer::Layer as _;
 use tower_service::Service as _;
@@ -17,12 +17,14 @@ use super::{
     gauge::Gauge,
     load::{Agent, Kind, ToCome, Trace},
     provider::Provider,
+    reached::reached,
     report::BudgetUse,
-    speech::request,
+    speech::{is_uncapped, request},
     tally::Tally,
 };
 use crate::{
-    config::Stack,
+    config::{RateLimiting, Stack},
+    limit::Limits,
     limiter::Limiter,
     rate_limit::RateLimit,
     store::{BudgetStanding, MemoryStore},
@@ -31,8 +33,13 @@ use crate::{
 /// So many budgets are told one by one.
 const BUDGETS: usize = 100;
 
-/// The layer, and what stands behind it.
-type Client = RateLimit<Provider>;
+/// Who sends calls.
+#[derive(Clone)]
+struct Client {
+    /// The layer, and what stands behind it.
+    layer: RateLimit<Provider>,
+    tally: Tally,
+}
 
 /// Runs it on a thread of its own: there time stands still by itself, and what is drawn is its own.
 pub(super) fn on_a_thread(simulation: &Simulation) -> Result<Report, SimulateError> {
@@ -58,14 +65,20 @@ fn here(simulation: &Simulation) -> Result<Report, SimulateError> {
 }
 
 async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
+    if !simulation.config.enabled {
+        return Err(SimulateError::SwitchedOff);
+    }
+    if let Kind::Population(population) = &simulation.load.0
+        && population.agents() == 0
+    {
+        return Err(SimulateError::NoAgent);
+    }
     let (began, start) = (Instant::now(), simulation.began());
+    let shown = move || start.checked_add(began.elapsed()).unwrap_or(start);
     let store = MemoryStore::new(simulation.config.limits()?);
-    let store = store.wall_clock(move || start + began.elapsed());
-    let stack = simulation.config.build_on(store)?;
-    let allows = match &simulation.provider {
-        Some(limits) => Some(limits.limits().map_err(SimulateError::Provider)?),
-        None => None,
-    };
+    let stack = simulation.config.build_on(store.wall_clock(shown))?;
+    let allows = simulation.provider.as_ref().map(allowed).transpose()?;
+    let allows = allows.map(|limits| MemoryStore::new(limits).wall_clock(shown));
     let tally = Tally::new(&stack.limiter.limits(), stack.prices());
     let counts = stack.store.iter();
     let gauge = counts.map(|store| Gauge::new(store.clone(), tally.clone()));
@@ -79,9 +92,12 @@ async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
     });
     let provider = Provider {
         gauge,
-        allows: allows.map(Limiter::new),
+        allows: allows.map(Limiter::with_store),
     };
-    let client = stack.layer.clone().observe(tally.clone()).layer(provider);
+    let client = Client {
+        layer: stack.layer.clone().observe(tally.clone()).layer(provider),
+        tally: tally.clone(),
+    };
     match &simulation.load.0 {
         Kind::Trace(trace) => trace_comes(trace, began, &client).await,
         Kind::Population(population) => {
@@ -90,11 +106,20 @@ async fn play(simulation: &Simulation) -> Result<Report, SimulateError> {
         }
     }
     looks.abort();
-    finish(&tally, &stack).await
+    let mut report = finish(&tally, &stack).await;
+    report.left_out = simulation.load.left_out();
+    Ok(report)
+}
+
+/// What a provider allows: to the instant, where no margin is said. Ours is for what we do not know of it.
+fn allowed(said: &RateLimiting) -> Result<Limits, SimulateError> {
+    let mut said = said.clone();
+    said.margin.get_or_insert_default();
+    said.limits().map_err(SimulateError::Provider)
 }
 
 /// What the store says at the end.
-async fn finish(tally: &Tally, stack: &Stack) -> Result<Report, SimulateError> {
+async fn finish(tally: &Tally, stack: &Stack) -> Report {
     let mut report = tally.report();
     // The memory answers at once, and well.
     let mut budgets = stack.limiter.budgets().await.unwrap_or_default();
@@ -115,14 +140,16 @@ async fn finish(tally: &Tally, stack: &Stack) -> Result<Report, SimulateError> {
             .into_iter()
             .for_each(|limit| limit.would_have_refused = Some(claims));
     }
-    Ok(report)
+    report
 }
 
 /// Calls that come when they came.
 async fn trace_comes(trace: &Trace, began: Instant, client: &Client) {
     let mut calls = JoinSet::new();
     for call in &trace.calls {
-        sleep_until(began + call.at).await;
+        if !reached(began, call.at).await {
+            break;
+        }
         calls.spawn(made(client.clone(), call.clone()));
         while let Some(done) = calls.try_join_next() {
             whole(done);
@@ -137,10 +164,13 @@ async fn agents_come(agents: impl Iterator<Item = Agent>, began: Instant, client
     for agent in agents {
         let client = client.clone();
         all.spawn(async move {
-            sleep_until(began + agent.begins).await;
-            match agent.waits_for_answers() {
-                true => closed(agent, &client).await,
-                false => open(agent, &client).await,
+            match (
+                reached(began, agent.begins).await,
+                agent.waits_for_answers(),
+            ) {
+                (true, true) => closed(agent, &client).await,
+                (true, false) => open(agent, &client).await,
+                (false, _) => {}
             }
         });
     }
@@ -153,34 +183,38 @@ async fn closed(mut agent: Agent, client: &Client) {
     while let Some(call) = agent.next(began.elapsed()) {
         let status = made(client.clone(), call).await;
         let refused = !status.is_success();
-        tokio::time::sleep(agent.before_the_next(refused)).await;
+        reached(Instant::now(), agent.before_the_next(refused)).await;
     }
 }
 
 /// The next call comes whatever becomes of the last.
 async fn open(mut agent: Agent, client: &Client) {
     let (began, mut calls) = (Instant::now(), JoinSet::new());
-    let mut at = began + agent.before_the_first();
+    let mut after = agent.before_the_first();
     loop {
-        sleep_until(at).await;
-        let Some(call) = agent.next(at - began) else {
+        let is_reached = reached(began, after).await;
+        let Some(call) = agent.next(after).filter(|_| is_reached) else {
             break;
         };
         calls.spawn(made(client.clone(), call));
         while let Some(done) = calls.try_join_next() {
             whole(done);
         }
-        at += agent.before_the_next(false);
+        after = after.saturating_add(agent.before_the_next(false));
     }
     all_of(calls).await;
 }
 
 /// One call, until its answer was read.
-async fn made(mut client: Client, call: ToCome) -> StatusCode {
+async fn made(client: Client, call: ToCome) -> StatusCode {
+    let Client { mut layer, tally } = client;
+    if is_uncapped(&call) {
+        tally.uncapped();
+    }
     let request = request(&call);
     let response = async {
-        poll_fn(|context| client.poll_ready(context)).await?;
-        client.call(request).await
+        poll_fn(|context| layer.poll_ready(context)).await?;
+        layer.call(request).await
     };
     match response.await {
         Ok(response) => {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::load::{Size, ToCome};
 use crate::{
@@ -23,7 +23,7 @@ pub(super) fn request(call: &ToCome) -> Request<Full<Bytes>> {
     let (url, body) = match dialect {
         Dialect::AnthropicMessages => (
             "https://api.anthropic.com/v1/messages".to_owned(),
-            json!({ "model": model, "max_tokens": cap.unwrap_or(size.output), "messages": [] }),
+            with_cap(json!({ "model": model, "messages": [] }), cap),
         ),
         Dialect::Gemini => (
             format!(
@@ -43,10 +43,7 @@ pub(super) fn request(call: &ToCome) -> Request<Full<Bytes>> {
         ),
         _ => (
             "https://api.openai.com/v1/chat/completions".to_owned(),
-            match cap {
-                Some(cap) => json!({ "model": model, "max_tokens": cap, "messages": [] }),
-                None => json!({ "model": model, "messages": [] }),
-            },
+            with_cap(json!({ "model": model, "messages": [] }), cap),
         ),
     };
     let mut request = Request::new(Full::from(body.to_string()));
@@ -69,6 +66,20 @@ pub(super) fn request(call: &ToCome) -> Request<Full<Bytes>> {
     extensions.insert(options);
     extensions.insert(size);
     request
+}
+
+/// In no API a call without a cap is given one, though Anthropic's asks for it: what it was is not known.
+fn with_cap(mut body: Value, cap: Option<u64>) -> Value {
+    if let Some(cap) = cap {
+        body["max_tokens"] = cap.into();
+    }
+    body
+}
+
+/// Whether it might name a cap on its output, and does not.
+pub(super) fn is_uncapped(call: &ToCome) -> bool {
+    let dialect = dialect(call.tags.get(&Tag::Provider), &call.model);
+    call.size.max_tokens.is_none() && dialect != Dialect::OpenAiEmbeddings
 }
 
 /// In which API this model is asked.

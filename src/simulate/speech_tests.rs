@@ -82,6 +82,22 @@ async fn a_request_that_stands_for_a_text_is_held_as_that_is() {
     );
 }
 
+/// Whichever API it is asked in.
+#[tokio::test(start_paused = true)]
+async fn without_a_cap_what_the_model_answers_at_most_is_held() {
+    for model in ["gpt-4o", "claude-sonnet-4-5", "gemini-2.5-flash"] {
+        let mut call = to_come(model, None);
+        let (_, capped) = claimed(request(&call)).await;
+        assert!(!is_uncapped(&call));
+        call.size.max_tokens = None;
+        let (_, money) = claimed(request(&call)).await;
+        assert!(is_uncapped(&call) && money > 3 * capped, "{model}: {money}");
+    }
+    let mut embedding = to_come("text-embedding-3-small", None);
+    embedding.size.max_tokens = None;
+    assert!(!is_uncapped(&embedding), "it has no output");
+}
+
 #[test]
 fn each_model_is_asked_in_its_api_and_answers_in_it() {
     for (model, provider, dialect) in [

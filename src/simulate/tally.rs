@@ -42,6 +42,7 @@ struct Taken {
     refusals: BTreeMap<&'static str, Refused>,
     errors: BTreeMap<&'static str, u64>,
     unpriced: u64,
+    uncapped: u64,
     series: Series,
     makespan: Duration,
 }
@@ -61,6 +62,7 @@ impl Tally {
             refusals: BTreeMap::new(),
             errors: BTreeMap::new(),
             unpriced: 0,
+            uncapped: 0,
             series: Series::new(0),
             makespan: Duration::ZERO,
         };
@@ -77,10 +79,17 @@ impl Tally {
         self.0.lock().series.step()
     }
 
+    /// A call that names no cap on its output comes.
+    pub(super) fn uncapped(&self) {
+        self.0.lock().uncapped += 1;
+    }
+
     /// The counts were looked at: of each limit the fullest.
     pub(super) fn saw(&self, standings: &[CountStanding]) {
         let taken = &mut *self.0.lock();
         let (now, waiting) = (taken.began.elapsed(), taken.waiting);
+        // Time goes by where nothing is counted, too: steps grow with it, and so does the time until the next look.
+        taken.series.at(now, waiting);
         for one in standings {
             let share = one.share();
             let place = taken.limit(&one.rule);
@@ -98,7 +107,7 @@ impl Tally {
         }
     }
 
-    /// What it comes to; what the store says is still missing.
+    /// What it comes to; what the store and the load say is still missing.
     pub(super) fn report(&self) -> Report {
         let taken = self.0.lock();
         let all = taken.all.level("");
@@ -109,6 +118,8 @@ impl Tally {
             refused: all.refused,
             failed: all.failed,
             attempts: all.attempts,
+            uncapped: taken.uncapped,
+            left_out: 0,
             makespan: taken.makespan,
             waits: all.waits,
             input_tokens: all.input_tokens,

@@ -116,3 +116,45 @@ fn nobody_fits_into_a_trace_or_an_unknown_group() {
         "{said}"
     );
 }
+
+#[test]
+fn nobody_fits_where_nothing_is_limited_or_nobody_calls() {
+    let off = config("  enabled: false\n  global: { rpm: 60 }");
+    let error = Simulation::new(&off, population(SCOUTS)).fit(&Fit::new());
+    assert!(matches!(error, Err(SimulateError::SwitchedOff)));
+    let empty = SCOUTS.replace("agents: 2", "agents: 0");
+    let empty = empty.replace("agents: 1", "agents: 0");
+    let limits = config("  global: { rpm: 60 }");
+    let simulation = Simulation::new(&limits, population(&empty));
+    let error = simulation.fit(&Fit::new());
+    assert!(matches!(error, Err(SimulateError::NoAgent)));
+    // One group may still be asked for: it is as large as is tried.
+    let fitted = simulation.fit(&Fit::new().group("scouts")).unwrap();
+    assert!((9..=13).contains(&fitted.agents), "{fitted}");
+}
+
+/// What was refused and went on is not what stops the calls that the provider fails.
+#[test]
+fn what_fails_at_the_provider_is_no_refusal() {
+    let ours = config(
+        "  retry: { max_attempts: 1 }
+  providers: { openai: { gpt-4o: { tpm: 50 } } }
+  failover:
+    providers:
+      openai: { keys: [sk-a] }
+      azure: { base_url: 'https://mine.openai.azure.com/openai/v1', keys: [sk-b] }
+    routes: { gpt-4o: [openai/gpt-4o, azure/gpt-4o] }",
+    );
+    let theirs = config("  providers: { azure: { gpt-4o: { rpm: 3 } } }");
+    let load = SCOUTS.replace("clerks: { agents: 1", "clerks: { agents: 0");
+    let simulation = Simulation::new(&ours, population(&load)).provider_limits(&theirs);
+    let report = simulation.run().unwrap();
+    assert!(report.failed > 0 && report.refused == 0, "{report}");
+    assert!(report.refusals[0].attempts > 0 && report.refusals[0].calls == 0);
+    let fitted = simulation.fit(&Fit::new().group("scouts")).unwrap();
+    let beyond = fitted.beyond.unwrap();
+    let (calls, rest) = beyond.why.split_once(' ').unwrap();
+    assert!(calls.parse::<u64>().unwrap() > 0);
+    assert_eq!(rest, "calls fail at the provider, most by rate_limit");
+    assert_eq!(beyond.limit, None);
+}

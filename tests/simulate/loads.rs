@@ -67,6 +67,34 @@ fn dates_begin_with_the_first() {
     assert_eq!(report.makespan, seconds(31.0));
 }
 
+/// Seconds since 1970, or since whatever else, are no wait before the first call.
+#[test]
+fn seconds_begin_with_the_first() {
+    let load = csv(&format!(
+        "{HEAD},agent\n1767571230,gpt-4o,1,1,1s,a\n1767571200,gpt-4o,1,1,1s,b\n"
+    ));
+    // No count is there before a call has come.
+    let config = config("  limits: [{ quantity: requests, amount: 9, every: 1m, per: [agent] }]");
+    let report = run(&config, load.unwrap());
+    assert_eq!(report.makespan, seconds(31.0));
+    let first = &report.over_time.moments[0];
+    assert_eq!((first.at, first.came), (seconds(0.0), 1));
+}
+
+/// What is within the bounds runs to its end.
+#[test]
+fn a_hundred_years_are_a_load() {
+    let load = csv(&format!(
+        "{HEAD},agent,max_wait\n0,gpt-4o,1,1,5000w,a,5000w\n3e9,gpt-4o,1,1,1s,b,\n"
+    ));
+    let config = config("  limits: [{ quantity: requests, amount: 9, every: 1m, per: [agent] }]");
+    let report = run(&config, load.unwrap());
+    assert_eq!(
+        (report.answered, report.makespan),
+        (2, seconds(3_024_000_000.0))
+    );
+}
+
 /// A budget by the calendar ends when it would have. A call costs 26 cents, and may cost $1.71 in the dearest tier.
 #[test]
 fn the_clock_on_the_wall_shows_the_time_of_the_trace() {
@@ -95,6 +123,16 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ("0,gpt-4o,1.5,1,1s", 2, "`input_tokens` is `1.5`"),
         ("0,gpt-4o,1,-1,1s", 2, "`output_tokens` is `-1`"),
         ("0,gpt-4o,1,1,long", 2, "`latency` is `long`"),
+        (
+            "0,gpt-4o,1,1,10000000000000000000s",
+            2,
+            "`10000000000000000000s`: is longer than 100 years",
+        ),
+        (
+            "1e19,gpt-4o,1,1,1s\n5,gpt-4o,1,1,1s",
+            3,
+            "`at` is too far from that of other lines",
+        ),
         (
             "0,gpt-4o,1,1,1s\n2026-11-26T12:00:00Z,gpt-4o,1,1,1s",
             3,
@@ -134,6 +172,14 @@ fn what_makes_no_sense_is_told_with_its_line() {
             "`latency_ms` is `-1`",
         ),
         (
+            r#"{"at":0,"model":"m","latency_ms":1e22}"#,
+            "is longer than 100 years",
+        ),
+        (
+            r#"{"at":0,"model":"m","max_wait":"10000000000000000000s"}"#,
+            "is longer than 100 years",
+        ),
+        (
             r#"{"at":0,"model":"m","max_wait":"never"}"#,
             "`max_wait` is `never`",
         ),
@@ -144,6 +190,16 @@ fn what_makes_no_sense_is_told_with_its_line() {
             "{text}: {error}"
         );
     }
+}
+
+/// Cells, and names of JSON, are of whoever wrote the trace.
+#[test]
+fn what_is_wrong_does_not_steer_a_terminal() {
+    let bad = csv(&format!("{HEAD}\n0,gpt-4o,\u{1b}[2J,1,1s\n")).unwrap_err();
+    let said = "line 2: `input_tokens` is `\\u{1b}[2J`: invalid digit found in string";
+    assert_eq!(bad.to_string(), said);
+    let bad = json("{\"\\u202ex\":[1]}").unwrap_err().to_string();
+    assert_eq!(bad, "line 1: `\\u{202e}x` is neither a text nor a number");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Agents that are made up.
 
-use tower_quota::simulate::{Population, Simulation};
+use tower_quota::simulate::{Population, SimulateError, Simulation};
 
 use crate::{config, population, run, seconds};
 
@@ -35,6 +35,24 @@ fn they_begin_one_by_one_and_make_as_many_calls_as_said() {
             .iter()
             .any(|run| run.value == "s-4/3" && run.calls == 1)
     );
+}
+
+#[test]
+fn where_nobody_is_there_it_is_said() {
+    let group = |agents: u32| {
+        format!(
+            "{{ agents: {agents}, model: gpt-4o, input: 1, output: 1, latency: 1s, think: 1s, calls: 2 }}"
+        )
+    };
+    let load = |one, other| {
+        let (one, other) = (group(one), group(other));
+        population(&format!("groups: {{ a: {one}, b: {other} }}"))
+    };
+    let wide = config(WIDE);
+    let error = Simulation::new(&wide, load(0, 0)).run().unwrap_err();
+    assert!(matches!(error, SimulateError::NoAgent));
+    assert!(error.to_string().contains("no agent"), "{error}");
+    assert_eq!(run(&wide, load(0, 1)).calls, 2);
 }
 
 #[test]
@@ -124,6 +142,31 @@ fn what_makes_no_sense_is_told_with_its_place() {
             "groups.s.rate: `often` is no rate",
         ),
         (
+            group(", for: 1m, rate: 1e-20"),
+            "groups.s.rate: is less than once in 100 years",
+        ),
+        (
+            group(", for: 1m, think: 1s, ramp: 10000000000000000000s"),
+            "groups.s.ramp: is longer than 100 years",
+        ),
+        (
+            group(", for: 6000w, think: 1s"),
+            "groups.s.for: is longer than 100 years",
+        ),
+        (
+            group(", for: 1m, think: { p50: 1s, p95: 10000000000s }"),
+            "groups.s.think: is longer than 100 years",
+        ),
+        (
+            group(", calls: 1, think: 1s, max_wait: 10000000000000000000s"),
+            "groups.s.max_wait: is longer than 100 years",
+        ),
+        (
+            "groups: { s: { model: m, input: 1, output: 1, latency: { uniform: [1s, 10000000000000000000s] }, think: 1s, calls: 1 } }"
+                .to_owned(),
+            "groups.s.latency: is longer than 100 years",
+        ),
+        (
             group(", for: 1m, think: { p50: 1s }"),
             "groups.s.think: wanted is",
         ),
@@ -152,4 +195,26 @@ fn what_makes_no_sense_is_told_with_its_place() {
         let error = Population::from_yaml(&yaml).unwrap_err().to_string();
         assert!(error.contains(word), "{yaml}: {error}");
     }
+}
+
+/// The rarest and the longest that can be said.
+#[test]
+fn spans_of_a_hundred_years_run_to_their_end() {
+    let load = population(
+        "groups:
+  s: { agents: 3, model: gpt-4o, input: 1, output: 1, latency: 5000w, rate: 1e-9, calls: 3, ramp: 5000w }
+  t: { agents: 2, model: gpt-4o, input: 18446744073709551615, output: 1, latency: { p50: 1s, p95: 5000w }, think: 5000w, calls: 2, max_wait: 5000w }",
+    );
+    let report = run(&config("  queue: { max_waiting: 9 }"), load);
+    assert_eq!((report.calls, report.answered), (13, 13));
+}
+
+/// Whoever sets a field by hand is not held to bounds; nobody panics.
+#[test]
+fn what_comes_after_all_time_does_not_come() {
+    let yaml = "groups: { s: { agents: 2, model: gpt-4o, input: 1, output: 1, latency: 1s, think: 1s, calls: 1 } }";
+    let mut population = Population::from_yaml(yaml).unwrap();
+    let group = population.groups.get_mut("s").unwrap();
+    group.ramp = std::time::Duration::MAX.into();
+    assert_eq!(run(&config(WIDE), population.into()).calls, 1);
 }

@@ -2,7 +2,7 @@
 
 use tower_quota::simulate::{Report, Simulation};
 
-use crate::{config, population};
+use crate::{config, population, trace};
 
 const LOAD: &str = "groups: { s: { agents: 20, model: gpt-4o, input: 500, output: 100, max_tokens: 200, latency: 1s, rate: 10/min, for: 5m } }";
 const ALLOWED: &str = "  providers: { openai: { gpt-4o: { rpm: 100, tpm: 60000 } } }";
@@ -68,4 +68,19 @@ fn a_route_goes_on_to_the_next_target() {
         attempts("azure") > Some(100) && attempts("openai") > Some(100),
         "{report}"
     );
+}
+
+/// The margin of ours is for what is not known of it.
+#[test]
+fn it_has_no_margin_but_its_own() {
+    let failed = |margin: &str| {
+        let calls = [0.0, 1.0, 60.0].map(|at| (at, "a", 1, 1, 1));
+        let theirs = config(&format!(
+            "{margin}  providers: {{ openai: {{ gpt-4o: {{ rpm: 2 }} }} }}"
+        ));
+        let simulation = Simulation::new(&config("  retry: { max_attempts: 1 }"), trace(&calls));
+        simulation.provider_limits(&theirs).run().unwrap().failed
+    };
+    assert_eq!(failed(""), 0);
+    assert_eq!(failed("  margin: 5s\n"), 1);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_quota::simulate::Load;
+use tower_quota::simulate::{Load, SimulateError, Simulation};
 
 use crate::{config, population, run, seconds, trace};
 
@@ -125,6 +125,29 @@ fn limits_that_only_watch_say_what_they_would_have_refused() {
 }
 
 #[test]
+fn calls_that_name_no_cap_are_counted() {
+    let csv = "at,model,input_tokens,output_tokens,max_tokens,latency
+        0,gpt-4o,1,1,10,1
+        1,claude-sonnet-4-5,1,1,,1
+        2,gpt-4o,1,1,,1";
+    let load = Load::from_csv(csv.as_bytes()).unwrap();
+    let report = run(&config(MINUTE), load);
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(
+        (&json["uncapped"], &json["left_out"]),
+        (&2.into(), &0.into())
+    );
+    let text = report.to_string();
+    assert!(text.contains("\n2 calls name no cap on output: "), "{text}");
+    let capped = run(&config(MINUTE), trace(&[(0.0, "a", 1, 1, 10)]));
+    let text = capped.to_string();
+    assert!(
+        !text.contains("no cap") && !text.contains("left out"),
+        "{text}"
+    );
+}
+
+#[test]
 fn json_is_of_the_documented_shape() {
     let calls: Vec<_> = (0..3)
         .map(|n| (f64::from(n), "scout", 10, 10, 100))
@@ -182,6 +205,31 @@ fn the_picture_is_well_formed_and_has_its_words() {
     assert_eq!(open.count(), shut.count());
 }
 
+/// Callers have written the values of tags.
+#[test]
+fn tags_steer_no_terminal() {
+    let config = config(
+        "  margin: 0s
+  limits: [{ quantity: requests, amount: 1, every: 1m, per: [agent] }]
+  agents: { \"\\e[2J\": { max_requests_per_run: 1 } }",
+    );
+    let csv = "at,model,agent,run,max_wait,input_tokens,output_tokens,max_tokens,latency
+        0,gpt-4o,\u{1b}[2J,r,,1,1,1,1
+        1,gpt-4o,\u{1b}[2J,s,1s,1,1,1,1
+        99,gpt-4o,\u{1b}[2J,r,,1,1,1,1";
+    let report = run(&config, Load::from_csv(csv.as_bytes()).unwrap());
+    assert_eq!(report.refused, 2);
+    let raw = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+    let text = report.to_string();
+    assert!(text.contains("agent=\\u{1b}[2J") && !raw(&text), "{text:?}");
+    assert!(!raw(&report.svg()));
+    // Programs have it as it is.
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    let by = json["by"].as_array().unwrap();
+    let agent = by.iter().find(|by| by["tag"] == "agent").unwrap();
+    assert_eq!(agent["values"][0]["value"], "\u{1b}[2J");
+}
+
 /// Hundreds of agents are a hundred and the rest of them.
 #[test]
 fn many_values_of_a_tag_are_bounded() {
@@ -199,14 +247,12 @@ fn many_values_of_a_tag_are_bounded() {
     assert_eq!((others.value.as_str(), others.calls), ("150 others", 300));
 }
 
+/// Nothing is counted there, and 0 calls would look like an answer.
 #[test]
-fn switched_off_it_holds_nothing_and_counts_nothing() {
-    let calls: Vec<_> = (0..6)
-        .map(|n| (f64::from(n), "scout", 10, 10, 100))
-        .collect();
-    let report = run(
-        &config(&format!("  enabled: false\n{MINUTE}")),
-        trace(&calls),
-    );
-    assert_eq!((report.calls, report.waits.calls), (0, 0));
+fn what_is_switched_off_says_so() {
+    let config = config(&format!("  enabled: false\n{MINUTE}"));
+    let load = trace(&[(0.0, "scout", 10, 10, 100)]);
+    let error = Simulation::new(&config, load).run().unwrap_err();
+    assert!(matches!(error, SimulateError::SwitchedOff));
+    assert!(error.to_string().contains("switched off"), "{error}");
 }

@@ -46,7 +46,7 @@ impl Agent {
             models: models
                 .map(|(model, weight)| (model.as_str().into(), *weight))
                 .collect(),
-            begins: ramp * (number - 1) / group.agents.max(1),
+            begins: ramp.saturating_mul(number - 1) / group.agents.max(1),
             group: group.clone(),
             name: own,
             tags: Arc::new(tags),
@@ -101,7 +101,7 @@ impl Agent {
         }
         self.made += 1;
         Some(ToCome {
-            at: self.begins + after,
+            at: self.begins.saturating_add(after),
             model,
             tags,
             size,

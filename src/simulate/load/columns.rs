@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
 
-use super::{Size, moment::Moment};
+use super::{Size, bounds::bounded, moment::Moment};
 use crate::{config::Span, tags::Tag};
 
 /// What the ledger exports, and no call needs.
@@ -15,6 +15,22 @@ const NOT_LOOKED_AT: [&str; 7] = [
     "reasoning_tokens",
     "error_code",
 ];
+
+/// Together they are in what the ledger exports, and in nothing else.
+const OF_LEDGERS: [&str; 4] = ["id", "took_ms", "usage", "cost_nanos"];
+
+/// Whether lines that have such names are attempts of a ledger.
+pub(super) fn is_ledger(has: impl Fn(&str) -> bool) -> bool {
+    OF_LEDGERS.iter().all(|name| has(name))
+}
+
+/// What a value of a ledger's CSV was: it has a `'` before what a spreadsheet would compute.
+pub(super) fn as_it_was(value: &str) -> &str {
+    match value.strip_prefix('\'') {
+        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t']) => rest,
+        _ => value,
+    }
+}
 
 /// One line, as far as it was read.
 #[derive(Debug, Default)]
@@ -46,23 +62,15 @@ impl Row {
             "output_tokens" | "output" => once(&mut self.output, name, read(name, value)?),
             "cache_read_tokens" => once(&mut self.cached, name, read(name, value)?),
             "max_tokens" => once(&mut self.max_tokens, name, read(name, value)?),
-            "latency" | "duration" => {
-                let span = read::<Span>(name, value)?;
-                once(&mut self.latency, name, span.into())
-            }
+            "latency" | "duration" => once(&mut self.latency, name, span(name, value)?),
             "latency_ms" | "duration_ms" | "took_ms" => {
                 let millis = read::<f64>(name, value)?;
                 let span = Duration::try_from_secs_f64(millis / 1_000.0);
-                once(
-                    &mut self.latency,
-                    name,
-                    span.map_err(|e| wrong(name, value, &e))?,
-                )
+                let span = span.map_err(|error| wrong(name, value, &error))?;
+                let span = bounded(span).map_err(|reason| wrong(name, value, &reason))?;
+                once(&mut self.latency, name, span)
             }
-            "max_wait" => {
-                let span = read::<Span>(name, value)?;
-                once(&mut self.max_wait, name, span.into())
-            }
+            "max_wait" => once(&mut self.max_wait, name, span(name, value)?),
             "priority" => {
                 self.priority = read(name, value)?;
                 Ok(())
@@ -90,6 +98,13 @@ impl Row {
             }
         }
         Ok(())
+    }
+
+    /// It was taken down as it was told: what came from a cache may be said to be more than the input.
+    pub(super) fn cap_cached(&mut self) {
+        if let (Some(cached), Some(input)) = (&mut self.cached, self.input) {
+            *cached = input.min(*cached);
+        }
     }
 
     pub(super) fn size(&self) -> Result<Size, String> {
@@ -126,6 +141,11 @@ where
     T::Err: std::fmt::Display,
 {
     value.parse().map_err(|error| wrong(name, value, &error))
+}
+
+fn span(name: &str, value: &str) -> Result<Duration, String> {
+    let span = read::<Span>(name, value)?;
+    bounded(span.into()).map_err(|reason| wrong(name, value, &reason))
 }
 
 fn wrong(name: &str, value: &str, why: &dyn std::fmt::Display) -> String {

@@ -4,16 +4,24 @@ use std::io::{self, Read};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
-use super::trace::{Gathers, Trace};
+use super::{
+    columns::{as_it_was, is_ledger},
+    trace::{Gathers, Trace},
+};
 use crate::simulate::LoadError;
 
 pub(super) fn read(text: impl Read) -> Result<Trace, LoadError> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text);
     let names = reader.headers().map_err(wrong)?.clone();
+    let is_ledger = is_ledger(|name| names.iter().any(|one| one == name));
     let (mut gathers, mut record) = (Gathers::default(), StringRecord::new());
     while reader.read_record(&mut record).map_err(wrong)? {
         let line = record.position().map_or(0, csv::Position::line);
-        gathers.line(line, names.iter().zip(&record))?;
+        let values = record.iter().map(|value| match is_ledger {
+            true => as_it_was(value),
+            false => value,
+        });
+        gathers.line(line, is_ledger, names.iter().zip(values))?;
     }
     Ok(gathers.done())
 }

@@ -9,6 +9,7 @@ use serde::{
     },
 };
 
+use super::bounds::LONGEST;
 use crate::config::Span;
 
 /// How many standard deviations the 95th of a hundred is from the middle.
@@ -110,7 +111,17 @@ impl Draw<u64> {
 
 impl Draw<Span> {
     pub(super) fn span(&self, random: &mut fastrand::Rng) -> Duration {
-        Duration::try_from_secs_f64(self.draw(random)).unwrap_or(Duration::MAX)
+        let span = Duration::try_from_secs_f64(self.draw(random)).unwrap_or(LONGEST);
+        span.min(LONGEST)
+    }
+
+    /// Whether what it says itself is within bounds; what is drawn always is.
+    pub(super) fn is_bounded(&self) -> bool {
+        let most = match self.kind {
+            Kind::Fixed(most) | Kind::Uniform(_, most) => most,
+            Kind::LogNormal { p50, sigma } => p50 * (P95 * sigma).exp(),
+        };
+        most <= LONGEST.as_secs_f64()
     }
 }
 

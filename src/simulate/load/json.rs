@@ -4,8 +4,11 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
-use super::trace::{Gathers, Trace};
-use crate::simulate::LoadError;
+use super::{
+    columns::is_ledger,
+    trace::{Gathers, Trace},
+};
+use crate::simulate::{LoadError, plain::plain};
 
 pub(super) fn read(text: impl BufRead) -> Result<Trace, LoadError> {
     let mut gathers = Gathers::default();
@@ -24,9 +27,13 @@ pub(in crate::simulate) fn take(
     if text.trim().is_empty() {
         return Ok(());
     }
-    let wrong = |reason| LoadError::Line { line, reason };
+    let wrong = |reason: String| LoadError::Line {
+        line,
+        reason: plain(&reason),
+    };
     let pairs: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| wrong(format!("is no JSON object: {error}")))?;
+    let is_ledger = is_ledger(|name| pairs.contains_key(name));
     let pairs = pairs.into_iter().map(|(name, value)| match value {
         Value::Null => Ok((name, String::new())),
         Value::String(text) => Ok((name, text)),
@@ -36,5 +43,5 @@ pub(in crate::simulate) fn take(
             Err(wrong(format!("`{name}` is neither a text nor a number")))
         }
     });
-    gathers.line(line, pairs.collect::<Result<Vec<_>, _>>()?)
+    gathers.line(line, is_ledger, pairs.collect::<Result<Vec<_>, _>>()?)
 }

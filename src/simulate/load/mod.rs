@@ -1,6 +1,7 @@
 //! Loads: the calls that are to come.
 
 mod agents;
+mod bounds;
 mod columns;
 mod csv;
 mod draw;
@@ -33,11 +34,11 @@ use crate::tags::Tags;
 /// # Columns of a trace
 /// | name | what |
 /// |---|---|
-/// | `at` | when it came: seconds from the beginning, or a date as of RFC 3339; all lines alike |
+/// | `at` | when it came: seconds by any clock, or a date as of RFC 3339; all lines alike. The load begins with the first |
 /// | `model` | the model that is asked for |
 /// | `input_tokens` (`input`), `output_tokens` (`output`) | what it used |
 /// | `latency` (`duration`), or `latency_ms` (`duration_ms`, `took_ms`) | how long the answer took: seconds or `1.5s`; milliseconds |
-/// | `max_tokens` (optional) | the cap on output that it names |
+/// | `max_tokens` (optional) | the cap on output that it names; without one, what its model answers at most is reserved for it, in every API |
 /// | `cache_read_tokens` (optional) | the part of the input that came from a cache |
 /// | `priority` (optional) | how urgent it is: a whole number |
 /// | `max_wait` (optional) | how long it may wait: seconds or `30s` |
@@ -47,7 +48,8 @@ use crate::tags::Tags;
 /// Without a `provider` it is `anthropic` for models that begin with `claude`, `gemini` for those that begin with `gemini`,
 /// else OpenAI's API. What the ledger exports is a trace as it stands: its columns `id`, `status`, `usage`, `cost_nanos`,
 /// `cost_dollars`, `cache_write_tokens` and `reasoning_tokens` are not looked at, its `tags` are tags, and attempts that were
-/// open are passed over. An empty value is none. Lines may be in any order.
+/// open are passed over. Those without a model are left out, and [counted](super::Report::left_out). An empty value is none.
+/// Lines may be in any order. No span is longer than 100 years, nor is a trace.
 #[derive(Clone, Debug)]
 pub struct Load(pub(super) Kind);
 
@@ -130,6 +132,13 @@ impl Load {
         match &self.0 {
             Kind::Trace(trace) => trace.start,
             Kind::Population(population) => population.start,
+        }
+    }
+
+    pub(super) fn left_out(&self) -> u64 {
+        match &self.0 {
+            Kind::Trace(trace) => trace.left_out,
+            Kind::Population(_) => 0,
         }
     }
 

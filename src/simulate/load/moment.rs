@@ -5,10 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// By the trace's own clock, or by that of the world.
+/// By a clock of the trace's own, or by that of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Moment {
-    /// After the beginning.
+    /// What the trace's own clock showed.
     After(Duration),
     At(SystemTime),
 }
@@ -25,12 +25,12 @@ impl Moment {
         }
     }
 
-    /// How long after the beginning, which has this date where moments are dates.
-    pub(super) fn after(self, start: Option<SystemTime>) -> Duration {
-        match (self, start) {
-            (Moment::After(span), _) => span,
-            (Moment::At(date), Some(start)) => date.duration_since(start).unwrap_or_default(),
-            (Moment::At(_), None) => Duration::ZERO,
+    /// How long after another one; nothing, where it is not later or goes by another clock.
+    pub(super) fn since(self, other: Moment) -> Duration {
+        match (self, other) {
+            (Moment::After(span), Moment::After(other)) => span.saturating_sub(other),
+            (Moment::At(date), Moment::At(other)) => date.duration_since(other).unwrap_or_default(),
+            _ => Duration::ZERO,
         }
     }
 }

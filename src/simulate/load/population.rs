@@ -7,7 +7,11 @@ use serde::{
     de::{self, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Draw, Rate, moment};
+use super::{
+    Draw, Rate,
+    bounds::{TOO_LONG, bounded},
+    moment,
+};
 use crate::{
     config::{ConfigError, Format, Span, other_from_path, other_from_text},
     simulate::LoadError,
@@ -149,6 +153,12 @@ impl Population {
                     "is missing, and so is `calls`: it would never end",
                 ));
             }
+            if let Some(field) = group.too_long() {
+                return Err(wrong(path(field), TOO_LONG));
+            }
+            if group.rate.is_some_and(|rate| !rate.is_bounded()) {
+                return Err(wrong(path("rate"), "is less than once in 100 years"));
+            }
             if group.calls_per_run == Some(0) {
                 return Err(wrong(path("calls_per_run"), "is 0"));
             }
@@ -163,6 +173,23 @@ impl Population {
             .values()
             .map(|group| u64::from(group.agents))
             .sum()
+    }
+}
+
+impl Group {
+    /// The first field that says a longer span than makes sense.
+    fn too_long(&self) -> Option<&'static str> {
+        let drawn = |draw: Draw<Span>| draw.is_bounded();
+        let said = |span: Span| bounded(span.into()).is_ok();
+        let fields = [
+            ("latency", drawn(self.latency)),
+            ("think", self.think.is_none_or(drawn)),
+            ("ramp", said(self.ramp)),
+            ("for", self.lasts.is_none_or(said)),
+            ("max_wait", self.max_wait.is_none_or(said)),
+        ];
+        let wrong = fields.into_iter().find(|(_, is_bounded)| !is_bounded);
+        wrong.map(|(field, _)| field)
     }
 }
 

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::bounds::LONGEST;
+
 /// So many in a second, a minute or an hour: `12/min`. A bare number is a second's.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Rate(f64);
@@ -12,7 +14,13 @@ impl Rate {
     /// How long until the next one, where each comes without looking at the others.
     pub(super) fn next(self, random: &mut fastrand::Rng) -> Duration {
         let until = -(1.0 - random.f64()).ln() / self.0;
-        Duration::try_from_secs_f64(until).unwrap_or(Duration::MAX)
+        let until = Duration::try_from_secs_f64(until).unwrap_or(LONGEST);
+        until.min(LONGEST)
+    }
+
+    /// Whether something comes within a hundred years.
+    pub(super) fn is_bounded(self) -> bool {
+        self.0 * LONGEST.as_secs_f64() >= 1.0
     }
 
     fn of(number: f64, text: &str) -> Result<Self, String> {

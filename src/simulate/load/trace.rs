@@ -3,12 +3,12 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-use super::{ToCome, columns::Row, moment::Moment};
+use super::{ToCome, bounds::bounded, columns::Row, moment::Moment};
 use crate::{
-    simulate::LoadError,
+    simulate::{LoadError, plain::plain},
     tags::{Tag, Tags},
 };
 
@@ -18,6 +18,8 @@ pub(in crate::simulate) struct Trace {
     pub(in crate::simulate) calls: Vec<ToCome>,
     /// The date of the first, where they have dates.
     pub(in crate::simulate) start: Option<SystemTime>,
+    /// How many attempts of a ledger are not among them: nobody knows their models.
+    pub(in crate::simulate) left_out: u64,
 }
 
 /// Takes in a trace line by line.
@@ -27,21 +29,29 @@ pub(in crate::simulate) struct Gathers {
     texts: HashSet<Arc<str>>,
     /// Most calls have the tags of others.
     tags: HashMap<Vec<(Tag, Arc<str>)>, Arc<Tags>>,
+    left_out: u64,
+    /// The first and the last by now.
+    spread: Option<(Moment, Moment)>,
 }
 
 impl Gathers {
-    /// Takes in one line.
+    /// Takes in one line, which may be an attempt of a ledger. What is wrong in it is said without what would steer a terminal.
     pub(super) fn line(
         &mut self,
         line: u64,
+        is_ledger: bool,
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<(), LoadError> {
-        self.take(pairs)
-            .map_err(|reason| LoadError::Line { line, reason })
+        self.take(is_ledger, pairs)
+            .map_err(|reason| LoadError::Line {
+                line,
+                reason: plain(&reason),
+            })
     }
 
     fn take(
         &mut self,
+        is_ledger: bool,
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<(), String> {
         let mut row = Row::default();
@@ -51,6 +61,13 @@ impl Gathers {
         if row.is_open {
             return Ok(());
         }
+        if is_ledger {
+            if row.model.is_none() {
+                self.left_out += 1;
+                return Ok(());
+            }
+            row.cap_cached();
+        }
         let at = row.at.ok_or_else(|| Row::missing("at"))?;
         if self
             .calls
@@ -59,6 +76,13 @@ impl Gathers {
         {
             return Err("`at` is a date in some lines and seconds in others".to_owned());
         }
+        let (first, last) = self
+            .spread
+            .map_or((at, at), |(first, last)| (first.min(at), last.max(at)));
+        bounded(last.since(first)).map_err(|reason| {
+            format!("`at` is too far from that of other lines: what is between them {reason}")
+        })?;
+        self.spread = Some((first, last));
         let size = row.size()?;
         let model = row.model.take().ok_or_else(|| Row::missing("model"))?;
         let model = self.shared(&model);
@@ -71,7 +95,7 @@ impl Gathers {
             Arc::new(pairs.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value)))
         });
         let call = ToCome {
-            at: std::time::Duration::ZERO,
+            at: Duration::ZERO,
             model,
             tags: tags.clone(),
             size,
@@ -95,17 +119,17 @@ impl Gathers {
     pub(in crate::simulate) fn done(self) -> Trace {
         let mut calls = self.calls;
         calls.sort_by_key(|(at, _)| *at);
-        let start = calls.first().and_then(|(at, _)| at.date());
-        let after = |at: Moment| at.after(start);
+        let first = calls.first().map(|(at, _)| *at);
         Trace {
             calls: calls
                 .into_iter()
                 .map(|(at, call)| ToCome {
-                    at: after(at),
+                    at: first.map_or(Duration::ZERO, |first| at.since(first)),
                     ..call
                 })
                 .collect(),
-            start,
+            start: first.and_then(Moment::date),
+            left_out: self.left_out,
         }
     }
 }

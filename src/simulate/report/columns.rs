@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::simulate::plain::plain;
+
 /// A table, line by line.
 #[derive(Debug)]
 pub(super) struct Columns(Vec<Vec<String>>);
@@ -12,7 +14,7 @@ impl Columns {
     }
 
     pub(super) fn line<const N: usize>(&mut self, cells: [String; N]) {
-        self.0.push(cells.into());
+        self.0.push(cells.map(|cell| plain(&cell)).into());
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -32,6 +32,10 @@ pub struct Report {
     pub failed: u64,
     /// How many attempts left.
     pub attempts: u64,
+    /// How many calls name no cap on their output: what the model answers at most is reserved for them.
+    pub uncapped: u64,
+    /// How many attempts of a ledger are not among the calls, because nobody knows their models.
+    pub left_out: u64,
     /// From the beginning until the last call was over.
     #[serde(serialize_with = "seconds")]
     pub makespan: Duration,

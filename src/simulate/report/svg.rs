@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{Report, text};
+use crate::simulate::plain::plain;
 
 const WIDTH: f64 = 960.0;
 /// Of the figures of the axes.
@@ -145,7 +146,7 @@ fn axes(report: &Report, svg: &mut String, top: f64, most: &str) -> fmt::Result 
 }
 
 fn label(svg: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) -> fmt::Result {
-    let words = words
+    let words = plain(words)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;");

@@ -7,7 +7,7 @@ use super::{
     columns::Columns,
     text::{number, share, span},
 };
-use crate::tags::Tag;
+use crate::{simulate::plain::plain, tags::Tag};
 
 /// So many values of a tag are printed; JSON has more.
 const PRINTED: usize = 10;
@@ -42,8 +42,23 @@ impl Report {
             self.cost
         )?;
         match self.unpriced {
-            0 => writeln!(f),
-            attempts => writeln!(f, " and {} attempts without a price", number(attempts)),
+            0 => writeln!(f)?,
+            attempts => writeln!(f, " and {} attempts without a price", number(attempts))?,
+        }
+        if self.uncapped > 0 {
+            let calls = number(self.uncapped);
+            writeln!(
+                f,
+                "{calls} calls name no cap on output: what their models answer at most is reserved"
+            )?;
+        }
+        match self.left_out {
+            0 => Ok(()),
+            attempts => writeln!(
+                f,
+                "{} attempts without a model are left out",
+                number(attempts)
+            ),
         }
     }
 
@@ -127,7 +142,8 @@ impl Report {
     fn no(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for refused in &self.refusals {
             let (kind, calls) = (refused.kind, number(refused.calls));
-            write!(f, "\nrefused {calls} calls ({kind}): {}", refused.message)?;
+            let message = plain(&refused.message);
+            write!(f, "\nrefused {calls} calls ({kind}): {message}")?;
         }
         for (kind, attempts) in &self.errors {
             write!(f, "\n{} attempts ended with {kind}", number(*attempts))?;

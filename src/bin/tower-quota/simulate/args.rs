@@ -21,7 +21,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "DATE", value_parser = date, requires = "ledger")]
     pub(super) until: Option<SystemTime>,
     /// What the provider allows in truth, as another configuration, whose limits alone are looked at: what passes the first
-    /// and not these is answered 429.
+    /// and not these is answered 429. They have no margin but the one that is said there.
     #[arg(long, value_name = "FILE")]
     pub(super) provider_limits: Option<PathBuf>,
     /// Say how many agents fit, of one group or, without a name, of all of them together.
@@ -65,7 +65,7 @@ pub(super) struct LoadArgs {
     /// Agents that are made up, in a file of YAML, JSON or TOML.
     #[arg(long, value_name = "FILE")]
     pub(super) population: Option<PathBuf>,
-    /// The ledger of a store in a file.
+    /// The ledger of a store in a file. It does not know which caps on output calls named: they name none.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_name = "FILE")]
     pub(super) ledger: Option<PathBuf>,
