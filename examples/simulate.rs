@@ -19,6 +19,11 @@ use tower_quota::{
     simulate::{Load, Simulation},
 };
 
+/// As `tower-quota simulate` has it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
