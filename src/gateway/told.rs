@@ -1,11 +1,6 @@
 //! What answers tell of their calls, in headers.
 
-use std::{
-    future::{Future as _, poll_fn},
-    pin::{Pin, pin},
-    task::Poll,
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
@@ -94,8 +89,8 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// An answer that is whole, with what it cost and what is left then. A stream, what is long, what comes slowly, and what no API
-/// is known of, is handed on as it comes: what
-/// it cost is known when it ends, and its headers have left by then; what is left is what is not reserved.
+/// is known of, is handed on as it comes: what it cost is known when it ends, and its headers have left by then; what is left is
+/// what is not reserved.
 pub(super) async fn with_cost(
     mut response: Response,
     (progress, dialect): (&Progress, Dialect),
@@ -116,38 +111,28 @@ pub(super) async fn with_cost(
     }
     let (mut parts, mut body) = response.into_parts();
     let mut read = BytesMut::new();
-    let mut too_late = pin!(None);
+    let mut late = pin!(sleep(WHOLE_IN));
     loop {
-        let frame = {
-            let mut next = body.frame();
-            poll_fn(|cx| match Pin::new(&mut next).poll(cx) {
-                Poll::Ready(frame) => Poll::Ready(Some(frame)),
-                // Nearly never: a timer is not made before.
-                Poll::Pending => {
-                    if too_late.is_none() {
-                        too_late.set(Some(sleep(WHOLE_IN)));
-                    }
-                    let too_late = too_late.as_mut().as_pin_mut();
-                    too_late.map_or(Poll::Pending, |late| late.poll(cx).map(|()| None))
-                }
-            })
-            .await
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => Some(frame),
+            () = &mut late => None,
         };
         let is_late = frame.is_none();
-        match frame.flatten() {
-            Some(frame) => match frame?.into_data() {
+        match frame {
+            Some(None) => break,
+            Some(Some(frame)) => {
+                // Trailers are left out: nobody who speaks these APIs has any.
+                let data = frame?.into_data().unwrap_or_default();
                 // Nearly always the only one.
-                Ok(data) => read.extend_from_slice(&data),
-                // Trailers: nobody who speaks these APIs has any.
-                Err(_) => continue,
-            },
-            None if !is_late => break,
+                read.extend_from_slice(&data);
+            }
             None => {}
         }
         if is_late || read.len() > WHOLE {
             tell_remaining(&mut parts.headers, progress, limiter);
             let body = Body::new(Behind {
-                first: Some(read.freeze()),
+                first: (!read.is_empty()).then(|| read.freeze()),
                 body,
             });
             return Ok(Response::from_parts(parts, body));
