@@ -60,7 +60,7 @@
 //! | `x-quota-attempts` | how often it was sent |
 //! | `x-quota-wait` | how long it waited for room in all, in seconds |
 //! | `x-quota-cost` | what the attempt that is answered cost, in dollars, where a budget looks at that; not of streams, whose cost is known when they end |
-//! | `x-quota-remaining` | of each quantity that limits and budgets for this caller and target count, what is left under the one that has least of it, in dollars where it is `cost`: `requests=41, tokens=90000, cost=4.98`; as far as this process knows it, so the next call may be refused all the same. Not of refusals: they name the limit |
+//! | `x-quota-remaining` | of each quantity that limits and budgets for this caller and target count, what is left under the one that has least of it, in dollars where it is `cost`: `requests=41, tokens=90000, cost=4.98`; by the amounts that are given, of which an adaptive limit may let through less, and as far as this process knows it, so the next call may be refused all the same. Not of refusals: they name the limit |
 //!
 //! A stream that waits for room longer than [`GatewayConfig::heartbeat`] is answered 200 and has comments until it begins, so
 //! that nobody takes it for dead; a refusal is its last event then.

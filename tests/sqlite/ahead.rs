@@ -106,6 +106,11 @@ async fn nobody_leaves_on_the_strength_of_what_was_done_by_hand_before_that_is_w
     store.release(grant).get().await.unwrap();
     let granted = store.claim(&claim());
     assert!(matches!(granted, Answer::Now(_)), "it is written");
+    // What is recorded makes no room.
+    let recorded = store.record(&claim().tags, Usage::new(1, 1));
+    let granted = store.claim(&claim());
+    assert!(matches!(granted, Answer::Now(_)), "{granted:?}");
+    recorded.get().await.unwrap();
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ fn query_key(uri: &Uri) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
 }
 
-/// What keys are called in queries; of those that browse, a page's is a token too.
+/// What keys are called in queries. Not all that has `token` in its name is one: a page of a list has such a name.
 const QUERY_KEYS: [&str; 5] = ["key", "api_key", "api-key", "apikey", "access_token"];
 
 /// The path without keys in its query.

@@ -104,7 +104,6 @@ impl Place {
     /// Puts the upstream's own credentials in place of all others, where it has some.
     pub(super) fn authorize(&self, headers: &mut HeaderMap) {
         if let Some(key) = &self.key {
-            strip(headers);
             hide(headers, &[]);
             headers.insert(self.auth.name().clone(), key.clone());
         }

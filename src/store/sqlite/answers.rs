@@ -291,7 +291,10 @@ impl SqliteStore {
             Err(error) => return Answer::Now(Err(error)),
         };
         notes.extend(self.shared.hear(&mut state, &by));
-        state.ahead.stop();
+        // What is recorded and what is noted makes no room.
+        if reason.is_some() {
+            state.ahead.stop();
+        }
         let told = self.shared.queue_and_wait(&mut state, op, notes);
         Answer::Later(Box::pin(
             async move { committed(told).await.map(|()| value) },
