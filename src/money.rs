@@ -76,9 +76,28 @@ impl std::iter::Sum for Money {
 impl fmt::Display for Money {
     /// At least two decimals, and as many as it takes: `$10.00`, `$0.000000001`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:09}", self.0 % DOLLAR);
-        let decimals = digits.trim_end_matches('0').len().max(2);
-        write!(f, "${}.{}", self.0 / DOLLAR, &digits[..decimals])
+        write!(f, "${}", self.decimal())
+    }
+}
+
+/// An amount in dollars, without a sign.
+pub(crate) struct Decimal(Money);
+
+impl Money {
+    /// As a decimal number of dollars: `10.00`.
+    pub(crate) fn decimal(self) -> Decimal {
+        Decimal(self)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decimal(Money(nanos)) = *self;
+        let (mut decimals, mut places) = (nanos % DOLLAR, 9);
+        while decimals.is_multiple_of(10) && places > 2 {
+            (decimals, places) = (decimals / 10, places - 1);
+        }
+        write!(f, "{}.{decimals:0places$}", nanos / DOLLAR)
     }
 }
 
@@ -135,7 +154,7 @@ pub(crate) fn scaled(text: &str, places: i32) -> Option<u128> {
 impl Serialize for Money {
     /// As text, because numbers of JSON are floats to many who read them: `"1.2345"`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.to_string().trim_start_matches('$'))
+        serializer.collect_str(&self.decimal())
     }
 }
 

@@ -154,6 +154,9 @@ where
 
     /// With what its provider is to be asked for, where it does not ask for it itself.
     pub(crate) fn fitted(mut self) -> Self {
+        if !self.entry.facts().may_be_fitted() {
+            return self;
+        }
         if let Some((parts, ReadBody::Whole(body))) = &mut self.rest {
             let mut facts = self.entry.facts().clone();
             if let Some(fit) = fit(&mut facts, parts, body) {
@@ -367,6 +370,16 @@ pub(super) fn fit(facts: &mut Facts, parts: &mut Parts, body: &Bytes) -> Option<
 }
 
 impl Facts {
+    /// Whether anything may be put into its request.
+    fn may_be_fitted(&self) -> bool {
+        self.cap_output.is_some() || self.may_be_asked()
+    }
+
+    /// Whether it is a stream that may be asked for its usage.
+    fn may_be_asked(&self) -> bool {
+        self.streams && !self.as_is && !self.hides_usage
+    }
+
     /// It names a cap now. It is not the caller's: a limit on tokens that is smaller refuses nothing because of it.
     fn cap(&mut self, cap: u64) {
         self.bound.output = Some(cap);
@@ -377,7 +390,7 @@ impl Facts {
 
 /// The body that asks for the usage of a stream, where the caller's does not and the provider tells it only if asked.
 fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
-    if !facts.streams || facts.as_is || facts.hides_usage {
+    if !facts.may_be_asked() {
         return None;
     }
     let provider = facts.tags.get(&Tag::Provider)?;

@@ -7,7 +7,7 @@ const PAGE: &str =
     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html";
 
 /// The kinds that the page has entries of, in its order: those of the layers, then the gateway's own.
-pub(crate) const ENTRIES: [&str; 31] = [
+pub(crate) const ENTRIES: [&str; 32] = [
     "rate_limited",
     "queue_full",
     "deadline_exceeded",
@@ -32,6 +32,7 @@ pub(crate) const ENTRIES: [&str; 31] = [
     "expired_api_key",
     "not_allowed",
     "unmetered",
+    "no_memory",
     "upstream_not_reached",
     "upstream_broke_off",
     "cancelled",

@@ -1,7 +1,6 @@
 //! The calls that are open, for operators: where each is, and its end, should somebody want that.
 
 use std::{
-    collections::HashMap,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -10,6 +9,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
+use hashbrown::HashMap;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;

@@ -5,7 +5,7 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
     BadUpstream, GatewayError, TlsConfig, Upstream, UpstreamConfig, WebhookConfig, alerts,
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     alerts::Alerts,
+    call::BODY_CAP,
     config::{ConfigError, Format, RateLimiting, Root, Span, from_path, from_text, schema_of},
 };
 
@@ -55,6 +56,12 @@ pub struct GatewayConfig {
     /// How long `tower-quota serve` waits for open calls when it is to end: what is open longer is cut off, and counts as
     /// reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds where it is told nothing else.
     pub drain: Span,
+    /// How much memory the bodies of calls may take that are here, all together, in MiB: each is kept until its call is
+    /// answered, as it may have to be sent again. Calls beyond that are refused with 503, and come again. At least 32, which is
+    /// the longest body of one call; by default 1024.
+    #[serde(deserialize_with = "body_memory")]
+    #[schemars(range(min = 32))]
+    pub body_memory_mib: u32,
     /// What `/metrics` shows.
     pub metrics: MetricsConfig,
     /// The webhooks that alerts go to: what happens to budgets, targets and keys. They may be others when the configuration is
@@ -74,6 +81,16 @@ pub struct MetricsConfig {
     pub tags: Vec<String>,
 }
 
+fn body_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let mib = u32::deserialize(deserializer)?;
+    match mib as usize >= BODY_CAP >> 20 {
+        true => Ok(mib),
+        false => Err(D::Error::custom(format!(
+            "{mib} MiB are less than the longest body of one call: give it 32 at least"
+        ))),
+    }
+}
+
 impl Default for GatewayConfig {
     fn default() -> Self {
         GatewayConfig {
@@ -84,6 +101,7 @@ impl Default for GatewayConfig {
             tls: None,
             heartbeat: Span::from_secs(15),
             drain: Span::from_secs(600),
+            body_memory_mib: 1_024,
             metrics: MetricsConfig::default(),
             alerts: Vec::new(),
             authorities: None,
@@ -221,6 +239,10 @@ mod tests {
             (
                 "rate_limiting: {}\ngateway:\n  listen: localhost",
                 "socket address",
+            ),
+            (
+                "rate_limiting: {}\ngateway:\n  body_memory_mib: 31",
+                "32 at least",
             ),
         ] {
             let error = Config::from_yaml(wrong).unwrap_err().to_string();

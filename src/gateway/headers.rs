@@ -4,6 +4,7 @@ use http::{
     HeaderMap, HeaderName,
     header::{CONNECTION, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
+use smallvec::SmallVec;
 
 const FIXED: [HeaderName; 6] = [
     HeaderName::from_static("keep-alive"),
@@ -25,6 +26,12 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 
 /// Takes off what the other side said about its connection to us.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
+    let ends_here =
+        |name: &&HeaderName| FIXED.contains(name) || name.as_str().starts_with("proxy-");
+    let here: SmallVec<[HeaderName; 4]> = headers.keys().filter(ends_here).cloned().collect();
+    if here.is_empty() {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -32,11 +39,7 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let proxy = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("proxy-"));
-    let proxy: Vec<HeaderName> = proxy.cloned().collect();
-    for name in FIXED.iter().chain(&named).chain(&proxy) {
+    for name in here.iter().chain(&named) {
         headers.remove(name);
     }
 }

@@ -14,6 +14,8 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::bodies::{NoMemory, Share};
+
 /// What a body may take beside its length: the time before it begins, and what a network is slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,7 +35,12 @@ pub(super) struct Incoming {
     /// Since when it is waited for again.
     since: Option<Instant>,
     received: u64,
-    due: Pin<Box<Sleep>>,
+    /// Where it is kept, it takes of the memory that there is for bodies.
+    share: Option<Share>,
+    /// How much of it was thrown away.
+    dropped: usize,
+    /// Nearly always it is there already.
+    due: Option<Pin<Box<Sleep>>>,
 }
 
 /// It came too slowly.
@@ -56,7 +63,17 @@ impl Incoming {
             waited: Duration::ZERO,
             since: None,
             received: 0,
-            due: Box::pin(sleep_until(Instant::now() + PATIENCE)),
+            share: None,
+            dropped: 0,
+            due: None,
+        }
+    }
+
+    /// One that is kept until its call is answered.
+    pub(super) fn kept(self, share: Share) -> Self {
+        Incoming {
+            share: Some(share),
+            ..self
         }
     }
 }
@@ -85,6 +102,53 @@ impl Incoming {
     }
 }
 
+/// What becomes of a part of a body.
+enum Kept {
+    Yes,
+    /// There is no memory for it: the rest is read and thrown away.
+    No,
+    /// And no more is read of it.
+    Over(NoMemory),
+}
+
+impl Incoming {
+    fn keep(&mut self, length: usize) -> Kept {
+        let Some(share) = &self.share else {
+            return Kept::Yes;
+        };
+        let kept = match share.cut() {
+            None => share.grow(length),
+            Some(none) => Err(none),
+        };
+        let Err(none) = kept else {
+            return Kept::Yes;
+        };
+        self.dropped += length;
+        match self.dropped > DRAINED_OF_KNOWN.0 {
+            true => Kept::Over(none),
+            false => Kept::No,
+        }
+    }
+
+    /// Whether it was waited for too long in all.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.due.get_or_insert_with(|| {
+            // Set at once.
+            Box::pin(sleep_until(Instant::now()))
+        });
+        let since = *self.since.get_or_insert_with(|| {
+            let now = Instant::now();
+            let worth = Duration::from_millis(self.received * 1_000 / BYTES_A_SECOND);
+            let left = (PATIENCE + worth).saturating_sub(self.waited);
+            due.as_mut().reset(now + left);
+            now
+        });
+        std::task::ready!(due.as_mut().poll(cx));
+        self.waited += since.elapsed();
+        Poll::Ready(())
+    }
+}
+
 impl http_body::Body for Incoming {
     type Data = Bytes;
     type Error = axum::Error;
@@ -94,29 +158,35 @@ impl http_body::Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                this.received += length as u64;
-                let waited = this.since.take().map(|since| since.elapsed());
-                this.waited += waited.unwrap_or_default();
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(end) => Poll::Ready(end),
-            Poll::Pending => {
-                let since = *this.since.get_or_insert_with(|| {
-                    let now = Instant::now();
-                    let worth = Duration::from_millis(this.received * 1_000 / BYTES_A_SECOND);
-                    let left = (PATIENCE + worth).saturating_sub(this.waited);
-                    this.due.as_mut().reset(now + left);
-                    now
-                });
-                std::task::ready!(this.due.as_mut().poll(cx));
-                let slow = TooSlow {
-                    received: this.received,
-                    after: this.waited + since.elapsed(),
-                };
-                Poll::Ready(Some(Err(axum::Error::new(slow))))
+        loop {
+            match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len);
+                    this.received += length as u64;
+                    let waited = this.since.take().map(|since| since.elapsed());
+                    this.waited += waited.unwrap_or_default();
+                    match this.keep(length) {
+                        Kept::Yes => return Poll::Ready(Some(Ok(frame))),
+                        // Who still writes would not read the answer.
+                        Kept::No => {}
+                        Kept::Over(none) => {
+                            return Poll::Ready(Some(Err(axum::Error::new(none))));
+                        }
+                    }
+                }
+                Poll::Ready(None) => {
+                    let cut = this.share.as_ref().and_then(Share::cut);
+                    return Poll::Ready(cut.map(|none| Err(axum::Error::new(none))));
+                }
+                Poll::Ready(error) => return Poll::Ready(error),
+                Poll::Pending => {
+                    std::task::ready!(this.poll_due(cx));
+                    let slow = TooSlow {
+                        received: this.received,
+                        after: this.waited,
+                    };
+                    return Poll::Ready(Some(Err(axum::Error::new(slow))));
+                }
             }
         }
     }
@@ -145,6 +215,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+    use crate::gateway::bodies::Bodies;
 
     /// A body of so many pieces of this length, one after each span.
     fn pieces(number: usize, length: usize, span: Duration) -> Incoming {
@@ -171,6 +242,29 @@ mod tests {
             late.frame().await.unwrap().is_err(),
             "it is waited for too long in all"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_there_is_no_memory_for_is_read_to_its_end_and_not_kept() {
+        let bodies = Bodies::new(250);
+        let kept = |body: Incoming| body.kept(bodies.share().unwrap());
+        let mut whole = kept(pieces(2, 100, Duration::ZERO));
+        assert_eq!((&mut whole).collect().await.unwrap().to_bytes().len(), 200);
+        // Another has what is left, which does not do.
+        let mut cut = kept(pieces(5, 20, Duration::ZERO));
+        let mut came = 0;
+        let error = loop {
+            match cut.frame().await {
+                Some(Ok(frame)) => came += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(error)) => break error.to_string(),
+                None => unreachable!("it has no end"),
+            }
+        };
+        assert_eq!((came, cut.received), (40, 100));
+        assert!(error.contains("body_memory_mib"), "{error}");
+        drop((whole, cut));
+        let again = kept(pieces(5, 50, Duration::ZERO)).collect().await;
+        assert_eq!(again.unwrap().to_bytes().len(), 250);
     }
 
     #[tokio::test(start_paused = true)]

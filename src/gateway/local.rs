@@ -18,12 +18,19 @@ pub(super) fn is_local(headers: &HeaderMap) -> bool {
             .get(name)
             .map(|value| value.to_str().unwrap_or_default())
     };
-    let host = text(HOST).is_none_or(|host| host.parse().is_ok_and(|uri: Uri| is_loopback(&uri)));
-    let origin =
-        text(ORIGIN).is_none_or(|origin| origin.parse().is_ok_and(|uri: Uri| is_loopback(&uri)));
+    let is_ours = |said: &str| said.parse().is_ok_and(|uri: Uri| is_loopback(&uri));
+    let host = text(HOST).is_none_or(|host| is_usual(host) || is_ours(host));
+    let origin = text(ORIGIN).is_none_or(is_ours);
     // A picture of a page of elsewhere has no origin. Who types the address has one of these.
     let site = text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
     host && (site || headers.contains_key(ORIGIN)) && origin
+}
+
+/// Nearly all of them are: nothing is read in these.
+fn is_usual(host: &str) -> bool {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));
+    is_port(port) && matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 fn is_loopback(uri: &Uri) -> bool {

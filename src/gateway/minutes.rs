@@ -1,13 +1,8 @@
 //! What was sent and spent in each of the last minutes, by model, agent and team: for plots, which hours are too long for.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, VecDeque},
-    mem,
-    sync::Arc,
-    time::UNIX_EPOCH,
-};
+use std::{cmp::Reverse, collections::VecDeque, mem, sync::Arc, time::UNIX_EPOCH};
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use serde::Serialize;
 

@@ -100,6 +100,7 @@
 pub mod admin;
 mod alerts;
 mod answers;
+mod bodies;
 mod calls;
 pub mod claims;
 mod client;

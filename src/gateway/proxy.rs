@@ -14,6 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    bodies::{Bodies, Share},
     calls::{Calls, Open, OpenBody},
     client::Client,
     headers, heartbeat,
@@ -24,7 +25,7 @@ use super::{
     upstreams::{Place, Upstreams},
 };
 use crate::{
-    call::RequestBody,
+    call::{BODY_CAP, RequestBody},
     limiter::{Limiter, Progress},
     rate_limit::RateLimitLayer,
     retry::asked::repeats_by_itself,
@@ -47,6 +48,7 @@ pub(super) struct Proxy {
     /// The models that have a route.
     pub(super) models: Vec<String>,
     pub(super) calls: Calls,
+    pub(super) bodies: Bodies,
     /// How long a stream waits until comments begin, and then until the next one; none, where that is zero.
     pub(super) heartbeat: Duration,
     /// Whether the layers repeat what fails.
@@ -81,7 +83,10 @@ impl Proxy {
         // Who asks first hears it before it sends anything.
         let asks_first = parts.headers.contains_key(EXPECT);
         let body = Incoming::new(body);
-        let ready = match self.prepare(parts, body.size_hint().lower()) {
+        let length = body.size_hint().lower();
+        let ready = self.bodies.share().map_err(Refusal::from);
+        let ready = ready.and_then(|share| Ok((self.prepare(parts, length)?, share)));
+        let (ready, share) = match ready {
             Ok(ready) => ready,
             Err(refusal) => {
                 // Who still writes would not read the answer.
@@ -94,7 +99,12 @@ impl Proxy {
         let answered = match ready {
             Ready::Send(sending) => {
                 let progress = sending.progress.clone();
-                let answered = sending.answered(body, self.heartbeat).await;
+                // A longer one passes as it comes.
+                let body = match length <= BODY_CAP as u64 {
+                    true => body.kept(share.clone()),
+                    false => body,
+                };
+                let answered = sending.answered((body, share), self.heartbeat).await;
                 answered.map_err(|refusal| (refusal, progress))
             }
             Ready::Answer(response) => Ok(response),
@@ -109,7 +119,11 @@ impl Proxy {
 
 impl Sending {
     /// Its answer; or the beginning of one, where it is a stream that waits.
-    async fn answered(self, body: Incoming, heartbeat: Duration) -> Result<Response, Refusal> {
+    async fn answered(
+        self,
+        body: (Incoming, Share),
+        heartbeat: Duration,
+    ) -> Result<Response, Refusal> {
         let (progress, dialect) = (self.progress.clone(), self.dialect);
         let mut answering: heartbeat::Answering = Box::pin(self.sent(body));
         if heartbeat.is_zero() {
@@ -128,7 +142,7 @@ impl Sending {
         }
     }
 
-    async fn sent(self, body: Incoming) -> Result<Response, Refusal> {
+    async fn sent(self, (body, share): (Incoming, Share)) -> Result<Response, Refusal> {
         let Sending {
             service,
             parts,
@@ -140,7 +154,13 @@ impl Sending {
         } = self;
         let request = http::Request::from_parts(parts, RequestBody::new(body));
         let answered = async {
-            let mut response = sent(service, request).await?;
+            let sent = sent(service, request).await;
+            if let Some(none) = share.cut() {
+                return Err(none.into());
+            }
+            // What is answered now is not sent again.
+            drop(share);
+            let mut response = sent?;
             let at = response
                 .headers()
                 .get(LOCATION)

@@ -5,11 +5,12 @@ use std::{error::Error, fmt::Write as _};
 use axum::{body::Body, response::Response};
 use http::{
     HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, WWW_AUTHENTICATE},
+    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use hyper_util::client::legacy;
 
 use super::{
+    bodies::NoMemory,
     calls,
     client::{BoxError, Failed},
     path::BadPath,
@@ -56,6 +57,8 @@ pub(super) enum Refusal {
         "the body is longer than the {BODY_CAP} bytes that are read of one, and unread the call would not be counted as what it is"
     )]
     TooLarge,
+    #[error(transparent)]
+    NoMemory(#[from] NoMemory),
     #[error("this path leads to no upstream; those there are begin with {0}")]
     Nowhere(String),
     #[error("the upstream {host} could not be reached: {reason}", host = .0.host, reason = why(&.0.source))]
@@ -96,6 +99,7 @@ impl Refusal {
             Refusal::Header(_) => (StatusCode::BAD_REQUEST, kind!("bad_header")),
             Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, kind!("bad_request")),
             Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, kind!("body_too_large")),
+            Refusal::NoMemory(_) => (StatusCode::SERVICE_UNAVAILABLE, kind!("no_memory")),
             Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, kind!("no_upstream")),
             Refusal::Foreign => (StatusCode::FORBIDDEN, kind!("not_local")),
             Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, kind!("bad_method")),
@@ -137,6 +141,9 @@ impl Refusal {
         tell_help(headers, kind);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if matches!(self, Refusal::NoMemory(_)) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         let is_final = matches!(self, Refusal::Cancelled);
         if is_final || is_repeated && self.may_pass() {

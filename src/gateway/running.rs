@@ -15,6 +15,7 @@ use tower_layer::Layer;
 use super::{
     BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin, alerts,
     answers::Answers,
+    bodies::Bodies,
     calls::Calls,
     claims::{self, Claiming},
     client::client,
@@ -147,6 +148,7 @@ impl Gateway {
             limiter: limiter.clone(),
             models: layer.models(),
             calls: Calls::default(),
+            bodies: Bodies::of_mib(config.body_memory_mib),
             heartbeat: config.heartbeat.into(),
             repeats: layer.repeats(),
         };

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// What SDKs that Stainless makes say of how long they wait: for the next byte, in seconds, and for the whole.
-const TIMEOUTS: [&str; 2] = ["x-stainless-read-timeout", "x-stainless-timeout"];
+const TIMEOUTS: [HeaderName; 2] = [
+    HeaderName::from_static("x-stainless-read-timeout"),
+    HeaderName::from_static("x-stainless-timeout"),
+];
 
 /// Takes our headers off and reads them.
 pub(super) fn take(headers: &mut HeaderMap) -> Result<(Tags, CallOptions), BadHeader> {
@@ -79,8 +82,8 @@ fn until(value: &str) -> Option<Duration> {
 /// How long the caller itself waits, a tenth off: so it hears why, where there is no room in time. A value that makes no
 /// sense is somebody else's, and says nothing.
 fn callers_patience(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = |name: &&str| {
-        let value = headers.get(*name)?.to_str().ok()?;
+    let seconds = |name: &HeaderName| {
+        let value = headers.get(name)?.to_str().ok()?;
         let seconds: f64 = value.parse().ok().filter(|seconds| *seconds > 0.0)?;
         Duration::try_from_secs_f64(seconds * 0.9).ok()
     };

@@ -1,6 +1,6 @@
 //! What answers tell of their calls, in headers.
 
-use std::{pin::pin, time::Duration};
+use std::{fmt::Write as _, pin::pin, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
@@ -40,8 +40,12 @@ pub(super) fn tell(response: &mut Response, progress: &Progress) {
     let attempts = response.extensions().get::<Attempts>().cloned();
     let headers = response.headers_mut();
     headers.insert(CALL, progress.id().into());
-    let waited = format!("{:.3}", progress.waited().as_secs_f64());
-    put(headers, WAIT, &waited);
+    let waited = progress.waited().as_millis();
+    put(
+        headers,
+        WAIT,
+        format!("{}.{:03}", waited / 1_000, waited % 1_000),
+    );
     let Some(attempts) = attempts else {
         return;
     };
@@ -55,7 +59,7 @@ pub(super) fn tell(response: &mut Response, progress: &Progress) {
         ];
         for (name, value) in target {
             if let Some(value) = value {
-                put(headers, name, value);
+                put(headers, name, value.to_string());
             }
         }
     }
@@ -67,23 +71,26 @@ fn tell_remaining(headers: &mut HeaderMap, progress: &Progress, limiter: &Limite
     let Some(remaining) = sent.and_then(|tags| limiter.remaining(&tags)) else {
         return;
     };
-    let said = remaining.iter().map(|(quantity, left)| match quantity {
-        Quantity::Cost => format!("{quantity}={}", in_dollars(Money::from_nanos(*left))),
-        _ => format!("{quantity}={left}"),
-    });
-    let said: Vec<String> = said.collect();
+    let mut said = String::with_capacity(64);
+    for (quantity, left) in remaining.iter() {
+        let between = if said.is_empty() { "" } else { ", " };
+        // Nothing fails that is written into a text.
+        let _ = match quantity {
+            Quantity::Cost => {
+                let left = Money::from_nanos(left).decimal();
+                write!(said, "{between}{quantity}={left}")
+            }
+            _ => write!(said, "{between}{quantity}={left}"),
+        };
+    }
     if !said.is_empty() {
-        put(headers, REMAINING, &said.join(", "));
+        put(headers, REMAINING, said);
     }
 }
 
-fn in_dollars(money: Money) -> String {
-    money.to_string().split_off(1)
-}
-
 /// A model may have any name; one that cannot be in a header is left out.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
 }
@@ -110,7 +117,7 @@ pub(super) async fn with_cost(
         return Ok(response);
     }
     let (mut parts, mut body) = response.into_parts();
-    let mut read = BytesMut::new();
+    let mut read = Bytes::new();
     let mut late = pin!(sleep(WHOLE_IN));
     loop {
         let frame = tokio::select! {
@@ -125,14 +132,17 @@ pub(super) async fn with_cost(
                 // Trailers are left out: nobody who speaks these APIs has any.
                 let data = frame?.into_data().unwrap_or_default();
                 // Nearly always the only one.
-                read.extend_from_slice(&data);
+                read = match read.is_empty() {
+                    true => data,
+                    false => joined(read, &data),
+                };
             }
             None => {}
         }
         if is_late || read.len() > WHOLE {
             tell_remaining(&mut parts.headers, progress, limiter);
             let body = Body::new(Behind {
-                first: (!read.is_empty()).then(|| read.freeze()),
+                first: (!read.is_empty()).then_some(read),
                 body,
             });
             return Ok(Response::from_parts(parts, body));
@@ -141,11 +151,18 @@ pub(super) async fn with_cost(
     if let Some(Settlement::Usage(usage)) = progress.settled()
         && let Some(cost) = usage.cost
     {
-        put(&mut parts.headers, COST, &in_dollars(cost));
+        put(&mut parts.headers, COST, cost.decimal().to_string());
     }
     tell_remaining(&mut parts.headers, progress, limiter);
     parts.headers.insert(CONTENT_LENGTH, read.len().into());
-    Ok(Response::from_parts(parts, Body::from(read.freeze())))
+    Ok(Response::from_parts(parts, Body::from(read)))
+}
+
+/// Grows what is alone in its memory.
+fn joined(read: Bytes, more: &[u8]) -> Bytes {
+    let mut read = BytesMut::from(read);
+    read.extend_from_slice(more);
+    read.freeze()
 }
 
 /// A body whose first bytes were read already.

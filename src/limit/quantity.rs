@@ -27,6 +27,16 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// All there are, in their order.
+    pub(crate) const EACH: [Quantity; 6] = [
+        Quantity::Requests,
+        Quantity::Tokens,
+        Quantity::InputTokens,
+        Quantity::OutputTokens,
+        Quantity::Concurrency,
+        Quantity::Cost,
+    ];
+
     /// The name as written in configuration and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {

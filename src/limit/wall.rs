@@ -18,15 +18,9 @@ pub(crate) struct Wall {
 }
 
 impl Wall {
-    /// At this tick the clock shows this.
-    pub(crate) fn set(&self, tick: Tick, shown: SystemTime) {
-        let shown = match shown.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => signed(after),
-            Err(before) => -signed(before.duration()),
-        };
-        let tick = i64::try_from(tick.as_micros()).unwrap_or(i64::MAX);
-        self.epoch
-            .store(shown.saturating_sub(tick), Ordering::Relaxed);
+    /// At tick zero it showed this, in microseconds since the epoch, or would have.
+    pub(crate) fn set(&self, epoch: i64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// What it shows at this tick.
@@ -50,10 +44,6 @@ impl Wall {
             .duration_since(zero)
             .map_or(Tick::default(), |after| Tick::default().after(after))
     }
-}
-
-fn signed(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The periods of one calendar, by the clock on one wall.
@@ -113,11 +103,11 @@ mod tests {
     #[test]
     fn a_tick_is_where_the_clock_was_when_it_was_set_and_goes_on_from_there() {
         let wall = Wall::default();
-        wall.set(tick(100), at(1_000_000));
+        wall.set((1_000_000 - 100) * 1_000_000);
         assert_eq!(wall.at(tick(160)), at(1_000_060));
         assert_eq!(wall.tick(at(1_000_060)), tick(160));
         assert_eq!(wall.tick(at(1)), Tick::default());
-        wall.set(tick(100), SystemTime::UNIX_EPOCH);
+        wall.set(-100 * 1_000_000);
         assert_eq!(
             wall.at(tick(0)),
             SystemTime::UNIX_EPOCH - Duration::from_secs(100)
@@ -130,7 +120,7 @@ mod tests {
             calendar: Arc::new(Calendar::utc(CalendarUnit::Hour)),
             wall: Arc::default(),
         };
-        hours.wall.set(tick(0), at(7_200 - 90));
+        hours.wall.set((7_200 - 90) * 1_000_000);
         for (second, end) in [(0, 7_200), (89, 7_200), (90, 10_800)] {
             assert_eq!(hours.end(tick(second)), end * 1_000_000);
         }

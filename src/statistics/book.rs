@@ -105,9 +105,12 @@ impl Book {
     /// Adds what happened now.
     pub(super) fn record(&mut self, now: SystemTime, tags: &Tags, figures: &Figures) {
         self.turn(now);
-        let period = self.short_span(now);
-        let views = self.views.len();
-        let open = self.open.get_or_insert_with(|| Span::new(period, views));
+        if self.open.is_none() {
+            self.open = Some(Span::new(self.short_span(now), self.views.len()));
+        }
+        let Some(open) = &mut self.open else {
+            return;
+        };
         for (by, table) in self.views.iter().zip(&mut open.tables) {
             table.add(&values(by, tags), figures, self.most);
         }

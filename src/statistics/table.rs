@@ -1,7 +1,8 @@
 //! The figures of one time, by the values of some tags.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::Figures;

@@ -4,9 +4,9 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
@@ -16,6 +16,9 @@ use crate::{
     limit::{Limits, Tick, Wall},
 };
 
+/// So long, in microseconds, the system's clock is not asked again: it goes as ours does until somebody sets it.
+const ASKED_EACH: u64 = 1_000;
+
 /// What the clock on the wall shows.
 type Shown = dyn Fn() -> SystemTime + Send + Sync;
 
@@ -24,6 +27,11 @@ pub(super) struct Clock {
     /// The time at the start.
     began: Tick,
     shown: Box<Shown>,
+    /// What the system's showed at tick zero, in microseconds since 1970, and up to when that is taken for granted; of
+    /// another clock nothing is.
+    epoch: AtomicI64,
+    asked_until: AtomicU64,
+    is_systems: bool,
     /// By which calendars go.
     wall: Arc<Wall>,
     /// Whether there are any.
@@ -50,6 +58,9 @@ impl Clock {
             start: Instant::now(),
             began,
             shown: Box::new(time_of_day),
+            epoch: AtomicI64::new(0),
+            asked_until: AtomicU64::new(0),
+            is_systems: true,
             wall,
             calendars: AtomicBool::new(false),
             #[cfg(any(feature = "redis", feature = "sqlite"))]
@@ -65,7 +76,7 @@ impl Clock {
     }
 
     pub(super) fn show(&mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) {
-        self.shown = Box::new(shown);
+        (self.shown, self.is_systems) = (Box::new(shown), false);
     }
 
     #[inline]
@@ -93,8 +104,29 @@ impl Clock {
     /// Has calendars go by what the clock on the wall shows now.
     pub(super) fn set_calendars(&self) {
         if self.calendars.load(Ordering::Relaxed) {
-            self.wall.set(self.now(), (self.shown)());
+            self.wall.set(self.epoch_at(self.now()));
         }
+    }
+
+    /// What the clock on the wall showed at tick zero by what it shows now, in microseconds since 1970.
+    fn epoch_at(&self, now: Tick) -> i64 {
+        let now = now.as_micros();
+        if self.is_systems && now < self.asked_until.load(Ordering::Acquire) {
+            return self.epoch.load(Ordering::Relaxed);
+        }
+        let epoch = micros_since_epoch((self.shown)()).saturating_sub_unsigned(now);
+        self.epoch.store(epoch, Ordering::Relaxed);
+        let until = now.saturating_add(ASKED_EACH);
+        self.asked_until.store(until, Ordering::Release);
+        epoch
+    }
+}
+
+fn micros_since_epoch(shown: SystemTime) -> i64 {
+    let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    match shown.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => micros(after),
+        Err(before) => -micros(before.duration()),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -10,8 +13,8 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::{
     Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding, Decision,
-    Grant, Note, Observation, Reason, Settlement, Standing, Store, clock::Clock, counts::Counts,
-    noted::Noted,
+    Grant, Note, Observation, Reason, Remaining, Settlement, Standing, Store, clock::Clock,
+    counts::Counts, noted::Noted,
 };
 use crate::{
     limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
@@ -347,6 +350,10 @@ impl Store for MemoryStore {
         };
         standings.sort_by_key(|standing| (paused(&standing.key), standing.key.limit()));
         Answer::Now(Ok(standings))
+    }
+
+    fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
+        Some(self.what_remains(tags))
     }
 
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {

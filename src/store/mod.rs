@@ -36,6 +36,7 @@ mod observation;
 mod open;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod remaining;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod replay;
 mod resting;
@@ -63,6 +64,7 @@ pub use observation::Observation;
 pub(crate) use open::{Opened, Terms};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub use remaining::Remaining;
 pub use setting::{StoreSetting, StoreSettingError};
 pub use snapshot::{RestoreError, Snapshot};
 #[cfg(feature = "sqlite")]
@@ -249,6 +251,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// By default a peek.
     fn look(&self, claim: &Claim) -> Answer<Vec<Standing>> {
         self.peek(claim)
+    }
+
+    /// What is left for calls with these tags, by what is known here; `None` where it would have to be waited for. Limits that
+    /// only watch are passed over.
+    ///
+    /// By default by a [look](Self::look).
+    fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
+        remaining::by_look(self, tags)
     }
 
     /// How every budget stands, each value apart that it counts apart.

@@ -12,7 +12,7 @@ use super::{
     Dialect, FactsError, RequestFacts,
     note::cut,
     request::{self, with_texts},
-    words,
+    texts,
 };
 
 /// Longer texts are estimated: whoever counts does nothing else meanwhile.
@@ -106,7 +106,7 @@ fn count(tokenizer: (Tokenizer, &CoreBPE), mut text: &str) -> u64 {
     let mut tokens = 0;
     while !text.is_empty() {
         let piece = cut(text, PIECE);
-        tokens += words::count(tokenizer, piece);
+        tokens += texts::count(tokenizer, piece);
         text = &text[piece.len()..];
     }
     tokens

@@ -62,6 +62,8 @@ mod retry_after;
 mod scan;
 mod shapes;
 pub mod sse;
+#[cfg(feature = "tiktoken")]
+mod texts;
 mod timestamp;
 mod walk;
 #[cfg(feature = "tiktoken")]

@@ -1,7 +1,9 @@
 //! Limits hold for callers that know nothing of them.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
+use futures_util::stream;
+use reqwest::Body;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tower_quota::{
@@ -171,4 +173,51 @@ gateway: {{ upstream: 'http://{}' }}",
         drop(call.answer());
     }
     soon(calls.join_all()).await;
+}
+
+/// All bodies together have a bound, so that no number of calls that wait takes all of the machine.
+#[tokio::test]
+async fn bodies_that_there_is_no_memory_for_are_refused_and_nothing_of_them_is_sent() {
+    let mut upstream = Held::start().await;
+    let text = format!(
+        "rate_limiting: {{}}\ngateway:\n  listen: 127.0.0.1:0\n  upstream: http://{}\n  body_memory_mib: 32\n",
+        upstream.addr
+    );
+    let gateway = Gateway::start_text("", &text).await;
+    let call = |mib: usize, chunked: bool| {
+        let text = format!(
+            r#"{{"model":"sim-1","messages":[],"x":"{}"}}"#,
+            "x".repeat(mib << 20)
+        );
+        let body = match chunked {
+            true => Body::wrap_stream(stream::iter([Ok::<_, Infallible>(text)])),
+            false => Body::from(text),
+        };
+        let call = client()
+            .post(gateway.url("/v1/chat/completions"))
+            .body(body);
+        async move { soon(call.send()).await.unwrap() }
+    };
+    let first = tokio::spawn(call(20, false));
+    let held = upstream.call().await;
+    for chunked in [false, true] {
+        let refused = call(13, chunked).await;
+        assert_eq!(refused.headers()["retry-after"], "1");
+        let (status, body) = json_of(refused).await;
+        assert_eq!((status, &body["error"]["code"]), (503, &json!("no_memory")));
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("all the 32 MiB"), "{message}");
+    }
+    // What fits beside it passes; and, once it is answered, what did not.
+    let second = tokio::spawn(call(11, true));
+    let beside = upstream.call().await;
+    let (streaming, beside) = (held.sse(), beside.sse());
+    let first = first.await.unwrap();
+    assert_eq!(first.status(), 200);
+    drop(beside);
+    assert_eq!(second.await.unwrap().status(), 200);
+    let third = tokio::spawn(call(31, false));
+    drop(upstream.call().await.json());
+    assert_eq!(third.await.unwrap().status(), 200);
+    drop((streaming, first));
 }

@@ -1,9 +1,12 @@
 //! Which upstream a call is for.
 
-use http::{HeaderMap, Uri, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, Uri, uri::PathAndQuery};
 
 use super::{Place, Upstream, Upstreams};
 use crate::wire::Dialect;
+
+const GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// An upstream, and the call's path there.
 #[derive(Clone, Debug)]
@@ -58,16 +61,16 @@ impl Upstreams {
 
 /// Whose API it is, of those that SDKs reach without a name in the path.
 fn speaks(path: &str, headers: &HeaderMap) -> Option<&'static str> {
-    let has = |name: &str| headers.contains_key(name);
+    let calls = |method| path.contains(':') && path.contains(method);
     let gemini = path.starts_with("/v1beta/")
         || path.starts_with("/upload/v1beta/")
-        || has("x-goog-api-key")
-        || path.contains(":generateContent")
-        || path.contains(":streamGenerateContent");
+        || headers.contains_key(GOOG_API_KEY)
+        || calls(":generateContent")
+        || calls(":streamGenerateContent");
     let anthropic = path == "/v1/messages"
         || path.starts_with("/v1/messages/")
         || path == "/v1/complete"
-        || has("anthropic-version");
+        || headers.contains_key(ANTHROPIC_VERSION);
     match () {
         () if gemini => Some("gemini"),
         () if anthropic => Some("anthropic"),

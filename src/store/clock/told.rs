@@ -75,19 +75,15 @@ impl Clock {
     #[cfg(feature = "sqlite")]
     pub(in crate::store) fn set(&mut self, tick: Tick) {
         (self.start, self.began) = (tokio::time::Instant::now(), tick);
+        *self.asked_until.get_mut() = 0;
     }
 
     /// What both clocks show now.
     pub(in crate::store) fn at(&self) -> At {
-        let shown = (self.shown)();
-        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        let wall = match shown.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => micros(after),
-            Err(before) => -micros(before.duration()),
-        };
-        At {
-            tick: self.now(),
-            wall,
-        }
+        let tick = self.now();
+        let wall = self
+            .epoch_at(tick)
+            .saturating_add_unsigned(tick.as_micros());
+        At { tick, wall }
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     limit::{LimitKey, Limits, Tick},
     store::{
         Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding,
-        Decision, Grant, Note, Observation, Reason, Settlement, Standing, Store, asked::Asked,
-        audit::ITSELF,
+        Decision, Grant, Note, Observation, Reason, Remaining, Settlement, Standing, Store,
+        asked::Asked, audit::ITSELF,
     },
     tags::Tags,
     usage::Usage,
@@ -156,6 +156,11 @@ impl Store for SqliteStore {
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>> {
         let _at = self.shared.begin();
         self.shared.live.peek(claim)
+    }
+
+    fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
+        let _at = self.shared.begin();
+        self.shared.live.remaining(tags)
     }
 
     fn budgets(&self) -> Answer<Vec<BudgetStanding>> {

@@ -1,0 +1,117 @@
+//! How many tokens whole texts have: agents send all that was said before with each of their calls, and what was counted of
+//! late is not counted again.
+
+use std::{cell::RefCell, hash::BuildHasher as _};
+
+use hashbrown::DefaultHashBuilder;
+use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
+
+use super::words;
+
+/// Shorter ones are counted by their words, which are remembered, too.
+const SHORTEST: usize = 64;
+/// So many are remembered by each thread, in 128 KiB; of two that have one place the later one.
+const MANY: usize = 4_096;
+
+thread_local! {
+    static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
+}
+
+/// The tokens of a text.
+pub(super) fn count(tokenizer: (Tokenizer, &CoreBPE), text: &str) -> u64 {
+    if text.len() < SHORTEST {
+        return words::count(tokenizer, text);
+    }
+    let of_text = |known: &RefCell<Option<Known>>| {
+        let mut known = known.borrow_mut();
+        let known = known.get_or_insert_with(Known::default);
+        known.count(tokenizer, text)
+    };
+    // A thread that ends knows nothing any more.
+    let counted = KNOWN.try_with(of_text);
+    counted.unwrap_or_else(|_| words::count(tokenizer, text))
+}
+
+/// Texts and how many tokens they have. They are told by two hashes whose seeds nobody knows: that two texts have both in common
+/// is as likely as a bit that falls over, and all that comes of it is a reservation that is not quite right.
+struct Known {
+    texts: Box<[Text]>,
+    hashers: [DefaultHashBuilder; 2],
+}
+
+#[derive(Clone, Copy)]
+struct Text {
+    hashes: [u64; 2],
+    of: Tokenizer,
+    /// `u32::MAX`: there is none.
+    length: u32,
+    tokens: u32,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let none = Text {
+            hashes: [0; 2],
+            of: Tokenizer::O200kBase,
+            length: u32::MAX,
+            tokens: 0,
+        };
+        Known {
+            texts: vec![none; MANY].into(),
+            hashers: Default::default(),
+        }
+    }
+}
+
+impl Known {
+    fn count(&mut self, (of, tokenizer): (Tokenizer, &CoreBPE), text: &str) -> u64 {
+        let hashes = self.hashers.each_ref();
+        let hashes = hashes.map(|hasher| hasher.hash_one(text.as_bytes()));
+        let place = usize::try_from(hashes[0] % MANY as u64).unwrap_or_default();
+        let known = &mut self.texts[place];
+        let is_it = (known.hashes, known.of) == (hashes, of) && known.length as usize == text.len();
+        if !is_it {
+            let tokens = words::count((of, tokenizer), text);
+            // None is as long as that: what is counted at a time is not.
+            let (Ok(length), Ok(tokens)) = (u32::try_from(text.len()), u32::try_from(tokens))
+            else {
+                return tokens;
+            };
+            *known = Text {
+                hashes,
+                of,
+                length,
+                tokens,
+            };
+        }
+        u64::from(known.tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tiktoken_rs::bpe_for_tokenizer;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_comes_again_has_as_many_tokens_as_at_first_and_no_other_has_them() {
+        let all = [Tokenizer::O200kBase, Tokenizer::R50kBase];
+        let texts = (0..MANY + MANY / 2).map(|number| {
+            let same = "Der Grundstücksverkehr nimmt in diesem Jahr um so viel zu: ".repeat(2);
+            format!("{same}{number}")
+        });
+        let texts: Vec<String> = texts.collect();
+        for of in all {
+            let tokenizer = bpe_for_tokenizer(of).unwrap();
+            let counted = |text: &String| count((of, tokenizer), text);
+            let first: Vec<u64> = texts.iter().map(counted).collect();
+            let again: Vec<u64> = texts.iter().map(counted).collect();
+            assert_eq!(first, again);
+            for (text, tokens) in texts.iter().zip(first).step_by(97) {
+                assert_eq!(tokens, tokenizer.count_ordinary(text) as u64, "{text}");
+                assert_eq!(counted(text), tokens);
+            }
+        }
+    }
+}
