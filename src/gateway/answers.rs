@@ -31,11 +31,12 @@ impl Answers {
         if !keyed && !is_local(request.headers()) {
             return Refusal::Foreign.answer(Dialect::Generic, false);
         }
+        // On the heap, both: a connection has room for what it waits for as long as it is there.
         // Calls are nearly all there is: they do not go by the router.
         if !is_own(request.uri().path()) {
-            return proxy.clone().answer(request).await;
+            return Box::pin(proxy.clone().answer(request)).await;
         }
-        match own.clone().call(request).await {
+        match Box::pin(own.clone().call(request)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
