@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Figures,
-    table::{Span, Table, values},
+    table::{Span, Table},
 };
 use crate::{
     limit::{Calendar, CalendarError, CalendarUnit},
@@ -112,7 +112,7 @@ impl Book {
             return;
         };
         for (by, table) in self.views.iter().zip(&mut open.tables) {
-            table.add(&values(by, tags), figures, self.most);
+            table.add_of(by, tags, figures, self.most);
         }
         self.began.get_or_insert(now);
     }

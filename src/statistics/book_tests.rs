@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{money::Money, usage::Usage};
+use crate::{money::Money, statistics::table::values, usage::Usage};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;

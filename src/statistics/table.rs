@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
 
 use super::Figures;
@@ -10,6 +10,20 @@ use crate::tags::{Tag, Tags};
 
 /// The values of the tags of a view; empty where a call has none.
 pub(super) type Values = SmallVec<[Arc<str>; 2]>;
+
+/// The same, of a call that has them.
+#[derive(Hash)]
+struct Sought<'t>(SmallVec<[&'t str; 2]>);
+
+// Texts hash alike, whoever has them.
+impl Equivalent<Values> for Sought<'_> {
+    fn equivalent(&self, values: &Values) -> bool {
+        self.0
+            .iter()
+            .copied()
+            .eq(values.iter().map(|value| &**value))
+    }
+}
 
 pub(super) fn values(by: &[Tag], tags: &Tags) -> Values {
     let value = |tag| tags.shared(tag).cloned().unwrap_or_default();
@@ -40,6 +54,15 @@ impl Table {
             self.rows.insert(values.into(), figures.clone());
         } else {
             self.others += figures;
+        }
+    }
+
+    /// The same of a call with these tags.
+    pub(super) fn add_of(&mut self, by: &[Tag], tags: &Tags, figures: &Figures, most: usize) {
+        let sought = by.iter().map(|tag| tags.get(tag).unwrap_or_default());
+        match self.rows.get_mut(&Sought(sought.collect())) {
+            Some(row) => *row += figures,
+            None => self.add(&values(by, tags), figures, most),
         }
     }
 
