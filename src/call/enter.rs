@@ -1,8 +1,11 @@
 //! How a request comes into one of our layers: the body is read and inspected once, by the first of them.
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{
     HeaderValue, Method, Request,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH},
@@ -246,7 +249,8 @@ fn is_said(parts: &Parts) -> bool {
         || extensions.get::<Delegation>().is_some()
 }
 
-/// All of a body. Most are one frame, of which nothing is copied.
+/// All of a body. Most are one frame, of which nothing is copied. Of the others no frame is kept: a small one may hold all
+/// that was read with it.
 async fn read_within<B>(body: B) -> Result<Bytes, BoxError>
 where
     B: Body<Data = Bytes, Error = BoxError>,
@@ -260,11 +264,26 @@ where
         return Ok(first);
     }
     // On the heap: every call would be larger by it.
-    let rest = Box::pin(body.collect()).await?.to_bytes();
-    if rest.is_empty() {
+    Box::pin(rest(first, body)).await
+}
+
+async fn rest<B>(first: Bytes, mut body: Pin<&mut B>) -> Result<Bytes, BoxError>
+where
+    B: Body<Data = Bytes, Error = BoxError>,
+{
+    let Some(second) = body.frame().await else {
         return Ok(first);
+    };
+    let second = second?.into_data().unwrap_or_default();
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or_default();
+    let mut all = BytesMut::with_capacity(first.len() + second.len() + said.min(BODY_CAP));
+    all.extend_from_slice(&first);
+    all.extend_from_slice(&second);
+    drop((first, second));
+    while let Some(frame) = body.frame().await {
+        all.extend_from_slice(&frame?.into_data().unwrap_or_default());
     }
-    Ok([first, rest].concat().into())
+    Ok(all.freeze())
 }
 
 fn facts<B>(

@@ -1,9 +1,15 @@
-//! The memory that the bodies of calls take, which all of them together have a bound.
+//! The memory that the bodies of calls take: all of them together have a bound.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
+
+use axum::body::Body;
+use parking_lot::Mutex;
 
 use crate::call::BODY_CAP;
 
@@ -26,14 +32,21 @@ pub(super) struct Share(Arc<Taken>);
 struct Taken {
     of: Bodies,
     bytes: AtomicUsize,
-    /// Whether it was to be more than there is.
-    is_cut: AtomicBool,
+    /// What is not read of a body that was to be longer than there is room for.
+    cut: Mutex<Option<Cut>>,
+}
+
+/// A body that was cut.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) why: NoMemory,
+    pub(super) rest: Body,
 }
 
 /// There is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the bodies of the calls that are here take all the {} MiB that there are for them: come again in a moment, or have \
+    "the bodies of the calls that are here take the {} MiB that there are for them: come again in a moment, or have \
      whoever runs this gateway raise `gateway.body_memory_mib` or let fewer calls wait by `rate_limiting.queue.max_waiting`",
     .most >> 20
 )]
@@ -55,22 +68,18 @@ impl Bodies {
     }
 
     /// That of one more call, which takes nothing yet.
-    ///
-    /// # Errors
-    /// Where nothing is left.
-    pub(super) fn share(&self) -> Result<Share, NoMemory> {
-        if self.0.taken.load(Ordering::Relaxed) >= self.0.most {
-            return Err(self.none_left());
-        }
-        Ok(Share(Arc::new(Taken {
+    pub(super) fn share(&self) -> Share {
+        Share(Arc::new(Taken {
             of: self.clone(),
             bytes: AtomicUsize::new(0),
-            is_cut: AtomicBool::new(false),
-        })))
+            cut: Mutex::default(),
+        }))
     }
 
-    fn none_left(&self) -> NoMemory {
-        NoMemory { most: self.0.most }
+    /// How many bytes are taken.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -80,28 +89,38 @@ impl Share {
     /// # Errors
     /// Where there are not so many. Then it takes no more than before.
     pub(super) fn grow(&self, bytes: usize) -> Result<(), NoMemory> {
-        let Taken { of, .. } = &*self.0;
-        let before = of.0.taken.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > of.0.most {
-            of.0.taken.fetch_sub(bytes, Ordering::Relaxed);
-            self.0.is_cut.store(true, Ordering::Relaxed);
-            return Err(of.none_left());
-        }
+        let Memory { most, taken } = &*self.0.of.0;
+        let grown = |taken: usize| taken.checked_add(bytes).filter(|sum| sum <= most);
+        let grew = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+        grew.map_err(|_| NoMemory { most: *most })?;
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Why its body broke off, where that is for want of memory.
-    pub(super) fn cut(&self) -> Option<NoMemory> {
-        let is_cut = self.0.is_cut.load(Ordering::Relaxed);
-        is_cut.then(|| self.0.of.none_left())
+    /// Its body was cut, and this is not read of it.
+    pub(super) fn cut(&self, why: NoMemory, rest: Body) {
+        *self.0.cut.lock() = Some(Cut { why, rest });
+    }
+
+    /// Its body, where that was cut. It takes nothing any more then: what was read of it is gone.
+    pub(super) fn take_cut(&self) -> Option<Cut> {
+        let cut = self.0.cut.lock().take()?;
+        let bytes = self.0.bytes.swap(0, Ordering::Relaxed);
+        self.0.of.give_back(bytes);
+        Some(cut)
+    }
+}
+
+impl Bodies {
+    fn give_back(&self, bytes: usize) {
+        self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let bytes = *self.bytes.get_mut();
-        self.of.0.taken.fetch_sub(bytes, Ordering::Relaxed);
+        let bytes = mem::take(self.bytes.get_mut());
+        self.of.give_back(bytes);
     }
 }
 
@@ -112,31 +131,23 @@ mod tests {
     #[test]
     fn no_more_is_taken_than_there_is_and_all_of_it_comes_back() {
         let bodies = Bodies::new(100);
-        let (first, second) = (bodies.share().unwrap(), bodies.share().unwrap());
+        let (first, second) = (bodies.share(), bodies.share());
         assert_eq!(first.grow(60), Ok(()));
         assert_eq!(second.grow(40), Ok(()));
-        assert_eq!(bodies.share().unwrap_err(), bodies.none_left());
-        assert_eq!(second.grow(1), Err(bodies.none_left()));
-        assert_eq!(
-            (first.cut(), second.cut()),
-            (None, Some(bodies.none_left()))
-        );
+        let none = second.grow(1).unwrap_err();
+        assert_eq!(bodies.taken(), 100, "what is refused takes nothing");
+        second.cut(none, Body::empty());
+        assert!(first.take_cut().is_none());
+        assert_eq!(second.take_cut().unwrap().why, none);
+        assert!(second.take_cut().is_none());
+        assert_eq!(bodies.taken(), 60);
         let clone = first.clone();
-        drop(first);
-        assert!(bodies.share().is_err(), "it has its bytes still");
+        drop((first, second));
+        assert_eq!(bodies.taken(), 60, "it has its bytes still");
         drop(clone);
-        let third = bodies.share().unwrap();
-        assert_eq!(third.grow(61), Err(bodies.none_left()));
-        assert_eq!(third.grow(60), Ok(()));
-        drop((second, third));
-        assert_eq!(bodies.0.taken.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn a_body_that_is_refused_leaves_room_for_those_that_are_not() {
-        let bodies = Bodies::new(100);
-        let (large, small) = (bodies.share().unwrap(), bodies.share().unwrap());
-        assert!(large.grow(101).is_err());
-        assert_eq!(small.grow(100), Ok(()));
+        assert_eq!(bodies.taken(), 0);
+        let third = bodies.share();
+        assert!(third.grow(101).is_err() && third.grow(usize::MAX).is_err());
+        assert_eq!(third.grow(100), Ok(()));
     }
 }

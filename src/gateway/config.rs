@@ -57,8 +57,9 @@ pub struct GatewayConfig {
     /// reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds where it is told nothing else.
     pub drain: Span,
     /// How much memory the bodies of calls may take that are here, all together, in MiB: each is kept until its call is
-    /// answered, as it may have to be sent again. Calls beyond that are refused with 503, and come again. At least 32, which is
-    /// the longest body of one call; by default 1024.
+    /// answered, as it may have to be sent again. Calls beyond that are refused with 503, and come again: of 60 KB each some
+    /// 17 000 can wait in what is the default, 1024. It is counted as callers send it: one that is rewritten for its target is
+    /// there twice. At least 32, which is the longest body of one call.
     #[serde(deserialize_with = "body_memory")]
     #[schemars(range(min = 32))]
     pub body_memory_mib: u32,

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -14,7 +15,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::bodies::{NoMemory, Share};
+use super::bodies::Share;
 
 /// What a body may take beside its length: the time before it begins, and what a network is slow at times.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,8 +38,8 @@ pub(super) struct Incoming {
     received: u64,
     /// Where it is kept, it takes of the memory that there is for bodies.
     share: Option<Share>,
-    /// How much of it was thrown away.
-    dropped: usize,
+    /// Whether it is copied out of what is read from the connection, which small parts would hold all of.
+    is_copied: bool,
     /// Nearly always it is there already.
     due: Option<Pin<Box<Sleep>>>,
 }
@@ -54,7 +55,12 @@ pub(super) struct TooSlow {
 impl Incoming {
     /// A request whose body has to keep coming.
     pub(super) async fn of(request: Request) -> Request {
-        request.map(|body| Body::new(Incoming::new(body)))
+        request.map(|body| {
+            Body::new(Incoming {
+                is_copied: true,
+                ..Incoming::new(body)
+            })
+        })
     }
 
     pub(super) fn new(body: Body) -> Self {
@@ -64,12 +70,12 @@ impl Incoming {
             since: None,
             received: 0,
             share: None,
-            dropped: 0,
+            is_copied: false,
             due: None,
         }
     }
 
-    /// One that is kept until its call is answered.
+    /// One that is kept until its call is answered, and whose length nobody has said before.
     pub(super) fn kept(self, share: Share) -> Self {
         Incoming {
             share: Some(share),
@@ -102,34 +108,7 @@ impl Incoming {
     }
 }
 
-/// What becomes of a part of a body.
-enum Kept {
-    Yes,
-    /// There is no memory for it: the rest is read and thrown away.
-    No,
-    /// And no more is read of it.
-    Over(NoMemory),
-}
-
 impl Incoming {
-    fn keep(&mut self, length: usize) -> Kept {
-        let Some(share) = &self.share else {
-            return Kept::Yes;
-        };
-        let kept = match share.cut() {
-            None => share.grow(length),
-            Some(none) => Err(none),
-        };
-        let Err(none) = kept else {
-            return Kept::Yes;
-        };
-        self.dropped += length;
-        match self.dropped > DRAINED_OF_KNOWN.0 {
-            true => Kept::Over(none),
-            false => Kept::No,
-        }
-    }
-
     /// Whether it was waited for too long in all.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.due.get_or_insert_with(|| {
@@ -158,35 +137,32 @@ impl http_body::Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        loop {
-            match Pin::new(&mut this.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let length = frame.data_ref().map_or(0, Bytes::len);
-                    this.received += length as u64;
-                    let waited = this.since.take().map(|since| since.elapsed());
-                    this.waited += waited.unwrap_or_default();
-                    match this.keep(length) {
-                        Kept::Yes => return Poll::Ready(Some(Ok(frame))),
-                        // Who still writes would not read the answer.
-                        Kept::No => {}
-                        Kept::Over(none) => {
-                            return Poll::Ready(Some(Err(axum::Error::new(none))));
-                        }
-                    }
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                this.received += length as u64;
+                let waited = this.since.take().map(|since| since.elapsed());
+                this.waited += waited.unwrap_or_default();
+                if let Some(share) = &this.share
+                    && let Err(none) = share.grow(length)
+                {
+                    share.cut(none, mem::take(&mut this.body));
+                    return Poll::Ready(Some(Err(axum::Error::new(none))));
                 }
-                Poll::Ready(None) => {
-                    let cut = this.share.as_ref().and_then(Share::cut);
-                    return Poll::Ready(cut.map(|none| Err(axum::Error::new(none))));
-                }
-                Poll::Ready(error) => return Poll::Ready(error),
-                Poll::Pending => {
-                    std::task::ready!(this.poll_due(cx));
-                    let slow = TooSlow {
-                        received: this.received,
-                        after: this.waited,
-                    };
-                    return Poll::Ready(Some(Err(axum::Error::new(slow))));
-                }
+                let copied = |data: Bytes| match this.is_copied {
+                    true => Bytes::copy_from_slice(&data),
+                    false => data,
+                };
+                Poll::Ready(Some(Ok(frame.map_data(copied))))
+            }
+            Poll::Ready(end) => Poll::Ready(end),
+            Poll::Pending => {
+                std::task::ready!(this.poll_due(cx));
+                let slow = TooSlow {
+                    received: this.received,
+                    after: this.waited,
+                };
+                Poll::Ready(Some(Err(axum::Error::new(slow))))
             }
         }
     }
@@ -245,26 +221,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_there_is_no_memory_for_is_read_to_its_end_and_not_kept() {
+    async fn what_there_is_no_memory_for_is_left_unread_and_can_be_drained() {
         let bodies = Bodies::new(250);
-        let kept = |body: Incoming| body.kept(bodies.share().unwrap());
-        let mut whole = kept(pieces(2, 100, Duration::ZERO));
-        assert_eq!((&mut whole).collect().await.unwrap().to_bytes().len(), 200);
+        let share = bodies.share();
+        let whole = pieces(2, 100, Duration::ZERO).kept(share.clone());
+        assert_eq!(whole.collect().await.unwrap().to_bytes().len(), 200);
         // Another has what is left, which does not do.
-        let mut cut = kept(pieces(5, 20, Duration::ZERO));
-        let mut came = 0;
-        let error = loop {
-            match cut.frame().await {
-                Some(Ok(frame)) => came += frame.data_ref().map_or(0, Bytes::len),
-                Some(Err(error)) => break error.to_string(),
-                None => unreachable!("it has no end"),
-            }
-        };
-        assert_eq!((came, cut.received), (40, 100));
+        let other = bodies.share();
+        let cut = pieces(5, 20, Duration::ZERO).kept(other.clone());
+        let error = cut.collect().await.unwrap_err().to_string();
         assert!(error.contains("body_memory_mib"), "{error}");
-        drop((whole, cut));
-        let again = kept(pieces(5, 50, Duration::ZERO)).collect().await;
-        assert_eq!(again.unwrap().to_bytes().len(), 250);
+        assert_eq!(bodies.taken(), 240);
+        let rest = other.take_cut().unwrap().rest;
+        assert_eq!(bodies.taken(), 200);
+        assert_eq!(rest.collect().await.unwrap().to_bytes().len(), 40);
+        drop((share, other));
+        assert_eq!(bodies.taken(), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    bodies::{Bodies, Share},
+    bodies::{Bodies, Cut, Share},
     calls::{Calls, Open, OpenBody},
     client::Client,
     headers, heartbeat,
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     call::{BODY_CAP, RequestBody},
     limiter::{Limiter, Progress},
+    metrics::Metrics,
     rate_limit::RateLimitLayer,
     retry::asked::repeats_by_itself,
     tags::PREFIX,
@@ -49,6 +50,7 @@ pub(super) struct Proxy {
     pub(super) models: Vec<String>,
     pub(super) calls: Calls,
     pub(super) bodies: Bodies,
+    pub(super) metrics: Metrics,
     /// How long a stream waits until comments begin, and then until the next one; none, where that is zero.
     pub(super) heartbeat: Duration,
     /// Whether the layers repeat what fails.
@@ -83,26 +85,34 @@ impl Proxy {
         // Who asks first hears it before it sends anything.
         let asks_first = parts.headers.contains_key(EXPECT);
         let body = Incoming::new(body);
-        let length = body.size_hint().lower();
-        let ready = self.bodies.share().map_err(Refusal::from);
-        let ready = ready.and_then(|share| Ok((self.prepare(parts, length)?, share)));
-        let (ready, share) = match ready {
+        let length = body.size_hint();
+        let share = self.bodies.share();
+        let ready = self.prepare(parts, length.lower());
+        let ready = ready.and_then(|ready| {
+            // A longer one passes as it comes; what says no length is counted as it comes.
+            let said = length.exact().filter(|length| *length <= BODY_CAP as u64);
+            let said = said.and_then(|length| usize::try_from(length).ok());
+            share.grow(said.unwrap_or_default())?;
+            Ok(ready)
+        });
+        let ready = match ready {
             Ok(ready) => ready,
             Err(refusal) => {
                 // Who still writes would not read the answer.
                 if !asks_first {
-                    body.drain(matches!(refusal, Refusal::TooLarge)).await;
+                    let known = matches!(refusal, Refusal::TooLarge | Refusal::NoMemory(_));
+                    body.drain(known).await;
                 }
+                self.count(&refusal);
                 return refusal.answer(spoken, is_repeated);
             }
         };
         let answered = match ready {
             Ready::Send(sending) => {
                 let progress = sending.progress.clone();
-                // A longer one passes as it comes.
-                let body = match length <= BODY_CAP as u64 {
-                    true => body.kept(share.clone()),
-                    false => body,
+                let body = match length.exact() {
+                    None => body.kept(share.clone()),
+                    Some(_) => body,
                 };
                 let answered = sending.answered((body, share), self.heartbeat).await;
                 answered.map_err(|refusal| (refusal, progress))
@@ -110,10 +120,20 @@ impl Proxy {
             Ready::Answer(response) => Ok(response),
         };
         answered.unwrap_or_else(|(refusal, progress)| {
+            self.count(&refusal);
             let mut response = refusal.answer(spoken, is_repeated);
             told::tell(&mut response, &progress);
             response
         })
+    }
+}
+
+impl Proxy {
+    /// Whoever runs this sees what it lacks.
+    fn count(&self, refusal: &Refusal) {
+        if matches!(refusal, Refusal::NoMemory(_)) {
+            self.metrics.refused(refusal.kind().1);
+        }
     }
 }
 
@@ -155,8 +175,10 @@ impl Sending {
         let request = http::Request::from_parts(parts, RequestBody::new(body));
         let answered = async {
             let sent = sent(service, request).await;
-            if let Some(none) = share.cut() {
-                return Err(none.into());
+            if let Some(Cut { why, rest }) = share.take_cut() {
+                // Who still writes would not read the answer.
+                Incoming::new(rest).drain(true).await;
+                return Err(why.into());
             }
             // What is answered now is not sent again.
             drop(share);

@@ -104,7 +104,8 @@ pub enum GatewayError {
 
 impl Gateway {
     /// Passes calls through `layer`: those for models with a route to its targets, all others to an upstream of the
-    /// configuration. `limiter` is the one in the layer. Its files are read here: for a start of a program.
+    /// configuration. `limiter` is the one in the layer, which reads bodies up to its default of 32 MB: by that the memory is
+    /// counted that they take. Its files are read here: for a start of a program.
     ///
     /// # Errors
     /// [`GatewayError`] says what cannot be had.
@@ -149,6 +150,7 @@ impl Gateway {
             models: layer.models(),
             calls: Calls::default(),
             bodies: Bodies::of_mib(config.body_memory_mib),
+            metrics: metrics.clone(),
             heartbeat: config.heartbeat.into(),
             repeats: layer.repeats(),
         };

@@ -40,7 +40,7 @@ pub(super) fn tell(response: &mut Response, progress: &Progress) {
     let attempts = response.extensions().get::<Attempts>().cloned();
     let headers = response.headers_mut();
     headers.insert(CALL, progress.id().into());
-    let waited = progress.waited().as_millis();
+    let waited = (progress.waited().as_micros() + 500) / 1_000;
     put(
         headers,
         WAIT,
@@ -117,7 +117,7 @@ pub(super) async fn with_cost(
         return Ok(response);
     }
     let (mut parts, mut body) = response.into_parts();
-    let mut read = Bytes::new();
+    let mut read = BytesMut::new();
     let mut late = pin!(sleep(WHOLE_IN));
     loop {
         let frame = tokio::select! {
@@ -131,18 +131,15 @@ pub(super) async fn with_cost(
             Some(Some(frame)) => {
                 // Trailers are left out: nobody who speaks these APIs has any.
                 let data = frame?.into_data().unwrap_or_default();
-                // Nearly always the only one.
-                read = match read.is_empty() {
-                    true => data,
-                    false => joined(read, &data),
-                };
+                // Nearly always the only one. It is copied, as it may hold much more that was read with it.
+                read.extend_from_slice(&data);
             }
             None => {}
         }
         if is_late || read.len() > WHOLE {
             tell_remaining(&mut parts.headers, progress, limiter);
             let body = Body::new(Behind {
-                first: (!read.is_empty()).then_some(read),
+                first: (!read.is_empty()).then(|| read.freeze()),
                 body,
             });
             return Ok(Response::from_parts(parts, body));
@@ -155,14 +152,7 @@ pub(super) async fn with_cost(
     }
     tell_remaining(&mut parts.headers, progress, limiter);
     parts.headers.insert(CONTENT_LENGTH, read.len().into());
-    Ok(Response::from_parts(parts, Body::from(read)))
-}
-
-/// Grows what is alone in its memory.
-fn joined(read: Bytes, more: &[u8]) -> Bytes {
-    let mut read = BytesMut::from(read);
-    read.extend_from_slice(more);
-    read.freeze()
+    Ok(Response::from_parts(parts, Body::from(read.freeze())))
 }
 
 /// A body whose first bytes were read already.

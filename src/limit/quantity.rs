@@ -113,6 +113,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_stands_at_its_number_and_none_is_left_out() {
+        let bits = Quantity::EACH.into_iter().enumerate();
+        for (number, quantity) in bits {
+            assert_eq!(quantity as usize, number);
+        }
+        assert_eq!(
+            Quantity::EACH.into_iter().collect::<Quantities>(),
+            Quantities::ALL
+        );
+        // One that is new is to be said here, and there.
+        match Quantity::Requests {
+            Quantity::Requests
+            | Quantity::Tokens
+            | Quantity::InputTokens
+            | Quantity::OutputTokens
+            | Quantity::Concurrency
+            | Quantity::Cost => {}
+        }
+    }
+
+    #[test]
     fn a_set_contains_what_it_was_made_of_and_nothing_else() {
         let set: Quantities = [Quantity::Tokens, Quantity::Concurrency]
             .into_iter()

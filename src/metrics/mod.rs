@@ -168,6 +168,12 @@ impl Metrics {
 
 #[cfg(feature = "gateway")]
 impl Metrics {
+    /// A call was refused by the gateway itself, for this kind of reason.
+    pub(crate) fn refused(&self, kind: &'static str) {
+        let kind = opentelemetry::KeyValue::new("tower_quota.kind", kind);
+        self.shared.instruments.refusals.add(1, &[kind]);
+    }
+
     /// Something became of an alert of this kind.
     pub(crate) fn alert_told(&self, kind: &'static str, outcome: &'static str) {
         let labels = [

@@ -18,6 +18,8 @@ use crate::{
 
 /// So long, in microseconds, the system's clock is not asked again: it goes as ours does until somebody sets it.
 const ASKED_EACH: u64 = 1_000;
+/// So long, in microseconds, it takes at most to read both clocks.
+const READ_WITHIN: u64 = 100;
 
 /// What the clock on the wall shows.
 type Shown = dyn Fn() -> SystemTime + Send + Sync;
@@ -103,22 +105,42 @@ impl Clock {
 
     /// Has calendars go by what the clock on the wall shows now.
     pub(super) fn set_calendars(&self) {
+        self.set_calendars_at(|| self.now());
+    }
+
+    /// The same, where it is known what this clock shows now.
+    pub(super) fn set_calendars_at(&self, now: impl FnOnce() -> Tick) {
         if self.calendars.load(Ordering::Relaxed) {
-            self.wall.set(self.epoch_at(self.now()));
+            self.wall.set(self.epoch_at(now()));
         }
     }
 
     /// What the clock on the wall showed at tick zero by what it shows now, in microseconds since 1970.
     fn epoch_at(&self, now: Tick) -> i64 {
-        let now = now.as_micros();
-        if self.is_systems && now < self.asked_until.load(Ordering::Acquire) {
+        if self.is_systems && now.as_micros() < self.asked_until.load(Ordering::Acquire) {
             return self.epoch.load(Ordering::Relaxed);
         }
-        let epoch = micros_since_epoch((self.shown)()).saturating_sub_unsigned(now);
-        self.epoch.store(epoch, Ordering::Relaxed);
-        let until = now.saturating_add(ASKED_EACH);
-        self.asked_until.store(until, Ordering::Release);
-        epoch
+        let epoch = |now: Tick| {
+            let shown = micros_since_epoch((self.shown)());
+            shown.saturating_sub_unsigned(now.as_micros())
+        };
+        if !self.is_systems {
+            return epoch(now);
+        }
+        // Who was held up between the two readings would be wrong by that, for everybody.
+        let mut before = self.now();
+        for _ in 0..3 {
+            let epoch = epoch(before);
+            let after = self.now();
+            if after < before.after_micros(READ_WITHIN) {
+                self.epoch.store(epoch, Ordering::Relaxed);
+                let until = before.after_micros(ASKED_EACH).as_micros();
+                self.asked_until.store(until, Ordering::Release);
+                return epoch;
+            }
+            before = after;
+        }
+        epoch(self.now())
     }
 }
 
@@ -135,5 +157,49 @@ impl fmt::Debug for Clock {
         f.debug_struct("Clock")
             .field("now", &self.now())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::{
+        limit::{CalendarUnit, Limit},
+        money::Money,
+    };
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_systems_clock_is_asked_again_after_a_millisecond_and_not_before() {
+        let budget = Limit::cost(Money::from_dollars(1)).every_calendar(CalendarUnit::Day, "UTC");
+        let limits = Limits::new([budget]).unwrap();
+        let set_to = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + DAY));
+        let (mut clock, began) = (Clock::new(Tick::default(), &limits), Instant::now());
+        let shown = set_to.clone();
+        clock.shown = Box::new(move || *shown.lock() + began.elapsed());
+        *clock.asked_until.get_mut() = 0;
+        let shows = |clock: &Clock| {
+            clock.set_calendars();
+            let shown = clock.wall.at(clock.now());
+            shown.duration_since(SystemTime::UNIX_EPOCH).unwrap()
+        };
+        assert_eq!(shows(&clock), DAY);
+        *set_to.lock() += DAY;
+        let (before, millisecond) = (Duration::from_micros(999), Duration::from_millis(1));
+        tokio::time::advance(before).await;
+        assert_eq!(shows(&clock), DAY + before, "it goes on by itself");
+        tokio::time::advance(millisecond - before).await;
+        assert_eq!(shows(&clock), 2 * DAY + millisecond);
+        *set_to.lock() += DAY;
+        assert_eq!(shows(&clock), 2 * DAY + millisecond);
+        // One that somebody sets is asked each time.
+        let shown = set_to.clone();
+        clock.show(move || *shown.lock());
+        assert_eq!(shows(&clock), 3 * DAY);
+        *set_to.lock() += DAY;
+        assert_eq!(shows(&clock), 4 * DAY);
     }
 }

@@ -31,6 +31,7 @@ use std::{sync::Arc, time::Duration};
 pub use aside::{
     a_peek_says_what_a_claim_would_hear, counts_stand_as_they_count,
     slots_that_are_held_already_are_left_alone, what_is_recorded_counts_as_used,
+    what_remains_is_what_a_peek_leaves,
 };
 pub use trace::{random_trace, trace_limits};
 pub use waiting::those_who_wait_take_as_others_do;
@@ -61,6 +62,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     splits_count_apart(&make).await;
     what_can_never_fit_is_said_at_once(&make).await;
     a_peek_says_what_a_claim_would_hear(&make).await;
+    what_remains_is_what_a_peek_leaves(&make).await;
     what_is_recorded_counts_as_used(&make, &pass).await;
     slots_that_are_held_already_are_left_alone(&make).await;
     a_grant_ends_once(&make).await;

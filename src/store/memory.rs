@@ -187,7 +187,7 @@ impl MemoryStore {
         now: Tick,
         mut show: impl FnMut(&dyn Fn() -> LimitKey, &Rule, &mut Window),
     ) {
-        self.clock.set_calendars();
+        self.clock.set_calendars_at(|| now);
         for (number, level) in limits.levels().iter().enumerate() {
             if !level.limit.touches(tags) {
                 continue;

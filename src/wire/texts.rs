@@ -69,8 +69,7 @@ impl Known {
         let hashes = hashes.map(|hasher| hasher.hash_one(text.as_bytes()));
         let place = usize::try_from(hashes[0] % MANY as u64).unwrap_or_default();
         let known = &mut self.texts[place];
-        let is_it = (known.hashes, known.of) == (hashes, of) && known.length as usize == text.len();
-        if !is_it {
+        if (known.hashes, known.of, known.length as usize) != (hashes, of, text.len()) {
             let tokens = words::count((of, tokenizer), text);
             // None is as long as that: what is counted at a time is not.
             let (Ok(length), Ok(tokens)) = (u32::try_from(text.len()), u32::try_from(tokens))
@@ -93,6 +92,33 @@ mod tests {
     use tiktoken_rs::bpe_for_tokenizer;
 
     use super::*;
+
+    /// What is known stands for the count, whatever that would be.
+    #[test]
+    fn what_is_known_is_not_counted_again() {
+        let (of, text) = (
+            Tokenizer::O200kBase,
+            "one text that is long enough. ".repeat(4),
+        );
+        let tokenizer = (of, bpe_for_tokenizer(of).unwrap());
+        let mut known = Known::default();
+        let tokens = known.count(tokenizer, &text);
+        for other in known
+            .texts
+            .iter_mut()
+            .filter(|known| known.length < u32::MAX)
+        {
+            other.tokens = 7_777;
+        }
+        assert_eq!(known.count(tokenizer, &text), 7_777);
+        let other = text.replace("one", "two");
+        assert_eq!(known.count(tokenizer, &other), tokens);
+        let another = (
+            Tokenizer::R50kBase,
+            bpe_for_tokenizer(Tokenizer::R50kBase).unwrap(),
+        );
+        assert_ne!(known.count(another, &text), 7_777);
+    }
 
     #[test]
     fn a_text_that_comes_again_has_as_many_tokens_as_at_first_and_no_other_has_them() {

@@ -206,8 +206,17 @@ async fn bodies_that_there_is_no_memory_for_are_refused_and_nothing_of_them_is_s
         let (status, body) = json_of(refused).await;
         assert_eq!((status, &body["error"]["code"]), (503, &json!("no_memory")));
         let message = body["error"]["message"].as_str().unwrap();
-        assert!(message.contains("all the 32 MiB"), "{message}");
+        assert!(message.contains("the 32 MiB"), "{message}");
     }
+    let metrics = client().get(gateway.url("/metrics")).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let counted = metrics
+        .lines()
+        .find(|line| line.contains(r#"kind="no_memory""#));
+    assert!(
+        counted.is_some_and(|line| line.ends_with(" 2")),
+        "{metrics}"
+    );
     // What fits beside it passes; and, once it is answered, what did not.
     let second = tokio::spawn(call(11, true));
     let beside = upstream.call().await;
@@ -220,4 +229,15 @@ async fn bodies_that_there_is_no_memory_for_are_refused_and_nothing_of_them_is_s
     drop(upstream.call().await.json());
     assert_eq!(third.await.unwrap().status(), 200);
     drop((streaming, first));
+    // Who goes away leaves nothing behind.
+    for _ in 0..3 {
+        let gone = tokio::spawn(call(31, true));
+        let reached = upstream.call().await;
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        reached.given_up().await;
+    }
+    let last = tokio::spawn(call(31, false));
+    drop(upstream.call().await.json());
+    assert_eq!(last.await.unwrap().status(), 200);
 }

@@ -108,6 +108,11 @@ impl Held {
 }
 
 impl HeldCall {
+    /// Waits until nobody wants its answer.
+    pub(crate) async fn given_up(mut self) {
+        soon(self.answered.closed()).await;
+    }
+
     /// Sends the headers.
     pub(crate) fn answer(self) -> Answering {
         self.answer_as("application/octet-stream")

@@ -7,7 +7,7 @@ use super::{
     window,
 };
 use crate::{
-    limit::{Charge, Limit, Limits, Room},
+    limit::{Charge, Limit, Limits, Quantity, Room},
     store::{Claim, Decision, NotNow, Settlement, Standing, Store},
     tags::{Tag, Tags},
     usage::Usage,
@@ -55,6 +55,38 @@ pub async fn a_peek_says_what_a_claim_would_hear(make: &impl Fn(Limits) -> Arc<d
         panic!("a dated charge has an end: {tokens:?}")
     };
     assert!(at.since(store.now()) <= PERIOD, "{tokens:?}");
+}
+
+/// What is left, where that can be said at once, is what a peek leaves of each quantity under the limit that has least.
+pub async fn what_remains_is_what_a_peek_leaves(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let store = make(limits([
+        window(Limit::requests(9)),
+        window(Limit::requests(3)).per(Tag::Agent),
+        window(Limit::requests(1)).shadow(),
+        window(Limit::tokens(100)),
+        window(Limit::tokens(1)).when(Tag::Model, "other"),
+        Limit::concurrency(2),
+    ]));
+    let of = |agent: &str| Arc::new(Tags::new().with(Tag::Agent, agent));
+    let call = |agent: &str| Claim {
+        tags: of(agent),
+        ..tokens(30, 0)
+    };
+    let ended = sent(&*store, &call("a")).await;
+    settle(&*store, ended, Settlement::Usage(Usage::new(10, 0))).await;
+    let open = sent(&*store, &call("a")).await;
+    for (agent, requests) in [("a", 1), ("b", 3)] {
+        if let Some(remaining) = store.remaining(&of(agent)) {
+            let expected = [
+                (Quantity::Requests, requests),
+                (Quantity::Tokens, 60),
+                (Quantity::Concurrency, 1),
+            ];
+            let said: Vec<(Quantity, u64)> = remaining.iter().collect();
+            assert_eq!(said, expected, "of {agent}");
+        }
+    }
+    store.release(open).get().await.expect("released");
 }
 
 /// How counts stand is what a claim would meet: the fullest of each limit first, and no more of them than asked for. For

@@ -13,10 +13,12 @@ use crate::{
     limit::{LimitKey, Limits, Tick},
     store::{
         Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding,
-        Decision, Grant, Note, Observation, Reason, Settlement, Standing, Store, Waiting,
+        Decision, Grant, Note, Observation, Reason, Remaining, Settlement, Standing, Store,
+        Waiting,
         asked::Asked,
         grants::Name,
         later::{Told, told},
+        remaining::by_look,
     },
     tags::Tags,
     usage::Usage,
@@ -170,6 +172,15 @@ impl Store for RedisStore {
             Outcome::Standings(standings) => Some(standings),
             _ => None,
         })
+    }
+
+    fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
+        let is_known = {
+            let state = &mut *self.shared.lock();
+            state.failing.is_none() && state.replica.store().knows(tags)
+        };
+        // Else the server would be asked for what nobody waits for.
+        is_known.then(|| by_look(self, tags))?
     }
 
     fn look(&self, claim: &Claim) -> Answer<Vec<Standing>> {
