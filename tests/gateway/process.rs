@@ -166,6 +166,16 @@ impl Gateway {
         assert!(killed.unwrap().success());
     }
 
+    /// How many threads it has of this name.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn threads(&self, name: &str) -> usize {
+        let tasks = format!("/proc/{}/task", self.child.id().unwrap());
+        let names = fs::read_dir(tasks).unwrap();
+        let names = names.map(|task| fs::read_to_string(task.unwrap().path().join("comm")));
+        // One may end meanwhile.
+        names.flatten().filter(|of| of.trim() == name).count()
+    }
+
     /// What it says next on stderr.
     pub(crate) async fn complaint(&mut self) -> String {
         soon(self.stderr.next_line()).await.unwrap().unwrap()

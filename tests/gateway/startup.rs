@@ -19,6 +19,29 @@ async fn refused(config: &str, more: &[&str]) -> (i32, String) {
 const RIGHT: &str =
     "rate_limiting: {}\ngateway: { upstream: 'http://127.0.0.1:1', listen: '127.0.0.1:0' }";
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn calls_run_on_as_many_threads_as_are_asked_for() {
+    let config = ConfigFile::new(RIGHT);
+    let args = ["--config", config.path()];
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let half = (processors / 2).max(1);
+    for (more, environment, threads) in [
+        (&["--threads", "3"][..], None, 3),
+        (&["--threads", "3"], Some("5"), 3),
+        (&[], Some("5"), 5),
+        (&[], None, half),
+    ] {
+        let environment = environment.map(|number| ("TOKIO_WORKER_THREADS", number));
+        let args = [&args[..], more].concat();
+        let gateway = Gateway::start_with(&args, environment.as_slice()).await;
+        assert_eq!(gateway.threads("tokio-rt-worker"), threads, "{more:?}");
+    }
+    let (code, text) = refused(RIGHT, &["--threads", "0"]).await;
+    assert_eq!(code, 2);
+    assert!(text.contains("--threads"), "{text}");
+}
+
 #[tokio::test]
 async fn a_missing_file() {
     let output = run(&["serve", "--config", "no/such.yaml"]).await;

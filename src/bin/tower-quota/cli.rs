@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
+use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
@@ -92,6 +92,10 @@ pub(crate) struct ServeArgs {
     /// Where calls go that have no route, in place of gateway.upstream.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
+    /// How many threads calls run on, in place of half of the processors, or of TOKIO_WORKER_THREADS. One takes thousands of
+    /// calls a second; with more of them each call takes more of the processor.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]

@@ -65,6 +65,8 @@ pub(crate) enum Failure {
     Print(io::Error),
     #[error("of {of} webhooks {failed} did not take an alert")]
     NotTaken { failed: usize, of: usize },
+    #[error("no threads could be started: {0}")]
+    Threads(io::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("serving failed: {0}")]

@@ -19,20 +19,40 @@ mod signals;
 mod simulate;
 mod source;
 mod status;
+mod threads;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{AlertsWhat, Cli, Command};
+use failure::Failure;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let threads = match &command {
+        Command::Serve(args) => args.threads,
+        _ => None,
+    };
+    let done = match threads::runtime(threads) {
+        Ok(runtime) => runtime.block_on(run(command)),
+        Err(error) => Err(Failure::Threads(error)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tower-quota: {failure}");
+            failure.code()
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
         Command::Serve(args) => serve::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Init(args) => init::run(&args),
@@ -46,12 +66,5 @@ async fn main() -> ExitCode {
         Command::Admin(args) => admin::run(args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("tower-quota: {failure}");
-            failure.code()
-        }
     }
 }
