@@ -17,7 +17,10 @@ use hyper_util::{
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use super::connector::{Connector, InTime};
+use super::{
+    abreast::abreast,
+    connector::{Connector, InTime},
+};
 use crate::call::RequestBody;
 
 type HttpClient = legacy::Client<InTime<HttpsConnector<Connector>>, RequestBody>;
@@ -71,6 +74,7 @@ impl Service<Request<RequestBody>> for Client {
         let uri = request.uri().clone();
         let sent = self.0.request(request);
         Box::pin(async move {
+            abreast().await;
             sent.await.map_err(|source| {
                 let host = host(&uri);
                 Failed { host, source }.into()

@@ -97,6 +97,7 @@
 //! To the upstream it speaks HTTP/1.1, a connection for every call in flight: with streams sharing a
 //! connection, calls would wait for one another inside the client, where no limit sees them.
 
+mod abreast;
 pub mod admin;
 mod alerts;
 mod answers;

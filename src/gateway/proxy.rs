@@ -14,6 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    abreast::abreast,
     bodies::{Bodies, Cut, Share},
     calls::{Calls, Open, OpenBody},
     client::Client,
@@ -115,6 +116,7 @@ impl Proxy {
                     Some(_) => body,
                 };
                 let answered = sending.answered((body, share), self.heartbeat).await;
+                abreast().await;
                 answered.map_err(|refusal| (refusal, progress))
             }
             Ready::Answer(response) => Ok(response),
@@ -182,6 +184,7 @@ impl Sending {
             }
             // What is answered now is not sent again.
             drop(share);
+            abreast().await;
             let mut response = sent?;
             let at = response
                 .headers()
