@@ -249,8 +249,10 @@ fn is_said(parts: &Parts) -> bool {
         || extensions.get::<Delegation>().is_some()
 }
 
-/// All of a body. Most are one frame, of which nothing is copied. Of the others no frame is kept: a small one may hold all
-/// that was read with it.
+/// Shorter frames are copied: one may hold all that was read with it, many times as much.
+const SHORT: usize = 4 << 10;
+
+/// All of a body. Most are one frame.
 async fn read_within<B>(body: B) -> Result<Bytes, BoxError>
 where
     B: Body<Data = Bytes, Error = BoxError>,
@@ -261,7 +263,7 @@ where
         Some(frame) => frame?.into_data().unwrap_or_default(),
     };
     if body.is_end_stream() {
-        return Ok(first);
+        return Ok(alone(first));
     }
     // On the heap: every call would be larger by it.
     Box::pin(rest(first, body)).await
@@ -272,7 +274,7 @@ where
     B: Body<Data = Bytes, Error = BoxError>,
 {
     let Some(second) = body.frame().await else {
-        return Ok(first);
+        return Ok(alone(first));
     };
     let second = second?.into_data().unwrap_or_default();
     let said = usize::try_from(body.size_hint().lower()).unwrap_or_default();
@@ -283,7 +285,18 @@ where
     while let Some(frame) = body.frame().await {
         all.extend_from_slice(&frame?.into_data().unwrap_or_default());
     }
-    Ok(all.freeze())
+    // What says no length has grown by doubling.
+    Ok(match all.capacity() - all.len() > all.len() / 8 {
+        true => Bytes::copy_from_slice(&all),
+        false => all.freeze(),
+    })
+}
+
+fn alone(frame: Bytes) -> Bytes {
+    match frame.len() < SHORT {
+        true => Bytes::copy_from_slice(&frame),
+        false => frame,
+    }
 }
 
 fn facts<B>(

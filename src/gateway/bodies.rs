@@ -84,17 +84,42 @@ impl Bodies {
 }
 
 impl Share {
+    /// It is to take so many bytes, which come later. They are taken at once, where no more than half is taken then: nobody is
+    /// to hold all that there is by promises. Whether they are; else they are taken [as they come](Self::grow).
+    ///
+    /// # Errors
+    /// Where there are not so many.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<bool, NoMemory> {
+        let Memory { most, taken } = &*self.0.of.0;
+        if self.grow_within(bytes, most / 2) {
+            return Ok(true);
+        }
+        match taken.load(Ordering::Relaxed).saturating_add(bytes) <= *most {
+            true => Ok(false),
+            false => Err(NoMemory { most: *most }),
+        }
+    }
+
     /// It takes so many bytes more.
     ///
     /// # Errors
     /// Where there are not so many. Then it takes no more than before.
     pub(super) fn grow(&self, bytes: usize) -> Result<(), NoMemory> {
-        let Memory { most, taken } = &*self.0.of.0;
-        let grown = |taken: usize| taken.checked_add(bytes).filter(|sum| sum <= most);
+        let most = self.0.of.0.most;
+        match self.grow_within(bytes, most) {
+            true => Ok(()),
+            false => Err(NoMemory { most }),
+        }
+    }
+
+    fn grow_within(&self, bytes: usize, most: usize) -> bool {
+        let grown = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= most);
+        let taken = &self.0.of.0.taken;
         let grew = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
-        grew.map_err(|_| NoMemory { most: *most })?;
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(())
+        if grew.is_ok() {
+            self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        grew.is_ok()
     }
 
     /// Its body was cut, and this is not read of it.
@@ -149,5 +174,20 @@ mod tests {
         let third = bodies.share();
         assert!(third.grow(101).is_err() && third.grow(usize::MAX).is_err());
         assert_eq!(third.grow(100), Ok(()));
+    }
+
+    #[test]
+    fn no_more_than_half_is_promised() {
+        let bodies = Bodies::new(100);
+        let (first, second, third) = (bodies.share(), bodies.share(), bodies.share());
+        assert_eq!(first.reserve(40), Ok(true));
+        assert_eq!(second.reserve(11), Ok(false), "it is taken as it comes");
+        assert_eq!(bodies.taken(), 40);
+        assert!(second.reserve(61).is_err());
+        assert_eq!(second.grow(60), Ok(()));
+        assert!(third.reserve(1).is_err());
+        assert_eq!(third.reserve(0), Ok(false), "what has no body needs none");
+        drop(second);
+        assert_eq!(third.reserve(10), Ok(true));
     }
 }

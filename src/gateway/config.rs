@@ -58,8 +58,8 @@ pub struct GatewayConfig {
     pub drain: Span,
     /// How much memory the bodies of calls may take that are here, all together, in MiB: each is kept until its call is
     /// answered, as it may have to be sent again. Calls beyond that are refused with 503, and come again: of 60 KB each some
-    /// 17 000 can wait in what is the default, 1024. It is counted as callers send it: one that is rewritten for its target is
-    /// there twice. At least 32, which is the longest body of one call.
+    /// 17 000 can wait in what is the default, 1024. One counts as its caller sends it, from when it says how long it is, where
+    /// less than half is taken; one that is rewritten for its target is there twice. At least 32, which is the longest body of one call.
     #[serde(deserialize_with = "body_memory")]
     #[schemars(range(min = 32))]
     pub body_memory_mib: u32,

@@ -26,6 +26,7 @@ const BYTES_A_SECOND: u64 = 10_000;
 /// How much is read of a body whose call is refused, and for how long.
 const DRAINED: (usize, Duration) = (2 << 20, Duration::from_secs(5));
 const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(60));
+const DRAINED_SOON: Duration = Duration::from_secs(10);
 
 /// A body that fails when it comes too slowly: who sends a byte a second would hold a connection and memory for ever. Time in
 /// which nobody asks for more of it does not count: its call waits for room, or the upstream is slow.
@@ -75,7 +76,7 @@ impl Incoming {
         }
     }
 
-    /// One that is kept until its call is answered, and whose length nobody has said before.
+    /// One that is kept until its call is answered, and for which nothing was taken before.
     pub(super) fn kept(self, share: Share) -> Self {
         Incoming {
             share: Some(share),
@@ -95,6 +96,11 @@ impl Incoming {
         };
         // What is not read in time is not read.
         let _ = timeout(span, self.read(bytes)).await;
+    }
+
+    /// The same of one for which there is no memory: for as long as its caller would wait to come again.
+    pub(super) async fn drain_soon(self) {
+        let _ = timeout(DRAINED_SOON, self.read(DRAINED_OF_KNOWN.0)).await;
     }
 
     async fn read(mut self, mut left: usize) {

@@ -56,6 +56,8 @@ pub(super) struct Proxy {
     pub(super) heartbeat: Duration,
     /// Whether the layers repeat what fails.
     pub(super) repeats: bool,
+    /// Whether they keep bodies in memory.
+    pub(super) keeps_bodies: bool,
 }
 
 /// What is to be done with a call.
@@ -90,19 +92,25 @@ impl Proxy {
         let share = self.bodies.share();
         let ready = self.prepare(parts, length.lower());
         let ready = ready.and_then(|ready| {
-            // A longer one passes as it comes; what says no length is counted as it comes.
-            let said = length.exact().filter(|length| *length <= BODY_CAP as u64);
-            let said = said.and_then(|length| usize::try_from(length).ok());
-            share.grow(said.unwrap_or_default())?;
-            Ok(ready)
+            // A longer one passes as it comes, and where nothing is kept, all do.
+            let is_kept = self.keeps_bodies && length.lower() <= BODY_CAP as u64;
+            let said = length.exact().and_then(|said| usize::try_from(said).ok());
+            let is_taken = match said {
+                _ if !is_kept => true,
+                Some(said) => share.reserve(said)?,
+                None => false,
+            };
+            Ok((ready, is_taken))
         });
-        let ready = match ready {
+        let (ready, is_taken) = match ready {
             Ok(ready) => ready,
             Err(refusal) => {
                 // Who still writes would not read the answer.
                 if !asks_first {
-                    let known = matches!(refusal, Refusal::TooLarge | Refusal::NoMemory(_));
-                    body.drain(known).await;
+                    match refusal {
+                        Refusal::NoMemory(_) => body.drain_soon().await,
+                        _ => body.drain(matches!(refusal, Refusal::TooLarge)).await,
+                    }
                 }
                 self.count(&refusal);
                 return refusal.answer(spoken, is_repeated);
@@ -111,9 +119,9 @@ impl Proxy {
         let answered = match ready {
             Ready::Send(sending) => {
                 let progress = sending.progress.clone();
-                let body = match length.exact() {
-                    None => body.kept(share.clone()),
-                    Some(_) => body,
+                let body = match is_taken {
+                    false => body.kept(share.clone()),
+                    true => body,
                 };
                 let answered = sending.answered((body, share), self.heartbeat).await;
                 abreast().await;
@@ -179,7 +187,7 @@ impl Sending {
             let sent = sent(service, request).await;
             if let Some(Cut { why, rest }) = share.take_cut() {
                 // Who still writes would not read the answer.
-                Incoming::new(rest).drain(true).await;
+                Incoming::new(rest).drain_soon().await;
                 return Err(why.into());
             }
             // What is answered now is not sent again.

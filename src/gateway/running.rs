@@ -153,6 +153,7 @@ impl Gateway {
             metrics: metrics.clone(),
             heartbeat: config.heartbeat.into(),
             repeats: layer.repeats(),
+            keeps_bodies: layer.keeps_bodies(),
         };
         let state = proxy.state.clone();
         let gateway = Gateway {

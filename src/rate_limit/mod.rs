@@ -177,6 +177,12 @@ impl RateLimitLayer {
         self.retry.repeats() || self.failover.reroutes()
     }
 
+    /// Whether the bodies of calls are kept in memory until they are answered; all its layers are switched off together.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn keeps_bodies(&self) -> bool {
+        !self.admission.inspect().off
+    }
+
     /// Switched off: everything passes as it is, unread and uncounted, and to no other target.
     pub fn off(self) -> Self {
         RateLimitLayer {

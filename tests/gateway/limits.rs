@@ -14,7 +14,7 @@ use tower_quota::{
 use crate::{
     calls::{chat, client, json_of},
     process::{Gateway, soon},
-    upstream::Held,
+    upstream::{Held, echo},
 };
 
 #[tokio::test]
@@ -240,4 +240,18 @@ async fn bodies_that_there_is_no_memory_for_are_refused_and_nothing_of_them_is_s
     let last = tokio::spawn(call(31, false));
     drop(upstream.call().await.json());
     assert_eq!(last.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_keeps_may_be_of_any_length() {
+    let upstream = echo().await;
+    let text = format!(
+        "rate_limiting: {{ enabled: false }}\ngateway:\n  listen: 127.0.0.1:0\n  upstream: http://{upstream}\n  body_memory_mib: 32\n",
+    );
+    let gateway = Gateway::start_text("", &text).await;
+    let pieces = (0..40).map(|_| Ok::<_, Infallible>("x".repeat(1 << 20)));
+    let call = client().post(gateway.url("/v1/x"));
+    let call = call.body(Body::wrap_stream(stream::iter(pieces))).send();
+    let (status, seen) = json_of(soon(call).await.unwrap()).await;
+    assert_eq!((status, &seen["length"]), (200, &json!(40 << 20)));
 }

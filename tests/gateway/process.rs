@@ -51,6 +51,7 @@ pub(crate) fn tower_quota(args: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .env_remove("TOKIO_WORKER_THREADS")
         .kill_on_drop(true);
     command
 }

@@ -38,17 +38,20 @@ fn main() -> ExitCode {
         Command::Serve(args) => args.threads,
         _ => None,
     };
-    let done = match threads::runtime(threads) {
-        Ok(runtime) => runtime.block_on(run(command)),
-        Err(error) => Err(Failure::Threads(error)),
+    let runtime = match threads::runtime(threads) {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Failure::Threads(error)),
     };
-    match done {
+    // It is said before the runtime ends, which waits for what cannot be given up.
+    match runtime.block_on(run(command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("tower-quota: {failure}");
-            failure.code()
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    eprintln!("tower-quota: {failure}");
+    failure.code()
 }
 
 async fn run(command: Command) -> Result<(), Failure> {

@@ -179,7 +179,7 @@ impl Store for RedisStore {
             let state = &mut *self.shared.lock();
             state.failing.is_none() && state.replica.store().knows(tags)
         };
-        // Else the server would be asked for what nobody waits for.
+        // Else the server would be asked for what nobody waits for, as it is where that changes just now.
         is_known.then(|| by_look(self, tags))?
     }
 
