@@ -110,7 +110,7 @@ mod tests {
         let mut usage = Usage::new(5, 5);
         usage.cost = Some(Money::from_nanos(7));
         for _ in 0..2 {
-            store.record(&tags("a"), usage).at_once().unwrap();
+            store.record(&tags("a"), usage).get().await.unwrap();
         }
         let left = |agent| {
             let remaining = store.remaining(&tags(agent)).unwrap();
@@ -123,7 +123,8 @@ mod tests {
         for _ in 0..7 {
             store
                 .record(&tags("c"), Usage::new(1, 1))
-                .at_once()
+                .get()
+                .await
                 .unwrap();
         }
         assert_eq!(left("c"), [(Quantity::Requests, 0), cost], "it is in debt");
