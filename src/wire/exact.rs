@@ -10,7 +10,7 @@ use tiktoken_rs::{
 
 use super::{
     Dialect, FactsError, RequestFacts,
-    note::cut,
+    quoted::Quoted,
     request::{self, with_texts},
     texts,
 };
@@ -71,8 +71,8 @@ fn count_all(
 ) -> Result<(RequestFacts, Option<u64>), FactsError> {
     let (mut tokens, mut length, mut messages) = (0, 0, 0);
     let found = with_texts(dialect, body, &mut |path, text| {
-        length += text.len();
-        if length > LONGEST {
+        length = text.bytes.saturating_add(length);
+        if length > LONGEST as u64 {
             return;
         }
         tokens += count(tokenizer, text);
@@ -87,7 +87,7 @@ fn count_all(
         0 => 0,
         _ => messages * MESSAGE + ANSWER,
     };
-    let counted = (length <= LONGEST).then(|| others.saturating_add(tokens + around));
+    let counted = (length <= LONGEST as u64).then(|| others.saturating_add(tokens + around));
     Ok((facts, counted))
 }
 
@@ -102,14 +102,9 @@ fn tokenizer(dialect: Dialect, model: &str) -> Option<(Tokenizer, &'static CoreB
     Some((of, bpe_for_tokenizer(of).ok()?))
 }
 
-fn count(tokenizer: (Tokenizer, &CoreBPE), mut text: &str) -> u64 {
-    let mut tokens = 0;
-    while !text.is_empty() {
-        let piece = cut(text, PIECE);
-        tokens += texts::count(tokenizer, piece);
-        text = &text[piece.len()..];
-    }
-    tokens
+fn count(tokenizer: (Tokenizer, &CoreBPE), text: Quoted<'_>) -> u64 {
+    let parts = text.parts(PIECE);
+    parts.map(|part| texts::count(tokenizer, part)).sum()
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ mod limits;
 mod meter;
 mod note;
 mod object;
+mod quoted;
 mod read;
 mod readdress;
 mod reading;

@@ -1,5 +1,7 @@
 //! What a request asks for.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -7,7 +9,8 @@ use super::{
     Dialect,
     dialect::Field,
     object::Members,
-    scan::{Look, Quoted, scan},
+    quoted::Quoted,
+    scan::{Look, scan},
     walk::{Scalar, Step},
 };
 
@@ -109,7 +112,7 @@ pub fn inspect(dialect: Dialect, body: &[u8]) -> Result<RequestFacts, FactsError
 }
 
 /// Who is shown each text, with its path.
-type OnText<'t> = &'t mut dyn FnMut(&[&str], &str);
+type OnText<'t> = &'t mut dyn FnMut(&[&str], Quoted<'_>);
 
 /// The facts of a request, of which each text is shown with its path; and how much of its input is no text.
 #[cfg(feature = "tiktoken")]
@@ -294,14 +297,14 @@ impl Look for Facts<'_> {
         };
         match field {
             Field::Model => {
-                self.found.model = text.read();
+                self.found.model = text.read().map(Cow::into_owned);
                 self.is_malformed |= self.found.model.is_none();
             }
             Field::Text | Field::TextOrTokens if is_payload(path, &text) => self.payloads += 1,
             Field::Text | Field::TextOrTokens => {
                 self.text_bytes = self.text_bytes.saturating_add(text.bytes);
                 if let Some(on_text) = &mut self.on_text {
-                    on_text(path, &text.read().unwrap_or_default());
+                    on_text(path, text);
                 }
             }
             _ => self.scalar(path, Scalar::Null),

@@ -3,12 +3,13 @@
 //!
 //! It goes by the same grammar as [`walk`](super::walk), and shows values in the same order and under the same paths.
 
-use std::borrow::Cow;
-
 use memchr::memchr2;
 use smallvec::SmallVec;
 
-use super::walk::{NESTING, PATH, Scalar, Step};
+use super::{
+    quoted::{Quoted, escape},
+    walk::{NESTING, PATH, Scalar, Step},
+};
 
 /// Receives what stands in a text, in its order; see [`Sink`](super::walk::Sink).
 pub(super) trait Look {
@@ -22,55 +23,6 @@ pub(super) trait Look {
 
     /// The same key, if it is one that makes a difference. Only keys with escapes in them are asked for.
     fn known(&self, key: &str) -> Option<&'static str>;
-}
-
-/// A string as it stands in the text, between its quotes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Quoted<'j> {
-    raw: &'j [u8],
-    /// How long it is without its escapes.
-    pub(super) bytes: u64,
-    has_escapes: bool,
-}
-
-impl<'j> Quoted<'j> {
-    /// Whether it begins with this letter, or an escape that may stand for it.
-    pub(super) fn may_start_with(&self, letter: u8) -> bool {
-        matches!(self.raw.first(), Some(first) if *first == letter || *first == b'\\')
-    }
-
-    pub(super) fn starts_with(&self, start: &[u8]) -> bool {
-        let raw = &self.raw[..start.len().min(self.raw.len())];
-        raw == start || raw.contains(&b'\\') && self.head(start.len()).starts_with(start)
-    }
-
-    /// At least the first `count` bytes without escapes, if there are so many. Halves of surrogate pairs are replaced.
-    pub(super) fn head(&self, count: usize) -> Cow<'j, [u8]> {
-        if !self.has_escapes {
-            return Cow::Borrowed(&self.raw[..count.min(self.raw.len())]);
-        }
-        let (mut head, mut rest) = (Vec::new(), self.raw);
-        while head.len() < count
-            && let Some((&byte, after)) = rest.split_first()
-        {
-            match escape(rest) {
-                Some((length, letter)) => {
-                    head.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-                    rest = &rest[length..];
-                }
-                None => {
-                    head.push(byte);
-                    rest = after;
-                }
-            }
-        }
-        Cow::Owned(head)
-    }
-
-    /// Nothing if it is not UTF-8.
-    pub(super) fn read(&self) -> Option<String> {
-        String::from_utf8(self.head(usize::MAX).into_owned()).ok()
-    }
 }
 
 /// Why a scan ended before the end.
@@ -202,10 +154,10 @@ impl<'j, L: Look> Scan<'j, '_, L> {
         }
         if let Some(slot) = self.keys.get_mut(self.objects - 1) {
             // A key that nobody knows may stay as it is written.
-            let plain = if key.has_escapes { key.read() } else { None };
+            let plain = if key.has_escapes() { key.read() } else { None };
             let known = plain.and_then(|plain| self.look.known(&plain));
-            let raw = || str::from_utf8(key.raw).map_err(|_| Ended::NotJson);
-            *slot = known.or_else(|| common(key.raw)).map_or_else(raw, Ok)?;
+            let raw = || str::from_utf8(key.raw()).map_err(|_| Ended::NotJson);
+            *slot = known.or_else(|| common(key.raw())).map_or_else(raw, Ok)?;
         }
         match self.look.enter(&self.keys[..self.objects.min(PATH)]) {
             Step::Read => {}
@@ -246,11 +198,7 @@ impl<'j, L: Look> Scan<'j, '_, L> {
             }
         }
         self.at += at + 1;
-        Some(Quoted {
-            raw: &json[..at],
-            bytes: (at - surplus) as u64,
-            has_escapes: surplus > 0,
-        })
+        Some(Quoted::new(&json[..at], surplus))
     }
 
     /// Reads a number, whose first byte was read.
@@ -405,48 +353,6 @@ fn ends(eight: u64) -> u64 {
     let is_quote_or_control = below(eight ^ (0x02 * EACH), 0x21);
     let is_backslash = below(eight ^ (u64::from(b'\\') * EACH), 1);
     (is_quote_or_control | is_backslash) & HIGH
-}
-
-/// The escape that `rest` begins with: how long it is, and what it stands for.
-fn escape(rest: &[u8]) -> Option<(usize, char)> {
-    let [b'\\', after, ..] = rest else {
-        return None;
-    };
-    let letter = match after {
-        b'"' | b'\\' | b'/' => char::from(*after),
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => return unicode(rest),
-        _ => return None,
-    };
-    Some((2, letter))
-}
-
-/// The same of `\uXXXX`, of which two may make one letter. Half of a pair stands for nothing.
-fn unicode(rest: &[u8]) -> Option<(usize, char)> {
-    const LENGTH: usize = 6;
-    let first = unit(rest)?;
-    if let Some(letter) = char::from_u32(first) {
-        return Some((LENGTH, letter));
-    }
-    let second = rest.get(LENGTH..).and_then(unit);
-    let pair = second.filter(|second| first < 0xdc00 && (0xdc00..0xe000).contains(second));
-    let letter = pair
-        .and_then(|second| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)));
-    Some(match letter {
-        Some(letter) => (2 * LENGTH, letter),
-        None => (LENGTH, char::REPLACEMENT_CHARACTER),
-    })
-}
-
-fn unit(rest: &[u8]) -> Option<u32> {
-    let digits = rest.strip_prefix(b"\\u")?.get(..4)?;
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit * 16 + char::from(*digit).to_digit(16)?)
-    })
 }
 
 #[cfg(test)]

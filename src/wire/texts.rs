@@ -6,42 +6,46 @@ use std::{cell::RefCell, hash::BuildHasher as _};
 use hashbrown::DefaultHashBuilder;
 use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
 
-use super::words;
+use super::{quoted, words};
 
 /// Shorter ones are counted by their words, which are remembered, too.
 const SHORTEST: usize = 64;
-/// So many are remembered by each thread, in 128 KiB; of two that have one place the later one.
+/// So many are remembered by each thread, in 96 KiB; of two that have one place the later one.
 const MANY: usize = 4_096;
 
 thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
-/// The tokens of a text.
-pub(super) fn count(tokenizer: (Tokenizer, &CoreBPE), text: &str) -> u64 {
-    if text.len() < SHORTEST {
-        return words::count(tokenizer, text);
+/// The tokens of a text, as it stands between its quotes: one that is known is not looked into. What is no UTF-8 has none.
+pub(super) fn count(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
+    if raw.len() < SHORTEST {
+        return count_anew(tokenizer, raw);
     }
     let of_text = |known: &RefCell<Option<Known>>| {
         let mut known = known.borrow_mut();
         let known = known.get_or_insert_with(Known::default);
-        known.count(tokenizer, text)
+        known.count(tokenizer, raw)
     };
     // A thread that ends knows nothing any more.
     let counted = KNOWN.try_with(of_text);
-    counted.unwrap_or_else(|_| words::count(tokenizer, text))
+    counted.unwrap_or_else(|_| count_anew(tokenizer, raw))
 }
 
-/// Texts and how many tokens they have. They are told by two hashes whose seeds nobody knows: that two texts have both in common
-/// is as likely as a bit that falls over, and all that comes of it is a reservation that is not quite right.
+fn count_anew(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
+    quoted::read(raw).map_or(0, |text| words::count(tokenizer, &text))
+}
+
+/// Texts and how many tokens they have. They are told by their length and a hash whose seed nobody knows: that two of a length
+/// have it in common is as likely as a bit that falls over, and all that comes of it is a reservation that is not quite right.
 struct Known {
     texts: Box<[Text]>,
-    hashers: [DefaultHashBuilder; 2],
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Clone, Copy)]
 struct Text {
-    hashes: [u64; 2],
+    hash: u64,
     of: Tokenizer,
     /// `u32::MAX`: there is none.
     length: u32,
@@ -51,33 +55,31 @@ struct Text {
 impl Default for Known {
     fn default() -> Self {
         let none = Text {
-            hashes: [0; 2],
+            hash: 0,
             of: Tokenizer::O200kBase,
             length: u32::MAX,
             tokens: 0,
         };
         Known {
             texts: vec![none; MANY].into(),
-            hashers: Default::default(),
+            hasher: DefaultHashBuilder::default(),
         }
     }
 }
 
 impl Known {
-    fn count(&mut self, (of, tokenizer): (Tokenizer, &CoreBPE), text: &str) -> u64 {
-        let hashes = self.hashers.each_ref();
-        let hashes = hashes.map(|hasher| hasher.hash_one(text.as_bytes()));
-        let place = usize::try_from(hashes[0] % MANY as u64).unwrap_or_default();
+    fn count(&mut self, (of, tokenizer): (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
+        let hash = self.hasher.hash_one(raw);
+        let place = usize::try_from(hash % MANY as u64).unwrap_or_default();
         let known = &mut self.texts[place];
-        if (known.hashes, known.of, known.length as usize) != (hashes, of, text.len()) {
-            let tokens = words::count((of, tokenizer), text);
+        if (known.hash, known.of, known.length as usize) != (hash, of, raw.len()) {
+            let tokens = count_anew((of, tokenizer), raw);
             // None is as long as that: what is counted at a time is not.
-            let (Ok(length), Ok(tokens)) = (u32::try_from(text.len()), u32::try_from(tokens))
-            else {
+            let (Ok(length), Ok(tokens)) = (u32::try_from(raw.len()), u32::try_from(tokens)) else {
                 return tokens;
             };
             *known = Text {
-                hashes,
+                hash,
                 of,
                 length,
                 tokens,
@@ -102,7 +104,7 @@ mod tests {
         );
         let tokenizer = (of, bpe_for_tokenizer(of).unwrap());
         let mut known = Known::default();
-        let tokens = known.count(tokenizer, &text);
+        let tokens = known.count(tokenizer, text.as_bytes());
         for other in known
             .texts
             .iter_mut()
@@ -110,14 +112,14 @@ mod tests {
         {
             other.tokens = 7_777;
         }
-        assert_eq!(known.count(tokenizer, &text), 7_777);
+        assert_eq!(known.count(tokenizer, text.as_bytes()), 7_777);
         let other = text.replace("one", "two");
-        assert_eq!(known.count(tokenizer, &other), tokens);
+        assert_eq!(known.count(tokenizer, other.as_bytes()), tokens);
         let another = (
             Tokenizer::R50kBase,
             bpe_for_tokenizer(Tokenizer::R50kBase).unwrap(),
         );
-        assert_ne!(known.count(another, &text), 7_777);
+        assert_ne!(known.count(another, text.as_bytes()), 7_777);
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
         let texts: Vec<String> = texts.collect();
         for of in all {
             let tokenizer = bpe_for_tokenizer(of).unwrap();
-            let counted = |text: &String| count((of, tokenizer), text);
+            let counted = |text: &String| count((of, tokenizer), text.as_bytes());
             let first: Vec<u64> = texts.iter().map(counted).collect();
             let again: Vec<u64> = texts.iter().map(counted).collect();
             assert_eq!(first, again);
