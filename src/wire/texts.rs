@@ -8,10 +8,8 @@ use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
 
 use super::{quoted, words};
 
-/// Shorter ones are counted by their words, which are remembered, too.
-const SHORTEST: usize = 64;
-/// So many are remembered by each thread, in 96 KiB; of two that have one place the later one.
-const MANY: usize = 4_096;
+/// So many are remembered by each thread, in 384 KiB; of two that have one place the later one.
+const MANY: usize = 16_384;
 
 thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
@@ -19,9 +17,6 @@ thread_local! {
 
 /// The tokens of a text, as it stands between its quotes: one that is known is not looked into. What is no UTF-8 has none.
 pub(super) fn count(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
-    if raw.len() < SHORTEST {
-        return count_anew(tokenizer, raw);
-    }
     let of_text = |known: &RefCell<Option<Known>>| {
         let mut known = known.borrow_mut();
         let known = known.get_or_insert_with(Known::default);
