@@ -184,7 +184,7 @@ impl Store for SqliteStore {
         self.change(Some(reason), |store, _| {
             let live = &store.shared.live;
             live.correct(tags, correction, reason).at_once()?;
-            let (tags, reason) = (tags.clone(), reason.why().to_owned());
+            let (tags, reason) = (Box::new(tags.clone()), reason.why().to_owned());
             Ok((
                 (),
                 Op::Correct {
@@ -200,7 +200,7 @@ impl Store for SqliteStore {
     fn reset(&self, tags: &Tags, reason: &Reason) -> Answer<u64> {
         self.change(Some(reason), |store, _| {
             let count = store.shared.live.reset(tags, reason).at_once()?;
-            let (tags, reason) = (tags.clone(), reason.why().to_owned());
+            let (tags, reason) = (Box::new(tags.clone()), reason.why().to_owned());
             Ok((count, Op::Reset { tags, reason }, Vec::new()))
         })
     }

@@ -1,6 +1,6 @@
 //! The thread that writes: all that waits in one transaction, then it wakes who waits for it.
 
-use std::{collections::VecDeque, fs::File, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fs::File, mem, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -52,8 +52,8 @@ impl Drop for Gone {
             let mut state = self.0.lock();
             state.gone = true;
             (
-                std::mem::take(&mut state.queued),
-                std::mem::take(&mut state.tasks),
+                mem::take(&mut state.queued),
+                mem::take(&mut state.tasks),
             )
         };
         // Who waits hears of it by that.
@@ -148,7 +148,7 @@ impl Writer {
         }
         shared.sweep(&mut state, false);
         self.take_queued(&mut state);
-        (std::mem::take(&mut state.tasks), state.closed)
+        (mem::take(&mut state.tasks), state.closed)
     }
 
     /// Reads what is asked for, where that is all that is to be done.
@@ -218,7 +218,11 @@ impl Writer {
     fn take_queued(&mut self, state: &mut State) {
         state.urgent = false;
         state.ahead.taken();
-        self.backlog.append(&mut state.queued);
+        match self.backlog.is_empty() {
+            // Nobody who claims waits meanwhile.
+            true => mem::swap(&mut self.backlog, &mut state.queued),
+            false => self.backlog.append(&mut state.queued),
+        }
     }
 
     /// All of the backlog in one transaction, with the image, where that can be written.
@@ -256,7 +260,7 @@ impl Writer {
                 log.push(&queued.done).map_err(unwritten)?;
             }
             queued
-                .notes
+                .notes()
                 .iter()
                 .try_for_each(|note| note.write(&tx, queued.done.at))?;
         }
@@ -288,16 +292,18 @@ impl Writer {
         if let Some(sync) = &self.sync {
             sync.written();
         }
-        let waiting = self.backlog.iter().filter(|queued| queued.waits.is_some());
+        let waiting = self.backlog.iter().filter(|queued| queued.is_awaited());
         self.has_company = waiting.take(2).count() > 1;
         for queued in self.backlog.drain(..) {
             let Queued {
-                done, part, waits, ..
+                done,
+                part,
+                besides,
             } = queued;
             if let Some(part) = part {
                 part.written();
             }
-            if let Some(waits) = waits {
+            if let Some(waits) = besides.and_then(|besides| besides.waits) {
                 // It may have gone away.
                 let _ = waits.send(Ok(()));
             }
@@ -321,11 +327,7 @@ impl Writer {
         self.retry = (self.retry * 2).min(RETRY.1);
         let error = self.shared.error(reason);
         self.shared.lock().failing = Some(reason.into());
-        for waits in self
-            .backlog
-            .iter_mut()
-            .filter_map(|queued| queued.waits.take())
-        {
+        for waits in self.backlog.iter_mut().filter_map(Queued::take_waits) {
             let _ = waits.send(Err(error.clone()));
         }
     }
