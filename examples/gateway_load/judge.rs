@@ -108,14 +108,13 @@ struct Quick {
     judged: Judged,
 }
 
-/// So many calls of each connection, answers and streams, through the gateway alone.
+/// So many calls of each connection and kind, through the gateway alone.
 pub(crate) async fn run(cli: &Cli) -> Result<String, Error> {
-    const CALLS: usize = 40;
+    const CALLS: [(Kind, usize); 3] = [(Kind::Chat, 40), (Kind::Stream, 40), (Kind::Long, 4)];
     let folder = Folder::new()?;
     let gateway = Gateway::start(cli, &folder.0, Duration::ZERO)?;
     let (mut answered, mut failed) = (0, Vec::new());
-    let kinds = [Kind::Chat, Kind::Stream];
-    for kind in kinds {
+    for (kind, calls) in CALLS {
         let load = Load {
             addr: gateway.child.addr,
             kind,
@@ -123,13 +122,16 @@ pub(crate) async fn run(cli: &Cli) -> Result<String, Error> {
             answer: Some(answer(kind)),
             over: Duration::ZERO,
         };
-        let sent = load.send(Until::Calls(CALLS)).await;
+        let sent = load.send(Until::Calls(calls)).await;
         answered += sent.calls();
         failed.extend(sent.failed);
     }
     let quick = Quick {
         mode: "quick",
-        sent: (cli.connections * CALLS * kinds.len()) as u64,
+        sent: CALLS
+            .map(|(_, calls)| cli.connections * calls)
+            .iter()
+            .sum::<usize>() as u64,
         answered,
         failed,
         judged: gateway.judge().await?,

@@ -109,7 +109,7 @@ impl Load {
             Until::Calls(calls) => done < calls,
         };
         while goes_on(sent.took.len()) {
-            let call = said::call(self.kind, connection);
+            let call = said::call(self.kind, connection, sent.took.len());
             let left = Instant::now();
             to.ready().await?;
             let response = to.send_request(call).await?;
@@ -136,7 +136,7 @@ impl Load {
 /// What every answer is, to the byte.
 pub(crate) fn answer(kind: Kind) -> Bytes {
     match kind {
-        Kind::Chat => said::answer(),
+        Kind::Chat | Kind::Long => said::answer(),
         Kind::Stream | Kind::Held => said::events().concat().into(),
     }
 }

@@ -44,7 +44,7 @@ impl Line {
         let median = |of: fn(&Figures) -> f64| median(turns.iter().map(of).collect());
         Line {
             name,
-            kind: if kind == Kind::Chat { "chat" } else { "stream" },
+            kind: kind.name(),
             load: if is_full { "full" } else { "one" },
             processor_us: median(|turn| turn.processor_us),
             a_second: median(|turn| turn.a_second),
@@ -78,6 +78,8 @@ struct All {
     chat_kill: Ratios,
     stream: Ratios,
     stream_kill: Ratios,
+    long: Ratios,
+    long_kill: Ratios,
     /// The same of the peers.
     hyper_added_p50_us: Option<f64>,
     nginx_added_p50_us: Option<f64>,
@@ -115,6 +117,8 @@ pub(crate) fn all(lines: Vec<Line>, ledgers: Vec<Judged>) -> Result<String, Erro
         chat_kill: ratios(&lines, OURS_KILL, "chat"),
         stream: ratios(&lines, OURS, "stream"),
         stream_kill: ratios(&lines, OURS_KILL, "stream"),
+        long: ratios(&lines, OURS, "long"),
+        long_kill: ratios(&lines, OURS_KILL, "long"),
         hyper_added_p50_us: added("hyper"),
         nginx_added_p50_us: added("nginx"),
         liter_added_p50_us: added("liter-llm"),

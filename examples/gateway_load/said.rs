@@ -1,5 +1,7 @@
 //! What is asked and answered: the same bytes for everybody.
 
+use std::sync::OnceLock;
+
 use http::{Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -7,6 +9,9 @@ use hyper::body::Bytes;
 /// In tokens, of every answer.
 pub(crate) const INPUT: u64 = 120;
 pub(crate) const OUTPUT: u64 = 180;
+const AGENTS: usize = 16;
+/// Of a long call, in bytes.
+const HISTORY: usize = 64 << 10;
 /// Events of a stream that bring text.
 const EVENTS: usize = 24;
 
@@ -17,11 +22,22 @@ pub(crate) enum Kind {
     Chat,
     /// The same as a stream.
     Stream,
+    /// As a chat, of an agent that has been at work for a while: all that was said is sent again, and something new.
+    Long,
     /// A stream that begins, and says nothing more.
     Held,
 }
 
 impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Chat => "chat",
+            Kind::Stream => "stream",
+            Kind::Long => "long",
+            Kind::Held => "held",
+        }
+    }
+
     /// By what the upstream is asked.
     pub(crate) fn of(body: &[u8]) -> Self {
         let has = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
@@ -35,17 +51,24 @@ impl Kind {
     }
 }
 
-/// The call that a connection makes, whichever turn it is.
-pub(crate) fn call(kind: Kind, connection: usize) -> Request<Full<Bytes>> {
+/// The call that a connection makes when it is its turn for this time.
+pub(crate) fn call(kind: Kind, connection: usize, turn: usize) -> Request<Full<Bytes>> {
     let stream = match kind {
-        Kind::Chat => "",
+        Kind::Chat | Kind::Long => "",
         Kind::Stream | Kind::Held => ",\"stream\":true,\"stream_options\":{\"include_usage\":true}",
     };
-    let wait = if kind == Kind::Held { " and wait" } else { "" };
+    let weather = || "Tell me what the weather is like. ".repeat(12);
+    let (before, last) = match kind {
+        Kind::Chat | Kind::Stream => ("", weather()),
+        Kind::Held => ("", weather() + " and wait"),
+        Kind::Long => (
+            history(connection % AGENTS),
+            format!("All {turn} tests pass now. Go on with the next one."),
+        ),
+    };
     let body = format!(
         "{{\"model\":\"gpt-4o-mini\",\"max_tokens\":200,\"messages\":[{{\"role\":\"system\",\"content\":\"You are a careful \
-         assistant.\"}},{{\"role\":\"user\",\"content\":\"{}{wait}\"}}]{stream}}}",
-        "Tell me what the weather is like. ".repeat(12)
+         assistant.\"}},{before}{{\"role\":\"user\",\"content\":\"{last}\"}}]{stream}}}"
     );
     Request::post("/v1/chat/completions")
         .header(header::HOST, "localhost")
@@ -53,9 +76,31 @@ pub(crate) fn call(kind: Kind, connection: usize) -> Request<Full<Bytes>> {
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, "gateway_load")
         .header("x-quota-team", format!("team-{}", connection % 4))
-        .header("x-quota-agent", format!("agent-{}", connection % 16))
+        .header("x-quota-agent", format!("agent-{}", connection % AGENTS))
         .body(Full::new(body.into()))
         .expect("is a request")
+}
+
+/// What an agent has said and was answered: questions, and files with their lines and quotes.
+fn history(agent: usize) -> &'static str {
+    static ALL: [OnceLock<String>; AGENTS] = [const { OnceLock::new() }; AGENTS];
+    ALL[agent].get_or_init(|| {
+        let mut said = String::new();
+        for number in 0.. {
+            let lines = (0..20).map(|line| {
+                format!("    let value_{line} = read(\\\"file {number} of agent {agent}\\\", {line})?;\\n")
+            });
+            said += &format!(
+                "{{\"role\":\"user\",\"content\":\"What does part {number} of the work of agent {agent} do, and why?\"}},\
+                 {{\"role\":\"assistant\",\"content\":\"It reads what it needs:\\n{}\"}},",
+                lines.collect::<String>()
+            );
+            if said.len() >= HISTORY {
+                break;
+            }
+        }
+        said
+    })
 }
 
 /// The answer to a call that is no stream.

@@ -12,9 +12,10 @@ use crate::{
 };
 
 /// What is asked for, and by how many connections.
-const SHAPES: [(Kind, bool); 4] = [
+const SHAPES: [(Kind, bool); 5] = [
     (Kind::Chat, true),
     (Kind::Stream, true),
+    (Kind::Long, true),
     (Kind::Chat, false),
     (Kind::Stream, false),
 ];

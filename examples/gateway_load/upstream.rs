@@ -75,7 +75,9 @@ impl Upstream {
         }
         let kind = Kind::of(&body.to_bytes());
         let (content, answer) = match kind {
-            Kind::Chat => ("application/json", Answer::Whole(Some(self.answer.clone()))),
+            Kind::Chat | Kind::Long => {
+                ("application/json", Answer::Whole(Some(self.answer.clone())))
+            }
             Kind::Stream | Kind::Held => {
                 let events = Answer::Events {
                     all: self.events.clone(),

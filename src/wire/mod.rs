@@ -50,6 +50,8 @@ mod exact;
 mod framing;
 mod hide_usage;
 mod kept;
+#[cfg(feature = "tiktoken")]
+mod lately;
 mod limits;
 mod meter;
 mod note;

@@ -6,9 +6,9 @@ use std::{cell::RefCell, hash::BuildHasher as _};
 use hashbrown::DefaultHashBuilder;
 use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
 
-use super::{quoted, words};
+use super::{lately::Lately, quoted, words};
 
-/// So many are remembered by each thread, in 384 KiB; of two that have one place the later one.
+/// So many are remembered by each thread, in 256 KiB.
 const MANY: usize = 16_384;
 
 thread_local! {
@@ -34,16 +34,16 @@ fn count_anew(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
 /// Texts and how many tokens they have. They are told by their length and a hash whose seed nobody knows: that two of a length
 /// have it in common is as likely as a bit that falls over, and all that comes of it is a reservation that is not quite right.
 struct Known {
-    texts: Box<[Text]>,
+    texts: Lately<Text>,
     hasher: DefaultHashBuilder,
 }
 
 #[derive(Clone, Copy)]
 struct Text {
+    /// Of its tokenizer, too.
     hash: u64,
-    of: Tokenizer,
-    /// `u32::MAX`: there is none.
     length: u32,
+    /// `u32::MAX`: there is none.
     tokens: u32,
 }
 
@@ -51,36 +51,36 @@ impl Default for Known {
     fn default() -> Self {
         let none = Text {
             hash: 0,
-            of: Tokenizer::O200kBase,
-            length: u32::MAX,
-            tokens: 0,
+            length: 0,
+            tokens: u32::MAX,
         };
         Known {
-            texts: vec![none; MANY].into(),
+            texts: Lately::with_room(MANY, none),
             hasher: DefaultHashBuilder::default(),
         }
     }
 }
 
 impl Known {
-    fn count(&mut self, (of, tokenizer): (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
-        let hash = self.hasher.hash_one(raw);
-        let place = usize::try_from(hash % MANY as u64).unwrap_or_default();
-        let known = &mut self.texts[place];
-        if (known.hash, known.of, known.length as usize) != (hash, of, raw.len()) {
-            let tokens = count_anew((of, tokenizer), raw);
-            // None is as long as that: what is counted at a time is not.
-            let (Ok(length), Ok(tokens)) = (u32::try_from(raw.len()), u32::try_from(tokens)) else {
-                return tokens;
-            };
-            *known = Text {
-                hash,
-                of,
-                length,
-                tokens,
-            };
+    fn count(&mut self, tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
+        let hash = self.hasher.hash_one((tokenizer.0, raw));
+        let is_it = |known: &Text| {
+            (known.hash, known.length as usize) == (hash, raw.len()) && known.tokens < u32::MAX
+        };
+        if let Some(known) = self.texts.find(hash, is_it) {
+            return u64::from(known.tokens);
         }
-        u64::from(known.tokens)
+        let tokens = count_anew(tokenizer, raw);
+        // None is as long as that: what is counted at a time is not.
+        if let (Ok(length), Ok(few)) = (u32::try_from(raw.len()), u32::try_from(tokens)) {
+            let new = Text {
+                hash,
+                length,
+                tokens: few,
+            };
+            self.texts.put(hash, new);
+        }
+        tokens
     }
 }
 
@@ -100,13 +100,9 @@ mod tests {
         let tokenizer = (of, bpe_for_tokenizer(of).unwrap());
         let mut known = Known::default();
         let tokens = known.count(tokenizer, text.as_bytes());
-        for other in known
-            .texts
-            .iter_mut()
-            .filter(|known| known.length < u32::MAX)
-        {
-            other.tokens = 7_777;
-        }
+        let all = known.texts.iter_mut();
+        all.filter(|known| known.length > 0)
+            .for_each(|known| known.tokens = 7_777);
         assert_eq!(known.count(tokenizer, text.as_bytes()), 7_777);
         let other = text.replace("one", "two");
         assert_eq!(known.count(tokenizer, other.as_bytes()), tokens);

@@ -9,9 +9,11 @@ use hashbrown::DefaultHashBuilder;
 use memchr::memchr_iter;
 use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
 
+use super::lately::Lately;
+
 /// Longer words are counted every time.
 const LONGEST: usize = 28;
-/// So many are remembered by each thread, in 256 KiB; of two that have one place the later one.
+/// So many are remembered by each thread, in 256 KiB.
 const MANY: usize = 8_192;
 
 thread_local! {
@@ -52,7 +54,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Words and how many tokens they have.
 struct Known {
-    words: Box<[Word]>,
+    words: Lately<Word>,
     hasher: DefaultHashBuilder,
 }
 
@@ -74,7 +76,7 @@ impl Default for Known {
             bytes: [0; LONGEST],
         };
         Known {
-            words: vec![none; MANY].into(),
+            words: Lately::with_room(MANY, none),
             hasher: DefaultHashBuilder::default(),
         }
     }
@@ -85,18 +87,27 @@ impl Known {
         if word.len() > LONGEST {
             return tokens(tokenizer, word);
         }
-        let place = self.hasher.hash_one(word.as_bytes()) % MANY as u64;
-        let known = &mut self.words[usize::try_from(place).unwrap_or_default()];
-        if known.of != of || &known.bytes[..usize::from(known.length)] != word.as_bytes() {
-            let tokens = tokens(tokenizer, word);
-            // No word has more of them than bytes.
-            let (Ok(length), Ok(tokens)) = (u8::try_from(word.len()), u8::try_from(tokens)) else {
-                return tokens;
-            };
-            (known.of, known.length, known.tokens) = (of, length, tokens);
-            known.bytes[..word.len()].copy_from_slice(word.as_bytes());
+        let hash = self.hasher.hash_one(word.as_bytes());
+        let is_it = |known: &Word| {
+            known.of == of && &known.bytes[..usize::from(known.length)] == word.as_bytes()
+        };
+        if let Some(known) = self.words.find(hash, is_it) {
+            return u64::from(known.tokens);
         }
-        u64::from(known.tokens)
+        let tokens = tokens(tokenizer, word);
+        // No word has more of them than bytes.
+        if let (Ok(length), Ok(few)) = (u8::try_from(word.len()), u8::try_from(tokens)) {
+            let mut bytes = [0; LONGEST];
+            bytes[..word.len()].copy_from_slice(word.as_bytes());
+            let new = Word {
+                of,
+                length,
+                tokens: few,
+                bytes,
+            };
+            self.words.put(hash, new);
+        }
+        tokens
     }
 }
 

@@ -51,10 +51,7 @@ impl Drop for Gone {
         let (queued, tasks) = {
             let mut state = self.0.lock();
             state.gone = true;
-            (
-                mem::take(&mut state.queued),
-                mem::take(&mut state.tasks),
-            )
+            (mem::take(&mut state.queued), mem::take(&mut state.tasks))
         };
         // Who waits hears of it by that.
         drop((queued, tasks));
