@@ -27,6 +27,7 @@ mod listen;
 mod mark;
 mod options;
 mod priced;
+mod read_body;
 mod record;
 mod repeat;
 mod request_body;
@@ -39,13 +40,14 @@ pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, 
 pub(crate) use context::Entry;
 #[cfg(feature = "simulate")]
 pub(crate) use context::tags_passed_on;
-#[cfg(feature = "gateway")]
-pub(crate) use enter::BODY_CAP;
-pub(crate) use enter::{Entered, Inspect, ReadBody, Refusal};
+pub(crate) use enter::{Entered, Inspect, Refusal};
 pub(crate) use gate::Gate;
 pub(crate) use listen::{Listening, Opening};
 pub use options::{CallOptions, NotSent};
 pub(crate) use priced::{Ended, Input, Pricing};
+#[cfg(feature = "gateway")]
+pub(crate) use read_body::BODY_CAP;
+pub(crate) use read_body::ReadBody;
 pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
 pub(crate) use send::{MakeRequest, Sent};

@@ -76,6 +76,10 @@ impl Bodies {
         }))
     }
 
+    fn give_back(&self, bytes: usize) {
+        self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// How many bytes are taken.
     #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
@@ -133,12 +137,6 @@ impl Share {
         let bytes = self.0.bytes.swap(0, Ordering::Relaxed);
         self.0.of.give_back(bytes);
         Some(cut)
-    }
-}
-
-impl Bodies {
-    fn give_back(&self, bytes: usize) {
-        self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

@@ -66,6 +66,16 @@ pub(super) enum Ready {
     Answer(Response),
 }
 
+impl Ready {
+    /// That of a call that is to be sent.
+    fn progress(&self) -> Option<Progress> {
+        match self {
+            Ready::Send(sending) => Some(sending.progress.clone()),
+            Ready::Answer(_) => None,
+        }
+    }
+}
+
 /// A call that is to be sent on.
 pub(super) struct Sending {
     pub(super) service: Layered,
@@ -91,20 +101,22 @@ impl Proxy {
         let length = body.size_hint();
         let share = self.bodies.share();
         let ready = self.prepare(parts, length.lower());
-        let ready = ready.and_then(|ready| {
+        let ready = ready.map_err(|refusal| (refusal, None)).and_then(|ready| {
             // A longer one passes as it comes, and where nothing is kept, all do.
             let is_kept = self.keeps_bodies && length.lower() <= BODY_CAP as u64;
             let said = length.exact().and_then(|said| usize::try_from(said).ok());
             let is_taken = match said {
                 _ if !is_kept => true,
-                Some(said) => share.reserve(said)?,
+                Some(said) => share
+                    .reserve(said)
+                    .map_err(|none| (none.into(), ready.progress()))?,
                 None => false,
             };
             Ok((ready, is_taken))
         });
         let (ready, is_taken) = match ready {
             Ok(ready) => ready,
-            Err(refusal) => {
+            Err((refusal, progress)) => {
                 // Who still writes would not read the answer.
                 if !asks_first {
                     match refusal {
@@ -112,8 +124,7 @@ impl Proxy {
                         _ => body.drain(matches!(refusal, Refusal::TooLarge)).await,
                     }
                 }
-                self.count(&refusal);
-                return refusal.answer(spoken, is_repeated);
+                return self.refuse(refusal, (spoken, is_repeated), progress.as_ref());
             }
         };
         let answered = match ready {
@@ -130,15 +141,26 @@ impl Proxy {
             Ready::Answer(response) => Ok(response),
         };
         answered.unwrap_or_else(|(refusal, progress)| {
-            self.count(&refusal);
-            let mut response = refusal.answer(spoken, is_repeated);
-            told::tell(&mut response, &progress);
-            response
+            self.refuse(refusal, (spoken, is_repeated), Some(&progress))
         })
     }
-}
 
-impl Proxy {
+    /// The answer that says no, in this API and to a caller that repeats by itself or does not; with what is known of the call,
+    /// where there is one.
+    fn refuse(
+        &self,
+        refusal: Refusal,
+        (spoken, is_repeated): (Dialect, bool),
+        progress: Option<&Progress>,
+    ) -> Response {
+        self.count(&refusal);
+        let mut response = refusal.answer(spoken, is_repeated);
+        if let Some(progress) = progress {
+            told::tell(&mut response, progress);
+        }
+        response
+    }
+
     /// Whoever runs this sees what it lacks.
     fn count(&self, refusal: &Refusal) {
         if matches!(refusal, Refusal::NoMemory(_)) {

@@ -83,6 +83,8 @@ impl Builder {
             .build();
         // A collector without names of its own cannot be one too many in a registry that is new.
         let reader = Arc::new(exporter.expect("a registry that is empty takes it"));
+        #[cfg(feature = "otlp")]
+        let read = reader.clone();
         let most_series = self.max_series;
         let bounded = move |_: &Instrument| {
             let stream = Stream::builder().with_cardinality_limit(most_series);
@@ -100,7 +102,7 @@ impl Builder {
             resource = resource.with_service_name(name);
         }
         let provider = SdkMeterProvider::builder()
-            .with_reader(SharedReader(reader.clone()))
+            .with_reader(SharedReader(reader))
             .with_resource(resource.build())
             .with_view(bounded)
             .build();
@@ -115,7 +117,7 @@ impl Builder {
                 limiters: Mutex::default(),
                 _provider: provider,
                 #[cfg(feature = "otlp")]
-                reader,
+                reader: read,
                 registry,
                 gauges,
             }),

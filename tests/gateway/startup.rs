@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use crate::process::{ConfigFile, Gateway, run, soon};
+use crate::process::{ConfigFile, Gateway, run};
 
 /// Runs `serve` with this configuration and these further arguments: the exit code and what is on stderr.
 async fn refused(config: &str, more: &[&str]) -> (i32, String) {
@@ -35,13 +35,8 @@ async fn calls_run_on_as_many_threads_as_are_asked_for() {
         let environment = environment.map(|number| ("TOKIO_WORKER_THREADS", number));
         let args = [&args[..], more].concat();
         let gateway = Gateway::start_with(&args, environment.as_slice()).await;
-        // A thread gets its name when it runs.
-        soon(async {
-            while gateway.threads("tokio-rt-worker") != threads {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        // And the one that waits for them.
+        assert_eq!(gateway.threads(), threads + 1);
     }
     let (code, text) = refused(RIGHT, &["--threads", "0"]).await;
     assert_eq!(code, 2);
