@@ -294,7 +294,7 @@ fn common(key: &[u8]) -> Option<&'static str> {
 }
 
 /// So many bytes are looked at eight by eight: most strings end there.
-const NEAR: usize = 16;
+const NEAR: usize = 32;
 /// So many together from there on,
 const BLOCK: usize = 32;
 /// as far as this, where a search begins that is faster from then on.
