@@ -109,7 +109,7 @@ impl Load {
             Until::Calls(calls) => done < calls,
         };
         while goes_on(sent.took.len()) {
-            let call = said::call(self.kind, connection, sent.took.len());
+            let call = said::call(self.kind, connection);
             let left = Instant::now();
             to.ready().await?;
             let response = to.send_request(call).await?;

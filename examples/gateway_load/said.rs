@@ -1,6 +1,9 @@
 //! What is asked and answered: the same bytes for everybody.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use http::{Request, header};
 use http_body_util::Full;
@@ -51,8 +54,8 @@ impl Kind {
     }
 }
 
-/// The call that a connection makes when it is its turn for this time.
-pub(crate) fn call(kind: Kind, connection: usize, turn: usize) -> Request<Full<Bytes>> {
+/// A call that a connection makes. Long ones end with what nobody has said before, in this process.
+pub(crate) fn call(kind: Kind, connection: usize) -> Request<Full<Bytes>> {
     let stream = match kind {
         Kind::Chat | Kind::Long => "",
         Kind::Stream | Kind::Held => ",\"stream\":true,\"stream_options\":{\"include_usage\":true}",
@@ -61,10 +64,7 @@ pub(crate) fn call(kind: Kind, connection: usize, turn: usize) -> Request<Full<B
     let (before, last) = match kind {
         Kind::Chat | Kind::Stream => ("", weather()),
         Kind::Held => ("", weather() + " and wait"),
-        Kind::Long => (
-            history(connection % AGENTS),
-            format!("All {turn} tests pass now. Go on with the next one."),
-        ),
+        Kind::Long => (history(connection % AGENTS), news(connection)),
     };
     let body = format!(
         "{{\"model\":\"gpt-4o-mini\",\"max_tokens\":200,\"messages\":[{{\"role\":\"system\",\"content\":\"You are a careful \
@@ -79,6 +79,17 @@ pub(crate) fn call(kind: Kind, connection: usize, turn: usize) -> Request<Full<B
         .header("x-quota-agent", format!("agent-{}", connection % AGENTS))
         .body(Full::new(body.into()))
         .expect("is a request")
+}
+
+/// What comes next.
+fn news(connection: usize) -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!(
+        "Run {number} of agent {connection}: 3 of 41 tests fail. The first says \\\"expected {number}, found {}\\\", in a file \
+         that nobody has changed since the last run.\\nLook into that before anything else, and say what you find.",
+        number * 7
+    )
 }
 
 /// What an agent has said and was answered: questions, and files with their lines and quotes.

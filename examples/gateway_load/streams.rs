@@ -90,7 +90,7 @@ async fn open(addr: SocketAddr, count: usize) -> Result<Vec<Held>, Error> {
 
 async fn one(addr: SocketAddr, number: usize) -> Result<Held, Error> {
     let mut to = connect(addr).await?;
-    let response = to.send_request(call(Kind::Held, number, 0)).await?;
+    let response = to.send_request(call(Kind::Held, number)).await?;
     let status = response.status();
     let mut body = response.into_body();
     let first = body.frame().await;

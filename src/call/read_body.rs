@@ -28,7 +28,10 @@ impl<B: From<Bytes>> ReadBody<B> {
     }
 }
 
-/// All of a body, or all of it still to come where it is longer than `cap`.
+/// All of a body, or all of it still to come where it says that it is longer than `cap`.
+///
+/// # Errors
+/// Where it turns out to be longer, or breaks off.
 pub(super) async fn read<B>(body: B, cap: usize) -> Result<ReadBody<B>, Rejection>
 where
     B: Body<Data = Bytes>,

@@ -66,16 +66,6 @@ pub(super) enum Ready {
     Answer(Response),
 }
 
-impl Ready {
-    /// That of a call that is to be sent.
-    fn progress(&self) -> Option<Progress> {
-        match self {
-            Ready::Send(sending) => Some(sending.progress.clone()),
-            Ready::Answer(_) => None,
-        }
-    }
-}
-
 /// A call that is to be sent on.
 pub(super) struct Sending {
     pub(super) service: Layered,
@@ -101,22 +91,20 @@ impl Proxy {
         let length = body.size_hint();
         let share = self.bodies.share();
         let ready = self.prepare(parts, length.lower());
-        let ready = ready.map_err(|refusal| (refusal, None)).and_then(|ready| {
+        let ready = ready.and_then(|ready| {
             // A longer one passes as it comes, and where nothing is kept, all do.
             let is_kept = self.keeps_bodies && length.lower() <= BODY_CAP as u64;
             let said = length.exact().and_then(|said| usize::try_from(said).ok());
             let is_taken = match said {
                 _ if !is_kept => true,
-                Some(said) => share
-                    .reserve(said)
-                    .map_err(|none| (none.into(), ready.progress()))?,
+                Some(said) => share.reserve(said)?,
                 None => false,
             };
             Ok((ready, is_taken))
         });
         let (ready, is_taken) = match ready {
             Ok(ready) => ready,
-            Err((refusal, progress)) => {
+            Err(refusal) => {
                 // Who still writes would not read the answer.
                 if !asks_first {
                     match refusal {
@@ -124,7 +112,8 @@ impl Proxy {
                         _ => body.drain(matches!(refusal, Refusal::TooLarge)).await,
                     }
                 }
-                return self.refuse(refusal, (spoken, is_repeated), progress.as_ref());
+                // It is no call: it has no number.
+                return self.refuse(refusal, (spoken, is_repeated), None);
             }
         };
         let answered = match ready {
@@ -169,6 +158,19 @@ impl Proxy {
     }
 }
 
+/// Why there is no answer to hand on.
+enum Unanswered {
+    Refused(Refusal),
+    /// There was no memory for all of its body.
+    Cut(Cut),
+}
+
+impl From<Refusal> for Unanswered {
+    fn from(refusal: Refusal) -> Self {
+        Unanswered::Refused(refusal)
+    }
+}
+
 impl Sending {
     /// Its answer; or the beginning of one, where it is a stream that waits.
     async fn answered(
@@ -207,10 +209,8 @@ impl Sending {
         let request = http::Request::from_parts(parts, RequestBody::new(body));
         let answered = async {
             let sent = sent(service, request).await;
-            if let Some(Cut { why, rest }) = share.take_cut() {
-                // Who still writes would not read the answer.
-                Incoming::new(rest).drain_soon().await;
-                return Err(why.into());
+            if let Some(cut) = share.take_cut() {
+                return Err(Unanswered::Cut(cut));
             }
             // What is answered now is not sent again.
             drop(share);
@@ -230,11 +230,21 @@ impl Sending {
             }
             told::tell(&mut response, &progress);
             let whole = told::with_cost(response, (&progress, dialect), &limiter).await;
-            whole.map_err(Refusal::BrokeOffWithin)
+            Ok(whole.map_err(Refusal::BrokeOffWithin)?)
         };
-        let response = tokio::select! {
-            answer = answered => answer?,
+        let answered = tokio::select! {
+            answered = answered => answered,
             () = open.cancelled() => return Err(Refusal::Cancelled),
+        };
+        let response = match answered {
+            Ok(response) => response,
+            Err(Unanswered::Refused(refusal)) => return Err(refusal),
+            Err(Unanswered::Cut(Cut { why, rest })) => {
+                // It is over, though its caller still writes, and would not read the answer.
+                drop(open);
+                Incoming::new(rest).drain_soon().await;
+                return Err(why.into());
+            }
         };
         Ok(response.map(|body| match body.is_end_stream() {
             true => body,

@@ -17,7 +17,8 @@ use super::{
 
 /// Longer texts are estimated: whoever counts does nothing else meanwhile.
 const LONGEST: usize = 64 << 10;
-/// Counted at a time. The tokenizer's pattern goes back and forth over white space, and gives up where that is long.
+/// Counted at a time, escapes and all: two that say the same in other escapes may differ by a token where they are cut. The
+/// tokenizer's pattern goes back and forth over white space, and gives up where that is long.
 const PIECE: usize = 8 << 10;
 /// What a message has besides its role and its content, and besides that where it has a name.
 const MESSAGE: u64 = 3;

@@ -38,15 +38,16 @@ impl<'j> Quoted<'j> {
 
     pub(super) fn starts_with(&self, start: &[u8]) -> bool {
         let raw = &self.raw[..start.len().min(self.raw.len())];
-        raw == start || raw.contains(&b'\\') && self.head(start.len()).starts_with(start)
+        match raw.contains(&b'\\') {
+            true => self.head(start.len()).starts_with(start),
+            false => raw == start,
+        }
     }
 
-    /// At least the first `count` bytes without escapes, if there are so many. Halves of surrogate pairs are replaced.
+    /// At least the first `count` bytes without escapes, if there are so many, and no more than a character beyond. Halves of
+    /// surrogate pairs are replaced.
     pub(super) fn head(&self, count: usize) -> Cow<'j, [u8]> {
-        match self.has_escapes() {
-            true => unescaped(self.raw, count),
-            false => Cow::Borrowed(&self.raw[..count.min(self.raw.len())]),
-        }
+        unescaped(self.raw, count)
     }
 
     /// Nothing if it is not UTF-8.
@@ -75,28 +76,28 @@ pub(super) fn read(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// At least so many bytes of it, if there are so many.
+/// See [`Quoted::head`].
 fn unescaped(mut rest: &[u8], count: usize) -> Cow<'_, [u8]> {
-    let Some(mut plain) = memchr(b'\\', rest) else {
-        return Cow::Borrowed(rest);
+    let plain = |rest: &[u8], most: usize| {
+        let near_by = &rest[..rest.len().min(most)];
+        memchr(b'\\', near_by).unwrap_or(near_by.len())
     };
-    let mut text = Vec::with_capacity(rest.len().min(count));
-    loop {
-        text.extend_from_slice(&rest[..plain]);
-        rest = &rest[plain..];
-        if rest.is_empty() || text.len() >= count {
-            return Cow::Owned(text);
-        }
-        match escape(rest) {
-            Some((length, letter)) => {
-                text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-                rest = &rest[length..];
-            }
-            // There is none that is not sound.
-            None => rest = &rest[1..],
-        }
-        plain = memchr(b'\\', rest).unwrap_or(rest.len());
+    let first = plain(rest, count);
+    if first == rest.len().min(count) {
+        return Cow::Borrowed(&rest[..first]);
     }
+    let mut text = Vec::with_capacity(rest.len().min(count));
+    while text.len() < count && !rest.is_empty() {
+        if let Some((length, letter)) = escape(rest) {
+            text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = &rest[length..];
+            continue;
+        }
+        let length = 1 + plain(&rest[1..], count - text.len() - 1);
+        text.extend_from_slice(&rest[..length]);
+        rest = &rest[length..];
+    }
+    Cow::Owned(text)
 }
 
 #[cfg(feature = "tiktoken")]

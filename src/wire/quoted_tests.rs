@@ -18,9 +18,26 @@ fn what_has_no_escapes_is_not_copied() {
 
 #[test]
 fn of_a_head_no_more_is_made_out_than_is_asked_for() {
-    let json = format!("\"{}\"", r"\n".repeat(1_000));
-    let head = quoted(&json).head(3);
-    assert_eq!(&*head, b"\n\n\n");
+    let long = "A".repeat(1_000);
+    for json in [
+        format!(r#""{}""#, r"\n".repeat(1_000)),
+        format!(r#""{long}\n""#),
+        format!(r#""\n{long}""#),
+        format!(r#""A\u00fc\ud83d\ude00{long}""#),
+    ] {
+        for count in 0..9 {
+            let head = quoted(&json).head(count);
+            assert!((count..count + 4).contains(&head.len()), "{json}");
+        }
+    }
+    assert_eq!(&*quoted(r#""a\nbc""#).head(3), b"a\nb");
+}
+
+#[test]
+fn what_a_text_starts_with_is_not_what_its_escapes_do() {
+    assert!(!quoted(r#""\t""#).starts_with(b"\\"));
+    assert!(!quoted(r#""\"""#).starts_with(b"\\\""));
+    assert!(quoted(r#""\u0064ata:""#).starts_with(b"data:"));
 }
 
 #[test]

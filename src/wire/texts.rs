@@ -6,7 +6,7 @@ use std::{cell::RefCell, hash::BuildHasher as _};
 use hashbrown::DefaultHashBuilder;
 use tiktoken_rs::{CoreBPE, tokenizer::Tokenizer};
 
-use super::{lately::Lately, quoted, words};
+use super::{lately::Lately, quoted, request, words};
 
 /// So many are remembered by each thread, in 256 KiB.
 const MANY: usize = 16_384;
@@ -15,7 +15,8 @@ thread_local! {
     static KNOWN: RefCell<Option<Known>> = const { RefCell::new(None) };
 }
 
-/// The tokens of a text, as it stands between its quotes: one that is known is not looked into. What is no UTF-8 has none.
+/// The tokens of a text, as it stands between its quotes: one that is known is not looked into. What is no UTF-8 is
+/// estimated.
 pub(super) fn count(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
     let of_text = |known: &RefCell<Option<Known>>| {
         let mut known = known.borrow_mut();
@@ -28,11 +29,14 @@ pub(super) fn count(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
 }
 
 fn count_anew(tokenizer: (Tokenizer, &CoreBPE), raw: &[u8]) -> u64 {
-    quoted::read(raw).map_or(0, |text| words::count(tokenizer, &text))
+    match quoted::read(raw) {
+        Some(text) => words::count(tokenizer, &text),
+        None => request::tokens(raw.len() as u64),
+    }
 }
 
-/// Texts and how many tokens they have. They are told by their length and a hash whose seed nobody knows: that two of a length
-/// have it in common is as likely as a bit that falls over, and all that comes of it is a reservation that is not quite right.
+/// Texts and how many tokens they have. They are told by their length and a hash: should two of a length have that in common, all
+/// that comes of it is a reservation that is not quite right.
 struct Known {
     texts: Lately<Text>,
     hasher: DefaultHashBuilder,
@@ -86,6 +90,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tiktoken_rs::bpe_for_tokenizer;
 
     use super::*;
@@ -114,6 +119,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_utf_8_is_estimated() {
+        let of = Tokenizer::O200kBase;
+        let tokenizer = (of, bpe_for_tokenizer(of).unwrap());
+        let raw = b"\xff and what follows, which is long";
+        for _ in 0..2 {
+            assert_eq!(count(tokenizer, raw), raw.len().div_ceil(4) as u64);
+        }
+    }
+
+    #[test]
     fn a_text_that_comes_again_has_as_many_tokens_as_at_first_and_no_other_has_them() {
         let all = [Tokenizer::O200kBase, Tokenizer::R50kBase];
         let texts = (0..MANY + MANY / 2).map(|number| {
@@ -130,6 +145,29 @@ mod tests {
             for (text, tokens) in texts.iter().zip(first).step_by(97) {
                 assert_eq!(tokens, tokenizer.count_ordinary(text) as u64, "{text}");
                 assert_eq!(counted(text), tokens);
+            }
+        }
+    }
+
+    /// Each unit as `\uXXXX`.
+    fn spelled_out(text: &str) -> String {
+        let units = text.encode_utf16();
+        units.map(|unit| format!("\\u{unit:04x}")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn however_it_is_escaped_it_has_as_many_tokens(
+            text in "([a-z ]|\\PC|[\"\\\\/\n\t\u{1}])*",
+            of in prop::sample::select(&[Tokenizer::O200kBase, Tokenizer::Cl100kBase][..]),
+        ) {
+            let tokenizer = bpe_for_tokenizer(of).unwrap();
+            let tokens = tokenizer.count_ordinary(&text) as u64;
+            let json = serde_json::to_string(&text).unwrap();
+            for raw in [&json[1..json.len() - 1], &spelled_out(&text)] {
+                for _ in 0..2 {
+                    prop_assert_eq!(count((of, tokenizer), raw.as_bytes()), tokens, "{}", raw);
+                }
             }
         }
     }

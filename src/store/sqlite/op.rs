@@ -64,35 +64,13 @@ pub(super) struct Done {
     pub(super) op: Op,
 }
 
-/// The same on its way to the file. A call has six of them: what most do not have is apart.
+/// The same on its way to the file.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) done: Done,
-    pub(super) part: Option<Part>,
-    pub(super) besides: Option<Box<Besides>>,
-}
-
-/// What there is about it, too.
-#[derive(Debug)]
-pub(super) struct Besides {
     /// What the audit log says of it.
     pub(super) notes: Vec<Note>,
+    pub(super) part: Option<Part>,
     /// Who waits until it is there.
     pub(super) waits: Option<oneshot::Sender<Result<(), StoreError>>>,
-}
-
-impl Queued {
-    pub(super) fn notes(&self) -> &[Note] {
-        self.besides.as_ref().map_or(&[], |besides| &besides.notes)
-    }
-
-    /// Who waits for it is to hear now.
-    pub(super) fn take_waits(&mut self) -> Option<oneshot::Sender<Result<(), StoreError>>> {
-        self.besides.as_mut()?.waits.take()
-    }
-
-    pub(super) fn is_awaited(&self) -> bool {
-        let besides = self.besides.as_ref();
-        besides.is_some_and(|besides| besides.waits.is_some())
-    }
 }

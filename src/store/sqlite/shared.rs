@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::{
     ahead::{Ahead, Part},
     commit::Told,
-    op::{Besides, Done, Op, Queued},
+    op::{Done, Op, Queued},
     retention::Task,
 };
 use crate::{
@@ -174,11 +174,11 @@ impl Shared {
         }
         notes.extend(self.hear(state, ITSELF));
         let done = Done { at: state.at, op };
-        let has_besides = waits.is_some() || !notes.is_empty();
         state.queued.push(Queued {
             done,
+            notes,
             part,
-            besides: has_besides.then(|| Box::new(Besides { notes, waits })),
+            waits,
         });
     }
 

@@ -216,7 +216,7 @@ impl Writer {
         state.urgent = false;
         state.ahead.taken();
         match self.backlog.is_empty() {
-            // Nobody who claims waits meanwhile.
+            // Nothing comes before it: nobody who claims waits for a copy.
             true => mem::swap(&mut self.backlog, &mut state.queued),
             false => self.backlog.append(&mut state.queued),
         }
@@ -257,7 +257,7 @@ impl Writer {
                 log.push(&queued.done).map_err(unwritten)?;
             }
             queued
-                .notes()
+                .notes
                 .iter()
                 .try_for_each(|note| note.write(&tx, queued.done.at))?;
         }
@@ -289,18 +289,16 @@ impl Writer {
         if let Some(sync) = &self.sync {
             sync.written();
         }
-        let waiting = self.backlog.iter().filter(|queued| queued.is_awaited());
+        let waiting = self.backlog.iter().filter(|queued| queued.waits.is_some());
         self.has_company = waiting.take(2).count() > 1;
         for queued in self.backlog.drain(..) {
             let Queued {
-                done,
-                part,
-                besides,
+                done, part, waits, ..
             } = queued;
             if let Some(part) = part {
                 part.written();
             }
-            if let Some(waits) = besides.and_then(|besides| besides.waits) {
+            if let Some(waits) = waits {
                 // It may have gone away.
                 let _ = waits.send(Ok(()));
             }
@@ -324,7 +322,11 @@ impl Writer {
         self.retry = (self.retry * 2).min(RETRY.1);
         let error = self.shared.error(reason);
         self.shared.lock().failing = Some(reason.into());
-        for waits in self.backlog.iter_mut().filter_map(Queued::take_waits) {
+        for waits in self
+            .backlog
+            .iter_mut()
+            .filter_map(|queued| queued.waits.take())
+        {
             let _ = waits.send(Err(error.clone()));
         }
     }
