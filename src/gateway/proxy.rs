@@ -113,7 +113,7 @@ impl Proxy {
                     }
                 }
                 // It is no call: it has no number.
-                return self.refuse(refusal, (spoken, is_repeated), None);
+                return self.refuse(&refusal, (spoken, is_repeated), None);
             }
         };
         let answered = match ready {
@@ -130,7 +130,7 @@ impl Proxy {
             Ready::Answer(response) => Ok(response),
         };
         answered.unwrap_or_else(|(refusal, progress)| {
-            self.refuse(refusal, (spoken, is_repeated), Some(&progress))
+            self.refuse(&refusal, (spoken, is_repeated), Some(&progress))
         })
     }
 
@@ -138,11 +138,11 @@ impl Proxy {
     /// where there is one.
     fn refuse(
         &self,
-        refusal: Refusal,
+        refusal: &Refusal,
         (spoken, is_repeated): (Dialect, bool),
         progress: Option<&Progress>,
     ) -> Response {
-        self.count(&refusal);
+        self.count(refusal);
         let mut response = refusal.answer(spoken, is_repeated);
         if let Some(progress) = progress {
             told::tell(&mut response, progress);

@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn it_says_what_a_parser_says(text in "(\\PC|[\"\\\\/\n\t\u{1}])*", start in "\\PC{0,2}") {
         let json = serde_json::to_string(&text).unwrap();
-        let raw = json[1..json.len() - 1].as_bytes();
+        let raw = &json.as_bytes()[1..json.len() - 1];
         let found = Quoted::new(raw, raw.len() - text.len());
         prop_assert_eq!(found.read().unwrap(), &*text);
         prop_assert_eq!(found.has_escapes(), raw != text.as_bytes());
