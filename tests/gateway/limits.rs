@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use futures_util::stream;
 use reqwest::Body;
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 use tower_quota::{
     gateway::{self, Config},
     sim::{SimConfig, SimLimit, Simulator},
@@ -240,6 +240,38 @@ async fn bodies_that_there_is_no_memory_for_are_refused_and_nothing_of_them_is_s
     let last = tokio::spawn(call(31, false));
     drop(upstream.call().await.json());
     assert_eq!(last.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_call_that_was_cut_is_over_though_its_caller_still_writes() {
+    let text = "rate_limiting: {}\ngateway:\n  listen: 127.0.0.1:0\n  upstream: http://127.0.0.1:1\n  body_memory_mib: 32\n";
+    let gateway = Gateway::start_text("", text).await;
+    let open = async || {
+        let asked = client().get(gateway.url("/quota/calls")).send().await;
+        let (_, said) = json_of(asked.unwrap()).await;
+        said["calls"].as_array().unwrap().len()
+    };
+    let until = async |number| {
+        while open().await != number {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (more, parts) = mpsc::unbounded_channel();
+    let parts = stream::unfold(parts, async |mut parts| {
+        let part = parts.recv().await?;
+        Some((Ok::<_, Infallible>(part), parts))
+    });
+    let part = |mib: usize| more.send("x".repeat(mib << 20)).unwrap();
+    let call = client().post(gateway.url("/v1/chat/completions"));
+    let call = tokio::spawn(call.body(Body::wrap_stream(parts)).send());
+    part(20);
+    soon(until(1)).await;
+    part(13);
+    soon(until(0)).await;
+    assert!(!call.is_finished(), "it is read on");
+    drop(more);
+    let (status, _) = json_of(soon(call).await.unwrap().unwrap()).await;
+    assert_eq!(status, 503);
 }
 
 #[tokio::test]
