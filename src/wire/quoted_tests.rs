@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn quoted(json: &str) -> Quoted<'_> {
-    let raw = json.trim_matches('"').as_bytes();
+    let raw = &json.as_bytes()[1..json.len() - 1];
     let text: String = serde_json::from_str(json).unwrap();
     Quoted::new(raw, raw.len() - text.len())
 }
