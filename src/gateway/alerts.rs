@@ -16,37 +16,38 @@ use crate::{
     config::{ConfigError, Secret, Span},
 };
 
-/// A webhook that alerts go to; see [`alerts`](crate::alerts).
+/// A webhook that alerts are sent to; see [`alerts`](crate::alerts).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WebhookConfig {
-    /// Where it is: `"${SLACK_WEBHOOK}"`. It is shown nowhere.
+    /// Its address: `"${SLACK_WEBHOOK}"`. It is never shown.
     #[schemars(with = "String", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub url: Secret,
-    /// In which form it takes them: `json`, or `slack`, which others understand too.
+    /// The form of its alerts: `json`, or `slack`, which other services understand too.
     #[serde(default)]
     pub form: FormName,
-    /// What it is told of: `[circuit, spent, parked]`. All, where nothing is said.
+    /// The kinds of alerts it gets: `[circuit, spent, parked]`. Without this, all kinds.
     #[serde(default)]
     pub on: Option<Vec<KindName>>,
-    /// Headers that go with each, as `authorization`. Their values are shown nowhere.
+    /// Headers that are sent with each alert, such as `authorization`. Their values are never shown.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub headers: BTreeMap<String, Secret>,
-    /// After how long it is told again of what was not over since.
+    /// After how long it is told again of what still happens and was not over in between.
     #[serde(default = "an_hour")]
     pub again_after: Span,
     /// How long it may take to answer.
     #[serde(default = "ten_seconds")]
     pub timeout: Span,
-    /// How often one is sent at most, where the webhook is not reached, busy or broken. They are seconds apart, then minutes.
+    /// How often an alert is sent at most, if the webhook cannot be reached, is busy or fails. The tries are seconds
+    /// apart, later minutes.
     #[serde(default = "eight")]
     #[schemars(range(min = 1, max = 100))]
     pub tries: u32,
 }
 
-/// In which form a webhook takes alerts.
+/// The form in which a webhook takes alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -54,7 +55,7 @@ pub enum FormName {
     /// An object with id, kind, subject, text, is_over and at.
     #[default]
     Json,
-    /// A message of Slack's.
+    /// A Slack message.
     Slack,
 }
 
@@ -63,17 +64,17 @@ pub enum FormName {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KindName {
-    /// So much of a budget is spent.
+    /// A share of a budget is spent.
     Threshold,
-    /// A budget stops until it is reset.
+    /// A budget stops calls until it is reset.
     Circuit,
-    /// Calls are refused, because a budget is spent.
+    /// Calls are refused because a budget is spent.
     Spent,
     /// A target fails.
     Breaker,
-    /// A key or an account is left alone.
+    /// A key or an account is not used for a while.
     Parked,
-    /// A budget ends before its period does.
+    /// A budget will be spent before its period ends.
     Forecast,
 }
 

@@ -34,41 +34,44 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct GatewayConfig {
-    /// The address to listen on: `127.0.0.1:8080`, which is the default. Port 0 is any free one.
+    /// The address to listen on: `127.0.0.1:8080`, which is the default. Port 0 means any free port.
     #[schemars(with = "String", regex(pattern = r":[0-9]+$|\$\{[A-Za-z_]"))]
     pub listen: SocketAddr,
-    /// Where calls go that have neither a route nor an upstream with a name. There is no default: callers' keys go there
-    /// with them. It may be left out where there are routes, or upstreams with names.
+    /// The upstream for calls that have neither a route nor a named upstream. There is no default, because the callers'
+    /// keys are sent there. It may be left out if there are routes or named upstreams.
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub upstream: Option<Upstream>,
-    /// Upstreams with names. A call goes to the one whose name its path begins with, else to the one whose API it speaks
+    /// Named upstreams. A call goes to the one whose name its path begins with, else to the one whose API it speaks
     /// (`openai`, `anthropic`, `gemini`, `cohere`), else to the one that is `default`.
     pub upstreams: BTreeMap<String, UpstreamConfig>,
-    /// The file of what operators make while the gateway runs: keys for callers, pauses, other amounts of budgets. Where it
-    /// is named, callers need a key; where not, only programs of this machine can call.
+    /// The file that keeps the callers' keys, which operators make while the gateway runs. If it is set, callers need a
+    /// key; otherwise only programs on this machine can call.
     pub state: Option<PathBuf>,
-    /// The certificate that callers see; without it they speak plain HTTP.
+    /// The certificate that callers see; without one, they speak plain HTTP.
     pub tls: Option<TlsConfig>,
-    /// How long a stream that waits for room is silent: then comments begin, one in each such span, so that neither the
-    /// caller nor a proxy between takes it for dead. Its status is told by then: a refusal that comes later is its last
-    /// event. `0s`: no comments.
+    /// How long a stream that waits for room stays silent. After that, a comment is sent in each such span, so that
+    /// neither the caller nor a proxy in between takes it for dead. By then its status has been sent, so a refusal that
+    /// comes later is its last event. Only for OpenAI's and Anthropic's APIs. `0s`: no comments.
     pub heartbeat: Span,
-    /// How long `tower-quota serve` waits for open calls when it is to end: what is open longer is cut off, and counts as
-    /// reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds where it is told nothing else.
+    /// How long `tower-quota serve` waits for open calls when it is told to end. What is still open after that is cut
+    /// off, and counts as reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds
+    /// unless told otherwise.
     pub drain: Span,
-    /// How much memory the bodies of calls may take that are here, all together, in MiB: each is kept until its call is
-    /// answered, as it may have to be sent again. Calls beyond that are refused with 503, and come again: of 60 KB each some
-    /// 17 000 can wait in what is the default, 1024. One counts as its caller sends it, from when it says how long it is, where
-    /// less than half is taken; one that is rewritten for its target is there twice. At least 32, which is the longest body of one call.
+    /// How much memory the bodies of all calls together may take, in MiB. Each body is kept until its call is answered,
+    /// because it may have to be sent again. Calls for whose body there is no room are refused with 503, to come again
+    /// later: with the default, 1024, some 17 000 calls of 60 KB each can wait. A body counts with the length in which
+    /// its caller sends it; one that is rewritten for its target is in memory twice. It counts as soon as its length is
+    /// declared, if that leaves half of the memory free, else as it arrives. At least 32, which is the longest body of
+    /// one call.
     #[serde(deserialize_with = "body_memory")]
     #[schemars(range(min = 32))]
     pub body_memory_mib: u32,
     /// What `/metrics` shows.
     pub metrics: MetricsConfig,
-    /// The webhooks that alerts go to: what happens to budgets, targets and keys. They may be others when the configuration is
+    /// The webhooks that are told what happens to budgets, targets and keys. They may change when the configuration is
     /// read again.
     pub alerts: Vec<WebhookConfig>,
-    /// A PEM file of authorities by which upstreams are trusted, beside those that browsers trust.
+    /// A PEM file of authorities to trust for upstreams, in addition to those that browsers trust.
     pub authorities: Option<PathBuf>,
 }
 
@@ -77,8 +80,8 @@ pub struct GatewayConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MetricsConfig {
-    /// The tags of callers that are labels: `[team, agent]`. Each has at most 500 values, others are counted together. `run`
-    /// never is one.
+    /// The callers' tags that become labels: `[team, agent]`. Each label has at most 500 values; further ones are
+    /// counted together. `run` is never a label.
     pub tags: Vec<String>,
 }
 
@@ -114,16 +117,16 @@ impl Config {
     /// Reads a file in the format that its ending names: `.yaml`, `.yml`, `.json` or `.toml`.
     ///
     /// # Errors
-    /// [`ConfigError::File`] where it cannot be read, or has another ending; else as [`from_yaml`](Self::from_yaml).
+    /// [`ConfigError::File`] if it cannot be read or has another ending; otherwise as [`from_yaml`](Self::from_yaml).
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         from_path(path.as_ref())
     }
 
-    /// As [`from_path`](Self::from_path), where nothing will be sent, as in a simulation: a key may name a variable of the
-    /// environment that is not set or empty.
+    /// Like [`from_path`](Self::from_path), for when nothing will be sent, as in a simulation: a key may name an
+    /// environment variable that is unset or empty.
     ///
     /// # Errors
-    /// As there.
+    /// As [`from_path`](Self::from_path).
     #[cfg(feature = "simulate")]
     pub fn from_path_without_keys(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         crate::config::from_path_without_keys(path.as_ref())
@@ -138,7 +141,7 @@ impl Config {
         Self::from_text(text, Format::Yaml, |name| std::env::var(name).ok())
     }
 
-    /// Reads JSON. Keys and values are those of YAML.
+    /// Reads JSON. Keys and values are the same as in YAML.
     ///
     /// # Errors
     /// As [`from_yaml`](Self::from_yaml).
@@ -146,7 +149,7 @@ impl Config {
         Self::from_text(text, Format::Json, |name| std::env::var(name).ok())
     }
 
-    /// Reads TOML. Keys and values are those of YAML.
+    /// Reads TOML. Keys and values are the same as in YAML.
     ///
     /// # Errors
     /// As [`from_yaml`](Self::from_yaml).
@@ -154,7 +157,7 @@ impl Config {
         Self::from_text(text, Format::Toml, |name| std::env::var(name).ok())
     }
 
-    /// Reads text in this format, with these variables in place of the environment's.
+    /// Reads text in this format, taking variables from `environment` instead of the process's environment.
     ///
     /// # Errors
     /// As [`from_yaml`](Self::from_yaml).
@@ -168,10 +171,11 @@ impl Config {
 }
 
 impl GatewayConfig {
-    /// Checks what reading it does not: [`Gateway::new`](super::Gateway::new) does it too, and reads its files.
+    /// Checks what reading it does not check. [`Gateway::new`](super::Gateway::new) does so too, and also reads its
+    /// files.
     ///
     /// # Errors
-    /// The first value that makes no sense, with its path.
+    /// The first invalid value, with its path.
     pub fn check(&self) -> Result<(), ConfigError> {
         let upstreams = Upstreams::of(&self.upstreams, self.upstream.clone());
         let checked = upstreams.map(drop);
@@ -179,7 +183,7 @@ impl GatewayConfig {
         alerts::webhooks(&self.alerts).map(drop)
     }
 
-    /// The same but for what may be another when it is read again.
+    /// This configuration without the parts that may change when it is read again.
     #[must_use]
     pub fn fixed(&self) -> GatewayConfig {
         GatewayConfig {
@@ -190,10 +194,10 @@ impl GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// Its webhooks, for whoever wants to [test](Alerts::test) them.
+    /// Its webhooks, for programs that want to [test](Alerts::test) them.
     ///
     /// # Errors
-    /// Where one makes no sense, or the authorities cannot be read.
+    /// If one is invalid, or the authorities cannot be read.
     pub fn webhooks(&self) -> Result<Alerts, GatewayError> {
         let client = client(tls::client(self.authorities.as_deref())?);
         let webhooks = alerts::webhooks(&self.alerts)?;

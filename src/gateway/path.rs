@@ -8,10 +8,10 @@ use crate::wire::Dialect;
 /// Why a path is not passed on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadPath {
-    /// As an upstream may read it, it is a path that is metered, and as it stands it is none.
+    /// As an upstream may read it, it is a path that is metered, or one with another model, and as it stands it is not.
     #[error("write the path as `{0}`: in this form the call would not be counted as what it is")]
     Disguised(String),
-    /// It climbs out of what the upstream's address begins with.
+    /// It may climb out of what the upstream's address begins with.
     #[error("the path has `..` in it; leave that out")]
     Climbs,
     #[error(
@@ -36,9 +36,10 @@ pub(super) fn check(
     if !is_plain {
         let plain = plain(path).ok_or(BadPath::Climbs)?;
         let as_read = Dialect::detect(&plain, headers);
+        let is_other_model = || dialect.model_in(path) != dialect.model_in(&plain);
         let lower = plain.to_ascii_lowercase();
         let in_lower = Dialect::detect(&lower, headers);
-        if posts && as_read != dialect {
+        if posts && (as_read != dialect || is_other_model()) {
             return Err(BadPath::Disguised(plain));
         }
         // Models have capitals in their names, paths that are metered have none in theirs.
@@ -55,7 +56,7 @@ pub(super) fn check(
 }
 
 /// The path as one that takes every liberty would read it: decoded, without empty parts, parameters and dots. `None`, where
-/// it climbs above its root.
+/// it climbs: what stands there then, nobody says in such a way who means it well.
 fn plain(path: &str) -> Option<String> {
     // Twice, as behind a proxy that decodes once itself.
     let once = percent_decode_str(path).decode_utf8_lossy().into_owned();
@@ -67,9 +68,7 @@ fn plain(path: &str) -> Option<String> {
         let part = part.split(';').next().unwrap_or_default();
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
+            ".." => return None,
             part => parts.push(part),
         }
     }
@@ -92,7 +91,6 @@ mod tests {
             "/v1/chat/completions/",
             "/v1//chat/completions",
             "/v1/chat/./completions",
-            "/v1/x/../chat/completions",
             "/v1/chat/%63ompletions",
             "/v1/chat%2fcompletions",
             "/v1/chat/%2563ompletions",
@@ -111,8 +109,33 @@ mod tests {
                 "{path}"
             );
         }
-        assert_eq!(said("/v1/../../x"), Err(BadPath::Climbs));
-        assert_eq!(said("/v1/%2e%2e/%2e%2e/x"), Err(BadPath::Climbs));
+        for path in [
+            "/v1/../../x",
+            "/v1/%2e%2e/%2e%2e/x",
+            "/openai/v1/../../admin",
+            "/v1/x/../chat/completions",
+            "/v1/x/%252e%252e/chat/completions",
+            "/v1/x/..;a=b/x",
+            "/v1/x\\..\\x",
+            "/model/x/../dear/converse",
+            "/v1beta/models/x/../dear:generateContent",
+        ] {
+            assert_eq!(said(path), Err(BadPath::Climbs), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_an_upstream_may_read_as_another_models_is_not_passed_on() {
+        for path in [
+            "/openai/%64eployments/gpt-4o/chat/completions",
+            "/openai//deployments/gpt-4o/chat/completions",
+            "/openai/./deployments/gpt-4o/chat/completions",
+            "/openai/deployments/gpt-4o;x/chat/completions",
+            "/openai/deployments//gpt-4o/chat/completions",
+            "/v1beta/models/x/./dear:generateContent",
+        ] {
+            assert!(matches!(said(path), Err(BadPath::Disguised(_))), "{path}");
+        }
     }
 
     #[test]
@@ -125,6 +148,8 @@ mod tests {
             "/model/us.anthropic.claude-3%3A0/converse",
             "/v1beta/models/gemini-2.5-Pro:generateContent",
             "/openai/deployments/My-Own/chat/completions",
+            "/openai/deployments/my%20own/chat/completions",
+            "/v1/files/..a/x..",
             "/",
         ] {
             assert_eq!(said(path), Ok(()), "{path}");

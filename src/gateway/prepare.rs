@@ -12,7 +12,8 @@ use super::{
     state::keys::{Key, TOKEN_PREFIX},
     tags, unmetered,
     upstreams::{
-        Chosen, Unmetered, nowhere, query_key_begins, show, strip, strip_those, without_query_key,
+        Chosen, Unmetered, nowhere, query_key_begins, show, shows_google_key, strip, strip_those,
+        without_query_key,
     },
 };
 use crate::{call::BODY_CAP, limiter::Progress, tags::Tag, wire::Dialect};
@@ -21,12 +22,13 @@ impl Proxy {
     /// In which API refusals are said: that of the call, else that of the provider whose paths it is among.
     pub(super) fn spoken(&self, request: &Request) -> Dialect {
         let (uri, headers) = (request.uri(), request.headers());
-        let chosen = self.upstreams.choose(uri, headers);
+        let google = shows_google_key(headers);
+        let chosen = self.upstreams.choose(uri, headers, google);
         let path = chosen
             .as_ref()
             .map_or(uri.path(), |chosen| chosen.path.path());
         match dialect(request.method(), path, headers) {
-            Dialect::Generic => self.upstreams.dialect_of(path, headers),
+            Dialect::Generic => self.upstreams.dialect_of(path, headers, google),
             dialect => dialect,
         }
     }
@@ -54,6 +56,8 @@ impl Proxy {
         let asked = parts.uri.path_and_query();
         let asked = asked.filter(|asked| asked.as_str().starts_with('/'));
         let asked = asked.ok_or(Refusal::NoPath)?.clone();
+        // It may be one of ours, which goes.
+        let google = shows_google_key(&parts.headers);
         let key = self.identify(&mut parts)?;
         // Before the headers of the connection go, which may name ours.
         let (mut tags, options) = tags::take(&mut parts.headers)?;
@@ -62,7 +66,7 @@ impl Proxy {
         }
         // From here on all is looked at as it is sent on: what `Connection` names is none of it.
         headers::strip_request(&mut parts.headers);
-        let chosen = self.upstreams.choose(&parts.uri, &parts.headers);
+        let chosen = self.upstreams.choose(&parts.uri, &parts.headers, google);
         let mut path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
         let is_in_query =
             key.is_some_and(|(_, in_place)| in_place) || query_key_begins(&path, TOKEN_PREFIX);
@@ -76,7 +80,8 @@ impl Proxy {
         parts.uri = uri.ok_or(Refusal::NoPath)?;
         let dialect = dialect(&parts.method, parts.uri.path(), &parts.headers);
         if chosen.is_none() && !self.models.is_empty() {
-            let spoken = self.upstreams.dialect_of(path.path(), &parts.headers);
+            let upstreams = &self.upstreams;
+            let spoken = upstreams.dialect_of(path.path(), &parts.headers, google);
             if let Some(list) = models::list(&parts.method, path.path(), spoken, &self.models) {
                 return Ok(Ready::Answer(list));
             }

@@ -57,7 +57,7 @@ pub struct Gateway {
     certificate: Certificate,
 }
 
-/// A certificate and a state that were read again, and make sense.
+/// A certificate and a state that were read again and are valid.
 #[derive(Debug)]
 #[must_use]
 pub struct Renewed {
@@ -68,7 +68,7 @@ pub struct Renewed {
 }
 
 impl Renewed {
-    /// Has them be in force.
+    /// Puts them in force.
     pub fn take(self) {
         self.gateway.certificate.set(self.certificate);
         if let Some(webhooks) = self.webhooks {
@@ -85,30 +85,31 @@ impl Renewed {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GatewayError {
-    /// Calls could go nowhere.
+    /// There is neither an upstream nor a route.
     #[error("there is neither an upstream nor a route: calls could go nowhere")]
     Nowhere,
-    /// An upstream makes no sense.
+    /// An upstream is invalid.
     #[error(transparent)]
     Upstream(#[from] BadUpstream),
-    /// A webhook makes no sense.
+    /// A webhook is invalid.
     #[error(transparent)]
     Webhook(#[from] ConfigError),
-    /// A certificate or an authority makes no sense.
+    /// A certificate or an authority is invalid.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The state cannot be had.
+    /// The state cannot be read.
     #[error(transparent)]
     State(#[from] StateFileError),
 }
 
 impl Gateway {
-    /// Passes calls through `layer`: those for models with a route to its targets, all others to an upstream of the
-    /// configuration. `limiter` is the one in the layer, which reads bodies up to its default of 32 MB: by that the memory is
-    /// counted that they take. Its files are read here: for a start of a program.
+    /// Passes calls through `layer`: those for models with a route to the route's targets, all others to an upstream of
+    /// the configuration. `limiter` is the limiter in that layer. The layer should read bodies up to its default of 32
+    /// MB, because the memory that they take is counted by that length. The files that the configuration names are read
+    /// here, so this is for the start of a program.
     ///
     /// # Errors
-    /// [`GatewayError`] says what cannot be had.
+    /// [`GatewayError`] says what is missing or invalid.
     pub fn new(
         layer: &RateLimitLayer,
         limiter: &Limiter,
@@ -155,9 +156,9 @@ impl Gateway {
             repeats: layer.repeats(),
             keeps_bodies: layer.keeps_bodies(),
         };
-        let state = proxy.state.clone();
+        let (state, calls) = (proxy.state.clone(), proxy.calls.clone());
         let gateway = Gateway {
-            claiming: Claiming::new(limiter.clone(), layer.clone(), state),
+            claiming: Claiming::new(limiter.clone(), layer.clone(), state, calls),
             proxy: Arc::new(proxy),
             metrics,
             statistics,
@@ -180,17 +181,17 @@ impl Gateway {
         self.proxy.state.is_some()
     }
 
-    /// What operators have made, where that is kept.
+    /// The keys that operators have made, if a file keeps them.
     #[must_use]
     pub fn state(&self) -> Option<&State> {
         self.proxy.state.as_ref()
     }
 
-    /// Reads its certificate and its state again, as they are when they were renewed or changed by others. They are in force
-    /// when that is [taken](Renewed::take).
+    /// Reads the certificate and the state again, which others may have renewed or changed. They come into force when
+    /// the result is [taken](Renewed::take).
     ///
     /// # Errors
-    /// Where one cannot be read.
+    /// If one of them cannot be read.
     pub fn renewed(&self) -> Result<Renewed, GatewayError> {
         let certificate = self.tls.as_ref().map(TlsConfig::server).transpose()?;
         if let Some(state) = &self.proxy.state {
@@ -203,10 +204,10 @@ impl Gateway {
         })
     }
 
-    /// The same, with the webhooks of a configuration that was read again.
+    /// Like [`renewed`](Self::renewed), with the webhooks of a configuration that was read again.
     ///
     /// # Errors
-    /// As [`renewed`](Self::renewed); where a webhook makes no sense.
+    /// As [`renewed`](Self::renewed); and if a webhook is invalid.
     pub fn renewed_by(&self, config: &GatewayConfig) -> Result<Renewed, GatewayError> {
         let webhooks = Some(alerts::webhooks(&config.alerts)?);
         Ok(Renewed {
@@ -215,24 +216,24 @@ impl Gateway {
         })
     }
 
-    /// What it measures: for programs that push it.
+    /// Its metrics, for programs that push them.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Whom it tells what: for programs that log what becomes of that, or serve its [router](Self::router) themselves, and so
-    /// [run](Alerts::run) it.
+    /// Its alerts, for programs that log what becomes of them, or that serve the [router](Self::router) themselves and
+    /// therefore have to [run](Alerts::run) them.
     pub fn alerts(&self) -> &Alerts {
         &self.alerts
     }
 
-    /// `http` or `https`, as callers speak.
+    /// `http` or `https`, whichever callers speak.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// All that is answered, for a server of one's own.
+    /// Everything that the gateway answers, as a router for a server of your own.
     pub fn router(&self) -> Router {
         let answers = self.answers();
         Router::new().fallback(move |request: Request| answers.clone().answer(request))
@@ -258,8 +259,8 @@ impl Gateway {
         Answers::new(own, proxy.clone())
     }
 
-    /// Serves until `stop` completes, then takes no more calls and returns when those that came are answered,
-    /// streams included, and alerts are told, which may take five seconds.
+    /// Serves until `stop` completes. Then it takes no more calls, and returns when the open ones are answered, streams
+    /// included, and pending alerts are sent, which may take five seconds.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (served, ended) = oneshot::channel::<()>();
         // By itself: no webhook holds up a call.

@@ -40,11 +40,11 @@ const UNANSWERED: Duration = Duration::from_secs(120);
 /// How long nothing is accepted where the system has no more connections to give.
 const NO_MORE: Duration = Duration::from_millis(500);
 
-/// Why an address cannot be listened on.
+/// Why the gateway cannot listen on an address.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Others than the programs of this machine could reach it.
+    /// Other machines could reach it, and there are no keys.
     #[error(
         "{0} can be reached from other machines, and there are no keys to tell who calls; \
          make some with `tower-quota admin key create` and name their file as gateway.state, \
@@ -61,12 +61,12 @@ pub enum BindError {
     },
 }
 
-/// Listens. Port 0 is any free one. `keyed`: whether callers need keys; where they do not, only loopback addresses are
-/// listened on.
+/// Listens on an address; port 0 means any free port. `keyed` says whether callers need keys; if they do not, only
+/// loopback addresses are accepted.
 ///
 /// # Errors
-/// When the address is not a loopback address and there are no keys, or the system refuses it: it is in use, or needs
-/// privileges.
+/// If the address is not a loopback address and there are no keys, or if the system refuses it because it is in use or
+/// needs privileges.
 pub async fn bind(addr: SocketAddr, keyed: bool) -> Result<TcpListener, BindError> {
     if !keyed && !addr.ip().to_canonical().is_loopback() {
         return Err(BindError::NotLoopback(addr));

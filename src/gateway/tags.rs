@@ -1,6 +1,6 @@
 //! What callers say about a call in headers.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use http::{HeaderMap, HeaderName};
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +32,9 @@ pub(super) fn take(headers: &mut HeaderMap) -> Result<(Tags, CallOptions), BadHe
     Ok((tags, options))
 }
 
+/// Each that is in line is looked at to find who is next, so that nobody is to make up any number of them.
+const PRIORITIES: RangeInclusive<i32> = -1_000..=1_000;
+
 fn read(
     name: &HeaderName,
     headers: &HeaderMap,
@@ -49,7 +52,10 @@ fn read(
     }
     match &name.as_str()[PREFIX.len()..] {
         "priority" => {
-            let priority = value.parse().map_err(|_| bad("is not a whole number"))?;
+            let priority: Option<i32> = value.parse().ok();
+            let priority = priority.filter(|priority| PRIORITIES.contains(priority));
+            let priority =
+                priority.ok_or_else(|| bad("is not a whole number from -1000 to 1000"))?;
             *options = options.priority(priority);
         }
         "deadline" => {
@@ -176,7 +182,7 @@ mod tests {
         for (headers, expected) in [
             (
                 &[("x-quota-priority", "high")][..],
-                "the header x-quota-priority is not a whole number",
+                "the header x-quota-priority is not a whole number from -1000 to 1000",
             ),
             (
                 &[("x-quota-run", "a"), ("x-quota-run", "b")],

@@ -18,13 +18,14 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// The certificate and those that lead to its authority, in a PEM file. Read again where the configuration is.
+    /// A PEM file with the certificate and those that lead to its authority. It is read again when the configuration
+    /// is.
     pub certificate: PathBuf,
-    /// Its private key, in a PEM file.
+    /// A PEM file with its private key.
     pub key: PathBuf,
 }
 
-/// Why TLS cannot be had.
+/// Why TLS is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct TlsError {

@@ -109,6 +109,61 @@ async fn what_is_claimed_is_reserved_and_what_is_settled_is_spent() {
     );
 }
 
+/// A unit that is mistaken, or bad will, spends nobody's budget; and what a leaked key has claimed can be seen and ended.
+#[tokio::test]
+async fn an_absurd_settlement_is_refused_and_an_operator_ends_any_claim() {
+    let mut keyed = Keyed::start("{ local: { url: 'http://127.0.0.1:1' } }", LIMITS).await;
+    let admin = keyed.key(&["ops", "--role", "admin"]).await;
+    let caller = keyed.key(&["ci"]).await;
+    let gateway = &keyed.gateway;
+    let claims = || (Method::POST, "/quota/claims");
+    let asked = json!({ "provider": "openai", "model": "gpt-4o", "input": 1000, "output": 1000 });
+    let (_, claim) = ask(gateway, &caller, claims(), Some(asked.clone())).await;
+    let path = format!("/quota/claims/{}/settle", claim["claim"].as_str().unwrap());
+    for used in [
+        json!({ "cost": "9000000" }),
+        json!({ "input": 2_000_000_000_u64 }),
+    ] {
+        let (status, said) = ask(gateway, &caller, (Method::POST, &path), Some(used)).await;
+        assert_eq!(
+            (status, &said["code"]),
+            (400, &json!("bad_request")),
+            "{said}"
+        );
+    }
+    let used = Some(json!({ "cost": "0.02" }));
+    assert_eq!(
+        ask(gateway, &caller, (Method::POST, &path), used).await.0,
+        200
+    );
+
+    let (_, claim) = ask(gateway, &caller, claims(), Some(asked)).await;
+    let (_, open) = ask(gateway, &admin, (Method::GET, "/quota/calls"), None).await;
+    let held = &open["calls"][0];
+    assert_eq!(held["path"], "/quota/claims", "{open}");
+    assert_eq!(spent(gateway, &admin).await.1, "0.0125");
+    let cancel = format!("/quota/calls/{}/cancel", held["id"]);
+    assert_eq!(
+        ask(gateway, &admin, (Method::POST, &cancel), None).await.0,
+        200
+    );
+    loop {
+        let (_, open) = ask(gateway, &admin, (Method::GET, "/quota/calls"), None).await;
+        if open["calls"].as_array().unwrap().is_empty() {
+            break;
+        }
+    }
+    let path = format!("/quota/claims/{}", claim["claim"].as_str().unwrap());
+    assert_eq!(
+        ask(gateway, &caller, (Method::DELETE, &path), None).await.0,
+        404
+    );
+    assert_eq!(
+        spent(gateway, &admin).await,
+        ("0.02".to_owned(), "0.00".to_owned())
+    );
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_or_has_no_price_is_refused() {
     let gateway = Gateway::start("http://127.0.0.1:1", LIMITS).await;

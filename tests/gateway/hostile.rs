@@ -163,6 +163,8 @@ async fn no_path_or_host_is_a_way_around_the_budget_or_elsewhere() {
         "/v1/images/generations",
         "/v1/batches",
         "/v1/../../x",
+        "/v1/x/../chat/completions",
+        "/openai/%64eployments/gpt-5.5/chat/completions",
         "/",
     ] {
         let answer = raw(&gateway, post(line, "localhost").as_bytes()).await;

@@ -153,7 +153,7 @@ async fn a_header_that_makes_no_sense_is_refused_by_name() {
     };
     assert_eq!(
         refused("x-quota-priority", "high").await,
-        "the header x-quota-priority is not a whole number"
+        "the header x-quota-priority is not a whole number from -1000 to 1000"
     );
     let misspelt = refused("x-quota-agnet", "scout").await;
     assert!(misspelt.contains("x-quota-agnet"), "{misspelt}");

@@ -109,7 +109,11 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
         () = signals.next() => Err(Failure::CutOff),
     };
     #[cfg(feature = "otlp")]
-    push::end(push).await;
+    tokio::select! {
+        () = push::end(push) => {}
+        // A collector that hangs holds nobody up who wants it to end at once.
+        () = signals.next() => {}
+    }
     ended
 }
 

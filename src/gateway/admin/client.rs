@@ -27,7 +27,7 @@ const ANSWER_CAP: usize = 64 << 20;
 /// Longer it does not take, with all of it.
 const ANSWER_IN: Duration = Duration::from_secs(30);
 
-/// Asks a gateway what is under `/quota/`; see the [module](super) for what there is.
+/// Asks a gateway for what is under `/quota/`; see the [module](super) for what there is.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     client: Client,
@@ -39,7 +39,7 @@ pub struct AdminClient {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// The gateway says no.
+    /// The gateway refuses.
     #[error("{detail}")]
     Refused {
         /// With this status.
@@ -47,7 +47,7 @@ pub enum AdminError {
         /// In its words.
         detail: String,
     },
-    /// It was not reached, or what answered is no gateway.
+    /// It was not reached, or what answered is not a gateway.
     #[error("no gateway answers at {at}: {reason}")]
     NoGateway {
         /// Where.
@@ -58,11 +58,11 @@ pub enum AdminError {
 }
 
 impl AdminClient {
-    /// For the gateway at this address, with this key. `authorities`: a PEM file of those that its certificate is trusted by,
-    /// beside those that browsers trust.
+    /// A client for the gateway at this address, with this key. `authorities` is a PEM file of authorities to trust for
+    /// its certificate, in addition to those that browsers trust.
     ///
     /// # Errors
-    /// Where the file cannot be read. A key that cannot be in a header is as none.
+    /// If the file cannot be read. A key that cannot be put into a header is treated as none.
     pub fn new(
         at: Upstream,
         key: Option<&SecretString>,
@@ -78,10 +78,10 @@ impl AdminClient {
         Ok(AdminClient { client, at, key })
     }
 
-    /// Asks for a path under `/quota/`, with a body or without.
+    /// Asks for a path under `/quota/`, with or without a body.
     ///
     /// # Errors
-    /// [`AdminError`] says what stands against it.
+    /// [`AdminError`] says why there is no answer.
     pub async fn ask(
         &self,
         method: Method,

@@ -1,40 +1,40 @@
-//! What operators see and do while the gateway runs, under `/quota/`.
+//! What operators can see and do while the gateway runs, under `/quota/`.
 //!
 //! | path | does | role |
 //! |---|---|---|
-//! | `GET /quota/` | the dashboard: a page that shows all this | anybody; what it shows, viewer |
+//! | `GET /quota/` | the dashboard: a page that shows all this | anybody; for what it shows, viewer |
 //! | `GET /quota/status` | limits, budgets, queues, pauses and calls at a glance | viewer |
 //! | `GET /quota/costs?unit=day&by=model&last=7` | what was used and what it cost since the start, by hour, day, week or month, in UTC | viewer |
 //! | `GET /quota/minutes?by=model` | the last two hours, minute by minute, by model, agent or team | viewer |
-//! | `GET /quota/targets` | breakers, told waits and parked keys | viewer |
+//! | `GET /quota/targets` | breakers, waits that providers asked for, and parked keys | viewer |
 //! | `GET /metrics` | [metrics](crate::metrics) for Prometheus | viewer |
 //! | `GET /quota/keys` | the keys, without their tokens | admin |
-//! | `POST /quota/keys` | makes one: its token is in the answer, once | admin |
-//! | `POST /quota/keys/{name}/disable`, `/enable` | refuses it, takes it again | admin |
-//! | `DELETE /quota/keys/{name}` | deletes it | admin |
-//! | `GET /quota/budgets` | how every budget stands | viewer |
+//! | `POST /quota/keys` | makes a key; only this answer has its token | admin |
+//! | `POST /quota/keys/{name}/disable`, `/enable` | disables a key, enables it again | admin |
+//! | `DELETE /quota/keys/{name}` | deletes a key | admin |
+//! | `GET /quota/budgets` | the state of every budget | viewer |
 //! | `POST /quota/spend/correct` | corrects what is spent | admin |
 //! | `POST /quota/circuits/reset` | closes circuits that are open | admin |
 //! | `GET /quota/limits` | the limits that hold now, in words | viewer |
-//! | `POST /quota/limits/amount` | another amount of one: raises a budget | admin |
+//! | `POST /quota/limits/amount` | changes the amount of a limit or a budget | admin |
 //! | `GET /quota/pauses` | whose calls are refused | viewer |
 //! | `POST /quota/pauses` | refuses calls with some tags: an agent, a run, a key | admin |
-//! | `POST /quota/pauses/end` | takes them again | admin |
-//! | `GET /quota/calls` | the calls that are open, and what they wait for: the oldest 1 000 | viewer |
-//! | `GET /quota/calls/{id}` | what became of one that is open, or was over a while ago | viewer |
-//! | `POST /quota/calls/{id}/cancel` | ends one | admin |
-//! | `GET /quota/refusals` | the last refusals, and why; `?tag=team=blue`: of calls with this tag | viewer |
-//! | `GET /quota/audit` | what was done by hand, by whom, and why | viewer |
+//! | `POST /quota/pauses/end` | accepts them again | admin |
+//! | `GET /quota/calls` | the open calls, and what they wait for: the oldest 1 000 | viewer |
+//! | `GET /quota/calls/{id}` | what has become of a call that is open or has ended recently | viewer |
+//! | `POST /quota/calls/{id}/cancel` | ends an open call | admin |
+//! | `GET /quota/refusals` | the latest refusals, and why; with `?tag=team=blue`, those of calls with this tag | viewer |
+//! | `GET /quota/audit` | what was changed by hand, by whom, and why | viewer |
 //!
-//! A viewer whose key has tags sees what has them: limits that are split by them or for them alone, such budgets, calls and
-//! costs. What has no tags is refused it.
+//! A viewer whose key has tags sees only what has those tags: limits and budgets that are split by them or are for them
+//! alone, and calls and costs. It is refused what cannot be split by tags: targets, metrics and the audit log.
 //!
-//! A call's number is in the header `x-quota-call` of its answer. What became of it is as
-//! [`Story`](crate::recent::Story) says, a refusal as [`Refusal`](crate::recent::Refusal).
+//! A call's number is in the header `x-quota-call` of its answer. [`Story`](crate::recent::Story) describes the answer
+//! about a call, [`Refusal`](crate::recent::Refusal) that about a refusal.
 //!
-//! Bodies and answers are JSON, errors are problem documents (RFC 9457). Every change is in the audit log under the name
-//! of the key that it was made with. What is changed of limits, and what is paused, holds over a reload; where the store
-//! outlives the process it holds over a restart, too, until the configuration says something else of that limit.
+//! Bodies and answers are JSON, and errors are problem documents (RFC 9457). Every change is in the audit log under the
+//! name of the key that made it. Changed limits and pauses outlast a reload. If the store outlives the process, they
+//! also outlast a restart, until the configuration says something else about that limit.
 
 mod audit;
 mod budgets;

@@ -3,13 +3,18 @@
 //!
 //! | path | does |
 //! |---|---|
-//! | `POST /quota/claims` | claims: `{"provider": "openai", "model": "gpt-4o", "input": 1200, "output": 500}`; waits as a call does |
-//! | `POST /quota/claims/{claim}/settle` | replaces what was reserved by what was used: `{"input": 1187, "output": 311}` |
-//! | `POST /quota/claims/{claim}/extend` | has it last longer: `{"lease": "10m"}` |
-//! | `DELETE /quota/claims/{claim}` | gives all back: nothing was done |
+//! | `POST /quota/claims` | makes a claim: `{"provider": "openai", "model": "gpt-4o", "input": 1200, "output": 500}`; waits as a call does |
+//! | `POST /quota/claims/{claim}/settle` | replaces what was reserved with what was used: `{"input": 1187, "output": 311}` |
+//! | `POST /quota/claims/{claim}/extend` | makes the claim last longer: `{"lease": "10m"}` |
+//! | `DELETE /quota/claims/{claim}` | gives everything back, because nothing was done |
 //!
-//! Who calls is said in headers as with any call. A claim that is not settled within its lease, ten minutes where nothing
-//! is said, counts as used whole; and so does one that is open when the gateway ends: nobody can settle it then. Refusals are those of calls, as problem documents.
+//! Headers say who calls, as with any call. A claim that is not settled within its lease, ten minutes by default,
+//! counts as fully used. So does one that is still open when the gateway ends, because nobody can settle it after that.
+//! Refusals are those of calls, as problem documents.
+//!
+//! A claim is listed among the open calls, while it waits and while it is held. If an operator cancels it there, what
+//! it holds is given back. What is settled counts under limits and budgets and is in the ledger; metrics, alerts and
+//! what is remembered of calls are about calls only.
 
 mod open;
 
@@ -28,9 +33,13 @@ use serde::{Deserialize, Serialize};
 
 use self::open::{NotHeld, OpenClaims, Terms};
 use super::{
+    calls::Calls,
     incoming::Incoming,
     refusal::Refusal,
-    state::{self, keys::TOKEN_PREFIX},
+    state::{
+        self,
+        keys::{Role, TOKEN_PREFIX},
+    },
     tags,
     upstreams::show,
 };
@@ -39,7 +48,7 @@ use crate::{
     call::CallOptions,
     config::Span,
     error::{Rejection, StoreError, help::kind},
-    limiter::{Call, Limiter},
+    limiter::{Call, Limiter, Progress},
     money::Money,
     pricing::ServiceTier,
     rate_limit::RateLimitLayer,
@@ -61,6 +70,7 @@ pub(super) struct Claiming {
     /// For its prices.
     pub(super) layer: RateLimitLayer,
     pub(super) state: Option<state::State>,
+    calls: Calls,
     open: OpenClaims,
 }
 
@@ -69,11 +79,13 @@ impl Claiming {
         limiter: Limiter,
         layer: RateLimitLayer,
         state: Option<state::State>,
+        calls: Calls,
     ) -> Self {
         Claiming {
             limiter,
             layer,
             state,
+            calls,
             open: OpenClaims::default(),
         }
     }
@@ -92,6 +104,7 @@ impl Claiming {
             tags = key.admit(&tags, options.priority)?;
         }
         Ok(Caller {
+            may_settle_any: key.as_ref().is_some_and(|key| key.role == Role::Admin),
             name: key.map(|key| key.name.clone()),
             tags,
             options,
@@ -111,6 +124,8 @@ impl Claiming {
 struct Caller {
     /// Of its key.
     name: Option<String>,
+    /// Whether it is believed whatever it says was used.
+    may_settle_any: bool,
     tags: Tags,
     options: CallOptions,
 }
@@ -141,6 +156,7 @@ enum No {
     NotHeld(NotHeld),
     Body(JsonRejection),
     Nothing,
+    TooMuch,
 }
 
 impl IntoResponse for No {
@@ -167,6 +183,12 @@ impl IntoResponse for No {
                 StatusCode::BAD_REQUEST,
                 kind!("bad_request"),
                 "nothing is said of what was used: say input, output or cost; to give all back, DELETE the claim",
+            ),
+            No::TooMuch => problem(
+                StatusCode::BAD_REQUEST,
+                kind!("bad_request"),
+                "it says that more than ten times was used of what was claimed, which is taken for a mistake: `cost` is in \
+                 dollars; the claim is open yet, and the key of an admin may settle it so",
             ),
             No::Body(why) => problem(
                 StatusCode::BAD_REQUEST,
@@ -219,27 +241,35 @@ async fn claim(
         name: owner,
         mut tags,
         options,
+        ..
     } = caller;
     let Json(asked) = body.map_err(No::Body)?;
-    let terms = Terms {
+    let usage = Usage::new(asked.input, asked.output);
+    let mut terms = Terms {
         provider: asked.provider,
         model: asked.model,
+        tokens: usage.total(),
+        cost: asked.cost,
     };
     for (tag, value) in [(Tag::Provider, &terms.provider), (Tag::Model, &terms.model)] {
         if let Some(value) = value {
             tags.set(tag, value.as_str());
         }
     }
-    let usage = Usage::new(asked.input, asked.output);
-    let cost = asked.cost.or_else(|| claiming.cost(&terms, &usage));
+    terms.cost = terms.cost.or_else(|| claiming.cost(&terms, &usage));
+    let progress = Progress::new();
+    let mut open = claiming
+        .calls
+        .open(progress.clone(), tags.clone(), "/quota/claims");
     let mut call = Call::new().tags(tags).priority(options.priority);
+    call = call.progress(&progress);
     if usage.total() > 0 {
         call = call.tokens(asked.input, asked.output);
     }
     if let Some(wait) = options.max_wait {
         call = call.max_wait(wait);
     }
-    match cost {
+    match terms.cost {
         Some(cost) => call = call.cost(cost),
         None if claiming.limiter.limits().count_cost() => {
             return Err(No::Rejected(Rejection::UnknownPrice {
@@ -249,9 +279,13 @@ async fn claim(
         }
         None => {}
     }
-    let permit = claiming.limiter.acquire(call).await.map_err(No::Rejected)?;
+    let permit = tokio::select! {
+        granted = claiming.limiter.acquire(call) => granted.map_err(No::Rejected)?,
+        () = open.cancelled() => return Err(Refusal::Cancelled.into()),
+    };
     let lease = asked.lease.map_or(LEASE, Duration::from).min(LONGEST_LEASE);
-    let claim = claiming.open.hold(permit, owner, terms, lease)?;
+    let held = (permit, open);
+    let claim = claiming.open.hold(held, owner, terms, lease)?;
     let lease = lease.as_secs();
     Ok((StatusCode::CREATED, Json(Claim { claim, lease })))
 }
@@ -302,13 +336,27 @@ async fn settle(
 ) -> Result<Json<Settled>, No> {
     let Json(used) = body.map_err(No::Body)?;
     let mut usage = used.usage().ok_or(No::Nothing)?;
-    let (permit, terms) = claiming.open.take(&claim, caller.name.as_deref())?;
+    let owner = caller.name.as_deref();
+    let terms = claiming.open.terms(&claim, owner)?;
     usage.cost = usage.cost.or_else(|| claiming.cost(&terms, &usage));
+    if !caller.may_settle_any && is_absurd(&terms, &usage) {
+        return Err(No::TooMuch);
+    }
+    let (permit, _) = claiming.open.take(&claim, owner)?;
     // On its own, whoever goes away: 200 says that it is written down.
     let settled = tokio::spawn(permit.settled(usage)).await;
     let settled = settled.unwrap_or_else(|error| Err(StoreError::new(error.to_string())));
     settled.map_err(|error| No::Rejected(error.into()))?;
     Ok(Json(Settled { cost: usage.cost }))
+}
+
+/// So much beyond what was claimed that it is a mistake, of the unit say, or bad will: a budget that it spends is everybody's.
+fn is_absurd(terms: &Terms, usage: &Usage) -> bool {
+    let is_dear = usage.cost.is_some_and(|used| {
+        let claimed = terms.cost.unwrap_or_default().as_nanos();
+        used > Money::from_dollars(1) && used.as_nanos() / 10 > claimed
+    });
+    is_dear || (usage.total() > 1_000_000 && usage.total() / 10 > terms.tokens)
 }
 
 #[derive(Deserialize)]

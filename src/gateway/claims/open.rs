@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{task::AbortHandle, time::sleep};
 
-use crate::limiter::Permit;
+use crate::{gateway::calls::Open, limiter::Permit, money::Money};
 
 /// More are not held at once: a program that never settles is to be noticed.
 const MOST: usize = 10_000;
@@ -25,6 +25,8 @@ struct Held {
     owner: Option<String>,
     terms: Terms,
     lease: AbortHandle,
+    /// As long as this is there it is among the open calls.
+    _open: Watch,
     /// How often it was extended: a lease that has ended just then is not the one that holds.
     extended: u64,
 }
@@ -34,6 +36,19 @@ struct Held {
 pub(super) struct Terms {
     pub(super) provider: Option<String>,
     pub(super) model: Option<String>,
+    /// What was reserved, where that is known.
+    pub(super) tokens: u64,
+    pub(super) cost: Option<Money>,
+}
+
+/// Waits for an operator to end it, until it is dropped.
+#[derive(Debug)]
+struct Watch(AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Why a claim cannot be held, or is not there.
@@ -52,10 +67,11 @@ pub(super) enum NotHeld {
 }
 
 impl OpenClaims {
-    /// Holds one, until it is taken or this span is over: then what was reserved counts as used.
+    /// Holds one, until it is taken or this span is over: then what was reserved counts as used. An operator who ends it, as
+    /// any open call, gives all of it back.
     pub(super) fn hold(
         &self,
-        permit: Permit,
+        (permit, open): (Permit, Open),
         owner: Option<String>,
         terms: Terms,
         lease: Duration,
@@ -73,10 +89,19 @@ impl OpenClaims {
             owner,
             terms,
             lease: self.end_after(&name, 0, lease),
+            _open: self.watch(&name, open),
             extended: 0,
         };
         claims.insert(name.clone(), held);
         Ok(name)
+    }
+
+    /// What it was claimed for.
+    pub(super) fn terms(&self, name: &str, owner: Option<&str>) -> Result<Terms, NotHeld> {
+        let claims = self.0.lock();
+        let held = claims.get(name);
+        let own = held.filter(|held| held.owner.as_deref() == owner);
+        own.map(|held| held.terms.clone()).ok_or(NotHeld::Unknown)
     }
 
     /// Takes one that this one holds.
@@ -116,6 +141,19 @@ impl OpenClaims {
         Ok(())
     }
 
+    fn watch(&self, name: &str, mut open: Open) -> Watch {
+        let (claims, name) = (self.clone(), name.to_owned());
+        let task = tokio::spawn(async move {
+            open.cancelled().await;
+            let held = claims.0.lock().remove(&name);
+            if let Some(Held { permit, lease, .. }) = held {
+                lease.abort();
+                permit.release();
+            }
+        });
+        Watch(task.abort_handle())
+    }
+
     fn end_after(&self, name: &str, extended: u64, lease: Duration) -> AbortHandle {
         let (claims, name) = (self.clone(), name.to_owned());
         let task = tokio::spawn(async move {
@@ -145,14 +183,26 @@ fn name() -> Result<String, NotHeld> {
 mod tests {
     use super::*;
     use crate::{
+        gateway::calls::Calls,
         limit::{Limit, Limits},
-        limiter::{Call, Limiter},
+        limiter::{Call, Limiter, Progress},
+        tags::Tags,
     };
 
     const TERMS: Terms = Terms {
         provider: None,
         model: None,
+        tokens: 0,
+        cost: None,
     };
+
+    fn open(calls: &Calls) -> Open {
+        calls.open(Progress::new(), Tags::new(), "/quota/claims")
+    }
+
+    fn ids(calls: &Calls) -> Vec<u64> {
+        calls.each(|id, _, _, _| id)
+    }
 
     fn limiter() -> Limiter {
         let requests = Limit::requests(2).every(Duration::from_secs(600));
@@ -163,8 +213,10 @@ mod tests {
     async fn a_claim_that_nobody_settles_ends_with_its_lease_and_counts() {
         let (limiter, claims) = (limiter(), OpenClaims::default());
         let lease = Duration::from_secs(60);
-        let permit = limiter.acquire(Call::new()).await.unwrap();
-        let name = claims.hold(permit, None, TERMS, lease).unwrap();
+        let held = limiter.acquire(Call::new()).await.unwrap();
+        let calls = Calls::default();
+        let name = claims.hold((held, open(&calls)), None, TERMS, lease);
+        let name = name.unwrap();
         tokio::time::sleep(Duration::from_secs(50)).await;
         claims.extend(&name, None, lease).unwrap();
         tokio::time::sleep(Duration::from_secs(50)).await;
@@ -174,6 +226,7 @@ mod tests {
         );
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(claims.extend(&name, None, lease), Err(NotHeld::Unknown));
+        assert!(ids(&calls).is_empty(), "it is no open call");
         drop(limiter.try_acquire(Call::new()).await.unwrap());
         assert!(
             limiter.try_acquire(Call::new()).await.is_err(),
@@ -184,9 +237,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_its_owner_takes_it_and_once() {
         let (limiter, claims) = (limiter(), OpenClaims::default());
-        let permit = limiter.acquire(Call::new()).await.unwrap();
+        let held = limiter.acquire(Call::new()).await.unwrap();
         let lease = Duration::from_secs(60);
-        let name = claims.hold(permit, Some("a".into()), TERMS, lease).unwrap();
+        let held = (held, open(&Calls::default()));
+        let name = claims.hold(held, Some("a".into()), TERMS, lease).unwrap();
         for other in [None, Some("b")] {
             assert_eq!(claims.extend(&name, other, lease), Err(NotHeld::Unknown));
         }
@@ -194,5 +248,23 @@ mod tests {
         permit.release();
         assert!(claims.take(&name, Some("a")).is_err());
         assert!(limiter.try_acquire(Call::new()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_ends_it_and_all_of_it_is_given_back() {
+        let (limiter, claims, calls) = (limiter(), OpenClaims::default(), Calls::default());
+        let held = limiter.acquire(Call::new()).await.unwrap();
+        let lease = Duration::from_secs(60);
+        let name = claims.hold((held, open(&calls)), None, TERMS, lease);
+        let name = name.unwrap();
+        let all = ids(&calls);
+        assert_eq!(all.len(), 1);
+        assert!(calls.cancel(all[0]).is_some());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(claims.take(&name, None).err(), Some(NotHeld::Unknown));
+        assert!(ids(&calls).is_empty());
+        for _ in 0..2 {
+            drop(limiter.try_acquire(Call::new()).await.unwrap());
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::Kept;
 
-/// Why the file cannot be had.
+/// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateFileError {
@@ -20,7 +20,7 @@ pub enum StateFileError {
         /// The system's reason.
         source: io::Error,
     },
-    /// It is another file, or one of a later version.
+    /// It is not a valid state file, or it is one of another version.
     #[error("{}: {reason}", path.display())]
     Content {
         /// The file.
@@ -74,14 +74,25 @@ impl StateFile {
     /// Held until it is dropped.
     fn lock(&self) -> Result<File, StateFileError> {
         let path = self.beside("lock");
-        let locked = private(OpenOptions::new().create(true).truncate(false).write(true))
-            .open(&path)
-            .and_then(|file| {
-                self.keep_owner(&file);
-                file.lock()?;
-                Ok(file)
-            });
-        locked.map_err(|source| StateFileError::Io { path, source })
+        let open = || {
+            let file = match private(OpenOptions::new().create_new(true).write(true)).open(&path) {
+                Ok(made) => {
+                    self.keep_owner(&made);
+                    made
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    no_link(&path)?;
+                    OpenOptions::new().write(true).open(&path)?
+                }
+                Err(error) => return Err(error),
+            };
+            file.lock()?;
+            Ok(file)
+        };
+        open().map_err(|source| StateFileError::Io {
+            path: path.clone(),
+            source,
+        })
     }
 
     fn write(&self, kept: &Kept) -> Result<(), StateFileError> {
@@ -89,8 +100,12 @@ impl StateFile {
         text.push(b'\n');
         let new = self.beside("new");
         let written = || {
-            let mut file =
-                private(OpenOptions::new().create(true).truncate(true).write(true)).open(&new)?;
+            // What a command that was stopped left there, or what somebody put there that leads elsewhere.
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = private(OpenOptions::new().create_new(true).write(true)).open(&new)?;
             self.keep_owner(&file);
             file.write_all(&text)?;
             file.sync_all()?;
@@ -100,7 +115,7 @@ impl StateFile {
         written().map_err(|error| self.io(error))
     }
 
-    /// Made by somebody else, root say, it stays the file of whom it was, else of whom its folder is: a gateway has to read
+    /// A file that was made just now: none that was there is given away. Made by somebody else, root say, it stays the file of whom it was, else of whom its folder is: a gateway has to read
     /// what a command made. Nobody but root can give files away, and for others there is nothing to give.
     fn keep_owner(&self, file: &File) {
         #[cfg(unix)]
@@ -135,6 +150,14 @@ impl StateFile {
             path: self.path.clone(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// What stands beside the state is a file of its own: whoever owns the folder could have the owner of another one changed.
+fn no_link(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.file_type().is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("is no file of its own; delete it")),
     }
 }
 

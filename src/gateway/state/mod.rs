@@ -1,4 +1,4 @@
-//! What operators make while the gateway runs: keys, pauses, other amounts of budgets. It outlives the process in a file.
+//! What operators make while the gateway runs: keys. It outlives the process in a file.
 
 mod file;
 pub(super) mod keys;
@@ -62,17 +62,17 @@ impl Kept {
     }
 }
 
-/// Why something was not changed.
+/// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// The file cannot be had.
+    /// The file cannot be used.
     #[error(transparent)]
     File(#[from] StateFileError),
-    /// The key cannot.
+    /// The key is invalid, unknown or taken.
     #[error(transparent)]
     Key(#[from] BadKey),
-    /// There are no random bytes for one.
+    /// The system has no random bytes for a token.
     #[error(transparent)]
     NoChance(#[from] keys::NoChance),
 }
@@ -86,10 +86,10 @@ impl From<keys::NotMade> for StateError {
     }
 }
 
-/// What operators made: what is in the file, and what of it is in force here.
+/// The keys that operators have made: those in the file, and those in force here.
 ///
-/// A change by this is in the file before it is in force. A change of the file by others is in force here from the next
-/// change by this on, or when it is [read again](Self::read_again).
+/// A change that is made through this is in the file before it is in force. A change that others make to the file is in
+/// force here from the next change through this on, or when it is [read again](Self::read_again).
 #[derive(Clone, Debug)]
 pub struct State(Arc<Inner>);
 
@@ -103,10 +103,10 @@ struct Inner {
 }
 
 impl State {
-    /// What is in a file; nothing, where there is none yet.
+    /// Opens the state in a file; it is empty if there is no file yet.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StateFileError> {
         let file = StateFile::at(path.as_ref());
         let kept = file.read()?;
@@ -130,10 +130,10 @@ impl State {
         self.0.file.read().map(drop)
     }
 
-    /// Takes what others have made of the file.
+    /// Takes over what others have changed in the file.
     ///
     /// # Errors
-    /// Where it cannot be read. Then nothing changes here.
+    /// If it cannot be read. Then nothing changes here.
     pub fn read_again(&self) -> Result<(), StateFileError> {
         let _one_at_a_time = self.0.changing.lock();
         let kept = self.0.file.read()?;
@@ -147,10 +147,10 @@ impl State {
         self.0.kept.lock().keys.clone()
     }
 
-    /// Makes a key. Its token is shown once and is kept nowhere.
+    /// Makes a key. Its token is shown once and stored nowhere.
     ///
     /// # Errors
-    /// Where it makes no sense, its name is taken, or the file cannot be written. Nothing is changed then.
+    /// If it is invalid, its name is taken, or the file cannot be written. Nothing is changed then.
     pub fn make_key(&self, key: NewKey) -> Result<(Key, SecretString), StateError> {
         self.change(|kept| {
             let (key, token) = key.made(Timestamp::now())?;
@@ -162,10 +162,10 @@ impl State {
         })
     }
 
-    /// Disables a key, or enables it again. Says how it is now, and whether it was disabled before.
+    /// Disables a key, or enables it again. Returns the key as it is now, and whether it was disabled before.
     ///
     /// # Errors
-    /// Where there is none of this name, or the file cannot be written. Nothing is changed then.
+    /// If there is no key of this name, or the file cannot be written. Nothing is changed then.
     pub fn disable_key(&self, name: &str, disabled: bool) -> Result<(Key, bool), StateError> {
         self.change(|kept| {
             let key = kept.key(name)?;

@@ -143,3 +143,29 @@ fn a_file_that_is_none_of_ours_is_named_and_left_alone() {
     std::fs::write(&path, format!(r#"{{"version": 1, "keys": [{key}]}}"#)).unwrap();
     assert_eq!(State::open(&path).unwrap().keys().len(), 1);
 }
+
+/// Root changes keys in a folder of the gateway's: nothing else is to become the gateway's by that.
+#[cfg(unix)]
+#[test]
+fn what_is_put_beside_the_file_leads_nowhere_else() {
+    use std::os::unix::fs::symlink;
+
+    let (folder, path) = folder();
+    let other = folder.path().join("other");
+    std::fs::write(&other, "of somebody else").unwrap();
+    let beside = |ending: &str| folder.path().join(format!("state.json.{ending}"));
+    symlink(&other, beside("new")).unwrap();
+    let state = State::open(&path).unwrap();
+    state.make_key(NewKey::named("ci")).unwrap();
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "of somebody else");
+    assert!(std::fs::read_to_string(&path).unwrap().contains("ci"));
+
+    std::fs::remove_file(beside("lock")).unwrap();
+    symlink(&other, beside("lock")).unwrap();
+    let refused = state.make_key(NewKey::named("more")).unwrap_err();
+    assert!(
+        refused.to_string().contains("no file of its own"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "of somebody else");
+}

@@ -6,6 +6,14 @@ use super::{Place, Upstream, Upstreams};
 use crate::wire::Dialect;
 
 const GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// What is asked of Gemini's models.
+const GEMINI: [&str; 5] = [
+    ":generateContent",
+    ":streamGenerateContent",
+    ":embedContent",
+    ":batchEmbedContents",
+    ":countTokens",
+];
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// An upstream, and the call's path there.
@@ -16,23 +24,38 @@ pub(in crate::gateway) struct Chosen<'u> {
     pub(in crate::gateway) path: PathAndQuery,
 }
 
+/// Whether a caller shows Google's kind of key: this is asked before that is taken off, as it may be one of ours.
+pub(in crate::gateway) fn shows_google_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(GOOG_API_KEY)
+}
+
 impl Upstreams {
     /// By the first part of the path, where that is the name of one; else by the API that is spoken; else the one that is
-    /// for everything.
-    pub(in crate::gateway) fn choose(&self, uri: &Uri, headers: &HeaderMap) -> Option<Chosen<'_>> {
+    /// for everything. `google`: whether the caller [shows Google's kind of key](shows_google_key).
+    pub(in crate::gateway) fn choose(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        google: bool,
+    ) -> Option<Chosen<'_>> {
         let path = uri.path_and_query()?;
         if let Some((place, path)) = self.by_path(path) {
             return Some(Chosen { place, path });
         }
-        let spoken = speaks(path.path(), headers).and_then(|name| self.called(name));
+        let spoken = speaks(path.path(), headers, google).and_then(|name| self.called(name));
         let place = spoken.or(self.default.as_ref())?;
         let path = path.clone();
         Some(Chosen { place, path })
     }
 
     /// The API whose errors a caller of this path understands.
-    pub(in crate::gateway) fn dialect_of(&self, path: &str, headers: &HeaderMap) -> Dialect {
-        match speaks(path, headers) {
+    pub(in crate::gateway) fn dialect_of(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        google: bool,
+    ) -> Dialect {
+        match speaks(path, headers, google) {
             Some("gemini") => Dialect::Gemini,
             Some("anthropic") => Dialect::AnthropicMessages,
             Some("openai") => Dialect::OpenAiChat,
@@ -60,13 +83,11 @@ impl Upstreams {
 }
 
 /// Whose API it is, of those that SDKs reach without a name in the path.
-fn speaks(path: &str, headers: &HeaderMap) -> Option<&'static str> {
-    let calls = |method| path.contains(':') && path.contains(method);
-    let gemini = path.starts_with("/v1beta/")
+fn speaks(path: &str, headers: &HeaderMap, google: bool) -> Option<&'static str> {
+    let gemini = google
+        || path.starts_with("/v1beta/")
         || path.starts_with("/upload/v1beta/")
-        || headers.contains_key(GOOG_API_KEY)
-        || calls(":generateContent")
-        || calls(":streamGenerateContent");
+        || path.contains(':') && GEMINI.iter().any(|method| path.contains(method));
     let anthropic = path == "/v1/messages"
         || path.starts_with("/v1/messages/")
         || path == "/v1/complete"
@@ -112,7 +133,8 @@ mod tests {
         if let Some(name) = header {
             headers.insert(name, HeaderValue::from_static("x"));
         }
-        let chosen = upstreams.choose(&path.parse().unwrap(), &headers)?;
+        let google = shows_google_key(&headers);
+        let chosen = upstreams.choose(&path.parse().unwrap(), &headers, google)?;
         Some(chosen.place.url.uri(&chosen.path)?.to_string())
     }
 
@@ -143,6 +165,11 @@ mod tests {
                 "/v1/models",
                 Some("x-goog-api-key"),
                 "http://gemini/base/v1/models",
+            ),
+            (
+                "/v1/models/m:batchEmbedContents",
+                None,
+                "http://gemini/base/v1/models/m:batchEmbedContents",
             ),
             (
                 "/search/v1/messages?q",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{Place, Upstream, known};
 use crate::{
@@ -12,31 +12,31 @@ use crate::{
     failover::Auth,
 };
 
-/// An upstream with a name. Paths that begin with the name lead to it: `/mistral/v1/chat/completions` is
+/// A named upstream. Paths that begin with its name lead to it: `/mistral/v1/chat/completions` is
 /// `/v1/chat/completions` of `mistral`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct UpstreamConfig {
-    /// Where it is, without the `/v1` that callers' paths begin with. It may be left out of `openai`, `anthropic`,
+    /// Its address, without the `/v1` that callers' paths begin with. It may be left out for `openai`, `anthropic`,
     /// `gemini`, `mistral`, `groq`, `xai`, `deepseek`, `openrouter`, `cohere`, `together` and `fireworks`.
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub url: Option<Upstream>,
-    /// By which name limits and prices know it, where it is another than its own.
+    /// The name that limits and prices know it by, if that is not its own.
     #[serde(deserialize_with = "filled")]
     #[schemars(length(min = 1))]
     pub provider: Option<String>,
-    /// Its API key: `"${OPENAI_API_KEY}"`. It goes there in place of whatever the caller has shown. Without one the
-    /// caller's own credentials go there, except for keys of this gateway.
+    /// Its API key: `"${OPENAI_API_KEY}"`. It is sent instead of whatever credentials the caller shows. Without one,
+    /// the caller's own credentials are sent on, except for keys of this gateway.
     #[serde(deserialize_with = "filled_secret")]
     #[schemars(with = "Option<String>", length(min = 1))]
     pub key: Option<Secret>,
-    /// How it takes the key, where its name does not say: `bearer`, or `{ header: x-api-key }`.
+    /// How it takes the key, if its name does not tell: `bearer`, or `{ header: x-api-key }`.
     pub auth: Option<AuthConfig>,
-    /// Whether everything goes there that has neither a route nor an upstream of its own. A single upstream is that without
-    /// it.
+    /// Whether it gets all calls that have neither a route nor an upstream of their own. If there is only one upstream,
+    /// it gets them in any case.
     pub default: bool,
-    /// What becomes of calls of which nothing but their number can be counted, where there are budgets.
+    /// What happens, if there are budgets, to calls of which nothing but their number can be counted.
     pub unmetered: Option<Unmetered>,
 }
 
@@ -60,21 +60,21 @@ fn filled_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Se
     }
 }
 
-/// What becomes of calls of which nothing but their number can be counted: those that bring work to a provider in a way that
-/// is not understood here, as images, audio and batches, whose cost would be in no budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// What happens to calls of which nothing but their number can be counted: those that give a provider work in a form
+/// that is not understood here, such as images, audio and batches, so that their cost would be in no budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unmetered {
-    /// They are refused where there is a budget.
+    /// They are refused if there is a budget.
     #[default]
     Deny,
-    /// They pass, and cost nothing here. So it is where nothing is said of upstreams that are of no known provider, neither
-    /// by their name nor by their `provider`.
+    /// They pass, and cost nothing here. This is the default for upstreams that are not known as a provider by their
+    /// name, their `provider` or their host.
     Allow,
 }
 
-/// An upstream that makes no sense.
+/// An upstream that is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct BadUpstream {

@@ -18,6 +18,18 @@ const ADDRESSES: [(&str, &str); 11] = [
     ("fireworks", "https://api.fireworks.ai/inference"),
 ];
 
+/// Where Azure has resources of OpenAI's models, of other models, and of all that it sells, and its other clouds.
+const AZURE: [&str; 8] = [
+    ".openai.azure.com",
+    ".openai.azure.us",
+    ".openai.azure.cn",
+    ".services.ai.azure.com",
+    ".models.ai.azure.com",
+    ".cognitiveservices.azure.com",
+    ".cognitiveservices.azure.us",
+    ".cognitiveservices.azure.cn",
+];
+
 pub(super) fn address(name: &str) -> Option<&'static str> {
     let known = ADDRESSES.iter().find(|(known, _)| *known == name);
     known.map(|(_, address)| *address)
@@ -37,10 +49,9 @@ pub(super) fn is_host(host: &str) -> bool {
         address.split('/').next() == Some(host.as_str())
     };
     // What others sell by the token is there under names of one's own.
-    let is_cloud = host.ends_with(".openai.azure.com")
-        || host.ends_with(".services.ai.azure.com")
-        || host.starts_with("bedrock-runtime.") && host.ends_with(".amazonaws.com")
-        || host.ends_with("aiplatform.googleapis.com");
+    let is_azure = AZURE.iter().any(|end| host.ends_with(end));
+    let is_bedrock = host.starts_with("bedrock-runtime") && host.contains(".amazonaws.com");
+    let is_cloud = is_azure || is_bedrock || host.ends_with("aiplatform.googleapis.com");
     is_cloud || ADDRESSES.iter().any(|(_, address)| is_at(address))
 }
 
@@ -68,7 +79,11 @@ mod tests {
             "api.openai.com",
             "API.Groq.com",
             "mine.openai.azure.com",
+            "mine.openai.azure.us",
+            "mine.cognitiveservices.azure.com",
             "bedrock-runtime.eu-west-1.amazonaws.com",
+            "bedrock-runtime-fips.us-gov-west-1.amazonaws.com",
+            "bedrock-runtime.cn-north-1.amazonaws.com.cn",
             "europe-west4-aiplatform.googleapis.com",
         ] {
             assert!(is_host(host), "{host}");

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-pub(super) use choose::{Chosen, nowhere};
+pub(super) use choose::{Chosen, nowhere, shows_google_key};
 pub use config::{BadUpstream, Unmetered, UpstreamConfig};
 pub(super) use credentials::{query_key_begins, show, strip, strip_those, without_query_key};
 pub use url::{Upstream, UpstreamError};

@@ -6,9 +6,9 @@ use http::{
 };
 use serde::Deserialize;
 
-/// Where calls go: `https://api.openai.com`, with a path where all of the upstream's paths begin with it.
+/// Where calls go: `https://api.openai.com`, with a path if all of the upstream's paths begin with it.
 ///
-/// The caller's path is put behind: for `OPENAI_BASE_URL=http://127.0.0.1:8080/v1` the upstream is
+/// The caller's path is appended: for `OPENAI_BASE_URL=http://127.0.0.1:8080/v1` the upstream is
 /// `https://api.openai.com`, without `/v1`.
 ///
 /// ```
@@ -28,7 +28,7 @@ pub struct Upstream {
     base: String,
 }
 
-/// A text that is no upstream.
+/// A text that is not an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}; write it as https://api.openai.com")]
 pub struct UpstreamError {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::tags::Tag;
 
-/// A value that may be claimed: `scout`, all that begin alike, `scout-*`, or any, `*`.
+/// A value that a key's holder may set a tag to: one value, `scout`; all values with the same beginning, `scout-*`; or
+/// any value, `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Claimable(String);

@@ -18,37 +18,37 @@ pub enum Role {
     /// Make calls.
     #[default]
     Caller,
-    /// Make calls, and look at the state of everything; of what has the key's tags, where it has some.
+    /// Make calls, and look at the state of everything, or, if the key has tags, of what has those tags.
     Viewer,
-    /// All that, and change things.
+    /// All of that, and change things.
     Admin,
 }
 
-/// A virtual key. The token itself is not in it.
+/// A virtual key. It does not contain the token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Key {
-    /// What it is called. Calls with it have it as the tag `key`.
+    /// Its name. Calls with the key have it as the tag `key`.
     pub name: String,
     pub(super) hash: Hash,
     /// What its holder may do.
     #[serde(default)]
     pub role: Role,
-    /// The tags that every call with it has.
+    /// The tags that every call with the key has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<Tag, String>,
-    /// The tags that its holder may set by header, and to what. What is not here may not be claimed, but for what
-    /// `tags` has.
+    /// The tags that its holder may set by header, and the values they may have. No other tag may be set, except to the
+    /// value it has in `tags`.
     #[serde(default = "Claimable::usual")]
     pub may: BTreeMap<Tag, Vec<Claimable>>,
     /// The highest priority that its holder may ask for.
     #[serde(default)]
     pub max_priority: i32,
-    /// From when on it is refused.
+    /// When it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// Whether it is refused until somebody enables it.
+    /// Whether it is refused until somebody enables it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
     /// When it was made.
@@ -61,22 +61,22 @@ pub(crate) fn key_tag() -> Tag {
     Tag::from("key")
 }
 
-/// Why a key cannot be had.
+/// Why a key cannot be made or found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadKey {
-    /// Its name is none.
+    /// Its name is not allowed.
     #[error(
         "`{0}` is no name of a key: write up to 64 letters, digits, dots, hyphens and underscores"
     )]
     Name(String),
-    /// Another has its name.
+    /// Another key has its name.
     #[error("there is a key `{0}` already; delete it first, or choose another name")]
     Taken(String),
-    /// None has the name.
+    /// No key has this name.
     #[error("there is no key `{0}`")]
     Unknown(String),
-    /// One of its tags is not its holder's to have.
+    /// It has a tag that no key can set, because the tag is known of each call anyway.
     #[error("a key cannot set the tag `{0}`: that is known of each call by itself")]
     Tag(Tag),
 }
@@ -128,7 +128,7 @@ impl Key {
         Ok(tags)
     }
 
-    /// Whether it is good now.
+    /// Whether it is valid now.
     #[must_use]
     pub fn state_now(&self) -> KeyState {
         self.state(Timestamp::now())
@@ -144,16 +144,16 @@ impl Key {
     }
 }
 
-/// Whether a key is good.
+/// Whether a key is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeyState {
-    /// It is.
+    /// It is valid.
     Good,
     /// Somebody has disabled it.
     Disabled,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 
@@ -212,9 +212,7 @@ mod tests {
 
     fn tags(text: &str) -> Tags {
         let pairs = text.split(' ').filter_map(|pair| pair.split_once('='));
-        pairs.fold(Tags::new(), |tags, (tag, value)| {
-            tags.with(tag.into(), value)
-        })
+        pairs.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value))
     }
 
     #[test]

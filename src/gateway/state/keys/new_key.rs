@@ -18,27 +18,28 @@ use crate::tags::Tag;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct NewKey {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What its holder may do.
     #[serde(default)]
     pub role: Role,
-    /// The tags that every call with it has.
+    /// The tags that every call with the key has.
     #[serde(default)]
     pub tags: BTreeMap<Tag, String>,
-    /// The tags that its holder may set by header, and to what; where nothing is said, any agent, user and run.
+    /// The tags that its holder may set by header, and the values they may have. By default, agent, user and run may
+    /// have any value.
     #[serde(default)]
     pub may: Option<BTreeMap<Tag, Vec<Claimable>>>,
     /// The highest priority that its holder may ask for.
     #[serde(default)]
     pub max_priority: i32,
-    /// From when on it is refused.
+    /// When it expires.
     #[serde(default)]
     pub expires: Option<Timestamp>,
 }
 
 impl NewKey {
-    /// A key of this name, which any caller may have.
+    /// A key of this name for making calls, with the defaults.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         NewKey {

@@ -28,7 +28,7 @@ pub(super) fn token() -> Result<SecretString, NoChance> {
     Ok(SecretString::from(text))
 }
 
-/// The system gives no random bytes.
+/// The system has no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system gives no random bytes, so no key can be made")]
 pub struct NoChance;
