@@ -13,7 +13,7 @@ use tower_quota::{
     limiter::Call,
     store::{
         Claim, Correction, Decision, Reason, Settlement, SqliteStore, Store as _,
-        sqlite::{Ledger, LedgerError, OpenError},
+        sqlite::{Ledger, LedgerError, OpenError, SqliteOptions, Survives},
     },
 };
 
@@ -92,6 +92,57 @@ async fn one_store_at_a_time_has_the_file_and_others_may_read() {
     );
     drop(store);
     drop(SqliteStore::open(&path, limits()).unwrap());
+}
+
+/// A file has one name to those who count in it, whatever links lead there.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_leads_to_the_same_file() {
+    use std::os::unix::fs::symlink;
+
+    let folder = Folder::new();
+    let (path, link) = (folder.file("counts.db"), folder.file("link.db"));
+    // To what is not there yet.
+    symlink(&path, &link).unwrap();
+    let kill = || SqliteOptions::new(&link, limits()).survives(Survives::Kill);
+    let store = kill().open().unwrap();
+    let Ok(Decision::Granted(grant)) = store.claim(&claim()).get().await else {
+        panic!("there is room");
+    };
+    for name in [&path, &link] {
+        assert!(matches!(refused(name), OpenError::InUse { .. }));
+    }
+    drop((grant, store));
+    drop(SqliteStore::open(&path, limits()).unwrap());
+    let opened = kill().open().unwrap();
+    assert!(matches!(refused(&path), OpenError::InUse { .. }));
+    drop(opened);
+}
+
+const READS: &str = "TOWER_QUOTA_TEST_READS";
+
+/// SQLite's locks of a process go when anybody in it closes the file. Whoever reads it elsewhere would take itself for the last
+/// one then, and take away the log that we write to.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reader_elsewhere_that_goes_leaves_the_log_to_whoever_writes() {
+    if let Some(path) = std::env::var_os(READS) {
+        return sql(path.as_ref(), "SELECT count(*) FROM attempts");
+    }
+    let folder = Folder::new();
+    let path = folder.file("counts.db");
+    drop(SqliteStore::open(&path, limits()).unwrap());
+    let ledger = Ledger::open(&path).unwrap();
+    let store = SqliteStore::open(&path, limits()).unwrap();
+    let recorded = store.record(&Tags::new(), Usage::new(1, 1));
+    recorded.get().await.unwrap();
+    let own = "files::a_reader_elsewhere_that_goes_leaves_the_log_to_whoever_writes";
+    let mut reader = std::process::Command::new(std::env::current_exe().unwrap());
+    let read = reader.args(["--exact", own]).env(READS, &path).output();
+    let read = read.unwrap();
+    assert!(read.status.success(), "{read:?}");
+    assert!(folder.file("counts.db-wal").exists());
+    drop((store, ledger));
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn chat(output: u64) -> Request<Full<Bytes>> {
             Tags::new()
                 .with(Tag::Agent, "scout")
                 .with(Tag::Run, "r1")
-                .with("tenant".into(), "acme"),
+                .with("tenant", "acme"),
         )
         .body(Full::from(body.to_string()))
         .unwrap()
@@ -325,7 +325,7 @@ async fn load(store: &Arc<SqliteStore>, millis: &AtomicU64) -> Vec<(u64, Tags, U
             tags.set(Tag::Agent, ["scout", "a,\"b\""][random.usize(..2)]);
         }
         if random.bool() {
-            tags.set("tenant".into(), ["acme", "other"][random.usize(..2)]);
+            tags.set("tenant", ["acme", "other"][random.usize(..2)]);
         }
         let mut usage = Usage::new(random.u64(..1_000), random.u64(..1_000));
         (usage.cache_read, usage.reasoning) = (usage.input / 2, usage.output / 3);
@@ -374,7 +374,7 @@ async fn reports_are_what_the_attempts_come_to() {
             .until(instant(until));
         let only = random.bool().then(|| ["acme", ""][random.usize(..2)]);
         if let Some(tenant) = only {
-            query = query.when("tenant".into(), tenant);
+            query = query.when("tenant", tenant);
         }
         let report = ledger.report(&query).unwrap();
         let mut expected =
@@ -549,9 +549,9 @@ async fn calls_go_on_while_what_is_old_goes() {
     let folder = Folder::new();
     let path = folder.file("ledger.db");
     let (store, millis) = clocked(&path);
-    // More than are deleted at a time.
+    // More than are deleted at a time, and more runs.
     for number in 0..12_000 {
-        let tags = Tags::new().with(Tag::Run, format!("run {}", number % 700));
+        let tags = Tags::new().with(Tag::Run, format!("run {}", number % 7_000));
         drop(store.record(&tags, Usage::new(1, 1)));
     }
     store.flush().await.unwrap();
@@ -564,7 +564,7 @@ async fn calls_go_on_while_what_is_old_goes() {
     let mut calls = 0;
     while !pruning.is_finished() || calls < 20 {
         // Under a name that is about to go.
-        let tags = Tags::new().with(Tag::Run, format!("run {}", calls % 700));
+        let tags = Tags::new().with(Tag::Run, format!("run {}", calls % 7_000));
         let permit = limiter.acquire(Call::new().tags(tags)).await.unwrap();
         permit.settle(Usage::new(1, 1));
         calls += 1;

@@ -2,11 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-/// Why a store's file was not opened. It is as it was.
+/// Why a store's file was not opened. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The file cannot be made, read or written.
+    /// The file cannot be created, read or written.
     #[error(
         "{} cannot be opened: {reason}; its directory has to exist, and this process has to be allowed to write there",
         path.display()
@@ -17,7 +17,7 @@ pub enum OpenError {
         /// What the system said.
         reason: io::Error,
     },
-    /// Somebody counts in it already.
+    /// Another store already counts in it.
     #[error(
         "{} is in use by another store, in this process or another; stop that one, or give each a file of its own",
         path.display()
@@ -26,7 +26,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// It is another program's.
+    /// It belongs to another program.
     #[error(
         "{} is no file of this kind ({found}); say another path, or move it away: nothing of it was changed",
         path.display()
@@ -37,7 +37,7 @@ pub enum OpenError {
         /// What it is.
         found: String,
     },
-    /// A newer version wrote it, in a form that this one cannot keep.
+    /// A newer version wrote it, in a form that this one cannot maintain.
     #[error(
         "{} is of schema {found} and wants a program that knows schema {wanted}; this one knows {known}: use the newer version, or a backup from before it",
         path.display()
@@ -47,12 +47,12 @@ pub enum OpenError {
         path: PathBuf,
         /// Its schema.
         found: i64,
-        /// The lowest schema that a program has to know to keep it.
+        /// The lowest schema that a program has to know to maintain it.
         wanted: i64,
         /// The schema that this version knows.
         known: i64,
     },
-    /// What it says does not go together.
+    /// Its contents are inconsistent.
     #[error(
         "{} is damaged: {reason}; restore it from a backup, or move it away with its -wal and begin anew, which forgets what was counted",
         path.display()
@@ -83,7 +83,7 @@ pub enum LedgerError {
     /// SQLite refused something.
     #[error("the ledger cannot be read: {0}")]
     Read(String),
-    /// What was read could not be written on.
+    /// What was read could not be written out.
     #[error("the report cannot be written: {0}")]
     Write(#[from] io::Error),
 }

@@ -10,6 +10,8 @@ use crate::{limit::Quantity, store::Settlement, usage::Usage};
 /// billionths of a dollar.
 const MOST: u64 = 1 << 44;
 const MOST_COST: u64 = 1 << 52;
+/// The same of a sum: a hundred of them are still a number of 64 bits.
+const MOST_SUM: i64 = 1 << 56;
 
 /// How the usage of an attempt is known, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,18 +148,33 @@ impl Sum {
     }
 }
 
+/// A sum in SQL that stays a whole number: beyond 64 bits SQLite goes on with a fraction.
+macro_rules! most {
+    ($column:literal) => {
+        concat!(
+            "min(",
+            $column,
+            " + excluded.",
+            $column,
+            ", 72057594037927936)"
+        )
+    };
+}
+
 /// Adds them to what stands for their hours and sets of tags.
 pub(super) fn add_to_hours(
     conn: &Connection,
     sums: &HashMap<(i64, i64), Sum>,
 ) -> rusqlite::Result<()> {
-    let add = "INSERT INTO hour (hour, tags, attempts, estimated, unknown, unpriced, input, cache_read,
+    let add = concat!(
+        "INSERT INTO hour (hour, tags, attempts, estimated, unknown, unpriced, input, cache_read,
         cache_write, output, reasoning, cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
         attempts = attempts + excluded.attempts, estimated = estimated + excluded.estimated,
-        unknown = unknown + excluded.unknown, unpriced = unpriced + excluded.unpriced,
-        input = input + excluded.input, cache_read = cache_read + excluded.cache_read,
-        cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
-        reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost";
+        unknown = unknown + excluded.unknown, unpriced = unpriced + excluded.unpriced,",
+        "input = ", most!("input"), ", cache_read = ", most!("cache_read"),
+        ", cache_write = ", most!("cache_write"), ", output = ", most!("output"),
+        ", reasoning = ", most!("reasoning"), ", cost = ", most!("cost"),
+    );
     let mut add = conn.prepare_cached(add)?;
     for ((hour, tags), sum) in sums {
         let Sum {
@@ -174,12 +191,12 @@ pub(super) fn add_to_hours(
             estimated,
             unknown,
             unpriced,
-            of.input,
-            of.cache_read,
-            of.cache_write,
-            of.output,
-            of.reasoning,
-            of.cost.unwrap_or_default()
+            of.input.min(MOST_SUM),
+            of.cache_read.min(MOST_SUM),
+            of.cache_write.min(MOST_SUM),
+            of.output.min(MOST_SUM),
+            of.reasoning.min(MOST_SUM),
+            of.cost.unwrap_or_default().min(MOST_SUM)
         ])?;
     }
     Ok(())
@@ -191,4 +208,33 @@ fn bounded_cost(nanos: u64) -> i64 {
 
 fn bounded(figure: u64) -> i64 {
     figure.min(MOST).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::schema, *};
+
+    #[test]
+    fn sums_beyond_all_bounds_are_whole_numbers_yet() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        let tx = conn.transaction().unwrap();
+        schema::migrate(&tx, 0, schema::SCHEMA).unwrap();
+        tx.commit().unwrap();
+        let absurd = Figures {
+            known: Some(Known::Reported),
+            input: bounded(u64::MAX),
+            cost: Some(bounded_cost(u64::MAX)),
+            ..Figures::default()
+        };
+        let mut sum = Sum::default();
+        (0..5_000).for_each(|_| sum.add(&absurd));
+        let sums = HashMap::from([((1, 1), sum)]);
+        for _ in 0..3 {
+            add_to_hours(&conn, &sums).unwrap();
+        }
+        let query = "SELECT input, cost, attempts FROM hour";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found: (i64, i64, i64) = conn.query_row(query, [], read).unwrap();
+        assert_eq!(found, (MOST_SUM, MOST_SUM, 15_000));
+    }
 }

@@ -27,6 +27,8 @@ pub(super) struct Opened {
     pub(super) conn: Connection,
     /// Held for as long as the file is; the system lets go of it when a process ends, however it does.
     pub(super) lock: File,
+    /// Where it is, whatever links lead there: what is beside it has this name in front.
+    pub(super) path: PathBuf,
 }
 
 /// Opens the file to count in it, making it where there is none, and brings it to this version's schema.
@@ -35,7 +37,8 @@ pub(super) fn open(path: &Path, survives: Survives) -> Result<Opened, OpenError>
         path: path.to_owned(),
         reason,
     };
-    let lock = private(&lock_path(path)).map_err(unreachable)?;
+    let real = real(path).map_err(unreachable)?;
+    let lock = private(&lock_path(&real)).map_err(unreachable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -45,13 +48,15 @@ pub(super) fn open(path: &Path, survives: Survives) -> Result<Opened, OpenError>
         }
         Err(TryLockError::Error(reason)) => return Err(unreachable(reason)),
     }
-    // Made by us, so that nobody else may read it; what SQLite puts beside it is as private as it is.
-    drop(private(path).map_err(unreachable)?);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn =
-        Connection::open_with_flags(path, flags).map_err(|error| refused(path, &error))?;
+        Connection::open_with_flags(&real, flags).map_err(|error| refused(path, &error))?;
     prepare(&mut conn, path, survives)?;
-    Ok(Opened { conn, lock })
+    Ok(Opened {
+        conn,
+        lock,
+        path: real,
+    })
 }
 
 /// Opens the file to read its ledger, beside whoever counts in it.
@@ -175,6 +180,27 @@ fn refused(path: &Path, error: &rusqlite::Error) -> OpenError {
     }
 }
 
+/// The file behind all links, made where there is none: by us, so that nobody else may read it; what SQLite puts beside it is as
+/// private as it is. One that is there is never opened but by SQLite: its locks of this process would go with us.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    match path.canonicalize() {
+        Err(error) if is_missing(&error) => {}
+        found => return found,
+    }
+    match options().create_new(true).open(path) {
+        // Somebody else has just made it, or it is a link to what is not there yet.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => drop(made?),
+    }
+    match path.canonicalize() {
+        Err(error) if is_missing(&error) => {}
+        found => return found,
+    }
+    drop(options().create(true).open(path)?);
+    path.canonicalize()
+}
+
 /// What is locked: not the file itself, which has locks of SQLite's on it that go when anybody in the process closes it.
 fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -184,9 +210,13 @@ fn lock_path(path: &Path) -> PathBuf {
 
 /// A file for its owner alone, made where there is none.
 fn private(path: &Path) -> io::Result<File> {
+    options().create(true).open(path)
+}
+
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
+    options.read(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options
 }

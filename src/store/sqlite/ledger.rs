@@ -9,8 +9,10 @@ use super::{
     row::EACH_MILLISECOND,
 };
 
-/// The ledger of a [`SqliteStore`](super::SqliteStore), to read, also while that counts, and from another process. What it
-/// does it does at once: put it on a thread that may block.
+/// The ledger of a [`SqliteStore`](super::SqliteStore), for reading, also while that store counts, and from another
+/// process.
+///
+/// Its methods block: use it on a thread that may block.
 ///
 /// ```
 /// use tower_quota::{Limiter, Tag, Tags, Usage, Money, limit::Limits, limiter::Call};
@@ -44,24 +46,26 @@ impl Ledger {
     /// Opens the ledger in a file.
     ///
     /// # Errors
-    /// Where there is none, or it cannot be read.
+    /// If there is none, or it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
         Ok(Ledger(Mutex::new(file::open_to_read(path.as_ref())?)))
     }
 
-    /// What attempts came to. What does not ask for runs is answered from sums of hours: a month of ten million
-    /// attempts takes less than two seconds.
+    /// Returns what attempts came to.
+    ///
+    /// A query that does not ask for runs is answered from sums of hours: a month of ten million attempts takes less
+    /// than two seconds.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If the ledger cannot be read.
     pub fn report(&self, query: &Query) -> Result<Report, LedgerError> {
         Report::of(&self.conn(), query)
     }
 
-    /// Writes every attempt that was claimed between two instants as CSV (RFC 4180), a line of names first.
+    /// Writes every attempt that was claimed between two instants as CSV (RFC 4180), beginning with a line of names.
     ///
     /// # Errors
-    /// Where it cannot be read or written.
+    /// If the ledger cannot be read, or the output cannot be written.
     pub fn attempts_to_csv(
         &self,
         from: SystemTime,
@@ -84,10 +88,10 @@ impl Ledger {
         })
     }
 
-    /// The same as JSON, an object a line.
+    /// Writes the same attempts as JSON, one object per line.
     ///
     /// # Errors
-    /// Where it cannot be read or written.
+    /// If the ledger cannot be read, or the output cannot be written.
     pub fn attempts_to_json(
         &self,
         from: SystemTime,
@@ -104,10 +108,10 @@ impl Ledger {
         })
     }
 
-    /// The audit log, the oldest entry first.
+    /// Returns the audit log, oldest entry first.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditEntry>, LedgerError> {
         Ok(audit(&self.conn())?)
     }

@@ -2,7 +2,7 @@
 //!
 //! [`SqliteStore`] decides as [`MemoryStore`](super::MemoryStore) does, and has written down what it grants before the
 //! attempt leaves. After `kill -9` at any instant no attempt is missing that was settled, what was in flight counts as
-//! reserved, the slots of the dead are free, and the file opens as it is.
+//! reserved, the slots of the dead process are free, and the file opens as it is.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -30,41 +30,43 @@
 //! ```
 //!
 //! # How it works
-//! A claim is decided in memory, at once, and handed to a thread that writes: all that waits goes into one transaction,
-//! and whoever waits for it is woken when that is on the disk. So a commit costs two to four milliseconds however many
-//! calls share it. A refusal waits for nothing. Of the claims of one attempt the last waits for all, and what a call used is
-//! written with what is claimed next, a fiftieth of a second later at most. Where [`Survives::Kill`] is enough, a commit is
-//! with the operating system and not on the disk: a tenth of a millisecond. With [`SqliteOptions::ahead`] most claims wait for
-//! neither. The file has what was done since the last image
-//! of all counts, and such an image from time to time.
+//! A claim is decided in memory, at once, and handed to a thread that writes. Everything that waits goes into one
+//! transaction, and whoever waits for it is woken when it is on the disk. A commit therefore costs two to four
+//! milliseconds, however many calls share it. A refusal waits for nothing. Of the claims of one attempt, the last waits
+//! for all; what a call used is written with what is claimed next, a fiftieth of a second later at most. If
+//! [`Survives::Kill`] is enough, a commit ends in the operating system and not on the disk, which takes a tenth of a
+//! millisecond. With [`SqliteOptions::ahead`], most claims wait for neither. The file contains an image of all counts,
+//! written from time to time, and what was done since the last one.
 //!
 //! # The ledger
-//! Each attempt is a row: when, under which tags, its tokens, its cost, and whether these were reported, estimated, or
-//! are what was reserved. Read it with [`SqliteStore::ledger`], with [`Ledger::open`] from another process, or with any
-//! tool that reads SQLite, also while calls go on: the views `attempts` and `hours` have names in plain columns, and
-//! `audit` has what was done by hand. Prompts and answers are never in it; tag values are, as they are.
+//! Each attempt is a row: when it was made, under which tags, its tokens, its cost, and whether these were reported,
+//! estimated, or are what was reserved. Read it with [`SqliteStore::ledger`], from another process with
+//! [`Ledger::open`], or with any tool that reads SQLite, also while calls go on: the views `attempts` and `hours` have
+//! names in plain columns, and `audit` has what was done by hand. Prompts and answers are never in it; tag values are,
+//! unchanged.
 //!
 //! ```sql
 //! SELECT model, agent, sum(cost_dollars) FROM hours WHERE hour >= '2026-11' GROUP BY 1, 2;
 //! SELECT at, model, cost_dollars, tags ->> '$.tenant' AS tenant FROM attempts WHERE run = 'nightly-7';
 //! ```
 //!
-//! An attempt takes about 50 bytes, and its hour's sum is shared. Of ten million attempts a month by model and agent is
-//! told in half a second. They stay until they are [pruned](SqliteStore::prune).
+//! An attempt takes about 50 bytes; the sum of its hour is shared. A month of ten million attempts, by model and agent,
+//! is reported in half a second. Attempts stay until they are [pruned](SqliteStore::prune).
 //!
 //! # Limits that have changed
-//! What is counted is matched by quantity, period, `when` and `per`, so amounts may be others when it is opened again.
-//! What counted under limits that it is not opened with is forgotten.
+//! What is counted is matched by quantity, period, `when` and `per`, so amounts may differ when the file is opened
+//! again. What counted under limits that it is not opened with is forgotten.
 //!
-//! The limits that it is opened with hold, those of the configuration as a rule, whichever came and went at run time: one
-//! that was [added](crate::Limiter::reconfigure) then is gone if it is not among them, and one that was removed then is
-//! there again, with nothing in use. An amount that was changed at run time holds further as long as the limit is opened
-//! with as it was opened with before; where that is another one, it holds. The same goes for all else that was said of a
-//! limit then: its charge, its thresholds. Add a limit to the configuration too, if it is to stay.
+//! The limits that it is opened with, usually those of the configuration, are in force, whichever were added or removed
+//! at run time: a limit that was [added](crate::Limiter::reconfigure) at run time is gone if it is not among them, and
+//! one that was removed is there again, with nothing in use. An amount that was changed at run time stays in force as
+//! long as the limit is opened with the same amount as before; if that is another one, it takes its place. The same
+//! goes for everything else about the limit: its charge, its thresholds. To keep a limit, add it to the configuration
+//! too.
 //!
 //! # Versions
-//! A file of an earlier version is brought to this one's form when it is opened. One of a later version is opened where
-//! that has only added to the form, and otherwise refused; see [`OpenError::Newer`].
+//! A file of an earlier version is converted to this version's form when it is opened. A file of a later version is
+//! opened if that version has only added to the form, and is refused otherwise; see [`OpenError::Newer`].
 
 mod ahead;
 mod answers;

@@ -116,9 +116,7 @@ mod tests {
 
     fn spelled(of: &[(&str, &str)]) -> Vec<u8> {
         let of = of.iter();
-        let tags = of.fold(Tags::new(), |tags, (tag, value)| {
-            tags.with((*tag).into(), *value)
-        });
+        let tags = of.fold(Tags::new(), |tags, (tag, value)| tags.with(*tag, *value));
         let mut bytes = Vec::new();
         spell(&tags, &mut bytes);
         bytes

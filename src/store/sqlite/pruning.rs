@@ -32,15 +32,20 @@ pub(super) struct Pruning {
 enum Stage {
     Attempts,
     Hours,
-    /// What is named by attempts up to this one.
-    Names(i64, Named),
+    /// What is named by attempts.
+    Names(Named),
 }
 
 /// What attempts that are left name: runs, and tags where no hour has them yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Named {
     runs: HashSet<i64>,
     tags: HashSet<i64>,
+    /// The attempts up to this one were looked at.
+    last: i64,
+    /// The runs and the sets of tags up to these are there because something names them.
+    last_run: i64,
+    last_tags: i64,
 }
 
 impl Pruning {
@@ -98,19 +103,21 @@ impl Pruning {
                 if deleted > 0 {
                     return Ok(false);
                 }
-                self.stage = Stage::Names(i64::MIN, Named::default());
+                self.stage = Stage::Names(Named::new());
                 Ok(self.pruned == Pruned::default())
             }
-            Stage::Names(last, named) => {
-                if named.look(conn, last)? {
+            Stage::Names(named) => {
+                if named.look(conn)? {
                     return Ok(false);
                 }
                 // Nobody writes between the last look and this.
                 let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                named.delete_others(&tx)?;
-                Note::of_retention(self.pruned, &self.by).write(&tx, self.now)?;
+                let is_last = !named.delete_others(&tx)?;
+                if is_last {
+                    Note::of_retention(self.pruned, &self.by).write(&tx, self.now)?;
+                }
                 tx.commit()?;
-                Ok(true)
+                Ok(is_last)
             }
         }
     }
@@ -144,13 +151,23 @@ impl Pruning {
 }
 
 impl Named {
+    fn new() -> Self {
+        Named {
+            runs: HashSet::new(),
+            tags: HashSet::new(),
+            last: i64::MIN,
+            last_run: i64::MIN,
+            last_tags: i64::MIN,
+        }
+    }
+
     /// Looks at some more attempts. Returns whether there may be others.
-    fn look(&mut self, conn: &Connection, last: &mut i64) -> rusqlite::Result<bool> {
+    fn look(&mut self, conn: &Connection) -> rusqlite::Result<bool> {
         let some = "SELECT id, run, tags, status = 0 FROM attempt WHERE id > ? ORDER BY id LIMIT ?";
         let mut some = conn.prepare_cached(some)?;
-        let (mut rows, mut count) = (some.query(params![*last, LOOKED_AT])?, 0);
+        let (mut rows, mut count) = (some.query(params![self.last, LOOKED_AT])?, 0);
         while let Some(row) = rows.next()? {
-            (count, *last) = (count + 1, row.get(0)?);
+            (count, self.last) = (count + 1, row.get(0)?);
             self.runs.extend(row.get::<_, Option<i64>>(1)?);
             if row.get(3)? {
                 self.tags.insert(row.get(2)?);
@@ -159,23 +176,46 @@ impl Named {
         Ok(count == LOOKED_AT)
     }
 
-    /// Deletes all that nothing names any more.
-    fn delete_others(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let delete = |ids: &str, named: &HashSet<i64>, delete: &str| {
-            let ids: Vec<i64> = conn
-                .prepare_cached(ids)?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            let mut delete = conn.prepare_cached(delete)?;
-            let mut others = ids.iter().filter(|id| !named.contains(id));
-            others.try_for_each(|id| delete.execute([id]).map(drop))
-        };
-        delete(
-            "SELECT id FROM run",
-            &self.runs,
-            "DELETE FROM run WHERE id = ?",
-        )?;
-        let unused = "SELECT id FROM tag_set WHERE id NOT IN (SELECT tags FROM hour)";
-        delete(unused, &self.tags, "DELETE FROM tag_set WHERE id = ?")
+    /// Deletes some of what nothing names any more. Returns whether there may be others.
+    fn delete_others(&mut self, conn: &Connection) -> rusqlite::Result<bool> {
+        let runs = "SELECT id FROM run WHERE id > ? ORDER BY id LIMIT ?";
+        let (runs, last_run) = some(conn, runs, self.last_run, AT_ONCE)?;
+        let others = runs.iter().filter(|id| !self.runs.contains(id));
+        delete(conn, "DELETE FROM run WHERE id = ?", others)?;
+        if let Some(last) = last_run {
+            self.last_run = last;
+            return Ok(true);
+        }
+        // It looks at all hours each time, and there are fewer of these.
+        let unused = "SELECT id FROM tag_set WHERE id > ? AND id NOT IN (SELECT tags FROM hour) ORDER BY id LIMIT ?";
+        let (unused, last_tags) = some(conn, unused, self.last_tags, LOOKED_AT)?;
+        let others = unused.iter().filter(|id| !self.tags.contains(id));
+        delete(conn, "DELETE FROM tag_set WHERE id = ?", others)?;
+        self.last_tags = last_tags.unwrap_or(self.last_tags);
+        Ok(last_tags.is_some())
     }
+}
+
+/// Some ids behind this one; the last of them, if there may be others.
+fn some(
+    conn: &Connection,
+    query: &str,
+    after: i64,
+    most: i64,
+) -> rusqlite::Result<(Vec<i64>, Option<i64>)> {
+    let mut query = conn.prepare_cached(query)?;
+    let ids = query.query_map(params![after, most], |row| row.get(0))?;
+    let ids: Vec<i64> = ids.collect::<rusqlite::Result<_>>()?;
+    let last = ids.last().copied();
+    let is_full = i64::try_from(ids.len()).is_ok_and(|count| count == most);
+    Ok((ids, last.filter(|_| is_full)))
+}
+
+fn delete<'i>(
+    conn: &Connection,
+    delete: &str,
+    mut ids: impl Iterator<Item = &'i i64>,
+) -> rusqlite::Result<()> {
+    let mut delete = conn.prepare_cached(delete)?;
+    ids.try_for_each(|id| delete.execute([id]).map(drop))
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::tags::Tag;
 
-/// What is asked of a [ledger](super::Ledger): everything, where nothing is said.
+/// A query of a [ledger](super::Ledger): everything, unless it is narrowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Query {
@@ -24,30 +24,30 @@ pub struct Query {
 }
 
 impl Query {
-    /// Everything, in one sum.
+    /// Creates a query for everything, in one sum.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A sum for each value of these tags.
+    /// Asks for a sum for each value of these tags.
     pub fn by(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
         self.by = tags.into_iter().collect();
         self
     }
 
-    /// Only attempts with this value of a tag; an empty one: without the tag.
-    pub fn when(mut self, tag: Tag, value: impl Into<String>) -> Self {
-        self.when.push((tag, value.into()));
+    /// Asks only for attempts with this value of a tag. An empty value stands for attempts without the tag.
+    pub fn when(mut self, tag: impl Into<Tag>, value: impl Into<String>) -> Self {
+        self.when.push((tag.into(), value.into()));
         self
     }
 
-    /// Only attempts that were claimed then or later, to the millisecond.
+    /// Asks only for attempts that were claimed at this instant or later, to the millisecond.
     pub fn from(mut self, instant: SystemTime) -> Self {
         self.from = Some(instant);
         self
     }
 
-    /// Only attempts that were claimed earlier.
+    /// Asks only for attempts that were claimed before this instant.
     pub fn until(mut self, instant: SystemTime) -> Self {
         self.until = Some(instant);
         self

@@ -46,7 +46,11 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
         survives,
         ahead,
     } = options;
-    let Opened { mut conn, lock } = file::open(&path, survives)?;
+    let Opened {
+        mut conn,
+        lock,
+        path: real,
+    } = file::open(&path, survives)?;
     let mut clock = Clock::alone();
     if let Some(shown) = shown {
         clock.show(move || shown());
@@ -99,7 +103,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let sync = match survives {
         Survives::Power => None,
         Survives::Kill => {
-            let started = Syncer::start(&path);
+            let started = Syncer::start(&real);
             Some(started.map_err(|reason| OpenError::Unreachable {
                 path: path.clone(),
                 reason,

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
 };
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, types::ValueRef};
 use serde::{Deserialize, Serialize};
 
 use super::{LedgerError, Query, query::Sums};
@@ -15,49 +15,53 @@ use crate::{
     tags::{Tag, Tags},
 };
 
-/// What attempts came to. Those that have not ended are in none.
+/// What attempts came to. Attempts that have not ended are not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Totals {
-    /// How many there were.
+    /// How many attempts there were.
     pub attempts: u64,
-    /// Those of them whose usage is our estimate.
+    /// Those of them whose usage was estimated here.
     pub estimated: u64,
     /// Those whose usage nobody knows: what was reserved stands for it.
     pub unknown: u64,
     /// Those whose cost nobody knows.
     pub unpriced: u64,
-    /// Input tokens, those read from and written to a prompt cache included.
+    /// Input tokens, including those read from and written to a prompt cache.
     pub input: u64,
-    /// The part of them that was read from a prompt cache.
+    /// The part of the input that was read from a prompt cache.
     pub cache_read: u64,
-    /// The part that was written to one.
+    /// The part of the input that was written to a prompt cache.
     pub cache_write: u64,
-    /// Output tokens, reasoning included.
+    /// Output tokens, including reasoning.
     pub output: u64,
-    /// The part that was spent on reasoning.
+    /// The part of the output that was spent on reasoning.
     pub reasoning: u64,
-    /// What they cost.
+    /// What the attempts cost.
     pub cost: Money,
 }
 
-/// The answer to a [`Query`]: what costs most first.
+/// The answer to a [`Query`], most expensive first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// The tags that there is a sum for each value of.
+    /// The tags for whose values there are sums.
     pub by: Vec<Tag>,
-    /// The sums, each with the values of these tags; an attempt without a tag has an empty one.
+    /// The sums, each with the values of these tags. An attempt without a tag has an empty value.
     pub rows: Vec<(Vec<String>, Totals)>,
-    /// All of them together.
+    /// The sum of all rows.
     pub totals: Totals,
 }
 
 impl Totals {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let figure = |place: usize| -> rusqlite::Result<u64> {
-            let figure: Option<i64> = row.get(place)?;
-            Ok(u64::try_from(figure.unwrap_or_default()).unwrap_or_default())
+            Ok(match row.get_ref(place)? {
+                ValueRef::Integer(figure) => u64::try_from(figure).unwrap_or_default(),
+                // What an earlier version has added up beyond 64 bits.
+                ValueRef::Real(_) => i64::MAX.cast_unsigned(),
+                _ => 0,
+            })
         };
         Ok(Totals {
             attempts: figure(2)?,
@@ -175,10 +179,10 @@ impl Report {
         Ok(report)
     }
 
-    /// Writes it as CSV (RFC 4180), with a line of names first and one of all together last. Money is in dollars.
+    /// Writes the report as CSV (RFC 4180), with a line of names first and a line of totals last. Money is in dollars.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If the output cannot be written.
     pub fn to_csv(&self, to: &mut impl Write) -> io::Result<()> {
         let names = self.by.iter().map(|tag| tag.name().to_owned());
         let figures = [
@@ -208,10 +212,10 @@ impl Report {
         Ok(())
     }
 
-    /// Writes it as JSON: an object for each row, with the tags and the figures side by side.
+    /// Writes the report as JSON: an object for each row, with the tags and the figures side by side.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If the output cannot be written.
     pub fn to_json(&self, to: &mut impl Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Line<'r> {

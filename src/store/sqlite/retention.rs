@@ -10,7 +10,7 @@ use crate::{
     store::{AuditEntry, clock::told::At},
 };
 
-/// For how long the ledger is kept. Without a word, for ever.
+/// How long the ledger is kept. Forever by default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,19 +28,21 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Everything, for ever.
+    /// Keeps everything, forever.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Attempts of hours that ended longer ago go. The sums of these hours stay, and reports that do not ask for runs go
-    /// on to have them, in whole hours. Those that have not ended stay.
+    /// Deletes the attempts of hours that ended longer ago than this.
+    ///
+    /// The sums of these hours stay, and reports that do not ask for runs still include them, in whole hours. Attempts
+    /// that have not ended stay.
     pub fn attempts(mut self, span: Duration) -> Self {
         self.attempts = Some(span);
         self
     }
 
-    /// Sums of hours that ended longer ago go, and the attempts of these hours with them.
+    /// Deletes the sums of hours that ended longer ago than this, and the attempts of these hours with them.
     pub fn hours(mut self, span: Duration) -> Self {
         self.hours = Some(span);
         self
@@ -51,9 +53,9 @@ impl Retention {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pruned {
-    /// Attempts.
+    /// How many attempts.
     pub attempts: u64,
-    /// Sums of an hour and a set of tags.
+    /// How many sums, each of an hour and a set of tags.
     pub hours: u64,
 }
 

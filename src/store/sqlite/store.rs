@@ -18,25 +18,26 @@ use crate::{
     store::{Reason, Snapshot},
 };
 
-/// Counts in a file that outlives the process: see the [module](crate::store::sqlite).
+/// Counts in a file that outlives the process; see the [module](crate::store::sqlite).
 ///
 /// # Answers
-/// What takes room or changes what is counted answers when it is on the disk; a refusal, and what gives back, at once.
-/// Where the disk takes nothing (it is full, say), claims are refused with an error that says so, and what was granted
-/// and not written is given back. Settlements are kept and written as soon as that works. What is
-/// [recorded](crate::store::Store::record) or changed by hand is refused then too; one that was on its way just then counts in this
-/// process, and its error says that it is not written yet.
+/// Whatever takes room or changes what is counted is answered when it is on the disk; refusals, and whatever gives
+/// back, at once. If the disk accepts no writes (because it is full, for example), claims are refused with an error
+/// that says so, and what was granted but not written is given back. Settlements are kept, and written as soon as that
+/// is possible. What is [recorded](crate::store::Store::record) or changed by hand is refused then too; if it was
+/// already under way, it counts in this process, and its error says that it is not written yet.
 ///
 /// # What is on the disk when
-/// A claim before its attempt leaves. When it left, and what streamed of it, a little later: after a crash it counts from
-/// the restart on, which is longer and never shorter. Of what is lost in flight counts what was reserved, and what was seen
-/// to stream beyond that but for the last second. So do ages: they are by the clock on the wall while the process is
-/// down, and where that went back, no time has passed.
+/// A claim is on the disk before its attempt leaves. When the attempt left, and what streamed of it, follow a little
+/// later: after a crash they count from the restart on, which is longer and never shorter. For attempts that are lost
+/// in flight, what was reserved counts, and what was seen to stream beyond that, except in the last second. Ages go by
+/// the wall clock while the process is down; if that went back, no time has passed.
 ///
 /// # The end
-/// [`close`](Self::close) it at the end of a program, or drop it: both wait until all is written. A limiter that is dropped
-/// lives on for a moment where a settlement is on its way, and its store with it; `close` does not wait for that. Claims that are in flight then are lost for the next
-/// process, as after a crash: end them first.
+/// [`close`](Self::close) the store at the end of a program, or drop it: both wait until everything is written. A
+/// limiter that is dropped lives on for a moment, and its store with it, while a settlement is under way; `close` does
+/// not wait for that. Claims that are in flight at that point are lost to the next process, as after a crash: end them
+/// first.
 pub struct SqliteStore {
     pub(super) shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<Result<(), String>>>>,
@@ -44,10 +45,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file to count in it under `limits`, making it where there is none; see [`SqliteOptions`].
+    /// Opens a file to count in it under `limits`, creating it if there is none; see [`SqliteOptions`].
     ///
     /// # Errors
-    /// Where the file cannot be had, or is not what it should be: see [`OpenError`].
+    /// If the file cannot be opened, or is not what it should be; see [`OpenError`].
     pub fn open(path: impl AsRef<Path>, limits: Limits) -> Result<Self, OpenError> {
         SqliteOptions::new(path, limits).open()
     }
@@ -65,30 +66,30 @@ impl SqliteStore {
         })
     }
 
-    /// How many attempts were in flight when the process before this one ended: they count as reserved.
+    /// Returns how many attempts were in flight when the process before this one ended. They count as reserved.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.lost
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 
-    /// The ledger, to read.
+    /// Returns the ledger, for reading.
     ///
     /// # Errors
-    /// Where the file cannot be opened once more.
+    /// If the file cannot be opened once more.
     pub fn ledger(&self) -> Result<Ledger, LedgerError> {
         Ledger::open(&self.shared.path)
     }
 
-    /// Waits until all that was done so far is on the disk.
+    /// Waits until everything that was done so far is on the disk.
     ///
     /// # Errors
-    /// Where it cannot be written for now. It is tried again by itself.
+    /// If it cannot be written for now. It is tried again automatically.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -97,13 +98,13 @@ impl SqliteStore {
         committed(told).await
     }
 
-    /// Deletes what is older than it is to be kept. It takes a while, and calls go on meanwhile.
+    /// Deletes what is older than it is to be kept. This takes a while, and calls go on meanwhile.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     ///
     /// # Cancel safety
-    /// Once polled it is done, even where the future is dropped.
+    /// Once the future has been polled it is done, even if the future is dropped.
     pub async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
         let (retention, pruned, by) = (
             *retention,
@@ -123,29 +124,29 @@ impl SqliteStore {
         Ok(std::mem::take(&mut *pruned.lock()))
     }
 
-    /// What is counted now, as data: see [`MemoryStore::snapshot`](crate::store::MemoryStore::snapshot).
+    /// Returns what is counted now, as data; see [`MemoryStore::snapshot`](crate::store::MemoryStore::snapshot).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let _at = self.shared.begin();
         self.shared.live.snapshot()
     }
 
-    /// How many counts are kept: one for each tag value that limits are split by.
+    /// Returns how many counts are kept: one for each tag value that limits are split by.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.live.len()
     }
 
-    /// Whether nothing is counted at all.
+    /// Returns whether nothing is counted at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shared.live.is_empty()
     }
 
-    /// Writes what is left, and closes the file: what is asked of it from then on is an error.
+    /// Writes what is left, and closes the file. Whatever is asked of this store from then on is an error.
     ///
     /// # Errors
-    /// Where something could not be written; the counts of the file are then those from before it.
+    /// If something could not be written; the counts in the file are then those from before it.
     pub fn close(&self) -> Result<(), StoreError> {
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());

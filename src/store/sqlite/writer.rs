@@ -104,6 +104,8 @@ impl Writer {
                 None => self.write_backlog(true),
             };
         }
+        // The database brings its log to the disk when it is closed, but not where somebody else reads it yet.
+        let ended = ended.and_then(|()| self.synced());
         drop(gone);
         let Writer {
             conn, lock, sync, ..
