@@ -96,14 +96,22 @@ impl Answer {
     }
 }
 
-/// The tier that an answer says it was served in.
+/// The tier that an answer says it was served in. OpenAI's `fast` costs what `priority` does; Google says both in capitals,
+/// with what was bought of it in front: <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse>.
 fn tier(served: &Served) -> ServiceTier {
-    match (served.tier.as_deref(), served.speed.as_deref()) {
-        (Some("batch"), _) => ServiceTier::Batch,
-        (Some("flex"), _) => ServiceTier::Flex,
-        (Some("priority"), _) => ServiceTier::Priority,
-        (_, Some("fast")) => ServiceTier::Fast,
-        _ => ServiceTier::Standard,
+    let tier = served.tier.as_deref().unwrap_or_default();
+    let tier = tier.strip_prefix("ON_DEMAND_").unwrap_or(tier);
+    let is = |name: &str| tier.eq_ignore_ascii_case(name);
+    if is("batch") {
+        ServiceTier::Batch
+    } else if is("flex") {
+        ServiceTier::Flex
+    } else if is("priority") || is("fast") {
+        ServiceTier::Priority
+    } else if served.speed.as_deref() == Some("fast") {
+        ServiceTier::Fast
+    } else {
+        ServiceTier::Standard
     }
 }
 
@@ -126,4 +134,33 @@ fn pays_beside(reading: &Reading) -> bool {
     let place = reading.served.geography.as_deref();
     counts.iter().any(|count| *count > 0)
         || place.is_some_and(|place| !matches!(place, "global" | "not_available"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_is_known_by_the_words_of_each_provider() {
+        for (said, speed, expected) in [
+            (None, None, ServiceTier::Standard),
+            (Some("default"), None, ServiceTier::Standard),
+            (Some("standard"), Some("fast"), ServiceTier::Fast),
+            (Some("flex"), None, ServiceTier::Flex),
+            (Some("priority"), None, ServiceTier::Priority),
+            (Some("fast"), None, ServiceTier::Priority),
+            (Some("batch"), None, ServiceTier::Batch),
+            (Some("ON_DEMAND"), None, ServiceTier::Standard),
+            (Some("ON_DEMAND_FLEX"), None, ServiceTier::Flex),
+            (Some("ON_DEMAND_PRIORITY"), None, ServiceTier::Priority),
+            (Some("PROVISIONED_THROUGHPUT"), None, ServiceTier::Standard),
+        ] {
+            let served = Served {
+                tier: said.map(Into::into),
+                speed: speed.map(Into::into),
+                ..Served::default()
+            };
+            assert_eq!(tier(&served), expected, "{said:?} {speed:?}");
+        }
+    }
 }

@@ -6,9 +6,11 @@ use super::{Price, PriceTable, Rate};
 const OFF: u64 = 1_000;
 
 impl PriceTable {
-    /// What is doubtful of a price, in words, beside those that are here: input or output that costs a thousand times as
-    /// much as is known of the model, or a thousandth of it; of a model that is not known, as much more or less than
-    /// anything else costs. What is free is meant.
+    /// Returns what is doubtful about a price, in words, compared with the prices in this table.
+    ///
+    /// Doubtful is input or output that costs at least a thousand times as much as is known of the model, or at most a
+    /// thousandth of it; for a model that is not known, a thousand times as much as the dearest price, or a thousandth
+    /// of the cheapest. A price of zero is taken as meant.
     ///
     /// ```
     /// use tower_quota::pricing::{Price, PriceTable};

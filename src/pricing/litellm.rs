@@ -17,17 +17,17 @@ use crate::money::scaled;
 pub struct LiteLlm {
     /// How many models have a price now.
     pub models: usize,
-    /// Of models that have one: the prices in the file that are of something else than tokens, or in a form that
-    /// is not known. They are not counted.
+    /// For models that have a price: prices in the file that are for something other than tokens, or in a form that is
+    /// not known. These are not counted.
     pub not_understood: BTreeMap<String, Vec<String>>,
-    /// Models without a price of tokens: they are left out, and have none.
+    /// Models without a usable price for tokens: they are left out, and have no price.
     pub left_out: Vec<String>,
-    /// Models whose price is not taken, as another one has the same name with us: `azure_ai/gpt-x` beside
+    /// Models whose price is not taken because another one has the same name here: `azure_ai/gpt-x` beside
     /// `azure/gpt-x`.
     pub same_name: Vec<String>,
 }
 
-/// A price file that does not read.
+/// The error for a price file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the price file is not an object of models: {0}")]
 pub struct LiteLlmError(#[from] serde_json::Error);
@@ -67,14 +67,14 @@ const TIERS: [(&str, ServiceTier); 3] = [
 ];
 
 impl PriceTable {
-    /// Reads LiteLLM's price file on top of what is here. Prices are read as decimals, not as floats, and rounded up to
-    /// what a [`Rate`] can be.
+    /// Reads LiteLLM's price file on top of what is here.
     ///
-    /// A price of 0 is taken for free, as it is meant there. What is priced by the image, the second or the
-    /// query is not understood, and said.
+    /// Prices are read as decimals, not as floats, and rounded up to what a [`Rate`] can be. A price of 0 means free,
+    /// as it does in that file. Prices by the image, the second or the query are not understood, and are reported as
+    /// such.
     ///
     /// # Errors
-    /// Where the text is not an object of objects. Nothing is changed then.
+    /// If the text is not an object of objects. Nothing has changed then.
     pub fn read_litellm(&mut self, json: &str) -> Result<LiteLlm, LiteLlmError> {
         let models: BTreeMap<String, Fields<'_>> = serde_json::from_str(json)?;
         let (mut read, mut listed) = (LiteLlm::default(), Vec::new());

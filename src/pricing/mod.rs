@@ -1,8 +1,8 @@
-//! From usage to money. Pure: no clock, no I/O.
+//! From usage to money: pure, without a clock or I/O.
 //!
-//! A [`PriceTable`] knows the prices of models. It begins with [built-in](PriceTable::built_in) ones, which have a
-//! [date](BUILT_IN_DATE); LiteLLM's price file can be [read](PriceTable::read_litellm) on top, and single prices
-//! [set](PriceTable::set). A model without a price has none: nobody guesses what it costs.
+//! A [`PriceTable`] knows the prices of models. It can begin with the [built-in](PriceTable::built_in) prices, which
+//! have a [date](BUILT_IN_DATE); LiteLLM's price file can be [read](PriceTable::read_litellm) on top, and single prices
+//! can be [set](PriceTable::set). A model that is not listed has no price: what it costs is not guessed.
 
 mod doubt;
 mod litellm;

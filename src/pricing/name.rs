@@ -1,16 +1,16 @@
 //! The many names of one provider.
 
-/// A price that was found, and how.
+/// A price that was found, and how it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found<'t> {
     /// The price.
     pub price: &'t super::Price,
-    /// The provider that the price is of.
+    /// The provider whose price it is.
     pub provider: &'t str,
     /// The name that the price is listed under.
     pub model: &'t str,
-    /// The steps from the name that was asked for to that one, in words; none where it is the same.
+    /// The steps from the name that was asked for to the listed one, in words. Empty if they are the same.
     pub steps: Vec<&'static str>,
 }
 

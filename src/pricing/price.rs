@@ -10,8 +10,8 @@ use crate::{
 
 /// What one model costs.
 ///
-/// Cached and written input, and the long-context rate, fall back to the dearer thing where no price is known:
-/// a budget must not be passed because a price list has a gap.
+/// If the price of cached or written input, or of a long context, is not known, the dearer alternative is used: a
+/// budget must not be exceeded because a price list has a gap.
 ///
 /// ```
 /// use tower_quota::{Usage, pricing::{Price, ServiceTier}};
@@ -27,11 +27,11 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Price {
-    /// What tokens cost as a rule.
+    /// What tokens normally cost.
     pub standard: Rates,
-    /// What they cost in other service tiers.
+    /// What tokens cost in other service tiers.
     pub tiers: Vec<(ServiceTier, Rates)>,
-    /// What all tokens of a request cost whose input is long; the shortest length first.
+    /// What all tokens of a request cost if its input is long; the shortest length first.
     pub long: Vec<Long>,
     /// The longest input that the model takes, in tokens.
     pub max_input: Option<u64>,
@@ -45,27 +45,29 @@ pub struct Price {
 pub struct Rates {
     /// Input that was not read from a cache.
     pub input: Rate,
-    /// Output, reasoning included.
+    /// Output, including reasoning.
     pub output: Rate,
-    /// Reasoning, where it does not cost as other output does.
+    /// Reasoning, if it costs something other than the rest of the output.
     pub reasoning: Option<Rate>,
-    /// Input that was read from a cache; where it is not known it costs as other input.
+    /// Input that was read from a cache. If not known, it costs the same as other input.
     pub cache_read: Option<Rate>,
-    /// Input that was written to a cache, to be kept the usual time; where it is not known it costs as other input.
+    /// Input that was written to a cache, to be kept for the usual time. If not known, it costs the same as other
+    /// input.
     pub cache_write: Option<Rate>,
-    /// The same, to be kept longer; where it is not known it costs as what is kept the usual time.
+    /// Input that was written to a cache, to be kept longer. If not known, it costs the same as input to be kept for
+    /// the usual time.
     pub cache_write_long: Option<Rate>,
 }
 
-/// The price of requests with long inputs: it is for all of their tokens.
+/// The price of requests with long inputs. It applies to all of their tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Long {
-    /// It is for inputs of more tokens than this, cached ones included.
+    /// Applies to inputs of more tokens than this, cached ones included.
     pub above: u64,
     /// What tokens cost then.
     pub standard: Rates,
-    /// What they cost then in other service tiers.
+    /// What tokens cost then in other service tiers.
     pub tiers: Vec<(ServiceTier, Rates)>,
 }
 
@@ -76,7 +78,7 @@ pub struct Long {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ServiceTier {
-    /// As a rule.
+    /// The usual tier.
     #[default]
     Standard,
     /// In a batch, within a day.
@@ -90,7 +92,16 @@ pub enum ServiceTier {
 }
 
 impl Price {
-    /// A price of input and output alone.
+    /// Whether tokens cost the same as a rule, for inputs of any length.
+    pub(super) fn asks_as_much_as(&self, other: &Price) -> bool {
+        let long = |price: &Price| -> Vec<(u64, Rates)> {
+            let long = price.long.iter();
+            long.map(|long| (long.above, long.standard)).collect()
+        };
+        self.standard == other.standard && long(self) == long(other)
+    }
+
+    /// Creates a price of input and output alone.
     #[must_use]
     pub fn new(input: Rate, output: Rate) -> Self {
         Price {
@@ -103,8 +114,8 @@ impl Price {
         }
     }
 
-    /// This price with other rates as a rule: those for long inputs and other tiers are as much dearer or cheaper as
-    /// they were beside the old ones, and nothing else changes.
+    /// Returns this price with other standard rates. Rates for long inputs and other tiers change in the same
+    /// proportion as these; nothing else changes.
     #[must_use]
     pub fn with_rates(&self, rates: Rates) -> Self {
         let old = self.standard;
@@ -144,7 +155,7 @@ impl Price {
         }
     }
 
-    /// Whether nothing costs anything.
+    /// Returns whether everything is free.
     #[must_use]
     pub fn is_free(&self) -> bool {
         let tiers =
@@ -153,7 +164,7 @@ impl Price {
         self.standard.are_zero() && tiers(&self.tiers) && self.long.iter().all(long)
     }
 
-    /// What `usage` costs, rounded up to the nano-dollar once. The service tier is the one that served it.
+    /// Returns what `usage` costs, rounded up to the nano-dollar once. `tier` is the service tier that served it.
     #[must_use]
     pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Money {
         let rates = self.rates(usage.input, tier);
@@ -172,8 +183,8 @@ impl Price {
         ])
     }
 
-    /// The most that a request can cost whose input is at most `input` tokens and whose output is at most
-    /// `output`, whatever is cached or written of it, and whatever of it is reasoning.
+    /// Returns the most that a request can cost whose input is at most `input` tokens and whose output is at most
+    /// `output`, however much of it is read from or written to a cache, and however much of it is reasoning.
     #[must_use]
     pub fn bound(&self, input: u64, output: u64, tier: ServiceTier) -> Money {
         let at = |length| {

@@ -9,7 +9,8 @@ use crate::money::{MoneyError, scaled};
 /// Tokens that a rate is for.
 pub(super) const MILLION: u64 = 1_000_000;
 
-/// What a million tokens of one kind cost, in whole nano-dollars: to the millionth of a nano-dollar a token.
+/// What a million tokens of one kind cost, in whole nano-dollars; this is exact to a millionth of a nano-dollar per
+/// token.
 ///
 /// ```
 /// use tower_quota::pricing::Rate;
@@ -23,22 +24,22 @@ pub(super) const MILLION: u64 = 1_000_000;
 pub struct Rate(u64);
 
 impl Rate {
-    /// So many nano-dollars for a million tokens.
+    /// Creates a rate from nano-dollars for a million tokens.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Rate(nanos)
     }
 
-    /// In nano-dollars for a million tokens.
+    /// Returns the rate in nano-dollars for a million tokens.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// From the dollars that one token costs, as some price lists have it; an exponent is fine.
+    /// Creates a rate from the dollars that one token costs, as some price lists have it. An exponent is fine.
     ///
     /// # Errors
-    /// Where it is no such number, or finer than a rate is.
+    /// If the text is not such a number, or is finer than a rate can be.
     pub fn per_token(dollars: &str) -> Result<Self, MoneyError> {
         read(dollars, 15)
     }
@@ -76,7 +77,7 @@ fn read(text: &str, places: i32) -> Result<Rate, MoneyError> {
 impl FromStr for Rate {
     type Err = MoneyError;
 
-    /// From the dollars that a million tokens cost, as price lists have it.
+    /// Reads the dollars that a million tokens cost, as price lists have it.
     fn from_str(text: &str) -> Result<Self, MoneyError> {
         read(text, 9)
     }
@@ -96,7 +97,7 @@ impl Serialize for Rate {
 }
 
 impl<'de> Deserialize<'de> for Rate {
-    /// From text or a number: the dollars that a million tokens cost.
+    /// Reads a string or a number: the dollars that a million tokens cost.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let dollars = crate::money::Money::deserialize(deserializer)?;
         Ok(Rate(dollars.as_nanos()))

@@ -1,6 +1,6 @@
 //! The prices that are known.
 
-use std::collections::HashSet;
+use std::{cmp::Reverse, collections::HashSet};
 
 use hashbrown::HashMap;
 
@@ -34,15 +34,16 @@ pub struct PriceTable {
 }
 
 impl PriceTable {
-    /// No prices.
+    /// Creates a table without prices.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The prices of about eighty current models, as of [`BUILT_IN_DATE`]. Source: LiteLLM's price file, checked
-    /// against the providers' pages where these could be had. Hours, regions and tools change prices in ways
-    /// that are not in it.
+    /// Creates a table with the prices of about eighty current models, as of [`BUILT_IN_DATE`].
+    ///
+    /// The source is LiteLLM's price file, checked against the providers' pages where these could be had. Prices that
+    /// depend on hours, regions and tools are not in it.
     #[must_use]
     pub fn built_in() -> Self {
         let mut table = Self::new();
@@ -56,9 +57,10 @@ impl PriceTable {
         table
     }
 
-    /// A price of this provider's model; one already there is replaced. That the provider has others that are not here
-    /// is taken for granted, unless it is one whose list is [built in](Self::built_in) or was
-    /// [read](Self::read_litellm).
+    /// Adds a price for this provider's model. A price that is already there is replaced.
+    ///
+    /// The provider is assumed to have other models whose prices are not here, unless its list is
+    /// [built in](Self::built_in) or was [read](Self::read_litellm).
     pub fn insert(&mut self, provider: &str, model: &str, price: Price) {
         if !self.prices.contains_key(plain(provider)) {
             self.unlisted.insert(plain(provider).to_owned());
@@ -77,24 +79,24 @@ impl PriceTable {
         of_provider.insert(model.to_owned(), price);
     }
 
-    /// A price for this name, whoever serves it. It goes before all others.
+    /// Sets a price for this name, whoever serves it. It takes precedence over all others.
     pub fn set(&mut self, model: &str, price: Price) {
         self.set.insert(model.to_owned(), price);
     }
 
-    /// How many prices there are.
+    /// Returns how many prices there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.set.len() + self.prices.values().map(HashMap::len).sum::<usize>()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no prices.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Every price with its provider, which is empty for those that were [set](Self::set), and its model.
+    /// Returns every price with its provider, which is empty for prices that were [set](Self::set), and its model.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Price)> {
         let set = self
             .set
@@ -107,11 +109,12 @@ impl PriceTable {
         set.chain(listed)
     }
 
-    /// The price of a model by any of its names: as it is, without a vendor in front, a region, a version or a
-    /// snapshot's date. A name that leads to several prices leads to the most particular one.
+    /// Returns the price of a model by any of its names: as it is, or without a vendor in front, a region, a version,
+    /// or a snapshot's date. A name that leads to several prices leads to the most specific one.
     ///
-    /// Where the provider is not known, or has no such model, the price of whoever made the model is taken
-    /// if all who list that name agree on it; if they do not, there is none.
+    /// If the provider is not named, or no list of its prices is known, the price under that name is taken if all who
+    /// list it agree; if they do not, there is none. A provider whose list is known and does not have the model has no
+    /// price for it.
     #[must_use]
     pub fn find(&self, provider: Option<&str>, model: &str) -> Option<Found<'_>> {
         let own = provider.and_then(|provider| self.prices.get_key_value(plain(provider)));
@@ -165,23 +168,29 @@ impl PriceTable {
         set.or_else(of_provider).or_else(of_anybody)
     }
 
-    /// The price under this name, where all who list it agree.
+    /// The price under this name, where all who list it agree: on what tokens cost as a rule, not on how long an input may be
+    /// or in which tiers it is served. Of those who agree it is the one with most tiers, that none is taken for a cheaper one.
     fn agreed(&self, name: &str, steps: &[&'static str]) -> Option<Found<'_>> {
         let mut listed = self.prices.iter().filter_map(|(provider, models)| {
             let (model, price) = models.get_key_value(name)?;
             Some((provider, model, price))
         });
-        let (provider, model, price) = listed.next()?;
-        let mut least = provider;
-        for (other, _, other_price) in listed {
-            if other_price != price {
+        let rank = |&(provider, _, price): &(&'_ String, _, &Price)| {
+            (Reverse(price.tiers.len()), provider.clone())
+        };
+        let mut found = listed.next()?;
+        for other in listed {
+            if !other.2.asks_as_much_as(found.2) {
                 return None;
             }
-            least = least.min(other);
+            if rank(&other) < rank(&found) {
+                found = other;
+            }
         }
+        let (provider, model, price) = found;
         Some(Found {
             price,
-            provider: least,
+            provider,
             model,
             steps: steps.to_vec(),
         })

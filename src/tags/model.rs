@@ -5,7 +5,9 @@ use std::{borrow::Cow, sync::OnceLock};
 use smallvec::{SmallVec, smallvec};
 
 /// Where Bedrock serves a model from, as its names begin.
-const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "ap.", "jp.", "au.", "global."];
+const REGIONS: [&str; 8] = [
+    "us.", "us-gov.", "eu.", "apac.", "ap.", "jp.", "au.", "global.",
+];
 
 /// Who made a model, as Bedrock puts it in front of its name.
 const MAKERS: [&str; 12] = [
@@ -92,6 +94,7 @@ fn is_plain(model: &str) -> bool {
     let is_dated = bytes.len() > 4 && bytes[bytes.len() - 2..].iter().all(u8::is_ascii_digit);
     !is_dotted
         && !is_dated
+        && !model.starts_with("us-gov.")
         && memchr::memchr3(b'/', b':', b'@', bytes).is_none()
         && !model.ends_with("-latest")
 }
@@ -178,9 +181,10 @@ fn without_month_and_day(name: &str) -> Option<&str> {
     (is_model && within(month, 12) && within(day, 31)).then_some(model)
 }
 
-/// `claude-x-latest`
+/// `claude-x-latest`, and as Vertex has it `claude-x@default`
 fn without_latest(name: &str) -> Option<&str> {
-    name.strip_suffix("-latest")
+    let model = name.strip_suffix("-latest");
+    model.or_else(|| name.strip_suffix("@default"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ fn each_form_of_a_name_leads_to_the_plain_one() {
         ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
         ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
         ("claude-sonnet-4-5-latest", "claude-sonnet-4-5"),
+        ("claude-sonnet-4-5@default", "claude-sonnet-4-5"),
+        ("us-gov.anthropic.claude-x-v1:0", "anthropic.claude-x"),
         ("models/gemini-2.5-pro", "gemini-2.5-pro"),
         ("us.anthropic.claude-x-20250514-v1:0", "anthropic.claude-x"),
         (
@@ -114,6 +116,8 @@ fn what_is_seen_to_be_plain_has_no_other_name_and_every_other_is_found() {
         "claude-x-latest",
         "openai/gpt-4",
         "us.anthropic.claude-x-v1:0",
+        "us-gov.anthropic.claude-x-v1:0",
+        "claude-x@default",
         "anthropic.claude-x",
         "ai21.jamba",
         "apac.amazon.nova",

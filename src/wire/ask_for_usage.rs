@@ -5,13 +5,13 @@ use bytes::Bytes;
 use super::{cap_output::with, object::Members};
 
 /// Providers that say what a stream used only if they are asked to.
-const SILENT: [&str; 4] = ["openai", "azure", "vllm", "llamacpp"];
+const SILENT: [&str; 5] = ["openai", "azure", "vllm", "llamacpp", "ollama"];
 
-/// Whether `provider` reports the usage of an OpenAI chat stream only if the request asks for it:
-/// `openai`, `azure`, `vllm` and `llamacpp`. Others report it anyway.
+/// Returns whether `provider` reports the usage of an OpenAI chat stream only if the request asks for it, as `openai`,
+/// `azure`, `vllm`, `llamacpp` and `ollama` do. Others report it anyway.
 ///
-/// Sources: OpenAI's API reference, "Create chat completion"; Azure OpenAI's reference; vLLM,
-/// "OpenAI-Compatible Server"; llama.cpp, server.
+/// Sources: OpenAI's API reference, "Create chat completion"; Azure OpenAI's reference; vLLM, "OpenAI-Compatible
+/// Server"; llama.cpp, server.
 #[must_use]
 pub fn streams_usage_only_if_asked(provider: &str) -> bool {
     SILENT
@@ -23,26 +23,25 @@ pub fn streams_usage_only_if_asked(provider: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageAsk {
-    /// The answer is not asked for as a stream, and has its usage in it.
+    /// The answer is not asked for as a stream, and contains its usage.
     NotStreamed,
-    /// The request asks already. Its caller knows what to do with the usage.
+    /// The request already asks. Its caller knows what to do with the usage.
     Asked,
-    /// The body that asks. [`HideUsage`](super::HideUsage) keeps the answer to it from the caller.
+    /// The body that asks. [`HideUsage`](super::HideUsage) hides the answer to it from the caller.
     Added(Bytes),
-    /// The caller says that it does not want to know. The body is the one that asks nevertheless;
-    /// with [`HideUsage`](super::HideUsage) the caller would not notice. Whether to send it is for
-    /// whoever has to know what is used.
+    /// The caller says that it does not want to know. The body is the one that asks nevertheless; with
+    /// [`HideUsage`](super::HideUsage) the caller would not notice. Whether to send it is up to whoever has to know
+    /// what is used.
     Declined(Bytes),
-    /// Not a request that is understood: not JSON, a key twice, another type.
+    /// The request is not understood: it is not JSON, has a key twice, or has a value of another type.
     NotUnderstood,
 }
 
-/// Adds `"stream_options":{"include_usage":true}` to the body of a request in OpenAI chat's shape,
-/// if it asks for a stream and not for its usage.
+/// Adds `"stream_options":{"include_usage":true}` to the body of a request in the shape of OpenAI chat, if it asks for
+/// a stream but not for its usage.
 ///
-/// Every byte of the body stays where it is, and some are put in between; other stream options
-/// stay too. A `null` in the place of the options or of `include_usage` is as good as nothing
-/// there, and is replaced.
+/// Every byte of the body stays, and some are inserted; other stream options stay too. A `null` in place of the options
+/// or of `include_usage` is treated as absent, and is replaced.
 ///
 /// ```
 /// use tower_quota::wire::{UsageAsk, ask_for_usage};
@@ -198,7 +197,7 @@ mod tests {
 
     #[test]
     fn whom_to_ask() {
-        for provider in ["openai", "Azure", "vllm", "llamacpp"] {
+        for provider in ["openai", "Azure", "vllm", "llamacpp", "ollama"] {
             assert!(streams_usage_only_if_asked(provider), "{provider}");
         }
         for provider in [

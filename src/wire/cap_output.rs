@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use super::{Dialect, dialect::Field, object::Members};
 
-/// The body of a request with a cap of so many output tokens, in the words of its dialect; `None` where it names one
-/// already, under whatever name and whatever its value, or cannot be understood, or the dialect has no cap, or one that
-/// hangs on the model (Bedrock's `InvokeModel`). That the provider keeps to it, and takes one that is larger than the
-/// model's own, is not known here.
+/// Returns the body of a request with a cap of this many output tokens, as its dialect expresses it.
 ///
-/// Every byte of the body stays where it is, and some are put in between. In OpenAI chat it is `max_completion_tokens`
-/// with OpenAI and Azure, whose newer models take no other, and `max_tokens` with everybody else, some of whom know no
-/// other; in the older completions always `max_tokens`. It holds for each of the choices that are asked for.
+/// Returns `None` if the body already has a cap, under whatever name and with whatever value, if it cannot be
+/// understood, or if the dialect has no cap or one that depends on the model (Bedrock's `InvokeModel`). This function
+/// does not know whether the provider keeps to the cap, or accepts one that is larger than the model's own.
+///
+/// Every byte of the body stays, and some are inserted. In OpenAI chat the cap is `max_completion_tokens` with OpenAI
+/// and Azure, whose newer models accept no other, and `max_tokens` with everybody else, some of whom know no other; in
+/// the older completions it is always `max_tokens`. It applies to each of the choices that are asked for.
 ///
 /// ```
 /// use tower_quota::wire::{Dialect, cap_output};

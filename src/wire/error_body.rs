@@ -5,15 +5,14 @@ use http::{HeaderValue, StatusCode};
 
 use super::Dialect;
 
-/// The content type and the body of an error answer in the error shape of `dialect`, so that any
-/// SDK of that API shows `message` to its user.
+/// Returns the content type and the body of an error answer in the error shape of `dialect`, so that any SDK of that
+/// API shows `message` to its user.
 ///
-/// `kind` is a short name such as `rate_limit_exceeded`: OpenAI's `code`, Anthropic's
-/// `details.error_code`, Google's `reason`, the extension member `code` of a problem document, whose `error` has it once
-/// more with the message, for SDKs that look there. Of a kind of [`Rejection`](crate::Rejection) a problem's type is the
-/// guide's entry, else `about:blank`.
-/// Bedrock's errors have no room for it. The error type beside it is the provider's own for
-/// `status`. Headers such as `retry-after` are not made here.
+/// `kind` is a short name such as `rate_limit_exceeded`. It becomes OpenAI's `code`, Anthropic's `details.error_code`,
+/// Google's `reason`, or the extension member `code` of a problem document, whose `error` repeats it with the message
+/// for SDKs that look there; Bedrock's errors have no room for it. If `kind` is one of a
+/// [`Rejection`](crate::Rejection), the problem's type is the guide's entry on it, and otherwise `about:blank`. The
+/// error type beside it is the provider's own for `status`. Headers such as `retry-after` are not made here.
 ///
 /// ```
 /// use http::StatusCode;

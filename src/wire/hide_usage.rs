@@ -11,12 +11,11 @@ const EVENT_CAP: usize = 1024 * 1024;
 
 const KEY: &[u8] = b"\"usage\"";
 
-/// Takes out of an OpenAI chat stream what [`ask_for_usage`](super::ask_for_usage) made the
-/// provider put in: the chunk that has `usage` and no choices, and `"usage":null` in the others.
+/// Removes from an OpenAI chat stream what [`ask_for_usage`](super::ask_for_usage) made the provider put in: the chunk
+/// that has `usage` and no choices, and `"usage":null` in the others.
 ///
-/// Every other byte passes as it is, and at once: only an event that is not whole yet is held back.
-/// An event of more than 1 MiB, one that is not understood, and usage in a chunk with choices
-/// (which comes unasked) pass unchanged.
+/// Every other byte passes unchanged and at once; only an event that is not complete yet is held back. An event of more
+/// than 1 MiB, one that is not understood, and usage in a chunk with choices (which was not asked for) pass unchanged.
 ///
 /// ```
 /// use tower_quota::wire::HideUsage;
@@ -42,7 +41,7 @@ pub struct HideUsage {
 }
 
 impl HideUsage {
-    /// Takes the next chunk of the stream, and returns what the caller may see by now.
+    /// Takes the next chunk of the stream, and returns what the caller may see so far.
     pub fn push(&mut self, chunk: &[u8]) -> Bytes {
         let mut shown = Vec::with_capacity(chunk.len() + self.event.len());
         let mut rest = chunk;
@@ -59,7 +58,7 @@ impl HideUsage {
         shown.into()
     }
 
-    /// The stream is over: returns what was held back of it.
+    /// Ends the stream, and returns what was held back of it.
     pub fn end(&mut self) -> Bytes {
         let mut shown = Vec::new();
         self.dispatch(&mut shown);

@@ -17,18 +17,15 @@ use super::{
 
 /// Reads the usage of one response from its body, chunk by chunk, without changing it.
 ///
-/// - `text/event-stream`, NDJSON and `application/vnd.amazon.eventstream` are parsed as they pass,
-///   and so is JSON that begins with `[` in [`Dialect::Gemini`]. An event of more than 1 MiB (8 MiB
-///   where events may bring images: [`Dialect::Gemini`] and [`Dialect::OpenAiResponses`]), or with
-///   a wrong checksum, is not read; its bytes count as text.
-/// - `application/json` (and `+json`) is kept and read as soon as it is whole. Of a body of more
-///   than 1 MiB only the last 64 KiB are kept; usage is found if it stands in there, as it does in
-///   all known dialects, an error is not.
-/// - Anything else, anything with a `content-encoding`, and every [`Dialect::Generic`] response is
-///   only counted.
+/// - `text/event-stream`, NDJSON and `application/vnd.amazon.eventstream` are parsed as they pass, and so is JSON that
+///   begins with `[` in [`Dialect::Gemini`]. An event of more than 1 MiB (8 MiB where events may contain images:
+///   [`Dialect::Gemini`] and [`Dialect::OpenAiResponses`]), or with a wrong checksum, is not read; its bytes count as
+///   text.
+/// - `application/json` (and `+json`) is kept, and read as soon as it is complete. Of a body of more than 1 MiB only
+///   the last 64 KiB are kept; usage is found if it is in there, as it is in all known dialects, but an error is not.
+/// - Anything else, anything with a `content-encoding`, and every [`Dialect::Generic`] response is only counted.
 ///
-/// Memory stays below a few times these caps. A meter holds text of the answer, which its `Debug`
-/// does not show.
+/// Memory stays below a few times these caps. A meter holds text of the answer, which its `Debug` does not show.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -58,19 +55,19 @@ pub struct Meter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Nothing was generated yet: there were only events such as `message_start`, `ping`,
-    /// `response.created`, or a chunk that names the role.
+    /// Nothing was generated yet: there were only events such as `message_start`, `ping`, `response.created`, or a
+    /// chunk that names the role.
     Preamble,
-    /// Something was generated, or was dropped unread, which may have been just that.
+    /// Something was generated, or was dropped unread and may have been just that.
     Content,
     /// An error came before anything was generated.
     Error(ProviderError),
-    /// The stream ended, and there was neither.
+    /// The stream ended without either.
     End,
 }
 
 impl Meter {
-    /// A meter for a response with this status and these headers.
+    /// Creates a meter for a response with this status and these headers.
     #[must_use]
     pub fn new(dialect: Dialect, status: StatusCode, headers: &HeaderMap) -> Meter {
         let spec = dialect.spec();
@@ -85,7 +82,7 @@ impl Meter {
         }
     }
 
-    /// Takes the next chunk of the body. Chunks after the end are passed over.
+    /// Takes the next chunk of the body. Chunks after the end are ignored.
     pub fn push(&mut self, chunk: &[u8]) {
         if self.is_ended {
             return;
@@ -106,7 +103,7 @@ impl Meter {
         }
     }
 
-    /// The body ended cleanly. (A body that broke off is just not pushed any further.)
+    /// Tells the meter that the body ended cleanly. For a body that broke off, just stop pushing.
     pub fn end(&mut self) {
         if !std::mem::replace(&mut self.is_ended, true) {
             let (spec, alike) = (self.dialect.spec(), &mut self.alike);
@@ -122,10 +119,10 @@ impl Meter {
         }
     }
 
-    /// What is known so far; at any moment, also if the body is never read to its end.
+    /// Returns what is known so far. This can be called at any moment, even if the body is never read to its end.
     ///
-    /// For streams this costs next to nothing. A JSON body is parsed by each call, so ask for it
-    /// once, when no more of it is to come.
+    /// For streams this costs next to nothing. A JSON body is parsed by each call, so call it once, when no more of the
+    /// body is to come.
     #[must_use]
     pub fn reading(&self) -> Reading {
         self.read(true)
@@ -166,8 +163,8 @@ impl Meter {
         }
     }
 
-    /// Output tokens of a stream so far: what was reported of them, or what was seen where that is
-    /// more; see [`Reading::output_seen`]. 0 where the body is no stream. Costs next to nothing.
+    /// Returns the output tokens of a stream so far: what was reported, or what was seen if that is more; see
+    /// [`Reading::output_seen`]. 0 if the body is not a stream. Costs next to nothing.
     #[must_use]
     pub fn output_streamed(&self) -> u64 {
         if !self.is_stream() || !self.is_success {
@@ -180,7 +177,7 @@ impl Meter {
         self.output_of(note, self.streamed_text()).max(reported)
     }
 
-    /// Whether the body comes in events, while the answer is generated.
+    /// Returns whether the body comes in events, while the answer is generated.
     ///
     /// JSON of [`Dialect::Gemini`] is not known to be a stream before its first byte.
     #[must_use]
@@ -188,11 +185,11 @@ impl Meter {
         self.framing.is_stream()
     }
 
-    /// How far the stream has come. Once it is not [`Stage::Preamble`] any more it stays what it is.
+    /// Returns how far the stream has come. Once this is not [`Stage::Preamble`] any more, it does not change.
     ///
-    /// While it is the preamble, nothing is lost if what has passed is thrown away and the call
-    /// goes elsewhere. How long to hold it back, and how much of it, is for the caller to say.
-    /// `provider` is that of [`classify`](super::classify). A body that is no stream is content.
+    /// During the preamble, nothing is lost if what has passed is thrown away and the call goes elsewhere. How long to
+    /// hold it back, and how much of it, is for the caller to decide. `provider` is that of
+    /// [`classify`](super::classify). A body that is not a stream is content.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
@@ -226,18 +223,18 @@ impl Meter {
         }
     }
 
-    /// Whether the stream may be [ended](Self::last_event) here: it is one, it goes on, and no event has begun and not
-    /// ended.
+    /// Returns whether the stream may be [ended](Self::last_event) here: the body is a stream, it has not ended, and no
+    /// event is incomplete.
     #[must_use]
     pub fn is_between(&self) -> bool {
         !self.is_ended && !self.is_done() && self.framing.is_between()
     }
 
-    /// The bytes that end the stream here with an error, as an SDK of the dialect shows it to its
-    /// user. `kind` and `status` are those of [`error_body`](super::error_body).
+    /// Returns the bytes that end the stream here with an error, as an SDK of the dialect shows it to its user. `kind`
+    /// and `status` are those of [`error_body`](super::error_body).
     ///
-    /// Nothing if there is no valid way to: the body is no stream, it ended, or an event has begun
-    /// and not ended. After the next chunk it may be possible.
+    /// Returns `None` if there is no valid way to do so: the body is not a stream, it has ended, or an event is
+    /// incomplete. After the next chunk it may be possible.
     ///
     /// | stream | what ends it |
     /// |---|---|
@@ -247,9 +244,8 @@ impl Meter {
     /// | Cohere | `message-end` with the reason `ERROR` |
     /// | Bedrock | an exception |
     ///
-    /// Not what they send when an answer is full (`length`, `max_tokens`): SDKs take that for an
-    /// answer that is merely long, and show no reason. `kind` is in all of them but Bedrock's,
-    /// whose names are fixed.
+    /// It is not what providers send when an answer is full (`length`, `max_tokens`): SDKs take that for an answer that
+    /// is merely long, and show no reason. `kind` is in all of them but Bedrock's, whose names are fixed.
     #[must_use]
     pub fn last_event(&self, kind: &str, status: StatusCode, message: &str) -> Option<Bytes> {
         if !self.is_between() {

@@ -1,8 +1,7 @@
-//! What providers say on the wire: facts of a request, usage and errors of a response, waits.
+//! What providers say on the wire: the facts of a request, the usage and errors of a response, and waits.
 //!
-//! Everything here is a pure function of bytes and headers. Nothing reads a clock, takes a lock,
-//! waits, or does I/O; where the time matters it is an argument. Whatever a peer sends, nothing
-//! panics, and what is kept of it is capped.
+//! Everything here is a pure function of bytes and headers. Nothing reads a clock, takes a lock, waits, or does I/O;
+//! where the time matters, it is an argument. Whatever a peer sends, nothing panics, and what is kept of it is capped.
 //!
 //! | question | answer |
 //! |---|---|
@@ -11,32 +10,30 @@
 //! | what did the response consume? | [`Meter`], as a [`Reading`] |
 //! | was anything generated yet? | [`Meter::stage`] |
 //! | how is a stream ended with an error? | [`Meter::last_event`] |
-//! | how is a stream made to tell its usage, and the caller spared it? | [`ask_for_usage`], [`HideUsage`] |
-//! | how long does the provider want us to wait? | [`retry_after`], [`should_retry`], [`go_duration`] |
+//! | how is a stream made to report its usage without the caller noticing? | [`ask_for_usage`], [`HideUsage`] |
+//! | how long does the provider want its caller to wait? | [`retry_after`], [`should_retry`], [`go_duration`] |
 //! | what do the provider's own counters say? | [`rate_limits`] |
-//! | what went wrong, and is there any use in repeating it? | [`classify`], [`ProviderError::in_stream`] |
+//! | what went wrong, and is it worth repeating? | [`classify`], [`ProviderError::in_stream`] |
 //! | how does the same call go elsewhere, to another model? | [`endpoint`], [`with_model`] |
-//! | how do we say no in the caller's API? | [`error_body`] |
+//! | how is a call refused in the caller's API? | [`error_body`] |
 //!
 //! # One dialect, one file
 //!
-//! A dialect is a table of request fields and one `match` over the JSON paths of its responses
-//! (`dialect/`). Events that differ from the one before only in text, counts, and values that the
-//! dialect names as idle are not parsed (`alike`). Framing (`framing/`), buffering, caps and the merging of cumulative counts are
-//! shared. A new dialect is a new file, a variant of [`Dialect`], and a line in each of the two
-//! lists beside it.
+//! A dialect is a table of request fields and one `match` over the JSON paths of its responses (`dialect/`). Events
+//! that differ from the one before only in text, in counts, and in values that the dialect declares idle are not parsed
+//! (`alike`). Framing (`framing/`), buffering, caps and the merging of cumulative counts are shared. A new dialect is a
+//! new file, a variant of [`Dialect`], and a line in each of the two lists beside it.
 //!
 //! # One provider, one table
 //!
-//! Several providers speak one dialect and differ in three ways. What they report is told by its
-//! shape: nobody has to name the provider to read a response. Their headers and the words of their
-//! errors are rows, `limits/providers.rs` and `classify/rules.rs`, both asked by the provider's
-//! name.
+//! Several providers speak one dialect and differ in three ways. What they report is recognized by its shape: nobody
+//! has to name the provider to read a response. Their headers and the wording of their errors are rows in
+//! `limits/providers.rs` and `classify/rules.rs`, both looked up by the provider's name.
 //!
 //! # What is not here
 //!
-//! Prices, limits, and the decision to repeat a call: this module reports what was said, and others
-//! decide what to do about it. Compressed bodies are not decoded.
+//! Prices, limits, and the decision to repeat a call: this module reports what was said, and others decide what to do
+//! about it. Compressed bodies are not decoded.
 
 mod alike;
 mod ask_for_usage;
@@ -65,6 +62,7 @@ mod retry_after;
 mod scan;
 mod shapes;
 pub mod sse;
+mod surrogates;
 #[cfg(feature = "tiktoken")]
 mod texts;
 mod timestamp;

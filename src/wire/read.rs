@@ -7,6 +7,7 @@ use super::{
     dialect::Spec,
     framing::Frame,
     note::Note,
+    surrogates::without_halves,
     walk::{Scalar, Sink, walk_text},
 };
 
@@ -66,16 +67,24 @@ pub(super) type Values = SmallVec<[Value; 32]>;
 
 /// As [`read`]. What its `values` are for is taken down, where that is wanted, and can be said.
 pub(super) fn read_with(spec: &dyn Spec, json: &[u8], values: &mut Option<Values>) -> Option<Note> {
+    let json = std::str::from_utf8(json).ok()?;
+    let mut note = walked(spec, json, values).or_else(|| {
+        *values = None;
+        walked(spec, &without_halves(json)?, &mut None)
+    })?;
+    let beside = std::mem::take(&mut note.beside);
+    note.complete_error(&beside);
+    Some(note)
+}
+
+fn walked(spec: &dyn Spec, json: &str, values: &mut Option<Values>) -> Option<Note> {
     let mut reader = Reader {
         spec,
         note: Note::default(),
         values,
     };
-    walk_text(std::str::from_utf8(json).ok()?, &mut reader).ok()?;
-    let mut note = reader.note;
-    let beside = std::mem::take(&mut note.beside);
-    note.complete_error(&beside);
-    Some(note)
+    walk_text(json, &mut reader).ok()?;
+    Some(reader.note)
 }
 
 struct Reader<'s> {

@@ -51,11 +51,12 @@ fn place(dialect: Dialect) -> Option<Place> {
     })
 }
 
-/// The end of a call's path that follows a base URL, for this model: `/chat/completions`,
-/// `/models/gemini-3-flash:generateContent`. The base URL is what the provider's SDK is given: `https://api.openai.com/v1`,
-/// `https://generativelanguage.googleapis.com/v1beta`.
+/// Returns the part of a call's path that follows a base URL, for this model: `/chat/completions`,
+/// `/models/gemini-3-flash:generateContent`.
 ///
-/// Nothing where the path is none that another provider has: of a dialect that is not known, and Vertex's `rawPredict`.
+/// The base URL is what the provider's SDK is given: `https://api.openai.com/v1`,
+/// `https://generativelanguage.googleapis.com/v1beta`. Returns `None` for a path that no other provider has: with a
+/// dialect that is not known, and for Vertex's `rawPredict`.
 ///
 /// ```
 /// use tower_quota::wire::{Dialect, endpoint};
@@ -89,10 +90,10 @@ pub(crate) fn path_end(dialect: Dialect, path: &str, model: &str) -> Option<Cow<
     }
 }
 
-/// A request body that asks for this model: the same bytes but for the name. Where the model stands in the path, or the
-/// body says it already, it is the same body.
+/// Returns a request body that asks for this model: the same bytes except for the name. If the model is in the path, or
+/// the body already names it, it is the same body.
 ///
-/// Nothing where the body cannot be changed: it is no JSON object, or has two models.
+/// Returns `None` if the body cannot be changed: it is not a JSON object, or has two models.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -43,9 +43,9 @@ pub struct RequestFacts {
     pub max_output: Option<u64>,
     /// Whether the answer is asked for as a stream.
     pub stream: bool,
-    /// How many answers are asked for, each billed; at least 1.
+    /// How many answers are asked for, each of them billed; at least 1.
     pub choices: u64,
-    /// Input tokens, estimated; see [`inspect`].
+    /// The input tokens, estimated; see [`inspect`].
     pub input_estimate: u64,
     /// Whether the model stands in the URL, and not in the body.
     pub(crate) model_in_url: bool,
@@ -64,15 +64,15 @@ impl Default for RequestFacts {
     }
 }
 
-/// Why the facts of a request cannot be had.
+/// Why the facts of a request cannot be determined.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FactsError {
     /// The body is not one JSON object.
     #[error("the request body is not a JSON object")]
     Malformed,
-    /// A key that decides what the call costs is there twice. Parsers differ in which of the two
-    /// they take, so what we count might not be what is billed.
+    /// A key that decides what the call costs is there twice. Parsers differ in which of the two they take, so what is
+    /// counted here might not be what is billed.
     #[error("the request body has the key `{key}` twice")]
     DuplicateKey {
         /// The key.
@@ -82,20 +82,19 @@ pub enum FactsError {
 
 /// Reads the facts of a request from its body.
 ///
-/// The input estimate is the text of the messages, the system prompt and the tools at four bytes a
-/// token, rounded up, plus 1 000 tokens for each payload in base64 (`data:` URLs, the data of
-/// images, sounds and files), whose bytes are not text. Only values are counted, not keys, and
-/// nothing in places nested deeper than 64. Of embeddings the texts are counted, and each number
-/// in their place is a token; their output is capped at 0.
+/// The input estimate is the text of the messages, the system prompt and the tools at four bytes per token, rounded up,
+/// plus 1 000 tokens for each payload in base64 (`data:` URLs, the data of images, sounds and files), whose bytes are
+/// not text. Only values are counted, not keys, and nothing that is nested deeper than 64 levels. For embeddings, the
+/// texts are counted, and each number in their place is one token; their output is capped at 0.
 ///
-/// A fact of the wrong type (`"model": 5`) is taken as absent; to refuse it is the provider's job.
-/// So is an empty body. [`Dialect::Generic`] bodies are not read. Text that is only counted is not looked at further: it
-/// need not be UTF-8.
+/// A fact of the wrong type (`"model": 5`) is treated as absent; refusing it is the provider's job. So is an empty
+/// body. [`Dialect::Generic`] bodies are not read. Text that is only counted is not examined further: it need not be
+/// UTF-8.
 ///
 /// # Errors
 ///
-/// [`FactsError::Malformed`] if the body is not a JSON object, [`FactsError::DuplicateKey`] if a
-/// key that is read occurs twice.
+/// [`FactsError::Malformed`] if the body is not a JSON object, [`FactsError::DuplicateKey`] if a key that is read
+/// occurs twice.
 ///
 /// ```
 /// use tower_quota::wire::{Dialect, inspect};
@@ -166,18 +165,18 @@ fn look_through(
 
 /// Reads the facts of a request from its body and the path of its URL (without its query).
 ///
-/// Gemini, Bedrock and Azure have the model in the path, and the first two also whether the answer
-/// is a stream. What stands there counts, and not what the body says of it. The model is
-/// percent-decoded; on Bedrock it may be an ARN.
+/// Gemini, Bedrock and Azure have the model in the path, and the first two also say there whether the answer is a
+/// stream. What is in the path counts, not what the body says. The model is percent-decoded; on Bedrock it may be an
+/// ARN.
 ///
-/// With the feature `tiktoken` the texts of OpenAI's chat, responses and embeddings are counted by the tokenizer of the
-/// model, where it is one of OpenAI's that is known and they are no longer than 64 KiB, which takes about two
-/// milliseconds; the first time it takes a third of a second to load it. Tools and formats are counted by their texts,
-/// as nobody knows how the models see them.
+/// With the feature `tiktoken`, the texts of OpenAI's chat, responses and embeddings are counted by the tokenizer of
+/// the model, if it is a known model of OpenAI's and the texts are no longer than 64 KiB. This takes about two
+/// milliseconds; the first time, loading the tokenizer takes a third of a second. Tools and formats are counted by
+/// their texts, because nobody knows how the models see them.
 ///
 /// # Errors
 ///
-/// Those of [`inspect`].
+/// As for [`inspect`].
 ///
 /// ```
 /// use tower_quota::wire::{Dialect, inspect_call};

@@ -8,18 +8,16 @@ use http::HeaderMap;
 
 pub(super) const MAX_SECONDS: u64 = 10 * 365 * 24 * 3_600;
 
-/// The wait that the headers of a response ask for.
+/// Returns the wait that the headers of a response ask for.
 ///
-/// The first of these that makes sense:
+/// It is the first of these that makes sense:
 ///
-/// 1. `retry-after-ms`: milliseconds, possibly with a fraction (OpenAI, Azure; their SDKs prefer
-///    it to the next).
+/// 1. `retry-after-ms`: milliseconds, possibly with a fraction (OpenAI, Azure; their SDKs prefer it to the next).
 /// 2. `x-ms-retry-after-ms`: the same (Azure services).
-/// 3. `retry-after`: seconds, possibly with a fraction, or an HTTP date (RFC 9110, 10.2.3). A date
-///    before `now` is a wait of zero.
+/// 3. `retry-after`: seconds, possibly with a fraction, or an HTTP date (RFC 9110, 10.2.3). A date before `now` is a
+///    wait of zero.
 ///
-/// Nothing is read from bodies, and the status plays no part: Anthropic has sent `retry-after`
-/// with a 200.
+/// Nothing is read from bodies, and the status plays no part: Anthropic has sent `retry-after` with a 200.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -44,8 +42,8 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         })
 }
 
-/// What `x-should-retry` says, the header by which OpenAI and Anthropic overrule their SDKs.
-/// Nothing if it is neither `true` nor `false`.
+/// Returns what `x-should-retry` says, the header by which OpenAI and Anthropic overrule their SDKs. `None` if it is
+/// neither `true` nor `false`.
 #[must_use]
 pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
     match headers.get("x-should-retry")?.as_bytes() {
@@ -57,9 +55,8 @@ pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
 
 /// Parses a duration as Go prints it: `1m26.4s`, `6ms`, `850us`.
 ///
-/// OpenAI's and Groq's `x-ratelimit-reset-*` headers are such (OpenAI guide "Rate limits"). The
-/// grammar is that of Go's `time.ParseDuration` without signs; `µ` may be either of its two
-/// characters.
+/// OpenAI's and Groq's `x-ratelimit-reset-*` headers have this form (OpenAI guide "Rate limits"). The grammar is that
+/// of Go's `time.ParseDuration` without signs; `µ` may be either of its two characters.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Server-sent events, parsed from pieces of any size as they pass.
 //!
-//! The format is that of the HTML standard, section "Server-sent events". Not kept are the fields
-//! `id` and `retry`, which say how to reconnect.
+//! The format is that of the HTML standard, section "Server-sent events". The fields `id` and `retry`, which say how to
+//! reconnect, are not kept.
 
 use std::fmt;
 
@@ -19,11 +19,11 @@ pub struct Event<'a> {
 
 /// Splits a stream of bytes into events.
 ///
-/// Lines may end in LF, CR or CRLF, and a byte order mark at the start is passed over. How the
-/// stream is cut into chunks makes no difference.
+/// Lines may end in LF, CR or CRLF, and a byte order mark at the start is skipped. How the stream is cut into chunks
+/// makes no difference.
 ///
-/// An event that takes more than the cap is dropped, the events after it are not. Buffers are
-/// reused from event to event and stay within a few times the cap.
+/// An event that takes more than the cap is dropped; the events after it are not. Buffers are reused from event to
+/// event, and stay within a few times the cap.
 ///
 /// ```
 /// use tower_quota::wire::sse::Parser;
@@ -59,7 +59,7 @@ const RETAINED: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Parser {
-    /// A parser that drops events of more than `cap` bytes.
+    /// Creates a parser that drops events of more than `cap` bytes.
     #[must_use]
     pub const fn new(cap: usize) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Parser {
         }
     }
 
-    /// Takes the next piece of the stream and hands on the events that it completes.
+    /// Takes the next piece of the stream, and hands on the events that it completes.
     pub fn push(&mut self, chunk: &[u8], mut on_event: impl FnMut(Event<'_>)) {
         let mut rest = chunk;
         if self.after_cr && !chunk.is_empty() {
@@ -96,14 +96,14 @@ impl Parser {
 
     /// Ends the stream, and hands on the event that was open.
     ///
-    /// The standard drops an event that has no empty line after it. Some servers leave out that
-    /// line after the last event, and reading it does no harm here.
+    /// The standard drops an event that has no empty line after it. Some servers leave out that line after the last
+    /// event, and reading it does no harm here.
     pub fn end(&mut self, mut on_event: impl FnMut(Event<'_>)) {
         self.end_line(b"", &mut on_event);
         self.dispatch(&mut on_event);
     }
 
-    /// How many bytes of events were dropped because of the cap.
+    /// Returns how many bytes of events were dropped because of the cap.
     #[must_use]
     pub const fn dropped_bytes(&self) -> u64 {
         let open = if self.is_over() { self.event_bytes } else { 0 };

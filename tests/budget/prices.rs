@@ -161,7 +161,7 @@ fn the_names_in_many_configurations_have_a_price() {
         ("anthropic", "claude-sonnet-4-20250514"),
         ("openai", "gpt-4o-2024-08-06"),
         ("bedrock", "us.anthropic.claude-opus-5-5"),
-        ("bedrock", "eu.anthropic.claude-opus-5-5"),
+        ("bedrock", "us-gov.anthropic.claude-opus-5-5"),
         (
             "bedrock",
             "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
@@ -175,10 +175,31 @@ fn the_names_in_many_configurations_have_a_price() {
             "{provider} {model}"
         );
     }
+    // Regions are dearer than what has none in front.
+    for (model, input) in [
+        ("anthropic.claude-opus-5-5", "$4.00 per million tokens"),
+        (
+            "global.anthropic.claude-opus-5-5",
+            "$4.00 per million tokens",
+        ),
+        ("eu.anthropic.claude-opus-5-5", "$4.40 per million tokens"),
+        ("eu.amazon.nova-2-lite-v1:0", "$0.429 per million tokens"),
+    ] {
+        let found = table.find(Some("bedrock"), model).unwrap();
+        assert_eq!(found.price.standard.input.to_string(), input, "{model}");
+    }
     // No price is better than somebody else's.
     assert!(table.find(Some("openai"), "gpt-4o-mini-tts").is_none());
     assert!(table.find(Some("openai"), "claude-opus-5-5").is_none());
     assert!(table.find(None, "claude-opus-5-5").is_some());
+    // Two who agree on what tokens cost, of whom one has more tiers, or takes longer inputs.
+    for model in ["gpt-4o", "gpt-5.5"] {
+        let vendored = format!("openai/{model}");
+        let found = table.find(Some("my-proxy"), &vendored).unwrap();
+        let own = table.find(Some("openai"), model).unwrap();
+        assert_eq!(found.price.standard, own.price.standard, "{model}");
+        assert!(found.price.tiers.len() >= own.price.tiers.len(), "{model}");
+    }
     assert!(
         table.find(None, "openai/gpt-oss-120b").is_none(),
         "two providers, two prices"

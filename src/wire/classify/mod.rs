@@ -27,24 +27,26 @@ pub enum ErrorClass {
     RateLimit,
     /// Usage grew too fast, below the limit.
     Ramp,
-    /// Too much for the whole of a limit, or for the server: it never fits.
+    /// The request is too large for the whole of a limit, or for the server: it never fits.
     RequestTooLarge,
-    /// Money, or a quota of a day or a month, is used up.
+    /// Money, or a quota for a day or a month, is used up.
     Quota,
     /// The service is busy, whoever asks.
     Overloaded,
-    /// More tokens than the model takes.
+    /// The request has more tokens than the model takes.
     ContextLength,
     /// The content was refused.
     ContentFilter,
-    /// A failure on the other side.
+    /// The key was refused, or it may not do this.
+    KeyRefused,
+    /// Something failed on the provider's side.
     Server,
-    /// Anything else that is wrong with the request.
+    /// Anything else is wrong with the request.
     Invalid,
 }
 
 impl ErrorClass {
-    /// Its name for programs: `rate_limit`.
+    /// Returns its name for programs, such as `rate_limit`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,6 +57,7 @@ impl ErrorClass {
             ErrorClass::Overloaded => "overloaded",
             ErrorClass::ContextLength => "context_length",
             ErrorClass::ContentFilter => "content_filter",
+            ErrorClass::KeyRefused => "key_refused",
             ErrorClass::Server => "server",
             ErrorClass::Invalid => "invalid",
         }
@@ -82,42 +85,47 @@ impl ErrorClass {
 pub struct ProviderError {
     /// What kind of error it is.
     pub class: ErrorClass,
-    /// The same request may succeed later. `x-should-retry` decides where it is sent; otherwise
-    /// rate limits, ramps, overload and failures of the server may pass (501 and 505 do not), as
-    /// may a 409.
+    /// Whether the same request may succeed later.
+    ///
+    /// `x-should-retry` decides if it is sent. Otherwise rate limits, ramps, overload and failures of the server may
+    /// pass (501 and 505 do not), and so may a 409.
     pub retryable: bool,
-    /// How long the provider wants its caller to wait: what [`retry_after`](super::retry_after)
-    /// reads from the headers, or else, for errors that may pass, what the body says: Google's
-    /// `RetryInfo` or a text such as "try again in 1.146s"; or else, of a 429, until the limits are
-    /// whole again of which the headers say that 0 remain, the last of them. Of a quota, until the
-    /// day that Anthropic's text names.
+    /// How long the provider wants its caller to wait. The first of these that is there:
+    ///
+    /// - What [`retry_after`](super::retry_after) reads from the headers.
+    /// - For errors that may pass, what the body says: Google's `RetryInfo`, or a text such as "try again in 1.146s".
+    /// - For a 429, the time until those limits are whole again of which the headers say that 0 remain; the longest, if
+    ///   there are several.
+    ///
+    /// For a quota, the time until the day that Anthropic's text names.
     pub wait: Option<Duration>,
-    /// What the limit counts, where it is stated.
+    /// What the limit counts, if that is stated.
     pub quantity: Option<ObservedQuantity>,
-    /// The window of the limit, where it is stated. A month is 30 days.
+    /// The window of the limit, if that is stated. A month is 30 days.
     pub window: Option<Duration>,
-    /// The limit, where it is stated.
+    /// The limit, if that is stated.
     pub limit: Option<u64>,
-    /// How much of it was used, where it is stated.
+    /// How much of it was used, if that is stated.
     pub used: Option<u64>,
-    /// How much the request asked for, where it is stated.
+    /// How much the request asked for, if that is stated.
     pub requested: Option<u64>,
+    /// Nobody said it: a stream broke before anything was generated. It may have been billed.
+    pub broke_off: bool,
 }
 
-/// Tells what kind of error a response is. Nothing if its status is below 400.
+/// Tells what kind of error a response is. Returns `None` if its status is below 400.
 ///
-/// `provider` picks the words that are looked for: `openai`, `azure`, `groq` and `anthropic` have
-/// words of their own, with any other name all are tried. What is not told by words is told by the
-/// status alone: 402 is a quota, 413 too large, 429 a rate limit, 503 and 529 overload, 408 and
-/// other 5xx a failure of the server, and the rest is invalid.
+/// `provider` selects the wording that is looked for: `openai`, `azure`, `groq` and `anthropic` have wordings of their
+/// own; with any other name all are tried. What cannot be told by its wording is told by the status alone: 401 is a
+/// refused key, and so is a 403 that says nothing; 402 is a quota, 413 too large, 429 a rate limit, 503 and 529
+/// overload, 408 and other 5xx a failure of the server, and the rest is invalid.
 ///
-/// `body` may be cut off or anything else; 64 KiB of it are read. It must not be compressed.
+/// `body` may be cut off, or be anything else; 64 KiB of it are read. It must not be compressed.
 ///
-/// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota";
-/// Groq, "Rate Limits" and "Flex Processing"; Anthropic, "Errors" and "Rate limits"; Google,
-/// "Gemini API: Rate limits" and `google.rpc.RetryInfo`; Amazon Bedrock, "Common errors", whose
-/// names are in the header `x-amzn-errortype`; OpenRouter, "Errors". Texts are not
-/// documented as such; those are known from reports.
+/// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota"; Groq, "Rate Limits" and
+/// "Flex Processing"; Anthropic, "Errors" and "Rate limits"; Google, "Gemini API: Rate limits" and
+/// `google.rpc.RetryInfo`; Amazon Bedrock, "Common errors", whose names are in the header `x-amzn-errortype`;
+/// OpenRouter, "Errors". Texts are not documented as such; those are known from reports.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -168,16 +176,31 @@ pub fn classify(
 }
 
 impl ProviderError {
-    /// The same for an error that came after a 200, in a body or in an event of a stream.
+    /// Does the same for an error that came after a 200, in a body or in an event of a stream.
     ///
-    /// A code that is a number, as vLLM and OpenRouter send it, stands for the status. Where
-    /// neither it nor a word tells, it is a failure of the server.
+    /// A code that is a number, as vLLM and OpenRouter send it, stands for the status. If neither that nor the wording
+    /// tells, it is a failure of the server.
     #[must_use]
     pub fn in_stream(provider: &str, error: &StreamError) -> ProviderError {
         let said = Said::of(error);
         let status = error.code.as_ref().and_then(|code| code.parse().ok());
         let status = status.filter(|status| (400..600).contains(status));
         judge(provider, status, &said, None)
+    }
+
+    /// What it means that the body of an answer with these headers broke before anything was generated.
+    pub(crate) fn broke_off(headers: &HeaderMap) -> ProviderError {
+        ProviderError {
+            class: ErrorClass::Server,
+            retryable: should_retry(headers).unwrap_or(true),
+            wait: None,
+            quantity: None,
+            window: None,
+            limit: None,
+            used: None,
+            requested: None,
+            broke_off: true,
+        }
     }
 }
 
@@ -187,8 +210,8 @@ fn judge(
     said: &Said,
     wait: Option<Duration>,
 ) -> ProviderError {
-    let mut class =
-        rules::class(provider, status, said, wait).unwrap_or_else(|| rules::by_status(status));
+    let by_status = || rules::by_status(status, said.is_mute());
+    let mut class = rules::class(provider, status, said, wait).unwrap_or_else(by_status);
     let quotas = gemini::stated(&said.details.violations);
     let mut stated = Stated::default();
     if quotas.is_some() || class.is_about_a_limit() {
@@ -223,6 +246,7 @@ fn judge(
         limit: stated.limit,
         used: stated.used,
         requested: stated.requested,
+        broke_off: false,
     }
 }
 

@@ -27,6 +27,8 @@ enum Says {
     Contains(&'static [&'static str]),
     /// This is a type or a code of the error, and the headers tell a wait.
     WordAndWait(&'static str),
+    /// What was found in the content.
+    Flagged,
 }
 
 const fn rule(statuses: &'static [u16], says: Says, class: ErrorClass) -> Rule {
@@ -50,7 +52,11 @@ const OPENAI: &[Rule] = &[
     rule(&[400], Says::Word(&["context_length_exceeded"]), ContextLength),
     // vLLM and OpenRouter have the text without the code.
     rule(&[400], Says::Contains(&["maximum context length is"]), ContextLength),
-    rule(&[400], Says::Word(&["content_filter", "ResponsibleAIPolicyViolation"]), ContentFilter),
+    // OpenRouter has a 403 for it.
+    rule(&[400, 403], Says::Word(&[
+        "content_filter", "content_policy_violation", "moderation_blocked",
+        "ResponsibleAIPolicyViolation",
+    ]), ContentFilter),
 ];
 
 #[rustfmt::skip]
@@ -87,11 +93,33 @@ const OTHERS: &[Rule] = &[
     rule(&[402], Says::Contains(&["can only afford"]), RequestTooLarge),
     // OpenRouter: paid for by calls in flight, which give back what they do not use.
     rule(&[402], Says::WordAndWait("openrouter_in_flight_budget"), RateLimit),
+    // OpenRouter: the model says no, by an error.
+    rule(&[403], Says::Word(&["refusal"]), ContentFilter),
+    // OpenRouter: what its owner has set for this key is spent.
+    rule(&[403], Says::Starts("Key limit exceeded"), Quota),
 ];
 
 /// After all others: what the status says too, for errors in streams, which have none.
 #[rustfmt::skip]
 const COMMON: &[Rule] = &[
+    // OpenRouter, whatever it is called here.
+    rule(&[400, 403], Says::Flagged, ContentFilter),
+    // Not every 403: one may be about a single call, and a key that is refused is left alone by all.
+    rule(&[403], Says::Word(&[
+        // Anthropic, Groq, Google, xAI, Azure.
+        "permission_error", "permissions_error", "PERMISSION_DENIED", "permission-denied", "PermissionDenied",
+        // OpenAI and those made alike.
+        "invalid_api_key", "authentication_error", "unauthorized", "access_denied", "insufficient_permissions",
+        // OpenAI says where it may be asked from.
+        "unsupported_country_region_territory",
+        // Bedrock.
+        "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
+        "InvalidSignatureException", "MissingAuthenticationTokenException",
+    ]), KeyRefused),
+    // OpenAI, of a model that a project may not use.
+    rule(&[403], Says::Contains(&["does not have access to model"]), KeyRefused),
+    // Azure, by the rules of its network.
+    rule(&[403], Says::Starts("Access denied due to"), KeyRefused),
     rule(&[429], Says::Word(&[
         "rate_limit_exceeded", "rate_limit_error", "ThrottlingException", "RESOURCE_EXHAUSTED",
         "resource-exhausted",
@@ -138,14 +166,17 @@ impl Says {
             Says::Starts(text) => said.message.starts_with(text),
             Says::Contains(texts) => texts.iter().all(|text| said.message.contains(text)),
             Says::WordAndWait(word) => wait.is_some() && said.has(word),
+            Says::Flagged => said.is_flagged,
         }
     }
 }
 
-/// What the status says where words do not.
-pub(super) fn by_status(status: Option<u16>) -> ErrorClass {
+/// What the status says where words do not, or where there are none.
+pub(super) fn by_status(status: Option<u16>, is_mute: bool) -> ErrorClass {
     match status {
         None | Some(408) => Server,
+        Some(401) => KeyRefused,
+        Some(403) if is_mute => KeyRefused,
         Some(402) => Quota,
         Some(413) => RequestTooLarge,
         Some(429) => RateLimit,

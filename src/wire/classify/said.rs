@@ -20,6 +20,8 @@ pub(super) struct Said {
     pub(super) message: String,
     /// Google's, beside it.
     pub(super) details: Details,
+    /// Whether it says what was found in the content: OpenRouter's metadata.
+    pub(super) is_flagged: bool,
 }
 
 impl Said {
@@ -37,7 +39,13 @@ impl Said {
             words: words.into_iter().flatten().cloned().collect(),
             message: error.message.clone(),
             details: error.details.clone(),
+            is_flagged: false,
         }
+    }
+
+    /// Whether nothing could be read of it.
+    pub(super) fn is_mute(&self) -> bool {
+        self.words.is_empty() && self.message.is_empty() && !self.is_flagged
     }
 
     pub(super) fn has(&self, word: &str) -> bool {
@@ -72,7 +80,10 @@ impl Sink for Said {
             | ["error", "type" | "code" | "status"]
             | ["error", "details", "error_code"]
             | ["error", "innererror", "code"]
-            | ["error", "metadata", "limit_source"] => self.add_word(&value),
+            | ["error", "metadata", "limit_source" | "error_type"] => self.add_word(&value),
+            ["error", "metadata", "reasons" | "flagged_input"] => {
+                self.is_flagged |= value.text().is_some();
+            }
             ["error", "details", rest @ ..] => self.details.read(rest, &value),
             _ => {}
         }

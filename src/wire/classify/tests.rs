@@ -46,8 +46,9 @@ fn message(text: &str) -> serde_json::Value {
 fn a_status_alone() {
     for (status, expected, retryable) in [
         (400, Invalid, false),
-        (401, Invalid, false),
+        (401, KeyRefused, false),
         (402, Quota, false),
+        (403, KeyRefused, false),
         (404, Invalid, false),
         (408, Server, true),
         (409, Invalid, true),
@@ -130,7 +131,7 @@ fn texts_of_money() {
     let own = "You have reached your specified workspace API usage limits. You will";
     for text in [low, own] {
         assert_eq!(class("anthropic", 400, message(text)), Quota, "{text}");
-        assert_eq!(class("anthropic", 401, message(text)), Invalid, "{text}");
+        assert_eq!(class("anthropic", 404, message(text)), Invalid, "{text}");
         assert_eq!(class("openai", 400, message(text)), Invalid, "{text}");
         let quoted = format!("messages.0: bad text: {text}");
         assert_eq!(class("anthropic", 400, message(&quoted)), Invalid, "{text}");
@@ -220,6 +221,76 @@ fn context_and_content() {
     assert_eq!(class("azure", 500, &inner), Server);
     let elsewhere = json!({ "error": { "param": "content_filter" } });
     assert_eq!(class("azure", 400, elsewhere), Invalid);
+}
+
+/// One caller's prompt is no reason to leave a key alone.
+#[test]
+fn a_403_may_be_about_the_content() {
+    let flagged = json!({ "error": { "code": 403, "message": "Your input was flagged.", "metadata": {
+        "reasons": ["violence"], "flagged_input": "…", "provider_name": "OpenAI", "model_slug": "m",
+    }}});
+    for provider in ["openrouter", "openai", "anthropic"] {
+        let error = with(provider, 403, &[], &flagged);
+        assert_eq!((error.class, error.retryable), (ContentFilter, false));
+    }
+    for key in ["reasons", "flagged_input"] {
+        let one = json!({ "error": { "message": "no", "metadata": { key: "violence" } } });
+        assert_eq!(class("openrouter", 403, &one), ContentFilter, "{key}");
+        assert_eq!(class("openrouter", 502, &one), Server, "{key}");
+    }
+    for word in ["content_policy_violation", "content_filter", "refusal"] {
+        assert_eq!(
+            class("openrouter", 403, code(word)),
+            ContentFilter,
+            "{word}"
+        );
+        let metadata = json!({ "error": { "message": "no", "metadata": { "error_type": word } } });
+        assert_eq!(class("openrouter", 403, metadata), ContentFilter, "{word}");
+    }
+    assert_eq!(
+        class("openai", 400, code("content_policy_violation")),
+        ContentFilter
+    );
+}
+
+#[test]
+fn a_403_is_about_the_key_where_it_says_so_or_says_nothing() {
+    for word in [
+        "permission_error",
+        "PERMISSION_DENIED",
+        "invalid_api_key",
+        "AccessDeniedException",
+    ] {
+        for provider in ["openai", "anthropic", "somebody"] {
+            let error = with(provider, 403, &[], code(word));
+            assert_eq!(
+                (error.class, error.retryable),
+                (KeyRefused, false),
+                "{word}"
+            );
+        }
+    }
+    let xai = json!({ "code": "permission-denied", "error": "Access to the endpoint is denied." });
+    assert_eq!(class("xai", 403, xai), KeyRefused);
+    let bedrock = [(
+        "x-amzn-errortype",
+        "AccessDeniedException:http://internal.amazon.com/",
+    )];
+    let body = json!({ "message": "You don't have access to the model." });
+    assert_eq!(with("bedrock", 403, &bedrock, body).class, KeyRefused);
+    let google =
+        json!({ "error": { "code": 403, "message": "no", "status": "PERMISSION_DENIED" } });
+    assert_eq!(class("gemini", 403, google), KeyRefused);
+    let project = "Project `p` does not have access to model `m`";
+    assert_eq!(class("openai", 403, message(project)), KeyRefused);
+
+    // Whatever else it is about.
+    for text in ["The request was refused", "my permission was denied"] {
+        assert_eq!(class("openai", 403, message(text)), Invalid, "{text}");
+    }
+    assert_eq!(class("openai", 403, code("invalid_request_error")), Invalid);
+    let spent = "Key limit exceeded (total limit).";
+    assert_eq!(class("openrouter", 403, message(spent)), Quota);
 }
 
 #[test]

@@ -26,20 +26,19 @@ pub(super) use self::{
 
 /// An API as callers see it: its paths, its JSON, its streams, its errors.
 ///
-/// Several providers speak [`OpenAiChat`](Dialect::OpenAiChat); the dialect says how to read a
-/// call, not who answers it.
+/// Several providers speak [`OpenAiChat`](Dialect::OpenAiChat): the dialect says how to read a call, not who answers
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// OpenAI "Chat Completions" and the older "Completions", and what is compatible with them:
-    /// Azure, Mistral, Groq, xAI, DeepSeek, OpenRouter, Together, Fireworks, vLLM, llama.cpp, the
-    /// compatible APIs of Google and Ollama.
+    /// OpenAI "Chat Completions" and the older "Completions", and APIs compatible with them: Azure, Mistral, Groq, xAI,
+    /// DeepSeek, OpenRouter, Together, Fireworks, vLLM, llama.cpp, and the compatible APIs of Google and Ollama.
     OpenAiChat,
-    /// OpenAI "Responses", which Azure, Groq, xAI and OpenRouter have too.
+    /// OpenAI "Responses", which Azure, Groq, xAI and OpenRouter offer too.
     OpenAiResponses,
-    /// OpenAI "Embeddings", and what is compatible with it.
+    /// OpenAI "Embeddings", and APIs compatible with it.
     OpenAiEmbeddings,
-    /// Anthropic "Messages", also as Vertex has it.
+    /// Anthropic "Messages", including Vertex's form of it.
     AnthropicMessages,
     /// Google's `generateContent` and `streamGenerateContent`, of Gemini and of Vertex.
     Gemini,
@@ -47,7 +46,7 @@ pub enum Dialect {
     GeminiEmbed,
     /// Bedrock `Converse` and `ConverseStream`.
     BedrockConverse,
-    /// Bedrock `InvokeModel` and `InvokeModelWithResponseStream`: the JSON is the model vendor's.
+    /// Bedrock `InvokeModel` and `InvokeModelWithResponseStream`, with the JSON of the model's vendor.
     BedrockInvoke,
     /// Cohere "Chat", version 2.
     CohereChat,
@@ -109,14 +108,20 @@ impl Dialect {
         found.unwrap_or(Dialect::Generic)
     }
 
-    /// The provider that defined the dialect, as limits and prices name it: `openai`, `anthropic`,
-    /// `gemini`, `bedrock`, `cohere`, `ollama`; none for [`Generic`](Dialect::Generic).
+    /// The model that stands in a path of this dialect.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn model_in(self, path: &str) -> Option<String> {
+        self.spec().in_url(path).model
+    }
+
+    /// Returns the provider that defined the dialect, as limits and prices name it: `openai`, `anthropic`, `gemini`,
+    /// `bedrock`, `cohere` or `ollama`. `None` for [`Generic`](Dialect::Generic).
     #[must_use]
     pub fn provider(self) -> Option<&'static str> {
         self.spec().provider()
     }
 
-    /// In a word, for data: `openai_chat`, `anthropic_messages`, `generic`.
+    /// Returns its name for data, in one word: `openai_chat`, `anthropic_messages`, `generic`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -23,7 +23,10 @@ impl Spec for OpenAiEmbeddings {
     }
 
     fn serves(&self, path: &str, _headers: &HeaderMap) -> bool {
-        path.ends_with("/v1/embeddings") || self.in_url(path).model.is_some()
+        // Gemini's compatible API is at `/v1beta/openai/…`.
+        path.ends_with("/v1/embeddings")
+            || path.ends_with("/openai/embeddings")
+            || self.in_url(path).model.is_some()
     }
 
     fn in_url(&self, path: &str) -> InUrl {

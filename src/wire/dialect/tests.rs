@@ -48,6 +48,7 @@ fn tells_dialects_by_path_and_header() {
             Dialect::OpenAiResponses,
         ),
         ("/v1/embeddings", None, Dialect::OpenAiEmbeddings),
+        ("/v1beta/openai/embeddings", None, Dialect::OpenAiEmbeddings),
         (
             "/openai/deployments/d/embeddings",
             None,

@@ -21,7 +21,7 @@ pub(super) use used_up::used_up;
 pub enum ObservedQuantity {
     /// Requests.
     Requests,
-    /// Tokens in and out.
+    /// Input and output tokens together.
     Tokens,
     /// Input tokens alone.
     InputTokens,
@@ -31,36 +31,34 @@ pub enum ObservedQuantity {
     Images,
 }
 
-/// One limit as the provider sees it: the caller's calls and everyone else's on the same account.
+/// One limit as the provider sees it, with the caller's calls and everyone else's on the same account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Observed {
     /// What is counted.
     pub quantity: ObservedQuantity,
-    /// The time in which `limit` is granted, where it is known or follows from the numbers. A
-    /// month is 30 days.
+    /// The time for which `limit` is granted, if it is known or follows from the numbers. A month is 30 days.
     pub window: Option<Duration>,
     /// How much is granted in each window.
     pub limit: Option<u64>,
     /// How much of it is left. Anthropic rounds tokens to thousands.
     pub remaining: Option<u64>,
-    /// How long until `remaining` is `limit` again. The next request fits much earlier.
+    /// How long until `remaining` equals `limit` again. The next request fits much earlier.
     pub reset: Option<Duration>,
 }
 
 /// Reads the rate-limit headers of a response from `provider`.
 ///
-/// The name is one of `openai`, `azure`, `anthropic`, `groq`, `mistral`, `together`, `openrouter`,
-/// `xai` and `cohere`, in any case. With any other name the headers of OpenAI and of Anthropic are
-/// looked for, which many others have taken over.
+/// The name is one of `openai`, `azure`, `anthropic`, `groq`, `mistral`, `together`, `openrouter`, `xai` and `cohere`,
+/// in any case. With any other name, the headers of OpenAI and of Anthropic are looked for, which many others have
+/// adopted.
 ///
-/// A limit is listed if any of its numbers is there. Several may be of one quantity (a minute and
-/// a month, an organization and a project); all of them hold. Numbers that make no sense are left
-/// out.
+/// A limit is listed if any of its numbers is there. Several may be for one quantity (a minute and a month, an
+/// organization and a project); all of them apply. Numbers that make no sense are left out.
 ///
 /// | provider | windows | source |
 /// |---|---|---|
-/// | OpenAI | a minute or a day: the header does not tell, but the time in which what was used comes back does | guide "Rate limits", "Rate limits in headers" |
+/// | OpenAI | a minute or a day: the header does not tell, but the time in which used amounts come back does | guide "Rate limits", "Rate limits in headers" |
 /// | Azure | what `x-ratelimit-renewalperiod-*` says, or a minute | "Manage Azure OpenAI quota"; that bare numbers are milliseconds is inferred from recorded answers |
 /// | Anthropic | a minute | "Rate limits", "Response headers" |
 /// | Groq | requests a day, tokens a minute | "Rate Limits", "Rate Limit Headers" |
@@ -69,8 +67,8 @@ pub struct Observed {
 /// | OpenRouter, xAI | as OpenAI; OpenRouter also without a quantity in the name | "Limits"; not verified for xAI |
 /// | Cohere | unknown | its SDK reads the one header there is |
 ///
-/// Anthropic's `anthropic-priority-*` and `anthropic-fast-*` headers are passed over: they count
-/// only requests of that tier, and which tier served a request is not in them.
+/// Anthropic's `anthropic-priority-*` and `anthropic-fast-*` headers are ignored: they count only requests of that
+/// tier, and which tier served a request is not in them.
 ///
 /// Instants (Anthropic, Cohere) are compared with `now`, so a clock that is off shifts them.
 ///
