@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     OneOrMore, Span,
@@ -41,28 +41,31 @@ use crate::{
 #[schemars(transform = names)]
 #[non_exhaustive]
 pub struct BudgetConfig {
-    /// Dollars. Also as `budget_limit`, in a budget in full and nowhere else: alone the word does not say over which time.
+    /// How many dollars may be spent. You may also write `budget_limit`, but only here: elsewhere that name would not say
+    /// over which time.
     #[serde(alias = "budget_limit")]
     pub amount: Money,
-    /// By the calendar: `hour`, `day`, `week`, `month`; of each `run`; or in any interval of a length: `24h`, `7d`.
+    /// The period: an `hour`, `day`, `week` or `month` of the calendar; each `run`; or any interval of a length such as
+    /// `24h` or `7d`.
     pub every: BudgetPeriod,
-    /// Only calls with these tags at these values: one, or a list of which any will do.
+    /// Only calls whose tags have these values count: one value for a tag, or a list of which any one will do.
     #[serde(default)]
     pub when: BTreeMap<String, OneOrMore>,
-    /// Counted separately for each value of these tags.
+    /// The tags that the budget is split by: it counts separately for each of their values.
     #[serde(default)]
     pub per: Vec<String>,
-    /// Other amounts for some values of the one tag in `per`.
+    /// Other amounts for some values of the tag in `per`, of which there must be exactly one.
     #[serde(default)]
     pub amounts: BTreeMap<String, Money>,
-    /// What becomes of a call that does not fit.
+    /// What happens to a call that does not fit: `hard` refuses it, `soft` lets it pass and counts it, `circuit` refuses it
+    /// and then stops every call under the budget until somebody resets it.
     #[serde(default)]
     pub mode: BudgetMode,
-    /// Shares of it to warn of; those of `alert_threshold` where nothing is said.
+    /// The shares of the budget at which it warns. The default is `alert_threshold`.
     #[serde(default)]
     #[schemars(with = "Option<Vec<Share>>")]
     pub thresholds: Option<Vec<f64>>,
-    /// The time zone of a period by the calendar, where it is another than that of all.
+    /// The time zone of a calendar period, if it differs from `rate_limiting.time_zone`.
     #[serde(default)]
     pub time_zone: Option<String>,
 }
@@ -72,27 +75,28 @@ fn names(schema: &mut Schema) {
     alias(schema, "amount", "budget_limit");
 }
 
-/// What becomes of calls that do not fit a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// What happens to calls that do not fit a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BudgetMode {
     /// They are refused.
     #[default]
     Hard,
-    /// They pass, and count.
+    /// They pass, and they count.
     Soft,
-    /// They are refused, and everything under the budget with them until it is reset by hand.
+    /// They are refused. If at least half of the budget is spent by then, every later call under it is refused too, until
+    /// the budget is reset by hand.
     Circuit,
 }
 
-/// Over which time a budget counts.
+/// The period that a budget counts over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BudgetPeriod {
-    /// By the calendar.
+    /// A period of the calendar.
     Calendar(CalendarUnit),
-    /// A run.
+    /// One run.
     Run,
     /// Any interval of this length.
     Rolling(Span),
@@ -116,7 +120,7 @@ impl std::str::FromStr for BudgetPeriod {
     }
 }
 
-/// A period of a budget that does not read.
+/// A period of a budget that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no period of a budget; write hour, day, week, month, run, or a length: 24h, 7d")]
 pub struct BadPeriod(String);

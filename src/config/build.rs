@@ -27,21 +27,21 @@ use crate::{
 pub struct Stack {
     /// The layer to wrap a client or a router with.
     pub layer: RateLimitLayer,
-    /// The limiter inside it.
+    /// The limiter inside the layer.
     pub limiter: Limiter,
-    /// The store inside that, for a [snapshot](MemoryStore::snapshot), where it counts in memory.
+    /// The store inside the limiter, if it counts in memory, for a [snapshot](MemoryStore::snapshot).
     pub store: Option<Arc<MemoryStore>>,
-    /// The same where it counts in a file.
+    /// The store inside the limiter, if it counts in a file.
     #[cfg(feature = "sqlite")]
     pub file: Option<Arc<SqliteStore>>,
-    /// The same where it counts on a server.
+    /// The store inside the limiter, if it counts on a server.
     #[cfg(feature = "redis")]
     pub server: Option<Arc<RedisStore>>,
-    /// What was read of the price file when it was built, and what was not understood, where there is one.
+    /// What was read from the price file when the stack was built, and what of it was not understood, if there is one.
     pub price_file: Option<LiteLlm>,
-    /// What it goes by.
+    /// The configuration that the stack runs by.
     pub(super) running: Arc<Running>,
-    /// What was in force when it was built, and may not be meant. Show it to people.
+    /// What was in force when the stack was built, but may not be what was meant. Show it to people.
     pub doubts: Vec<String>,
 }
 
@@ -176,6 +176,15 @@ impl RateLimiting {
         };
         let opened = at.open_by(self.limits()?, &terms);
         self.stack_on(opened.map_err(|error| self.no_store(&error))?)
+    }
+
+    /// Whether this program can open the [`store`](RateLimiting::store) that is named, as far as that can be told without
+    /// opening it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`] where this program was built without it, or a server's address makes no sense.
+    pub fn check_store(&self) -> Result<(), ConfigError> {
+        self.store.check().map_err(|error| self.no_store(&error))
     }
 
     fn no_store(&self, error: &StoreSettingError) -> ConfigError {

@@ -8,19 +8,19 @@ use crate::limit::LimitError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// It does not read, or has a key or a value that does not belong there.
+    /// It cannot be read, or has a key or a value that does not belong there.
     #[error("{}{reason} (line {line}, column {column})", prefix(path))]
     Syntax {
-        /// Where it stands: `rate_limiting.queue.aging`; empty where nothing reads.
+        /// Where it stands: `rate_limiting.queue.aging`; empty if nothing can be read.
         path: String,
-        /// What is wrong and what would be right. Holds the value that is wrong, and nothing else of the file.
+        /// What is wrong and what would be right. It contains the value that is wrong, and nothing else of the file.
         reason: String,
-        /// The line, from 1; 0 where it is not known.
+        /// The line, counted from 1; 0 if it is not known.
         line: u64,
-        /// The column, from 1; 0 where it is not known.
+        /// The column, counted from 1; 0 if it is not known.
         column: u64,
     },
-    /// The file cannot be read, or its name does not say in which format it is.
+    /// The file cannot be read, or its name does not say which format it has.
     #[error("{}: {reason}", file.display())]
     File {
         /// The file.
@@ -28,10 +28,10 @@ pub enum ConfigError {
         /// What is wrong with it and what would be right.
         reason: String,
     },
-    /// The store cannot be had.
+    /// The store cannot be opened.
     #[error("{0}")]
     Store(String),
-    /// A value is understood and makes no sense.
+    /// A value can be read but makes no sense.
     #[error("{path}: {reason}")]
     Value {
         /// Where it stands: `rate_limiting.retry.max_attempts`.

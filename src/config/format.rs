@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ConfigError;
 
-/// A format that a configuration can be written in. Keys and values are the same in all of them.
+/// A format that a configuration can be written in. Keys and values are the same in all formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {

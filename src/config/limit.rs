@@ -34,51 +34,51 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LimitConfig {
-    /// What is counted: `requests`, `tokens`, `input_tokens`, `output_tokens`, `concurrency`.
+    /// What the limit counts: `requests`, `tokens`, `input_tokens`, `output_tokens` or `concurrency`.
     pub quantity: Quantity,
-    /// How much of it.
+    /// How much of that quantity is allowed.
     #[schemars(range(min = 1))]
     pub amount: u64,
-    /// In any interval of this length. Not for concurrency.
+    /// The period: the limit holds in any interval of this length. Not for concurrency.
     #[serde(default)]
     pub every: Option<Span>,
-    /// Only calls with these tags at these values: one, or a list of which any will do.
+    /// Only calls whose tags have these values count: one value for a tag, or a list of which any one will do.
     #[serde(default)]
     pub when: BTreeMap<String, OneOrMore>,
-    /// Counted separately for each value of these tags.
+    /// The tags that the limit is split by: it counts separately for each of their values.
     #[serde(default)]
     pub per: Vec<String>,
-    /// How tokens are charged; by the provider in `when` where it is not said.
+    /// Whose rule tokens are charged by. The default is the rule of the provider in `when`.
     #[serde(default)]
     pub charge: Option<ChargeName>,
-    /// Whether requests count once a call or at every attempt.
+    /// Whether requests count once for each call or once for each attempt.
     #[serde(default)]
     pub count: Option<Count>,
-    /// How much later than one period after its send a charge expires.
+    /// A charge counts for one period from when its attempt was sent, and for this much longer.
     #[serde(default)]
     pub margin: Option<Span>,
-    /// Only watches: counts, and refuses nothing.
+    /// Whether the limit only watches: it counts, but refuses nothing.
     #[serde(default)]
     pub shadow: bool,
-    /// Whether calls that were refused here count as well. For requests.
+    /// Whether calls that were refused here count as well. For limits on requests.
     #[serde(default)]
     pub count_refused: bool,
-    /// Other amounts for some values of the one tag in `per`.
+    /// Other amounts for some values of the tag in `per`, of which there must be exactly one.
     #[serde(default)]
     pub amounts: BTreeMap<String, u64>,
-    /// Guaranteed shares by the values of one tag, which others use while these do not:
+    /// Shares of the limit that are guaranteed to some values of a tag, and that others may use while these do not:
     /// `{ team: { search: 0.3, support: 0.2 } }`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, BTreeMap<String, Share>>")]
     pub shares: BTreeMap<String, BTreeMap<String, f64>>,
-    /// Also no more than its share in any interval of this length: `1s`.
+    /// Paces the limit: any interval of this shorter length, such as `1s`, holds no more than its share of the amount.
     #[serde(default)]
     pub slice: Option<Span>,
     /// The share of the amount that may be used: `0.9`.
     #[serde(default)]
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
-    /// Learns from 429s how much is allowed, down to this share of the amount: `0.25`.
+    /// Lets the limit learn from 429s how much is really allowed, down to this share of the amount: `0.25`.
     #[serde(default)]
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub adaptive: Option<f64>,
@@ -126,20 +126,20 @@ impl<'de> Deserialize<'de> for OneOrMore {
     }
 }
 
-/// Whose rule tokens are charged by.
+/// The provider whose rule tokens are charged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChargeName {
-    /// [`Charge::openai`]
+    /// [`Charge::openai`].
     Openai,
-    /// [`Charge::azure`]
+    /// [`Charge::azure`].
     Azure,
-    /// [`Charge::anthropic`]
+    /// [`Charge::anthropic`].
     Anthropic,
-    /// [`Charge::bedrock`] of the models that count most
+    /// [`Charge::bedrock`], with the output weight of the models that count most.
     Bedrock,
-    /// [`Charge::groq`]
+    /// [`Charge::groq`].
     Groq,
 }
 

@@ -58,7 +58,7 @@ mod tree;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use budget::{BadPeriod, BudgetConfig, BudgetMode, BudgetPeriod};
 pub use build::Stack;
@@ -103,86 +103,88 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimiting {
-    /// `false`: no limit, no retry and no route, everything passes.
+    /// Whether the layers do anything. With `false` there are no limits, retries or routes, and every call passes.
     pub enabled: bool,
-    /// Where counts are kept: `memory`, `sqlite:counts.db`, `redis://127.0.0.1:6379/0`; see [`StoreSetting`]. In
-    /// `"${QUOTA_STORE:-memory}"` the environment says it.
+    /// Where counts are kept: `memory`, `sqlite:counts.db` or `redis://127.0.0.1:6379/0`; see [`StoreSetting`].
+    /// `"${QUOTA_STORE:-memory}"` takes the setting from the environment.
     pub store: StoreSetting,
-    /// Limits over all calls.
+    /// Limits on all calls together.
     pub global: Quota,
-    /// The limits that providers publish for their tiers: `[openai/tier-1, anthropic/start]`, at most one of a provider.
-    /// See [`Preset`] for their date. What `providers` says of a model takes the place of the same value here, and what
-    /// `limits` says on the same tags.
+    /// The limits that providers publish for their tiers, such as `openai/tier-1` and `anthropic/start`: at most one tier
+    /// for each provider. See [`Preset`] for their date. A value that `providers` sets for a model replaces the same value
+    /// of the preset, and so does a limit under `limits` on the same tags.
     #[schemars(with = "Vec<schema::PresetName>")]
     pub presets: Vec<String>,
-    /// Limits by provider and model. They hold for every name of the model: dated snapshots, with the vendor or the maker in
-    /// front, Bedrock's profiles; see [`Limit::when`](crate::limit::Limit::when) and `model_aliases`. A provider may have the name that others give it:
-    /// `google` is `gemini`, `azure_openai` is `azure`.
+    /// Limits by provider and model. A limit holds for every name of the model: dated snapshots, names with the vendor or
+    /// the maker in front, and Bedrock's profiles; see [`Limit::when`](crate::limit::Limit::when) and `model_aliases`. A
+    /// provider may go by a name that others give it: `google` is `gemini`, `azure_openai` is `azure`.
     pub providers: BTreeMap<String, BTreeMap<String, Quota>>,
     /// Limits by agent.
     pub agents: BTreeMap<String, Quota>,
-    /// Any other limit.
+    /// Further limits, each written in full.
     pub limits: Vec<LimitConfig>,
-    /// Any other budget.
+    /// Further budgets, each written in full.
     pub budgets: Vec<BudgetConfig>,
-    /// How much later than one period after its send a charge expires, where a limit does not say itself.
+    /// A charge counts for one period from when its attempt was sent, and for this much longer. For limits that set no
+    /// `margin` of their own.
     pub margin: Option<Span>,
-    /// The share of every limit that may be used, where a limit does not say itself.
+    /// The share of each limit that may be used, for limits that set no `headroom` of their own. Budgets have none.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
-    /// Whether room is left for others that use the same account, by the counters that providers show in headers.
+    /// Whether to leave room for others that use the same account, by the counters that providers show in headers.
     pub absorb_counters: bool,
-    /// How many counts are kept: one for each tag value that limits are split by.
+    /// The most counts that are kept. A limit that is split by tags needs one for each value of these tags.
     #[schemars(range(min = 1))]
     pub max_counts: usize,
-    /// Repeating what the provider says may be repeated.
+    /// How failed attempts are repeated.
     pub retry: RetryConfig,
     /// Providers, and the routes to them.
     pub failover: FailoverConfig,
-    /// Waiting.
+    /// How calls wait in line.
     pub queue: QueueConfig,
-    /// Dollars in an hour of the clock.
+    /// A budget for all calls, in dollars per clock hour.
     pub max_hourly_spend: Option<Money>,
-    /// Dollars in a day.
+    /// A budget for all calls, in dollars per calendar day.
     pub max_daily_spend: Option<Money>,
-    /// Dollars in a week, from Monday on.
+    /// A budget for all calls, in dollars per calendar week, which starts on Monday.
     pub max_weekly_spend: Option<Money>,
-    /// Dollars in a month.
+    /// A budget for all calls, in dollars per calendar month.
     pub max_monthly_spend: Option<Money>,
-    /// The time zone of budgets by the calendar, by its name in the IANA database: `Europe/Berlin`. UTC where nothing is
-    /// said.
+    /// The time zone of calendar budgets, by its name in the IANA database: `Europe/Berlin`. The default is UTC.
     pub time_zone: String,
-    /// Prices of models that are not in the built-in table, or cost something else: by provider and model, in dollars
-    /// for a million tokens.
+    /// Prices by provider and model, in dollars per million tokens, for models that are missing from the built-in table or
+    /// cost something else.
     pub prices: BTreeMap<String, BTreeMap<String, PriceConfig>>,
-    /// Names of your own for models, such as Azure's deployments and Bedrock's profiles have: limits on the model are on
-    /// them as well, and the model's price is theirs. With the provider in front where providers ask different
+    /// Your own names for models, as Azure's deployments and Bedrock's profiles have them. Limits on a model also apply to
+    /// its aliases, and an alias has the price of its model. Put the provider in front where providers charge different
     /// prices: `{ our-chat: azure/gpt-4o }`.
     pub model_aliases: BTreeMap<String, String>,
     /// A price file in LiteLLM's format, `model_prices_and_context_window.json`, which is read when the stack is built.
-    /// Over the built-in table, and under `prices`. A path from where the program runs.
+    /// It overrides the built-in table, and `prices` overrides it. A relative path starts at the program's working
+    /// directory.
     pub price_file: Option<PathBuf>,
-    /// Output tokens that a call is [capped](crate::BudgetLayer::cap_output) at which names no cap.
+    /// The number of output tokens at which a call that names no cap is [capped](crate::BudgetLayer::cap_output).
     #[schemars(range(min = 1))]
     pub cap_output: Option<u64>,
-    /// How long a call waits for money that others have reserved.
+    /// How long a call waits for money that other calls have reserved.
     pub budget_patience: Span,
-    /// Whether models without a price pass budgets, and count nothing.
+    /// What happens to a call for a model without a price where there is a budget: `deny` refuses it, `allow` lets it pass
+    /// uncounted.
     pub unknown_price: UnknownPrice,
-    /// The currency of those: `USD`.
+    /// The currency of budgets and prices. Only `USD` is possible.
     #[schemars(extend("enum" = ["USD", null]))]
     pub currency: Option<String>,
-    /// Warns when this share of a budget is spent, once in its period, where the budget does not say itself: by an
-    /// [event](crate::Limiter::on_event). More than 0, at most 1.
+    /// The share of a budget at which an [event](crate::Limiter::on_event) warns, once in each period, for budgets that set
+    /// no `thresholds`. More than 0, at most 1.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub alert_threshold: Option<f64>,
-    /// What was replaced in the text that this was read from.
+    /// What was replaced in the text that this block was read from.
     #[serde(skip)]
     pub(super) replaced: Replaced,
 }
 
-/// What becomes of calls to models that have no price, where there is a budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// What happens to calls for models that have no price, where there is a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnknownPrice {
@@ -193,20 +195,20 @@ pub enum UnknownPrice {
     Allow,
 }
 
-/// `queue:`
+/// `queue:`: how calls wait in line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct QueueConfig {
-    /// How many calls may wait.
+    /// How many calls may wait in line. A further call that finds no room is refused.
     #[schemars(range(min = 1))]
     pub max_waiting: usize,
-    /// By how much a step of priority makes a call older.
+    /// How much waiting time one step of priority is worth.
     pub aging: Span,
-    /// The tag by whose values calls share fairly.
+    /// The tag whose values share the limits fairly.
     #[schemars(length(min = 1))]
     pub share_by: String,
-    /// The shares of some of them, beside 1 for the others.
+    /// The weights of some of these values in that sharing; all others have 1.
     pub weights: BTreeMap<String, u32>,
 }
 

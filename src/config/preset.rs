@@ -14,9 +14,9 @@ const DAYS: [(&str, &str); 1] = [("gemini", "America/Los_Angeles")];
 
 /// The limits that a provider publishes for one of its tiers: `openai/tier-1`, for [`presets`].
 ///
-/// What is here is what the providers' pages and consoles showed on [its day](Self::date). Limits change: read what
-/// your account has, and say what is different. What a window cannot hold is not here: how many tokens a batch may
-/// queue, what a month may cost, and other limits for inputs of hundreds of thousands of tokens.
+/// The limits are those that the providers' pages and consoles showed on [its day](Self::date). Limits change: look up
+/// which ones your account has, and configure what differs. A preset leaves out what a window cannot hold: how many
+/// tokens a batch may queue, what a month may cost, and separate limits for inputs of hundreds of thousands of tokens.
 ///
 /// ```
 /// use tower_quota::config::{Config, Preset};
@@ -39,16 +39,16 @@ pub struct Preset {
     lines: Vec<Line>,
 }
 
-/// From where a published limit is.
+/// Where a published limit comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// When it was read: a day, a month, a quarter.
+    /// When the limit was read: a day, a month or a quarter.
     pub date: &'static str,
-    /// Who showed it.
+    /// The source that showed it.
     pub source: &'static str,
-    /// Whether that is the provider's own page; else numbers that its console showed to somebody, or a page of
-    /// somebody else.
+    /// Whether the source is a page of the provider. Otherwise it is numbers that the provider's console showed to
+    /// somebody, or a page of somebody else.
     pub by_provider: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct Published {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     models: Vec<&'static str>,
-    /// Whether they share them.
+    /// Whether the models share these limits.
     are_shared: bool,
     amounts: Vec<(Quantity, Over, u64)>,
     /// Whether tokens that were read from a cache count as input.

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{ConfigError, RateLimiting};
 use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
 
-/// What a model costs, in dollars for a million tokens. Of a model whose price is built in, or in the price file, what
-/// it costs in other service tiers and for long inputs changes with it, in proportion, and its longest output stays.
+/// What a model costs, in dollars per million tokens. If the model has a built-in price, or one in the price file, its
+/// prices in other service tiers and for long inputs change in proportion, and its longest output stays as it is unless
+/// `max_output` is set.
 ///
 /// ```
 /// use tower_quota::config::Config;
@@ -31,19 +32,19 @@ use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
 pub struct PriceConfig {
     /// Input that was not read from a cache.
     pub input: Option<Rate>,
-    /// Output, reasoning included.
+    /// Output, including reasoning.
     pub output: Option<Rate>,
-    /// Reasoning, where it does not cost as other output does.
+    /// Reasoning, if it costs something else than other output.
     pub reasoning: Option<Rate>,
-    /// Input that was read from a cache; as other input where nothing is said.
+    /// Input that was read from a cache. The default is the price of other input.
     pub cache_read: Option<Rate>,
-    /// Input that was written to a cache; as other input where nothing is said.
+    /// Input that was written to a cache. The default is the price of other input.
     pub cache_write: Option<Rate>,
-    /// The same, to be kept longer than usual.
+    /// Input that was written to a cache to be kept there longer than usual.
     pub cache_write_long: Option<Rate>,
-    /// Instead of `input` and `output`: dollars for a thousand tokens of both.
+    /// Dollars per thousand tokens, for input and output alike. Use it instead of `input` and `output`.
     pub cost_per_1k: Option<Rate>,
-    /// The longest output that the model gives, in tokens: what is reserved for a call that names no cap.
+    /// The longest output that the model gives, in tokens. A budget reserves this much for a call that names no cap.
     #[schemars(range(min = 1))]
     pub max_output: Option<u64>,
 }

@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A block of limits on one thing: everything, a model, an agent.
+/// A block of limits on one thing: all calls, a model or an agent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(transform = names)]
@@ -37,11 +37,11 @@ pub struct Quota {
     #[serde(alias = "rpd")]
     #[schemars(range(min = 1))]
     pub requests_per_day: Option<u64>,
-    /// Tokens, input and output, in any minute.
+    /// Tokens, input and output together, in any minute.
     #[serde(alias = "tpm")]
     #[schemars(range(min = 1))]
     pub tokens_per_minute: Option<u64>,
-    /// Tokens, input and output, in any 24 hours.
+    /// Tokens, input and output together, in any 24 hours.
     #[serde(alias = "tpd")]
     #[schemars(range(min = 1))]
     pub tokens_per_day: Option<u64>,
@@ -53,17 +53,18 @@ pub struct Quota {
     #[serde(alias = "otpm")]
     #[schemars(range(min = 1))]
     pub output_tokens_per_minute: Option<u64>,
-    /// Calls in flight.
+    /// Calls in flight at the same time.
     #[serde(alias = "max_parallel_requests")]
     #[schemars(range(min = 1))]
     pub concurrent_requests: Option<u64>,
-    /// Requests of one run.
+    /// Requests in one run.
     #[schemars(range(min = 1))]
     pub max_requests_per_run: Option<u64>,
-    /// The share of each of these limits that may be used: `0.9`.
+    /// The share of each of these limits that may be used: `0.9`. Not of those in dollars.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
-    /// Learns from 429s how much of each of these is allowed, down to this share: `0.25`. Not of runs.
+    /// Lets each of these limits learn from 429s how much is really allowed, down to this share: `0.25`. Not those of runs,
+    /// nor those in dollars.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub adaptive: Option<f64>,
     /// Dollars in one run.

@@ -15,15 +15,15 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// The limits of which something is another now.
+    /// The limits of which something has changed.
     pub changed: Vec<ChangedLimit>,
-    /// The limits that are new, in words: they count from now on.
+    /// The limits that are new, in words. They count from now on.
     pub added: Vec<String>,
-    /// The limits that are gone, in words: what counted there is forgotten.
+    /// The limits that are gone, in words. Their counts are forgotten.
     pub removed: Vec<String>,
-    /// Whether any price is another.
+    /// Whether any price has changed.
     pub prices: bool,
-    /// What is in force now, and may not be meant. Show it to people.
+    /// What is in force now, but may not be what was meant. Show it to people.
     pub doubts: Vec<String>,
 }
 
@@ -31,25 +31,25 @@ pub struct Reloaded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChangedLimit {
-    /// As it was: `requests 60/min for model=gpt-4`.
+    /// The limit as it was: `requests 60/min for model=gpt-4`.
     pub before: String,
-    /// As it is. Not everything that may be another is in these words.
+    /// The limit as it is now. These words do not show everything that may have changed.
     pub now: String,
-    /// What of it is another: `amount`, `margin`.
+    /// What of it has changed: `amount`, `margin`.
     pub fields: Vec<&'static str>,
 }
 
-/// Why a configuration was not taken. Everything is as it was.
+/// Why a configuration was not accepted. Everything is as it was before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReloadError {
-    /// It makes no sense.
+    /// The configuration makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It changes what cannot change while calls run.
+    /// The configuration changes something that cannot change while calls run.
     #[error("cannot change while calls run: {}; restart for that, or leave it as it was", paths.join(", "))]
     Fixed {
-        /// Where: `rate_limiting.queue.aging`.
+        /// The keys that differ: `rate_limiting.queue.aging`.
         paths: Vec<String>,
     },
     /// The store cannot change its limits.
@@ -57,11 +57,11 @@ pub enum ReloadError {
     Store(#[from] StoreError),
 }
 
-/// What a stack goes by that runs.
+/// The configuration that a running stack goes by.
 #[derive(Debug)]
 pub(super) struct Running {
     config: Mutex<Arc<RateLimiting>>,
-    /// One change after the other.
+    /// Held during a change, so that there is only one at a time.
     changing: tokio::sync::Mutex<()>,
 }
 

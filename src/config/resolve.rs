@@ -9,44 +9,44 @@ use crate::{
     tags::{Tag, model::limited},
 };
 
-/// What a name of a model leads to; from [`Stack::resolve`]. It prints as lines for people.
+/// The limits and the price that a model name leads to, from [`Stack::resolve`]. It prints as lines for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resolution {
     /// The name that was asked for.
     pub model: String,
-    /// What it is an alias of, by `model_aliases`.
+    /// The model that the name is an alias of, by `model_aliases`.
     pub alias_of: Option<String>,
-    /// The limits on where such calls go, budgets among them, as they stand now. Those that look at the caller's tags
-    /// as well name them in their words.
+    /// The limits, including budgets, that are now in force for where such calls go. The words of a limit that also looks at
+    /// the caller's tags name those tags.
     pub limits: Vec<ResolvedLimit>,
-    /// The price.
+    /// The price, if one is known.
     pub price: Option<ResolvedPrice>,
 }
 
-/// A limit that a name leads to.
+/// A limit that a model name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolvedLimit {
-    /// In words: `tokens 90000/min for model=gpt-4o`.
+    /// The limit in words: `tokens 90000/min for model=gpt-4o`.
     pub limit: String,
-    /// The name of the model that it is on; `None` where it is on all models.
+    /// The name of the model that the limit is on; `None` if it is on all models.
     pub model: Option<String>,
-    /// The steps from the name that was asked for to that one, in words; none where it is the same.
+    /// The steps from the name that was asked for to that name, in words; empty if they are the same.
     pub steps: Vec<&'static str>,
 }
 
-/// The price that a name leads to.
+/// The price that a model name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolvedPrice {
-    /// The provider that it is of; empty where it was set for whoever serves the name.
+    /// The provider whose price it is; empty if the price was set for whichever provider serves the name.
     pub provider: String,
-    /// The name that it is listed under.
+    /// The name that the price is listed under.
     pub model: String,
     /// The price.
     pub price: Price,
-    /// The steps from the name that was asked for to that one, in words; none where it is the same.
+    /// The steps from the name that was asked for to that name, in words; empty if they are the same.
     pub steps: Vec<&'static str>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
     retry::{RetryBudget, RetryLayer},
 };
 
-/// `retry:`; see [`RetryLayer`] for what it repeats.
+/// `retry:`: how failed attempts are repeated; see [`RetryLayer`] for which ones.
 ///
 /// ```
 /// use tower_quota::config::Config;
@@ -31,43 +31,45 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// Attempts of a call in all; 1 repeats nothing.
+    /// How many attempts a call makes at most; with 1, nothing is repeated.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
-    /// The longest told wait that is waited for.
+    /// The longest wait that a provider may ask for and that a call still waits out.
     pub longest_wait: Span,
-    /// How long a call waits where nobody tells.
+    /// How long a call waits before a repeat if the provider does not say.
     pub backoff: BackoffConfig,
-    /// How many repeats there may be for what is no 429; `off`: as many as `max_attempts` allows, which in an outage is
-    /// that many times the load. Calls that come back to a target of a route have as many for themselves.
+    /// How many repeats there may be after failures other than a 429. With `off`, there are as many as `max_attempts`
+    /// allows, which in an outage multiplies the load by that number. Calls that come back to a target of a route have a
+    /// retry budget of their own, of the same size.
     #[serde(deserialize_with = "or_off")]
     #[schemars(schema_with = "schema_or_off")]
     pub retry_budget: Option<RetryBudgetConfig>,
-    /// Whether attempts are repeated that may have been billed: their connection broke before the answer, or timed out.
-    /// It holds for other targets as well.
+    /// Whether to repeat attempts that may have been billed, because their connection broke or timed out before the answer.
+    /// This holds for repeating them at other targets as well.
     pub repeats_uncertain: bool,
 }
 
-/// `retry.backoff:`
+/// `retry.backoff:`: how long a call waits before a repeat if the provider does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct BackoffConfig {
-    /// The longest wait before the first repeat; before each further one it is twice as long.
+    /// The longest wait before the first repeat. It doubles before each further repeat.
     pub base: Span,
-    /// The longest wait of all.
+    /// The longest wait before any repeat.
     pub cap: Span,
 }
 
-/// `retry.retry_budget:`
+/// `retry.retry_budget:`: how many repeats there may be after failures other than a 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RetryBudgetConfig {
-    /// Repeats for a hundred calls.
+    /// How many repeats there may be for every hundred calls.
     #[schemars(range(min = 0))]
     pub percent: u32,
-    /// Further repeats, for those who call seldom; they come back in ten seconds.
+    /// How many further repeats there may be, for programs that call seldom. Used ones are available again after ten
+    /// seconds.
     #[schemars(range(min = 0))]
     pub reserve: u32,
 }

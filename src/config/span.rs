@@ -2,9 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A duration in a configuration: a number and one of `ms`, `s`, `m`, `h`, `d`, `w`; a bare number is
+/// A duration in a configuration: a number and one of the units `ms`, `s`, `m`, `h`, `d` and `w`; a bare number is
 /// seconds.
 ///
 /// ```
@@ -23,6 +23,37 @@ impl Span {
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Span(Duration::from_secs(secs))
+    }
+}
+
+/// In the largest unit that it is a whole number of; below a millisecond in seconds.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u128, &str); 6] = [
+            (604_800_000, "w"),
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1_000, "s"),
+            (1, "ms"),
+        ];
+        let millis = self.0.as_millis();
+        if Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)) != self.0 {
+            return write!(f, "{}s", self.0.as_secs_f64());
+        }
+        if millis == 0 {
+            return f.write_str("0s");
+        }
+        let whole = UNITS.iter().find(|(unit, _)| millis.is_multiple_of(*unit));
+        let (unit, name) = whole.unwrap_or(&(1, "ms"));
+        write!(f, "{}{name}", millis / unit)
+    }
+}
+
+/// As it is written, so that a schema shows what is taken where nothing is said.
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -65,7 +96,7 @@ impl std::str::FromStr for Span {
     }
 }
 
-/// A duration that does not read.
+/// A duration that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no duration; write a number and a unit: 100ms, 6s, 1m, 24h, 7d")]
 pub struct SpanError(String);
@@ -115,6 +146,12 @@ mod tests {
         }
         assert_eq!(millis("7d"), Some(604_800_000));
         assert_eq!(millis("1w"), millis("7d"));
+        for said in [
+            "0s", "15s", "10m", "90s", "1h", "2d", "1w", "150ms", "0.0005s",
+        ] {
+            assert_eq!(said.parse::<Span>().unwrap().to_string(), said);
+        }
+        assert_eq!(Span::from_secs(120).to_string(), "2m");
         for bad in ["", "s", "-1s", "1x", "1 2s", "NaN", "1e99d", "infs"] {
             assert_eq!(millis(bad), None, "{bad}");
         }

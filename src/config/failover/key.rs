@@ -18,17 +18,18 @@ use crate::config::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyConfig {
-    /// What it is called: limits know it by that, as the tag `api_key`, and reports name it by it. `key-1`, `key-2` where
-    /// nothing is said, by its place in the list.
+    /// The name of the key: limits know it as the tag `api_key`, and reports show it. The default is `key-1`, `key-2` and so
+    /// on, by the key's place in the list; if the provider's `provider` is set, with its name in front: `azure-west-key-1`.
     pub label: Option<String>,
     /// The key itself.
     pub key: Secret,
-    /// How often it is used beside others, where the pool is `weighted`; 0: only when no other is left.
+    /// How often the key is used compared with others, if the pool is `weighted`. With 0 it is used only when no other is
+    /// left.
     pub weight: u32,
 }
 
-/// A secret of a configuration. It has no `Display`, its `Debug` shows nothing of it, and so does no error. It is wiped
-/// from memory when it is dropped; what a file's reader copies on the way is not.
+/// A secret in a configuration. It has no `Display`, and neither its `Debug` nor any error shows any of it. It is wiped
+/// from memory when it is dropped; copies that are made while a file is read are not.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -59,14 +60,15 @@ impl Eq for Secret {}
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Block {
-    /// What it is called: limits know it by that, as the tag `api_key`, and reports name it by it.
+    /// The name of the key: limits know it as the tag `api_key`, and reports show it.
     #[serde(default)]
     #[schemars(length(min = 1))]
     label: Option<String>,
     /// The key itself.
     #[schemars(with = "String", length(min = 1))]
     key: Secret,
-    /// How often it is used beside others, where the pool is `weighted`; 0: only when no other is left.
+    /// How often the key is used compared with others, if the pool is `weighted`. With 0 it is used only when no other is
+    /// left.
     #[serde(default = "one")]
     #[schemars(range(min = 0))]
     weight: u32,

@@ -21,7 +21,7 @@ pub use target::TargetConfig;
 use super::Span;
 use crate::failover::Trigger;
 
-/// `failover:`, where calls go and what is done when that fails; see the [module](crate::failover).
+/// `failover:`: where calls go, and what happens when that fails; see the module [`failover`](crate::failover).
 ///
 /// ```
 /// use tower_quota::config::{Config, Format};
@@ -53,36 +53,36 @@ use crate::failover::Trigger;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct FailoverConfig {
-    /// Where calls can go, by names that targets use.
+    /// The providers that calls can go to, by the names that targets use for them.
     pub providers: BTreeMap<String, ProviderConfig>,
-    /// Which targets serve a model, by the name that callers have for it. Calls for other models go on as they came.
+    /// The targets that serve a model, by the name that callers use for it. Calls for other models are passed on unchanged.
     pub routes: BTreeMap<String, RouteConfig>,
-    /// How long a call waits for one target while there are others that were not tried.
+    /// How long a call waits for one target while there are others that it has not tried.
     pub patience: Span,
-    /// The longest told wait that is waited for when no target serves sooner.
+    /// The longest wait that a provider may ask for and that a call still waits out, when no target can serve it sooner.
     pub longest_wait: Span,
-    /// How many attempts a call has in all.
+    /// How many attempts a call makes at most, repeats included.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
-    /// How long an account is parked whose money or quota is used up, where the provider names no time.
+    /// How long an account whose money or quota is used up stays parked, that is, unused, if the provider names no time.
     pub park_for: Span,
     /// When a target that fails is passed over.
     pub breaker: BreakerConfig,
-    /// Goes on to the next target for these reasons as well. All are on where nothing is said, but `content_filter`.
+    /// Further reasons to go on to the next target. By default, all reasons are on except `content_filter`.
     pub on: Vec<TriggerName>,
-    /// Hands on what came instead, for these reasons.
+    /// Reasons for which a call does not go on to the next target: the caller gets what came back instead.
     pub not_on: Vec<TriggerName>,
 }
 
-/// `failover.breaker:`
+/// `failover.breaker:`: when a target that fails is passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct BreakerConfig {
-    /// How many failures in a row open it.
+    /// How many failures in a row open the breaker.
     #[schemars(range(min = 1))]
     pub failures: u32,
-    /// For how long it stays open before a call may try the target.
+    /// How long the breaker stays open before a call may try the target again.
     pub open_for: Span,
 }
 
@@ -91,7 +91,7 @@ pub struct BreakerConfig {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TriggerName {
-    /// There is no room here.
+    /// The limits here have no room for the target.
     NoRoom,
     /// The provider says that a limit is used up.
     RateLimited,
@@ -99,9 +99,9 @@ pub enum TriggerName {
     QuotaUsedUp,
     /// The provider fails.
     ServerError,
-    /// There is no connection, or it broke.
+    /// There was no connection, or it broke.
     Connection,
-    /// A budget has not enough left.
+    /// A budget does not have enough left.
     OverBudget,
     /// The call is longer than the model takes.
     ContextLength,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::key::{self, KeyConfig};
 use crate::{
@@ -19,25 +19,27 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ProviderConfig {
-    /// Its base URL, as its SDK is given it: `https://api.openai.com/v1`. It may be left out of `openai`, `anthropic`,
-    /// `gemini`, `groq`, `mistral`, `deepseek`, `openrouter`, `xai`, `together`, `fireworks` and `cohere`: then it is the
-    /// one of theirs that takes calls in OpenAI's API. Of `anthropic` that takes calls in its own API as well; for those
-    /// in Gemini's own write `https://generativelanguage.googleapis.com/v1beta`, for those in Cohere's
-    /// `https://api.cohere.com`.
+    /// The base URL, as you would give it to the provider's SDK: `https://api.openai.com/v1`. You may leave it out for
+    /// `openai`, `anthropic`, `gemini`, `groq`, `mistral`, `deepseek`, `openrouter`, `xai`, `together`, `fireworks` and
+    /// `cohere`: then it is their address for calls in OpenAI's API. Anthropic's address takes calls in its own API as
+    /// well. For calls in Gemini's own API write `https://generativelanguage.googleapis.com/v1beta`, for calls in Cohere's
+    /// own API `https://api.cohere.com`.
     #[schemars(regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub base_url: Option<String>,
-    /// By which name limits and prices know it, where it is another than its own: `azure` of one that is called
-    /// `azure-west`.
+    /// The name by which limits and prices know the provider, if it is not the name of this entry: `azure` for an entry that
+    /// is called `azure-west`.
     #[schemars(length(min = 1))]
     pub provider: Option<String>,
-    /// How it takes keys, where its name does not say: `bearer`, or `{ header: api-key }`. Most take `bearer`; `azure`
-    /// takes `api-key`, `anthropic` `x-api-key`, `gemini` at its own API `x-goog-api-key`.
+    /// How the provider takes keys, if that does not follow from its name: `bearer`, or `{ header: api-key }`. Most take
+    /// `bearer`; `azure` takes `api-key`, `anthropic` takes `x-api-key`, and `gemini` in its own API takes
+    /// `x-goog-api-key`.
     pub auth: Option<AuthConfig>,
-    /// Its API keys. Without any, calls that came for its very address keep the caller's, and all others have none: as for
-    /// a server of one's own.
+    /// The provider's API keys. You may leave them out, for example for a server of your own: then calls that came for
+    /// exactly this address keep the caller's key, and all others are sent without a key.
     #[serde(deserialize_with = "key::list")]
     pub keys: Vec<KeyConfig>,
-    /// In which order its keys are tried.
+    /// The order in which the keys are tried: `ordered` as they are listed, `round_robin` with each first in turn, `weighted`
+    /// with each first as often as its weight says, `most_headroom` with the one first that has the most room left.
     pub pool: PoolName,
 }
 
@@ -45,25 +47,25 @@ pub struct ProviderConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthConfig {
-    /// `bearer`: as `Authorization: Bearer …`.
+    /// `bearer`: in `Authorization: Bearer …`.
     Bearer,
     /// `{ header: api-key }`: in that header.
     Header(String),
 }
 
-/// In which order keys are tried: a [`Pool`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// The order in which keys are tried: a [`Pool`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PoolName {
-    /// The first as long as it can be used.
+    /// The first key, as long as it can be used.
     #[default]
     Ordered,
-    /// Each first in turn.
+    /// Each key first in turn.
     RoundRobin,
-    /// Each first as often as its weight says.
+    /// Each key first as often as its weight says.
     Weighted,
-    /// First the one with the most room left.
+    /// The key with the most room left first.
     MostHeadroom,
 }
 

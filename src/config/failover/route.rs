@@ -16,9 +16,9 @@ use crate::config::{
 pub struct RouteConfig {
     /// The targets.
     pub targets: Vec<TargetConfig>,
-    /// Whether each is tried first as often as its weight says, and the others follow.
+    /// Whether each target is tried first as often as its weight says, and the others follow.
     pub weighted: bool,
-    /// What is used from a share of a budget on.
+    /// The targets that serve once a share of a budget is used.
     pub degraded: Option<DegradedConfig>,
     /// Where the targets stand in the file.
     pub(super) written: Written,
@@ -32,28 +32,29 @@ pub(super) enum Written {
     Key(&'static str),
 }
 
-/// Cheaper targets, which serve in place of the others from such a share of a budget on.
+/// Cheaper targets that serve in place of the others once a share of a budget is used.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DegradedConfig {
-    /// The share of any budget that the call counts in, reserved money included: `0.9`.
+    /// The share of a budget from which on these targets serve, reserved money included: `0.9`. It is enough that one of the
+    /// budgets that the call counts in reaches it.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub from: f64,
-    /// The targets, in the order in which they are tried. Before that share they serve where no other can.
+    /// The targets, in the order in which they are tried. Below that share they serve only when no other target can.
     pub targets: Vec<TargetConfig>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Block {
-    /// The targets: the first that can serve does.
+    /// The targets: the first one that can serve a call does.
     #[serde(default)]
     ordered: Option<Vec<TargetConfig>>,
-    /// The targets, each tried first as often as its weight says; the others follow.
+    /// The targets: each is tried first as often as its weight says, and the others follow.
     #[serde(default)]
     weighted: Option<Vec<TargetConfig>>,
-    /// Cheaper targets, which serve in place of the others from such a share of a budget on.
+    /// Cheaper targets that serve in place of the others once a share of a budget is used.
     #[serde(default)]
     degraded: Option<DegradedConfig>,
 }

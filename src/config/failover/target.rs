@@ -14,14 +14,14 @@ use crate::config::{
 pub struct TargetConfig {
     /// The provider, by its name under `providers`.
     pub provider: String,
-    /// The model, by the name that limits and prices have for it.
+    /// The model, by the name that limits and prices use for it.
     pub model: String,
-    /// The name that the provider has for it, where that is another: an Azure deployment, a fine-tune.
+    /// The name that the provider uses for the model, if that is another one: an Azure deployment, a fine-tune.
     pub sent_as: Option<String>,
-    /// How often it is tried first, where the route is `weighted`; 0: only after all others.
+    /// How often the target is tried first, if the route is `weighted`. With 0 it is tried only after all others.
     pub weight: u32,
-    /// How many tokens the model takes at most, input and output together. What another model found too long goes only to
-    /// targets of which more is known, or nothing.
+    /// How many tokens the model takes at most, input and output together. A call that was too long for another model goes
+    /// only to targets that take more, or whose `context` is not set.
     pub context: Option<u64>,
 }
 
@@ -39,11 +39,11 @@ pub(in crate::config) struct Block {
     /// The provider, by its name under `providers`, and its model: `openai/gpt-5.5`.
     #[schemars(with = "String", regex(pattern = r"^[^/]+/.|\$\{[A-Za-z_]"))]
     target: Place,
-    /// The name that the provider has for the model, where that is another: an Azure deployment, a fine-tune.
+    /// The name that the provider uses for the model, if that is another one: an Azure deployment, a fine-tune.
     #[serde(default)]
     #[schemars(length(min = 1))]
     sent_as: Option<String>,
-    /// How often it is tried first, where the route is `weighted`; 0: only after all others.
+    /// How often the target is tried first, if the route is `weighted`. With 0 it is tried only after all others.
     #[serde(default = "one")]
     #[schemars(range(min = 0))]
     weight: u32,

@@ -5,7 +5,7 @@ use std::fmt;
 /// LiteLLM's word for a variable of the environment.
 pub(super) const VARIABLE: &str = "os.environ/";
 
-/// The key of a deployment. It is a secret: it has no `Display`, and its `Debug` shows the name of its variable at most.
+/// The key of a deployment. It is a secret: it has no `Display`, and its `Debug` shows at most the name of its variable.
 ///
 /// ```
 /// use tower_quota::config::LiteLlmConfig;

@@ -19,24 +19,24 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deployment {
-    /// The name that callers use, `model_name`: of all deployments with the same one any will do.
+    /// The name that callers use, `model_name`. Any deployment with the same name can serve a call.
     pub group: String,
-    /// `model_info.id`, or the group and the place in the list: `fast#0`.
+    /// `model_info.id`, or else the group and the place in the list: `fast#0`.
     pub id: String,
-    /// The provider, by our name for it; `None` where the file does not say and nobody knows the model.
+    /// The provider, by our name for it; `None` if the file does not say and the model is not known.
     pub provider: Option<String>,
-    /// The model, as the provider names it. With a `*`, any.
+    /// The model, as the provider names it. A name with a `*` stands for any model.
     pub model: String,
-    /// Where the provider is, if not where it always is.
+    /// The provider's address, if it is not the usual one.
     pub api_base: Option<String>,
     /// The key.
     pub api_key: Option<ApiKey>,
-    /// Deployments of a lower one go first.
+    /// Deployments with a lower order go first.
     pub order: Option<u64>,
-    /// How much more often it is taken than one of weight 1.
+    /// How many times as often this deployment is used as one of weight 1.
     pub weight: Option<u64>,
     pub(super) amounts: Amounts,
-    /// `None` where no route can lead there.
+    /// Its address and key; `None` if no route can lead there.
     pub(super) place: Option<Place>,
 }
 

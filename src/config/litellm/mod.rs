@@ -21,31 +21,34 @@ use fields::{Fields, Notes};
 
 use super::{Config, ConfigError, Format, tree::Node};
 
-/// What a `config.yaml` of LiteLLM says, in our words.
+/// A `config.yaml` of LiteLLM, read as a configuration of this crate.
 ///
-/// `config` builds as any other: limits of deployments, prices, budgets, attempts, and routes. What they are made of is
-/// told in `deployments` and `fallbacks`, as plain values. Whatever is not in one of them is in `not_understood`, with its path
-/// and the reason: nothing is left out without a word.
+/// `config` builds like any other configuration: it has the limits of the deployments, prices, budgets, attempts and
+/// routes. `deployments` and `fallbacks` say as plain values what these are made of. Whatever is in none of them is in
+/// `not_understood`, with its path and the reason: nothing is left out without a word.
 ///
 /// # How routes are read
-/// - Each `model_name` is a route, and so is each of its aliases: its deployments by their `weight`, else their `rpm` or
-///   `tpm`, else in turn; those of a higher `order` behind, and behind these the deployments of its `fallbacks`, with
-///   theirs, or of `default_fallbacks`. They serve for any [reason](crate::failover::Trigger) that one is gone on for.
-/// - A deployment's key is one that limits know by [its id](Deployment::id); where the file names none, it is that of the
-///   provider's variable (`OPENAI_API_KEY`), as there. Calls are OpenAI's, as LiteLLM's are: Gemini's and Cohere's
-///   addresses are those of their API for that. Nothing is translated, so an `api_base` has to take it. An Ollama without
-///   one is at `OLLAMA_API_BASE`, else on this machine, as there.
-/// - No route leads to a name with a `*`, nor to what takes no API keys (Bedrock, Vertex).
-/// - Fallbacks for what is too long, and for what a filter stopped, are used where they are general ones as well.
+/// - Each `model_name` becomes a route, and so does each of its aliases. Its deployments are tried by their `weight`, else
+///   by their `rpm` or `tpm`, else in turn. Deployments with a higher `order` come after them, and then the deployments of
+///   its `fallbacks`, with the fallbacks of these, or of `default_fallbacks`. They serve for any
+///   [reason](crate::failover::Trigger) for which a call goes on to the next target.
+/// - Limits know the key of a deployment by [the deployment's id](Deployment::id). If the file names no key, the key is
+///   taken from the provider's variable (`OPENAI_API_KEY`), as in LiteLLM.
+/// - Calls are in OpenAI's API, as LiteLLM's are. For Gemini and Cohere, the addresses are those that take this API.
+///   Nothing is translated, so an `api_base` has to take it. An Ollama without an `api_base` is at `OLLAMA_API_BASE`, else
+///   on this machine, as in LiteLLM.
+/// - No route leads to a name with a `*`, or to a provider that takes no API keys (Bedrock, Vertex).
+/// - Fallbacks for inputs that are too long, and for what a filter stopped, are used only if they are among the general
+///   fallbacks as well.
 ///
 /// # How limits are read
-/// - `rpm`, `tpm`, `itpm`, `otpm` and `max_parallel_requests` of a deployment are limits on its provider and model. Of
-///   several deployments to the same model these are added up, where each has the value. Each also has its own,
-///   on calls whose tag `api_key` is [its id](Deployment::id).
-/// - Of a model with a `*` they are limits on all of the provider's calls.
-/// - A budget over `24h` or `7d` holds in any interval of that length, one over `1mo` in each month of the calendar
-///   (UTC). That lets through no more than LiteLLM, which begins anew at fixed hours. Without a duration it holds for
-///   ten years.
+/// - `rpm`, `tpm`, `itpm`, `otpm` and `max_parallel_requests` of a deployment become limits on its provider and model. If
+///   there are several deployments to the same model, each of these values is added up, provided that every deployment has
+///   it. Each deployment also has its own limits, on calls whose tag `api_key` is [its id](Deployment::id).
+/// - For a model with a `*`, they become limits on all calls to the provider.
+/// - A budget over `24h` or `7d` holds in any interval of that length, and a budget over `1mo` in each calendar month
+///   (UTC). That lets through no more than LiteLLM does, which starts again at fixed hours. A budget without a duration
+///   holds for ten years.
 ///
 /// ```
 /// use tower_quota::config::LiteLlmConfig;
@@ -79,19 +82,19 @@ use super::{Config, ConfigError, Format, tree::Node};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LiteLlmConfig {
-    /// Limits, prices, budgets, attempts and routes.
+    /// The limits, prices, budgets, attempts and routes.
     pub config: Config,
-    /// Where calls go, in the order of the file.
+    /// The deployments that calls go to, in the order of the file.
     pub deployments: Vec<Deployment>,
-    /// Where they go when that fails.
+    /// Where calls go when a deployment fails.
     pub fallbacks: Fallbacks,
     /// Other names of a group of deployments.
     pub group_aliases: BTreeMap<String, String>,
-    /// What of the file is in none of these, in its order.
+    /// The parts of the file that are in none of these, in the order of the file.
     pub not_understood: Vec<NotUnderstood>,
 }
 
-/// Groups of deployments to go to when one fails, in order.
+/// The groups of deployments that calls go to when a group fails, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fallbacks {
@@ -99,17 +102,17 @@ pub struct Fallbacks {
     pub of: BTreeMap<String, Vec<String>>,
     /// For inputs that are too long.
     pub context_window: BTreeMap<String, Vec<String>>,
-    /// For what a provider's filter stopped.
+    /// For content that a provider's filter stopped.
     pub content_policy: BTreeMap<String, Vec<String>>,
     /// For groups that have none of their own.
     pub default: Vec<String>,
 }
 
-/// A part of a file that has no counterpart here, or does not read. Its value is not told: it may be a secret.
+/// A part of a file that has no counterpart here, or cannot be read. Its value is not shown: it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct NotUnderstood {
-    /// The line, from 1; 0 where it is not known.
+    /// The line, counted from 1; 0 if it is not known.
     pub line: u64,
     /// Where it stands: `model_list[0].litellm_params.seed`.
     pub path: String,
@@ -164,7 +167,7 @@ impl LiteLlmConfig {
             .map(|fields| settings::router(&mut read, fields))
             .unwrap_or_default();
         if let Some(fields) = file.map("litellm_settings") {
-            settings::library(&mut read, fields);
+            settings::library(&mut read, fields, &router);
         }
         if let Some(fields) = file.map("general_settings") {
             settings::server(&mut read, fields, &mut router);

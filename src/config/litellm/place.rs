@@ -60,7 +60,9 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
         None => {
             // Where LiteLLM looks for it.
             let variable = format!("{}_API_KEY", said.named.to_uppercase());
-            let found = (params.notes.environment())(&variable);
+            let ours = format!("{}_API_KEY", said.provider.to_uppercase());
+            let look = params.notes.environment();
+            let found = look(&variable).or_else(|| look(&ours));
             if found.is_none() && said.api_base.is_none() {
                 let reason = format!(
                     "is missing, and so is the environment variable `{variable}`; no route leads there"

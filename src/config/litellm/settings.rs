@@ -1,6 +1,6 @@
 //! What holds for all deployments.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use super::{
     LiteLlmConfig,
@@ -19,6 +19,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Router {
     pub(super) max_parallel_requests: Option<u64>,
+    /// Whether it says how often calls are repeated.
+    says_retries: bool,
 }
 
 /// `environment_variables`: they are set before the rest is read.
@@ -49,7 +51,7 @@ pub(super) fn variables(file: &Node) -> HashMap<String, String> {
 
 /// `router_settings`
 pub(super) fn router(read: &mut LiteLlmConfig, mut fields: Fields<'_>) -> Router {
-    common(read, &mut fields);
+    let says_retries = common(read, &mut fields, false);
     aliases(read, &mut fields);
     if let Some(providers) = fields.map("provider_budget_config") {
         provider_budgets(read, providers);
@@ -94,14 +96,15 @@ pub(super) fn router(read: &mut LiteLlmConfig, mut fields: Fields<'_>) -> Router
     }
     let router = Router {
         max_parallel_requests: fields.amount("default_max_parallel_requests"),
+        says_retries,
     };
     fields.rest("has no counterpart here");
     router
 }
 
 /// `litellm_settings`
-pub(super) fn library(read: &mut LiteLlmConfig, mut fields: Fields<'_>) {
-    common(read, &mut fields);
+pub(super) fn library(read: &mut LiteLlmConfig, mut fields: Fields<'_>, router: &Router) {
+    common(read, &mut fields, router.says_retries);
     budget(read, &mut fields, ("max_budget", "budget_duration"), &[]);
     let users = ("max_internal_user_budget", "internal_user_budget_duration");
     budget(read, &mut fields, users, &["user"]);
@@ -136,25 +139,33 @@ pub(super) fn server(read: &mut LiteLlmConfig, mut fields: Fields<'_>, router: &
     fields.rest("has no counterpart here");
 }
 
-/// What stands in either of two blocks.
-fn common(read: &mut LiteLlmConfig, fields: &mut Fields<'_>) {
+/// What stands in either of two blocks, of which LiteLLM asks `router_settings` first.
+const SAID: &str = "is not in force, as `router_settings` says it too";
+
+/// Returns whether it says how often calls are repeated. `said`: that was said before.
+fn common(read: &mut LiteLlmConfig, fields: &mut Fields<'_>, said: bool) -> bool {
     let at = fields.at("num_retries");
-    match fields
-        .whole("num_retries")
-        .map(|retries| u32::try_from(retries.saturating_add(1)))
-    {
+    let retries = fields.whole("num_retries");
+    match retries.map(|retries| u32::try_from(retries.saturating_add(1))) {
+        Some(_) if said => drop(fields.wrong::<()>("num_retries", at, SAID)),
         Some(Ok(attempts)) => read.config.rate_limiting.retry.max_attempts = attempts,
         Some(Err(_)) => drop(fields.wrong::<()>("num_retries", at, "is too many")),
         None => {}
     }
-    read.fallbacks.of.extend(fields.names("fallbacks"));
-    let context_window = fields.names("context_window_fallbacks");
-    read.fallbacks.context_window.extend(context_window);
-    let content_policy = fields.names("content_policy_fallbacks");
-    read.fallbacks.content_policy.extend(content_policy);
+    let known = &mut read.fallbacks;
+    for (name, known) in [
+        ("fallbacks", &mut known.of),
+        ("context_window_fallbacks", &mut known.context_window),
+        ("content_policy_fallbacks", &mut known.content_policy),
+    ] {
+        fallbacks(known, fields, name);
+    }
     if let Some(node) = fields.take("default_fallbacks") {
         let at = node.at;
         match texts(node) {
+            Some(_) if !read.fallbacks.default.is_empty() => {
+                fields.wrong::<()>("default_fallbacks", at, SAID);
+            }
             Some(names) => read.fallbacks.default = names,
             None => drop(fields.wrong::<()>("default_fallbacks", at, "is no list of names")),
         }
@@ -164,6 +175,28 @@ fn common(read: &mut LiteLlmConfig, fields: &mut Fields<'_>) {
             name,
             "running calls are not cut off here; the client has a timeout",
         );
+    }
+    retries.is_some()
+}
+
+/// Lists of one block alone, and for each model the first.
+fn fallbacks(known: &mut BTreeMap<String, Vec<String>>, fields: &mut Fields<'_>, name: &str) {
+    let (at, said) = (fields.at(name), fields.names(name));
+    if !known.is_empty() && !said.is_empty() {
+        fields.wrong::<()>(name, at, SAID);
+        return;
+    }
+    for (model, others) in said {
+        match known.entry(model) {
+            Entry::Vacant(entry) => drop(entry.insert(others)),
+            Entry::Occupied(entry) => {
+                let reason = format!(
+                    "has `{}` more than once, of which the first counts",
+                    entry.key()
+                );
+                fields.wrong::<()>(name, at, reason);
+            }
+        }
     }
 }
 

@@ -94,6 +94,35 @@ router_settings: { num_retries: 1.5, fallbacks: [{ a: 5 }, b], provider_budget_c
 }
 
 #[test]
+fn c4_what_the_router_says_goes_before_what_the_library_says_and_the_first_counts() {
+    let read = read(
+        "model_list: []
+router_settings: { num_retries: 0, fallbacks: [{ a: [b] }, { a: [c] }], default_fallbacks: [d] }
+litellm_settings: { num_retries: 3, fallbacks: [{ x: [other] }], default_fallbacks: [e], content_policy_fallbacks: [{ a: [f] }] }",
+    );
+    assert_eq!(read.config.rate_limiting.retry.max_attempts, 1);
+    assert_eq!(
+        read.fallbacks.of,
+        [("a".to_owned(), vec!["b".to_owned()])].into()
+    );
+    assert_eq!(read.fallbacks.default, ["d"]);
+    assert_eq!(read.fallbacks.content_policy["a"], ["f"]);
+    let notes = notes(&read);
+    for told in [
+        "router_settings.fallbacks: has `a` more than once, of which the first counts",
+        "litellm_settings.num_retries: is not in force",
+        "litellm_settings.fallbacks: is not in force",
+        "litellm_settings.default_fallbacks: is not in force",
+    ] {
+        assert_eq!(
+            notes.iter().filter(|note| note.starts_with(told)).count(),
+            1,
+            "{told}: {notes:#?}"
+        );
+    }
+}
+
+#[test]
 fn c4_several_deployments_to_one_model_have_their_sum_and_each_its_own() {
     let read = read(
         "model_list:
