@@ -27,11 +27,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = TagLayer::new(|request| {
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
         peer.map_or_else(Tags::new, |ConnectInfo(peer)| {
-            Tags::new().with("ip".into(), peer.ip().to_string())
+            Tags::new().with("ip", peer.ip().to_string())
         })
     });
     let limit = Limit::requests(2).every(Duration::from_secs(60));
-    let limiter = Limiter::from_env(Limits::new([limit.per("ip".into())])?)?;
+    let limiter = Limiter::from_env(Limits::new([limit.per("ip")])?)?;
     let app = Router::new()
         .route("/", get(async || "hello\n"))
         .layer(AdmissionLayer::new(limiter).reject_when_full())
@@ -43,7 +43,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(async { axum::serve(listener, app).await });
 
     let client = Client::builder(TokioExecutor::new()).build_http();
-    loop {
+    let expected = [
+        StatusCode::OK,
+        StatusCode::OK,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    for expected in expected {
         let request = Request::get(&url).body(Body::empty())?;
         let response = client.request(request).await?;
         let (parts, body) = response.into_parts();
@@ -55,8 +60,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let text = body.collect().await?.to_bytes();
         println!("{}", String::from_utf8_lossy(&text));
-        if parts.status == StatusCode::TOO_MANY_REQUESTS {
-            return Ok(());
-        }
+        assert_eq!(parts.status, expected);
+        let says_when = parts.headers.contains_key("retry-after");
+        assert_eq!(says_when, expected == StatusCode::TOO_MANY_REQUESTS);
     }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! hyper-util's client under a limit of two calls a second.
+//! hyper-util's client under a limit of two calls a second: the third of three waits until there is room.
 //!
 //! ```text
 //! cargo run --features sim --example hyper_client
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
     Limiter, RateLimitLayer, RequestBody,
@@ -25,7 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let client = Client::builder(TokioExecutor::new()).build_http::<RequestBody>();
     let client = RateLimitLayer::new(Limiter::from_env(limits)?).layer(client);
 
-    for stream in [false, true] {
+    let begun = Instant::now();
+    for stream in [false, true, false] {
         let body = format!(
             r#"{{"model":"sim-1","max_tokens":50,"stream":{stream},"messages":[{{"role":"user","content":"Hi"}}]}}"#
         );
@@ -33,9 +35,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             .header("content-type", "application/json")
             .body(RequestBody::from(Bytes::from(body)))?;
         let response = client.clone().oneshot(request).await?;
-        println!("{}", response.status());
+        println!("{} after {:?}", response.status(), begun.elapsed());
+        assert!(response.status().is_success());
         let text = response.into_body().collect().await?.to_bytes();
         println!("{}", String::from_utf8_lossy(&text));
     }
+    assert!(begun.elapsed() >= Duration::from_secs(1));
     Ok(())
 }

@@ -85,7 +85,7 @@ async fn write(path: &Path, rows: u64) -> Result<(), Box<dyn std::error::Error +
             .with(Tag::Model, format!("model {model}"))
             .with(Tag::Agent, format!("agent {}", random.u32(..40)))
             .with(Tag::Team, format!("team {}", model % 3))
-            .with("tenant".into(), ["acme", "globex"][random.usize(..2)])
+            .with("tenant", ["acme", "globex"][random.usize(..2)])
             .with(Tag::Run, format!("run {}", row / 200));
         let answer = store.record(&tags, usage);
         if row % 10_000 == 9_999 {

@@ -1,4 +1,4 @@
-//! reqwest under a limit of two calls a second.
+//! reqwest under a limit of two calls a second: the third of three waits until there is room.
 //!
 //! ```text
 //! cargo run --features sim,reqwest --example reqwest_client
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
     Limiter, RateLimitLayer,
@@ -24,7 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let client = Client::new()?;
     let client = RateLimitLayer::new(Limiter::from_env(limits)?).layer(client);
 
-    for stream in [false, true] {
+    let begun = Instant::now();
+    for stream in [false, true, false] {
         let body = format!(
             r#"{{"model":"sim-1","max_tokens":50,"stream":{stream},"messages":[{{"role":"user","content":"Hi"}}]}}"#
         );
@@ -32,9 +34,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             .header("content-type", "application/json")
             .body(reqwest::Body::from(body))?;
         let response = client.clone().oneshot(request).await?;
-        println!("{}", response.status());
+        println!("{} after {:?}", response.status(), begun.elapsed());
+        assert!(response.status().is_success());
         let text = response.into_body().collect().await?.to_bytes();
         println!("{}", String::from_utf8_lossy(&text));
     }
+    assert!(begun.elapsed() >= Duration::from_secs(1));
     Ok(())
 }

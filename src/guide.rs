@@ -1,6 +1,7 @@
 #![doc = "[quick start]: quick_start"]
 #![doc = "[recipes]: recipes"]
 #![doc = "[configuration]: configuration"]
+#![doc = "[headers]: headers"]
 #![doc = "[troubleshooting]: troubleshooting"]
 #![doc = "[security]: security"]
 #![doc = "[migration]: migration"]
@@ -13,6 +14,7 @@ macro_rules! page {
         #[doc = "[quick start]: crate::guide::quick_start"]
         #[doc = "[recipes]: crate::guide::recipes"]
         #[doc = "[configuration]: crate::guide::configuration"]
+        #[doc = "[headers]: crate::guide::headers"]
         #[doc = "[troubleshooting]: crate::guide::troubleshooting"]
         #[doc = "[security]: crate::guide::security"]
         #[doc = "[migration]: crate::guide::migration"]
@@ -25,6 +27,7 @@ macro_rules! page {
 page!(quick_start, "quick-start.md");
 page!(recipes, "recipes.md");
 page!(configuration, "configuration.md");
+page!(headers, "headers.md");
 page!(troubleshooting, "troubleshooting.md");
 page!(security, "security.md");
 page!(migration, "migration.md");

@@ -14,9 +14,9 @@ use crate::{
 /// The values of one tag, any of which will do.
 pub(crate) type Values = SmallVec<[Arc<str>; 1]>;
 
-/// An amount of one quantity per period, `when` tags match, counted separately `per` tag value.
+/// An amount of one quantity per period, for calls `when` tags match, counted separately `per` tag value.
 ///
-/// A limit is checked when a [`Limits`](super::Limits) is made of it, not before.
+/// A limit is not checked until a [`Limits`](super::Limits) is made of it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,20 +60,20 @@ pub struct Limit {
     pub(crate) paused: bool,
 }
 
-/// What a limit on requests counts where a call has several attempts.
+/// What a limit on requests counts if a call has several attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "config", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Count {
-    /// A call counts once, however often it is repeated. The default where any tag of the limit is the caller's.
+    /// A call counts once, however often it is repeated. The default if any tag of the limit is one of the caller's.
     Calls,
-    /// Every attempt counts. The default elsewhere, because a provider counts so.
+    /// Every attempt counts. The default otherwise, because providers count like this.
     Attempts,
 }
 
 impl Limit {
-    /// A limit of `amount` on `quantity`. All but concurrency need a period as well.
+    /// Creates a limit of `amount` on `quantity`. Every quantity but concurrency also needs a period.
     pub fn new(quantity: Quantity, amount: u64) -> Self {
         Limit {
             quantity,
@@ -100,33 +100,40 @@ impl Limit {
         }
     }
 
-    /// A limit on requests.
+    /// Creates a limit on requests.
     pub fn requests(amount: u64) -> Self {
         Self::new(Quantity::Requests, amount)
     }
 
-    /// A limit on tokens, input and output together.
+    /// Creates a limit on tokens, input and output together.
     pub fn tokens(amount: u64) -> Self {
         Self::new(Quantity::Tokens, amount)
     }
 
-    /// A limit on input tokens.
+    /// Creates a limit on input tokens.
     pub fn input_tokens(amount: u64) -> Self {
         Self::new(Quantity::InputTokens, amount)
     }
 
-    /// A limit on output tokens.
+    /// Creates a limit on output tokens.
     pub fn output_tokens(amount: u64) -> Self {
         Self::new(Quantity::OutputTokens, amount)
     }
 
-    /// A limit on calls in flight: a call holds its place until its response body ended or was dropped.
+    /// Creates a limit on calls in flight. A call holds its slot until its response body has ended or was dropped.
+    ///
+    /// Calls made inside a call that holds a slot [take none](crate::limiter::Delegation) of the same limit, however
+    /// many of them run at once. So a call that fans out can have more calls in flight than the limit allows. To bound
+    /// those calls, for example because a provider does, set the limit on a tag that only they have, so that the call
+    /// around them holds no slot of it. Or bound the fan-out itself, for example with a semaphore.
     pub fn concurrency(amount: u64) -> Self {
         Self::new(Quantity::Concurrency, amount)
     }
 
-    /// A limit on money: a budget. What a call may cost at most is reserved, and what it did cost is charged, when it
-    /// ends. A call that says nothing of its cost is not held back.
+    /// Creates a limit on money: a budget.
+    ///
+    /// The most that a call may cost is reserved; when the call ends, what it did cost is charged. A call that says
+    /// nothing about its cost is not held back.
     ///
     /// ```
     /// use tower_quota::{Money, Tag, limit::{CalendarUnit, Limit}};
@@ -138,11 +145,11 @@ impl Limit {
         Self::new(Quantity::Cost, amount.as_nanos())
     }
 
-    /// Counts over one hour, day, week or month after the other, in a time zone by its name in the IANA database:
-    /// all of it is there again when the next one begins.
+    /// Counts over successive hours, days, weeks or months of a calendar, in a time zone given by its name in the IANA
+    /// database. The whole amount is available again when the next period begins.
     ///
-    /// The clock on the wall tells which one it is, and no period begins again when that is set back. A call that is
-    /// open when a period ends counts in both, until it ends; then in the one it ends in.
+    /// The wall clock tells which period it is, and setting the clock back does not begin a period again. A call that
+    /// is open when a period ends counts in both periods until it ends, and then only in the one in which it ends.
     pub fn every_calendar(mut self, unit: CalendarUnit, zone: impl Into<Arc<str>>) -> Self {
         self.period = Some(Period::Calendar(unit));
         self.zone = Some(zone.into());
@@ -165,12 +172,12 @@ impl Limit {
         }
     }
 
-    /// Only calls with this tag at this value. Several: all must match.
+    /// Applies the limit only to calls with this tag at this value. If given several times, all must match.
     ///
-    /// A model is known by its plainer names as well, as prices know it: a limit on `gpt-4` is on `gpt-4-0613`,
-    /// `openai/gpt-4` and `arn:aws:bedrock:…/us.openai.gpt-4-v1:0` too, never the other way round, and never on
-    /// `gpt-4o`. A limit on `gpt-4-0613` beside it adds to it: calls to the snapshot take from both, because one more
-    /// limit must never let more through. [`per`](Self::per) counts names as they are written.
+    /// A model also matches under its plainer names, in the same way as prices do: a limit on `gpt-4` also applies to
+    /// `gpt-4-0613`, `openai/gpt-4` and `arn:aws:bedrock:…/us.openai.gpt-4-v1:0`, but never the other way round, and
+    /// never to `gpt-4o`. A further limit on `gpt-4-0613` comes on top of it: calls to the snapshot take from both,
+    /// because an additional limit must never let more through. [`per`](Self::per) counts names as they are written.
     ///
     /// ```
     /// use std::time::Duration;
@@ -185,12 +192,12 @@ impl Limit {
     /// assert!(limiter.try_acquire(call("gpt-4o")).await.is_ok());
     /// # });
     /// ```
-    pub fn when(self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
+    pub fn when(self, tag: impl Into<Tag>, value: impl Into<Arc<str>>) -> Self {
         self.when_any(tag, [value.into()])
     }
 
-    /// Only calls with this tag at one of these values, which share the limit: as a family of models does
-    /// with many providers.
+    /// Applies the limit only to calls with this tag at one of these values, which share the limit, as a family of
+    /// models does with many providers.
     ///
     /// ```
     /// use std::time::Duration;
@@ -202,44 +209,47 @@ impl Limit {
     /// ```
     pub fn when_any<V: Into<Arc<str>>>(
         mut self,
-        tag: Tag,
+        tag: impl Into<Tag>,
         values: impl IntoIterator<Item = V>,
     ) -> Self {
         let values = values.into_iter().map(|value| bounded(value.into()));
         let mut values: Values = values.collect();
         values.sort();
         values.dedup();
-        self.when.push((tag, values));
+        self.when.push((tag.into(), values));
         self
     }
 
     /// Counts separately for each value of this tag. Calls without the tag share one count.
-    pub fn per(mut self, tag: Tag) -> Self {
-        self.per.push(tag);
+    pub fn per(mut self, tag: impl Into<Tag>) -> Self {
+        self.per.push(tag.into());
         self
     }
 
-    /// How tokens are charged; by default both kinds, corrected at completion.
+    /// Sets how tokens are charged. By default input and output both count, corrected at completion.
     pub fn charge(mut self, charge: Charge) -> Self {
         self.charge = charge;
         self
     }
 
-    /// Whether requests count once a call or at every attempt.
+    /// Sets whether requests count once per call or at every attempt.
     pub fn count(mut self, count: Count) -> Self {
         self.count = Some(count);
         self
     }
 
-    /// How much later than one period after its send a charge expires: it covers the jitter between our
-    /// send and the clock of whoever enforces the limit. Default: 1 % of the period, at most 500 ms.
+    /// Sets how much later than one period after its send a charge expires. Default: 1 % of the period, at most 500 ms.
+    ///
+    /// The margin covers the jitter between this program's send and the clock of whoever enforces the limit.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = Some(margin);
         self
     }
 
-    /// Uses at most this share of the amount, rounded down and at least 1: something is left for programs
-    /// that use the same account and are not counted here. More than 0, at most 1, kept to the millionth.
+    /// Uses at most this share of the amount, rounded down but at least 1.
+    ///
+    /// The rest is left for programs that use the same account and are not counted here. The share must be more than 0
+    /// and at most 1, and is kept to the millionth.
     ///
     /// ```
     /// use std::time::Duration;
@@ -253,21 +263,23 @@ impl Limit {
         self
     }
 
-    /// Paces: no interval of this length holds more than its share of the amount, `amount * slice / period`,
-    /// rounded down and at least 1. For providers that enforce the limit in slices, as most do: of 3 500 a
-    /// minute they refuse what comes in one second above 58.
+    /// Paces calls: no interval of this length holds more than its share of the amount, which is
+    /// `amount * slice / period`, rounded down but at least 1.
     ///
-    /// This is a second exact window beside the first. What holds in *any* interval of a slice's length
-    /// holds in each slice of whoever enforces them, wherever theirs begin; a bucket that refills evenly
-    /// and holds a burst lets burst and refill through in one slice, which is too much.
+    /// This is for providers that enforce their limit in slices, as most do: with 3 500 a minute they refuse everything
+    /// above 58 in one second.
+    ///
+    /// It is a second exact window beside the first. What holds in *any* interval of a slice's length holds in each
+    /// slice of whoever enforces the limit, wherever their slices begin. A bucket that refills evenly and holds a burst
+    /// would not do: it lets both the burst and the refill through in one slice, which is too much.
     ///
     /// # What it costs
-    /// - [`margin`](Self::margin) counts for slices as well, because jitter does not shrink with them: of a
-    ///   second with 100 ms of margin a tenth is lost. Without a margin set it is 1 % of the slice, which
-    ///   suits a provider near by. Longer slices cost less, if the provider's are as long.
-    /// - A call that declares more tokens than a slice holds never fits, as it would not at the provider.
-    /// - Tokens that are charged at completion are held in the slice until then. With slices shorter than
-    ///   the calls this leaves little room: slice requests, or tokens charged at the send.
+    /// - [`margin`](Self::margin) applies to slices as well, because jitter does not shrink with them: with a margin of
+    ///   100 ms, a tenth of a one-second slice is lost. If no margin is set it is 1 % of the slice, which suits a
+    ///   provider near by. Longer slices cost less, if the provider's slices are as long.
+    /// - A call that declares more tokens than a slice holds never fits, just as it would not at the provider.
+    /// - Tokens that are charged at completion are held in the slice until then. With slices shorter than the calls
+    ///   this leaves little room: slice requests, or tokens that are charged at the send.
     ///
     /// ```
     /// use std::time::Duration;
@@ -291,8 +303,8 @@ impl Limit {
         self
     }
 
-    /// Another amount for one value of the tag that it counts [`per`](Self::per). Values named here always
-    /// have a count of their own.
+    /// Sets a different amount for one value of the tag that the limit counts [`per`](Self::per). Values named here
+    /// always have a count of their own.
     ///
     /// ```
     /// use std::time::Duration;
@@ -307,17 +319,19 @@ impl Limit {
         self
     }
 
-    /// Guarantees a part of this limit to calls with this tag at this value. More than 0, all together at most
-    /// 1, kept to the millionth; where the limit is split, that part of each count.
+    /// Guarantees a part of this limit to calls with this tag at this value.
     ///
-    /// Others use what the party leaves: nothing lies idle for it. When it wants its share again, it does not
-    /// take back what is in use, but what becomes free goes to it first, until what it has in use is its
-    /// share. Beyond that its calls wait like all others, by priority and fair share. Where a call has shares of
-    /// several limits, it goes first while it is below each of them.
+    /// The part must be more than 0, all parts together at most 1, and it is kept to the millionth. If the limit is
+    /// split, it is that part of each count.
     ///
-    /// One thing goes before it: a call that was the first in turn for one of its limits and was passed by
-    /// guaranteed ones for a period of that limit (for concurrency, an [aging] span). So nobody waits for ever,
-    /// though all of a limit is guaranteed and used.
+    /// Others may use what the party leaves unused: nothing lies idle for it. When the party wants its share again, it
+    /// does not take back what is in use, but whatever becomes free goes to it first, until it has its share in use.
+    /// Beyond that its calls wait like all others, by priority and fair share. If a call has shares of several limits,
+    /// it goes first as long as it is below each of them.
+    ///
+    /// One kind of call goes before it: a call that was first in turn for one of its limits and was overtaken by
+    /// guaranteed calls for a period of that limit (for concurrency, for one [aging] span). So nobody waits forever,
+    /// even if all of a limit is guaranteed and in use.
     ///
     /// ```
     /// use std::time::Duration;
@@ -331,25 +345,27 @@ impl Limit {
     /// ```
     ///
     /// [aging]: crate::limiter::QueueOptions::aging
-    pub fn share(mut self, tag: Tag, value: impl Into<Arc<str>>, part: f64) -> Self {
+    pub fn share(mut self, tag: impl Into<Tag>, value: impl Into<Arc<str>>, part: f64) -> Self {
         let value = bounded(value.into());
+        let tag = tag.into();
         self.shares.push(Share { tag, value, part });
         self
     }
 
-    /// Only watches: it counts like any other, refuses nothing, and a store says how many of the claims it
-    /// granted this limit would have refused. May stand beside a limit on the same thing that acts.
+    /// Makes the limit only watch: it counts like any other but refuses nothing, and a store tells how many of the
+    /// claims it granted this limit would have refused.
     ///
-    /// What it would have refused was sent and counts, so once it is passed the figure is higher than what
-    /// the limit in force would refuse.
+    /// It may stand beside a limit on the same thing that acts. What it would have refused was sent and counts, so once
+    /// the limit is passed, the figure is higher than what the limit would refuse if it were in force.
     pub fn shadow(mut self) -> Self {
         self.shadow = true;
         self
     }
 
-    /// Also counts calls that were refused here, by this limit or another: for limits on those who must not
-    /// gain from trying again and again. A call counts once however often it was refused while it waited;
-    /// one that gives up waiting by itself was not refused. For requests alone.
+    /// Also counts calls that were refused here, by this limit or another. For requests only.
+    ///
+    /// This is for limits on callers who must not gain from trying again and again. A call counts once, however often
+    /// it was refused while it waited; a call that gave up waiting by itself was not refused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -372,15 +388,17 @@ impl Limit {
         self
     }
 
-    /// Learns how much of the amount is allowed, where it is less than was published, or changes without a
-    /// word: each flight of attempts that a provider refuses with a 429 cuts what is used to seven tenths of
-    /// itself, never below `floor`, a share of the amount; after every quiet period it grows by a twentieth
-    /// of the amount, until it is whole again. It never passes the amount.
+    /// Learns how much of the amount is really allowed, for when it is less than was published or changes without
+    /// notice.
     ///
-    /// Where the 429 names a quantity, or a period, only limits on that are cut; otherwise all that the
-    /// attempt took from. A call that is larger than what was learnt, and not than the amount, goes when
-    /// nothing else counts. The floor is more than 0 and at most 1, kept to the millionth. For limits on where
-    /// calls go; those on who makes them are yours, and no provider refuses because of them.
+    /// Each flight of attempts that a provider refuses with a 429 cuts what is used to seven tenths of itself, but
+    /// never below `floor`, a share of the amount. After every quiet period it grows by a twentieth of the amount,
+    /// until it is whole again. It never exceeds the amount.
+    ///
+    /// If the 429 names a quantity or a period, only limits on that are cut; otherwise, all limits that the attempt
+    /// took from. A call that is larger than what was learnt, but not larger than the amount, goes when nothing else
+    /// counts. The floor must be more than 0 and at most 1, and is kept to the millionth. This is for limits on where
+    /// calls go: limits on who makes them are your own, and no provider refuses because of them.
     ///
     /// ```
     /// use std::time::Duration;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 use super::order::WHOLE;
 use crate::tags::{Tag, Tags};
 
-/// How those who wait share what there is.
+/// How waiting calls share the room there is.
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::Duration};
@@ -27,7 +27,8 @@ pub struct QueueOptions {
 }
 
 impl QueueOptions {
-    /// 100 000 calls may wait, a step of priority is worth ten seconds, agents share alike.
+    /// Creates the default options: 100 000 calls may wait, one step of priority is worth ten seconds, and all agents
+    /// have equal shares.
     pub fn new() -> Self {
         QueueOptions {
             max_waiting: 100_000,
@@ -37,25 +38,25 @@ impl QueueOptions {
         }
     }
 
-    /// How many calls may wait; one more is refused. 0: none may.
+    /// Sets how many calls may wait; any further call is refused. With 0, no call may wait.
     pub fn max_waiting(mut self, calls: usize) -> Self {
         self.max_waiting = calls;
         self
     }
 
-    /// By how much one step of priority makes a call older than it is.
+    /// Sets how much older one step of priority makes a call.
     pub fn aging(mut self, span: Duration) -> Self {
         self.aging = span;
         self
     }
 
-    /// Whose calls share fairly: those with the same value of this tag are one party.
-    pub fn share_by(mut self, tag: Tag) -> Self {
-        self.share_by = tag;
+    /// Sets the tag by which calls share fairly: calls with the same value of this tag are one party.
+    pub fn share_by(mut self, tag: impl Into<Tag>) -> Self {
+        self.share_by = tag.into();
         self
     }
 
-    /// The share of one party, beside 1 for those that are not named.
+    /// Sets the weight of one party's share. Parties that are not named have weight 1.
     pub fn weight(mut self, party: impl Into<Arc<str>>, weight: NonZeroU32) -> Self {
         self.weights.insert(party.into(), weight);
         self

@@ -43,6 +43,25 @@ macro_rules! with {
     }};
 }
 
+/// Whether this program can open what is there, by all that can be said without opening it.
+pub(super) fn check(place: &Place) -> Result<(), StoreSettingError> {
+    match place {
+        #[cfg(not(feature = "sqlite"))]
+        Place::File { .. } => Err(StoreSettingError::FeatureOff("sqlite")),
+        #[cfg(not(feature = "redis"))]
+        Place::Server(_) => Err(StoreSettingError::FeatureOff("redis")),
+        #[cfg(feature = "redis")]
+        Place::Server(url) => {
+            use secrecy::ExposeSecret as _;
+
+            let none = Limits::new([]).map_err(StoreSettingError::open)?;
+            let options = RedisOptions::new(url.expose_secret(), none);
+            options.map(drop).map_err(StoreSettingError::open)
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Opened {
     pub(super) fn at(
         place: &Place,

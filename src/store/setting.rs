@@ -6,23 +6,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Store,
-    open::{Opened, Terms},
+    open::{self, Opened, Terms},
 };
 use crate::limit::Limits;
 
-/// Where counts are kept, said in a text: the one setting by which any program counts in any store.
+/// Where counts are kept, as a text: the one setting by which any program can count in any store.
 ///
 /// | text | where | feature |
 /// |---|---|---|
 /// | `memory` | in this process: [`MemoryStore`](super::MemoryStore) | |
-/// | `sqlite:PATH` | in a file that outlives it: `SqliteStore` | `sqlite` |
-/// | `sqlite:PATH?survives=kill` | the same, where calls do not wait for the disk: what that may cost, and only where the machine loses its power, `Survives` says | `sqlite` |
-/// | `sqlite:PATH?ahead=16` | the same, where most calls wait for nothing, as room for so many is written down ahead: what that may cost, and only after a crash, `SqliteOptions::ahead` says; both together are `?survives=kill&ahead=16` | `sqlite` |
-/// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, with all processes that say the same: `RedisStore`; further settings as `RedisOptions::new` has them | `redis` |
+/// | `sqlite:PATH` | in a file that outlives the process: `SqliteStore` | `sqlite` |
+/// | `sqlite:PATH?survives=kill` | the same, but calls do not wait for the disk; `Survives` says what that may cost, and only if the machine loses its power | `sqlite` |
+/// | `sqlite:PATH?ahead=16` | the same, but most calls wait for nothing, because room for this many is written down ahead; `SqliteOptions::ahead` says what that may cost, and only after a crash. Both together are `?survives=kill&ahead=16` | `sqlite` |
+/// | `redis://HOST:PORT/DB?namespace=NAME` | on a server, shared with all processes that have the same setting: `RedisStore`; for further settings see `RedisOptions::new` | `redis` |
 /// | `rediss://…` | the same over TLS | `redis` |
 ///
-/// A path is one from where the program runs, or an absolute one. Where a server asks for a password it is
-/// `redis://USER:PASSWORD@HOST`; what stands before the `@` is in no error, nor in `Display` and `Debug`.
+/// A path is relative to the directory in which the program runs, or absolute. If a server asks for a password, write
+/// `redis://USER:PASSWORD@HOST`; what precedes the `@` appears in no error, nor in `Display` and `Debug`.
 ///
 /// ```
 /// use tower_quota::{limit::{Limit, Limits}, store::StoreSetting};
@@ -88,7 +88,7 @@ pub(super) enum Place {
     Server(SecretString),
 }
 
-/// Why a text names no store, or the store cannot be had.
+/// Why a text names no store, or why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreSettingError {
@@ -97,27 +97,27 @@ pub enum StoreSettingError {
         "this is no store; there are `memory`, `sqlite:PATH`, `redis://HOST:PORT/DB` and, over TLS, `rediss://HOST`"
     )]
     Unknown,
-    /// A file is meant, and none is named.
+    /// A file is meant, but none is named.
     #[error("it names no file; write `sqlite:counts.db`, or `memory`")]
     NoFile,
-    /// The program was built without it.
+    /// The program was built without the feature for this store.
     #[error(
         "`{0}:` wants the feature `{0}`, which this program was built without; build it with --features {0}"
     )]
     FeatureOff(&'static str),
-    /// It cannot be opened.
+    /// The store cannot be opened.
     #[error(transparent)]
     Open(Box<dyn Error + Send + Sync>),
 }
 
 impl StoreSetting {
-    /// The variable of the environment that [`from_env`](Self::from_env) reads.
+    /// The environment variable that [`from_env`](Self::from_env) reads.
     pub const VARIABLE: &str = "TOWER_QUOTA_STORE";
 
-    /// What `TOWER_QUOTA_STORE` says; `memory` where it is not set, or empty.
+    /// Reads the setting from `TOWER_QUOTA_STORE`; `memory` if the variable is not set, or empty.
     ///
     /// # Errors
-    /// Where it names no store.
+    /// If it names no store.
     pub fn from_env() -> Result<Self, StoreSettingError> {
         match env::var(Self::VARIABLE) {
             Ok(text) if !text.is_empty() => text.parse(),
@@ -126,10 +126,10 @@ impl StoreSetting {
         }
     }
 
-    /// In this file.
+    /// Creates the setting for a store in this file.
     ///
     /// # Errors
-    /// Where the path names no file.
+    /// If the path names no file.
     pub fn in_file(path: impl Into<PathBuf>) -> Result<Self, StoreSettingError> {
         let path = path.into();
         // The second is one in memory, which ends like any.
@@ -157,18 +157,28 @@ impl StoreSetting {
         Ok(setting)
     }
 
-    /// Whether it is on a server, so that other processes count there too, and by that server's time.
+    /// Returns whether the store is on a server, so that other processes count there too, by that server's time.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.0, Place::Server(_))
     }
 
-    /// Opens the store, to count in it under these limits. A file is read and written, a server asked, and that is waited
-    /// for: for a start of a program, not for a task among others. Dropped, the store waits until it has all that was
-    /// counted.
+    /// Whether this program can open such a store, as far as that can be told without opening it.
     ///
     /// # Errors
-    /// Where it cannot be had, or this program was built without it.
+    /// Where this program was built without it, or a server's address makes no sense.
+    pub fn check(&self) -> Result<(), StoreSettingError> {
+        open::check(&self.0)
+    }
+
+    /// Opens the store, to count in it under these limits.
+    ///
+    /// This reads and writes the file, or asks the server, and blocks meanwhile: it is for the start of a program, not
+    /// for a task among others. When the store is dropped, that blocks until everything that was counted has been
+    /// stored.
+    ///
+    /// # Errors
+    /// If the store cannot be opened, or this program was built without it.
     pub fn open(&self, limits: Limits) -> Result<Arc<dyn Store>, StoreSettingError> {
         Ok(match self.open_by(limits, &Terms::default())? {
             Opened::Memory(store) => store,

@@ -8,7 +8,7 @@ use super::{Tag, Tags};
 pub(crate) const PREFIX: &str = "x-quota-";
 const NAMES: [&str; 4] = ["agent", "user", "team", "run"];
 
-/// A header of ours that makes no sense.
+/// The error for an `x-quota-…` header that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the header {name} {reason}")]
 pub struct BadHeader {
@@ -17,11 +17,11 @@ pub struct BadHeader {
 }
 
 impl Tags {
-    /// What a request's headers `x-quota-agent`, `-user`, `-team` and `-run` say of its caller; for servers
+    /// Returns what a request's headers `x-quota-agent`, `-user`, `-team` and `-run` say of its caller, for servers
     /// that put it into the request's extensions.
     ///
-    /// Tags are all that travels by header. That the call was made inside of another, and may go without a
-    /// concurrency slot of its own, is nothing that a header could prove.
+    /// Only tags travel in headers. That a call was made inside another, and may therefore go without a concurrency
+    /// slot of its own, is something that a header cannot prove.
     ///
     /// ```
     /// use http::Request;
@@ -41,7 +41,7 @@ impl Tags {
     /// ```
     ///
     /// # Errors
-    /// The first of them that is there twice, empty, or not UTF-8: a caller who meant to say who it is must
+    /// The first of these headers that is there twice, empty, or not UTF-8: a caller who meant to say who it is must
     /// not be counted as nobody.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, BadHeader> {
         let mut tags = Tags::new();

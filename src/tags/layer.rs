@@ -14,11 +14,11 @@ use super::{Tag, Tags};
 
 type TagsOf = Arc<dyn Fn(&Parts) -> Tags + Send + Sync>;
 
-/// Gives each request the tags that its caller is counted under: by address, header, path, or whatever a
-/// server knows. It stands outside of the layers that count.
+/// Gives each request the tags that its caller is counted under: by address, header, path, or whatever a server knows.
+/// Put it outside the layers that count.
 ///
-/// What it says goes into the request's extensions, over tags that are there already. What tags hold appears
-/// in messages and logs: of a secret, such as an API key, tag a name or a digest.
+/// Its tags go into the request's extensions, and override tags that are there already. The values of tags appear in
+/// messages and logs: for a secret, such as an API key, use a name or a digest as the tag.
 ///
 /// ```
 /// use std::{convert::Infallible, net::SocketAddr, time::Duration};
@@ -32,10 +32,10 @@ type TagsOf = Arc<dyn Fn(&Parts) -> Tags + Send + Sync>;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // With axum, `SocketAddr` would be `ConnectInfo<SocketAddr>`.
 /// let by_address = TagLayer::new(|request| match request.extensions.get::<SocketAddr>() {
-///     Some(address) => Tags::new().with("ip".into(), address.ip().to_string()),
+///     Some(address) => Tags::new().with("ip", address.ip().to_string()),
 ///     None => Tags::new(),
 /// });
-/// let limit = Limit::requests(1).every(Duration::from_secs(60)).per("ip".into());
+/// let limit = Limit::requests(1).every(Duration::from_secs(60)).per("ip");
 /// let limiter = Limiter::new(Limits::new([limit])?);
 /// let server = ServiceBuilder::new()
 ///     .layer(by_address)
@@ -61,16 +61,17 @@ pub struct TagLayer {
 }
 
 impl TagLayer {
-    /// Asks `tags_of` for the tags of each request, without its body.
+    /// Creates a layer that asks `tags_of` for the tags of each request, without its body.
     pub fn new(tags_of: impl Fn(&Parts) -> Tags + Send + Sync + 'static) -> Self {
         TagLayer {
             tags_of: Arc::new(tags_of),
         }
     }
 
-    /// Takes one tag from a header, where it is there once and is visible ASCII. Otherwise the request goes
-    /// without the tag: all those are counted together.
-    pub fn header(name: HeaderName, tag: Tag) -> Self {
+    /// Creates a layer that takes one tag from a header, if the header is there once and is visible ASCII. Otherwise
+    /// the request goes without the tag; all such requests are counted together.
+    pub fn header(name: HeaderName, tag: impl Into<Tag>) -> Self {
+        let tag = tag.into();
         Self::new(move |request| {
             let mut values = request.headers.get_all(&name).iter();
             match (values.next().map(|value| value.to_str()), values.next()) {
@@ -98,7 +99,7 @@ impl<S> Layer<S> for TagLayer {
     }
 }
 
-/// Gives each request its tags; made by [`TagLayer`].
+/// Gives each request its tags. Made by [`TagLayer`].
 #[derive(Clone, Debug)]
 pub struct Tagged<S> {
     inner: S,

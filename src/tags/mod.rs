@@ -1,8 +1,8 @@
-//! Tags: who makes a call and where it goes.
+//! Tags: who makes a call, and where it goes.
 //!
-//! They travel by a request's extensions, by a [`scope`] that calls inside it inherit, and by
-//! [headers](Tags::from_headers). A server gives them to its requests by a [`TagLayer`]. Where several say
-//! something, the nearest to the call wins.
+//! They travel in a request's extensions, by a [`scope`] that calls inside it inherit, and in
+//! [headers](Tags::from_headers). A server gives them to its requests with a [`TagLayer`]. If several of these set the
+//! same tag, the one nearest to the call wins.
 
 mod bounded;
 mod headers;
@@ -22,17 +22,17 @@ pub use layer::{TagLayer, Tagged};
 use model::Plainer;
 pub use scope::scope;
 pub(crate) use scope::{Inherited, all_inherited, enter, inherit, inherited, sync_enter};
-pub use tag::Tag;
+pub use tag::{FreeTag, Tag};
 
 /// The tags of one call: at most one value for each name.
 ///
-/// Put a `Tags` into a request's extensions and every layer of this crate counts the call under it, and under
-/// what it inherits from the [`scope`] it is made in. `provider` and `model` are filled in from the request
-/// where they are not set.
+/// Put a `Tags` into a request's extensions, and every layer of this crate counts the call under it, and under what it
+/// inherits from the [`scope`] in which it is made. `provider` and `model` are filled in from the request if they are
+/// not set.
 ///
-/// A value longer than 256 bytes is cut, and ends with a digest of the whole, so that what callers send
-/// bounds the memory that counting them takes. The digest tells values apart, not attackers: two values
-/// made to collide share one count.
+/// A value longer than 256 bytes is cut, and ends with a digest of the whole, so that what callers send cannot take
+/// unbounded memory when it is counted. The digest tells values apart but does not resist attackers: two values made to
+/// collide share one count.
 ///
 /// ```
 /// use tower_quota::{Tag, Tags};
@@ -50,36 +50,41 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// No tags.
+    /// Creates an empty set of tags.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// These tags and one more; a value already there is replaced.
+    /// Returns these tags with one more. A value that is already there is replaced.
     #[must_use]
-    pub fn with(mut self, tag: Tag, value: impl Into<Arc<str>>) -> Self {
+    pub fn with(mut self, tag: impl Into<Tag>, value: impl Into<Arc<str>>) -> Self {
         self.set(tag, value);
         self
     }
 
-    /// Sets one tag; a value already there is replaced.
-    pub fn set(&mut self, tag: Tag, value: impl Into<Arc<str>>) {
-        let value = bounded(value.into());
+    /// Sets one tag. A value that is already there is replaced.
+    pub fn set(&mut self, tag: impl Into<Tag>, value: impl Into<Arc<str>>) {
+        self.put(tag.into(), bounded(value.into()));
+    }
+
+    fn put(&mut self, tag: Tag, value: Arc<str>) {
         if tag == Tag::Model {
             self.plainer = Plainer::default();
         }
         match (tag.place(), tag) {
             (Some(place), _) => self.known[place] = Some(value),
-            (None, Tag::Free(name)) => match self.free.iter_mut().find(|(n, _)| *n == name) {
-                Some(pair) => pair.1 = value,
-                None => self.free.push((name, value)),
-            },
+            (None, Tag::Free(FreeTag(name))) => {
+                match self.free.iter_mut().find(|(n, _)| *n == name) {
+                    Some(pair) => pair.1 = value,
+                    None => self.free.push((name, value)),
+                }
+            }
             (None, _) => {}
         }
     }
 
-    /// The value of one tag.
+    /// Returns the value of one tag.
     #[must_use]
     pub fn get(&self, tag: &Tag) -> Option<&str> {
         self.shared(tag).map(AsRef::as_ref)
@@ -89,7 +94,9 @@ impl Tags {
     pub(crate) fn shared(&self, tag: &Tag) -> Option<&Arc<str>> {
         match (tag.place(), tag) {
             (Some(place), _) => self.known[place].as_ref(),
-            (None, Tag::Free(name)) => self.free.iter().find(|(n, _)| n == name).map(|(_, v)| v),
+            (None, Tag::Free(FreeTag(name))) => {
+                self.free.iter().find(|(n, _)| n == name).map(|(_, v)| v)
+            }
             (None, _) => None,
         }
     }
@@ -139,12 +146,12 @@ impl Tags {
             plainer: target.plainer.clone(),
         };
         for (name, value) in &target.free {
-            tags.set(Tag::Free(name.clone()), value.clone());
+            tags.set(Tag::Free(FreeTag(name.clone())), value.clone());
         }
         tags
     }
 
-    /// Whether no tag has a value.
+    /// Returns whether no tag has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
@@ -154,10 +161,14 @@ impl Tags {
         let known = self.known.iter().enumerate();
         known
             .filter_map(|(place, value)| Some((Tag::known(place), value.as_ref()?)))
-            .chain(self.free.iter().map(|(n, v)| (Tag::Free(n.clone()), v)))
+            .chain(
+                self.free
+                    .iter()
+                    .map(|(n, v)| (Tag::Free(FreeTag(n.clone())), v)),
+            )
     }
 
-    /// Every tag that has a value.
+    /// Returns every tag that has a value.
     pub fn iter(&self) -> impl Iterator<Item = (Tag, &str)> {
         self.shared_pairs().map(|(tag, value)| (tag, &**value))
     }
@@ -187,7 +198,7 @@ mod tests {
     fn setting_a_tag_again_replaces_its_value() {
         let tags = Tags::new().with(Tag::Run, "a").with(Tag::Run, "b");
         assert_eq!(tags.get(&Tag::Run), Some("b"));
-        let free = Tags::new().with("x".into(), "1").with("x".into(), "2");
+        let free = Tags::new().with("x", "1").with("x", "2");
         assert_eq!(free.iter().count(), 1);
         assert_eq!(free.get(&"x".into()), Some("2"));
     }
@@ -197,7 +208,7 @@ mod tests {
         let tags = Tags::new()
             .with(Tag::Model, "m")
             .with(Tag::Run, "r")
-            .with("tenant".into(), "acme");
+            .with("tenant", "acme");
         assert_eq!(tags.callers().to_string(), "run=r tenant=acme");
     }
 
@@ -207,13 +218,13 @@ mod tests {
             .with(Tag::Model, "m")
             .with(Tag::ApiKey, "k")
             .with(Tag::Run, "r")
-            .with("tenant".into(), "acme");
+            .with("tenant", "acme");
         for target in [
             Tags::new(),
             Tags::new().with(Tag::Provider, "p"),
             Tags::new().with(Tag::Model, "p/m-2024-08-06"),
-            Tags::new().with(Tag::Run, "s").with("x".into(), "1"),
-            Tags::new().with("tenant".into(), "other"),
+            Tags::new().with(Tag::Run, "s").with("x", "1"),
+            Tags::new().with("tenant", "other"),
         ] {
             assert_eq!(
                 target.plainer_models().is_empty(),
@@ -241,9 +252,7 @@ mod tests {
     fn the_nearer_tags_win_and_the_others_stay() {
         let tags = |text: &str| {
             let pairs = text.split(' ').filter_map(|pair| pair.split_once('='));
-            pairs.fold(Tags::new(), |tags, (tag, value)| {
-                tags.with(tag.into(), value)
-            })
+            pairs.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value))
         };
         let both = tags("agent=a run=r x=1").overlaid(&tags("agent=b x=2 y=3"));
         assert_eq!(both, tags("agent=b run=r x=2 y=3"));

@@ -18,11 +18,11 @@ pub(crate) struct Inherited {
 
 /// Runs `future` with `tags` on every call made inside it.
 ///
-/// [`Call::new`](crate::limiter::Call::new) and the layers take them over. Scopes add up: an inner scope adds
-/// to the outer one and overrides it, and what a call says of itself overrides both.
+/// [`Call::new`](crate::limiter::Call::new) and the layers take them over. Scopes add up: an inner scope adds to the
+/// outer one and overrides it, and what a call says of itself overrides both.
 ///
-/// **Spawned tasks do not inherit.** Carry the tags over: `tokio::spawn(scope(Tags::current(), task))`; or a
-/// [`Delegation`](crate::limiter::Delegation), which carries the slots of the calls around it as well.
+/// **Spawned tasks do not inherit.** Carry the tags over with `tokio::spawn(scope(Tags::current(), task))`, or use a
+/// [`Delegation`](crate::limiter::Delegation), which also carries the slots of the calls around it.
 ///
 /// ```
 /// use tower_quota::{Tag, Tags, limiter::Call, scope};
@@ -58,7 +58,7 @@ pub fn scope<F: Future>(tags: impl Into<Arc<Tags>>, future: F) -> impl Future<Ou
 }
 
 impl Tags {
-    /// The tags that a call made here inherits: those of the scopes around. None outside of any, and none in
+    /// Returns the tags that a call made here inherits: those of the scopes around it. Empty outside any scope, and in
     /// a task that was spawned inside one.
     #[must_use]
     pub fn current() -> Tags {

@@ -28,7 +28,7 @@ mod tests {
     fn they_are_an_object_and_come_back_the_same() {
         let tags = Tags::new()
             .with(Tag::Model, "m")
-            .with("tenant".into(), "acme \"co\"");
+            .with("tenant", "acme \"co\"");
         let text = serde_json::to_string(&tags).unwrap();
         assert_eq!(text, r#"{"model":"m","tenant":"acme \"co\""}"#);
         assert_eq!(serde_json::from_str::<Tags>(&text).unwrap(), tags);

@@ -6,34 +6,38 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a tag.
 ///
-/// The first three say where an attempt goes (the *provider's* tags), the others who made the call
-/// (the *caller's* tags). The difference matters to a limit: see [`Count`](crate::limit::Count).
+/// The first three say where an attempt goes (the *provider's* tags), the others who made the call (the *caller's*
+/// tags). The difference matters to a limit: see [`Count`](crate::limit::Count).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Tag {
     /// The company or server that answers: `openai`, `anthropic`.
     Provider,
-    /// The model's name as the provider writes it.
+    /// The model's name, as the provider writes it.
     Model,
-    /// Which API key is used: a label, never the secret.
+    /// The API key that is used: its label, never the secret.
     ApiKey,
     /// The agent that makes the call.
     Agent,
-    /// The person it works for.
+    /// The person for whom the agent works.
     User,
     /// The team that pays.
     Team,
-    /// One run of an agent: everything from its start to its end.
+    /// One run of an agent, from its start to its end.
     Run,
-    /// Any other name.
-    Free(Arc<str>),
+    /// Any other name, made by `Tag::from("tenant")`.
+    Free(FreeTag),
 }
+
+/// A name that is none of the others: `Tag::from` makes it, so that one name is one tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FreeTag(pub(super) Arc<str>);
 
 impl Tag {
     pub(super) const KNOWN: usize = 7;
 
-    /// The tag's name as written in configuration and messages.
+    /// Returns the tag's name, as written in configuration and messages.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -44,11 +48,11 @@ impl Tag {
             Tag::User => "user",
             Tag::Team => "team",
             Tag::Run => "run",
-            Tag::Free(name) => name,
+            Tag::Free(name) => &name.0,
         }
     }
 
-    /// Whether this tag says who calls (true) or where the attempt goes (false).
+    /// Returns whether this tag says who calls (true) or where the attempt goes (false).
     #[must_use]
     pub fn is_callers(&self) -> bool {
         !matches!(self, Tag::Provider | Tag::Model | Tag::ApiKey)
@@ -90,7 +94,7 @@ impl From<&str> for Tag {
             "user" => Tag::User,
             "team" => Tag::Team,
             "run" => Tag::Run,
-            other => Tag::Free(other.into()),
+            other => Tag::Free(FreeTag(other.into())),
         }
     }
 }
@@ -124,7 +128,7 @@ mod tests {
             assert_eq!(Tag::from(tag.name()), tag);
             assert_eq!(tag.place(), Some(place));
         }
-        assert_eq!(Tag::from("tenant"), Tag::Free("tenant".into()));
+        assert_eq!(Tag::from("tenant"), Tag::Free(FreeTag("tenant".into())));
     }
 
     #[test]

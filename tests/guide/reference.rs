@@ -9,11 +9,12 @@ use crate::pages::guide;
 
 const HEAD: &str = "# Configuration
 
-Every key of a configuration, by its path; `*` is a name of your own, `[]` stands for each value of a list. The file is
-YAML, JSON or TOML, with the same keys. A key that is not here is an error, with its line. Wherever a value stands,
-`${NAME}` is taken from the environment, and `${NAME:-else}` has a value for where it is not set there.
-`tower-quota check --config FILE` says what a file comes to, and `tower-quota check --schema` prints the JSON Schema that
-this page is made of, for your editor.
+Every key of a configuration, by its path. `*` is a name of your own, and `[]` stands for each value of a list. The file is
+YAML, JSON or TOML, with the same keys. A key that is not listed here is an error, which names its line. Any value can be
+`${NAME}`, which is read from the environment, or `${NAME:-else}`, with a value to use if the variable is not set. A duration
+is a number and a unit, `100ms`, `6s`, `1m`, `24h`, `7d` or `2w`; a bare number is seconds. `tower-quota check --config FILE`
+shows the limits that a file leads to, and `tower-quota check --schema` prints the JSON Schema that this page is generated
+from, for your editor.
 ";
 
 /// A level of the file: its keys, and where it stands.

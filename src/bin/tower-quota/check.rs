@@ -18,6 +18,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let source = Source::from_files(args.config.clone(), args.litellm.clone());
     let read = source.read().and_then(|said| {
         let limits = said.rate_limiting.limits()?;
+        said.rate_limiting.check_store()?;
         let stack = said.rate_limiting.build_on(MemoryStore::new(limits))?;
         Ok((said, stack))
     });

@@ -21,46 +21,50 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Passes calls on to one upstream, or along the routes of a configuration, within its limits.
+    /// Forwards calls to the upstreams and routes of a configuration, within its limits.
     ///
-    /// Point OPENAI_BASE_URL at the printed address with /v1 behind it. Callers may say who they are in the
-    /// headers x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
+    /// Point OPENAI_BASE_URL at the printed address followed by /v1. Callers may say who they are in the headers
+    /// x-quota-agent, -user, -team and -run, and how urgent a call is in x-quota-priority.
     ///
-    /// SIGHUP has it read its configuration again: other limits, budgets, prices and webhooks hold at once, and what counts under
-    /// limits that stay goes on counting. A file that makes no sense, or changes anything else, is refused whole, and what
-    /// was in force stays.
+    /// On SIGHUP it reads its configuration again: changed limits, budgets, prices and webhooks take effect at once,
+    /// and what counts under limits that stay goes on counting. A file that is invalid, or that changes anything else,
+    /// is rejected as a whole, and what was in force stays in force.
     ///
-    /// SIGTERM and SIGINT end it when the calls that came are answered; a second one ends it at once.
+    /// On SIGTERM or SIGINT it takes no more calls, and ends when the open ones are answered, or after gateway.drain at
+    /// the latest. A second signal ends it at once.
     Serve(ServeArgs),
-    /// Says whether a configuration can be served, what it comes to, and what names of models lead to.
+    /// Checks whether a configuration can be served, and prints its limits, or which limits and prices model names lead
+    /// to.
     Check(CheckArgs),
-    /// Writes a first configuration, of the keys of providers that are in the environment.
+    /// Writes a first configuration for the providers whose keys are in the environment.
     Init(InitArgs),
-    /// Shows how every limit and budget stands, what waits and what was refused: once, or as it changes.
+    /// Shows how full limits and budgets are, what is waiting and what was refused: once, or again and again.
     Status(StatusArgs),
-    /// Says what calls cost, by model, agent, team or any other tag.
+    /// Reports what calls cost, by model, agent, team or any other tag.
     Report(ReportArgs),
-    /// Webhooks that alerts go to.
+    /// Commands for the webhooks that receive alerts.
     Alerts {
         #[command(subcommand)]
         what: AlertsWhat,
     },
-    /// Says what a configuration does to a load: waits, refusals, cost, how many agents fit.
+    /// Shows what a configuration does to a load: waits, refusals, cost, how many agents fit.
     ///
-    /// It runs in virtual time. Nothing is sent, no key is needed, no store is opened. The same
-    /// configuration, load and seed give the same answer.
+    /// It runs in virtual time: nothing is sent, no key is needed, and no store is opened. The same configuration, load
+    /// and seed give the same result.
     #[cfg(feature = "simulate")]
     Simulate(SimulateArgs),
-    /// Sees and changes what operators can: keys, budgets, what is spent.
+    /// Shows and changes what operators control: keys, limits, budgets, what is spent, open calls.
     Admin(AdminArgs),
-    /// Shows it at work: simulated providers, a population of agents, and the dashboard. Needs no key and no network.
+    /// Runs a demonstration: simulated providers, a population of agents, and the dashboard. Needs no key and no
+    /// network.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlertsWhat {
-    /// Sends one alert to each webhook of a configuration, and prints what each answers. It fails where one does not take it.
+    /// Sends one alert to each webhook of a configuration, and prints each answer. Fails if any webhook does not accept
+    /// it.
     Test {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
@@ -70,30 +74,31 @@ pub(crate) enum AlertsWhat {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The configuration: `rate_limiting:` and `gateway:`, in a file that ends in .yaml, .yml, .json or .toml.
+    /// The configuration, with `rate_limiting:` and `gateway:`, in a file that ends in .yaml, .yml, .json or .toml.
     #[arg(long, value_name = "FILE", required_unless_present = "litellm")]
     pub(crate) config: Option<PathBuf>,
-    /// In place of a configuration, a config.yaml of LiteLLM's: its deployments and fallbacks are routes. What of it is not
-    /// in force here is told on stderr.
+    /// A config.yaml of LiteLLM, instead of a configuration: its deployments and fallbacks become routes. Any part of
+    /// it that has no effect here is reported on stderr.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) litellm: Option<PathBuf>,
-    /// The address to listen on, in place of gateway.listen; port 0 is any free one.
+    /// The address to listen on, instead of gateway.listen; port 0 means any free port.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where counts are kept, in place of rate_limiting.store: `memory`, a file, by its path or as `sqlite:PATH`, or
-    /// `redis://HOST:PORT/DB?namespace=NAME`, a server, with all processes that say the same.
+    /// Where counts are kept, instead of rate_limiting.store: `memory`; a file, given as its path or as `sqlite:PATH`;
+    /// or a server, `redis://HOST:PORT/DB?namespace=NAME`, shared by all processes that give the same value.
     ///
-    /// A file outlives the process: it is made where there is none, and read again at the next start. It has a row for each
-    /// attempt, to be asked with any tool that reads SQLite.
+    /// A file outlives the process: it is created if there is none, and read again at the next start. It has a row for
+    /// each attempt, which any tool that reads SQLite can query.
     ///
-    /// What has a password in it belongs into the configuration, as "${STORE}": others see command lines.
+    /// A value with a password in it belongs in the configuration, as "${STORE}", because other users can see command
+    /// lines.
     #[arg(long, value_name = "STORE", value_parser = hidden)]
     pub(crate) store: Option<SecretString>,
-    /// Where calls go that have no route, in place of gateway.upstream.
+    /// The upstream for calls that have neither a route nor a named upstream, instead of gateway.upstream.
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Option<String>,
-    /// How many threads calls run on, in place of half of the processors, or of TOKIO_WORKER_THREADS. One takes thousands of
-    /// calls a second; with more of them each call takes more of the processor.
+    /// How many threads calls run on, instead of half the number of processors, or of TOKIO_WORKER_THREADS. One thread
+    /// handles thousands of calls a second; with more threads, each call takes more processor time.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) threads: Option<NonZeroUsize>,
 }
@@ -103,10 +108,10 @@ pub(crate) struct CheckArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["litellm", "schema"])]
     pub(crate) config: Option<PathBuf>,
-    /// In place of it, a config.yaml of LiteLLM's.
+    /// A config.yaml of LiteLLM, instead of a configuration.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) litellm: Option<PathBuf>,
-    /// Names of models, as callers write them, to say which limits and which price they lead to: gpt-4o-2024-08-06,
+    /// Model names as callers write them, to show which limits and which price each leads to: gpt-4o-2024-08-06,
     /// azure/my-deployment.
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<String>,
@@ -120,7 +125,7 @@ pub(crate) struct InitArgs {
     /// The file to write.
     #[arg(long, value_name = "FILE", default_value = "quota.yaml")]
     pub(crate) output: PathBuf,
-    /// Write over one that is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -84,11 +84,16 @@ fn text(found: &[(&str, &str)]) -> String {
     if !presets.is_empty() {
         presets = format!("  # What providers allow accounts of each tier.\n  presets:\n{presets}");
     }
+    // Without it, a file could not be served.
+    let store = match cfg!(feature = "sqlite") {
+        true => "sqlite:tower-quota.db",
+        false => "memory",
+    };
     format!(
         "# Written by `tower-quota init`. `tower-quota check --config FILE` says what it comes to.
 rate_limiting:
-  # Where counts and the ledger are; `memory` forgets them.
-  store: sqlite:tower-quota.db
+  # Where counts and the ledger are kept: `memory` forgets them, `sqlite:FILE` needs the feature `sqlite`.
+  store: {store}
 {presets}  # Dollars in a day; what would pass it is refused.
   max_daily_spend: 10
   alert_threshold: 0.8

@@ -13,7 +13,7 @@ const KEY: &str = "TOWER_QUOTA_KEY";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReachArgs {
-    /// The gateway to ask. The key to ask with is taken from the environment, TOWER_QUOTA_KEY.
+    /// The gateway to ask. The key to ask with is taken from the environment variable TOWER_QUOTA_KEY.
     #[arg(
         long,
         value_name = "URL",
@@ -21,7 +21,7 @@ pub(crate) struct ReachArgs {
         global = true
     )]
     pub(crate) url: String,
-    /// A PEM file of authorities that its certificate is trusted by, beside those that browsers trust.
+    /// A PEM file of authorities to trust for the gateway's certificate, in addition to those that browsers trust.
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) authorities: Option<PathBuf>,
 }

@@ -11,14 +11,14 @@ use super::super::reach::ReachArgs;
 pub(crate) struct AdminArgs {
     #[command(flatten)]
     pub(crate) reach: ReachArgs,
-    /// Work on the file of keys itself, gateway.state, in place of asking a gateway: for the first key. A gateway that runs
-    /// takes it at the next SIGHUP.
+    /// Work on the key file itself, gateway.state, instead of asking a gateway; needed for the first key. A running
+    /// gateway picks up the change at the next SIGHUP.
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) state: Option<PathBuf>,
-    /// Print what the gateway answers as it stands, as JSON.
+    /// Print the gateway's whole answer, as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Why, for the audit log.
+    /// The reason for the change, for the audit log.
     #[arg(long, value_name = "TEXT", global = true)]
     pub(crate) why: Option<String>,
     #[command(subcommand)]
@@ -37,86 +37,88 @@ pub(crate) enum What {
         #[command(subcommand)]
         what: BudgetWhat,
     },
-    /// Limits, budgets among them.
+    /// Limits, including budgets.
     Limit {
         #[command(subcommand)]
         what: LimitWhat,
     },
-    /// Whose calls are refused for now.
+    /// Pauses: whose calls are refused for now.
     Pause {
         #[command(subcommand)]
         what: PauseWhat,
     },
-    /// What is spent.
+    /// What is spent of budgets.
     Spend {
         #[command(subcommand)]
         what: SpendWhat,
     },
-    /// Circuits: budgets that stop what went over until they are reset.
+    /// Circuits: budgets that, once they are exceeded, stop calls until they are reset.
     Circuit {
         #[command(subcommand)]
         what: CircuitWhat,
     },
-    /// The calls that are open: what they wait for and how long still, or where they went.
+    /// Lists the open calls: what each waits for and for how much longer, or where it was sent.
     Calls,
-    /// What became of a call that is open, or was over a while ago.
+    /// Shows what has become of a call that is open or has ended recently.
     Call {
-        /// Its number, in the header x-quota-call of its answer, in `calls` and in `refusals`.
+        /// The call's number, which is in the header x-quota-call of its answer, in `calls` and in `refusals`.
         id: u64,
     },
-    /// The last refusals, and why.
+    /// Lists the latest refusals, and why.
     Refusals {
-        /// Of calls with these tags alone: team=blue.
+        /// Only refusals of calls with these tags: team=blue.
         #[arg(value_name = "TAG=VALUE", value_parser = pair)]
         tags: Vec<(String, String)>,
     },
-    /// Ends a call that is open: what it held is given back.
+    /// Ends an open call. What a waiting call holds is given back; an attempt that was already sent still counts.
     Cancel {
-        /// Its number, in `calls` and in the header x-quota-call of its answer.
+        /// The call's number, which is in `calls` and in the header x-quota-call of its answer.
         id: u64,
     },
-    /// What was done by hand, by whom, and why.
+    /// Lists what was changed by hand, by whom, and why.
     Audit,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyWhat {
-    /// Makes a key, and prints its token: it is shown this once, and kept nowhere.
+    /// Creates a key and prints its token, which is shown only this once and stored nowhere.
     Create(CreateArgs),
     /// Lists the keys.
     List,
-    /// Has a key refused until it is enabled.
+    /// Disables a key: it is refused until it is enabled again.
     Disable {
-        /// Its name.
+        /// The key's name.
         name: String,
     },
-    /// Has a key taken again.
+    /// Enables a disabled key again.
     Enable {
-        /// Its name.
+        /// The key's name.
         name: String,
     },
     /// Deletes a key.
     Delete {
-        /// Its name.
+        /// The key's name.
         name: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// What it is called. Calls with it have it as the tag `key`.
+    /// The key's name. Calls with the key have it as the tag `key`.
     pub(crate) name: String,
-    /// caller: makes calls. viewer: sees the state of everything, too. admin: changes things, too.
+    /// caller: may make calls. viewer: may also see the state of everything, or, with --tag, of what has those tags.
+    /// admin: may also change things.
     #[arg(long, value_name = "ROLE", default_value = "caller", value_parser = role)]
     pub(crate) role: Role,
-    /// A tag that every call with it has: team=blue.
+    /// A tag that every call with the key has: team=blue. May be given several times.
     #[arg(long = "tag", value_name = "TAG=VALUE", value_parser = pair)]
     pub(crate) tags: Vec<(String, String)>,
-    /// A tag that its holder may set by header, and to what: agent=*, agent=scout-*, user=zoe. As often as need be; where
-    /// none is named, any agent, user and run. `--may nothing=` is none.
+    /// A tag that the key's holder may set by header, and the value it may have: agent=*, agent=scout-*, user=zoe. May
+    /// be given several times. Without it, agent, user and run may be set to anything. `--may nothing=` allows no tag
+    /// at all.
     #[arg(long = "may", value_name = "TAG=VALUE", value_parser = pair)]
     pub(crate) may: Vec<(String, String)>,
-    /// The highest priority that its holder may ask for.
+    /// The highest priority that the key's holder may ask for.
     #[arg(
         long,
         value_name = "NUMBER",
@@ -124,28 +126,28 @@ pub(crate) struct CreateArgs {
         allow_negative_numbers = true
     )]
     pub(crate) max_priority: i32,
-    /// From when on it is refused: an instant, 2027-01-01T00:00:00Z, or a time from now, 90d.
+    /// When the key expires: an instant, 2027-01-01T00:00:00Z, or a time from now, 90d.
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BudgetWhat {
-    /// How every budget stands.
+    /// Lists every budget: what is spent, reserved and left of it.
     List,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LimitWhat {
-    /// The limits that hold now, in words.
+    /// Lists the limits that hold now, in words.
     List,
-    /// Gives a limit or a budget another amount.
+    /// Changes the amount of a limit or a budget.
     Set {
-        /// The limit, in the words of `limit list`, in single quotes: 'cost $10.00/hour per team'.
+        /// The limit, as `limit list` words it, in single quotes: 'cost $10.00/hour per team'.
         limit: String,
-        /// A whole number; of a budget, dollars.
+        /// The new amount: a whole number, or dollars for a budget.
         amount: String,
-        /// Only for this value of the tag that it counts per.
+        /// Change it only for this value of the tag that it is counted per.
         #[arg(long, value_name = "VALUE")]
         of: Option<String>,
     },
@@ -153,17 +155,17 @@ pub(crate) enum LimitWhat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PauseWhat {
-    /// Whose calls are refused.
+    /// Lists the pauses: whose calls are refused.
     List,
-    /// Refuses calls with all of these tags, until it is ended: agent=scout, run=7, key=ci.
+    /// Refuses all calls that have all of these tags, until the pause is ended: agent=scout, run=7, key=ci.
     Begin {
-        /// The tags.
+        /// The tags of the pause.
         #[arg(value_name = "TAG=VALUE", value_parser = pair, required = true)]
         tags: Vec<(String, String)>,
     },
-    /// Takes them again.
+    /// Ends a pause: calls with these tags are accepted again.
     End {
-        /// The tags.
+        /// The tags of the pause.
         #[arg(value_name = "TAG=VALUE", value_parser = pair, required = true)]
         tags: Vec<(String, String)>,
     },
@@ -173,10 +175,10 @@ pub(crate) enum PauseWhat {
 pub(crate) enum SpendWhat {
     /// Corrects what is spent of every budget that calls with these tags count in.
     Correct {
-        /// Their tags: agent=scout. None: the budgets that are for all calls.
+        /// The tags of those calls: agent=scout. Without any, the budgets that are for all calls are corrected.
         #[arg(value_name = "TAG=VALUE", value_parser = pair)]
         tags: Vec<(String, String)>,
-        /// So many dollars more were spent.
+        /// Count this many dollars more as spent.
         #[arg(
             long,
             value_name = "DOLLARS",
@@ -184,7 +186,7 @@ pub(crate) enum SpendWhat {
             required_unless_present = "less"
         )]
         more: Option<String>,
-        /// So many dollars less were spent.
+        /// Count this many dollars less as spent.
         #[arg(long, value_name = "DOLLARS")]
         less: Option<String>,
     },
@@ -192,9 +194,9 @@ pub(crate) enum SpendWhat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CircuitWhat {
-    /// Closes the open circuits that calls with these tags are stopped by, and forgets what was spent of them.
+    /// Closes the open circuits that stop calls with these tags, and forgets what was spent of those budgets.
     Reset {
-        /// Their tags: agent=scout.
+        /// The tags of those calls: agent=scout.
         #[arg(value_name = "TAG=VALUE", value_parser = pair)]
         tags: Vec<(String, String)>,
     },

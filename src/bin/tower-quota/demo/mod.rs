@@ -28,16 +28,16 @@ const USUAL: u16 = 8080;
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The address to listen on. Without it 127.0.0.1:8080, or any free port where another program has that.
+    /// The address to listen on. Without it, 127.0.0.1:8080, or any free port if another program has that one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Ends by itself after so long: 30s, 5m. Without it Ctrl-C ends it.
+    /// End after this time: 30s, 5m. Without it, the demonstration runs until Ctrl-C.
     #[arg(long = "for", value_name = "TIME")]
     span: Option<Span>,
-    /// Do not open the dashboard in a browser; without this it is opened where the output is a terminal.
+    /// Do not open the dashboard in a browser. Without this flag, it is opened if the output is a terminal.
     #[arg(long)]
     no_open: bool,
-    /// How many agents there are, beside the one that loops.
+    /// How many agents there are, in addition to the one that loops.
     #[arg(long, value_name = "NUMBER", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     agents: u32,
 }

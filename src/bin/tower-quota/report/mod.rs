@@ -14,12 +14,15 @@ use super::{failure::Failure, reach::ReachArgs};
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     reach: ReachArgs,
-    /// Read this file of counts, `sqlite:PATH` of a configuration, in place of asking a gateway: it knows what was before the
-    /// gateway's start, any tags, and any span of time. The gateway may run meanwhile.
+    /// Read this file of counts, which a configuration names as `sqlite:PATH`, instead of asking a gateway. It also
+    /// knows what was before the gateway's start, and any tags and any span of time. The gateway may keep running
+    /// meanwhile.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
-    /// The tags that there is a sum for each value of: model,agent. Of a gateway one, or those of a budget.
+    /// The tags to sum by, with a row for each combination of their values: model,agent. A gateway sums by provider,
+    /// model, agent, user or team, by team with one of the others, and by the tags of each budget; the file sums by any
+    /// tags.
     #[arg(
         long,
         value_name = "TAGS",
@@ -27,22 +30,25 @@ pub(crate) struct ReportArgs {
         default_value = "model"
     )]
     by: Vec<String>,
-    /// From when on: an instant, 2026-11-26T12:00:00Z, a day, 2026-11-26, a time ago, 7d, or today, yesterday, week, month.
+    /// When the report begins: today, yesterday, week or month, the current ones; hour, without `--ledger` only; or an
+    /// instant, 2026-11-26T12:00:00Z, a day, 2026-11-26, or a time ago, 7d (with `--ledger` only).
     #[arg(long, value_name = "WHEN", default_value = "month")]
     since: String,
-    /// Until when; till now, where nothing is said. `--since yesterday` ends with yesterday.
+    /// When the report ends, in the forms of `--since`, where a day means its beginning (with `--ledger` only). Without
+    /// it, the report ends now; `--since yesterday` ends with yesterday.
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
-    /// Only calls with this value of a tag: team=search. As often as need be.
+    /// Only calls with this value of a tag: team=search (with `--ledger` only). May be given several times.
     #[arg(long = "when", value_name = "TAG=VALUE", value_parser = super::admin::pair)]
     when: Vec<(String, String)>,
-    /// The zone whose days and months are meant, of the IANA database; a gateway's are in UTC.
+    /// The time zone of days, weeks and months, by its name in the IANA database (with `--ledger` only). A gateway's
+    /// are in UTC.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
-    /// How it is printed.
+    /// The form of the report.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Every attempt by itself, whoever made it, as CSV or JSON, in place of sums. Of a file alone.
+    /// Print each attempt on its own, whoever made it, as CSV or JSON, instead of sums (with `--ledger` only).
     #[arg(long, conflicts_with_all = ["when", "by"])]
     attempts: bool,
 }

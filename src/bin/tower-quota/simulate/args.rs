@@ -7,33 +7,34 @@ use tower_quota::config::Span;
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// The configuration. A key in it may name a variable of the environment that is not set: `${OPENAI_API_KEY}`.
+    /// The configuration. A key in it may name an environment variable that is not set: `${OPENAI_API_KEY}`.
     #[arg(long, value_name = "FILE")]
     pub(super) config: PathBuf,
     #[command(flatten)]
     pub(super) load: LoadArgs,
-    /// Only attempts of the ledger from then on: 2026-11-26T12:00:00Z.
+    /// Only attempts of the ledger from this date on: 2026-11-26T12:00:00Z.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_name = "DATE", value_parser = date, requires = "ledger")]
     pub(super) since: Option<SystemTime>,
-    /// Only earlier attempts of the ledger.
+    /// Only attempts of the ledger before this date.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_name = "DATE", value_parser = date, requires = "ledger")]
     pub(super) until: Option<SystemTime>,
-    /// What the provider allows in truth, as another configuration, whose limits alone are looked at: what passes the first
-    /// and not these is answered 429. They have no margin but the one that is said there.
+    /// What the provider really allows, as a second configuration, of which only the limits are used: an attempt that
+    /// passes the first configuration's limits but not these is answered 429. These limits have no margin unless that
+    /// file sets one.
     #[arg(long, value_name = "FILE")]
     pub(super) provider_limits: Option<PathBuf>,
-    /// Say how many agents fit, of one group or, without a name, of all of them together.
+    /// Report how many agents fit, of one group or, without a name, of all groups together.
     #[arg(long, value_name = "GROUP", num_args = 0..=1, default_missing_value = "", requires = "population")]
     pub(super) fit: Option<String>,
-    /// They fit while 95 of 100 calls wait no longer.
+    /// Agents fit as long as 95 of 100 calls wait no longer than this.
     #[arg(long, value_name = "SPAN", default_value = "5s", requires = "fit")]
     pub(super) p95_wait: Span,
-    /// They fit while no more calls are refused or fail.
+    /// Agents fit as long as no more calls than this are refused or fail.
     #[arg(long, value_name = "CALLS", default_value_t = 0, requires = "fit")]
     pub(super) max_refused: u64,
-    /// The most agents to try.
+    /// The largest number of agents to try.
     #[arg(
         long,
         value_name = "AGENTS",
@@ -41,17 +42,17 @@ pub(crate) struct SimulateArgs {
         requires = "fit"
     )]
     pub(super) most: u32,
-    /// How to say it.
+    /// The form of the result.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
-    /// Write it to this file.
+    /// Write the result to this file.
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// The seed of what is drawn, in place of the population's.
+    /// The seed for what is drawn at random, instead of the population's.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// What the clock on the wall shows at the beginning, for budgets by the calendar: else when the first call of the trace
-    /// came, where that has a date.
+    /// The wall-clock time at the beginning, for calendar budgets. Without it, the date of the trace's first call or
+    /// the population's `start` is used, if there is one.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) start: Option<SystemTime>,
 }
@@ -59,13 +60,14 @@ pub(crate) struct SimulateArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct LoadArgs {
-    /// Calls as they were, as CSV or JSON lines.
+    /// Recorded calls, as CSV or JSON lines.
     #[arg(long, value_name = "FILE")]
     pub(super) trace: Option<PathBuf>,
-    /// Agents that are made up, in a file of YAML, JSON or TOML.
+    /// Made-up agents, described in a YAML, JSON or TOML file.
     #[arg(long, value_name = "FILE")]
     pub(super) population: Option<PathBuf>,
-    /// The ledger of a store in a file. It does not know which caps on output calls named: they name none.
+    /// The ledger of a store in a file. It does not record which output caps calls named, so they are taken to name
+    /// none.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_name = "FILE")]
     pub(super) ledger: Option<PathBuf>,
@@ -77,7 +79,7 @@ pub(super) enum Format {
     Table,
     /// For programs.
     Json,
-    /// A picture of what happened over time.
+    /// A picture of what happens over time.
     Svg,
 }
 

@@ -21,13 +21,14 @@ use super::{failure::Failure, reach::ReachArgs, signals::Signals};
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     reach: ReachArgs,
-    /// Show it anew every so often, until Ctrl-C: every second, where nothing is said.
+    /// Repeat at this interval until Ctrl-C; every second if no interval is given.
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s")]
     watch: Option<Span>,
-    /// Show all that the gateway tells of limits and budgets, 20 counts of each limit and 100 budgets, not the fullest alone.
+    /// Show everything the gateway reports of limits and budgets, up to 20 counts of each limit and 100 budgets, and
+    /// not only the fullest.
     #[arg(long)]
     all: bool,
-    /// Print what the gateway answers, as JSON: a line each time.
+    /// Print the gateway's answers as JSON, one line each time.
     #[arg(long)]
     json: bool,
 }
