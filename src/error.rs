@@ -10,7 +10,8 @@ pub(crate) mod help;
 
 use help::kind;
 
-/// A local no. In HTTP it travels as a response, with the `Rejection` in the response's extensions.
+/// A refusal by this crate, not by a provider. In HTTP it travels as a response, with the `Rejection` in the response's
+/// extensions.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,18 +38,18 @@ use help::kind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// No room now, and waiting was not wanted.
+    /// There is no room now, and the call was not to wait.
     #[error("rate limited here: {0}")]
     RateLimited(Shortage),
-    /// No room now, and too many calls wait already.
+    /// There is no room now, and too many calls wait already.
     #[error("rate limited here, and {waiting} calls wait already: {shortage}")]
     QueueFull {
         /// How many calls wait.
         waiting: usize,
-        /// What lacks.
+        /// What is short.
         shortage: Shortage,
     },
-    /// There will be room, but after the call's deadline.
+    /// There will be room, but only after the call's deadline; or the inner service was not ready by then.
     #[error("no room before the call's deadline: {0}")]
     DeadlineExceeded(Shortage),
     /// The call is larger than the limit can ever hold.
@@ -57,18 +58,20 @@ pub enum Rejection {
     /// The run has used up what it may use.
     #[error("this run is used up: {0}")]
     RunUsedUp(Shortage),
-    /// The money is spent: what the call may cost does not fit what is left of a budget.
+    /// The money is spent: the most that the call may cost does not fit what is left of a budget.
     #[error("budget exceeded: {0}")]
     BudgetExceeded(Shortage),
-    /// The budget went over, and is a [circuit](crate::limit::Limit::circuit): it stops until somebody resets it.
+    /// The budget was exceeded and is a [circuit](crate::limit::Limit::circuit): it stops calls until somebody resets
+    /// it.
     #[error("stopped until it is reset: {0}")]
     CircuitOpen(Shortage),
-    /// Calls with these tags are [paused](crate::limit::Limit::paused), until somebody takes it back.
+    /// Calls with these tags are [paused](crate::limit::Limit::paused) until somebody ends the pause.
     #[error("{whose} is paused")]
     Paused {
-        /// The tags: `agent=scout`.
+        /// The tags, such as `agent=scout`.
         whose: String,
-        /// Whether any of them says where the call goes, its provider, model or API key: another target may not be paused.
+        /// Whether any of the tags says where the call goes (its provider, model or API key): another target may not be
+        /// paused.
         of_target: bool,
     },
     /// Nobody knows what the model costs, and a budget that counts nothing is no budget.
@@ -80,10 +83,10 @@ pub enum Rejection {
     UnknownPrice {
         /// The model.
         model: String,
-        /// Whose, where that is known.
+        /// The provider, if it is known.
         provider: Option<String>,
     },
-    /// The request's body is of unknown length and grew over what is read into memory.
+    /// The request's body is of unknown length and grew beyond what is read into memory.
     #[error(
         "the request body is longer than the {cap} bytes that are read into memory; raise `body_cap`"
     )]
@@ -104,59 +107,59 @@ pub enum Rejection {
         model: String,
         /// Why, target by target.
         reasons: String,
-        /// In how long the first of them may be tried again, where that can be said.
+        /// In how long the first of them may be tried again, if that can be said.
         retry_after: Option<Duration>,
     },
-    /// There is no route for the call, and it goes nowhere else: see
+    /// There is no route for the call, and it may go nowhere else; see
     /// [`FailoverLayer::routed_only`](crate::FailoverLayer::routed_only).
     #[error(
         "no route for {what}; the models served here are {models}",
         what = model.as_ref().map_or_else(|| "a call without a model".to_owned(), |model| format!("the model `{model}`"))
     )]
     NoRoute {
-        /// The model that was asked for, where the call says one.
+        /// The model that was asked for, if the call names one.
         model: Option<String>,
-        /// Those that have a route.
+        /// The models that have a route.
         models: String,
     },
-    /// The store of counts cannot answer, and admitting without it would be no limit.
+    /// The store of counts cannot answer, and admitting calls without it would be no limit.
     #[error(transparent)]
     StoreUnavailable(#[from] StoreError),
 }
 
-/// What lacks: the limit, what counts there now, what the call needs, and when there is room.
+/// What is short: the limit, what counts under it now, what the call needs, and when there will be room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// The limit in words: `tokens 90000/min for model=gpt-4o`.
+    /// The limit in words, such as `tokens 90000/min for model=gpt-4o`.
     pub limit: String,
-    /// What the amounts are of.
+    /// The unit of the amounts.
     pub unit: Unit,
-    /// What counts under it now.
+    /// What counts under the limit now.
     pub in_use: u64,
     /// The part of `in_use` that is reserved for calls that have not ended; the rest is settled.
     pub reserved: u64,
-    /// What the call needs of it; 0 where it was not tried, because calls that came before wait for it, and of
-    /// a cooldown.
+    /// What the call needs of the limit. 0 for a cooldown, and if the limit was not tried because calls that came
+    /// before wait for it.
     pub needed: u64,
-    /// How long until there is room, where that can be said. Room that others have to give back has no date.
+    /// How long until there can be room, if that can be said. Room that others have to give back has no date.
     pub retry_after: Option<Duration>,
-    /// How much of it may be used; `None` where a provider said no and not how much.
+    /// How much of the limit may be used. `None` if a provider refused without saying how much.
     pub amount: Option<u64>,
-    /// In which time; `None` for what is counted over none: calls in flight, runs.
+    /// The period of the limit. `None` for what is not counted over time: calls in flight, runs.
     pub period: Option<Duration>,
-    /// Whether it looks at where the call goes, its provider, model or API key: another target may have room.
+    /// Whether the limit looks at where the call goes (its provider, model or API key): another target may have room.
     pub of_target: bool,
-    /// The limit as it was given, whoever calls: `tokens 90000/min per agent`; of a wait that a provider told `cooldown`.
-    /// Behind one pointer, so that a refusal stays small.
+    /// The limit as it was given, whoever calls, such as `tokens 90000/min per agent`; for a told wait, `cooldown`. It
+    /// is behind one pointer so that a refusal stays small.
     pub rule: Arc<String>,
 }
 
-/// What amounts are of.
+/// The unit of an amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unit {
-    /// Requests, tokens, calls in flight.
+    /// Requests, tokens, or calls in flight.
     #[default]
     Number,
     /// Billionths of a US dollar.
@@ -164,7 +167,7 @@ pub enum Unit {
 }
 
 impl Shortage {
-    /// Whether it is money that lacks, and is spent: what others have reserved would not do.
+    /// Returns whether what is short is money that is spent: what others have reserved would not be enough.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         let settled = self.in_use.saturating_sub(self.reserved);
@@ -247,7 +250,7 @@ fn tenths(wait: Duration) -> String {
 }
 
 impl Rejection {
-    /// A short name for programs: `rate_limited`, `never_fits`.
+    /// Returns a short name for programs, such as `rate_limited` or `never_fits`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -268,8 +271,10 @@ impl Rejection {
         }
     }
 
-    /// The address of the guide's entry on this kind: what it means, and what to do. It is that of the latest version, and
-    /// the same for all refusals of a kind; in HTTP it goes along as `Link: <…>; rel="help"`.
+    /// Returns the address of the guide's entry on this kind of refusal: what it means, and what to do.
+    ///
+    /// It is the address for the latest version, and the same for all refusals of a kind. In HTTP it is sent along as
+    /// `Link: <…>; rel="help"`.
     ///
     /// ```
     /// let rejection = tower_quota::Rejection::BadRequest { message: "no model".into() };
@@ -283,7 +288,7 @@ impl Rejection {
         help::entry_of(self.kind()).unwrap_or_default()
     }
 
-    /// The status that says the same in HTTP.
+    /// Returns the HTTP status that says the same.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         match self {
@@ -303,7 +308,7 @@ impl Rejection {
         }
     }
 
-    /// What lacks, where it is room that lacks.
+    /// Returns what is short, if it is room.
     #[must_use]
     pub fn shortage(&self) -> Option<&Shortage> {
         match self {
@@ -318,7 +323,7 @@ impl Rejection {
         }
     }
 
-    /// How long until it is worth another try, where that can be said.
+    /// Returns how long until another try is worthwhile, if that can be said.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -327,7 +332,10 @@ impl Rejection {
         }
     }
 
-    /// Whether the same call can succeed later at all.
+    /// Returns whether an automatic retry makes sense.
+    ///
+    /// Over HTTP, `x-should-retry: false` is sent where it does not. Calls that are not retried automatically can still
+    /// pass later: see [`retry_after`](Self::retry_after).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -349,7 +357,7 @@ impl Rejection {
     }
 }
 
-/// A store of counts could not answer.
+/// The error of a store of counts that could not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store of counts cannot answer: {message}")]
 pub struct StoreError {
@@ -357,7 +365,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// An error with the store's own words.
+    /// Creates an error with the store's own words.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         StoreError {

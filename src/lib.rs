@@ -1,7 +1,8 @@
 //! Tower layers that keep programs calling LLM APIs inside their rate limits and their budgets.
 //!
-//! [`RateLimitLayer`] wraps any `Service<http::Request<B>>`. A call that finds no room under the limits it touches waits
-//! for its turn; one that fails is repeated when that may help; where its route has other targets, it goes there.
+//! [`RateLimitLayer`] wraps any `Service<http::Request<B>>`. A call that finds no room under the limits that it touches
+//! waits for its turn; a call that fails is repeated when that may help; and if its route has other targets, it goes
+//! there.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -42,38 +43,63 @@
 //!
 //! # The main types
 //!
-//! - [`limit::Limit`]: an amount of one quantity per period, `when` tags match, `per` tag value.
+//! - [`limit::Limit`]: an amount of one quantity per period, for calls `when` tags match, counted `per` tag value.
 //! - [`Limiter`]: the engine, with or without HTTP. It [explains](Limiter::explain) what it does.
-//! - [`limiter::Delegation`]: what calls inside of calls inherit, so that they do not wait for each other.
-//! - [`Statistics`]: what was used and refused, by time and tags; when budgets end.
-//! - [`AdmissionLayer`], [`BudgetLayer`], [`RetryLayer`], [`FailoverLayer`]: the layers, alone and in any order;
-//!   [`RateLimitLayer`] is all of them.
-//! - [`event`]: what becomes of calls, told to observers as it happens; metrics and spans are made of it.
-//! - [`Recent`](recent::Recent): what was refused of late, and the story of each call that is open or lately over.
+//! - [`limiter::Delegation`]: what calls inside other calls inherit, so that they do not wait for each other.
+//! - [`Statistics`]: what was used and refused, by time and tags; and when budgets end.
+//! - [`AdmissionLayer`], [`BudgetLayer`], [`RetryLayer`], [`FailoverLayer`]: the layers, each usable alone and in any
+//!   order. [`RateLimitLayer`] is all of them.
+//! - [`event`]: what becomes of calls, told to observers as it happens. Metrics and spans are made from it.
+//! - [`Recent`](recent::Recent): recent refusals, and the story of each call that is open or ended recently.
 //! - `alerts::Alerts` (with the feature `alerts`): webhooks that are told of budgets, breakers and parked keys.
-//! - [`retry::Attempts`]: what became of each attempt of a call, in its response's extensions.
-//! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in a request's extensions; [`scope`] has every
-//!   call inside a future inherit tags.
-//! - [`Rejection`]: why a call was refused here. Its [`help`](Rejection::help) is the guide's entry.
-//! - [`guide`]: how to begin, in any language; recipes, every key of a configuration, what refusals mean, security, migration.
+//! - [`retry::Attempts`]: what became of each attempt of a call, in the extensions of its response.
+//! - [`Tags`] and [`CallOptions`]: who calls and how urgently, in the extensions of a request. With [`scope`], every
+//!   call made inside a future inherits tags.
+//! - [`Rejection`]: why a call was refused here. Its [`help`](Rejection::help) links to the guide's entry.
+//! - [`guide`]: how to begin, in any language; recipes, every key of a configuration, what refusals mean, security,
+//!   migration.
 //! - [`RequestBody`]: the way in for bodies that cannot be made of bytes.
+//!
+//! # Terms
+//!
+//! A *call* is what the user asked for; an *attempt* is one HTTP exchange for it. A *claim* is what an attempt needs of
+//! every limit that its tags touch; it is granted whole or not at all. A *permit* is the handle on a granted claim: it
+//! is *settled* with what was really used, or *released* because nothing was sent. A *told wait* is how long a provider
+//! says to leave it alone, by `Retry-After` or its like.
 //!
 //! # What it does not do
 //!
-//! It does not see redirects and retries inside a client: switch them off. A foreign layer between ours may clone a
-//! request, take its extensions off, and move it to another task; one that builds a new request of what it reads in the
-//! first makes two calls of it for us, and what the inner layers repeat the outer ones do not count. One that sends a
-//! request twice makes two attempts of it, each with its own claims, where one of ours stands inside of it; further in than
-//! all of ours it is as a client. Processes share state by a store on a server alone. A body that is longer than the cap
-//! passes unread, under the limits that need no knowledge of it.
+//! It does not see redirects and retries inside a client: switch them off.
+//!
+//! A foreign layer between the layers of this crate may clone a request, remove its extensions, and move it to another
+//! task. If it builds a new request from what it reads in the first one, these layers see two calls, and the outer ones
+//! do not count what the inner ones repeat. If it sends a request twice, that makes two attempts, each with its own
+//! claims, provided that one of these layers is inside it; a foreign layer inside all of them is like a part of the
+//! client.
+//!
+//! Processes share state only through a store on a server. A body that is longer than the cap passes unread, under
+//! those limits that need no knowledge of it.
 //!
 //! # Features
 //!
-//! None is on by default. `config` reads YAML, JSON and TOML, `reqwest` brings the bridge to `reqwest::Client`,
-//! `sim` a simulated provider, `simulate` runs of a configuration in virtual time, `gateway` the binary `tower-quota`, `tiktoken` the tokenizers of OpenAI's models,
-//! `sqlite` counts and a ledger in a file (`store::SqliteStore`), `redis` counts that processes share, `metrics` and `otlp`
-//! metrics to be read and to be pushed, `alerts` webhooks that are told what happens, `tracing` a span for each call, `mimalloc` is how the binary allocates; `full` is all
-//! of them.
+//! None is on by default.
+//!
+//! - `config` reads YAML, JSON and TOML.
+//! - `reqwest` brings the bridge to `reqwest::Client`, of `reqwest` 0.13.
+//! - `sim` brings a simulated provider.
+//! - `simulate` runs a configuration in virtual time.
+//! - `gateway` brings the binary `tower-quota`.
+//! - `demo` adds the command `tower-quota demo`: the gateway with simulated providers and agents.
+//! - `tiktoken` counts input by the tokenizers of OpenAI's models.
+//! - `sqlite` keeps counts and a ledger in a file (`store::SqliteStore`).
+//! - `redis` keeps counts that processes share (`store::RedisStore`).
+//! - `metrics` and `otlp` bring metrics, to be read and to be pushed.
+//! - `alerts` brings webhooks that are told what happens.
+//! - `tracing` makes a span for each call.
+//! - `mimalloc` makes mimalloc the allocator of the binary.
+//! - `full` is all of them.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod admission;
 #[cfg(feature = "alerts")]

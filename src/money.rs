@@ -1,4 +1,4 @@
-//! Amounts of money: whole nano-dollars, never floats.
+//! Amounts of money in whole nano-dollars, never floats.
 
 use std::{fmt, str::FromStr};
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Nano-dollars to the dollar.
 const DOLLAR: u64 = 1_000_000_000;
 
-/// An amount of US dollars, in whole nano-dollars; never negative, at most about 18 billion dollars.
+/// An amount of US dollars, in whole nano-dollars; never negative, and at most about 18 billion dollars.
 ///
-/// It reads and prints as decimals, exactly. Sums stay at the largest amount instead of wrapping.
+/// It is read and printed in decimals, exactly. Sums stay at the largest amount instead of wrapping around.
 ///
 /// ```
 /// use tower_quota::Money;
@@ -25,24 +25,24 @@ const DOLLAR: u64 = 1_000_000_000;
 pub struct Money(u64);
 
 impl Money {
-    /// Nothing.
+    /// No money.
     pub const ZERO: Money = Money(0);
-    /// More than anybody has.
+    /// The largest amount: more than anybody has.
     pub const MAX: Money = Money(u64::MAX);
 
-    /// So many billionths of a dollar.
+    /// Creates an amount from billionths of a dollar.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Money(nanos)
     }
 
-    /// So many whole dollars.
+    /// Creates an amount from whole dollars.
     #[must_use]
     pub const fn from_dollars(dollars: u64) -> Self {
         Money(dollars.saturating_mul(DOLLAR))
     }
 
-    /// In billionths of a dollar.
+    /// Returns the amount in billionths of a dollar.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
@@ -52,7 +52,7 @@ impl Money {
 impl std::ops::Add for Money {
     type Output = Money;
 
-    /// Stays at the largest amount.
+    /// Stays at the largest amount instead of wrapping around.
     fn add(self, other: Money) -> Money {
         Money(self.0.saturating_add(other.0))
     }
@@ -61,7 +61,7 @@ impl std::ops::Add for Money {
 impl std::ops::Sub for Money {
     type Output = Money;
 
-    /// Stays at nothing.
+    /// Stays at zero instead of wrapping around.
     fn sub(self, other: Money) -> Money {
         Money(self.0.saturating_sub(other.0))
     }
@@ -74,7 +74,7 @@ impl std::iter::Sum for Money {
 }
 
 impl fmt::Display for Money {
-    /// At least two decimals, and as many as it takes: `$10.00`, `$0.000000001`.
+    /// Writes at least two decimals, and as many more as it takes: `$10.00`, `$0.000000001`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "${}", self.decimal())
     }
@@ -101,7 +101,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// An amount that does not read.
+/// The error for a text that is not an amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no amount of money; write dollars with at most nine decimals: 10, 2.50, 0.000015"
@@ -117,7 +117,7 @@ impl MoneyError {
 impl FromStr for Money {
     type Err = MoneyError;
 
-    /// Decimals of a dollar, with or without `$`; not finer than a billionth.
+    /// Reads dollars in decimals, with or without `$`, no finer than a billionth.
     fn from_str(text: &str) -> Result<Self, MoneyError> {
         let bare = text.strip_prefix('$').unwrap_or(text);
         let nanos = scaled(bare, 9).and_then(|nanos| u64::try_from(nanos).ok());
@@ -152,14 +152,14 @@ pub(crate) fn scaled(text: &str, places: i32) -> Option<u128> {
 }
 
 impl Serialize for Money {
-    /// As text, because numbers of JSON are floats to many who read them: `"1.2345"`.
+    /// Writes a string such as `"1.2345"`, because many readers of JSON treat its numbers as floats.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.decimal())
     }
 }
 
 impl<'de> Deserialize<'de> for Money {
-    /// From text or a number of dollars.
+    /// Reads a string, or a number of dollars.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 

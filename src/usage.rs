@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
 
-/// Tokens that one attempt consumed.
+/// The tokens that one attempt consumed.
 ///
-/// Providers count differently: some leave cached tokens out of the input, some leave reasoning
-/// out of the output. Here `input` and `output` are always the *whole* amounts, and the other
-/// fields are parts of them. A part that was not reported is 0.
+/// Providers count differently: some leave cached tokens out of the input, some leave reasoning out of the output. Here
+/// `input` and `output` are always the *whole* amounts, and the other token counts are parts of them. A part that was
+/// not reported is 0.
 ///
 /// ```
 /// use tower_quota::usage::Usage;
@@ -22,28 +22,27 @@ use crate::money::Money;
 #[serde(default)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Input tokens, those read from and written to a prompt cache included.
+    /// Input tokens, including those read from and written to a prompt cache.
     pub input: u64,
     /// The part of `input` that was read from a prompt cache.
     pub cache_read: u64,
     /// The part of `input` that was written to a prompt cache.
     pub cache_write: u64,
-    /// The part of `cache_write` that is to be kept longer than the usual time: an hour with Anthropic, twelve
-    /// with OpenAI.
+    /// The part of `cache_write` that is to be kept longer than usual: an hour with Anthropic, twelve with OpenAI.
     pub cache_write_long: u64,
-    /// Billed output tokens, reasoning included.
+    /// Billed output tokens, including reasoning.
     pub output: u64,
     /// The part of `output` that was spent on reasoning.
     pub reasoning: u64,
-    /// What it cost, where that is known: by the provider's own word, or by a table of prices.
+    /// What it cost, if that is known, from the provider itself or from a table of prices.
     pub cost: Option<Money>,
-    /// Whether this is our estimate, because nothing was reported, or not the last word.
+    /// Whether this is an estimate made here, because the provider reported nothing, or not its last word.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
 }
 
 impl Usage {
-    /// A usage without cached or reasoning parts.
+    /// Creates a usage without cached or reasoning parts.
     #[must_use]
     pub const fn new(input: u64, output: u64) -> Self {
         Self {
@@ -58,7 +57,7 @@ impl Usage {
         }
     }
 
-    /// Input and output together; stays at `u64::MAX` instead of wrapping.
+    /// Returns input and output together; `u64::MAX` instead of wrapping around.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.input.saturating_add(self.output)

@@ -293,6 +293,44 @@ async fn what_ends_while_nobody_hears_of_it_has_ended_when_somebody_does() {
     assert_eq!(counts(&store).await, [4, 0, 16, 0]);
 }
 
+async fn record(store: &RedisStore, times: usize) {
+    let recorded: Vec<_> = (0..times)
+        .map(|_| store.record(&Tags::new(), used(0)))
+        .collect();
+    for answer in recorded {
+        answer.get().await.unwrap();
+    }
+}
+
+/// The server's image is older than all that a process knows that has come since: the log behind it has the rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_only_the_last_is_lost_behind_an_old_image_that_is_told_again_and_nobody_begins_anew()
+{
+    let server = Server::start(&[]);
+    let open = || {
+        let options = RedisOptions::new(&server.url(), limits()).unwrap();
+        // Nobody asks by itself meanwhile, and an image has the last thousand entries with it.
+        let options = options.silence(DAY).image_after(2_000);
+        let options = options.timeout(Duration::from_secs(20));
+        tokio::task::block_in_place(|| options.open().unwrap())
+    };
+    let epoch = || server.ask(&["HGET", KEYS[0], "epoch"]).text();
+    let one = open();
+    record(&one, 1_900).await;
+    save(&server);
+    record(&one, 200).await;
+    // The image is written behind the answers, and before the next question.
+    one.budgets().get().await.unwrap();
+    let (other, before) = (open(), epoch());
+    go_back(&server);
+    let decision = other.claim(&claim(1)).get().await.unwrap();
+    assert!(matches!(decision, Decision::Granted(_)), "{decision:?}");
+    assert_eq!(epoch(), before, "it has gone on");
+    for store in [&other, &one] {
+        assert_eq!(counts(store).await, [2_101, 1, 0, 1]);
+    }
+}
+
 /// What one was granted last nobody else has heard of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_lost_all_grants_nothing_until_all_who_were_there_have_told_it_again() {

@@ -8,7 +8,7 @@ use crate::{
     limiter::Limiter,
 };
 
-/// Makes [`Admission`] services. All of them share the limiter.
+/// Makes [`Admission`] services, which all share the limiter.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AdmissionLayer {
@@ -17,7 +17,7 @@ pub struct AdmissionLayer {
 }
 
 impl AdmissionLayer {
-    /// Admits under `limiter`; a call that finds no room waits.
+    /// Creates a layer that admits calls under `limiter`. A call that finds no room waits.
     pub fn new(limiter: Limiter) -> Self {
         AdmissionLayer {
             gate: Gate::new(limiter, Quantities::ADMISSION, true),
@@ -25,7 +25,7 @@ impl AdmissionLayer {
         }
     }
 
-    /// A call that finds no room is refused at once with 429, as a server does with its callers.
+    /// Refuses a call that finds no room at once with 429, as a server does with its callers.
     pub fn reject_when_full(mut self) -> Self {
         self.gate.wait = false;
         self
@@ -50,24 +50,27 @@ impl AdmissionLayer {
         self
     }
 
-    /// Requests leave as they came. By default a stream in OpenAI's chat dialect is asked for its usage where the caller
-    /// does not, and where the provider tells it only if asked (`stream_options.include_usage`); the caller sees nothing
-    /// of it. Without, such a stream is settled by an estimate.
+    /// Leaves requests unchanged.
+    ///
+    /// By default, a stream in OpenAI's chat dialect is asked for its usage (`stream_options.include_usage`) if the
+    /// caller does not ask and the provider reports usage only when asked; the caller does not see the difference.
+    /// Without that, such a stream is settled by an estimate.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self
     }
 
-    /// Tells an observer what becomes of the calls that come to this layer first of ours; see [`event`](crate::event).
-    /// Another one is told beside those that are there.
+    /// Adds an observer, which is told what becomes of the calls for which this layer is the first of this crate's
+    /// layers; see [`event`](crate::event). Observers that were added before stay.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 
-    /// How many bytes of a request body are read into memory; 32 MiB by default. A body of known length
-    /// above it passes unread, and only limits that need no knowledge of it apply. One of unknown length
-    /// that grows above it is refused with 413.
+    /// Sets how many bytes of a request body are read into memory; 32 MiB by default.
+    ///
+    /// A body whose known length is greater passes unread, and only limits that need no knowledge of it apply. A body
+    /// of unknown length that grows beyond the cap is refused with 413.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self

@@ -18,19 +18,21 @@
 //! # }
 //! ```
 //!
-//! What a call needs of input tokens is an estimate: four bytes of text a token, and a thousand tokens for a file in
-//! base64. It follows what the model's answers report, between half and four times of itself, call by call; a call that
-//! declares what it needs ([`Call::tokens`](crate::limiter::Call::tokens)) is taken at its word.
+//! How many input tokens a call needs is estimated: four bytes of text per token, and a thousand tokens for a file in
+//! base64. The estimate is adjusted with every call to what the model's answers report, to between half and four times
+//! of itself. A call that declares what it needs ([`Call::tokens`](crate::limiter::Call::tokens)) is taken at its word.
 //!
-//! It listens to the answers of what it sent:
+//! The layer listens to the answers to what it sent:
 //!
-//! - A wait told with a 429, 503 or 529 (`retry-after-ms`, `Retry-After`, or the body) holds back every call
-//!   with the same provider, API key and model until then, those that wait already too. A wait that comes with
-//!   an error that is not about the target, or without one of these tags, holds back nobody.
-//! - Rate headers (`x-ratelimit-*`, `anthropic-ratelimit-*` and others: [`wire::rate_limits`](crate::wire::rate_limits))
-//!   show what everybody uses on the account. What is not ours is left to others, in limits of the same
-//!   quantity and period. Not seen is what no counter shows: others who come while the account is idle, or
-//!   within the second between two answers.
+//! - A *told wait* is how long a provider says to leave it alone. One that comes with a 429, 503 or 529 (in
+//!   `retry-after-ms`, `Retry-After`, or the body) holds back every call with the same provider, API key and model
+//!   until it is over, including calls that wait already. A told wait that comes with an error that is not about the
+//!   target, or to a call with none of these tags, holds back nobody; nor does one of more than a minute for a quota
+//!   that is used up.
+//! - Rate headers (`x-ratelimit-*`, `anthropic-ratelimit-*` and others, see
+//!   [`wire::rate_limits`](crate::wire::rate_limits)) show what everybody uses on the account. What this program did
+//!   not use is left to others, in limits of the same quantity and period. What no counter shows is not seen: others
+//!   who arrive while the account is idle, or within the second between two answers.
 //! - A 429 cuts limits that are [adaptive](crate::limit::Limit::adaptive).
 
 mod layer;

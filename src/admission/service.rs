@@ -15,9 +15,8 @@ use crate::{
 
 /// Holds calls back until every limit that they touch has room, then sends them.
 ///
-/// Always ready: waiting happens in the response future, where each call waits for itself. A refusal is a
-/// response, with the [`Rejection`](crate::Rejection) in its extensions; the inner service's error passes
-/// untouched.
+/// It is always ready: waiting happens in the response future, where each call waits for itself. A refusal is a
+/// response with the [`Rejection`](crate::Rejection) in its extensions; errors of the inner service pass unchanged.
 #[derive(Clone, Debug)]
 pub struct Admission<S> {
     inner: S,

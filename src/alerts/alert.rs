@@ -20,17 +20,17 @@ const LONGEST: usize = 2_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Alert {
-    /// The same each time it is sent, and to whichever webhook.
+    /// The same each time the alert is sent, and for every webhook.
     pub id: Arc<str>,
     /// What it is about.
     pub kind: Kind,
-    /// Which budget, with its threshold; which target.
+    /// The budget, with its threshold, or the target.
     pub subject: String,
-    /// In words, without line breaks; cut where it is longer than 2 000 characters.
+    /// What happened, in words and without line breaks; cut if it is longer than 2 000 characters.
     pub text: String,
-    /// Whether it is over.
+    /// Whether this alert says that it is over.
     pub is_over: bool,
-    /// When that was.
+    /// When it happened.
     #[serde(with = "instant")]
     pub at: SystemTime,
 }

@@ -20,7 +20,7 @@ const TELLING: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Told {
-    /// The webhook, as it is [named](Webhook::named).
+    /// The webhook, by its [name](Webhook::named).
     pub webhook: Arc<str>,
     /// The alert.
     pub alert: Arc<Alert>,
@@ -32,18 +32,18 @@ pub struct Told {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The webhook has taken it.
+    /// The webhook has accepted it.
     Delivered,
-    /// Not this time; it is sent again after this wait.
+    /// The webhook has not accepted it this time; it is sent again after this wait.
     Again(NotDelivered, Duration),
-    /// It was not taken, and is not sent again.
+    /// The webhook has not accepted it, and it is not sent again.
     Failed(NotDelivered),
-    /// It was not sent: too many others wait to be, or the program ended before.
+    /// It was not sent, because too many others were waiting, or because the program ended first.
     Dropped,
 }
 
 impl Outcome {
-    /// In a word: `delivered`, `again`, `failed`, `dropped`.
+    /// The outcome in a word: `delivered`, `again`, `failed`, `dropped`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -90,11 +90,11 @@ impl fmt::Display for Told {
     }
 }
 
-/// Why a webhook has not taken an alert. Nothing of its address is in it.
+/// Why a webhook has not accepted an alert. It contains nothing of the webhook's address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotDelivered {
-    /// Its answer is a no.
+    /// It answered with a status that refuses the alert.
     #[error("answered {0}")]
     Answered(u16),
     /// It did not answer in time.

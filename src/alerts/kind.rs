@@ -7,24 +7,25 @@ use serde::Serialize;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// So much of a budget is spent.
+    /// A share of a budget is spent.
     Threshold,
-    /// A budget stops until it is reset.
+    /// A budget stops calls until it is reset.
     Circuit,
-    /// Calls are refused, because a budget is spent.
+    /// Calls are refused because a budget is spent.
     Spent,
     /// A target fails.
     Breaker,
-    /// A key or an account is left alone.
+    /// A key or an account is not used for a while.
     Parked,
-    /// A budget ends before its period does.
+    /// A budget will be spent before its period ends.
     Forecast,
-    /// Nothing has happened: somebody [tests](super::Alerts::test) his webhooks, which get it whatever they are for.
+    /// Nothing has happened: somebody [tests](super::Alerts::test) the webhooks, which all get it, whatever kinds they
+    /// are for.
     Test,
 }
 
 impl Kind {
-    /// Those that something has to happen for.
+    /// All kinds but `Test`: those for which something has to happen.
     pub const ALL: [Kind; 6] = [
         Kind::Threshold,
         Kind::Circuit,
@@ -34,7 +35,7 @@ impl Kind {
         Kind::Forecast,
     ];
 
-    /// In a word: `threshold`.
+    /// The kind in a word: `threshold`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,33 +1,39 @@
-//! Alerts to webhooks: what somebody should know who looks at no screen.
+//! Alerts to webhooks: what somebody should know who is not looking at a screen.
 //!
 //! | kind | says | is over |
 //! |---|---|---|
-//! | `threshold` | so much of a budget is spent: each of its [thresholds](crate::limit::Limit::thresholds), once a period | |
-//! | `circuit` | a budget went over, and stops until it is reset | when it is reset |
-//! | `spent` | attempts are refused because the money of a budget is spent; with a route their calls may go on elsewhere | |
-//! | `breaker` | a target of a route fails, and is passed over | when it serves again |
-//! | `parked` | a key or an account is out of money or quota, or refused, and is left alone until then | |
-//! | `forecast` | a budget of a calendar's period, of which a quarter is spent, ends before its period does, should the pace of the last half hour go on | |
+//! | `threshold` | a share of a budget is spent: once a period for each of its [thresholds](crate::limit::Limit::thresholds) | |
+//! | `circuit` | a budget was exceeded, and stops calls until it is reset | when it is reset |
+//! | `spent` | attempts are refused because a budget is spent; on a route, their calls may go on to other targets | |
+//! | `breaker` | a target of a route fails and is passed over | when it serves again |
+//! | `parked` | a key or an account is out of money or quota, or is refused by its provider; it is not used until the time that the text names | |
+//! | `forecast` | at the pace of the last half hour, a budget with a calendar period will be spent before that period ends; from when a quarter of it is spent | |
 //!
-//! - Of each kind and subject (a budget, a target) a webhook is told once, and again when it has been over since, or
-//!   after [a while](Webhook::again_after). What is over is told of where its beginning was.
-//! - Nothing waits for a webhook: alerts go through a queue of 256 for each, in order, from a task of its own. What finds it full
-//!   is dropped, and told [listeners](Alerts::on_outcome).
-//! - A webhook that answers 429 or 5xx, answers too late or is not reached is tried again: after the time that it tells, else
-//!   after a time that doubles. All other statuses than 2xx are a no, and redirects are not followed.
-//! - Each alert has an id, the same each time it is sent, also as the header `idempotency-key`: receivers that have
-//!   taken it can drop it. What was answered too late may have been taken.
+//! - A webhook is told once of each kind and subject (a budget, a target). It is told again if that was over in
+//!   between, or if it still happens after [a while](Webhook::again_after). Its end is told only to webhooks that were
+//!   told of its beginning.
+//! - Nothing waits for a webhook: each has a queue of 256 alerts, which a task of its own sends in order. An alert that
+//!   finds the queue full is dropped, and [listeners](Alerts::on_outcome) are told.
+//! - If a webhook answers 429 or 5xx, answers too late or cannot be reached, the alert is sent again: after the time
+//!   that the answer asks for, else after a wait that doubles each time. Every other status but 2xx is final, and
+//!   redirects are not followed.
+//! - Each alert has an id, the same each time it is sent, and also sent as the header `idempotency-key`: receivers that
+//!   already have the alert can drop it. An alert that was answered too late may have been accepted.
 //!
-//! Addresses of webhooks and values of their headers are secrets: no `Debug`, error or outcome shows them.
+//! The addresses of webhooks and the values of their headers are secrets: no `Debug` output, error or outcome shows
+//! them.
 //!
 //! # What is sent
-//! As [`Form::Json`]: `{"id":"9f2c…-1","kind":"breaker","subject":"openai/gpt-4o (main)","text":"…","is_over":false,
-//! "at":"2026-11-26T12:00:00Z"}`. As [`Form::Slack`]: `{"text":"…"}`, in which nothing is a link or calls anybody, whatever
-//! callers name themselves, also where others take that form: what would be has a space without width in it.
+//! As [`Form::Json`]:
+//! `{"id":"9f2c…-1","kind":"breaker","subject":"openai/gpt-4o (main)","text":"…","is_over":false,"at":"2026-11-26T12:00:00Z"}`.
+//! As [`Form::Slack`]: `{"text":"…","mrkdwn":false}`. Whatever callers name themselves, nothing in that text becomes a
+//! link or a mention, in Slack or in the other services that take this form: it is escaped, or broken by a zero-width
+//! space.
 //!
 //! # What it does not do
-//! What is in the queue when the process is killed is lost. Each process tells for itself. An alert that was not delivered
-//! in the end counts as told: of what goes on a webhook that refuses it hears no sooner again, and no more often.
+//! Alerts that are in a queue when the process is killed are lost. Each process sends its own alerts. An alert that
+//! could not be delivered in the end counts as told: while the condition lasts, a webhook that refuses alerts is told
+//! of it no sooner and no more often than others.
 //!
 //! ```
 //! use tower_quota::{Limiter, RateLimitLayer, alerts::{Alerts, Form, Kind, Webhook}, limit::Limits};

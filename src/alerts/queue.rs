@@ -37,7 +37,7 @@ const LAST: Duration = Duration::from_secs(5);
 /// How often it is looked whether budgets last.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// Tells webhooks; see the [module](super).
+/// Sends alerts to webhooks; see the [module](super).
 ///
 /// Cheap to clone: clones share everything.
 #[derive(Clone)]
@@ -64,15 +64,16 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Listener = dyn Fn(&Told) + Send + Sync;
 
 impl Alerts {
-    /// To these webhooks. Nothing is sent before it [runs](Self::run).
+    /// Alerts to these webhooks. Nothing is sent until this [runs](Self::run).
     ///
     /// # Errors
-    /// Where no client can be had.
+    /// If no client can be made.
     pub fn new(webhooks: impl IntoIterator<Item = Webhook>) -> Result<Self, BadWebhook> {
         Ok(Self::through(client::client()?, webhooks))
     }
 
-    /// The same by a client of one's own: one that knows a proxy, or other authorities. It should follow no redirects.
+    /// Like [`new`](Self::new) with a client of your own, such as one that knows a proxy or other authorities. It
+    /// should not follow redirects.
     pub fn through<S, R>(client: S, webhooks: impl IntoIterator<Item = Webhook>) -> Self
     where
         S: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + Sync + 'static,
@@ -98,8 +99,8 @@ impl Alerts {
         alerts
     }
 
-    /// These webhooks from now on. Of those that stay it is remembered what they were told; what waits for those that go is
-    /// sent still.
+    /// Sends to these webhooks from now on. What those that stay were told is remembered; what is queued for those that
+    /// go is still sent.
     pub fn set_webhooks(&self, webhooks: impl IntoIterator<Item = Webhook>) {
         let mut hooks = self.shared.hooks.lock();
         let mut known: Vec<Arc<Hook>> = hooks.to_vec();
@@ -133,8 +134,8 @@ impl Alerts {
         self.shared.changed.notify_one();
     }
 
-    /// Has these layers tell what happens to their targets and which calls are refused because a budget is spent, and this
-    /// limiter what happens to its budgets.
+    /// Makes these layers report what happens to their targets and which attempts are refused because a budget is
+    /// spent, and makes this limiter report what happens to its budgets.
     pub fn attach(&self, layer: RateLimitLayer, limiter: &Limiter) -> RateLimitLayer {
         self.watch(limiter);
         let alerts = self.clone();
@@ -143,7 +144,7 @@ impl Alerts {
             .on_failover(move |event| alerts.target_changed(event))
     }
 
-    /// Hears of the budgets of this one as well: from now on, and what nobody was told of yet.
+    /// Also reports what happens to the budgets of this limiter: from now on, and what no listener was told of yet.
     pub fn watch(&self, limiter: &Limiter) {
         self.shared.limiters.lock().push(limiter.clone());
         // The limiter keeps its listeners, and is kept here.
@@ -155,17 +156,17 @@ impl Alerts {
         });
     }
 
-    /// Tells what becomes of each alert at each webhook: of those that are dropped too. It is called by whoever finds out, with
-    /// no lock held, and must neither block nor panic.
+    /// Calls the listener with the outcome of each alert at each webhook, also of those that are dropped. It is called
+    /// by whoever finds out, with no lock held, and must neither block nor panic.
     pub fn on_outcome(&self, listener: impl Fn(&Told) + Send + Sync + 'static) {
         self.shared.listeners.lock().push(Arc::new(listener));
     }
 
-    /// Delivers until `stop` completes, then what waits still, which may take five seconds; what does not go out by then is
-    /// dropped, and nothing is taken in any more. To be run once.
+    /// Delivers until `stop` completes, and then what is still queued, which may take five seconds. What has not been
+    /// sent by then is dropped, and no more alerts are accepted. To be run once.
     ///
     /// # Cancel safety
-    /// Dropped, nothing more is delivered; what waits is lost.
+    /// If it is dropped, nothing more is delivered, and what is queued is lost.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stopping, stops) = watch::channel(false);
         let (mut telling, mut ahead) = (JoinSet::new(), Ahead::default());
@@ -204,7 +205,8 @@ impl Alerts {
         telling.shutdown().await;
     }
 
-    /// Sends one to each webhook, once, whatever it is for, and says what each answered: its status, or why it has not taken it.
+    /// Sends one alert to each webhook, once, whatever kinds it is for. Returns for each the status that it answered,
+    /// or why it has not accepted the alert.
     pub async fn test(&self) -> Vec<(Arc<str>, Result<u16, NotDelivered>)> {
         let text = "this is a test: alerts come here";
         let alert = Alert::now(Kind::Test, "test", false, text);

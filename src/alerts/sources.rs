@@ -36,7 +36,7 @@ impl Alerts {
         }
     }
 
-    /// Something happened to a target: for a [`FailoverLayer`](crate::FailoverLayer) of one's own.
+    /// Reports what happened to a target: for a [`FailoverLayer`](crate::FailoverLayer) that you set up yourself.
     pub fn target_changed(&self, event: &FailoverEvent) {
         let subject = event.target().to_string();
         match event {

@@ -14,7 +14,7 @@ use super::{Alert, Kind, form, kind::Kinds};
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const US: &str = concat!("tower-quota/", env!("CARGO_PKG_VERSION"));
 
-/// A webhook, and what it is told. Its address and its headers are shown nowhere.
+/// A webhook, and what it is told. Its address and its headers are never shown.
 #[derive(Clone, PartialEq)]
 #[must_use]
 pub struct Webhook {
@@ -29,41 +29,42 @@ pub struct Webhook {
     pub(super) first_wait: Duration,
 }
 
-/// In which form a webhook takes alerts.
+/// The form in which a webhook takes alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
     /// An [`Alert`] as it is.
     #[default]
     Json,
-    /// A message of Slack's, and of those that take the same: Mattermost, Rocket.Chat, Discord's addresses that end in `/slack`.
+    /// A Slack message, which Mattermost, Rocket.Chat and those of Discord's addresses that end in `/slack` take too.
     Slack,
 }
 
-/// Why something is no webhook. What was given is not in it.
+/// Why something is not a webhook. It does not contain what was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadWebhook {
-    /// Its address makes no sense.
+    /// Its address is invalid.
     #[error("is no address of a webhook: write it as https://host/path, without a user in it")]
     Url,
     /// A header cannot be sent.
     #[error("`{0}` is no name of a header, or its value cannot be in one")]
     Header(String),
-    /// A header is one that is set anyway.
+    /// A header is one that is always set here.
     #[error("`{0}` is set by itself")]
     Taken(String),
-    /// No client can be had.
+    /// No client can be made.
     #[error("no client for webhooks can be had: {0}")]
     Client(String),
 }
 
 impl Webhook {
-    /// The one at this address: all kinds, as JSON; again after an hour; eight tries of ten seconds at most, of which the second
-    /// is two seconds after the first at most.
+    /// The webhook at this address. By default it takes all kinds as JSON, and is told again after an hour. An alert is
+    /// sent at most eight times, each time waiting up to ten seconds for an answer; the second try is at most two
+    /// seconds after the first.
     ///
     /// # Errors
-    /// Where that is no address.
+    /// If that is not an address.
     pub fn new(url: &str) -> Result<Self, BadWebhook> {
         let url: Uri = url.trim().parse().map_err(|_| BadWebhook::Url)?;
         let spoken = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&url.scheme());
@@ -86,28 +87,28 @@ impl Webhook {
         })
     }
 
-    /// What outcomes call it: `webhook` where nothing is said.
+    /// What outcomes call it; `webhook` by default.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// In which form it takes alerts.
+    /// The form in which it takes alerts.
     pub fn form(mut self, form: Form) -> Self {
         self.form = form;
         self
     }
 
-    /// It is told of these kinds alone.
+    /// It is told of these kinds only.
     pub fn on(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
         self.kinds = Kinds::of(kinds);
         self
     }
 
-    /// A header that goes with each alert, as `Authorization`.
+    /// A header that is sent with each alert, such as `Authorization`.
     ///
     /// # Errors
-    /// Where it can be none, or is `content-type`, `user-agent` or `idempotency-key`.
+    /// If it cannot be a header, or is `content-type`, `user-agent` or `idempotency-key`.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, BadWebhook> {
         let wrong = || BadWebhook::Header(name.to_owned());
         let header = HeaderName::try_from(name).map_err(|_| wrong())?;
@@ -120,7 +121,7 @@ impl Webhook {
         Ok(self)
     }
 
-    /// After how long it is told again of what was not over since.
+    /// After how long it is told again of what still happens and was not over in between.
     pub fn again_after(mut self, span: Duration) -> Self {
         self.again_after = span;
         self
@@ -132,13 +133,13 @@ impl Webhook {
         self
     }
 
-    /// How often an alert is sent at most; at least once.
+    /// How often an alert is sent at most; at least 1.
     pub fn tries(mut self, number: u32) -> Self {
         self.tries = number.max(1);
         self
     }
 
-    /// How long the wait before the second try is at most; it doubles each time, up to two minutes.
+    /// The longest wait before the second try; it doubles with each further try, up to two minutes.
     pub fn first_wait(mut self, span: Duration) -> Self {
         self.first_wait = span;
         self

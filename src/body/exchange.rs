@@ -10,7 +10,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{Answered, Onward, ResponseBody, metering::Metering, refuse, stream::Stream};
-use crate::call::{Entered, Entry, MakeRequest, Sent};
+use crate::{
+    call::{Entered, Entry, MakeRequest, Sent},
+    wire::ProviderError,
+};
 
 /// Sends the present attempt of a call, with the request that is made then. The response that leaves the layer is metered
 /// by the layer that sent the attempt, and passed on by the others.
@@ -125,7 +128,9 @@ impl<R: Body<Data = Bytes>> Answer<R> {
         } else {
             self.stream.begin().await;
         }
-        if let Some(error) = self.stream.meter().failed() {
+        let broke_off = || ProviderError::broke_off(&self.parts.headers);
+        let failed = self.stream.meter().failed();
+        if let Some(error) = failed.or_else(|| self.stream.broke_off().then(broke_off)) {
             entry.note_failure(self.parts.status, error);
             self.parts.extensions.insert(error);
         }

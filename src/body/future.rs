@@ -14,7 +14,7 @@ use crate::store::BoxFuture;
 /// The response future of this crate's layers.
 ///
 /// # Cancel safety
-/// Dropping it gives back what was claimed for an attempt that had not left, and settles one that had.
+/// Dropping it gives back what was claimed for an attempt that had not left, and settles an attempt that had.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<R: Body, E>(BoxFuture<Result<Response<ResponseBody<R>>, E>>);
 

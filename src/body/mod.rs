@@ -1,4 +1,5 @@
-//! Bodies: the response that is metered while it passes, the response of our own, the future of both.
+//! Bodies: the response body that is metered while it passes, the body of this crate's own responses, and the future of
+//! both.
 
 mod answer;
 mod exchange;

@@ -14,19 +14,19 @@ use pin_project_lite::pin_project;
 use super::{metering::Metering, stream::Stream};
 
 pin_project! {
-    /// The body of every response that leaves one of our layers.
+    /// The body of every response that leaves one of this crate's layers.
     ///
-    /// It passes the inner body's bytes on unchanged and at once, and reads the usage that the provider
-    /// reports. When it ends, fails or is dropped, the attempt is settled, once.
+    /// It passes the inner body's bytes on unchanged and at once, and reads the usage that the provider reports. When
+    /// it ends, fails or is dropped, the attempt is settled, once.
     ///
-    /// Three things are not as they come from the provider:
-    /// - OpenAI chat streams are asked for their usage, and where the caller did not ask for it, the extra chunk and
-    ///   each `usage: null` are taken out, so that events come whole.
-    /// - The response to a stream is handed on when something was generated, or the stream failed or ended before;
-    ///   after a second and after 64 KiB at the latest. An error that a stream *begins* with is then in the response's
-    ///   extensions, as a [`ProviderError`](crate::wire::ProviderError); its bytes pass unchanged.
-    /// - Behind a [`BudgetLayer`](crate::BudgetLayer) a stream ends with an error in the words of its dialect where it
-    ///   comes to more than was reserved for it and no hard budget has more.
+    /// Three things differ from what the provider sends:
+    /// - OpenAI chat streams are asked for their usage. If the caller did not ask for it, the extra chunk and each
+    ///   `usage: null` are removed, so that events arrive whole.
+    /// - The response to a stream is handed on when something was generated, or when the stream failed or ended before
+    ///   that; after a second or after 64 KiB at the latest. If the stream *begins* with an error, that error is in the
+    ///   response's extensions, as a [`ProviderError`](crate::wire::ProviderError); its bytes pass unchanged.
+    /// - Behind a [`BudgetLayer`](crate::BudgetLayer), a stream that comes to more than was reserved for it ends with
+    ///   an error in its dialect if a budget has no more for it.
     pub struct ResponseBody<R>
     where
         R: Body,
@@ -135,7 +135,7 @@ impl<R: Body> fmt::Debug for ResponseBody<R> {
 }
 
 impl<R: Body + Default> Default for ResponseBody<R> {
-    /// An empty body.
+    /// Creates an empty body.
     fn default() -> Self {
         Self::passed(R::default())
     }

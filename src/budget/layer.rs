@@ -30,7 +30,7 @@ pub struct BudgetLayer {
 }
 
 impl BudgetLayer {
-    /// Budgets of `limiter`, counted by these prices.
+    /// Creates a layer for the budgets of `limiter`, with these prices.
     pub fn new(limiter: Limiter, prices: Arc<PriceTable>) -> Self {
         BudgetLayer {
             gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
@@ -39,22 +39,22 @@ impl BudgetLayer {
         }
     }
 
-    /// How long a call waits for money that others have reserved and may not need; thirty seconds by default, zero
-    /// for not at all. For money that is spent nobody waits.
+    /// Sets how long a call waits for money that others have reserved and may not need; thirty seconds by default. With
+    /// zero it does not wait. For money that is spent a call waits only if it comes back within this time.
     pub fn patience(mut self, span: Duration) -> Self {
         self.gate = self.gate.patient(span);
         self
     }
 
-    /// Models without a price pass, and count nothing. By default they are refused: a budget that counts nothing
-    /// is none.
+    /// Lets calls for models without a price pass, without counting anything. By default they are refused, because a
+    /// budget that counts nothing is no budget.
     pub fn allow_unknown_prices(mut self) -> Self {
         self.prices = self.prices.with(|pricing| pricing.unknown_passes = true);
         self
     }
 
-    /// How many output tokens are reserved for each choice of a call that names no cap, where the price of its model
-    /// does not say how many that gives; 128 000 by default.
+    /// Sets how many output tokens are reserved for each choice of a call that names no cap, if the price of its model
+    /// does not say how many that model gives; 128 000 by default.
     pub fn output_without_cap(mut self, tokens: u64) -> Self {
         self.prices = self
             .prices
@@ -62,21 +62,24 @@ impl BudgetLayer {
         self
     }
 
-    /// Puts a cap of so many output tokens into each request that names none, where its dialect has one, and reserves
-    /// that for it. By default such a call is reserved at the most that its model gives, and leaves as it came.
+    /// Puts this cap on output tokens into each request that names none, if its dialect has one, and reserves
+    /// accordingly.
     ///
-    /// A provider that passes over the cap may give more: that is charged, and stops the next calls. One that takes no
-    /// cap larger than the model's own refuses the call, so set it no larger than that of the smallest model in use.
-    /// Requests that are signed together with their body (AWS), and all where [`as_it_came`](Self::as_it_came) is said,
-    /// get none. Where this is not the first of our layers that a request comes to, say it there: by
-    /// [`RateLimitLayer`](crate::RateLimitLayer), or by this one standing outside.
+    /// By default the most that the model gives is reserved for such a call, and it leaves unchanged. A provider that
+    /// ignores the cap may give more: that is charged, and stops the next calls. A provider that accepts no cap larger
+    /// than the model's own refuses the call, so do not set it larger than that of the smallest model in use. No cap is
+    /// put into requests that are signed together with their body (AWS), nor into any request with
+    /// [`as_it_came`](Self::as_it_came). If this is not the first of this crate's layers that a request comes to, set
+    /// the cap on the first: on [`RateLimitLayer`](crate::RateLimitLayer), or on a layer of this type further out.
+    ///
+    /// 0 is taken for 1.
     pub fn cap_output(mut self, tokens: u64) -> Self {
-        self.inspect.cap_output = Some(tokens);
+        self.inspect.cap_output = Some(tokens.max(1));
         self
     }
 
-    /// Other prices for the calls that come from now on to any service of this layer, and of its clones. Calls that have
-    /// come keep those that they were reserved by until they end.
+    /// Replaces the prices for the calls that come from now on to any service of this layer or of its clones. Calls
+    /// that came before keep the prices that they were reserved by until they end.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -96,7 +99,7 @@ impl BudgetLayer {
         self.prices.set(prices);
     }
 
-    /// The prices of the calls that come now.
+    /// Returns the prices of the calls that come now.
     #[must_use]
     pub fn prices(&self) -> Arc<PriceTable> {
         self.prices.now().table.clone()
@@ -117,10 +120,11 @@ impl BudgetLayer {
         self.inspect.clone()
     }
 
-    /// Records there what every attempt used and what was refused, also where the limiter has no budgets. Attempts
-    /// that layers outside of this one refuse do not come to it, and are not recorded. Budgets that the limiter has now
-    /// can be [forecast](Statistics::forecast); for the tags of [later](Limiter::reconfigure) ones say
-    /// [`by`](Statistics::by).
+    /// Records in `statistics` what every attempt used and what was refused, even if the limiter has no budgets.
+    ///
+    /// Attempts that layers outside of this one refuse do not come to it, and are not recorded. Budgets that the
+    /// limiter has now can be [forecast](Statistics::forecast); for budgets that are added
+    /// [later](Limiter::reconfigure), name their tags with [`by`](Statistics::by).
     pub fn statistics(mut self, statistics: Statistics) -> Self {
         statistics.watch(&self.gate.limiter.limits());
         self.gate = self.gate.recording(statistics);
@@ -133,8 +137,8 @@ impl BudgetLayer {
         self
     }
 
-    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came), where this is the first of our layers that
-    /// a request comes to: it is the one that looks into it.
+    /// Leaves requests unchanged, as [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came) does. This has
+    /// an effect if this is the first of this crate's layers that a request comes to, because that one looks into it.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self
@@ -146,15 +150,15 @@ impl BudgetLayer {
         self
     }
 
-    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe). What attempts cost is told also where the limiter has
-    /// no budgets.
+    /// Adds an observer, as [`AdmissionLayer::observe`](crate::AdmissionLayer::observe) does. It is told what attempts
+    /// cost, even if the limiter has no budgets.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 
-    /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). What a body costs that passes unread, nobody
-    /// knows: it is refused where its model is to have a price.
+    /// Sets how many bytes of a request body are read, as [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap)
+    /// does. What a body that passes unread costs, nobody knows: it is refused if its model must have a price.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self

@@ -1,34 +1,39 @@
 //! Refuses a call whose worst-case cost does not fit the money left, and charges what it really cost.
 //!
-//! A budget is a limit on [cost](crate::limit::Limit::cost) in the limiter. What a call may cost at most is reserved
-//! before it leaves: all of its body as input, each byte a token; the largest of its caps on output, or the most that
-//! the model gives; at the dearest rate and tier that may apply. When it has ended, what it used is charged by the
-//! same prices, or what the provider says that it charges, if that is more; of a stream that broke or was dropped what
-//! was seen of it, each token as long as in the model's other answers, and as long as a byte while there were none; its
-//! input, where it said that it failed before it said anything else; and all that was reserved where
-//! nothing was seen. What is settled and what is reserved never pass the
-//! budget together, as far as a call's own words bound its cost; what it costs beyond them is booked, and stops the
-//! next ones.
+//! A budget is a limit on [cost](crate::limit::Limit::cost) in the limiter. Before a call leaves, the most that it may
+//! cost is reserved: its whole body as input, one token per byte; as output, the largest of its caps or, without a cap,
+//! the most that the model gives; all of it at the dearest rate and tier that may apply.
 //!
-//! - Money that is *spent* is refused at once with 402, a [`Rejection::BudgetExceeded`](crate::Rejection::BudgetExceeded)
-//!   that says when there is more, unless that is soon. For money that is only *reserved* a call waits, thirty seconds
-//!   where nothing else is said: most calls cost less than they might have. Others wait behind it.
-//! - A stream that comes to more than was reserved for it has more reserved while it goes on, before all who wait. Where
-//!   a budget has no more, it ends after the event that was too much, with an error in the words of its dialect that
-//!   says why, and its provider's connection is let go. So a budget is passed by one event of a stream at most, as far as
-//!   what comes shows what it costs; of an answer whose length is known, or whose end was told, all is let through.
-//! - A model that has no price is refused with 402 as well: a budget that counts nothing is no budget.
+//! When the call has ended, what it used is charged by the same prices, or what the provider says that it charges, if
+//! that is more. A stream that broke or was dropped is charged for what was seen of it, with as many bytes to a token
+//! as in the model's other answers, or one byte while there are none. If it said that it failed before it said anything
+//! else, only what it had reported by then, such as its input, is charged. If nothing was seen of it, all that was
+//! reserved is charged.
+//!
+//! What is settled and what is reserved never exceed the budget together, as far as the call's own words bound its
+//! cost. A cost beyond that is booked, and stops the next calls.
+//!
+//! - If the money is *spent*, a call is refused at once with 402 and a
+//!   [`Rejection::BudgetExceeded`](crate::Rejection::BudgetExceeded) that says when there is more, unless that is soon
+//!   enough to wait for. If the money is only *reserved*, the call waits, for thirty seconds by default, because most
+//!   calls cost less than they might have. Other calls wait behind it.
+//! - For a stream that comes to more than was reserved for it, more is reserved while it goes on, ahead of all calls
+//!   that wait. If a budget has no more, the stream ends after the event that was too much, with an error in its
+//!   dialect that says why, and the connection to its provider is closed. A budget is therefore exceeded by at most one
+//!   event of a stream, as far as what arrives shows what it costs. An answer whose length is known, or whose end was
+//!   announced, is let through whole.
+//! - A model without a price is refused with 402 as well: a budget that counts nothing is no budget.
 //!
 //! # What it does not know
-//! - Input that is not in the body: images and files by URL or number, earlier answers (`previous_response_id`), what
-//!   was cached before (`cachedContent`). Several prompts in one request.
+//! - Input that is not in the body: images and files by URL or number, earlier answers (`previous_response_id`), and
+//!   what was cached before (`cachedContent`). Several prompts in one request.
 //! - What is charged besides tokens: tools that are billed by the call, images, audio, and regions that cost more. An
-//!   attempt that paid for such is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its provider
-//!   named the whole cost.
-//! - Requests in no dialect that is known, by which images or batches are made: they pass and count nothing.
+//!   attempt that paid for any of these is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its
+//!   provider named the whole cost.
+//! - Requests in no known dialect, such as those that make images or batches: they pass and count nothing.
 //! - What a provider bills for an answer that is an error.
-//! - How long the tokens of the input are. That matters where a stream breaks off that says it at the end alone, as
-//!   OpenAI's do: its input is then taken for a token every four bytes.
+//! - How long the tokens of the input are. This matters for a stream that breaks off and whose provider reports its
+//!   input only at the end, as OpenAI does: its input is then counted at four bytes per token.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -18,8 +18,8 @@ use crate::{
 
 /// Refuses calls whose worst-case cost does not fit the money left, and charges the others what they cost.
 ///
-/// Always ready. A refusal is a response, with the [`Rejection`](crate::Rejection) in its extensions; the inner
-/// service's error passes untouched.
+/// It is always ready. A refusal is a response with the [`Rejection`](crate::Rejection) in its extensions; errors of
+/// the inner service pass unchanged.
 #[derive(Clone, Debug)]
 pub struct Budget<S> {
     inner: S,

@@ -16,20 +16,20 @@ use crate::{
     wire::{ErrorClass, ProviderError},
 };
 
-/// What became of each attempt of a call, in order. In the extensions of the response that
-/// [`RetryLayer`](crate::RetryLayer) and [`FailoverLayer`](crate::FailoverLayer) hand on; where the inner service fails
-/// with an error there is no response to hold it.
+/// What became of each attempt of a call, in order.
 ///
-/// It names targets, never keys, and nothing of what was asked or answered.
+/// It is in the extensions of the responses that [`RetryLayer`](crate::RetryLayer) and
+/// [`FailoverLayer`](crate::FailoverLayer) hand on. If the inner service fails with an error, there is no response to
+/// hold it. It names targets, never keys, and nothing of what was asked or answered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Attempts {
     /// The attempts that were sent, and those that were refused here.
     pub made: Vec<AttemptReport>,
-    /// Targets that were passed over without an attempt.
+    /// The targets that were passed over without an attempt.
     pub passed_over: Vec<PassedOver>,
-    /// In how long, counted from the answer, it is worth another try by what the provider told: said where that is
-    /// longer than is waited for here, or beyond the call's deadline.
+    /// How long after the answer another try is worthwhile, by what the provider told. Set if that is longer than a
+    /// call waits here, or beyond the call's deadline.
     pub retry_after: Option<Duration>,
 }
 
@@ -39,42 +39,42 @@ pub struct Attempts {
 pub struct AttemptReport {
     /// Where it went.
     pub target: TargetName,
-    /// How long the call had waited before it left, since it came or since the attempt before had its answer: for room,
-    /// for a told time, between repeats.
+    /// How long the call had waited before the attempt left: for room, for a told wait, or between repeats. Counted
+    /// since the call arrived, or since the attempt before had its answer.
     pub waited: Duration,
-    /// What came of it.
+    /// How it ended.
     pub outcome: Outcome,
 }
 
-/// What came of an attempt.
+/// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// An answer with this status, and what kind of error it is, where it is one: also of a stream that began with one.
+    /// With an answer.
     Answered {
         /// The status, as a number.
         status: u16,
-        /// What kind of error.
+        /// The kind of error, if it is one; also set for a stream that began with an error.
         error: Option<&'static str>,
     },
-    /// The inner service failed. Whether it may have been billed.
+    /// With an error of the inner service.
     Failed {
-        /// It may have been sent, so it may have been billed.
+        /// Whether it may have been sent, and so may have been billed.
         sent: bool,
     },
-    /// It was refused here, and did not leave: the [kind](Rejection::kind) of the refusal.
+    /// It was refused here, and did not leave.
     Refused {
-        /// As [`Rejection::kind`].
+        /// The kind of the refusal, as in [`Rejection::kind`].
         kind: &'static str,
     },
 }
 
-/// A target by name. Not where it is, and no key.
+/// The name of a target, without its address and without its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct TargetName {
-    /// Whose.
+    /// The provider.
     pub provider: Option<Arc<str>>,
     /// The model.
     pub model: Option<Arc<str>>,
@@ -86,11 +86,11 @@ pub struct TargetName {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PassedOver {
-    /// Which.
+    /// The target.
     pub target: TargetName,
-    /// Why.
+    /// Why it was passed over.
     pub why: PassedOverWhy,
-    /// How long that lasts, where it can be said.
+    /// How much longer that lasts, if that can be said.
     pub still: Option<Duration>,
 }
 
@@ -109,9 +109,9 @@ pub enum PassedOverWhy {
     TooLong,
     /// It cannot be reached with a call in this API.
     OtherApi,
-    /// Its provider refuses our key, or what the key may do.
+    /// Its provider refuses the key of the route, or what that key may do.
     KeyRefused,
-    /// So much of a budget is spent that cheaper ones are used.
+    /// So much of a budget is spent that cheaper targets are used.
     Degraded,
 }
 
@@ -148,7 +148,7 @@ impl PassedOver {
 }
 
 impl PassedOverWhy {
-    /// In words.
+    /// Returns the reason in words.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

@@ -22,6 +22,7 @@ use crate::{
     event::Observers,
     limit::Demand,
     limiter::{Delegation, Progress, TakenIn},
+    pricing::provider_name,
     tags::{Tag, Tags},
     wire::{self, Dialect, RequestFacts, UsageAsk},
 };
@@ -335,7 +336,7 @@ fn asking(facts: &Facts, bytes: &Bytes) -> Option<Bytes> {
     if !facts.may_be_asked() {
         return None;
     }
-    let provider = facts.tags.get(&Tag::Provider)?;
+    let provider = provider_name(facts.tags.get(&Tag::Provider)?);
     let silent =
         facts.dialect == Dialect::OpenAiChat && wire::streams_usage_only_if_asked(provider);
     match wire::ask_for_usage(silent.then_some(bytes)?) {

@@ -11,6 +11,7 @@ use crate::{
     error::Rejection,
     limit::Tick,
     limiter::Limiter,
+    pricing::provider_name,
     store::Observation,
     tags::Tag,
     wire::{self, ErrorClass, ProviderError},
@@ -18,6 +19,8 @@ use crate::{
 
 /// How much of a refusal's body is read. Providers say what is wrong in a few hundred bytes.
 const BODY_CAP: usize = 64 << 10;
+/// For a quota that is used up nobody waits longer than this.
+const QUOTA: Duration = Duration::from_secs(60);
 /// A told wait that is longer than this is taken for this long: what hangs on one word should not hang for ever.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
@@ -103,7 +106,13 @@ impl Entry {
 
     fn provider(&self) -> Arc<str> {
         let tags = self.tags();
-        tags.shared(&Tag::Provider).cloned().unwrap_or_default()
+        let Some(name) = tags.shared(&Tag::Provider) else {
+            return Arc::default();
+        };
+        match provider_name(name) {
+            ours if *ours == **name => name.clone(),
+            ours => ours.into(),
+        }
     }
 }
 
@@ -122,7 +131,7 @@ impl Listening {
     /// The body has ended, or nobody reads on: what is known by now is all. What went wrong.
     pub(crate) fn end(mut self) -> Option<ProviderError> {
         let error = self.error()?;
-        match (waits(error.class), error.wait) {
+        match (waits(&error), error.wait) {
             (true, Some(wait)) if self.closed.is_none() => self.close(wait),
             (false, _) => self.reopen(),
             _ => {}
@@ -168,7 +177,7 @@ impl Opening {
             wait: told.or(error.wait),
             ..error
         };
-        if let (true, Some(wait)) = (waits(error.class), error.wait) {
+        if let (true, Some(wait)) = (waits(&error), error.wait) {
             let until = Instant::now() + wait.min(LONGEST);
             self.attempt.close_target(until);
             self.attempt.cools(wait.min(LONGEST));
@@ -189,9 +198,11 @@ fn hear_limit(attempt: &Attempt, error: &ProviderError) {
 }
 
 /// Whether a wait told with it holds for every call to the target.
-fn waits(class: ErrorClass) -> bool {
-    matches!(
-        class,
-        ErrorClass::RateLimit | ErrorClass::Ramp | ErrorClass::Quota | ErrorClass::Overloaded
-    )
+fn waits(error: &ProviderError) -> bool {
+    match error.class {
+        ErrorClass::RateLimit | ErrorClass::Ramp | ErrorClass::Overloaded => true,
+        // Who has none left for a month is told so by the provider, each time, and does not stand in line for it.
+        ErrorClass::Quota => error.wait.is_none_or(|wait| wait <= QUOTA),
+        _ => false,
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How urgent a call is and how long it may wait. Put it into the request's extensions.
+/// How urgent a call is, and how long it may wait. Put it into the request's extensions.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,19 +22,19 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Priority 0, no bound on waiting.
+    /// Creates the default options: priority 0, and no bound on waiting.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How urgent the call is: each step up counts as having come one *aging* span earlier.
+    /// Sets how urgent the call is: each step up counts as having arrived one *aging* span earlier.
     pub fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How long the call may wait for room, over all its attempts. A wait that cannot end in time is
-    /// refused at once. Running calls are not cut off.
+    /// Sets how long the call may wait for room, and for the inner service to be ready, over all its attempts. A wait
+    /// that cannot end in time is refused at once. Calls that run are not cut off.
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = Some(wait);
         self
@@ -48,7 +48,9 @@ impl CallOptions {
     }
 }
 
-/// Says of a response that no attempt was sent for it. A cache between our layers and the client puts it
-/// into the extensions of an answer of its own; what was claimed is then given back.
+/// Says of a response that no attempt was sent for it.
+///
+/// A cache between this crate's layers and the client puts it into the extensions of an answer of its own; what was
+/// claimed is then given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSent;

@@ -17,9 +17,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request body that can be made of bytes.
 ///
-/// Our layers read a request's body once and send it again, so the body type must be `From<Bytes>`. Many
-/// are: `Full<Bytes>`, `reqwest::Body`, `axum::body::Body`. For those that are not, as `hyper::body::Incoming`
-/// or a `BoxBody`, this is the way in:
+/// This crate's layers read a request's body once and send it again, so the body type must be `From<Bytes>`. Many are:
+/// `Full<Bytes>`, `reqwest::Body`, `axum::body::Body`. For those that are not, such as `hyper::body::Incoming` or a
+/// `BoxBody`, this is the way in:
 ///
 /// ```
 /// use tower_quota::RequestBody;
@@ -31,9 +31,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// # let _: http::Request<RequestBody> = request;
 /// ```
 ///
-/// It also tells our layers when it is taken from to be written to the wire, so that a call is dated at that
-/// instant: after the wait for a connection, not before. With any other type the call is dated when it is
-/// handed to the client.
+/// It also tells the layers when the client first takes from it to write to the wire, so that a call is dated at that
+/// instant: after the wait for a connection, not before. With any other type, the call is dated when it is handed to
+/// the client.
 pub struct RequestBody {
     kind: Kind,
     /// The attempt to date when it is first read.
@@ -46,7 +46,7 @@ enum Kind {
 }
 
 impl RequestBody {
-    /// Any body.
+    /// Wraps any body.
     pub fn new<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -80,7 +80,7 @@ impl From<Bytes> for RequestBody {
 }
 
 impl Default for RequestBody {
-    /// Empty.
+    /// Creates an empty body.
     fn default() -> Self {
         Bytes::new().into()
     }

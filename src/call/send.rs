@@ -8,11 +8,14 @@ use std::{
 };
 
 use http::{Request, Response};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
-use crate::{error::Rejection, event::AttemptOutcome};
+use crate::{
+    error::{Rejection, Shortage, Unit},
+    event::AttemptOutcome,
+};
 
 /// Makes the request of an attempt, as the layer passes it on that sends it: called once for each attempt. By reference, as
 /// every future on the way would be larger by it.
@@ -31,7 +34,8 @@ pub(crate) enum Sent<R, E> {
 impl Entry {
     /// Claims, brings a clone of `inner` to readiness, dates the claims and sends. The request is made only then.
     ///
-    /// A waiting call holds no readiness, and a call whose service is not ready holds no claim.
+    /// A waiting call holds no readiness, and a call whose service is not ready holds no claim. It waits for either until
+    /// its deadline.
     pub(crate) async fn send<S, B, R>(
         &self,
         inner: &mut S,
@@ -141,10 +145,16 @@ impl Entry {
     where
         S: Service<Request<B>> + Clone,
     {
+        let deadline = self.turn().deadline;
         loop {
             self.attempt().release();
-            if let Err(error) = poll_fn(|cx| ready.poll_ready(cx)).await {
-                return Ok(Err(error));
+            let until_ready = poll_fn(|cx| ready.poll_ready(cx));
+            match by(deadline, until_ready).await {
+                None => return Err(not_ready()),
+                Some(Err(error)) => return Ok(Err(error)),
+                // Both may have come before anybody looked.
+                Some(Ok(())) if is_over(deadline) => return Err(not_ready()),
+                Some(Ok(())) => {}
             }
             if self.try_claim().await? {
                 return Ok(Ok(ready));
@@ -158,6 +168,37 @@ impl Entry {
             }
         }
     }
+}
+
+/// What comes of a future; `None` where it is not there by the deadline.
+async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+/// Whether a call that waited is too late now.
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() > deadline)
+}
+
+/// The refusal of a call whose service was not ready in time: as of one that those before it have left no room. It is the
+/// same service for every target.
+fn not_ready() -> Rejection {
+    let name = "readiness of the inner service";
+    Rejection::DeadlineExceeded(Shortage {
+        limit: name.to_owned(),
+        unit: Unit::Number,
+        in_use: 0,
+        reserved: 0,
+        needed: 0,
+        retry_after: None,
+        amount: None,
+        period: None,
+        of_target: false,
+        rule: name.to_owned().into(),
+    })
 }
 
 /// Whether a service is ready now.

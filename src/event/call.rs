@@ -60,20 +60,22 @@ impl ObservedCall {
         call
     }
 
-    /// Its number: that of its [`Progress`](crate::limiter::Progress), where it has one. No other call of this process has it,
-    /// unless a foreign layer has sent several requests of one.
+    /// Returns the call's number: that of its [`Progress`](crate::limiter::Progress), if it has one.
+    ///
+    /// No other call of this process has the same number, unless a foreign layer has made several requests of one.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// In which API it asks.
+    /// Returns the API in which the call asks.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// The tags that it came with: who calls, and what it asks for. Where an attempt goes, its event says.
+    /// Returns the tags that the call came with: who calls, and what it asks for. Where an attempt goes is in that
+    /// attempt's events.
     #[must_use]
     pub fn tags(&self) -> &Tags {
         &self.tags
@@ -84,13 +86,13 @@ impl ObservedCall {
         &self.tags
     }
 
-    /// When it came.
+    /// Returns when the call came.
     #[must_use]
     pub fn came(&self) -> Instant {
         self.came
     }
 
-    /// Whether its answer is asked for as a stream.
+    /// Returns whether the call asks for its answer as a stream.
     #[must_use]
     pub fn streams(&self) -> bool {
         self.streams

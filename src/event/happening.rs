@@ -4,75 +4,77 @@ use std::time::Duration;
 
 use crate::{error::Rejection, tags::Tags, usage::Usage};
 
-/// Something happened to a call.
+/// Something that happened to a call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'e> {
     /// It came to the outermost layer that observes, and was read.
     Came,
-    /// It waits for room from now on.
+    /// It begins to wait for room.
     #[non_exhaustive]
     Waits {
-        /// For which limit, as it was given: `tokens 90000/min per agent`; `cooldown` for a wait that a provider told.
+        /// The limit it waits for, as it was given, such as `tokens 90000/min per agent`; for a told wait, `cooldown`.
         rule: &'e str,
-        /// For which of its counts: `tokens 90000/min for agent=scout`.
+        /// The count of that limit it waits for, such as `tokens 90000/min for agent=scout`.
         limit: &'e str,
     },
     /// It waits no longer.
     #[non_exhaustive]
     Waited {
-        /// For which limit it has waited, as it was given.
+        /// The limit it waited for, as it was given.
         rule: &'e str,
-        /// How long.
+        /// How long it waited.
         span: Duration,
-        /// Whether it has room: else it was refused, or given up.
+        /// Whether it has room; otherwise it was refused or given up.
         has_room: bool,
     },
-    /// The answer to an attempt that streams has begun: something was generated. Told of streams alone, and where one is
-    /// looked into before it is handed on.
+    /// The stream that answers an attempt has begun: something was generated. Told only of streams, and only if they
+    /// are looked into before they are handed on.
     #[non_exhaustive]
     Began {
-        /// Where it went.
+        /// Where the attempt went.
         tags: &'e Tags,
         /// How long after the attempt left.
         after: Duration,
     },
     /// An attempt that left has ended: its answer was read or dropped, or there was none.
     Ended(&'e AttemptEnd<'e>),
-    /// An attempt was refused here, and did not leave; or the whole call, by a layer that has nowhere to send it.
+    /// An attempt was refused here and did not leave, or the whole call was refused by a layer that has nowhere to send
+    /// it.
     #[non_exhaustive]
     Refused {
         /// Where it would have gone.
         tags: &'e Tags,
-        /// Why not.
+        /// Why it was refused.
         rejection: &'e Rejection,
     },
-    /// It is repeated, by the layer that retries.
+    /// The layer that retries repeats it.
     #[non_exhaustive]
     Repeats {
-        /// What kind of error the last attempt came to: as [`ErrorClass::name`](crate::wire::ErrorClass::name), or
-        /// `connection`.
+        /// The kind of error that the last attempt ended with, as in
+        /// [`ErrorClass::name`](crate::wire::ErrorClass::name), or `connection`.
         cause: &'static str,
-        /// After how long.
+        /// How long it waits before that.
         wait: Duration,
     },
-    /// It goes on from a target that does not serve it: to the next, if there is one.
+    /// It leaves a target that does not serve it, for the next target, if there is one.
     #[non_exhaustive]
     MovesOn {
-        /// From which.
+        /// The target it leaves.
         from: &'e Tags,
-        /// Why: as [`Trigger::name`](crate::failover::Trigger::name).
+        /// Why, as in [`Trigger::name`](crate::failover::Trigger::name).
         cause: &'static str,
     },
-    /// A provider told its target to be left alone.
+    /// A provider told a wait for its target.
     #[non_exhaustive]
     Cools {
-        /// Which.
+        /// The target.
         tags: &'e Tags,
-        /// For how long, from the answer on.
+        /// How long the wait is, counted from the answer.
         span: Duration,
     },
-    /// It is over: its answer was handed on and read or dropped, or nobody waits for one any more. The last event.
+    /// It is over: its answer was handed on and read or dropped, or nobody waits for one any more. This is the last
+    /// event.
     Over(&'e CallEnd),
 }
 
@@ -80,41 +82,41 @@ pub enum Event<'e> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AttemptEnd<'e> {
-    /// Which of the call's attempts it was, from 1 on.
+    /// Which of the call's attempts this was, counted from 1.
     pub number: u32,
     /// Where it went, and who called.
     pub tags: &'e Tags,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: AttemptOutcome,
-    /// The model that has answered, by the answer. Providers write here what they like.
+    /// The model that answered, according to the answer. Providers write here what they like.
     pub model: Option<&'e str>,
-    /// What it used, and what that cost where a layer knows prices; `None` where there is nothing to say.
+    /// What it used, and what that cost if a layer knows prices. `None` if there is nothing to say.
     pub usage: Option<&'e Usage>,
-    /// Whether the provider said so. Otherwise it was estimated, or is what was reserved.
+    /// Whether the provider reported the usage. Otherwise it was estimated, or is what was reserved.
     pub is_reported: bool,
-    /// From its leaving to its end.
+    /// The time from when it left to its end.
     pub took: Duration,
-    /// From its leaving to the head of its answer.
+    /// The time from when it left to the head of its answer.
     pub head_after: Option<Duration>,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttemptOutcome {
-    /// An answer.
+    /// There was an answer.
     #[non_exhaustive]
     Answered {
-        /// With this status.
+        /// The status of the answer.
         status: u16,
-        /// What kind of error it is, where it is one: also of a stream that begins with one. As
-        /// [`ErrorClass::name`](crate::wire::ErrorClass::name).
+        /// The kind of error, if it is one, as in [`ErrorClass::name`](crate::wire::ErrorClass::name). Also set for a
+        /// stream that begins with an error.
         error: Option<&'static str>,
     },
     /// The inner service failed.
     #[non_exhaustive]
     Failed {
-        /// It may have been sent, so it may have been billed.
+        /// Whether it may have been sent, and so may have been billed.
         sent: bool,
     },
     /// Nobody waited for its answer.
@@ -124,7 +126,8 @@ pub enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// What went wrong, in a word: the kind of error, else the status; `connection`, `given_up`. `None`: nothing.
+    /// Returns what went wrong, in a word: the kind of error, or else the status; `connection`; `given_up`. `None` if
+    /// nothing did.
     #[must_use]
     pub fn error(self) -> Option<&'static str> {
         match self {
@@ -144,21 +147,21 @@ impl AttemptOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallEnd {
-    /// What came of it.
+    /// Its outcome.
     pub outcome: CallOutcome,
     /// How many attempts left.
     pub attempts: u32,
-    /// From its coming to its end.
+    /// The time from when the call came to its end.
     pub took: Duration,
     /// How long it waited for room, over all attempts.
     pub waited: Duration,
 }
 
-/// What came of a call: of what was handed on, whatever there was before.
+/// The outcome of a call: what was handed on, whatever happened before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallOutcome {
-    /// An answer that is no error.
+    /// An answer that is not an error.
     #[non_exhaustive]
     Answered {
         /// Its status.
@@ -170,10 +173,10 @@ pub enum CallOutcome {
         /// Its status.
         status: u16,
     },
-    /// It was refused here: the [kind](Rejection::kind) of the refusal.
+    /// It was refused here.
     #[non_exhaustive]
     Refused {
-        /// As [`Rejection::kind`].
+        /// The kind of the refusal, as in [`Rejection::kind`].
         kind: &'static str,
     },
     /// The inner service failed.
@@ -183,7 +186,7 @@ pub enum CallOutcome {
 }
 
 impl CallOutcome {
-    /// In a word: `ok`, `error`, `refused`, `failed`, `given_up`.
+    /// Returns the outcome in a word: `ok`, `error`, `refused`, `failed` or `given_up`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,17 +1,19 @@
 //! What happens to calls, as it happens, for whoever watches.
 //!
-//! An [`Observer`] that is given to [`RateLimitLayer::observe`](crate::RateLimitLayer::observe), or to any layer that stands
-//! outermost, is told of each call that comes to that layer and can be read: that it [came](Event::Came), what it
+//! An [`Observer`] that is given to [`RateLimitLayer::observe`](crate::RateLimitLayer::observe), or to whichever layer
+//! is outermost, is told of each call that comes to that layer and can be read: that it [came](Event::Came), what it
 //! [waits](Event::Waits) for, each attempt and each refusal, until it is [over](Event::Over). Metrics
-//! (`tower_quota::metrics`, with the feature `metrics`) and spans ([`Tracing`], with the feature `tracing`) are observers.
+//! (`tower_quota::metrics`, with the feature `metrics`) and spans ([`Tracing`], with the feature `tracing`) are
+//! observers.
 //!
-//! - Observers are called by whoever does it, with no lock held. They must neither block nor panic: a call ends where its body
-//!   is dropped.
-//! - Of one call its events come in order, where no foreign layer sends it twice at once. Events of several calls come in any.
-//! - Where nobody observes, nothing of it is done.
+//! - Observers are called by whatever code causes the event, with no lock held. They must neither block nor panic: a
+//!   call ends where its body is dropped.
+//! - The events of one call come in order, unless a foreign layer sends the call twice at once. Events of different
+//!   calls come in any order.
+//! - If there is no observer, none of this work is done.
 //! - What budgets and targets do apart from calls is told elsewhere: [`Limiter::on_event`](crate::Limiter::on_event),
 //!   [`FailoverLayer::on_event`](crate::FailoverLayer::on_event).
-//! - It does not see calls of the [core](crate::Limiter) without a layer.
+//! - Calls made on the [limiter](crate::Limiter) without a layer are not seen.
 //!
 //! ```
 //! use std::{convert::Infallible, sync::{Arc, Mutex}};

@@ -9,9 +9,9 @@ use crate::{
     wire::Dialect,
 };
 
-/// Hears what happens to calls; see the [module](super). A closure is one.
+/// Is told what happens to calls; see the [module](super). A closure is an observer.
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened to this call. It must neither block nor panic.
+    /// Called when something happens to this call. Must neither block nor panic.
     fn on_event(&self, call: &ObservedCall, event: &Event<'_>);
 }
 

@@ -8,17 +8,21 @@ use super::{
 };
 use crate::tags::{Tag, Tags};
 
-/// Has a `tracing` span for each call, with an event in it for each wait, attempt, refusal and repeat.
+/// Makes a `tracing` span for each call, with an event in it for each wait, attempt, refusal and repeat.
 ///
-/// The span is named `call` and is inside of the one that the call came in; what the inner service does for an attempt is
-/// inside of it. Its fields are `tower_quota.call` (the call's number in this process), `tower_quota.agent`, `.user`, `.team`
-/// and `.run` where the call has these tags, and by OpenTelemetry's names `gen_ai.operation.name`, `gen_ai.provider.name`,
-/// `gen_ai.request.model`; at the end `gen_ai.response.model`, `gen_ai.usage.input_tokens` and `.output_tokens` of the last
-/// attempt that says them, `tower_quota.attempts`, `tower_quota.outcome`, and `error.type` where it is none. What was asked
-/// and answered is in none of them, and no key.
+/// The span is named `call`. It is inside the span in which the call came in, and what the inner service does for an
+/// attempt is inside it. Its fields are:
 ///
-/// All is of the target `tower_quota`, refusals at the level `WARN`, what else becomes of calls at `INFO`. With a layer of
-/// `tracing-opentelemetry` they are traces of OpenTelemetry; `otel.name` and `otel.kind` are set.
+/// - `tower_quota.call` (the call's number in this process), and `tower_quota.agent`, `.user`, `.team` and `.run` if
+///   the call has these tags.
+/// - By OpenTelemetry's names, `gen_ai.operation.name`, `gen_ai.provider.name` and `gen_ai.request.model`.
+/// - At the end, `gen_ai.response.model`, `gen_ai.usage.input_tokens` and `.output_tokens`, each of the last attempt
+///   that has it; `tower_quota.attempts` and `tower_quota.outcome`; and `error.type` if it did not succeed.
+///
+/// None of them contains what was asked or answered, or a key.
+///
+/// Everything has the target `tower_quota`; refusals are at the level `WARN`, everything else at `INFO`. With a layer
+/// of `tracing-opentelemetry` they are traces of OpenTelemetry; `otel.name` and `otel.kind` are set.
 ///
 /// ```
 /// use tower_quota::{Limiter, RateLimitLayer, event::Tracing, limit::Limits};
@@ -34,7 +38,7 @@ use crate::tags::{Tag, Tags};
 pub struct Tracing(());
 
 impl Tracing {
-    /// Spans for whatever subscriber there is.
+    /// Creates an observer that makes spans for whatever subscriber there is.
     pub fn new() -> Self {
         Self::default()
     }

@@ -11,8 +11,8 @@ const LONGEST: u32 = 8;
 
 /// When the breaker of a target opens and closes.
 ///
-/// Failures are answers that are the provider's fault (5xx, overload, a stream that begins with such), and connections
-/// that fail; not what a limit, a quota or the request itself is to blame for.
+/// Failures are answers that are the provider's fault (5xx, overload, a stream that begins with one of these) and
+/// connections that fail; not answers for which a limit, a quota or the request itself is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct BreakerOptions {
@@ -21,7 +21,7 @@ pub struct BreakerOptions {
 }
 
 impl BreakerOptions {
-    /// Five failures in a row open it for ten seconds.
+    /// Creates the default options: five failures in a row open the breaker for ten seconds.
     pub fn new() -> Self {
         BreakerOptions {
             failures: 5,
@@ -29,14 +29,16 @@ impl BreakerOptions {
         }
     }
 
-    /// How many failures in a row open it; 0 is taken for 1.
+    /// Sets how many failures in a row open the breaker. 0 is treated as 1.
     pub fn failures(mut self, failures: u32) -> Self {
         self.failures = failures.max(1);
         self
     }
 
-    /// For how long it stays open before a call may try the target, one at a time; twice as long each time that fails,
-    /// up to eight times, and thirty days. A call that tries it and is not back in that time leaves it to the next.
+    /// Sets how long the breaker stays open before calls may try the target, one at a time.
+    ///
+    /// The time doubles with each try that fails, up to eight times this span and never more than thirty days. If a
+    /// call that tries the target is not back within that time, the next call may try.
     pub fn open_for(mut self, span: Duration) -> Self {
         self.open_for = span.min(MOST);
         self
@@ -49,8 +51,15 @@ impl Default for BreakerOptions {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Breaker {
+    state: State,
+    /// How many attempts have tried the target: the last of them has this number, and speaks for it.
+    probes: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Breaker {
+enum State {
     /// So many failures in a row.
     Closed(u32),
     /// Until then, after so long.
@@ -58,6 +67,10 @@ pub(super) enum Breaker {
     /// Somebody tries it, until then at most: after that the next one may.
     Probing(Instant, Duration),
 }
+
+/// An attempt that tries a target whose breaker was open, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe(u64);
 
 /// What an end changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,51 +80,55 @@ pub(super) enum Changed {
     Closed,
 }
 
-impl Default for Breaker {
+impl Default for State {
     fn default() -> Self {
-        Breaker::Closed(0)
+        State::Closed(0)
     }
 }
 
 impl Breaker {
     /// Until when it is open, if it is. While somebody tries it: for as long as it was.
     pub(super) fn open_until(&self, now: Instant) -> Option<Instant> {
-        match *self {
-            Breaker::Open(until, _) if now < until => Some(until),
-            Breaker::Probing(until, _) if now < until => Some(until),
+        match self.state {
+            State::Open(until, _) if now < until => Some(until),
+            State::Probing(until, _) if now < until => Some(until),
             _ => None,
         }
     }
 
-    /// An attempt begins; whether it is a probe.
-    pub(super) fn begin(&mut self, now: Instant) -> bool {
-        match *self {
-            Breaker::Open(until, span) | Breaker::Probing(until, span) if now >= until => {
-                *self = Breaker::Probing(now + span, span);
-                true
+    /// An attempt begins; which probe it is, if it is one.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<Probe> {
+        match self.state {
+            State::Open(until, span) | State::Probing(until, span) if now >= until => {
+                self.state = State::Probing(now + span, span);
+                self.probes += 1;
+                Some(Probe(self.probes))
             }
-            _ => false,
+            _ => None,
         }
     }
 
     /// A probe ended and nobody knows how.
-    pub(super) fn give_up_probe(&mut self, now: Instant) {
-        if let Breaker::Probing(_, span) = *self {
-            *self = Breaker::Open(now, span);
+    pub(super) fn give_up_probe(&mut self, probe: Probe, now: Instant) {
+        if let State::Probing(_, span) = self.state
+            && self.is_last(Some(probe))
+        {
+            self.state = State::Open(now, span);
         }
     }
 
-    pub(super) fn succeeded(&mut self, was_probe: bool) -> Changed {
-        match *self {
+    pub(super) fn succeeded(&mut self, probe: Option<Probe>) -> Changed {
+        match self.state {
             // One that was under way when it opened says nothing new.
-            Breaker::Open(..) => Changed::Nothing,
-            Breaker::Probing(..) if !was_probe => Changed::Nothing,
-            Breaker::Probing(..) => {
-                *self = Breaker::default();
+            State::Open(..) => Changed::Nothing,
+            State::Probing(..) if probe.is_none() => Changed::Nothing,
+            // A probe that took too long serves as well: that is what is to be known.
+            State::Probing(..) => {
+                self.state = State::default();
                 Changed::Closed
             }
-            _ => {
-                *self = Breaker::default();
+            State::Closed(_) => {
+                self.state = State::default();
                 Changed::Nothing
             }
         }
@@ -120,26 +137,31 @@ impl Breaker {
     pub(super) fn failed(
         &mut self,
         options: &BreakerOptions,
-        was_probe: bool,
+        probe: Option<Probe>,
         now: Instant,
     ) -> Changed {
-        let span = match *self {
-            Breaker::Probing(_, span) if was_probe => {
+        let span = match self.state {
+            State::Probing(_, span) if self.is_last(probe) => {
                 let most = options.open_for.saturating_mul(LONGEST);
                 span.saturating_mul(2).min(most).min(MOST)
             }
-            Breaker::Open(..) | Breaker::Probing(..) => return Changed::Nothing,
-            Breaker::Closed(failures) => {
+            State::Open(..) | State::Probing(..) => return Changed::Nothing,
+            State::Closed(failures) => {
                 let failures = failures + 1;
                 if failures < options.failures {
-                    *self = Breaker::Closed(failures);
+                    self.state = State::Closed(failures);
                     return Changed::Nothing;
                 }
                 options.open_for
             }
         };
-        *self = Breaker::Open(now + span, span);
+        self.state = State::Open(now + span, span);
         Changed::Opened(span)
+    }
+
+    /// Whether no other has come in its place.
+    fn is_last(&self, probe: Option<Probe>) -> bool {
+        probe == Some(Probe(self.probes))
     }
 }
 
@@ -156,13 +178,10 @@ mod tests {
     fn opened(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();
         for _ in 0..2 {
-            assert_eq!(breaker.failed(&options(), false, now), Changed::Nothing);
+            assert_eq!(breaker.failed(&options(), None, now), Changed::Nothing);
             assert_eq!(breaker.open_until(now), None);
         }
-        assert_eq!(
-            breaker.failed(&options(), false, now),
-            Changed::Opened(SPAN)
-        );
+        assert_eq!(breaker.failed(&options(), None, now), Changed::Opened(SPAN));
         breaker
     }
 
@@ -173,9 +192,9 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..100 {
             for _ in 0..2 {
-                assert_eq!(breaker.failed(&options(), false, now), Changed::Nothing);
+                assert_eq!(breaker.failed(&options(), None, now), Changed::Nothing);
             }
-            assert_eq!(breaker.succeeded(false), Changed::Nothing);
+            assert_eq!(breaker.succeeded(None), Changed::Nothing);
         }
     }
 
@@ -183,12 +202,13 @@ mod tests {
     fn one_at_a_time_may_try_it_and_closes_it() {
         let now = Instant::now();
         let (mut breaker, then) = (opened(now), now + SPAN);
-        assert!(!breaker.begin(then - Duration::from_millis(1)));
+        assert_eq!(breaker.begin(then - Duration::from_millis(1)), None);
         assert_eq!(breaker.open_until(then), None);
-        assert!(breaker.begin(then));
+        let probe = breaker.begin(then);
+        assert!(probe.is_some());
         assert!(breaker.open_until(then).is_some(), "somebody tries it");
-        assert!(!breaker.begin(then));
-        assert_eq!(breaker.succeeded(true), Changed::Closed);
+        assert_eq!(breaker.begin(then), None);
+        assert_eq!(breaker.succeeded(probe), Changed::Closed);
         assert_eq!(breaker.open_until(then), None);
     }
 
@@ -198,9 +218,11 @@ mod tests {
         let mut breaker = opened(now);
         for expected in [20, 40, 80, 80] {
             now = breaker.open_until(now).unwrap();
-            assert!(breaker.begin(now));
+            let probe = breaker.begin(now);
+            assert!(probe.is_some());
             let span = Duration::from_secs(expected);
-            assert_eq!(breaker.failed(&options(), true, now), Changed::Opened(span));
+            let changed = breaker.failed(&options(), probe, now);
+            assert_eq!(changed, Changed::Opened(span));
         }
     }
 
@@ -208,12 +230,41 @@ mod tests {
     fn a_probe_that_does_not_come_back_leaves_it_to_the_next() {
         let now = Instant::now();
         let (mut breaker, then) = (opened(now), now + SPAN);
-        assert!(breaker.begin(then));
+        assert!(breaker.begin(then).is_some());
         let later = then + SPAN;
-        assert!(!breaker.begin(later - Duration::from_millis(1)));
+        assert_eq!(breaker.begin(later - Duration::from_millis(1)), None);
         assert_eq!(breaker.open_until(later), None);
-        assert!(breaker.begin(later));
-        assert_eq!(breaker.succeeded(true), Changed::Closed);
+        let next = breaker.begin(later);
+        assert!(next.is_some());
+        assert_eq!(breaker.succeeded(next), Changed::Closed);
+    }
+
+    #[test]
+    fn a_probe_in_whose_place_another_has_come_speaks_no_more_unless_it_serves() {
+        let now = Instant::now();
+        let (mut breaker, then) = (opened(now), now + SPAN);
+        let old = breaker.begin(then).unwrap();
+        let later = then + SPAN;
+        let new = breaker.begin(later).unwrap();
+        let until = breaker.open_until(later);
+        assert_eq!(until, Some(later + SPAN));
+
+        breaker.give_up_probe(old, later);
+        assert_eq!(breaker.open_until(later), until, "the new one tries it");
+        let changed = breaker.failed(&options(), Some(old), later);
+        assert_eq!(
+            (changed, breaker.open_until(later)),
+            (Changed::Nothing, until)
+        );
+        assert_eq!(breaker.begin(later), None);
+
+        let mut served = breaker;
+        assert_eq!(served.succeeded(Some(old)), Changed::Closed);
+        served.give_up_probe(new, later);
+        assert_eq!(served.open_until(later), None);
+
+        let changed = breaker.failed(&options(), Some(new), later);
+        assert_eq!(changed, Changed::Opened(SPAN * 2));
     }
 
     #[test]
@@ -221,13 +272,14 @@ mod tests {
         let options = BreakerOptions::new().failures(1).open_for(Duration::MAX);
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         assert!(matches!(
-            breaker.failed(&options, false, now),
+            breaker.failed(&options, None, now),
             Changed::Opened(_)
         ));
         let then = breaker.open_until(now).unwrap();
-        assert!(breaker.begin(then));
+        let probe = breaker.begin(then);
+        assert!(probe.is_some());
         assert!(matches!(
-            breaker.failed(&options, true, then),
+            breaker.failed(&options, probe, then),
             Changed::Opened(_)
         ));
     }
@@ -236,21 +288,22 @@ mod tests {
     fn a_probe_that_is_given_up_leaves_the_next_one_free() {
         let now = Instant::now();
         let (mut breaker, then) = (opened(now), now + SPAN);
-        assert!(breaker.begin(then));
-        breaker.give_up_probe(then);
-        assert!(breaker.begin(then));
+        let probe = breaker.begin(then).unwrap();
+        breaker.give_up_probe(probe, then);
+        assert!(breaker.begin(then).is_some());
     }
 
     #[test]
     fn what_was_under_way_when_it_opened_changes_nothing() {
         let now = Instant::now();
         let mut breaker = opened(now);
-        assert_eq!(breaker.succeeded(false), Changed::Nothing);
-        assert_eq!(breaker.failed(&options(), false, now), Changed::Nothing);
+        assert_eq!(breaker.succeeded(None), Changed::Nothing);
+        assert_eq!(breaker.failed(&options(), None, now), Changed::Nothing);
         assert_eq!(breaker.open_until(now), Some(now + SPAN));
-        assert!(breaker.begin(now + SPAN));
-        assert_eq!(breaker.failed(&options(), false, now), Changed::Nothing);
-        assert_eq!(breaker.succeeded(false), Changed::Nothing);
-        assert_eq!(breaker.succeeded(true), Changed::Closed);
+        let probe = breaker.begin(now + SPAN);
+        assert!(probe.is_some());
+        assert_eq!(breaker.failed(&options(), None, now), Changed::Nothing);
+        assert_eq!(breaker.succeeded(None), Changed::Nothing);
+        assert_eq!(breaker.succeeded(probe), Changed::Closed);
     }
 }

@@ -89,33 +89,35 @@ impl Choices {
         self.fixed.as_ref()
     }
 
-    /// Whose turn it is, one after the other.
-    pub(super) fn turn(&self) -> Vec<Turn> {
-        let weights: Vec<u32> = self.choices.iter().map(|choice| choice.weight).collect();
+    /// Whose turn it is, one after the other. Who `is_out` for now has none.
+    pub(super) fn turn(&self, is_out: impl Fn(&Candidate) -> bool) -> Vec<Turn> {
         let order = match self.is_weighted {
-            true => self.rotation.turn(&weights),
-            false => (0..weights.len()).collect(),
+            true => {
+                let weights = self.choices.iter().map(|choice| choice.weight(&is_out));
+                self.rotation.turn(&weights.collect::<Vec<u32>>())
+            }
+            false => (0..self.choices.len()).collect(),
         };
         order
             .iter()
-            .map(|place| self.choices[*place].turn())
+            .map(|place| self.choices[*place].turn(&is_out))
             .collect()
     }
 }
 
 impl Choice {
-    fn turn(&self) -> Turn {
-        let weights: Vec<u32> = match self.pool {
-            Pool::Weighted => self
-                .keys
-                .iter()
-                .map(|candidate| candidate.weight())
-                .collect(),
-            _ => vec![1; self.keys.len()],
-        };
+    /// How often it is first, beside others.
+    fn weight(&self, is_out: &impl Fn(&Candidate) -> bool) -> u32 {
+        match self.keys.iter().all(|candidate| is_out(candidate)) {
+            true => 0,
+            false => self.weight,
+        }
+    }
+
+    fn turn(&self, is_out: &impl Fn(&Candidate) -> bool) -> Turn {
         let order = match self.pool {
-            Pool::Weighted | Pool::RoundRobin => self.rotation.turn(&weights),
-            Pool::Ordered | Pool::MostHeadroom => (0..weights.len()).collect(),
+            Pool::Weighted | Pool::RoundRobin => self.rotation.turn(&self.weights(is_out)),
+            Pool::Ordered | Pool::MostHeadroom => (0..self.keys.len()).collect(),
         };
         Turn {
             keys: order
@@ -124,6 +126,17 @@ impl Choice {
                 .collect(),
             by_headroom: self.pool == Pool::MostHeadroom && self.keys.len() > 1,
         }
+    }
+
+    /// How often each of its keys is first. One that is out never is: whoever is behind it would have all its turns.
+    fn weights(&self, is_out: &impl Fn(&Candidate) -> bool) -> Vec<u32> {
+        let is_weighted = self.pool == Pool::Weighted;
+        let weight = |candidate: &Arc<Candidate>| match is_out(candidate) {
+            true => 0,
+            false if is_weighted => candidate.weight(),
+            false => 1,
+        };
+        self.keys.iter().map(weight).collect()
     }
 }
 

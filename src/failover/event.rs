@@ -4,33 +4,33 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::call::TargetName;
 
-/// Something happened to a target.
+/// Something that happened to a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailoverEvent {
-    /// It failed so often that it is passed over for so long, and then tried by one call.
+    /// It failed so often that it is passed over for a while, and then tried by one call.
     BreakerOpened {
-        /// Which.
+        /// The target.
         target: TargetName,
-        /// For how long.
+        /// For how long it is passed over.
         span: Duration,
     },
     /// It serves again.
     BreakerClosed {
-        /// Which.
+        /// The target.
         target: TargetName,
     },
-    /// Its money or quota is used up, or its key is refused: nobody goes there for so long.
+    /// Its money or quota is used up, or its key is refused: no call goes there for a while.
     Parked {
-        /// Which. Where that is about the key's account, all that share the key are parked with it.
+        /// The target. If this is about the key's account, all targets that share the key are parked with it.
         target: TargetName,
-        /// For how long.
+        /// For how long it is parked.
         span: Duration,
     },
 }
 
 impl FailoverEvent {
-    /// To which.
+    /// Returns the target that it happened to.
     #[must_use]
     pub fn target(&self) -> &TargetName {
         match self {

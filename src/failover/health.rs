@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use tokio::time::Instant;
 
 use super::{
-    breaker::{Breaker, BreakerOptions, Changed},
+    breaker::{Breaker, BreakerOptions, Changed, Probe},
     candidate::Candidate,
     event::{FailoverEvent, Listener},
 };
@@ -92,14 +92,14 @@ impl Health {
     ) -> Option<Trial> {
         let mut state = self.lock();
         let target = state.targets.entry(candidate.number).or_default();
-        let is_probe = target.breaker.begin(now);
-        if !is_probe && !is_last_resort && target.breaker.open_until(now).is_some() {
+        let probe = target.breaker.begin(now);
+        if probe.is_none() && !is_last_resort && target.breaker.open_until(now).is_some() {
             return None;
         }
         Some(Trial {
             health: self.clone(),
             candidate: candidate.clone(),
-            is_probe,
+            probe,
         })
     }
 
@@ -113,19 +113,20 @@ impl Health {
 pub(super) struct Trial {
     health: Arc<Health>,
     candidate: Arc<Candidate>,
-    is_probe: bool,
+    /// Where it tries a target whose breaker was open.
+    probe: Option<Probe>,
 }
 
 impl Trial {
     /// It is well: it served, or it said no for a reason of the call or of a limit.
     pub(super) fn succeeded(&mut self) {
-        self.change(|breaker, _, is_probe| breaker.succeeded(is_probe));
+        self.change(|breaker, _, probe| breaker.succeeded(probe));
     }
 
     /// It failed.
     pub(super) fn failed(&mut self) {
         let now = Instant::now();
-        self.change(|breaker, options, is_probe| breaker.failed(options, is_probe, now));
+        self.change(|breaker, options, probe| breaker.failed(options, probe, now));
     }
 
     /// It told a wait, which holds for a day at most: what hangs on one word should not hang for ever.
@@ -160,13 +161,16 @@ impl Trial {
         self.health.listener.tell(event.as_ref());
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Breaker, &BreakerOptions, bool) -> Changed) {
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut Breaker, &BreakerOptions, Option<Probe>) -> Changed,
+    ) {
         let changed = {
             let mut state = self.health.lock();
             let target = state.targets.entry(self.candidate.number).or_default();
-            change(&mut target.breaker, &self.health.options, self.is_probe)
+            change(&mut target.breaker, &self.health.options, self.probe)
         };
-        self.is_probe = false;
+        self.probe = None;
         let target = || self.candidate.name.clone();
         let event = match changed {
             Changed::Nothing => None,
@@ -182,10 +186,10 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        if self.is_probe {
+        if let Some(probe) = self.probe {
             let mut state = self.health.lock();
             if let Some(target) = state.targets.get_mut(&self.candidate.number) {
-                target.breaker.give_up_probe(Instant::now());
+                target.breaker.give_up_probe(probe, Instant::now());
             }
         }
     }

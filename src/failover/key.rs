@@ -6,9 +6,11 @@ use bytes::Bytes;
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// An API key. Its label may be shown anywhere, and is the tag `api_key` of the attempts that are sent with it; the
-/// secret is shown nowhere: not by `Debug`, in no error, report, metric or snapshot. It is wiped from memory when the
-/// last clone is dropped.
+/// An API key: a secret with a label.
+///
+/// The label may be shown anywhere, and is the tag `api_key` of the attempts that are sent with the key. The secret is
+/// shown nowhere: not by `Debug`, and in no error, report, metric or snapshot. It is wiped from memory when the last
+/// clone is dropped.
 ///
 /// ```
 /// use tower_quota::failover::ApiKey;
@@ -26,10 +28,10 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// A key, and what it is called.
+    /// Creates a key with a label and a secret.
     ///
     /// # Errors
-    /// An empty label or secret, and a secret that cannot stand in a header. The error names the label only.
+    /// If the label or the secret is empty, or the secret cannot be put into a header. The error names only the label.
     pub fn new(
         label: impl Into<Arc<str>>,
         secret: impl Into<String>,
@@ -55,15 +57,15 @@ impl ApiKey {
         })
     }
 
-    /// How often it is used beside others, where the pool goes by weights; 1 where nothing is said, 0 only when no other
-    /// is left.
+    /// Sets how often the key is used relative to the others, if the pool goes by weights; 1 by default. A key of
+    /// weight 0 is used only when no other is left.
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// What it is called.
+    /// Returns the label.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label

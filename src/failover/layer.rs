@@ -33,7 +33,7 @@ pub struct FailoverLayer {
 }
 
 impl FailoverLayer {
-    /// Calls for models that have a route go to its targets.
+    /// Creates a layer that sends calls for models with a route to the targets of that route.
     pub fn new(routes: Routes) -> Self {
         FailoverLayer {
             options: Options::default(),
@@ -46,72 +46,76 @@ impl FailoverLayer {
         }
     }
 
-    /// How long a call waits for one target, for room here or for what its provider tells, while there are others that
-    /// were not tried; a second where nothing is said. When none has room in that time, it waits for the one that has it
+    /// Sets how long a call waits for one target (for room here, or for a told wait) while there are others that were
+    /// not tried; a second by default. If none has room within that time, the call waits for the one that has room
     /// first, as long as it may.
     pub fn patience(mut self, span: Duration) -> Self {
         self.options.patience = span;
         self
     }
 
-    /// The longest told wait that is waited for when no target serves sooner; a minute where nothing is said.
+    /// Sets the longest [told wait](crate::retry#waits) that a call waits out when no target serves sooner; a minute by
+    /// default.
     pub fn longest_wait(mut self, wait: Duration) -> Self {
         self.options.longest_wait = wait;
         self
     }
 
-    /// How many attempts a call has in all, by all layers together; 10 where nothing is said, 0 is taken for 1.
+    /// Sets how many attempts a call has in all, by all layers together; 10 by default. 0 is treated as 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.options.max_attempts = attempts.max(1);
         self
     }
 
-    /// How often a call comes back to a target that failed and told a wait, so that an outage of all of them is not
-    /// multiplied: see [`RetryBudget`]. Each target's first attempt is free, and so is coming back after a 429.
+    /// Sets how often calls may come back to a target that failed and told a wait, so that an outage of all targets is
+    /// not multiplied; see [`RetryBudget`]. The first attempt at each target is free, and so is coming back after a
+    /// 429.
     pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
         self.options.budget = Some(budget);
         self
     }
 
-    /// Calls come back as often as [`max_attempts`](Self::max_attempts) allows.
+    /// Lets calls come back as often as [`max_attempts`](Self::max_attempts) allows.
     pub fn no_retry_budget(mut self) -> Self {
         self.options.budget = None;
         self
     }
 
-    /// How long an account is parked whose money or quota is used up, where the provider names no time; an hour where
-    /// nothing is said.
+    /// Sets how long an account whose money or quota is used up is parked if the provider names no time; an hour by
+    /// default.
     pub fn park_for(mut self, span: Duration) -> Self {
         self.options.park_for = span;
         self
     }
 
-    /// Goes on to the next target for this reason as well. All are on by default but [`Trigger::ContentFilter`].
+    /// Lets calls go on to the next target for this reason too. All reasons but [`Trigger::ContentFilter`] are on by
+    /// default.
     pub fn on(mut self, trigger: Trigger) -> Self {
         self.options.triggers = self.options.triggers.with(trigger);
         self
     }
 
-    /// Hands on what came instead, for this reason.
+    /// Keeps calls from going on to the next target for this reason: the answer, error or refusal is handed on instead.
     pub fn not_on(mut self, trigger: Trigger) -> Self {
         self.options.triggers = self.options.triggers.without(trigger);
         self
     }
 
-    /// When the breaker of a target opens and closes.
+    /// Sets when the breaker of a target opens and closes.
     pub fn breaker(mut self, options: BreakerOptions) -> Self {
         self.breaker = options;
         self.anew()
     }
 
-    /// Whether attempts are repeated elsewhere that may have been billed: see
+    /// Sets whether attempts that may have been billed are repeated elsewhere; see
     /// [`RetryLayer::repeats_uncertain`](crate::RetryLayer::repeats_uncertain).
     pub fn repeats_uncertain(mut self, repeats: bool) -> Self {
         self.options.repeats_uncertain = repeats;
         self
     }
 
-    /// As [`RetryLayer::classify`](crate::RetryLayer::classify).
+    /// Sets a function that tells what kind of failure an error is, as
+    /// [`RetryLayer::classify`](crate::RetryLayer::classify) does.
     pub fn classify(
         mut self,
         classify: impl Fn(&(dyn std::any::Any + 'static)) -> Option<Failure> + Send + Sync + 'static,
@@ -120,7 +124,7 @@ impl FailoverLayer {
         self
     }
 
-    /// The limiter whose budgets [degrade](super::Route::degraded) routes, and whose limits say which key has the
+    /// Sets the limiter whose budgets [degrade](super::Route::degraded) routes, and whose limits tell which key has the
     /// [most headroom](super::Pool::MostHeadroom).
     pub fn watch(mut self, limiter: Limiter) -> Self {
         self.options.limiter = Some(limiter);
@@ -133,41 +137,43 @@ impl FailoverLayer {
         self
     }
 
-    /// Tells of breakers and parked accounts, beside those that are told already. Called on the call's own task, with no lock held; it should not block.
+    /// Adds a listener, which is told of breakers and parked accounts. Listeners that were added before stay.
+    ///
+    /// It is called on the call's own task, with no lock held, and should not block.
     pub fn on_event(mut self, listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {
         self.listener = self.listener.with(listener);
         self.anew()
     }
 
-    /// Refuses calls that have no route, with [`NoRoute`](crate::Rejection::NoRoute), rather than letting them go on as
-    /// they came: those for other models, those whose body was too long to read, and those that are signed.
+    /// Refuses calls that have no route with [`NoRoute`](crate::Rejection::NoRoute), instead of letting them go on
+    /// unchanged: calls for other models, calls whose body was too long to read, and calls that are signed.
     pub fn routed_only(mut self) -> Self {
         self.options.routed_only = true;
         self
     }
 
-    /// The models that have a route, by their names in order.
+    /// Returns the models that have a route, sorted by name.
     pub fn models(&self) -> impl Iterator<Item = &str> {
         let mut models: Vec<&str> = self.routes.models().collect();
         models.sort_unstable();
         models.into_iter()
     }
 
-    /// As [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came). The model, the address and the credentials
-    /// are changed all the same.
+    /// Leaves requests unchanged, as [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came) does. The model,
+    /// the address and the credentials are changed all the same.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self
     }
 
-    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe).
+    /// Adds an observer, as [`AdmissionLayer::observe`](crate::AdmissionLayer::observe) does.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.inspect.observers = self.inspect.observers.with(observer);
         self
     }
 
-    /// As [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap). A body that passes unread goes where the call
-    /// came for.
+    /// Sets how many bytes of a request body are read, as [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap)
+    /// does. A call whose body passes unread goes where it was addressed.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self

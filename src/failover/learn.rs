@@ -8,7 +8,7 @@ use super::{
     health::{Parks, Trial},
     trigger::Trigger,
 };
-use crate::wire::ProviderError;
+use crate::wire::{ErrorClass, ProviderError};
 
 /// For how long a key is parked that was refused: somebody may be putting it right.
 pub(super) const KEY_REFUSED: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub(super) fn learn(
     trial: &mut Trial,
 ) {
     match failed {
-        Some(Trigger::ServerError) => trial.failed(),
+        Some(Trigger::ServerError | Trigger::Connection) => trial.failed(),
         _ => trial.succeeded(),
     }
     let Some(park_for) = park_for else {
@@ -41,6 +41,8 @@ pub(super) fn learn(
             };
             trial.parks(what, wait.unwrap_or(park_for));
         }
+        // What is forbidden to one call is no news of the key.
+        (Some(Trigger::KeyRefused), _) if error.class != ErrorClass::KeyRefused => {}
         // A 403 may be about the model.
         (Some(Trigger::KeyRefused), _) if status == StatusCode::UNAUTHORIZED => {
             trial.parks(Parks::Account, KEY_REFUSED);

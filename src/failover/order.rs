@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{
     candidate::{Candidate, Choices, Turn},
+    health::Health,
     service::{Options, Shared},
 };
 use crate::{
@@ -33,12 +36,12 @@ pub(super) async fn candidates(
     let Some(way) = shared.ways.get(&model) else {
         return Arc::default();
     };
-    let limiter = options.limiter.as_ref();
+    let (limiter, health) = (options.limiter.as_ref(), &*shared.health);
     let Some((from, cheaper)) = &way.degraded else {
-        return ordered(&way.targets, limiter, entry.tags()).await;
+        return ordered(&way.targets, health, limiter, entry.tags()).await;
     };
-    let cheaper = ordered(cheaper, limiter, entry.tags()).await;
-    let all = ordered(&way.targets, limiter, entry.tags()).await;
+    let cheaper = ordered(cheaper, health, limiter, entry.tags()).await;
+    let all = ordered(&way.targets, health, limiter, entry.tags()).await;
     if is_spent(limiter, entry.tags(), *from).await {
         for candidate in all.iter() {
             entry.pass_over(PassedOver::new(
@@ -54,14 +57,17 @@ pub(super) async fn candidates(
 
 async fn ordered(
     choices: &Choices,
+    health: &Health,
     limiter: Option<&Limiter>,
     tags: &Tags,
 ) -> Arc<[Arc<Candidate>]> {
     if let Some(fixed) = choices.fixed() {
         return fixed.clone();
     }
+    let now = Instant::now();
+    let is_out = |candidate: &Candidate| health.passes_over(candidate, now).is_some();
     let mut all = Vec::new();
-    for Turn { keys, by_headroom } in choices.turn() {
+    for Turn { keys, by_headroom } in choices.turn(is_out) {
         match limiter.filter(|_| by_headroom) {
             Some(limiter) => all.extend(with_room_first(limiter, tags, keys).await),
             None => all.extend(keys),

@@ -28,6 +28,8 @@ pub(super) enum Step<R: Body, E> {
     Next(Came<R, E>),
     /// No other target fares better now: it waits.
     Wait(Came<R, E>),
+    /// It is refused here, wherever it would go and however long it waits.
+    Over(Response<ResponseBody<R>>),
     /// The call cannot be made there at all.
     Skip,
 }

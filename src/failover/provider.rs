@@ -10,7 +10,7 @@ use http::{
 
 use super::{ApiKey, RouteError};
 
-/// A provider, or another account or region of one: where its API is, how it takes keys, and which there are.
+/// A provider, or another account or region of one: where its API is, how it takes keys, and which keys there are.
 ///
 /// ```
 /// use tower_quota::failover::{ApiKey, Pool, Provider};
@@ -46,36 +46,39 @@ pub(super) struct Base {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
-    /// `Authorization: Bearer …`, as most do.
+    /// As `Authorization: Bearer …`, as most do.
     Bearer,
     /// In a header of its own: `x-api-key`, `api-key`, `x-goog-api-key`.
     Header(HeaderName),
 }
 
-/// In which order the keys of a provider are tried.
+/// The order in which the keys of a provider are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pool {
-    /// As they were given: the first as long as it can be used.
+    /// As they were given: the first, as long as it can be used.
     #[default]
     Ordered,
-    /// Each first in turn.
+    /// Each is first in turn.
     RoundRobin,
-    /// Each first as often as its weight says.
+    /// Each is first as often as its weight says.
     Weighted,
-    /// First the one with the most room left under the limits of the [watched](super::FailoverLayer::watch) limiter.
+    /// The key with the most room left under the limits of the [watched](super::FailoverLayer::watch) limiter is first.
     MostHeadroom,
 }
 
 impl Provider {
-    /// A provider by the name that limits and prices have for it (`openai`, `anthropic`, `azure`), and its base URL as its
-    /// SDK is given it: `https://api.openai.com/v1`, `https://api.anthropic.com/v1`,
-    /// `https://generativelanguage.googleapis.com/v1beta`, or Azure's
-    /// `https://mine.openai.azure.com/openai/deployments/mine?api-version=2026-10-01`. Keys go as the name says: to
-    /// `anthropic` in `x-api-key`, to `azure` in `api-key`, to `gemini` in `x-goog-api-key`, to all others as `Bearer`.
+    /// Creates a provider from the name that limits and prices have for it (`openai`, `anthropic`, `azure`) and its
+    /// base URL, as its SDK is given it.
+    ///
+    /// Examples of base URLs are `https://api.openai.com/v1`, `https://api.anthropic.com/v1`,
+    /// `https://generativelanguage.googleapis.com/v1beta`, and Azure's
+    /// `https://mine.openai.azure.com/openai/deployments/mine?api-version=2026-10-01`. The name decides how keys are
+    /// sent: to `anthropic` in `x-api-key`, to `azure` in `api-key`, to `gemini` in `x-goog-api-key`, to all others as
+    /// `Bearer`.
     ///
     /// # Errors
-    /// An empty name, and what is no base URL.
+    /// If the name is empty, or the URL is not a base URL.
     pub fn new(name: impl Into<Arc<str>>, base_url: &str) -> Result<Self, RouteError> {
         let name = name.into();
         if name.is_empty() {
@@ -104,26 +107,26 @@ impl Provider {
         })
     }
 
-    /// One more key. Without any, calls that come for this very address keep their own credentials, and all others go
-    /// without: as to a server of one's own.
+    /// Adds a key. If there is none, calls that came for exactly this address keep their own credentials, and all
+    /// others are sent without any, as to a server of one's own.
     pub fn key(mut self, key: ApiKey) -> Self {
         self.keys.push(key);
         self
     }
 
-    /// How it takes keys, where its name does not say.
+    /// Sets how the provider takes its keys, if its name does not say.
     pub fn auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
     }
 
-    /// In which order its keys are tried.
+    /// Sets the order in which its keys are tried.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = pool;
         self
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

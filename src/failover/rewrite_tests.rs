@@ -9,7 +9,8 @@ const CHAT: &str = r#"{"model":"gpt-5.5","messages":[]}"#;
 
 fn candidate(target: Target) -> Arc<Candidate> {
     let routes = Routes::new([("any", Route::ordered([target]))]).unwrap();
-    ways(&routes)["any"].targets.turn()[0].keys[0].clone()
+    let turns = ways(&routes)["any"].targets.turn(|_| false);
+    turns[0].keys[0].clone()
 }
 
 /// Where some provider of the routes takes its keys.

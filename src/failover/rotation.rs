@@ -47,6 +47,19 @@ mod tests {
         assert_eq!([of(0), of(1), of(2)], [300, 0, 200]);
     }
 
+    /// One that has no turn for a while leaves its turns to all, and takes up where it was.
+    #[test]
+    fn the_turns_of_one_that_is_out_are_shared_by_all_others() {
+        let rotation = Rotation::default();
+        let mut firsts = [[0; 3]; 3];
+        for (place, weights) in [[1, 1, 1], [0, 1, 1], [1, 1, 1]].iter().enumerate() {
+            for _ in 0..30 {
+                firsts[place][rotation.turn(weights)[0]] += 1;
+            }
+        }
+        assert_eq!(firsts, [[10, 10, 10], [0, 15, 15], [10, 10, 10]]);
+    }
+
     #[test]
     fn everybody_is_in_the_order_once_and_weight_0_last() {
         let rotation = Rotation::default();

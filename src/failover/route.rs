@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use super::Provider;
 
-/// A model of a provider that calls can go to. With each of the provider's keys it is a target of its own.
+/// A model of a provider that calls can go to. It makes one target with each of the provider's keys.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Target {
@@ -19,7 +19,7 @@ pub struct Target {
     pub(super) context: Option<u64>,
 }
 
-/// The targets of a model name, in the order in which they are tried.
+/// The targets for a model name, in the order in which they are tried.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Route {
@@ -35,7 +35,7 @@ pub(super) struct Degraded {
     pub(super) targets: Vec<Target>,
 }
 
-/// A route for each model name that has one. Calls for any other model go on as they came.
+/// A route for each model name that has one. Calls for any other model go on unchanged.
 ///
 /// ```
 /// use tower_quota::failover::{ApiKey, Provider, Route, Routes, Target};
@@ -53,14 +53,14 @@ pub(super) struct Degraded {
 #[derive(Clone, Debug, Default)]
 pub struct Routes(pub(super) HashMap<Arc<str>, Route>);
 
-/// What cannot be a route.
+/// Why something cannot be a route.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// An API key makes no sense. Names its label, never the key.
+    /// An API key makes no sense. The error names its label, never the key.
     #[error("the API key `{label}` {reason}")]
     Key {
-        /// What it is called.
+        /// The key's label.
         label: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -68,7 +68,7 @@ pub enum RouteError {
     /// A provider makes no sense.
     #[error("provider `{name}`: {reason}")]
     Provider {
-        /// Its name.
+        /// The provider's name.
         name: String,
         /// What is wrong, and what would be right.
         reason: String,
@@ -76,7 +76,7 @@ pub enum RouteError {
     /// A route makes no sense.
     #[error("route `{model}`: {reason}")]
     Route {
-        /// The model that it is for.
+        /// The model that the route is for.
         model: String,
         /// What is wrong, and what would be right.
         reason: String,
@@ -84,7 +84,7 @@ pub enum RouteError {
 }
 
 impl Target {
-    /// A model of a provider, by the name that limits and prices have for it.
+    /// Creates a target from a provider and the name that limits and prices have for the model.
     pub fn new(provider: &Provider, model: impl Into<Arc<str>>) -> Self {
         let model = model.into();
         Target {
@@ -96,20 +96,21 @@ impl Target {
         }
     }
 
-    /// The name that the provider has for it, where that is another: an Azure deployment, a fine-tune.
+    /// Sets the provider's own name for the model, if it differs: an Azure deployment, a fine-tune.
     pub fn sent_as(mut self, name: impl Into<Arc<str>>) -> Self {
         self.sent_as = name.into();
         self
     }
 
-    /// How often it is tried first, where the route goes by weights; 1 where nothing is said.
+    /// Sets how often the target is tried first, if the route goes by weights; 1 by default. A target of weight 0 is
+    /// never tried first, only after all those with a higher weight.
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// How many tokens the model takes at most, input and output together. A call that another model found too long goes
-    /// only to targets of which more is known, or nothing.
+    /// Sets how many tokens the model takes at most, input and output together. A call that was too long for another
+    /// model goes only to targets that are known to take more, or of which this is not known.
     pub fn context(mut self, tokens: u64) -> Self {
         self.context = Some(tokens);
         self
@@ -125,7 +126,7 @@ impl Target {
 }
 
 impl Route {
-    /// The first that can serve does.
+    /// Creates a route whose targets are tried in this order: the first that can serve does.
     pub fn ordered(targets: impl IntoIterator<Item = Target>) -> Self {
         Route {
             targets: targets.into_iter().collect(),
@@ -134,7 +135,7 @@ impl Route {
         }
     }
 
-    /// Each is tried first as often as its weight says; the others follow.
+    /// Creates a route in which each target is tried first as often as its weight says; the others follow.
     pub fn weighted(targets: impl IntoIterator<Item = Target>) -> Self {
         Route {
             is_weighted: true,
@@ -142,8 +143,10 @@ impl Route {
         }
     }
 
-    /// From such a share of any budget on that the call counts in, reserved money included, these serve instead: a
-    /// cheaper model rather than none. Before that they serve where no other can. Needs a limiter to
+    /// Sets targets that serve instead once this share is used of any budget that the call counts in, reserved money
+    /// included: a cheaper model rather than none.
+    ///
+    /// Below that share they serve when no other target can. This needs a limiter to
     /// [watch](super::FailoverLayer::watch).
     pub fn degraded(mut self, from: f64, targets: impl IntoIterator<Item = Target>) -> Self {
         self.degraded = Some(Degraded {
@@ -205,11 +208,11 @@ impl Route {
 }
 
 impl Routes {
-    /// Routes by the name that callers have for a model.
+    /// Creates the routes, by the names that callers have for the models.
     ///
     /// # Errors
-    /// A route without targets, a target that is there twice, a model that has two routes, weights that are all 0, a share
-    /// that is none, a label that stands for two keys of one provider.
+    /// If a route has no targets, a target is there twice, a model has two routes, all weights are 0, a share is not
+    /// valid, or a label stands for two keys of one provider.
     pub fn new<M: Into<Arc<str>>>(
         routes: impl IntoIterator<Item = (M, Route)>,
     ) -> Result<Self, RouteError> {
@@ -247,7 +250,7 @@ impl Routes {
         all
     }
 
-    /// The models that have a route.
+    /// Returns the models that have a route.
     pub fn models(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(|model| &**model)
     }

@@ -114,6 +114,7 @@ impl<'r> Run<'r> {
             {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) => best.add(came),
+                Step::Over(refusal) => return self.over(best, refusal, &outlook),
                 Step::Skip => {}
                 Step::Wait(came) => {
                     best.add(came);
@@ -149,10 +150,25 @@ impl<'r> Run<'r> {
             match self.attempt(next, candidate, None, &mut outlook, now).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
+                Step::Over(refusal) => return self.over(best, refusal, &outlook),
                 Step::Skip => {}
             }
         }
         self.give_up(best, &outlook)
+    }
+
+    /// It is refused here. Where a target was asked before, that there is no room to ask again is not its answer.
+    fn over<R: Body, E>(
+        &self,
+        best: Best<R, E>,
+        refusal: Response<ResponseBody<R>>,
+        outlook: &Outlook,
+    ) -> Result<Response<ResponseBody<R>>, E> {
+        if best.was_sent() {
+            self.give_up(best, outlook)
+        } else {
+            Ok(self.with_attempts(refusal))
+        }
     }
 
     /// Whether there is one target at most that can be tried now: it is waited for.
@@ -263,7 +279,7 @@ impl<'r> Run<'r> {
                 match (goes_on, may_wait) {
                     (true, _) => Step::Next(Came::Refused(response, wait)),
                     (false, true) => Step::Wait(Came::Refused(response, wait)),
-                    (false, false) => Step::Done(Ok(response)),
+                    (false, false) => Step::Over(response),
                 }
             }
             Heard::Failed(error) => {
@@ -272,17 +288,21 @@ impl<'r> Run<'r> {
                 let is_ours = candidate.key.is_some() && !keeps_key;
                 let account = is_ours.then_some(self.options.park_for);
                 learn(response.status(), failed, &error, account, &mut trial);
-                let goes_on = failed.filter(|trigger| self.options.triggers.contain(*trigger));
+                let goes_on = failed.filter(|trigger| self.goes_on(*trigger, &error));
                 if let Some(trigger) = goes_on {
                     view.moves_on(trigger.name());
                 }
                 match goes_on {
                     None => Step::Done(Ok(response)),
-                    Some(Trigger::KeyRefused) if is_ours => {
+                    Some(Trigger::KeyRefused)
+                        if is_ours && error.class == ErrorClass::KeyRefused =>
+                    {
                         // What is said of our key is not for the caller.
                         self.pass_over(candidate, PassedOverWhy::KeyRefused, Some(KEY_REFUSED));
                         Step::Skip
                     }
+                    // All that there is of it was read, and it breaks for the caller where it did here.
+                    Some(_) if error.broke_off => Step::Next(Came::Answered(response)),
                     Some(trigger) => {
                         self.look_ahead(trigger, &error, candidate, outlook);
                         // It is over as soon as its answer is read: nothing is held at the next target.
@@ -345,6 +365,17 @@ impl<'r> Run<'r> {
         (parts, body)
     }
 
+    /// Whether the call goes on to the next target for this reason.
+    fn goes_on(&self, trigger: Trigger, error: &ProviderError) -> bool {
+        let may = !error.broke_off || self.repeats_uncertain();
+        may && self.options.triggers.contain(trigger)
+    }
+
+    /// Whether it is sent once more where it may have been billed.
+    fn repeats_uncertain(&self) -> bool {
+        self.options.repeats_uncertain && self.asked.repeatable
+    }
+
     /// What an error of the inner service means.
     fn broke<R: Body, E: 'static>(
         &self,
@@ -358,8 +389,7 @@ impl<'r> Run<'r> {
             return Step::Done(Err(error));
         }
         trial.failed();
-        let is_safe = failure == Failure::BeforeDispatch
-            || (options.repeats_uncertain && self.asked.repeatable);
+        let is_safe = failure == Failure::BeforeDispatch || self.repeats_uncertain();
         if is_safe && options.triggers.contain(Trigger::Connection) {
             Step::Next(Came::Failed(error))
         } else {

@@ -20,10 +20,10 @@ use crate::{
     tags::Tag,
 };
 
-/// Sends a call to the first target of its route that can serve; see the [module](super).
+/// Sends a call to the first target of its route that can serve it; see the [module](super).
 ///
-/// Always ready. Each attempt is claimed for and settled by itself, under the tags of its target, whether the gates stand
-/// inside or outside.
+/// It is always ready. Each attempt is claimed for and settled by itself, under the tags of its target, whether the
+/// gates are inside or outside this service.
 #[derive(Clone, Debug)]
 pub struct Failover<S> {
     inner: S,

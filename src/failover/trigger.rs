@@ -11,29 +11,30 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Trigger {
-    /// There is no room here for this target in the time that a call waits for one, or it can never fit.
+    /// There is no room here for this target within the time that a call waits for one target, or the call can never
+    /// fit.
     NoRoom,
-    /// The provider says that a limit is used up (429); with a [`RetryLayer`](crate::RetryLayer) inside: after that has
-    /// done what it could in that time.
+    /// The provider says that a limit is used up (429). If there is a [`RetryLayer`](crate::RetryLayer) inside: after
+    /// it has done what it could within that time.
     RateLimited,
     /// The provider says that money or a quota is used up.
     QuotaUsedUp,
     /// The provider fails: 5xx, overload.
     ServerError,
-    /// The inner service fails: no connection, a broken one, a time-out.
+    /// The inner service fails: no connection, a broken connection, a time-out.
     Connection,
-    /// A budget has not enough left for this target, or it has no price.
+    /// A budget does not have enough left for this target, or the target has no price.
     OverBudget,
-    /// The call is longer than the model takes, or larger than a limit of the provider: on to a larger one.
+    /// The call is longer than the model takes, or larger than a limit of the provider: a larger model may take it.
     ContextLength,
     /// The provider refuses the content.
     ContentFilter,
-    /// The provider refuses the key: 401, 403.
+    /// The provider refuses the key, or forbids the call: 401, 403.
     KeyRefused,
 }
 
 impl Trigger {
-    /// A short name for programs: `no_room`, `rate_limited`.
+    /// Returns a short name for programs, such as `no_room` or `rate_limited`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -78,12 +79,15 @@ impl Triggers {
 /// What an answer of a provider is, of these.
 pub(super) fn of_answer(status: StatusCode, error: &ProviderError) -> Option<Trigger> {
     Some(match error.class {
+        _ if error.broke_off => Trigger::Connection,
         ErrorClass::RateLimit | ErrorClass::Ramp => Trigger::RateLimited,
         ErrorClass::Quota => Trigger::QuotaUsedUp,
         ErrorClass::Overloaded | ErrorClass::Server => Trigger::ServerError,
         ErrorClass::ContextLength | ErrorClass::RequestTooLarge => Trigger::ContextLength,
         ErrorClass::ContentFilter => Trigger::ContentFilter,
-        _ if matches!(status.as_u16(), 401 | 403) => Trigger::KeyRefused,
+        ErrorClass::KeyRefused => Trigger::KeyRefused,
+        // What is forbidden here may not be elsewhere.
+        _ if status == StatusCode::FORBIDDEN => Trigger::KeyRefused,
         _ => return None,
     })
 }

@@ -98,7 +98,7 @@ impl Calls {
     pub(super) fn cancel_waiting_of(&self, key: &str) {
         let waits = |progress: &Progress| {
             matches!(
-                progress.state(),
+                progress.state_without_ahead(),
                 CallState::Waiting(_) | CallState::BackingOff { .. }
             )
         };

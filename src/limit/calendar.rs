@@ -9,10 +9,10 @@ use jiff::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The periods of a calendar, one after another: none overlaps the next, and none is missing between them.
+/// The periods of a calendar, one after another, without overlaps or gaps.
 ///
-/// Days are as long as they are: 23 or 25 hours where clocks are changed. Weeks begin on Monday. Hours begin
-/// with the hour of the clock on the wall; a change of clocks within one ends it.
+/// Days are as long as they are on the clock: 23 or 25 hours where clocks change. Weeks begin on Monday. An hour begins
+/// when the wall clock shows a full hour, and a change of clocks within it ends it.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -37,13 +37,13 @@ pub struct Calendar {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CalendarUnit {
-    /// An hour of the clock.
+    /// One hour of the clock.
     Hour,
     /// From midnight to midnight.
     Day,
     /// From Monday to Sunday.
     Week,
-    /// From the first to the last.
+    /// From the first to the last day of a month.
     Month,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for CalendarUnit {
     }
 }
 
-/// A time zone that is not known.
+/// The error for a time zone that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the time zone `{0}` is not known here; write a name of the IANA database, such as `Europe/Berlin` or `UTC`, and \
@@ -67,10 +67,11 @@ impl fmt::Display for CalendarUnit {
 pub struct CalendarError(String);
 
 impl Calendar {
-    /// The periods of this length in a time zone, by its name in the IANA database. `UTC` is always known.
+    /// Creates the periods of this length in a time zone, given by its name in the IANA database. `UTC` is always
+    /// known.
     ///
     /// # Errors
-    /// Where the database of this machine does not know the name.
+    /// If the database on this machine does not know the name.
     pub fn new(unit: CalendarUnit, zone: &str) -> Result<Self, CalendarError> {
         let known = if zone.eq_ignore_ascii_case("UTC") {
             Ok(TimeZone::UTC)
@@ -84,7 +85,7 @@ impl Calendar {
         })
     }
 
-    /// The periods of this length in UTC.
+    /// Creates the periods of this length in UTC.
     #[must_use]
     pub fn utc(unit: CalendarUnit) -> Self {
         Calendar {
@@ -94,21 +95,21 @@ impl Calendar {
         }
     }
 
-    /// How long the periods are.
+    /// Returns how long the periods are.
     #[must_use]
     pub fn unit(&self) -> CalendarUnit {
         self.unit
     }
 
-    /// The name of the time zone, as it was given.
+    /// Returns the name of the time zone, as it was given.
     #[must_use]
     pub fn zone(&self) -> &str {
         &self.name
     }
 
-    /// The period that this moment is in: when it began, and when the next one begins.
+    /// Returns the period that contains this moment: when it began, and when the next one begins.
     ///
-    /// Moments before the year -9999 or after 9999 are taken for the first or last that can be told.
+    /// Moments before the year -9999 or after 9999 are treated as the first or last moment that can be represented.
     #[must_use]
     pub fn period(&self, at: SystemTime) -> (SystemTime, SystemTime) {
         let at = Timestamp::try_from(at).unwrap_or(if at < SystemTime::UNIX_EPOCH {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Quantity;
 use crate::usage::Usage;
 
-/// How a token limit is charged by whoever enforces it.
+/// How whoever enforces a token limit charges it.
 ///
 /// ```
 /// use tower_quota::limit::{Charge, ChargedAt};
@@ -17,7 +17,7 @@ use crate::usage::Usage;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Charge {
-    /// What a [`Quantity::Tokens`] limit reserves.
+    /// What a limit on [`Quantity::Tokens`] reserves.
     pub tokens: TokenCharge,
     /// When the input is dated.
     pub input: ChargedAt,
@@ -27,7 +27,7 @@ pub struct Charge {
     pub corrected: bool,
     /// Whether input that was read from a prompt cache counts.
     pub cache_reads: bool,
-    /// How often an output token counts in the end under a limit on [`Quantity::Tokens`].
+    /// How many times an output token counts in the end under a limit on [`Quantity::Tokens`].
     pub output_weight: u32,
 }
 
@@ -38,7 +38,7 @@ pub struct Charge {
 pub enum TokenCharge {
     /// The larger of the input estimate and the output cap.
     Larger,
-    /// The input estimate and the output cap together.
+    /// The sum of the input estimate and the output cap.
     Sum,
 }
 
@@ -49,7 +49,7 @@ pub enum TokenCharge {
 pub enum ChargedAt {
     /// At the send: it expires one period later, even while the call is in flight.
     Send,
-    /// At completion: what was reserved stays until then. Output that streams is dated as it comes.
+    /// At completion: what was reserved stays until then. Output that streams is dated as it arrives.
     Completion,
 }
 
@@ -110,7 +110,9 @@ impl Charge {
         output_weight: 1,
     };
 
-    /// OpenAI: the larger of `max_tokens` and an estimate from the characters, at admission, not corrected.
+    /// Returns OpenAI's rule: the larger of `max_tokens` and an estimate from the characters, at admission, not
+    /// corrected.
+    ///
     /// Source: OpenAI's guide "Rate limits".
     #[must_use]
     pub const fn openai() -> Self {
@@ -120,7 +122,8 @@ impl Charge {
         }
     }
 
-    /// Azure OpenAI: prompt and `max_tokens`, at admission, not corrected.
+    /// Returns Azure OpenAI's rule: the prompt and `max_tokens`, at admission, not corrected.
+    ///
     /// Source: Microsoft's page "Manage Azure OpenAI quota".
     #[must_use]
     pub const fn azure() -> Self {
@@ -132,8 +135,9 @@ impl Charge {
         }
     }
 
-    /// Anthropic: input at the start, corrected to what it really was, without what was read from a cache;
-    /// output as it is generated. The output cap plays no part in the end.
+    /// Returns Anthropic's rule: input at the start, corrected to what it really was, without what was read from a
+    /// cache; output as it is generated. The output cap plays no part in the end.
+    ///
     /// Source: Anthropic's page "Rate limits". For the few models whose cache reads count as well, set
     /// [`cache_reads`](Self::cache_reads).
     #[must_use]
@@ -145,10 +149,11 @@ impl Charge {
         }
     }
 
-    /// Amazon Bedrock: input and the output cap at the start; in the end the input without what was read
-    /// from a cache, and each output token `output_weight` times: 5 for Claude 3.7 and 4, 1 for others.
-    /// Source: AWS's page "How tokens are counted in Amazon Bedrock". More output than the cap covers by
-    /// its weight is debt, as it is there.
+    /// Returns Amazon Bedrock's rule: input and the output cap at the start; in the end, the input without what was
+    /// read from a cache, and each output token `output_weight` times (5 for Claude 3.7 and 4, 1 for others).
+    ///
+    /// Source: AWS's page "How tokens are counted in Amazon Bedrock". As at Bedrock, weighted output beyond what the
+    /// cap covers is debt.
     #[must_use]
     pub const fn bedrock(output_weight: u32) -> Self {
         Charge {
@@ -160,8 +165,10 @@ impl Charge {
         }
     }
 
-    /// Groq: what was read from a cache does not count. When the rest is dated is not published: as late as
-    /// may be. Source: Groq's page "Rate Limits".
+    /// Returns Groq's rule: what was read from a cache does not count.
+    ///
+    /// Groq does not publish when the rest is dated, so it is dated as late as possible. Source: Groq's page "Rate
+    /// Limits".
     #[must_use]
     pub const fn groq() -> Self {
         Charge {
@@ -170,8 +177,8 @@ impl Charge {
         }
     }
 
-    /// The rule of a provider by its name, the default for one that is not known. Of `bedrock` that of the
-    /// models that count most.
+    /// Returns the rule of a provider, by its name, or the default if the name is not known. For `bedrock`, the rule of
+    /// the models whose output counts most.
     #[must_use]
     pub fn of(provider: &str) -> Self {
         match provider {
@@ -280,8 +287,8 @@ fn cost(reserved: u64, usage: &Usage) -> u64 {
 }
 
 impl Default for Charge {
-    /// Input and output together, held until completion and then corrected: no provider's charge leaves
-    /// later than this one does.
+    /// Input and output together, held until completion and then corrected: no provider's charge leaves later than this
+    /// one.
     fn default() -> Self {
         Self::SAFE
     }

@@ -14,10 +14,12 @@ pub(crate) enum Happened {
 }
 
 impl Limit {
-    /// Warns when these shares of it are spent, each once in a period (of a rolling one: once until it was below it
-    /// again and a period has passed; of a run: once), as a [`BudgetEvent`](crate::store::BudgetEvent). Where the
-    /// amount is changed, what is not spent of the new one is warned of again. For limits on
-    /// [cost](Self::cost); each more than 0 and at most 1, kept to the millionth.
+    /// Warns when these shares of the budget are spent, with a [`BudgetEvent`](crate::store::BudgetEvent).
+    ///
+    /// Each share is reported once in a period: for a sliding period, once until spending has fallen below it again and
+    /// a period has passed; for a run, once. If the amount is changed, shares that are not spent of the new amount can
+    /// be reported again. For limits on [cost](Self::cost). Each share must be more than 0 and at most 1, and is kept
+    /// to the millionth.
     ///
     /// ```
     /// use std::time::Duration;
@@ -36,12 +38,14 @@ impl Limit {
         self
     }
 
-    /// Stops for good: once what is spent passes the amount, or a call is refused because of it and at least half of
-    /// the amount is spent, every further call is refused, also in the next period, until somebody
-    /// [resets](crate::Limiter::reset) it. A call is refused for what it may cost at most, so that is before all is
-    /// spent; a call that is too large for a budget which is hardly touched stops nobody else. What costs nothing goes
-    /// on. Where the budget is split, or of a run, the one that went over stops, and the others go on; values that
-    /// [share](crate::store::MemoryStore#bounds) a count stop together. For limits on [cost](Self::cost).
+    /// Stops calls for good once the budget is exceeded, until somebody [resets](crate::Limiter::reset) it.
+    ///
+    /// The circuit opens when what is spent passes the amount, or when a call is refused because of this budget and at
+    /// least half of the amount is spent. From then on every further call is refused, in later periods too. Because a
+    /// call is refused for the most that it may cost, this happens before all is spent; a call that is too large for a
+    /// budget that is hardly touched stops nobody else. Calls that cost nothing go on. If the budget is split, or is
+    /// per run, only the one that went over stops; values that [share](crate::store::MemoryStore#bounds) a count stop
+    /// together. For limits on [cost](Self::cost).
     ///
     /// ```
     /// use std::time::Duration;

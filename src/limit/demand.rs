@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Demand {
-    /// Requests: 1, as a rule.
+    /// Requests; usually 1.
     pub requests: u64,
     /// Input tokens.
     pub input: u64,
-    /// Output tokens at most.
+    /// The most output tokens there may be.
     pub output: u64,
-    /// What the attempt costs at most, in billionths of a US dollar.
+    /// The most that the attempt may cost, in billionths of a US dollar.
     pub cost: u64,
-    /// Whether `input` is the caller's own figure (true) or an estimate (false). An estimate larger than
-    /// a limit is cut to it, a declared figure is refused as never fitting.
+    /// Whether `input` is the caller's own figure (true) or an estimate (false). An estimate larger than a limit is cut
+    /// down to the limit; a declared figure is refused as never fitting.
     pub input_declared: bool,
     /// The same for `output`.
     pub output_declared: bool,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::CalendarError;
 
-/// Why limits cannot be put together.
+/// Why a set of limits is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitError {
-    /// An amount of 0 would refuse everything.
+    /// An amount of 0, which would refuse everything.
     #[error(
         "limit {place} ({limit}): `amount` is 0, which refuses every call; leave the limit out, or raise it"
     )]
@@ -18,7 +18,7 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
-    /// All but concurrency count over a period.
+    /// No period, which every limit but one on concurrency needs.
     #[error("limit {place} ({limit}): `period` is missing; say `every(…)`, or `every_run()`")]
     NoPeriod {
         /// Its place in the list.
@@ -26,7 +26,7 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
-    /// Concurrency counts what is in flight now, over no period.
+    /// A period on concurrency, which counts what is in flight now, not over a period.
     #[error("limit {place} ({limit}): `period` means nothing for concurrency; leave it out")]
     PeriodOfConcurrency {
         /// Its place in the list.
@@ -34,7 +34,7 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
-    /// A [pause](super::Limit::paused) without tags, or with more than tags.
+    /// A [pause](super::Limit::paused) without tags, or with anything besides tags.
     #[error("limit {place} ({limit}): a pause {reason}")]
     BadPause {
         /// Its place in the list.
@@ -44,12 +44,12 @@ pub enum LimitError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// There is no limit that reads so.
+    /// No limit has this text.
     #[error("there is no limit `{limit}`; there are: {known}")]
     Unknown {
-        /// What was looked for.
+        /// The text that was looked for.
         limit: String,
-        /// Those that there are, in words.
+        /// The limits there are, in words.
         known: String,
     },
     /// A period shorter than 1 ms or longer than ten years.
@@ -76,7 +76,7 @@ pub enum LimitError {
         /// The margin asked for.
         margin: Duration,
     },
-    /// A slice that is shorter than 1 ms or not shorter than the period, or of something without a period.
+    /// A slice that is shorter than 1 ms or not shorter than the period, or that is set on something without a period.
     #[error(
         "limit {place} ({limit}): `slice` is {slice:?}; it must be at least 1 ms and shorter than the period, and \
          runs and concurrency have none"
@@ -89,7 +89,7 @@ pub enum LimitError {
         /// The slice asked for.
         slice: Duration,
     },
-    /// A time zone that is not known here.
+    /// A time zone that is not known on this machine.
     #[error("limit {place} ({limit}): {source}")]
     BadZone {
         /// Its place in the list.
@@ -99,7 +99,8 @@ pub enum LimitError {
         /// What is wrong with it.
         source: CalendarError,
     },
-    /// Amounts for values, where there is not one tag that the limit is split by; 0; or a value twice.
+    /// Amounts for single values that are not valid: the limit is not split by exactly one tag, an amount is 0, or a
+    /// value is named twice.
     #[error("limit {place} ({limit}): `amounts` for `{value}`: {reason}")]
     BadAmounts {
         /// Its place in the list.
@@ -111,21 +112,21 @@ pub enum LimitError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A guaranteed share of nothing, of more than there is, or of what cannot be guaranteed.
+    /// A guaranteed share of nothing, of more than there is, or of something that cannot be guaranteed.
     #[error("limit {place} ({limit}): `shares` for `{tag}={value}`: {reason}")]
     BadShare {
         /// Its place in the list.
         place: usize,
         /// The limit, in words.
         limit: String,
-        /// The tag that shares go by.
+        /// The tag by which shares are assigned.
         tag: String,
         /// The value.
         value: String,
         /// What is wrong.
         reason: &'static str,
     },
-    /// Something that is for budgets, on something else, or nonsense.
+    /// A setting for budgets that is on another kind of limit, or makes no sense.
     #[error("limit {place} ({limit}): `{field}` {reason}")]
     BadAlarm {
         /// Its place in the list.
@@ -137,7 +138,7 @@ pub enum LimitError {
         /// What is wrong.
         reason: String,
     },
-    /// Refused calls use no tokens and take no place.
+    /// Counting of refused calls on something other than requests: refused calls use no tokens and take no slot.
     #[error(
         "limit {place} ({limit}): `count_refused` means something for requests alone; leave it out"
     )]
@@ -147,7 +148,7 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
-    /// A share that is not more than 0 and at most 1.
+    /// A headroom that is not more than 0 and at most 1.
     #[error(
         "limit {place} ({limit}): `headroom` is {share}; it must be more than 0 and at most 1: 0.9 uses nine tenths"
     )]
@@ -159,7 +160,7 @@ pub enum LimitError {
         /// The share asked for.
         share: String,
     },
-    /// A floor that is no share, or learning where there is nothing to learn.
+    /// A floor that is not a share, or learning on a limit where there is nothing to learn.
     #[error("limit {place} ({limit}): `adaptive` is {floor}; it {reason}")]
     BadAdaptive {
         /// Its place in the list.
@@ -171,7 +172,7 @@ pub enum LimitError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A tag with no value in `when`: no call can match.
+    /// A tag without values in `when`: no call can match it.
     #[error("limit {place} ({limit}): `when` has no value for the tag `{tag}`; name one or more")]
     NoValue {
         /// Its place in the list.
@@ -181,8 +182,8 @@ pub enum LimitError {
         /// The tag.
         tag: String,
     },
-    /// One tag twice in `when`: no call can match both; where one of several values will do, they stand
-    /// together. Or one tag twice in `per`.
+    /// A tag that stands twice in `when`, so that no call can match both (if any of several values will do, put them
+    /// together), or twice in `per`.
     #[error("limit {place} ({limit}): the tag `{tag}` stands twice in `{field}`")]
     TagTwice {
         /// Its place in the list.
@@ -197,9 +198,9 @@ pub enum LimitError {
     /// Two limits on the same quantity, period, `when` and `per`: only the smaller would ever act.
     #[error("limits {first} and {second} are on the same thing ({limit}); keep the smaller")]
     Duplicate {
-        /// The place of one.
+        /// The place of the first.
         first: usize,
-        /// The place of the other.
+        /// The place of the second.
         second: usize,
         /// The second, in words.
         limit: String,
@@ -207,7 +208,8 @@ pub enum LimitError {
 }
 
 impl LimitError {
-    /// The place of the limit that is wrong, in the list that was given; of one that is not there, behind all.
+    /// Returns the place of the faulty limit in the list that was given; for a limit that is not in it, a place after
+    /// all others.
     #[must_use]
     pub fn place(&self) -> usize {
         match self {

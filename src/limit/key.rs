@@ -15,10 +15,10 @@ const COOLDOWN: u32 = u32::MAX;
 /// The tags that name a target.
 const TARGET: [Tag; 3] = [Tag::Provider, Tag::ApiKey, Tag::Model];
 
-/// The name of one count: a limit's place in its [`Limits`](super::Limits) and the values of the tags
-/// that it is split by, or of those values that have no count of their own and share one.
+/// The name of one count: a limit's place in its [`Limits`](super::Limits), and the values of the tags that it is split
+/// by. All values without a count of their own share one.
 ///
-/// A [cooldown](Self::is_cooldown) has such a name as well, because calls wait for it as for a count.
+/// A [cooldown](Self::is_cooldown) has such a name as well, because calls wait for it as they do for a count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LimitKey {
     limit: u32,
@@ -75,8 +75,10 @@ impl LimitKey {
         })
     }
 
-    /// Whether this is no count but a target (provider, API key, model) that a provider told to wait, until
-    /// then. Its [`limit`](Self::limit) is the place of none, its values are those three.
+    /// Returns whether this is not a count but a target (provider, API key, model) that a provider told to wait.
+    ///
+    /// Such a name exists until that wait is over. Its [`limit`](Self::limit) is not the place of any limit; its values
+    /// are those three.
     #[must_use]
     pub fn is_cooldown(&self) -> bool {
         self.limit == COOLDOWN
@@ -100,8 +102,8 @@ impl LimitKey {
         Self::shared(self.limit)
     }
 
-    /// Whether this is the one count of all values that have none of their own, because more values are
-    /// in use than are counted apart.
+    /// Returns whether this is the one count shared by all values that have none of their own, because more values are
+    /// in use than are counted separately.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.shared
@@ -111,8 +113,10 @@ impl LimitKey {
         self.limit
     }
 
-    /// The limit's place in its [`Limits`](super::Limits). The slices of limits come after all of them, and limits that
-    /// came [later](crate::Limiter::reconfigure) after everything that was there; no limit has the place that another had.
+    /// Returns the limit's place in its [`Limits`](super::Limits).
+    ///
+    /// The slices of limits come after all limits, and limits that were added [later](crate::Limiter::reconfigure) come
+    /// after everything that was there before. A place is never reused for another limit.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit as usize
@@ -144,7 +148,7 @@ impl LimitKey {
         named.to_string()
     }
 
-    /// The values that the limit is split by, in the order of its `per` tags; none where it is not split.
+    /// Returns the values that the limit is split by, in the order of its `per` tags. Empty if it is not split.
     #[must_use]
     pub fn values(&self) -> &[Arc<str>] {
         self.values.as_deref().unwrap_or_default()

@@ -129,15 +129,24 @@ impl Window {
         } else {
             foreign.growth(need, now, stay)
         };
-        let others = foreign.held(now, stay).saturating_add(growth);
-        let used = ours.saturating_add(others);
-        let room = self.room_of(rule, used, part, amount, foreign.leaves(now, stay));
+        let known = foreign.held(now, stay);
+        let beside = |others| {
+            let used = ours.saturating_add(others);
+            self.room_of(rule, used, part, amount, foreign.leaves(now, stay))
+        };
+        let room = beside(known.saturating_add(growth));
         let waits = need > 0 && foreign.is_enough(part, amount, now, stay);
         if room == Room::Now && waits {
             // For the answer to what is on its way.
             return Room::WhenGivenBack;
         }
-        room
+        if room != Room::WhenGivenBack || self.held > 0 {
+            return room;
+        }
+        // Nothing is held, so nobody gives anything back. With our last charge the growth goes, and not before: where room
+        // comes by itself, but later, it is waited for, as there may be more of it then.
+        let last = self.last_leaves(stay);
+        last.map_or(room, |last| beside(known).max(Room::At(last)))
     }
 
     /// Whether the answer to what is on its way is to be waited for, because nobody knows if others are there.

@@ -1,6 +1,6 @@
 //! Limits and the arithmetic of windows: pure rules.
 //!
-//! Nothing in here owns a clock, a lock or a task: time is an argument, a decision is a value.
+//! Nothing in here owns a clock, a lock or a task: time is an argument, and a decision is a value.
 
 mod adapt;
 mod amount;

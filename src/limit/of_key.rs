@@ -36,6 +36,12 @@ impl Limits {
         }
     }
 
+    /// Whether a count goes by the clock on the wall, which may be set, and goes on while a machine is suspended.
+    pub(crate) fn is_by_calendar(&self, key: &LimitKey) -> bool {
+        let life = self.rule_of(key).map(|rule| &rule.life);
+        matches!(life, Some(Life::Calendar(_)))
+    }
+
     /// Whether a count looks at where calls go, as every cooldown does.
     pub(crate) fn is_of_target(&self, key: &LimitKey) -> bool {
         self.rule_of(key)

@@ -4,16 +4,16 @@ use super::{Limit, LimitError, LimitKey, Limits, Quantity};
 use crate::tags::Tags;
 
 impl Limit {
-    /// A pause: no attempt with these tags leaves while it is among the limits. Needs at least one
-    /// [`when`](Self::when), and takes nothing else.
+    /// Creates a pause: while it is among the limits, no attempt with these tags leaves.
     ///
-    /// Calls that come or wait are refused at once with [`Rejection::Paused`](crate::Rejection::Paused), whatever else lacks,
-    /// and are not repeated; another target is tried where the pause looks at the target. An attempt that has left goes on to
-    /// its end, and a call whose provider has answered has that answer. No count is touched, neither by a pause nor by its end.
+    /// It needs at least one [`when`](Self::when) and accepts nothing else. Calls that arrive or wait are refused at
+    /// once with [`Rejection::Paused`](crate::Rejection::Paused), whatever else they lack, and are not repeated; if the
+    /// pause looks at the target, another target is tried. An attempt that has left runs to its end, and a call whose
+    /// provider has answered gets that answer. Neither a pause nor its end touches any count.
     ///
-    /// Put it among the limits and take it out with [`Limiter::change`](crate::Limiter::change). A store in a file keeps it over
-    /// restarts, processes that share a server share it, and who [sets](crate::Limiter::reconfigure) other limits has to name
-    /// it or ends it; a configuration that is read again leaves it.
+    /// Add it to the limits and remove it with [`Limiter::change`](crate::Limiter::change). A store in a file keeps it
+    /// across restarts, and processes that share a server share it. [Setting](crate::Limiter::reconfigure) other limits
+    /// ends the pause unless they include it; reading a configuration again leaves it in place.
     ///
     /// ```
     /// use tower_quota::{Limiter, Tag, Tags, limit::{Limit, LimitError, Limits}, limiter::Call, store::Reason};
@@ -43,7 +43,7 @@ impl Limit {
         }
     }
 
-    /// Whether it is a [pause](Self::paused).
+    /// Returns whether this is a [pause](Self::paused).
     #[must_use]
     pub fn is_pause(&self) -> bool {
         self.paused
@@ -58,7 +58,7 @@ impl Limit {
 }
 
 impl Limits {
-    /// The pauses among them.
+    /// Returns the pauses among the limits.
     pub fn pauses(&self) -> impl Iterator<Item = &Limit> {
         self.iter().filter(|limit| limit.paused)
     }

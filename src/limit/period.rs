@@ -6,22 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use super::CalendarUnit;
 
-/// Over which time a limit counts.
+/// The time over which a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Period {
-    /// Any interval of this length: an exact sliding window, not a fixed one and not a refilling bucket.
+    /// Any interval of this length: an exact sliding window, not a fixed window and not a refilling bucket.
     Sliding(Duration),
-    /// The life of one run. What is counted never expires, as long as the store has
-    /// [room](crate::store::MemoryStore#bounds) for all runs; a call without a `run` tag counts under the
-    /// run with the empty name, so that leaving the tag out is no way around the limit.
+    /// The life of one run.
+    ///
+    /// What is counted never expires, as long as the store has [room](crate::store::MemoryStore#bounds) for all runs. A
+    /// call without a `run` tag counts under the run with the empty name, so that leaving the tag out does not get
+    /// around the limit.
     Run,
-    /// One hour, day, week or month of a calendar after the other; of which time zone, the limit says.
+    /// Successive hours, days, weeks or months of a calendar. The limit says in which time zone.
     Calendar(CalendarUnit),
 }
 
 impl fmt::Display for Period {
-    /// `min`, `hour`, `day`, `run`, or the length: `6s`, `1.5s`.
+    /// Writes `min`, `hour`, `day`, `run`, or the length: `6s`, `1.5s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Period::Run => f.write_str("run"),

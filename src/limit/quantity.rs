@@ -14,7 +14,7 @@ use crate::money::Money;
 pub enum Quantity {
     /// Requests.
     Requests,
-    /// Tokens in and out.
+    /// Input and output tokens together.
     Tokens,
     /// Input tokens alone.
     InputTokens,
@@ -37,7 +37,7 @@ impl Quantity {
         Quantity::Cost,
     ];
 
-    /// The name as written in configuration and messages.
+    /// Returns the name, as written in configuration and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ impl fmt::Display for Quantity {
 pub struct Quantities(u8);
 
 impl Quantities {
-    /// All that admission looks at: requests, tokens, concurrency.
+    /// Everything that admission looks at: requests, tokens and concurrency.
     pub const ADMISSION: Quantities = Quantities(
         Quantity::Requests.bit()
             | Quantity::Tokens.bit()
@@ -84,13 +84,13 @@ impl Quantities {
             | Quantity::Concurrency.bit(),
     );
 
-    /// All there are.
+    /// All quantities.
     pub const ALL: Quantities = Quantities(Self::ADMISSION.0 | Self::BUDGET.0);
 
-    /// All that budgets look at: cost.
+    /// Everything that budgets look at: cost.
     pub const BUDGET: Quantities = Quantities(Quantity::Cost.bit());
 
-    /// Whether `quantity` belongs to this set.
+    /// Returns whether `quantity` is in this set.
     #[must_use]
     pub const fn contain(self, quantity: Quantity) -> bool {
         self.0 & quantity.bit() != 0

@@ -3,11 +3,11 @@
 use super::{Identity, Limit, LimitError, Limits};
 
 impl Limits {
-    /// These and one more, last; in the place of the same limit, where there is one: the same quantity, period, `when` and
-    /// `per`.
+    /// Returns these limits and one more at the end; or, if the same limit (same quantity, period, `when` and `per`) is
+    /// among them, with the new one in its place.
     ///
     /// # Errors
-    /// Where that one makes no sense.
+    /// If the new limit makes no sense.
     pub fn with(&self, limit: Limit) -> Result<Self, LimitError> {
         let mut all: Vec<Limit> = self.iter().cloned().collect();
         match all.iter_mut().find(|other| same(other, &limit)) {
@@ -17,15 +17,16 @@ impl Limits {
         Limits::new(all)
     }
 
-    /// These without that one; all of them, where it is not among them. What else is said of it may differ.
+    /// Returns these limits without the given one, or all of them if it is not among them. Other settings of it may
+    /// differ.
     #[must_use]
     pub fn without(&self, limit: &Limit) -> Self {
         let rest = self.iter().filter(|other| !same(other, limit));
         Limits::new(rest.cloned()).expect("they were checked")
     }
 
-    /// These, with another amount of the limit that reads so, or of one value of the tag that it counts
-    /// [`per`](Limit::per). Money is in nano-dollars.
+    /// Returns these limits with another amount for the limit that has this text, or for one value of the tag that it
+    /// counts [`per`](Limit::per). Money is in nano-dollars.
     ///
     /// ```
     /// use std::time::Duration;
@@ -45,7 +46,7 @@ impl Limits {
     /// ```
     ///
     /// # Errors
-    /// Where no limit reads so, or it cannot have that amount.
+    /// If no limit has this text, or it cannot have that amount.
     pub fn with_amount(
         &self,
         limit: &str,

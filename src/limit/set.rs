@@ -13,7 +13,7 @@ use super::{
 };
 use crate::tags::Tags;
 
-/// The limits of one limiter, checked and ready.
+/// The limits of one limiter, checked and ready for use.
 ///
 /// ```
 /// use tower_quota::limit::{Limit, LimitError, Limits};
@@ -96,10 +96,10 @@ impl Level {
 }
 
 impl Limits {
-    /// Checks the limits and puts them together. No limits at all is fine: everything is admitted.
+    /// Checks the limits and puts them together. An empty set is valid: everything is admitted.
     ///
     /// # Errors
-    /// The first value that makes no sense, by the name of its field.
+    /// The first value that makes no sense, with the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
         Self::on_wall(limits, Arc::default())
     }
@@ -213,7 +213,7 @@ impl Limits {
         }))
     }
 
-    /// The limits, in the order they were given. Slices and shares are not told apart.
+    /// Returns the limits, in the order in which they were given. Slices and shares are not listed separately.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
         let given = self.0.given.iter();
         given.map(|place| &self.0.rules[*place as usize].limit)

@@ -6,14 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point in a store's time, in microseconds since a start that only the store knows.
 ///
-/// Ticks of one store can be compared with each other, ticks of two stores cannot. Microseconds,
-/// because a Redis server tells its time so and because a script's doubles hold them exactly.
+/// Ticks of one store can be compared with each other; ticks of different stores cannot. The unit is a microsecond
+/// because a Redis server tells its time so, and because the doubles of its scripts hold microseconds exactly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 // One more than the microseconds: with that, one which may be there or not takes no more room than one which is.
 pub struct Tick(NonZeroU64);
 
 impl Tick {
-    /// The tick `micros` microseconds after the start; the last one there is is [`Tick::LAST`].
+    /// Returns the tick `micros` microseconds after the start, at most [`Tick::LAST`].
     #[must_use]
     #[inline]
     pub const fn from_micros(micros: u64) -> Self {
@@ -23,14 +23,14 @@ impl Tick {
     /// The last tick there is: some six hundred thousand years after the start.
     pub const LAST: Tick = Tick(NonZeroU64::MAX);
 
-    /// Microseconds since the start.
+    /// Returns the microseconds since the start.
     #[must_use]
     #[inline]
     pub const fn as_micros(self) -> u64 {
         self.0.get() - 1
     }
 
-    /// This tick, `span` later; the last tick there is rather than an overflow.
+    /// Returns the tick that is `span` later; the last tick there is instead of overflowing.
     #[must_use]
     #[inline]
     pub fn after(self, span: Duration) -> Self {
@@ -43,7 +43,7 @@ impl Tick {
         Tick(self.0.saturating_add(micros))
     }
 
-    /// How long from `earlier` until this tick; zero where it is not earlier.
+    /// Returns how long it is from `earlier` until this tick; zero if `earlier` is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Tick) -> Duration {
         Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
@@ -51,7 +51,7 @@ impl Tick {
 }
 
 impl Default for Tick {
-    /// The start.
+    /// Returns the start.
     fn default() -> Self {
         Tick(NonZeroU64::MIN)
     }

@@ -47,17 +47,17 @@ pub(crate) struct Spent {
     pub(crate) until: Option<u64>,
 }
 
-/// Whether there is room for a charge. What comes later in this list has room later.
+/// Whether there is room for a charge. The variants are in order: those further down have room later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use]
 pub enum Room {
-    /// There is.
+    /// There is room now.
     Now,
-    /// There will be at this instant, and not a tick earlier, if nothing else is charged or given back.
+    /// There will be room at this instant, and not a tick earlier, if nothing else is charged or given back.
     At(Tick),
-    /// There will be when something held is given back; nobody can say when.
+    /// There will be room when something held is given back; nobody can say when.
     WhenGivenBack,
-    /// There never will be.
+    /// There will never be room.
     Never,
 }
 
@@ -200,6 +200,12 @@ impl Window {
         let slots = self.slots().rev();
         let slots = slots.take_while(|slot| number(slot.last, length) > number(date, length));
         slots.fold(0, |sum, slot| sum.saturating_add(slot.amount))
+    }
+
+    /// When the last of what is dated leaves.
+    pub(super) fn last_leaves(&self, stay: u64) -> Option<Tick> {
+        let last = self.slots().rev().find(|slot| slot.amount > 0)?;
+        Some(leaves(last.last, stay))
     }
 
     /// Lets go what has left by `now`.
@@ -356,7 +362,7 @@ impl Window {
     /// Holds `amount`, which [fits](Self::fits).
     #[inline]
     pub(crate) fn hold_fitting(&mut self, amount: u64) {
-        self.held += amount;
+        self.held = self.held.saturating_add(amount);
         if self.learnt.is_some() {
             self.asked(amount);
         }

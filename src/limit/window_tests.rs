@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::limit::{Limit, Limits};
+use crate::limit::{Charged, Counters, Limit, Limits, Refill};
 
 fn rule(limit: Limit) -> Rule {
     Limits::new([limit]).unwrap().rules()[0].clone()
@@ -152,6 +152,77 @@ fn a_run_never_gives_back_what_was_used() {
     window.book(&rule, 1, date);
     window.expire(&rule, at(1_000_000_000));
     assert_eq!(window.room(&rule, 1, at(0)), Room::Never);
+}
+
+/// 100 a minute, with the usual margin.
+fn hundred() -> Rule {
+    rule(Limit::requests(100).every(Duration::from_secs(60)))
+}
+
+/// A call of ours leaves at this second, and its answer shows how much everybody uses.
+fn hears(window: &mut Window, rule: &Rule, second: u64, used: u64) {
+    let now = at(second * 1_000);
+    window.expire(rule, now);
+    window.book(rule, 1, now);
+    let charged = Charged {
+        sent: now,
+        amount: 1,
+        then: window.ours(rule, now),
+    };
+    let shown = Counters {
+        remaining: 100 - used,
+        published: 100,
+        rounded: 0,
+        refill: Refill::Otherwise,
+    };
+    assert!(window.hear(rule, &charged, shown, now), "others are there");
+}
+
+/// Others use 66 more within four seconds. If they go on like that there is no room, but nobody knows if they do.
+#[test]
+fn what_others_may_have_taken_since_goes_with_our_last_charge_where_nothing_is_held() {
+    let (rule, mut window) = (hundred(), Window::new(100));
+    hears(&mut window, &rule, 100, 2);
+    hears(&mut window, &rule, 104, 68);
+    let last = at(164_500);
+    for now in [at(111_000), Tick::from_micros(164_499_999)] {
+        window.expire(&rule, now);
+        assert_eq!(window.foreign(&rule, now), 66);
+        assert_eq!(window.room(&rule, 1, now), Room::At(last), "{now:?}");
+        window.hold(1);
+        let room = window.room(&rule, 1, now);
+        assert_eq!(room, Room::WhenGivenBack, "it may bring news: {now:?}");
+        window.unhold(1);
+        window.ended(1);
+    }
+    window.expire(&rule, last);
+    assert_eq!(window.room(&rule, 1, last), Room::Now);
+}
+
+/// What others use leaves later than our last charge: until then nobody waits who has room without the growth.
+#[test]
+fn where_room_comes_by_itself_that_is_waited_for() {
+    let (rule, mut window) = (hundred(), Window::new(100));
+    hears(&mut window, &rule, 100, 57);
+    hears(&mut window, &rule, 104, 68);
+    let now = at(111_000);
+    window.expire(&rule, now);
+    let Room::At(then) = window.room(&rule, 20, now) else {
+        panic!("all of it leaves");
+    };
+    assert!(then >= at(164_500), "with our last charge at the earliest");
+    window.expire(&rule, then);
+    assert_eq!(window.room(&rule, 20, then), Room::Now);
+}
+
+#[test]
+fn what_is_held_is_never_more_than_can_be_counted() {
+    let mut window = Window::new(u64::MAX);
+    for _ in 0..2 {
+        assert!(window.fits(u64::MAX));
+        window.hold_fitting(u64::MAX);
+    }
+    assert_eq!(window.in_use(), u64::MAX);
 }
 
 #[test]

@@ -42,6 +42,15 @@ impl Shared {
         }
     }
 
+    /// Refuses a claim that never fits, also where others go before it: the store says why. What it grants after all is
+    /// dropped, and given back.
+    pub(super) async fn refuse_never(self: &Arc<Self>, claim: &Claim) -> Result<(), Rejection> {
+        match self.ask(claim).await {
+            Err(Refused::Rejected(rejection)) => Err(rejection),
+            Ok(_) | Err(Refused::NotNow(_)) => Ok(()),
+        }
+    }
+
     /// Waits for a store's answer. It is seen to from now on, polled or not.
     pub(super) fn hear(
         self: &Arc<Self>,

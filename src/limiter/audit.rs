@@ -7,11 +7,12 @@ use crate::{
 };
 
 impl Limiter {
-    /// What was done by hand to budgets, limits and what is spent, and what a program has [noted](Self::note) beside, the
-    /// newest last; also what stopped by itself, and what was lost in flight when a process ended.
+    /// Returns the audit log, oldest entries first: what was done by hand to budgets, limits and amounts spent, and
+    /// what a program has [noted](Self::note).
     ///
-    /// A store in a file or on a server has all of it for good, one in memory the last 1 024 entries until the process
-    /// ends. Several limiters on one store have one log.
+    /// It also has what stopped by itself, and what was lost in flight when a process ended. A store in a file or on a
+    /// server keeps the whole log for good; one in memory keeps the last 1 024 entries until the process ends. Several
+    /// limiters on one store share one log.
     ///
     /// ```
     /// use tower_quota::{Limiter, limit::{Limit, Limits}, store::{Note, Reason}};
@@ -33,7 +34,7 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// Where the store cannot answer, or keeps no audit log.
+    /// If the store cannot answer, or keeps no audit log.
     ///
     /// # Cancel safety
     /// Nothing is taken, so nothing is lost.
@@ -41,14 +42,16 @@ impl Limiter {
         self.shared.get(self.shared.store.audit()).await
     }
 
-    /// Notes in the [audit log](Self::audit) what was done by hand to something beside the limits: to a key, a user, a
-    /// setting. It changes nothing else. Secrets do not belong there.
+    /// Notes in the [audit log](Self::audit) what was done by hand to something other than the limits: a key, a user, a
+    /// setting.
+    ///
+    /// It changes nothing else. Secrets do not belong there.
     ///
     /// # Errors
-    /// Where the store cannot write it, or keeps no audit log.
+    /// If the store cannot write the note, or keeps no audit log.
     ///
     /// # Cancel safety
-    /// Once polled it is noted, even where the future is dropped.
+    /// Once the future has been polled the note is made, even if the future is dropped.
     pub async fn note(&self, note: Note, reason: impl Into<Reason>) -> Result<(), StoreError> {
         let answer = self.shared.store.note(note, &reason.into());
         self.shared.get(answer).await

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Shared {
-    /// `None`: it waits no more.
-    pub(super) fn awaited(&self, waiter: &Waiter, since: Instant) -> Option<Awaited> {
+    /// `None`: it waits no more. `ahead`: whether those are counted who go before it, each of whom is looked at.
+    pub(super) fn awaited(&self, waiter: &Waiter, since: Instant, ahead: bool) -> Option<Awaited> {
         let (keys, needs) = {
             let stand = waiter.stand();
             (stand.keys.clone(), stand.needs.clone())
@@ -18,7 +18,10 @@ impl Shared {
         let (on, before, ahead) = {
             let queue = self.queue();
             let on = queue.parked_on(waiter)?;
-            let ahead = queue.ahead_of_rank(&on, waiter.rank());
+            let ahead = match ahead {
+                true => queue.ahead_of_rank(&on, waiter.rank()),
+                false => 0,
+            };
             let before = queue.demand_before_rank(&keys, waiter.rank());
             (on, before, ahead)
         };
@@ -102,5 +105,33 @@ fn of_count(count: &Standing) -> NotNow {
         in_use: count.in_use,
         reserved: count.reserved,
         needed: count.needed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        limit::{Limit, Limits},
+        limiter::{Call, CallState, Limiter, Progress},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn all_else_is_said_where_those_before_are_not_counted() {
+        let limiter = Limiter::new(Limits::new([Limit::concurrency(1)]).unwrap());
+        let held = limiter.acquire(Call::new()).await.unwrap();
+        let (progress, mut tasks) = (Progress::new(), tokio::task::JoinSet::new());
+        for call in [Call::new(), Call::new(), Call::new().progress(&progress)] {
+            let limiter = limiter.clone();
+            tasks.spawn(async move { limiter.acquire(call).await.map(drop) });
+            tokio::task::yield_now().await;
+        }
+        let states = (progress.state(), progress.state_without_ahead());
+        let (CallState::Waiting(all), CallState::Waiting(mut seen)) = states else {
+            panic!("it waits");
+        };
+        assert_eq!((all.ahead, seen.ahead), (2, 0));
+        seen.ahead = all.ahead;
+        assert_eq!(seen, all);
+        drop((held, tasks));
     }
 }

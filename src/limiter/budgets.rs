@@ -23,14 +23,17 @@ pub(super) struct Listeners {
 }
 
 impl Limiter {
-    /// Tells what happens to budgets from now on, and what nobody has been told of yet: thresholds that are passed,
-    /// circuits that open, and every change by hand. Each event once, to every listener that is there.
+    /// Registers a listener for what happens to budgets: thresholds that are passed, circuits that open, and every
+    /// change by hand.
     ///
-    /// It is called by whoever settles, refuses or changes something, with no lock held, and must neither block nor
-    /// panic: it may be where a permit is dropped. Events of calls that end at the same time may come in another order.
-    /// While nobody listens, the last 1 024 are kept. Of several limiters on one store each hears what it has caused,
-    /// or what another has and has not told yet. A listener stays as long as the limiter; one that holds the limiter
-    /// keeps it for ever.
+    /// It hears of everything from now on, and of what nobody has been told yet. Each event is told once, to every
+    /// listener there is.
+    ///
+    /// The listener is called by whoever settles, refuses or changes something, with no lock held. It must neither
+    /// block nor panic: the caller may be a permit that is being dropped. Events of calls that end at the same time may
+    /// arrive in any order. While there is no listener, the last 1 024 events are kept. If several limiters share a
+    /// store, each hears what it caused itself, or what another caused and has not told yet. A listener stays for as
+    /// long as the limiter; one that holds the limiter keeps it alive forever.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -66,14 +69,16 @@ impl Limiter {
         self.shared.tell_events();
     }
 
-    /// Corrects what is spent of every budget that the tags touch, because the count and the bill differ. What is
-    /// taken back makes room at once; what is added is never refused, and may be debt. The [audit log](Self::audit) has it.
+    /// Corrects the amount spent of every budget that the tags touch, for when the count and the bill differ.
+    ///
+    /// What is taken back makes room at once; what is added is never refused, and may become debt. The correction is
+    /// recorded in the [audit log](Self::audit).
     ///
     /// # Errors
-    /// Where the store cannot do this.
+    /// If the store cannot do this.
     ///
     /// # Cancel safety
-    /// Once polled, it counts, even where the future is dropped.
+    /// Once the future has been polled the correction counts, even if the future is dropped.
     pub async fn correct(
         &self,
         tags: &Tags,
@@ -87,15 +92,17 @@ impl Limiter {
         Ok(())
     }
 
-    /// Resets what [went over](crate::limit::Limit::circuit): the open circuits of the budgets that the tags touch
-    /// close, and what was spent of these is forgotten. Says how many there were. The tags are those of the calls that
-    /// are stopped: of a budget that is split, one value at a time. The [audit log](Self::audit) has it.
+    /// Resets what [went over](crate::limit::Limit::circuit): closes the open circuits of the budgets that the tags
+    /// touch, and forgets what was spent of those budgets. Returns how many there were.
+    ///
+    /// The tags are those of the calls that are stopped; a split budget is reset one value at a time. The reset is
+    /// recorded in the [audit log](Self::audit).
     ///
     /// # Errors
-    /// Where the store cannot do this.
+    /// If the store cannot do this.
     ///
     /// # Cancel safety
-    /// Once polled, it counts, even where the future is dropped.
+    /// Once the future has been polled the reset counts, even if the future is dropped.
     pub async fn reset(&self, tags: &Tags, reason: impl Into<Reason>) -> Result<u64, StoreError> {
         let shared = &self.shared;
         let reset = shared.get(shared.store.reset(tags, &reason.into())).await?;
@@ -103,8 +110,10 @@ impl Limiter {
         Ok(reset)
     }
 
-    /// How every limit on [cost](crate::limit::Limit::cost) stands, in the order of the limits: each value apart that
-    /// something was counted for. Looks at every count; for dashboards, not for decisions.
+    /// Returns how every limit on [cost](crate::limit::Limit::cost) stands, in the order of the limits, with a separate
+    /// entry for each value under which something was counted.
+    ///
+    /// This looks at every count: it is for dashboards, not for decisions.
     ///
     /// ```
     /// use tower_quota::{Limiter, Money, limit::{Limit, Limits}, limiter::Call};
@@ -122,7 +131,7 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// Where the store cannot answer, or cannot say.
+    /// If the store cannot answer, or does not support this.
     ///
     /// # Cancel safety
     /// Nothing is taken, so nothing is lost.
@@ -130,9 +139,11 @@ impl Limiter {
         self.shared.get(self.shared.store.budgets()).await
     }
 
-    /// How the counts of every limit stand, budgets too, in the order of the limits: each value apart that something was
-    /// counted for, of each limit the `most` fullest. Of a limit with more than ten thousand values those are looked at that
-    /// are found first. For dashboards, not for decisions.
+    /// Returns how the counts of every limit stand, budgets included, in the order of the limits, with a separate entry
+    /// for each value under which something was counted.
+    ///
+    /// Of each limit, the `most` fullest are returned. Of a limit with more than ten thousand values, only the first
+    /// ten thousand found are considered. This is for dashboards, not for decisions.
     ///
     /// ```
     /// use std::time::Duration;
@@ -153,7 +164,7 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// Where the store cannot answer, or cannot say.
+    /// If the store cannot answer, or does not support this.
     ///
     /// # Cancel safety
     /// Nothing is taken, so nothing is lost.

@@ -20,7 +20,10 @@ use crate::{
     tags::{self, Tags},
 };
 
-/// One call: who makes it, how much it needs, how urgent it is.
+/// One call: who makes it, how much it needs, and how urgent it is.
+///
+/// Its place in the queue and its [`max_wait`](Self::max_wait) count from [`Call::new`]. Make a new one for each call,
+/// just before it is used; do not keep one as a template to clone.
 ///
 /// ```
 /// use std::time::Duration;
@@ -86,8 +89,8 @@ impl Turn {
 }
 
 impl Call {
-    /// A call that needs one request and no tokens. It arrives now, with the tags of the
-    /// [`scope`](crate::scope) it is made in.
+    /// Creates a call that needs one request and no tokens. It arrives now, with the tags of the
+    /// [`scope`](crate::scope) in which it is made.
     pub fn new() -> Self {
         Call {
             tags: tags::inherited().unwrap_or_default(),
@@ -97,39 +100,42 @@ impl Call {
         }
     }
 
-    /// Who makes it and where it goes. What these tags leave open is taken from the [`scope`](crate::scope).
+    /// Sets the tags: who makes the call and where it goes. Tags that are not set here are taken from the
+    /// [`scope`](crate::scope).
     pub fn tags(mut self, tags: impl Into<Arc<Tags>>) -> Self {
         self.tags = tags::inherit(tags.into());
         self
     }
 
-    /// Input tokens, and output tokens at most. Both are taken as declared: a call that is larger than a
-    /// limit can ever hold is refused.
+    /// Sets how many input tokens the call needs, and how many output tokens at most.
+    ///
+    /// Both are taken as declared: a call that is larger than a limit can ever hold is refused.
     pub fn tokens(mut self, input: u64, output: u64) -> Self {
         self.demand.input = input;
         self.demand.output = output;
         self
     }
 
-    /// What it costs at most. Settled without a [cost](crate::Usage::cost), it is charged all of that.
+    /// Sets the most that the call may cost. If it is settled without a [cost](crate::Usage::cost), all of that is
+    /// charged.
     pub fn cost(mut self, most: Money) -> Self {
         self.demand.cost = most.as_nanos();
         self
     }
 
-    /// How urgent it is: each step up counts as having come one *aging* span earlier. 0 by default.
+    /// Sets how urgent the call is: each step up counts as having arrived one *aging* span earlier. 0 by default.
     pub fn priority(mut self, priority: i32) -> Self {
         self.turn.priority = priority;
         self
     }
 
-    /// How long it may wait. A wait that cannot end in time is refused at once.
+    /// Sets how long the call may wait, counted from [`Call::new`]. A wait that cannot end in time is refused at once.
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.turn.deadline = self.turn.arrived.checked_add(wait);
         self
     }
 
-    /// Has this show what becomes of the call. One for each call.
+    /// Has `progress` show what becomes of this call. Use one for each call.
     pub fn progress(mut self, progress: &Progress) -> Self {
         self.progress = Some(progress.clone());
         self
@@ -140,7 +146,7 @@ impl Call {
         self.progress.as_ref().map(Progress::taken_in)
     }
 
-    /// What the call needs.
+    /// Returns what the call needs.
     #[must_use]
     pub fn demand(&self) -> &Demand {
         &self.demand

@@ -10,24 +10,26 @@ use crate::{error::Shortage, tags::Tags};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CallState {
-    /// It came, and neither waits nor is under way: it is looked at, or about to leave, or its answer is.
+    /// It has arrived and is neither waiting nor under way: it is being looked at, or it or its answer is about to
+    /// leave.
     Received,
     /// It waits for room.
     Waiting(Awaited),
-    /// An attempt has left, and has not ended: its answer is awaited, or its body is.
+    /// An attempt has left and has not ended: its response, or the rest of the response body, is still awaited.
     Sent {
-        /// When it left.
+        /// When the attempt left.
         since: Instant,
-        /// With these tags: where it went is among them.
+        /// The tags it left with; where it went is among them.
         tags: Arc<Tags>,
-        /// Which attempt of the call it is, from 1 on.
+        /// Which attempt of the call this is, counted from 1.
         attempt: u32,
-        /// The output tokens that have streamed by now, estimated. By a layer alone; it looks four times a second.
+        /// The output tokens that have streamed so far, estimated. Known only behind a layer, which looks four times a
+        /// second.
         output: u64,
     },
-    /// It waits to be repeated, or until a provider takes calls again, and holds nothing.
+    /// It waits to be repeated, or until a provider takes calls again. Meanwhile it holds nothing.
     BackingOff {
-        /// Until then.
+        /// When this wait ends.
         until: Instant,
     },
     /// It is over: answered to the end, refused, or given up.
@@ -38,14 +40,15 @@ pub enum CallState {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Awaited {
-    /// Since when.
+    /// When the wait began.
     pub since: Instant,
-    /// The limit on which it waits, as it stands now.
+    /// The limit on which the call waits, as it stands now.
     pub shortage: Shortage,
-    /// How many calls that go before it wait there, or have room kept there.
+    /// How many calls that go before it wait for that limit, or have room kept there.
     pub ahead: usize,
-    /// In how long it is expected to go, if those before it need what they say, and none comes that goes before it.
-    /// `None` where it hangs on calls in flight, which end when they end.
+    /// In how long it is expected to go, if the calls ahead need what they claim and no further call goes before it.
+    ///
+    /// `None` if that depends on calls in flight, whose end nobody knows.
     pub expected_in: Option<Duration>,
 }
 

@@ -41,6 +41,13 @@ impl Shared {
         }
     }
 
+    /// Whether a comer needs more of one of its counts than that ever holds.
+    pub(super) fn never_fits(&self, keys: &[LimitKey], comer: &Comer) -> bool {
+        let limits = self.store.limits();
+        let mut needs = keys.iter().zip(&comer.needs);
+        needs.any(|(key, need)| *need > limits.amount_of(key))
+    }
+
     /// The counts that a claim takes from, and who comes.
     pub(super) fn comer(&self, claim: &Claim, turn: Turn) -> (Vec<LimitKey>, Comer) {
         let Wants {

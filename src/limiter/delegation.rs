@@ -13,16 +13,16 @@ use crate::{
     tags::{self, Inherited, Tags},
 };
 
-/// What a call inherits from the calls that it is made inside of: their tags, and the concurrency slots that
-/// they hold, which it does not take again.
+/// What a call inherits from the calls in which it is made: their tags, and the concurrency slots that they hold, which
+/// it does not take again.
 ///
-/// Without that, as many calls as there are slots, each waiting for a call inside it, would wait for ever.
-/// Windows and run limits count every call all the same.
+/// Without this, as many calls as there are slots, each waiting for a call made inside it, would wait forever. Windows
+/// and limits per run count every call regardless.
 ///
-/// It applies by itself to what is awaited inside of [`Limiter::run`](super::Limiter::run),
-/// [`Permit::scope`](super::Permit::scope), and of a service behind our layers. A **spawned task does not
-/// inherit**: carry it over as below, or put it into the extensions of the task's requests. By header travel
-/// only [tags](Tags::from_headers), because a header proves nothing.
+/// It applies automatically to whatever is awaited inside [`Limiter::run`](super::Limiter::run), inside
+/// [`Permit::scope`](super::Permit::scope), and inside a service behind these layers. A **spawned task does not
+/// inherit**: carry the delegation over as shown below, or put it into the extensions of the task's requests. In
+/// headers only [tags](Tags::from_headers) travel, because a header proves nothing.
 ///
 /// ```
 /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, Delegation}};
@@ -40,11 +40,18 @@ use crate::{
 /// # }
 /// ```
 ///
-/// # What it cannot do
-/// A slot counts as held for as long as the call that holds it has not ended; a claim inside that was made
-/// before then goes on without one. Calls that hold a slot of one count and need one of *another*, while others
-/// do it the other way round, can still wait for each other: give calls that delegate a
-/// [`max_wait`](super::Call::max_wait), or put both under one limit.
+/// # Fan-out
+/// One slot excuses all the calls made inside the call that holds it, also those that run at the same time. If a call
+/// that holds one of eight slots makes fifty calls at once, all fifty go, whatever the limit is for: a provider's limit
+/// on concurrent requests as well. To bound them, set that limit on a [tag](crate::limit::Limit::when) that only the
+/// inner calls have, such as their provider or model, so that the outer call holds no slot of it and each inner call
+/// takes its own. Or bound the fan-out itself, for example with a semaphore.
+///
+/// # Limitations
+/// A slot counts as held until the call that holds it ends. A call inside it whose claim was made before then carries
+/// on without a slot of its own. Calls that hold a slot of one count and need one of *another*, while other calls do
+/// the reverse, can still wait for each other: give calls that delegate a [`max_wait`](super::Call::max_wait), or put
+/// both under one limit.
 #[derive(Clone, Default)]
 pub struct Delegation {
     tags: Option<Arc<Tags>>,
@@ -70,7 +77,7 @@ pub(super) struct Claimed {
 }
 
 impl Delegation {
-    /// What a call made here inherits; nothing outside of any call and any [`scope`](crate::scope).
+    /// Returns what a call made here inherits: nothing, outside any call and any [`scope`](crate::scope).
     #[must_use]
     pub fn current() -> Self {
         let Inherited { tags, beside } = tags::all_inherited();
@@ -91,7 +98,7 @@ impl Delegation {
         same(&self.tags, &other.tags) && same(&self.slots, &other.slots)
     }
 
-    /// Has the calls made inside `future` inherit this, and nothing else.
+    /// Has the calls made inside `future` inherit this delegation, and nothing else.
     ///
     /// # Cancel safety
     /// As cancel safe as `future`.

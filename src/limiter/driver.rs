@@ -13,6 +13,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::{
@@ -36,6 +37,10 @@ use crate::{error::Rejection, limit::LimitKey, store::NotNow};
 /// that; and a thread is kept from all else while it looks at very many counts.
 const STEPS_IN_A_ROW: u32 = 32;
 
+/// So often the counts are looked at that go by a calendar: the clock on the wall is set, or goes on while the machine
+/// is suspended, and no timer knows.
+const CALENDARS_EACH: Duration = Duration::from_secs(60);
+
 /// Starts a driver on this runtime, where none runs there. Outside a runtime nothing happens.
 pub(super) fn ensure(shared: &Arc<Shared>) {
     let Ok(runtime) = Handle::try_current() else {
@@ -48,6 +53,7 @@ pub(super) fn ensure(shared: &Arc<Shared>) {
             runtime: runtime.id(),
             told,
             under_way: UnderWay::new(shared.store.foresees()),
+            calendars: None,
             steps: 0,
             finished: false,
         };
@@ -61,6 +67,8 @@ struct Driver {
     /// Says that something changed.
     told: watch::Receiver<()>,
     under_way: UnderWay,
+    /// When the counts are to be looked at that go by a calendar, where there may be any.
+    calendars: Option<Instant>,
     steps: u32,
     finished: bool,
 }
@@ -96,7 +104,7 @@ async fn drive(mut driver: Driver) {
 impl Driver {
     /// Until the next count is worth a look, an answer came, or something changed.
     async fn sleep(&mut self) {
-        let next = self.shared.queue().next_timer();
+        let next = self.next_look();
         let full = self.under_way.claimed.is_full();
         let heard = {
             // The sender lives as long as this does.
@@ -111,14 +119,37 @@ impl Driver {
             // Whichever comes first.
             match next.filter(|_| !full) {
                 None => first.await,
-                Some(at) => {
-                    let until = Instant::now() + at.since(self.shared.store.now());
-                    tokio::time::timeout_at(until, first).await.unwrap_or(None)
-                }
+                Some(until) => tokio::time::timeout_at(until, first).await.unwrap_or(None),
             }
         };
+        self.look_at_calendars();
         if let Some(heard) = heard {
             self.hear(heard);
+        }
+    }
+
+    /// When the next count is worth a look.
+    fn next_look(&mut self) -> Option<Instant> {
+        let (timer, calendars) = {
+            let queue = self.shared.queue();
+            (queue.next_timer(), queue.limits().have_calendars())
+        };
+        let timer = timer.map(|at| Instant::now() + at.since(self.shared.store.now()));
+        if !calendars {
+            self.calendars = None;
+            return timer;
+        }
+        let next = || Instant::now() + CALENDARS_EACH;
+        let calendars = *self.calendars.get_or_insert_with(next);
+        Some(timer.map_or(calendars, |timer| timer.min(calendars)))
+    }
+
+    /// Has the counts looked at that go by a calendar, where it is time to.
+    fn look_at_calendars(&mut self) {
+        let due = |at: Instant| at <= Instant::now();
+        if self.calendars.is_some_and(due) {
+            self.calendars = None;
+            self.shared.queue().kick_calendars();
         }
     }
 

@@ -11,41 +11,45 @@ use crate::{
     store::Standing,
 };
 
-/// What would become of a call, and why; from [`Limiter::explain`].
+/// What would become of a call, and why. Returned by [`Limiter::explain`].
 ///
-/// It reads as the refusals do, and serialises for dashboards: see there.
+/// Its text reads like that of a refusal, and it can be serialized for dashboards; see `explain` for an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
     /// Whether the call would have to wait.
     pub held: bool,
-    /// With what it would be refused instead; in JSON its text.
+    /// The refusal that the call would get instead, if any. In JSON, its text.
     #[serde(serialize_with = "as_text")]
     pub refused: Option<Rejection>,
-    /// When there is room under all its limits together: not before, because what is charged until then, and
-    /// the calls that came before, are not in it.
+    /// When there will be room under all its limits together.
+    ///
+    /// This is the earliest time: what is charged until then, and the calls that came before, are not taken into
+    /// account.
     pub room: Outlook,
-    /// Every limit that it touches, in the order they were given, slices of them after those, what came
-    /// [later](Limiter::reconfigure) after them, then the cooldown of its target while there is one, and last what is
-    /// [paused](crate::limit::Limit::paused). Concurrency
-    /// limits of which a call around this one holds a slot are not among them.
+    /// Every limit that the call touches.
+    ///
+    /// They come in this order: the limits as they were given; their slices; limits that were added
+    /// [later](Limiter::reconfigure); the cooldown of the call's target, while there is one; and last the
+    /// [pauses](crate::limit::Limit::paused). Concurrency limits of which a call around this one holds a slot are left
+    /// out.
     pub limits: Vec<Explained>,
 }
 
-/// How one limit stands to a call.
+/// How one limit stands with respect to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The limit in words: `tokens 90000/min for model=gpt-4o`; or the cooldown of the call's target:
+    /// The limit in words, such as `tokens 90000/min for model=gpt-4o`, or the cooldown of the call's target, such as
     /// `cooldown of provider=openai, model=gpt-4o`.
     pub limit: String,
-    /// How much of it may be used; of a cooldown, and of what is paused, nothing.
+    /// How much of it may be used. Zero for a cooldown and for a pause.
     pub amount: u64,
-    /// Whether it only watches: then it holds nothing up.
+    /// Whether the limit only watches: then it never holds a call up.
     pub shadow: bool,
-    /// Whether it looks at where the call goes: its provider, model or API key.
+    /// Whether the limit looks at where the call goes: its provider, model or API key.
     pub of_target: bool,
-    /// What the amounts are of.
+    /// The unit of the amounts.
     pub unit: Unit,
     /// What counts under it now.
     pub in_use: u64,
@@ -53,31 +57,31 @@ pub struct Explained {
     pub reserved: u64,
     /// What the call needs of it.
     pub needed: u64,
-    /// What would count under it with the call.
+    /// What would count under it with this call.
     pub would_be: u64,
-    /// Whether there is room, or when.
+    /// Whether there is room, or when there will be.
     pub room: Outlook,
-    /// How many better ranked calls wait for it, or have room kept there.
+    /// How many better-ranked calls wait for it, or have room kept there.
     pub ahead: usize,
 }
 
-/// When there is room. In JSON `"now"`, `{"in_ms": 3200}`, `"when_given_back"`, `"never"`.
+/// When there is room. In JSON: `"now"`, `{"in_ms": 3200}`, `"when_given_back"` or `"never"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outlook {
     /// Now.
     Now,
-    /// After this wait, if nothing else is charged and nothing given back.
+    /// After this wait, if nothing else is charged and nothing is given back.
     #[serde(rename = "in_ms")]
     In(#[serde(serialize_with = "as_millis")] Duration),
-    /// When a call that is going on gives something back; nobody can say when.
+    /// When a call in flight gives something back; nobody can say when.
     WhenGivenBack,
     /// Never.
     Never,
 }
 
 impl Limiter {
-    /// Whether a call would be held now, by which limits, for how long, and why. Takes nothing.
+    /// Explains whether a call would be held now, by which limits, for how long, and why. Takes nothing.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -105,7 +109,7 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// Where the store of counts cannot answer. A call that would be refused is explained like any other.
+    /// If the store of counts cannot answer. A call that would be refused is explained like any other.
     ///
     /// # Cancel safety
     /// Nothing is taken, so nothing is lost.
@@ -172,7 +176,7 @@ fn explained(limits: &Limits, standing: &Standing, now: Tick, ahead: usize) -> E
 }
 
 impl Explanation {
-    /// The limits that would hold it: those without room, and those for which better ranked calls wait.
+    /// Returns the limits that would hold the call: those without room, and those for which better-ranked calls wait.
     pub fn held_by(&self) -> impl Iterator<Item = &Explained> {
         self.limits
             .iter()

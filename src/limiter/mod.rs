@@ -1,4 +1,4 @@
-//! The engine: claims, a queue, permits. No HTTP.
+//! The engine: claims, a queue and permits, without HTTP.
 //!
 //! ```
 //! use std::time::Duration;
@@ -95,35 +95,37 @@ use crate::{
     },
 };
 
-/// Admits calls under limits; those that do not fit wait for their turn.
+/// Admits calls under limits; calls that do not fit wait for their turn.
 ///
-/// Cheap to clone: clones share everything.
+/// Cheap to clone: all clones share the same state.
 ///
 /// # Fairness
-/// Each step of priority counts as having come one *aging* span earlier. Calls of one priority share by
-/// agent, or by another tag: an agent that sends nine thousand calls has its share, and the others theirs.
-/// Calls of one agent keep their order. A call that waits for one limit does not hold up calls that do not
-/// touch it. No call passes one that goes before it and waits for a limit it needs itself.
+/// Each step of priority makes a call count as if it had arrived one *aging* span earlier. Calls of the same priority
+/// share by agent, or by another tag: an agent that sends nine thousand calls gets its share, and the other agents get
+/// theirs. Calls of one agent stay in order. A call that waits for one limit does not hold up calls that do not touch
+/// that limit. No call overtakes one that goes before it and waits for a limit that both need.
 ///
-/// A call that was sent from one limit to another twice, because each filled up while it waited for the other,
-/// **pins** them: those behind it take from them only what leaves it its room at the instant at which it is due,
-/// or has left by then. So a call that needs much of several busy limits is let in after three of the longest of
-/// their periods at the latest, and thrice what calls in flight take where they hold room. Where a guaranteed share
-/// is used before it, after four. That is without what those take who go before it, now or by a higher priority
-/// later, without usage above what was claimed, and without waits for slots of concurrency: these have no bound of
-/// their own. A pin sleeps while that instant is a period of its limit or more ahead, and ends one period
-/// after it: what waits for something that nobody can date holds no room for ever. Slots of concurrency are
-/// pinned last, when all else has room.
+/// A call that has twice been moved from one limit to another, because each filled up while it waited for the other,
+/// **pins** them: calls behind it may take from a pinned limit only what still leaves the call its room at the instant
+/// at which it is due, or what will have left the limit by then. A call that needs much of several busy limits is
+/// therefore admitted after at most three of the longest of their periods, plus three times the duration of the calls
+/// in flight that hold room there; where a guaranteed share is used ahead of it, after at most four. This bound leaves
+/// out what is taken by calls that go before it (already now, or later by a higher priority), usage above what was
+/// claimed, and waits for concurrency slots, none of which has a bound of its own. A pin is dormant while that instant
+/// is one period of its limit or more away, and it ends one period after that instant, so that a call that waits for
+/// something nobody can date does not hold room forever. Concurrency slots are pinned last, once everything else has
+/// room.
 ///
-/// A limit may be [guaranteed](crate::limit::Limit::share) in parts: whoever is below such a share goes first.
+/// Parts of a limit may be [guaranteed](crate::limit::Limit::share): whoever is below such a share goes first.
 ///
 /// # Deadlines
-/// A call whose wait cannot end in time is refused at once: because of what counts already, or because of what
-/// goes to others before it, as far as that is never corrected downwards. It is the least that can come of it: those
-/// before it need what they say and stay. Where they are of more than 256 sets of limits, the first are looked at.
+/// A call whose wait cannot end in time is refused at once, because of what counts already or because of what will go
+/// to the calls ahead of it. Of the latter, only what is never corrected downwards is considered. The wait is estimated
+/// at its shortest: the calls ahead need what they claim, and none of them leaves. If they need more than 256 different
+/// sets of limits, only the first 256 are considered.
 ///
 /// # Runtime
-/// Needs tokio's timer. Where somebody has to wait a task is started on that runtime; it ends when nobody does.
+/// Requires tokio's timer. While calls wait, a task runs on the runtime they wait on; it ends when none is left.
 #[derive(Clone)]
 pub struct Limiter {
     shared: Arc<Shared>,
@@ -148,29 +150,31 @@ pub(crate) struct Shared {
 }
 
 impl Limiter {
-    /// A limiter that counts in this process's memory.
+    /// Creates a limiter that counts in this process's memory.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self::with_store(MemoryStore::new(limits))
     }
 
-    /// A limiter that counts where the variable `TOWER_QUOTA_STORE` of the environment says: in this process's memory, where
-    /// it is not set. See [`StoreSetting`]; opening one is waited for.
+    /// Creates a limiter that counts in the store named by the environment variable `TOWER_QUOTA_STORE`, or in this
+    /// process's memory if the variable is not set.
+    ///
+    /// See [`StoreSetting`] for its format. This blocks until the store is open.
     ///
     /// # Errors
-    /// Where it names no store that this program has, or the store cannot be opened.
+    /// If the variable names a store that this program does not have, or the store cannot be opened.
     pub fn from_env(limits: Limits) -> Result<Self, StoreSettingError> {
         let store = StoreSetting::from_env()?.open(limits)?;
         Ok(Self::build(store, QueueOptions::new()))
     }
 
-    /// A limiter that counts in `store`.
+    /// Creates a limiter that counts in `store`.
     #[must_use]
     pub fn with_store(store: impl Store) -> Self {
         Self::build(Arc::new(store), QueueOptions::new())
     }
 
-    /// As [`with_store`](Self::with_store), with a queue that behaves otherwise.
+    /// Like [`with_store`](Self::with_store), with options for the queue.
     #[must_use]
     pub fn build(store: Arc<dyn Store>, options: QueueOptions) -> Self {
         let aging = i64::try_from(micros(options.aging)).unwrap_or(i64::MAX);
@@ -198,11 +202,11 @@ impl Limiter {
         Limiter { shared }
     }
 
-    /// Waits for room and takes it. The permit is dated when this returns.
+    /// Waits for room and takes it. The permit is dated at the moment this returns.
     ///
     /// # Errors
-    /// A [`Rejection`] where waiting makes no sense: the call never fits, its wait cannot end in time, the
-    /// queue is full, the store cannot answer.
+    /// A [`Rejection`] if waiting makes no sense: the call never fits, its wait cannot end in time, the queue is full,
+    /// or the store cannot answer.
     ///
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
@@ -217,10 +221,10 @@ impl Limiter {
         Ok(permit)
     }
 
-    /// Takes room if there is some now, without waiting and without passing anybody who waits.
+    /// Takes room if there is any now, without waiting and without overtaking a call that waits.
     ///
     /// # Errors
-    /// [`Rejection::RateLimited`] where there is no room now, and what [`acquire`](Self::acquire) says.
+    /// [`Rejection::RateLimited`] if there is no room now, and otherwise as for [`acquire`](Self::acquire).
     ///
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
@@ -240,7 +244,7 @@ impl Limiter {
         }
     }
 
-    /// How many calls wait.
+    /// Returns how many calls are waiting.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.waiting()
@@ -252,7 +256,7 @@ impl Limiter {
         self.shared.outbox().len()
     }
 
-    /// The limits that hold now.
+    /// Returns the limits now in force.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.shared.store.limits()
@@ -323,10 +327,15 @@ impl Limiter {
         if let Some(paused) = refused::paused(&self.shared.store.limits(), claim) {
             return Err(Refused::Rejected(paused));
         }
-        match self.behind(claim, turn, true).await? {
-            Some(refused) => Err(Refused::NotNow(refused)),
-            None => self.shared.ask(claim).await,
+        let Some(refused) = self.behind(claim, turn, true).await? else {
+            return self.shared.ask(claim).await;
+        };
+        if claim.never_fits(&self.shared.store.limits()) {
+            // Nor do others wait behind it, who would leave room for what it never takes.
+            let never = self.shared.refuse_never(claim).await;
+            never.map_err(Refused::Rejected)?;
         }
+        Err(Refused::NotNow(refused))
     }
 
     /// Whether somebody better ranked waits for what this claim needs, or has room kept there: then it waits
@@ -368,6 +377,11 @@ impl Limiter {
             turn.in_time(Box::pin(in_time)).await?;
         }
         let waiter = loop {
+            if shared.never_fits(&keys, &comer) {
+                // It did when it was tried: limits have changed since.
+                let never = shared.refuse_never(claim);
+                turn.in_time(Box::pin(never)).await?;
+            }
             let mut queue = shared.queue();
             if comer.version < queue.version() {
                 // Limits have changed in between.

@@ -9,12 +9,13 @@ use crate::{
 };
 
 impl Permit {
-    /// Takes in what the answer to this call tells of its limits: the provider's counters, that a limit refused
-    /// it, that it is to be left alone for a while. Behind the layers of this crate that is done already; this
-    /// is for programs that call by other ways than HTTP.
+    /// Takes in what the answer to this call tells of its limits: the provider's counters, that a limit refused the
+    /// call, or that the provider is to be left alone for a while.
     ///
-    /// Say it before the permit ends; with the same answer, once. Before the call has left nothing was told.
-    /// Only tags that say where the call goes (provider, API key, model) matter.
+    /// The layers of this crate do this by themselves; this is for programs that call by other means than HTTP.
+    ///
+    /// Report it after the call has left and before the permit ends, once for each answer. Only tags that say where the
+    /// call goes (provider, API key, model) matter.
     ///
     /// ```
     /// use std::time::Duration;
@@ -35,7 +36,7 @@ impl Permit {
     /// ```
     ///
     /// # Errors
-    /// None: a store that cannot learn this learns the next, and what it counts is right all the same.
+    /// None. A store that cannot take this in will take in the next one, and what it counts is right all the same.
     pub fn observe(&self, seen: &Observation) {
         if let Some(grant) = &self.grant {
             let answer = self.shared.store.observe(&self.tags, grant, seen);
@@ -43,7 +44,7 @@ impl Permit {
         }
     }
 
-    /// The store's time, in which [observations](Observation) are dated.
+    /// Returns the store's time, by which [observations](Observation) are dated.
     #[must_use]
     pub fn now(&self) -> Tick {
         self.shared.store.now()

@@ -92,8 +92,8 @@ pub(super) struct Order {
     /// How much older one step of priority makes a class, in microseconds.
     aging: i64,
     classes: BTreeMap<i32, Class>,
-    /// The classes in the order in which they go.
-    turns: Vec<i32>,
+    /// The places of the classes, each by its oldest call: in this order they go.
+    turns: BTreeSet<(i64, i64)>,
     turned: bool,
     pub(super) owners: Owners,
     places: u64,
@@ -166,6 +166,7 @@ impl Order {
         debug_assert_eq!(rank.line.owner, owner);
         self.places += 1;
         let class = self.classes.entry(comer.priority).or_default();
+        let before = class.oldest();
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
         let party = class.parties.entry(comer.agent.clone()).or_default();
@@ -179,9 +180,7 @@ impl Order {
             party.end = end.saturating_add(comer.size);
         }
         class.forget_the_past();
-        if class.arrivals.first() == Some(&(rank.arrival, rank.seat.place)) {
-            self.take_turns();
-        }
+        self.take_turn(comer.priority, before);
         rank
     }
 
@@ -210,9 +209,8 @@ impl Order {
         let Some(class) = self.classes.get_mut(&rank.line.priority) else {
             return;
         };
-        let arrival = (rank.arrival, rank.seat.place);
-        let oldest = class.arrivals.first() == Some(&arrival);
-        class.arrivals.remove(&arrival);
+        let before = class.oldest();
+        class.arrivals.remove(&(rank.arrival, rank.seat.place));
         if let Some(party) = class.parties.get_mut(agent) {
             let key = (rank.seat.order, rank.seat.place);
             let left = party.starts.remove(&key).is_some();
@@ -222,24 +220,26 @@ impl Order {
             // Nobody waits: nobody is ahead of anybody.
             self.classes.remove(&rank.line.priority);
         }
-        if oldest {
-            self.take_turns();
-        }
+        self.take_turn(rank.line.priority, before);
     }
 
-    /// Notes in which order the classes go, and whether any of them passed another.
-    fn take_turns(&mut self) {
-        let oldest = |(priority, class): (&i32, &Class)| {
-            let (arrival, _) = class.arrivals.first()?;
-            Some((self.aged(*arrival, *priority), *priority))
-        };
-        let mut now: Vec<_> = self.classes.iter().filter_map(oldest).collect();
-        now.sort_unstable();
-        let now: Vec<i32> = now.into_iter().map(|(_, priority)| priority).collect();
-        let before = std::mem::replace(&mut self.turns, now);
-        let stayed = before.iter().filter(|class| self.turns.contains(class));
-        let known = self.turns.iter().filter(|class| before.contains(class));
-        self.turned |= !stayed.eq(known);
+    /// Notes where a class goes from now on, whose oldest call came at this instant before, and whether it has passed
+    /// another by that. However many classes there are, no other is looked at.
+    fn take_turn(&mut self, priority: i32, before: Option<i64>) {
+        let now = self.classes.get(&priority).and_then(Class::oldest);
+        let place = |arrival| self.aged(arrival, priority);
+        let (from, to) = (before.map(place), now.map(place));
+        if from == to {
+            return;
+        }
+        if let Some(from) = from {
+            self.turns.remove(&from);
+        }
+        if let (Some(from), Some(to)) = (from, to) {
+            let mut passed = self.turns.range(from.min(to)..=from.max(to));
+            self.turned |= passed.next().is_some();
+        }
+        self.turns.extend(to);
     }
 
     /// Whether any class has passed another since this was asked last.
@@ -319,6 +319,11 @@ impl Order {
 }
 
 impl Class {
+    /// When the call came that has waited longest.
+    fn oldest(&self) -> Option<i64> {
+        self.arrivals.first().map(|(arrival, _)| *arrival)
+    }
+
     /// One that was granted moves the class's time. Each newcomer begins at that time, so it must not stand still
     /// while newcomers come and are served: calls that wait further on would wait for ever. Up to one call
     /// behind the fluid schedule it stays where the last call began.

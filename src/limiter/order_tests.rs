@@ -148,6 +148,62 @@ fn classes_pass_each_other_when_the_oldest_of_one_goes_and_not_when_one_is_new_o
     assert!(order.before(urgent, last));
 }
 
+/// The classes in the order in which they go, by a plain list.
+fn turns(waiting: &[Rank]) -> Vec<i32> {
+    let mut classes: Vec<i32> = waiting.iter().map(|rank| rank.line.priority).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes.sort_by_key(|class| {
+        let of = waiting.iter().filter(|rank| rank.line.priority == *class);
+        let oldest = of.map(|rank| rank.arrival).min().unwrap();
+        (oldest - AGING * i64::from(*class), -class)
+    });
+    classes
+}
+
+#[test]
+fn classes_turn_where_two_that_stay_change_places_and_nowhere_else() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut order = Order::new(AGING);
+    let (mut waiting, mut turned): (Vec<Rank>, u64) = Default::default();
+    for number in 0..4_000 {
+        let before = turns(&waiting);
+        if waiting.len() < 2 || (waiting.len() < 9 && random.bool()) {
+            waiting.push(order.join(&Comer {
+                priority: random.i32(-2..3),
+                arrival: random.i64(0..40),
+                ..comer(number, "a", WHOLE)
+            }));
+        } else {
+            let rank = waiting.swap_remove(random.usize(..waiting.len()));
+            order.granted(rank, "a");
+        }
+        let now = turns(&waiting);
+        let stayed = before.iter().filter(|class| now.contains(class));
+        let known = now.iter().filter(|class| before.contains(class));
+        let passed = !stayed.eq(known);
+        assert_eq!(order.turned(), passed, "{before:?} {now:?}");
+        turned += u64::from(passed);
+    }
+    assert!(turned > 100, "{turned}");
+}
+
+/// Each call may have a priority of its own. Where each that comes or goes is compared with all, this takes minutes.
+#[test]
+fn as_many_classes_as_calls_take_no_more_than_each_call_takes() {
+    let (mut order, start) = (Order::new(AGING), tokio::time::Instant::now());
+    let urgent = |number: u64| Comer {
+        priority: -i32::try_from(number).unwrap(),
+        ..comer(number, "a", 1)
+    };
+    let ranks: Vec<Rank> = (0..20_000).map(|i| order.join(&urgent(i))).collect();
+    for rank in ranks {
+        order.granted(rank, "a");
+    }
+    let span = start.elapsed();
+    assert!(span < std::time::Duration::from_secs(20), "{span:?}");
+}
+
 #[test]
 fn one_that_comes_after_another_gave_up_does_not_go_before_those_of_its_agent() {
     let mut order = Order::new(AGING);

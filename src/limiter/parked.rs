@@ -207,7 +207,13 @@ impl Counts {
 
     /// Marks every count to be looked at.
     pub(super) fn kick_all(&mut self) {
-        self.kicked.extend(self.parked.keys().cloned());
+        self.kick_those(|_| true);
+    }
+
+    /// Marks all of these counts to be looked at.
+    pub(super) fn kick_those(&mut self, these: impl Fn(&LimitKey) -> bool) {
+        let keys = self.parked.keys().filter(|key| these(key));
+        self.kicked.extend(keys.cloned());
     }
 
     /// These counts are pinned now.

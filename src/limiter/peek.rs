@@ -7,13 +7,13 @@ use crate::{
     store::{Claim, NotNow, Standing},
 };
 
-/// What [`Limiter::peek`] says of a call that would not be refused.
+/// What [`Limiter::peek`] says about a call that would not be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Peek {
     /// It would be admitted at once.
     Room,
-    /// It would wait: for this, of several limits the one that has room last.
+    /// It would wait for this limit; if for several, the one that has room last.
     Wait(Shortage),
 }
 
@@ -26,8 +26,9 @@ pub(super) struct Look {
 }
 
 impl Limiter {
-    /// What [`acquire`](Self::acquire) would do with this call now, without taking anything and without a
-    /// place in the queue: another may take the room in between.
+    /// Returns what [`acquire`](Self::acquire) would do with this call now.
+    ///
+    /// It takes nothing and no place in the queue: another call may take the room in between.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -50,8 +51,7 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// The [`Rejection`] that `acquire` would answer with at once, or, of a call that can never fit and has
-    /// others before it, in the end.
+    /// The [`Rejection`] that `acquire` would return at once.
     ///
     /// # Cancel safety
     /// Nothing is taken, so nothing is lost.

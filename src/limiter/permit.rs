@@ -16,12 +16,11 @@ use crate::{
     usage::Usage,
 };
 
-/// What a call may use: a claim on every limit that it touches.
+/// What a call may use: a granted claim on every limit that it touches.
 ///
-/// [`settle`](Permit::settle) it with what was really used, or [`release`](Permit::release) it where the
-/// call never left. Dropping it does the safe thing: what was reserved counts as used. So it is a guard: hold
-/// it for as long as the work goes on, and do the work in its [`scope`](Permit::scope) where calls are made
-/// inside it.
+/// [`settle`](Permit::settle) it with what was really used, or [`release`](Permit::release) it if the call never left.
+/// Dropping it does the safe thing: what was reserved counts as used. A permit is therefore a guard: hold it for as
+/// long as the work goes on, and if calls are made inside that work, do it in the permit's [`scope`](Permit::scope).
 #[must_use = "dropping a permit counts what it reserved as used"]
 pub struct Permit {
     pub(super) shared: Arc<Shared>,
@@ -84,13 +83,15 @@ impl Permit {
         alive
     }
 
-    /// Runs `future` as work of this call: the calls made inside it inherit the caller's tags, and take no slot
-    /// of a concurrency limit whose slot this one holds, for as long as it does; see [`Delegation`].
+    /// Runs `future` as work of this call.
     ///
-    /// The future does not borrow the permit: what is inside may be spawned, or settle it.
+    /// Calls made inside it inherit the caller's tags. Where this permit holds a slot of a concurrency limit, they take
+    /// no further slot of it for as long as the permit holds it; see [`Delegation`].
+    ///
+    /// The future does not borrow the permit, so the work inside may be spawned, or may settle the permit.
     ///
     /// # Cancel safety
-    /// As cancel safe as `future`. The permit stays.
+    /// As cancel safe as `future`. The permit is kept.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         let inside = Delegation::current().with_caller(&self.tags);
         self.hand_down(inside).scope(future)
@@ -113,7 +114,7 @@ impl Permit {
         outer.with_slots(&self.shared, claimed, alive)
     }
 
-    /// Replaces what was reserved by what was used.
+    /// Replaces what was reserved with what was used.
     pub fn settle(self, usage: Usage) {
         self.end_with(Settlement::Usage(usage));
     }
@@ -132,12 +133,13 @@ impl Permit {
         settled
     }
 
-    /// So many output tokens have come by now, of an answer that streams. Where a limit charges output at
-    /// completion they are dated as they come, instead of all at the end; and what comes beyond the
-    /// reservation counts at once. The figure is the whole so far, not what came since the last time; a
-    /// smaller one changes nothing. [`settle`](Self::settle) corrects it: an estimate will do.
+    /// Reports how many output tokens of a streamed answer have arrived so far.
     ///
-    /// Cheap, but not free: a few times a second is often enough.
+    /// Where a limit charges output at completion, the tokens are dated as they arrive instead of all at the end, and
+    /// those beyond the reservation count at once. The number is the total so far, not the increase since the last
+    /// report; a smaller number changes nothing. [`settle`](Self::settle) corrects it, so an estimate is good enough.
+    ///
+    /// Cheap but not free: a few reports a second are enough.
     ///
     /// ```
     /// use std::time::Duration;
@@ -162,7 +164,7 @@ impl Permit {
         }
     }
 
-    /// Gives everything back: the call never left.
+    /// Gives everything back, because the call never left.
     pub fn release(mut self) {
         self.sent = false;
     }

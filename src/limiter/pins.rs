@@ -28,6 +28,8 @@ struct Pinned {
     awake: Heads,
     /// By the instant at which they wake.
     asleep: BTreeMap<(Tick, u64), Arc<Waiter>>,
+    /// By their places, when those wake: by the limits that held when they fell asleep.
+    wakes: HashMap<u64, Tick>,
 }
 
 /// Room that whoever comes next has to leave.
@@ -71,7 +73,7 @@ impl Pins {
         if self.due.get(&waiter.rank().seat.place) == Some(&pin) {
             return false;
         }
-        self.remove(waiter, limits);
+        self.remove(waiter);
         self.due.insert(waiter.rank().seat.place, pin);
         for key in waiter.stand().keys.iter() {
             // A slot is pinned last: it would lie idle while other room is awaited. Of a cooldown nobody takes
@@ -98,16 +100,14 @@ impl Pins {
     }
 
     /// Lets the counts of a waiter go. Returns whether it pinned them.
-    pub(super) fn remove(&mut self, waiter: &Waiter, limits: &Limits) -> bool {
+    pub(super) fn remove(&mut self, waiter: &Waiter) -> bool {
         let rank = waiter.rank();
-        let Some((due, _)) = self.due.remove(&rank.seat.place) else {
+        if self.due.remove(&rank.seat.place).is_none() {
             return false;
-        };
+        }
         for key in waiter.stand().keys.iter() {
             if let Some(pinned) = self.counts.get_mut(key) {
-                pinned.awake.remove(rank);
-                let wakes = wakes(due, limits.stay(key));
-                pinned.asleep.remove(&(wakes, rank.seat.place));
+                pinned.remove(rank);
                 if pinned.awake.is_empty() && pinned.asleep.is_empty() {
                     self.counts.remove(key);
                 }
@@ -154,23 +154,37 @@ impl Pinned {
         before: &impl Fn(Rank, Rank) -> bool,
     ) -> Option<(Arc<Waiter>, Tick)> {
         while let Some(first) = self.asleep.first_entry() {
-            if first.key().0 > now {
+            let (wakes, place) = *first.key();
+            if wakes > now {
                 break;
             }
+            self.wakes.remove(&place);
             self.awake.insert(first.remove());
         }
         loop {
             let first = self.awake.first(before)?.clone();
-            let place = first.rank().seat.place;
-            let (due, _) = due.get(&place)?;
-            let wakes = wakes(*due, stay);
-            if wakes > now {
-                self.asleep.insert((wakes, place), first.clone());
-            } else if stay.is_none_or(|stay| later(*due, stay) > now) {
-                return Some((first, *due));
+            let place = first.place();
+            // One that is due no more pins nothing.
+            if let Some((due, _)) = due.get(&place) {
+                let wakes = wakes(*due, stay);
+                if wakes > now {
+                    self.wakes.insert(place, wakes);
+                    self.asleep.insert((wakes, place), first.clone());
+                } else if stay.is_none_or(|stay| later(*due, stay) > now) {
+                    return Some((first, *due));
+                }
             }
             // Asleep, or over: until it is due at another instant.
             self.awake.remove(first.rank());
+        }
+    }
+
+    /// Takes one off, awake or asleep.
+    fn remove(&mut self, rank: Rank) {
+        self.awake.remove(rank);
+        let place = rank.seat.place;
+        if let Some(wakes) = self.wakes.remove(&place) {
+            self.asleep.remove(&(wakes, place));
         }
     }
 }

@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use super::{CallState, Shared, waiter::Waiter};
 use crate::{store::Settlement, tags::Tags};
 
-/// Shows where a call is: whether it waits and for what, where it was sent, until when it backs off.
+/// Shows where a call is: whether it waits and for what, where it was sent, and until when it backs off.
 ///
-/// Put one into a request's extensions, and hand it to a [`Call`](super::Call) of the core; keep a clone and ask it
-/// whenever somebody wants to know. One for each call: where a foreign layer sends several requests of one, it shows what
-/// happened last. A call without one costs nothing by it. To cancel a call, drop its future.
+/// Put one into a request's extensions, or hand it to a [`Call`](super::Call) if you use the limiter directly. Keep a
+/// clone, and ask it whenever you want to know. Use one for each call: where a foreign layer makes several requests of
+/// one, it shows what happened last. Calls without a `Progress` pay nothing for it. To cancel a call, drop its future.
 ///
 /// ```
 /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, CallState, Progress}};
@@ -114,7 +114,7 @@ impl Flight for () {
 }
 
 impl Progress {
-    /// Of a call that comes now.
+    /// Creates one for a call that arrives now.
     #[must_use]
     pub fn new() -> Self {
         Progress(Arc::new(Known {
@@ -132,22 +132,36 @@ impl Progress {
         }))
     }
 
-    /// A number that no other call of this process has.
+    /// Returns a number that no other call of this process has.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.0.id
     }
 
-    /// When the call came.
+    /// Returns when the call arrived.
     #[must_use]
     pub fn came(&self) -> Instant {
         self.0.came
     }
 
-    /// Where it is now. It takes locks, and of one that waits looks at those who wait before it: for people, not for
-    /// decisions.
+    /// Returns where the call is now.
+    ///
+    /// This takes locks and, if the call waits, looks at the calls that wait ahead of it. It is meant for people to
+    /// look at, not to base decisions on.
     #[must_use]
     pub fn state(&self) -> CallState {
+        self.state_with(true)
+    }
+
+    /// The same for whoever looks at all that wait: those who go before it are not counted, and it says that there are
+    /// none.
+    #[cfg(any(test, feature = "gateway"))]
+    pub(crate) fn state_without_ahead(&self) -> CallState {
+        self.state_with(false)
+    }
+
+    /// `ahead`: whether those are counted who go before it.
+    fn state_with(&self, ahead: bool) -> CallState {
         let now = self.now();
         let over = now.in_hand == Some(0);
         let idle = if over {
@@ -187,13 +201,14 @@ impl Progress {
                 let (since, limiter, waiter) = (*since, limiter.clone(), waiter.clone());
                 drop(now);
                 let both = limiter.upgrade().zip(waiter.upgrade());
-                let awaited = both.and_then(|(limiter, waiter)| limiter.awaited(&waiter, since));
+                let awaited =
+                    both.and_then(|(limiter, waiter)| limiter.awaited(&waiter, since, ahead));
                 awaited.map_or(idle, CallState::Waiting)
             }
         }
     }
 
-    /// For how long it has waited for room by now, in all.
+    /// Returns how long the call has waited for room so far, in total.
     #[must_use]
     pub fn waited(&self) -> Duration {
         let now = self.now();
@@ -203,26 +218,29 @@ impl Progress {
         }
     }
 
-    /// How many of its attempts have left and had an answer, or an error of the inner service. Those of the core have none.
+    /// Returns how many of its attempts have left and received a response or an error of the inner service. Always 0
+    /// for a [`Call`](super::Call) made without the layers.
     #[must_use]
     pub fn answers(&self) -> u32 {
         self.now().answered
     }
 
-    /// The tags of the attempt that has left last: who serves the call is among them.
+    /// Returns the tags of the attempt that left last; who serves the call is among them.
     #[must_use]
     pub fn last_sent(&self) -> Option<Arc<Tags>> {
         self.now().last.clone()
     }
 
-    /// What its last attempt that has ended was settled with, with what it cost where a budget looks at that. Only by
-    /// layers: of a call of the core its permit is told.
+    /// Returns what the last attempt to end was settled with, including its cost if a budget looks at it.
+    ///
+    /// Only layers report this; for a call made without them, its permit is told instead.
     #[must_use]
     pub fn settled(&self) -> Option<Settlement> {
         self.now().settled
     }
 
-    /// Whether its answer is to be a stream; `None` as long as that was not read, and of calls of the core.
+    /// Returns whether the answer is to be a stream. `None` until the request has been read, and for a call made
+    /// without the layers.
     #[must_use]
     pub fn streams(&self) -> Option<bool> {
         self.now().streams

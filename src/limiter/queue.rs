@@ -366,7 +366,7 @@ impl Queue {
             // Whoever is next may need less, and whoever waited behind it elsewhere need not any more.
             self.kick([on]);
         }
-        if self.pins.remove(waiter, &self.limits) {
+        if self.pins.remove(waiter) {
             self.kick(stand.keys.iter().cloned());
         }
         true
@@ -393,6 +393,12 @@ impl Queue {
     /// Marks every count to be looked at.
     pub(super) fn kick_all(&mut self) {
         self.counts.kick_all();
+    }
+
+    /// Marks the counts to be looked at that go by a calendar.
+    pub(super) fn kick_calendars(&mut self) {
+        let limits = &self.limits;
+        self.counts.kick_those(|key| limits.is_by_calendar(key));
     }
 
     /// A count to look at by `now`, the next one after `last`.

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// What they were to be makes no sense.
+    /// The new limits make no sense.
     #[error(transparent)]
     Limits(#[from] LimitError),
     /// The store cannot change its limits.
@@ -22,20 +22,21 @@ pub enum ChangeError {
 }
 
 impl Limiter {
-    /// Other limits from now on, all at once.
+    /// Replaces the limits, all at once.
     ///
-    /// A limit of the same quantity, period, `when` and `per`, which acts or only watches as before, is the same limit,
-    /// and stays: what counts under it goes on counting, and all else that is said of it may be another: amounts,
-    /// headroom, the charge, the margin, shares, thresholds. A threshold that was told of is not told again, and a circuit
-    /// that is open stays open. What counted under a limit that is gone is forgotten, also where it comes back later.
+    /// A limit with the same quantity, period, `when` and `per` as before, and that still acts or still only watches,
+    /// is the same limit and stays: what counts under it goes on counting. Everything else about it may change:
+    /// amounts, headroom, the charge, the margin, shares, thresholds. A threshold that was reported is not reported
+    /// again, and an open circuit stays open. What counted under a limit that is removed is forgotten, even if the
+    /// limit comes back later.
     ///
-    /// - **New limits count from now on**: what was used before is not in them, and a call in flight holds no slot of a new
-    ///   limit on concurrency. So for one period, or for as long as those calls last, as much again may be in use. The
-    ///   same holds for a slice and a share that are new.
-    /// - **Calls in flight** go on. They settle under the limits that stay by the charge they were claimed by, and change
-    ///   nothing under those that are gone.
-    /// - **Calls that wait** keep their rank, and wait for what they need of the limits that hold now. Where there is room
-    ///   they are let in at once; those that no longer fit at all are refused.
+    /// - **New limits count from now on**: earlier usage is not in them, and calls in flight hold no slot of a new
+    ///   concurrency limit. So for one period, or for as long as those calls last, up to twice as much may be in use.
+    ///   The same holds for new slices and shares.
+    /// - **Calls in flight** go on. Under limits that stay they settle by the charge they were claimed with; under
+    ///   limits that are removed they change nothing.
+    /// - **Calls that wait** keep their rank, and wait for what they need of the limits now in force. Where there is
+    ///   room they are admitted at once; calls that no longer fit at all are refused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -62,31 +63,31 @@ impl Limiter {
     /// # }
     /// ```
     ///
-    /// Of several limiters on one store, calls that wait at another than this hear of it when something comes or ends there,
-    /// and at once where the store [watches](crate::store::Store::watch).
+    /// If several limiters share a store, calls that wait at another limiter hear of the change when something arrives
+    /// or ends there, or at once if the store [watches](crate::store::Store::watch).
     ///
-    /// # What it leaves
-    /// A limit that is gone leaves its name behind, some hundred bytes, and so does one whose charge is changed: names of
-    /// counts that were told are never those of others.
+    /// # What remains
+    /// A limit that is removed leaves its name behind, some hundred bytes, and so does one whose charge is changed: the
+    /// name of a count that was once handed out is never reused for another.
     ///
     /// # Errors
-    /// Where the store cannot change its limits. Then nothing is changed. A store in a file whose disk takes nothing any more
-    /// just then has changed them, and says that this is not written yet.
+    /// If the store cannot change its limits; then nothing has changed. The exception is a store in a file whose disk
+    /// stops accepting writes at that moment: it has changed the limits, and reports that this is not written yet.
     ///
     /// # Cancel safety
-    /// Dropping the future stops nothing that has begun: the change is made, or refused, all the same. One that still waits
-    /// for another to be made is not made.
+    /// Dropping the future does not stop a change that has begun: it is made, or refused, all the same. A change that
+    /// still waits for another one to finish is not made.
     pub async fn reconfigure(&self, limits: &Limits) -> Result<(), StoreError> {
         self.reconfigure_because(limits, "").await
     }
 
-    /// The same, and the [audit log](Self::audit) has who did it, and why.
+    /// Like [`reconfigure`](Self::reconfigure), and records in the [audit log](Self::audit) who did it, and why.
     ///
     /// # Errors
-    /// As [`reconfigure`](Self::reconfigure).
+    /// As for [`reconfigure`](Self::reconfigure).
     ///
     /// # Cancel safety
-    /// As [`reconfigure`](Self::reconfigure).
+    /// As for [`reconfigure`](Self::reconfigure).
     pub async fn reconfigure_because(
         &self,
         limits: &Limits,
@@ -106,8 +107,10 @@ impl Limiter {
         self.change_and(reason, move |_| Ok(limits), then).await
     }
 
-    /// Other limits, made of those that hold: so what others change at the same time, here, is not lost. Of processes that
-    /// share a store the last one has it.
+    /// Replaces the limits with new ones made from those now in force.
+    ///
+    /// Changes that others make through this limiter at the same time are not lost. Between processes that share a
+    /// store, the last change wins.
     ///
     /// ```
     /// use tower_quota::{Limiter, limit::{Limit, LimitError, Limits}, limiter::ChangeError, store::Reason};
@@ -127,10 +130,10 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// What `change` says, and as [`reconfigure`](Self::reconfigure). Nothing is changed then.
+    /// Whatever `change` returns, and as for [`reconfigure`](Self::reconfigure). Nothing has changed then.
     ///
     /// # Cancel safety
-    /// As [`reconfigure`](Self::reconfigure).
+    /// As for [`reconfigure`](Self::reconfigure).
     pub async fn change(
         &self,
         reason: impl Into<Reason>,

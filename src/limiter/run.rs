@@ -10,10 +10,10 @@ use crate::{
 };
 
 impl Limiter {
-    /// Waits for room, does `work`, and gives back the place: the short way for work that is not HTTP.
+    /// Waits for room, does `work`, and gives its slot back: the short way for work that is not HTTP.
     ///
-    /// What the call reserved counts as used. Where the work tells what it really used, hold the [permit]
-    /// yourself, which is the same as a guard:
+    /// What the call reserved counts as used. If the work can tell what it really used, hold the [permit] yourself,
+    /// which is a guard too:
     ///
     /// ```
     /// # use tower_quota::{Limiter, Usage, limit::{Limit, Limits}, limiter::Call};
@@ -32,15 +32,15 @@ impl Limiter {
     /// # }
     /// ```
     ///
-    /// Calls made inside `work` inherit the caller's tags, and take no slot of a concurrency limit whose slot
-    /// this call holds: see [`Delegation`](super::Delegation).
+    /// Calls made inside `work` inherit the caller's tags, and take no slot of a concurrency limit of which this call
+    /// holds one: see [`Delegation`](super::Delegation).
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire); then `work` was never started.
+    /// As for [`acquire`](Self::acquire); `work` was never started then.
     ///
     /// # Cancel safety
-    /// Dropping the future before `work` has started gives everything back; later, the place, and what the
-    /// call reserved counts as used.
+    /// Dropping the future before `work` has started gives everything back. Dropping it later gives the slot back, and
+    /// what the call reserved counts as used.
     ///
     /// [permit]: super::Permit
     pub async fn run<F: Future>(&self, call: Call, work: F) -> Result<F::Output, Rejection> {
@@ -50,11 +50,11 @@ impl Limiter {
         Ok(done)
     }
 
-    /// Counts what was used without asking first, by work done elsewhere: one request and these tokens, dated
-    /// now, under every limit that the tags touch but those on concurrency.
+    /// Counts usage by work done elsewhere, without asking first: one request and these tokens, dated now, under every
+    /// limit that the tags touch except those on concurrency.
     ///
-    /// It is never refused. What it takes above a limit is debt, paid before anything else is admitted. A
-    /// limit whose provider reserves the larger of input and output cap counts the larger of input and output.
+    /// It is never refused. What exceeds a limit is debt, which is paid off before anything else is admitted. A limit
+    /// whose provider reserves the larger of input and output cap counts the larger of input and output.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -73,10 +73,10 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// Where the store of counts cannot answer.
+    /// If the store of counts cannot answer.
     ///
     /// # Cancel safety
-    /// Once polled, it counts, even where the future is dropped.
+    /// Once the future has been polled the usage counts, even if the future is dropped.
     pub async fn record(&self, tags: &Tags, usage: Usage) -> Result<(), StoreError> {
         let inherited = tags::inherited().map(|outer| Tags::clone(&outer).overlaid(tags));
         let tags = inherited.as_ref().unwrap_or(tags);

@@ -46,29 +46,31 @@ impl Builder {
         }
     }
 
-    /// These tags of callers are labels: `tower_quota.agent` and so on. Values are shown as they are, to whoever reads the
-    /// metrics. `run` is none, because it never ends, nor is `api_key`; provider and model are labels anyway.
+    /// Makes these tags of callers labels: `tower_quota.agent` and so on. Their values are shown as they are to whoever
+    /// reads the metrics. `run` cannot be a label, because its values never end, nor can `api_key`; provider and model
+    /// are labels anyway.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
         let may_be = |tag: &Tag| tag.is_callers() && *tag != Tag::Run;
         self.tags = tags.into_iter().filter(may_be).collect();
         self
     }
 
-    /// How many values each label has; 500 by default. Those that come first have them, all others are `other`.
+    /// How many values each label has; 500 by default. The values that come first are kept, and all others become
+    /// `other`.
     pub fn max_values(mut self, most: usize) -> Self {
         self.max_values = most;
         self
     }
 
-    /// How many series each instrument has, over all labels; 10 000 by default. What is more is counted together, in one
-    /// with the label `otel.metric.overflow`.
+    /// How many series each instrument has, over all labels; 10 000 by default. Further ones are counted together, in
+    /// one series with the label `otel.metric.overflow`.
     pub fn max_series(mut self, most: usize) -> Self {
         self.max_series = most.max(1);
         self
     }
 
-    /// Something that is said of the program as a whole: `service.name`. What the variables `OTEL_SERVICE_NAME` and
-    /// `OTEL_RESOURCE_ATTRIBUTES` of the environment say comes before.
+    /// An attribute of the program as a whole, such as `service.name`. The environment variables `OTEL_SERVICE_NAME`
+    /// and `OTEL_RESOURCE_ATTRIBUTES` take precedence.
     pub fn resource(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.resource.push(KeyValue::new(name.into(), value.into()));
         self

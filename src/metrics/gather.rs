@@ -15,11 +15,11 @@ use crate::{limit::Quantity, limiter::Limiter, store::CountStanding};
 const ASKED: usize = 2;
 
 impl Metrics {
-    /// Reads how limits, budgets and targets stand, for whoever reads the metrics next. [`render`](Self::render) does it by
-    /// itself. A store that cannot answer is counted as an error, and its limits are left out.
+    /// Reads the state of limits, budgets and targets, for whoever reads the metrics next. [`render`](Self::render)
+    /// does so by itself. If a store cannot answer, that is counted as an error, and its limits are left out.
     ///
     /// # Cancel safety
-    /// What was read last stays.
+    /// If it is dropped, what was read last stays.
     pub async fn gather(&self) {
         let limiters = self.shared.limiters.lock().clone();
         let mut readings = Vec::new();

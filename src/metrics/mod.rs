@@ -1,43 +1,44 @@
-//! Metrics: by OpenTelemetry, read as Prometheus text or pushed by OTLP.
+//! Metrics, made with OpenTelemetry, and read as Prometheus text or pushed by OTLP.
 //!
-//! [`Metrics`] is an [`Observer`](crate::event::Observer) with a set of instruments. What OpenTelemetry has a name for has
-//! that name, the rest begins with `tower_quota.`; in Prometheus dots are underscores and units and `_total` are added.
+//! [`Metrics`] is an [`Observer`](crate::event::Observer) with a set of instruments. An instrument has OpenTelemetry's
+//! name if there is one; the names of all others begin with `tower_quota.`. In Prometheus, dots are underscores, and
+//! units and `_total` are added.
 //!
 //! | instrument | what it is | labels of its own |
 //! |---|---|---|
-//! | `gen_ai.client.operation.duration` | seconds from an attempt's leaving to the end of its answer | `error.type`, `gen_ai.response.model` |
-//! | `gen_ai.client.operation.time_to_first_chunk` | the same to the first output, of streams | |
-//! | `gen_ai.client.token.usage` | input and output tokens of an attempt, where the provider says them | `gen_ai.token.type`, `gen_ai.response.model` |
-//! | `tower_quota.calls` | calls by what came of them: `ok`, `error`, `refused`, `failed`, `given_up` | `tower_quota.outcome`, `.kind` |
+//! | `gen_ai.client.operation.duration` | seconds from when an attempt leaves to the end of its answer | `error.type`, `gen_ai.response.model` |
+//! | `gen_ai.client.operation.time_to_first_chunk` | seconds from when an attempt leaves to the first output, for streams | |
+//! | `gen_ai.client.token.usage` | input and output tokens of an attempt, if the provider reports them | `gen_ai.token.type`, `gen_ai.response.model` |
+//! | `tower_quota.calls` | calls by their outcome: `ok`, `error`, `refused`, `failed`, `given_up` | `tower_quota.outcome`, `.kind` |
 //! | `tower_quota.calls.active` | calls that are not over | |
-//! | `tower_quota.call.duration` | seconds from a call's coming to its end, waits and repeats included | `tower_quota.outcome` |
+//! | `tower_quota.call.duration` | seconds from when a call comes in to its end, waits and repeats included | `tower_quota.outcome` |
 //! | `tower_quota.attempts` | attempts that left | `http.response.status_code`, `error.type` |
-//! | `tower_quota.tokens` | tokens, estimated ones too; `cache_read`, `cache_write` and `reasoning` are parts of the others | `tower_quota.kind` |
+//! | `tower_quota.tokens` | tokens, including estimated ones; `cache_read`, `cache_write` and `reasoning` are parts of the others | `tower_quota.kind` |
 //! | `tower_quota.cost.usd` | US dollars, by the prices of the budget layer | |
 //! | `tower_quota.refusals` | attempts and calls that were refused here | `tower_quota.kind`, `.limit` |
 //! | `tower_quota.waiting` | calls that wait for room | |
 //! | `tower_quota.wait.duration` | seconds that calls waited | `tower_quota.limit`, `.has_room` |
-//! | `tower_quota.retries`, `.failovers` | repeats; targets that a call went on from | `tower_quota.cause` |
-//! | `tower_quota.cooldowns`, `.cooldown.remaining` | waits that providers told; seconds that are left of them | |
+//! | `tower_quota.retries`, `.failovers` | repeats; targets that a call moved on from | `tower_quota.cause` |
+//! | `tower_quota.cooldowns`, `.cooldown.remaining` | waits that providers asked for; seconds that are left of them | |
 //! | `tower_quota.breaker.open`, `.parked` | 1 for a target of a route that is passed over | |
-//! | `tower_quota.limit.used`, `.reserved`, `.amount`, `.utilization` | how limits stand | `tower_quota.limit`, `.quantity` |
-//! | `tower_quota.budget.spent.usd`, `.reserved.usd`, `.amount.usd`, `.utilization` | how budgets stand | `tower_quota.limit` |
-//! | `tower_quota.budget.events` | thresholds that were passed, circuits, changes by hand | `tower_quota.change` |
-//! | `tower_quota.alerts` | of the gateway: alerts at webhooks, `delivered`, sent `again`, `failed` and `dropped` | `tower_quota.outcome`, `.kind` |
-//! | `tower_quota.store.errors` | questions that no store answered | `tower_quota.asked` |
-//! | `tower_quota.store.unfinished` | settlements that have no runtime to do them | |
+//! | `tower_quota.limit.used`, `.reserved`, `.amount`, `.utilization` | the state of limits | `tower_quota.limit`, `.quantity` |
+//! | `tower_quota.budget.spent.usd`, `.reserved.usd`, `.amount.usd`, `.utilization` | the state of budgets | `tower_quota.limit` |
+//! | `tower_quota.budget.events` | thresholds that were passed, circuits that opened or were reset, changes by hand | `tower_quota.change` |
+//! | `tower_quota.alerts` | in the gateway: what became of alerts at webhooks: `delivered`, sent `again`, `failed` or `dropped` | `tower_quota.outcome`, `.kind` |
+//! | `tower_quota.store.errors` | questions that a store did not answer | `tower_quota.asked` |
+//! | `tower_quota.store.unfinished` | settlements for which there is no runtime to carry them out | |
 //!
 //! # Labels
-//! Provider and model are labels (`gen_ai.provider.name`, `gen_ai.request.model`), and of the caller's tags those that
-//! [`Builder::tags`] names: none by default. `run` never is one. Each label has [so many values](Builder::max_values) at most,
-//! whoever invents them; what comes later is `other`. Limits are named as they were given. Of one that is split by tags
-//! which are no labels, the fullest count is shown.
+//! Provider and model are labels (`gen_ai.provider.name`, `gen_ai.request.model`), and so are those of the caller's
+//! tags that [`Builder::tags`] names: none by default. `run` is never a label. Each label has at most [so many
+//! values](Builder::max_values), whoever makes them up; further values become `other`. Limits are named as they were
+//! given. If a limit is split by tags that are not labels, its fullest count is shown.
 //!
-//! No key is in any label: the tag `api_key` is none.
+//! No label contains a key: the tag `api_key` cannot be a label.
 //!
 //! # What it does not do
-//! Figures of money are floats here, as metrics are. Bills are made of [`Statistics`](crate::Statistics) or the ledger.
-//! They are of this process: the next one begins at zero, as readers of counters expect.
+//! Money is a float here, as all metrics are; for bills, use [`Statistics`](crate::Statistics) or the ledger. All
+//! figures are those of this process: the next process begins at zero, as readers of counters expect.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -121,17 +122,18 @@ struct Shared {
 }
 
 impl Metrics {
-    /// Without labels of callers; as a program that has no name of its own.
+    /// Metrics without labels of callers, of a program without a name of its own.
     pub fn new() -> Self {
         Builder::new().build()
     }
 
-    /// With other labels, or bounds.
+    /// For other labels or bounds.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// Has these layers tell everything that becomes of their calls and targets, and this limiter how its limits stand.
+    /// Makes these layers report everything that becomes of their calls and targets, and this limiter the state of its
+    /// limits.
     pub fn attach(&self, layer: RateLimitLayer, limiter: &Limiter) -> RateLimitLayer {
         self.watch(limiter);
         let metrics = self.clone();
@@ -140,8 +142,9 @@ impl Metrics {
             .on_failover(move |event| metrics.target_changed(event))
     }
 
-    /// Shows how the limits of this one stand as well. Of two that count in one store one is to be named. It is told of
-    /// budgets from now on: who is to hear what happened before should [listen](Limiter::on_event) first.
+    /// Also shows the state of this limiter's limits. Of two limiters that count in one store, give only one. It hears
+    /// of budgets from now on, and of earlier events that no listener has heard: if another listener is to hear those,
+    /// it has to [listen](Limiter::on_event) first.
     pub fn watch(&self, limiter: &Limiter) {
         self.shared.limiters.lock().push(limiter.clone());
         // The limiter keeps its listeners, and is kept here.
@@ -153,13 +156,13 @@ impl Metrics {
         });
     }
 
-    /// Something happened to a target: for a [`FailoverLayer`](crate::FailoverLayer) of one's own.
+    /// Reports what happened to a target: for a [`FailoverLayer`](crate::FailoverLayer) that you set up yourself.
     pub fn target_changed(&self, event: &FailoverEvent) {
         self.shared.targets.changed(event);
     }
 
-    /// How the targets are of which something was told: those that were never left alone are not among them. A thousand
-    /// at most.
+    /// The state of the targets that something was reported of, which leaves out those that were never passed over. At
+    /// most a thousand, besides those of routes.
     #[must_use]
     pub fn targets(&self) -> Vec<TargetStanding> {
         self.shared.targets.standings()

@@ -5,13 +5,13 @@ use prometheus::TextEncoder;
 use super::Metrics;
 
 impl Metrics {
-    /// What [`render`](Self::render) is, as a content type.
+    /// The content type of what [`render`](Self::render) returns.
     pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
     /// All metrics as they are now, in Prometheus' text format, version 0.0.4.
     ///
     /// # Cancel safety
-    /// Nothing is lost: the next one shows the same.
+    /// If it is dropped, nothing is lost: the next call shows the same.
     pub async fn render(&self) -> String {
         self.gather().await;
         let families = self.shared.registry.gather();

@@ -39,23 +39,23 @@ struct Known {
     is_routed: bool,
 }
 
-/// How a target is: a model at a provider, with one key of several. Spans in seconds.
+/// The state of a target: a model at a provider, with one key if there are several. Spans are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TargetStanding {
-    /// The provider; empty where nobody said which.
+    /// The provider; empty if it is not known.
     pub provider: Arc<str>,
-    /// The model; empty where it is about all of them.
+    /// The model; empty if it is about all models.
     pub model: Arc<str>,
-    /// The name of the key, where there are several; not the key.
+    /// The name of the key, if there are several; not the key itself.
     pub api_key: Arc<str>,
-    /// In how long it may be called again: its provider told it to be left alone.
+    /// How long until it may be called again, if its provider has asked to be left alone.
     pub cooling: Option<f64>,
-    /// Whether it failed so often that it is passed over, and tried by one call at a time.
+    /// Whether it has failed so often that it is passed over, and tried by one call at a time.
     pub is_open: bool,
-    /// In how long it is tried again, where it is open.
+    /// How long until it is tried again, if it is open.
     pub tried_in: Option<f64>,
-    /// In how long it is asked again: its money or quota is used up, or its key is refused.
+    /// How long until it is used again, if its money or quota is used up or its key is refused.
     pub parked: Option<f64>,
 }
 

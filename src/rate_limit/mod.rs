@@ -1,4 +1,4 @@
-//! The paved way: one layer that is all of them, outermost first failover, then retry, then budget, then admission.
+//! One layer that is all of them in the recommended order: failover around retry around budget around admission.
 
 mod gated;
 mod service;
@@ -22,10 +22,10 @@ use crate::{
     statistics::Statistics,
 };
 
-/// All layers in the order that serves most: failover around retry around budget around admission.
+/// All layers in the order that suits most programs: failover around retry around budget around admission.
 ///
-/// It has no logic of its own; what it does, [`FailoverLayer`], [`RetryLayer`], [`BudgetLayer`] and [`AdmissionLayer`]
-/// do. How requests are read (`as_it_came`, `body_cap`, `cap_output`) may be said at any of them.
+/// It has no logic of its own; what it does is done by [`FailoverLayer`], [`RetryLayer`], [`BudgetLayer`] and
+/// [`AdmissionLayer`]. How requests are read (`as_it_came`, `body_cap`, `cap_output`) may be set on any of them.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -55,6 +55,18 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # The inner service
+/// The service that this layer wraps must be
+/// `Service<http::Request<B>, Response = http::Response<R>> + Clone + Send + 'static`,
+/// with a future that is `Send` and an error that is `Send + 'static`.
+///
+/// - The request body `B` must be `Body<Data = Bytes> + From<Bytes> + Send + 'static`, as `Full<Bytes>`,
+///   `reqwest::Body` and `axum::body::Body` are, with an error that converts into `Box<dyn Error + Send + Sync>`. Other
+///   bodies come in through [`RequestBody`](crate::RequestBody).
+/// - The response body `R` must be `Body<Data = Bytes> + Send + 'static`, with an error that is `Send`.
+///
+/// The same holds for each of the four layers.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RateLimitLayer {
@@ -67,13 +79,13 @@ pub struct RateLimitLayer {
 }
 
 impl RateLimitLayer {
-    /// Admission under `limiter`, its budgets by the built-in prices, retries as [`RetryLayer::new`] has them, and no
-    /// route to another target.
+    /// Creates a layer with admission under `limiter`, its budgets at the built-in prices, retries as in
+    /// [`RetryLayer::new`], and no route to another target.
     pub fn new(limiter: Limiter) -> Self {
         Self::of(RetryLayer::new(), AdmissionLayer::new(limiter))
     }
 
-    /// Layers with settings of their own.
+    /// Creates a layer from a retry layer and an admission layer with settings of their own.
     pub fn of(retry: RetryLayer, admission: AdmissionLayer) -> Self {
         let limiter = admission.limiter().clone();
         RateLimitLayer {
@@ -86,14 +98,14 @@ impl RateLimitLayer {
         }
     }
 
-    /// With routes to other targets. Unless it [watches](FailoverLayer::watch) another limiter, it watches that of the
-    /// admission.
+    /// Sets routes to other targets. Unless `failover` [watches](FailoverLayer::watch) another limiter, it watches that
+    /// of the admission.
     pub fn failover(mut self, failover: FailoverLayer) -> Self {
         self.failover = failover.watching(self.admission.limiter());
         self
     }
 
-    /// As [`FailoverLayer::on_event`].
+    /// Adds a listener, as [`FailoverLayer::on_event`] does.
     pub fn on_failover(
         mut self,
         listener: impl Fn(&FailoverEvent) + Send + Sync + 'static,
@@ -102,13 +114,13 @@ impl RateLimitLayer {
         self
     }
 
-    /// As [`FailoverLayer::routed_only`].
+    /// Refuses calls without a route, as [`FailoverLayer::routed_only`] does.
     pub fn routed_only(mut self) -> Self {
         self.failover = self.failover.routed_only();
         self
     }
 
-    /// Whether any call goes to a target of a route.
+    /// Returns whether any call goes to a target of a route.
     #[must_use]
     pub fn has_routes(&self) -> bool {
         self.failover.reroutes()
@@ -129,30 +141,30 @@ impl RateLimitLayer {
         models.map(str::to_owned).collect()
     }
 
-    /// With other settings of retries.
+    /// Replaces the settings of retries.
     pub fn retry(mut self, retry: RetryLayer) -> Self {
         self.retry = retry;
         self
     }
 
-    /// With other budgets than those of the admission's limiter, or other prices.
+    /// Replaces the budget layer, for budgets other than those of the admission's limiter, or for other prices.
     pub fn budget(mut self, budget: BudgetLayer) -> Self {
         self.budget = budget;
         self
     }
 
-    /// As [`BudgetLayer::set_prices`].
+    /// Replaces the prices, as [`BudgetLayer::set_prices`] does.
     pub fn set_prices(&self, prices: Arc<PriceTable>) {
         self.budget.set_prices(prices);
     }
 
-    /// As [`BudgetLayer::prices`].
+    /// Returns the prices of the calls that come now, as [`BudgetLayer::prices`] does.
     #[must_use]
     pub fn prices(&self) -> Arc<PriceTable> {
         self.budget.prices()
     }
 
-    /// As [`BudgetLayer::statistics`]; what admission refuses is recorded as well.
+    /// Records what attempts use, as [`BudgetLayer::statistics`] does. What admission refuses is recorded as well.
     pub fn statistics(mut self, statistics: Statistics) -> Self {
         self.statistics = Some(statistics);
         self
@@ -164,8 +176,8 @@ impl RateLimitLayer {
         self.statistics.as_ref()
     }
 
-    /// Tells an observer what becomes of the calls that come to these layers; see [`event`](crate::event). Another one is told
-    /// beside those that are there.
+    /// Adds an observer, which is told what becomes of the calls that come to these layers; see
+    /// [`event`](crate::event). Observers that were added before stay.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.observers = self.observers.with(observer);
         self
@@ -183,7 +195,7 @@ impl RateLimitLayer {
         !self.admission.inspect().off
     }
 
-    /// Switched off: everything passes as it is, unread and uncounted, and to no other target.
+    /// Switches the layer off: everything passes unchanged, unread and uncounted, and goes to no other target.
     pub fn off(self) -> Self {
         RateLimitLayer {
             failover: self.failover.off(),

@@ -20,9 +20,9 @@ use crate::{
 
 /// Failover around retry around budget around admission, as one service.
 ///
-/// It does what these four do, one around the other, and takes less for it: a call goes through them in one future. As they
-/// do it is always ready, refuses by a response with the [`Rejection`](crate::Rejection) in its extensions, and lets the
-/// inner service's error pass untouched.
+/// It does what these four services do when nested, at a lower cost: a call goes through them in one future. Like them,
+/// it is always ready, it refuses by a response with the [`Rejection`](crate::Rejection) in its extensions, and it
+/// passes errors of the inner service unchanged.
 #[derive(Clone, Debug)]
 pub struct RateLimit<S> {
     inner: S,

@@ -80,11 +80,7 @@ mod tests {
 
     #[test]
     fn usual_tags_are_shared_and_hostile_ones_cut() {
-        let usual = Arc::new(
-            Tags::new()
-                .with(Tag::Team, "blue")
-                .with("tenant".into(), "a"),
-        );
+        let usual = Arc::new(Tags::new().with(Tag::Team, "blue").with("tenant", "a"));
         assert!(Arc::ptr_eq(&tags(&usual), &usual));
         let many = (0..100).fold(Tags::new().with(Tag::Team, "blue"), |tags, i| {
             tags.with(Tag::from(format!("tag-{i}")), "x")

@@ -26,7 +26,7 @@ const SHARDS: usize = 16;
 
 /// The last refusals, and what became of calls; see the [module](super).
 ///
-/// Cheap to clone: clones share everything.
+/// Cheap to clone: all clones share everything.
 #[derive(Clone)]
 #[must_use]
 pub struct Recent(Arc<Shared>);
@@ -55,12 +55,12 @@ struct Kept {
 }
 
 impl Recent {
-    /// The last 200 refusals and 1 000 calls.
+    /// Creates one that keeps the last 200 refusals and 1 000 calls.
     pub fn new() -> Self {
         Self::keeping(REFUSALS, CALLS)
     }
 
-    /// So many refusals, and calls that are over.
+    /// Creates one that keeps this many refusals, and this many calls that are over.
     pub fn keeping(refusals: usize, calls: usize) -> Self {
         Recent(Arc::new(Shared {
             open: Default::default(),
@@ -71,7 +71,7 @@ impl Recent {
         }))
     }
 
-    /// The last refusals of calls that have all of these tags, the newest last. No tags: of all calls.
+    /// Returns the last refusals of calls that have all of these tags, oldest first. With no tags, of all calls.
     #[must_use]
     pub fn refusals(&self, of: &Tags) -> Vec<Arc<Refusal>> {
         let all: Vec<Arc<Refusal>> = self.0.refusals.lock().iter().cloned().collect();
@@ -79,8 +79,8 @@ impl Recent {
         wanted.collect()
     }
 
-    /// What became of the call of this number, if it is open, or over and not forgotten yet. Whether somebody may see it, its
-    /// tags say.
+    /// Returns what became of the call with this number, if it is open, or over and not yet forgotten. Its tags tell
+    /// who may see it.
     #[must_use]
     pub fn call(&self, id: u64) -> Option<Story> {
         let open = self.shard(id).lock().get(&id).cloned();

@@ -1,21 +1,21 @@
-//! What became of calls of late, for people who ask why: the last refusals, and the story of each call that is open or was
-//! over a while ago.
+//! What became of recent calls, for people who ask why: the last refusals, and the story of each call that is open or
+//! ended recently.
 //!
-//! [`Recent`] is an [`Observer`](crate::event::Observer). It is in memory, of this process, and bounded: the last 200 refusals
-//! and the last 1 000 calls that are over, unless [other numbers](Recent::keeping) are said; of a call 100 events, of which
-//! those in the middle go first. Calls that are open are all there.
+//! [`Recent`] is an [`Observer`](crate::event::Observer). It is in memory, covers this process, and is bounded: it
+//! keeps the last 200 refusals and the last 1 000 calls that are over, unless [set otherwise](Recent::keeping), and up
+//! to 100 events per call, of which those in the middle are dropped first. Calls that are open are all there.
 //!
-//! It knows what [observers](crate::event) are told: nothing of calls that could not be read, of those that were refused before they
-//! came to the layers, and of the [core](crate::Limiter).
+//! It knows what [observers](crate::event) are told. So it knows nothing of calls that could not be read, of calls that
+//! were refused before they came to the layers, or of calls made on the [limiter](crate::Limiter) without a layer.
 //!
-//! A call's number is [`ObservedCall::id`](crate::event::ObservedCall::id): that of the [`Progress`](crate::limiter::Progress) in
-//! its request's extensions, so that whoever made the call can ask for it.
+//! A call's number is [`ObservedCall::id`](crate::event::ObservedCall::id). This is the number of the
+//! [`Progress`](crate::limiter::Progress) in its request's extensions, so that whoever made the call can ask for it.
 //!
-//! Nothing of what was asked and answered is in it, and no key: targets are named by provider, model and the key's label.
-//! What callers and providers write is cut to a length.
+//! It contains nothing of what was asked and answered, and no key: targets are named by provider, model and the key's
+//! label. Text that callers and providers write is cut to a maximum length.
 //!
 //! # As JSON
-//! [`Refusal`] and [`Story`] are `Serialize`. Moments are `2026-11-26T12:00:00.000Z`, spans are seconds.
+//! [`Refusal`] and [`Story`] are `Serialize`. Moments are written as `2026-11-26T12:00:00.000Z`, spans as seconds.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};

@@ -9,23 +9,23 @@ use crate::{
     clock::time_of_day, error::Rejection, retry::TargetName, statistics::instant, tags::Tags,
 };
 
-/// A call, or an attempt of one, was refused here.
+/// A refusal, made here, of a call or of one of its attempts.
 ///
 /// As JSON: `{"at":"2026-11-26T12:00:00Z","call":7,"kind":"budget_exceeded","message":"budget exceeded: …",
 /// "retry_at":"2026-11-26T13:00:00Z","tags":{"team":"blue"},"target":{"provider":"openai","model":"gpt-4o","api_key":null}}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// When.
+    /// When it was refused.
     #[serde(with = "instant")]
     pub at: SystemTime,
     /// The call's number.
     pub call: u64,
-    /// As [`Rejection::kind`].
+    /// The kind of the refusal, as in [`Rejection::kind`].
     pub kind: &'static str,
-    /// Why, in the words that the caller gets; cut where it is longer than 4 KB.
+    /// Why, in the words that the caller gets; cut if they are longer than 4 KB.
     pub message: Arc<str>,
-    /// When it is worth another try, where that can be said.
+    /// When another try is worthwhile, if that can be said.
     #[serde(with = "instant::option")]
     pub retry_at: Option<SystemTime>,
     /// Who called, and what for.

@@ -30,15 +30,15 @@ pub struct Story {
     pub came: SystemTime,
     /// Whether it is over.
     pub is_over: bool,
-    /// In which API it asked, as [`Dialect::name`](crate::wire::Dialect::name).
+    /// The API in which it asked, as in [`Dialect::name`](crate::wire::Dialect::name).
     pub dialect: &'static str,
-    /// Whether its answer was asked for as a stream.
+    /// Whether it asked for its answer as a stream.
     pub streams: bool,
     /// Who called, and what for.
     pub tags: Arc<Tags>,
     /// What happened.
     pub events: Vec<Moment>,
-    /// How many events from the middle are not kept.
+    /// How many events from the middle were not kept.
     pub left_out: u32,
 }
 
@@ -49,33 +49,34 @@ pub struct Moment {
     /// How long after the call came.
     #[serde(serialize_with = "seconds")]
     pub after: Duration,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What happened. In JSON its name is in `what`, beside the fields: `{"after":0.2,"what":"waits","limit":"requests 60/min"}`.
+/// What happened. In JSON its name is in `what`, beside the fields:
+/// `{"after":0.2,"what":"waits","limit":"requests 60/min"}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum What {
-    /// It came. More than once where a foreign layer has made several requests of it.
+    /// It came. This is there more than once if a foreign layer made several requests of it.
     Came,
-    /// It waits for room.
+    /// It begins to wait for room.
     #[non_exhaustive]
     Waits {
-        /// For which count: `tokens 90000/min for agent=scout`.
+        /// The count it waits for, such as `tokens 90000/min for agent=scout`.
         limit: Box<str>,
     },
     /// It waits no longer.
     #[non_exhaustive]
     Waited {
-        /// For which limit, as it was given: `tokens 90000/min per agent`.
+        /// The limit it waited for, as it was given, such as `tokens 90000/min per agent`.
         rule: Box<str>,
-        /// How long.
+        /// How long it waited.
         #[serde(rename = "seconds", serialize_with = "seconds")]
         span: Duration,
-        /// Whether it has room: else it was refused, or given up.
+        /// Whether it has room; otherwise it was refused or given up.
         has_room: bool,
     },
     /// A stream has begun.
@@ -87,46 +88,46 @@ pub enum What {
     },
     /// An attempt has ended.
     Attempt(Box<AttemptStory>),
-    /// It was refused here: an attempt of it, or all of it.
+    /// The call, or an attempt of it, was refused here.
     Refused(#[serde(serialize_with = "refused")] Arc<Refusal>),
     /// It is repeated.
     #[non_exhaustive]
     Repeats {
-        /// What kind of error the attempt before came to.
+        /// The kind of error that the attempt before ended with.
         cause: &'static str,
-        /// After how long.
+        /// How long it waits before that.
         #[serde(rename = "seconds", serialize_with = "seconds")]
         span: Duration,
     },
-    /// It goes on from a target that does not serve it.
+    /// It leaves a target that does not serve it.
     #[non_exhaustive]
     MovesOn {
-        /// From which.
+        /// The target it leaves.
         from: TargetName,
-        /// Why.
+        /// Why it leaves.
         cause: &'static str,
     },
-    /// A provider told its target to be left alone.
+    /// A provider told a wait for its target.
     #[non_exhaustive]
     Cools {
-        /// Which.
+        /// The target.
         target: TargetName,
-        /// For how long.
+        /// How long the wait is.
         #[serde(rename = "seconds", serialize_with = "seconds")]
         span: Duration,
     },
     /// It is over.
     #[non_exhaustive]
     Over {
-        /// As [`CallOutcome::name`].
+        /// The outcome, as in [`CallOutcome::name`].
         outcome: &'static str,
-        /// The status that was handed on, where there was an answer.
+        /// The status that was handed on, if there was an answer.
         status: Option<u16>,
-        /// The kind of the refusal that was.
+        /// The kind of the refusal, if it was refused.
         kind: Option<&'static str>,
         /// How many attempts left.
         attempts: u32,
-        /// For how long it waited for room.
+        /// How long it waited for room.
         #[serde(serialize_with = "seconds")]
         waited: Duration,
     },
@@ -136,26 +137,26 @@ pub enum What {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AttemptStory {
-    /// Which of the call's attempts, from 1 on.
+    /// Which of the call's attempts this was, counted from 1.
     pub number: u32,
     /// Where it went.
     pub target: TargetName,
-    /// In a word: `answered`, `failed`, `given_up`, `not_sent`.
+    /// The outcome in a word: `answered`, `failed`, `given_up` or `not_sent`.
     pub outcome: &'static str,
     /// The status of its answer.
     pub status: Option<u16>,
-    /// What went wrong, as [`AttemptOutcome::error`].
+    /// What went wrong, as in [`AttemptOutcome::error`].
     pub error: Option<&'static str>,
-    /// The model that has answered, by the answer.
+    /// The model that answered, according to the answer.
     pub model: Option<Arc<str>>,
-    /// What it used, and what that cost where prices are known.
+    /// What it used, and what that cost if prices are known.
     pub usage: Option<Usage>,
-    /// Whether the provider said so.
+    /// Whether the provider reported the usage.
     pub is_reported: bool,
-    /// From its leaving to its end.
+    /// The time from when it left to its end.
     #[serde(serialize_with = "seconds")]
     pub took: Duration,
-    /// From its leaving to the head of its answer.
+    /// The time from when it left to the head of its answer.
     #[serde(serialize_with = "seconds_if")]
     pub head_after: Option<Duration>,
 }

@@ -2,15 +2,15 @@
 
 use std::{any::Any, error::Error, fmt, io, sync::Arc};
 
-/// What is known of an attempt that ended with an error of the inner service, and no answer.
+/// What is known of an attempt that ended with an error of the inner service, without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
-    /// It did not leave: no connection was made. To repeat it is safe.
+    /// It did not leave, because no connection was made. Repeating it is safe.
     BeforeDispatch,
-    /// It may have arrived and may have been billed: a time-out, a connection that broke.
+    /// It may have arrived and may have been billed: it timed out, or its connection broke.
     Uncertain,
-    /// Repeating it changes nothing: a URL that is none, a request that cannot be built.
+    /// Repeating it changes nothing: its URL is not valid, or the request cannot be built.
     Permanent,
 }
 
@@ -73,8 +73,8 @@ fn of_chain(error: &(dyn Error + 'static)) -> Option<Failure> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         #[cfg(feature = "reqwest")]
-        if let Some(known) = error.downcast_ref::<reqwest::Error>().and_then(of_reqwest) {
-            return Some(known);
+        if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+            return of_reqwest(error);
         }
         #[cfg(feature = "gateway")]
         if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
@@ -90,32 +90,34 @@ fn of_chain(error: &(dyn Error + 'static)) -> Option<Failure> {
 
 #[cfg(feature = "reqwest")]
 fn of_reqwest(error: &reqwest::Error) -> Option<Failure> {
-    if error.is_connect() {
-        Some(Failure::BeforeDispatch)
-    } else if error.is_builder() {
-        Some(Failure::Permanent)
-    } else {
-        error.source().and_then(of_chain)
+    match error.is_builder() {
+        true => Some(Failure::Permanent),
+        false => of_asked(error.is_connect(), error),
     }
 }
 
 #[cfg(feature = "gateway")]
 fn of_client(error: &hyper_util::client::legacy::Error) -> Failure {
-    if error.is_connect() {
-        return Failure::BeforeDispatch;
+    of_asked(error.is_connect(), error).unwrap_or(Failure::Uncertain)
+}
+
+/// Of a client that says whether it had no connection. Where it had one, what it failed with does not tell that nothing
+/// was written to it.
+#[cfg(any(feature = "reqwest", feature = "gateway"))]
+fn of_asked(is_connect: bool, error: &(dyn Error + 'static)) -> Option<Failure> {
+    if is_connect {
+        return Some(Failure::BeforeDispatch);
     }
     let known = error.source().and_then(of_chain);
-    known.unwrap_or(Failure::Uncertain)
+    known.filter(|known| *known == Failure::Permanent)
 }
 
 fn of_io(error: &io::Error) -> Option<Failure> {
-    use io::ErrorKind::{
-        AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidInput, NetworkDown,
-        NetworkUnreachable,
-    };
+    use io::ErrorKind::{ConnectionRefused, InvalidInput};
     match error.kind() {
-        ConnectionRefused | HostUnreachable | NetworkUnreachable | NetworkDown
-        | AddrNotAvailable => Some(Failure::BeforeDispatch),
+        // Others that say that a host is not reached are said of connections as well that have been used: Linux reports
+        // them of a socket whose data it could not deliver.
+        ConnectionRefused => Some(Failure::BeforeDispatch),
         InvalidInput => Some(Failure::Permanent),
         _ => None,
     }
@@ -150,11 +152,19 @@ mod tests {
 
     #[test]
     fn no_connection_is_safe_to_repeat_and_a_broken_one_is_not() {
-        use io::ErrorKind::{ConnectionRefused, ConnectionReset, InvalidInput, TimedOut};
+        use io::ErrorKind::{
+            AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, InvalidInput,
+            NetworkDown, NetworkUnreachable, TimedOut,
+        };
         for (kind, expected) in [
             (ConnectionRefused, Failure::BeforeDispatch),
             (ConnectionReset, Failure::Uncertain),
             (TimedOut, Failure::Uncertain),
+            // Also said of a connection to which all of it was written.
+            (HostUnreachable, Failure::Uncertain),
+            (NetworkUnreachable, Failure::Uncertain),
+            (NetworkDown, Failure::Uncertain),
+            (AddrNotAvailable, Failure::Uncertain),
             (InvalidInput, Failure::Permanent),
         ] {
             assert_eq!(of(&io(kind), true), expected, "{kind}");
@@ -169,8 +179,26 @@ mod tests {
     fn what_nobody_knows_may_have_been_billed_unless_it_did_not_leave() {
         assert_eq!(of(&"some error", true), Failure::Uncertain);
         assert_eq!(of(&"some error", false), Failure::BeforeDispatch);
-        let reset = io(io::ErrorKind::ConnectionReset);
-        assert_eq!(of(&reset, false), Failure::BeforeDispatch);
+        for kind in [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::HostUnreachable,
+        ] {
+            assert_eq!(of(&io(kind), false), Failure::BeforeDispatch, "{kind}");
+        }
+    }
+
+    #[cfg(any(feature = "reqwest", feature = "gateway"))]
+    #[test]
+    fn what_a_client_with_a_connection_fails_with_does_not_tell_that_nothing_was_sent() {
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, InvalidInput, NetworkDown};
+        for kind in [ConnectionRefused, HostUnreachable, NetworkDown] {
+            let error = Wraps(io(kind));
+            let no_connection = Some(Failure::BeforeDispatch);
+            assert_eq!(of_asked(true, &error), no_connection, "{kind}");
+            assert_eq!(of_asked(false, &error), None, "{kind}");
+        }
+        let invalid = Wraps(io(InvalidInput));
+        assert_eq!(of_asked(false, &invalid), Some(Failure::Permanent));
     }
 
     #[test]

@@ -17,55 +17,61 @@ pub struct RetryLayer {
 }
 
 impl RetryLayer {
-    /// Three attempts at most, told waits of a minute at most, repeats for a fifth of the calls.
+    /// Creates a layer with the defaults: at most three attempts, told waits of up to a minute, and repeats for a fifth
+    /// of the calls.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many attempts a call has in all; 1 repeats nothing.
+    /// Sets how many attempts a call has in all. With 1, nothing is repeated.
     pub fn max_attempts(mut self, attempts: NonZeroU32) -> Self {
         self.policy.max_attempts = attempts;
         self
     }
 
-    /// The longest told wait that is waited for; a minute where nothing is said. An answer that tells a longer one is
-    /// handed on.
+    /// Sets the longest [told wait](crate::retry#waits) that a call waits out; a minute by default. An answer that
+    /// tells a longer one is handed on.
     pub fn longest_wait(mut self, wait: Duration) -> Self {
         self.policy.longest_wait = wait;
         self
     }
 
-    /// How long a call waits where nobody tells: before its first repeat anything up to `base`, before each further one
-    /// up to twice as much, `cap` at most. Half a second and eight where nothing is said.
+    /// Sets how long a call waits when no wait is told: up to `base` before its first repeat, up to twice as much
+    /// before each further one, and never more than `cap`. By default half a second and eight seconds.
     pub fn backoff(mut self, base: Duration, cap: Duration) -> Self {
         self.policy.backoff = Backoff { base, cap };
         self
     }
 
-    /// How many repeats there may be for what is no 429. By default one for each five calls, and ten in reserve.
+    /// Sets how many repeats there may be for anything but a 429. By default one for every five calls, and ten in
+    /// reserve.
     pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
         self.policy.budget = Some(budget);
         self
     }
 
-    /// Repeats as many as there are. In an outage that is `max_attempts` times the load.
+    /// Removes the limit on repeats. In an outage the load is then multiplied by `max_attempts`.
     pub fn no_retry_budget(mut self) -> Self {
         self.policy.budget = None;
         self
     }
 
-    /// Whether attempts are repeated that may have been billed: their connection broke before the answer, or timed out.
-    /// True where nothing is said, as the official SDKs do it; each such attempt is charged what was reserved for it.
+    /// Sets whether attempts that may have been billed are repeated: their connection broke before anything was
+    /// generated, or they timed out.
+    ///
+    /// True by default, as in the official SDKs. Each such attempt is charged what was reserved for it, or, if its answer
+    /// had begun, what was seen of that.
     pub fn repeats_uncertain(mut self, repeats: bool) -> Self {
         self.policy.repeats_uncertain = repeats;
         self
     }
 
-    /// Tells what kind of failure an error of the inner service is, where the caller knows better: it is asked first,
-    /// with the error itself; `None` leaves it to what is known anyway. That is `std::io::Error`, and with the features
-    /// `reqwest` and `gateway` the errors of those clients; boxed errors, by the first cause that is one of these.
-    /// All others may have been billed, unless the request's body is a [`RequestBody`](crate::RequestBody) that was
-    /// never taken from.
+    /// Sets a function that tells what kind of failure an error of the inner service is.
+    ///
+    /// It is asked first, with the error itself; if it returns `None`, the layer goes by the errors it knows. These are
+    /// `std::io::Error` and, with the features `reqwest` and `gateway`, the errors of those clients; of a boxed error,
+    /// the first cause that is one of these. All other errors may have been billed, unless the request's body is a
+    /// [`RequestBody`](crate::RequestBody) from which nothing was taken.
     ///
     /// ```
     /// use std::io;
@@ -116,21 +122,23 @@ impl RetryLayer {
         self
     }
 
-    /// Requests leave as they came. By default a stream in OpenAI's chat dialect is asked for its usage where the caller
-    /// does not, and where the provider tells it only if asked (`stream_options.include_usage`); the caller sees nothing
-    /// of it. Without, such a stream is settled by an estimate.
+    /// Leaves requests unchanged.
+    ///
+    /// By default, a stream in OpenAI's chat dialect is asked for its usage (`stream_options.include_usage`) if the
+    /// caller does not ask and the provider reports usage only when asked; the caller does not see the difference.
+    /// Without that, such a stream is settled by an estimate.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self
     }
 
-    /// How many bytes of a request body are kept to be sent again; 32 MiB by default.
+    /// Sets how many bytes of a request body are kept to be sent again; 32 MiB by default.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self
     }
 
-    /// As [`AdmissionLayer::observe`](crate::AdmissionLayer::observe).
+    /// Adds an observer, as [`AdmissionLayer::observe`](crate::AdmissionLayer::observe) does.
     pub fn observe(mut self, observer: impl Observer) -> Self {
         self.inspect.observers = self.inspect.observers.with(observer);
         self

@@ -51,6 +51,11 @@ impl Failed {
             Failed::Broke(_) => "connection",
         }
     }
+
+    /// Whether the connection broke after an answer had begun, and before anything was generated.
+    pub(super) fn broke_off(self) -> bool {
+        matches!(self, Failed::Answered(error) if error.broke_off)
+    }
 }
 
 /// What is to be done.
@@ -113,7 +118,8 @@ impl Policy {
                     error.class,
                     ErrorClass::RateLimit | ErrorClass::Ramp | ErrorClass::Overloaded
                 );
-                error.retryable && (refused || asked.repeatable)
+                let may = !error.broke_off || self.repeats_uncertain;
+                error.retryable && may && (refused || asked.repeatable)
             }
             Failed::Broke(Failure::BeforeDispatch) => true,
             Failed::Broke(Failure::Uncertain) => self.repeats_uncertain && asked.repeatable,

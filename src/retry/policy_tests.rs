@@ -141,6 +141,21 @@ async fn what_might_be_done_twice_is_not_where_that_matters() {
     ] {
         assert_eq!(broke(failure, asked, policy), expected, "{failure:?}");
     }
+    // Nor does anybody know what was billed of a stream that broke.
+    let broke_off = Failed::Answered(ProviderError::broke_off(&http::HeaderMap::new()));
+    for (asked, policy, expected) in [
+        (chat(), &policy, true),
+        (chat(), &wary, false),
+        (batch, &policy, false),
+        (keyed, &policy, true),
+    ] {
+        let again = wait(policy, 1, asked, broke_off).is_some();
+        assert_eq!(again, expected, "{asked:?}");
+    }
+    let no = http::HeaderValue::from_static("false");
+    let told = http::HeaderMap::from_iter([(http::HeaderName::from_static("x-should-retry"), no)]);
+    let told = Failed::Answered(ProviderError::broke_off(&told));
+    assert!(wait(&policy, 1, chat(), told).is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,11 +16,11 @@ const REFILL: Duration = Duration::from_secs(10);
 
 /// How many repeats there may be: a share of the calls, and some in reserve for those who call seldom.
 ///
-/// In any span of time there are no more repeats than the share of the calls in it, plus twice the reserve and a hundred
-/// saved up before, plus the reserve for every ten seconds. What a provider tells with a 429 is not among them: it is
-/// well, and says when to come.
+/// In any span of time there are no more repeats than that share of the calls in it, plus twice the reserve and up to a
+/// hundred that were saved up before, plus the reserve once for every ten seconds. Repeats of a 429 do not count: a
+/// provider that answers so is well, and says when to come back.
 ///
-/// All services of a layer share one; so do those of its clones.
+/// All services of a layer share one budget, as do those of its clones.
 ///
 /// ```
 /// use tower_quota::retry::RetryBudget;
@@ -45,7 +45,7 @@ struct Balance {
 }
 
 impl RetryBudget {
-    /// So many repeats for a hundred calls, and ten in reserve.
+    /// Creates a budget of this many repeats for every hundred calls, and ten in reserve.
     pub fn percent(percent: u32) -> Self {
         RetryBudget {
             percent,
@@ -54,7 +54,8 @@ impl RetryBudget {
         }
     }
 
-    /// So many more, which are there at the beginning, and again ten seconds after they were used.
+    /// Sets how many more repeats are in reserve. They are there at the beginning, and again ten seconds after they
+    /// were used.
     pub fn reserve(self, repeats: u32) -> Self {
         RetryBudget {
             reserve: repeats,
@@ -105,7 +106,7 @@ impl RetryBudget {
 }
 
 impl Default for RetryBudget {
-    /// Twenty for a hundred calls, and ten in reserve.
+    /// Twenty repeats for every hundred calls, and ten in reserve.
     fn default() -> Self {
         Self::percent(20)
     }

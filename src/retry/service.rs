@@ -27,8 +27,8 @@ use crate::{
 
 /// Repeats an attempt when that may help; see the [module](super).
 ///
-/// Always ready. Each attempt is claimed for and settled by itself, whether the gates stand inside or
-/// outside; a call that waits to be repeated holds nothing.
+/// It is always ready. Each attempt is claimed for and settled by itself, whether the gates are inside or outside this
+/// service. A call that waits to be repeated holds nothing.
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
@@ -163,10 +163,13 @@ impl Repeated<'_> {
             };
             let failed = match entry.hear(&response) {
                 Heard::Fine => return Ok(self.with_attempts(response)),
-                Heard::Refused(_) => {
+                Heard::Refused(rejection) => {
                     // Where the provider has spoken: that there is no room to ask again, here or further in, is not
-                    // its answer.
-                    return Ok(self.with_attempts(answered.unwrap_or(response)));
+                    // its answer. It is the last one all the same.
+                    return Ok(match answered {
+                        Some(answered) => self.given_up(answered, rejection.retry_after()),
+                        None => self.with_attempts(response),
+                    });
                 }
                 Heard::Failed(error) => Failed::Answered(error),
             };
@@ -176,7 +179,11 @@ impl Repeated<'_> {
                 Verdict::Again(at) => {
                     // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
                     let read = at.min(Instant::now() + LONGEST_READ);
-                    answered = Some(Box::pin(keep(response, read)).await);
+                    answered = Some(match failed.broke_off() {
+                        // All that there is of it was read, and it breaks for the caller where it did here.
+                        true => response,
+                        false => Box::pin(keep(response, read)).await,
+                    });
                     self.wait_until(at).await;
                 }
             }

@@ -25,23 +25,23 @@ pub struct SimConfig {
     /// default: zero.
     #[serde(rename = "latency_ms", deserialize_with = "millis")]
     pub latency: Duration,
-    /// Greatest random addition to the latency, uniform from zero. `jitter_ms`; default: zero.
+    /// The largest random addition to the latency, uniform from zero. `jitter_ms`; default: zero.
     #[serde(rename = "jitter_ms", deserialize_with = "millis")]
     pub jitter: Duration,
     /// Time before each content chunk of a stream. `chunk_delay_ms`; default: zero.
     #[serde(rename = "chunk_delay_ms", deserialize_with = "millis")]
     pub chunk_delay: Duration,
-    /// Greatest number of content chunks in a stream, at least one. Default: 8.
+    /// The largest number of content chunks in a stream, at least one. Default: 8.
     pub chunks: usize,
-    /// The text of an answer as a share of its output cap, 0.0 to 1.0. At least one token is
-    /// sent unless the cap is zero, and never more than 100 000. The call of a tool is as long as it is. Default: 0.1.
+    /// The length of an answer's text as a share of its output cap, 0.0 to 1.0. At least one token is sent unless the
+    /// cap is zero, and never more than 100 000. A tool call is as long as its arguments make it. Default: 0.1.
     pub output_share: f64,
-    /// Bytes of text to a generated token, 1 to 64. Default: 4.
+    /// Bytes of text per generated token, 1 to 64. Default: 4.
     pub token_bytes: usize,
     /// The output cap of a request that names none. It shapes the answer, not the charge.
     /// Default: 1000 tokens.
     pub default_max_tokens: u64,
-    /// Faults that come unasked. Requests may ask for more in `x-sim-fault`. Default: none.
+    /// Faults that occur unasked. Requests may ask for more in `x-sim-fault`. Default: none.
     pub faults: Vec<FaultRule>,
     /// Seed of the jitter and of the fault probabilities. Default: 0.
     pub seed: u64,

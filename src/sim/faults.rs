@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 /// | `retry-after-ms=MS` | with `status`: sends this header |
 /// | `code=NAME` | with `status`: the error has this code |
 /// | `message=TEXT` | with `status`: the error has this text |
-/// | `insufficient-quota` | a 429 that no waiting helps |
+/// | `insufficient-quota` | answers with a 429 that no waiting cures |
 /// | `drop` | closes the connection before the answer |
 /// | `slow-headers=MS` | sends the headers that much later |
 /// | `missing-headers` | leaves out the rate headers and `retry-after` |
@@ -136,16 +136,16 @@ impl<'de> Deserialize<'de> for Faults {
     }
 }
 
-/// Faults that come unasked: to a random share of the attempts, to one of them, or to both.
+/// Faults that occur unasked: in a random share of the attempts, in one particular attempt, or both.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
     /// What goes wrong; a text in JSON and YAML.
     pub fault: Faults,
-    /// The chance of each attempt, 0.0 to 1.0. Default: 0.
+    /// The probability for each attempt, 0.0 to 1.0. Default: 0.
     #[serde(default)]
     pub probability: f64,
-    /// The attempt, counted from 1 over all arrivals, that is struck for certain.
+    /// The attempt, counted from 1 over all arrivals, in which the fault certainly occurs.
     #[serde(default)]
     pub nth: Option<u64>,
 }

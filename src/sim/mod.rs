@@ -6,20 +6,22 @@
 //! | `POST /v1/messages` | Anthropic's |
 //! | `POST /v1beta/models/{model}:generateContent` (or `/v1` with its key in `x-goog-api-key`), `:streamGenerateContent` (events with `?alt=sse`, else a list), `:embedContent`, `:batchEmbedContents` | Gemini's |
 //! | `POST /v1/messages/count_tokens`, `…:countTokens` | the tokens of the text |
-//! | `GET /v1/models`, `/v1beta/models` | the names in the configuration, as whose key it is has them |
+//! | `GET /v1/models`, `/v1beta/models` | the models that the configuration names, in the form of the provider whose headers the request has |
 //!
-//! Everything else is a 404 in the shape of the provider. What is counted or listed is in no ledger and under no limit.
+//! Everything else is a 404 in the provider's form. Counting tokens and listing models are in no ledger and under no
+//! limit.
 //!
-//! A request with tools is answered with a call of the first that is the caller's own, with arguments that its schema
-//! requires; with text where its choice of tools is none, or its last message is what a tool has returned.
+//! A request with tools is answered with a call of the first tool that is the caller's own, with the arguments that its
+//! schema requires. It is answered with text if its choice of tools is none, or if its last message is the result of a
+//! tool.
 //!
 //! What it is for: to see from the provider's side whether a caller keeps within limits. It
 //! counts with its own arithmetic and shares no code with the rest of this crate, so that a
 //! mistake in a limiter cannot hide behind the same mistake here.
 //!
-//! What it does not do: it generates no language and does not reason, checks no API key and no `anthropic-version`, knows
-//! no prompt cache, ignores `n` and the format that an answer should have, counts no text of the tools that it is given,
-//! and bounds neither the size of a request nor the length of its ledger.
+//! What it does not do: it generates no language and does not reason; it checks no API key and no `anthropic-version`;
+//! it has no prompt cache; it ignores `n` and the format that an answer should have; it does not count the text of the
+//! tools that it is given; and it limits neither the size of a request nor the length of its ledger.
 //!
 //! ```
 //! # use std::time::Duration;

@@ -36,15 +36,15 @@ impl Simulator {
         self.core.clock.now()
     }
 
-    /// Another amount for the limit at this place of the configuration, from now on, as providers change
-    /// theirs without a word. What was charged stays. Nothing where there is no such limit.
+    /// Gives the limit at this place of the configuration another amount from now on, as providers change theirs
+    /// without notice. What was charged stays. Does nothing if there is no such limit.
     ///
-    /// The ledger's judgements know nothing of it: they replay the limits that they are given.
+    /// The ledger's judgements do not take this into account: they replay the limits that they are given.
     pub fn set_amount(&self, limit: usize, amount: u64) {
         self.core.set_amount(limit, amount);
     }
 
-    /// Other faults than those of the configuration come unasked from now on: an outage begins, or ends.
+    /// Replaces the faults that occur unasked from now on, so that an outage begins or ends.
     pub fn set_faults(&self, faults: Vec<FaultRule>) {
         self.core.set_faults(faults);
     }

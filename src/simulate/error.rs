@@ -4,25 +4,25 @@ use std::io;
 
 use crate::config::ConfigError;
 
-/// Why a load cannot be read. It does not name the file.
+/// Why a load cannot be read. The error does not name the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// It is not there, or breaks off.
+    /// The input is missing, or reading it failed.
     #[error("cannot be read: {0}")]
     Input(#[from] io::Error),
-    /// The file's ending does not say what it is.
+    /// The file's ending does not say what is in it.
     #[error("is no trace by its name; it has to end in .csv, .jsonl, .ndjson or .json")]
     Ending,
-    /// A line makes no sense.
+    /// A line is invalid.
     #[error("line {line}: {reason}")]
     Line {
-        /// Which, from 1 on.
+        /// The line, counted from 1.
         line: u64,
-        /// Why not.
+        /// What is wrong with it.
         reason: String,
     },
-    /// An attempt of a ledger makes no sense.
+    /// An attempt of a ledger is invalid.
     #[cfg(feature = "sqlite")]
     #[error("attempt {id} of {at}: {reason}")]
     Attempt {
@@ -30,13 +30,13 @@ pub enum LoadError {
         id: i64,
         /// When it was claimed.
         at: String,
-        /// Why not.
+        /// What is wrong with it.
         reason: String,
     },
     /// There is no call in it.
     #[error("there is no call in it")]
     Empty,
-    /// A population makes no sense.
+    /// A population is invalid.
     #[error(transparent)]
     Population(ConfigError),
     /// The ledger cannot be read.
@@ -49,30 +49,30 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimulateError {
-    /// The configuration makes no sense.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The provider's limits make no sense.
+    /// The provider's limits are invalid.
     #[error("the provider's limits: {0}")]
     Provider(ConfigError),
     /// The configuration says `enabled: false`.
     #[error("the configuration is switched off (`enabled: false`): it does nothing to any call")]
     SwitchedOff,
-    /// There is nobody who calls.
+    /// The population has no agents.
     #[error("the population has no agent: each of its groups has `agents: 0`")]
     NoAgent,
-    /// Only agents that are made up can be made more.
+    /// The load is not a population: only made-up agents can be increased.
     #[error("how many agents fit can be asked of a population alone")]
     NoPopulation,
     /// The population has no such group.
     #[error("the population has no group `{group}`; its groups are {groups}")]
     NoGroup {
-        /// Which was asked for.
+        /// The group that was asked for.
         group: String,
-        /// Those that there are.
+        /// The groups that there are.
         groups: String,
     },
-    /// The system gives no thread or no runtime.
+    /// The system could not provide a thread or a runtime.
     #[error("no thread to run it on: {0}")]
     Thread(io::Error),
 }

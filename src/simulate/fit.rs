@@ -9,9 +9,10 @@ use super::{
     report::span_text,
 };
 
-/// With how many agents all is still well: it is tried with 1, 2, 4 and so on until it is not, and then between.
+/// Finds how many agents fit: the most with which all is still well. It tries 1, 2, 4 and so on until something is not
+/// well, and then numbers in between.
 ///
-/// It takes for granted that more agents are never better for all than fewer are.
+/// It assumes that if some number of agents fits, every smaller number does too.
 ///
 /// ```
 /// use tower_quota::{config::Config, simulate::{Fit, Population, Simulation}};
@@ -44,8 +45,8 @@ impl Default for Fit {
 }
 
 impl Fit {
-    /// All groups grow together, each by its part. It is well as long as no call is refused or fails and 95 of 100 calls
-    /// wait no longer than five seconds. Up to 10 000 agents are tried.
+    /// All groups grow together, each in proportion. All is well as long as no call is refused or fails, and 95 of 100
+    /// calls wait no longer than five seconds. Up to 10 000 agents are tried.
     pub fn new() -> Self {
         Fit {
             group: None,
@@ -55,25 +56,25 @@ impl Fit {
         }
     }
 
-    /// This group alone grows, beside the others as they are.
+    /// Only this group grows; the others stay as they are.
     pub fn group(mut self, name: impl Into<String>) -> Self {
         self.group = Some(name.into());
         self
     }
 
-    /// So many calls may be refused, or fail.
+    /// How many calls may be refused or fail.
     pub fn refused(mut self, calls: u64) -> Self {
         self.refused = calls;
         self
     }
 
-    /// So long 95 of 100 calls may wait.
+    /// How long 95 of 100 calls may wait at most.
     pub fn p95_wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// The most agents that are tried.
+    /// The largest number of agents that is tried.
     pub fn most(mut self, agents: u32) -> Self {
         self.most = agents;
         self
@@ -191,29 +192,29 @@ fn failed(report: &Report) -> Option<String> {
     (report.failed > 0).then(|| said(most.unwrap_or_default()))
 }
 
-/// How many agents fit; from [`Simulation::fit`].
+/// How many agents fit, as found by [`Simulation::fit`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Fitted {
-    /// Of which group; `None`: of all together.
+    /// The group; `None` for all groups together.
     pub group: Option<String>,
-    /// The most with which all was well; 0 where it was not with one.
+    /// The largest number with which all was well; 0 if it was not even with one.
     pub agents: u32,
-    /// What becomes of the load with so many; `None` with none.
+    /// What becomes of the load with that many; `None` if there are none.
     pub report: Option<Report>,
-    /// What one more would break; `None` where even the most that were tried fit.
+    /// What breaks with one more; `None` if even the largest number that was tried fits.
     pub beyond: Option<Beyond>,
 }
 
-/// What is not well any more with one agent more than fit.
+/// What is no longer well with one agent more than fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Beyond {
-    /// With how many.
+    /// How many agents that is.
     pub agents: u32,
     /// What is not well.
     pub why: String,
-    /// The limit that refused most, or held calls for the longest time; `None` where it was none.
+    /// The limit that refused the most, or held calls for the longest time; `None` if it was not a limit.
     pub limit: Option<String>,
 }
 

@@ -15,11 +15,11 @@ use super::{
 use crate::store::sqlite::Ledger;
 
 impl Load {
-    /// The attempts of a ledger that were claimed between two instants, and have ended. Those without a model are left out,
-    /// and [counted](super::Report::left_out).
+    /// The attempts of a ledger that were claimed between two instants and have ended. Those without a model are left
+    /// out, and [counted](super::Report::left_out).
     ///
     /// # Errors
-    /// Where it cannot be read, or there is none; the first attempt that makes no sense.
+    /// If there is no ledger or it cannot be read; else the first attempt that is invalid.
     pub fn from_ledger(
         path: impl AsRef<Path>,
         from: SystemTime,

@@ -1,10 +1,11 @@
-//! What a configuration does to a load, in virtual time: how long calls wait and for which limit, what is refused and why,
-//! what it costs, how many agents fit.
+//! What a configuration does to a load, in virtual time: how long calls wait and for which limit, what is refused and
+//! why, what it costs, how many agents fit.
 //!
-//! A [`Simulation`] sends the calls of a [`Load`] through the layer that the configuration builds, as it stands: its limits,
-//! budgets, retries, routes and prices. Behind it, in place of providers, stands a service that answers after the time that
-//! the load says, with the usage that the load says. Nothing is sent anywhere, no key is needed, nothing is written to the
-//! configuration's store; a day of fifty thousand calls takes seconds. The same load, configuration and seed give the same [`Report`].
+//! A [`Simulation`] sends the calls of a [`Load`] through the layer that the configuration builds, unchanged: its
+//! limits, budgets, retries, routes and prices. Behind it, instead of providers, is a service that answers after the
+//! time and with the usage that the load says. Nothing is sent anywhere, no key is needed, and nothing is written to
+//! the configuration's store. A day of fifty thousand calls takes seconds. The same load, configuration and seed give
+//! the same [`Report`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,25 +27,27 @@
 //! ```
 //!
 //! # Loads
-//! - A *trace*, calls as they were: [JSON lines](Load::from_json_lines) or [CSV](Load::from_csv), one call a line. See
+//! - A *trace*, recorded calls: [JSON lines](Load::from_json_lines) or [CSV](Load::from_csv), one call a line. See
 //!   [`Load`] for the columns.
-//! - The [ledger](crate::store::sqlite) of a store in a file (`Load::from_ledger`, with the feature `sqlite`): the attempts
-//!   of a span of time, from when each of them was let go. What they had waited then is not in it, and a call that was
-//!   repeated is there as often as it left. It does not know which caps on output they named: none of them names one, and
-//!   what its model answers at most is reserved for it.
-//! - A [`Population`]: agents that are made up, in groups, each with its models, its sizes and its pace. Of these a [`Fit`]
-//!   finds how many fit.
+//! - The [ledger](crate::store::sqlite) of a store in a file (`Load::from_ledger`, with the feature `sqlite`): the
+//!   attempts of a span of time, each from the instant at which it was admitted. It does not record how long they had
+//!   waited until then, and a call that was repeated is there once for each attempt. Nor does it record which output
+//!   caps they named: they are taken to name none, and what the model answers at most is reserved for each.
+//! - A [`Population`]: made-up agents in groups, each group with its models, its sizes and its pace. For these, a
+//!   [`Fit`] finds how many fit.
 //!
 //! # What it goes by, and what it leaves out
-//! - Every answer is whole, no stream, and a success, but for what the [limits of the provider](Simulation::provider_limits)
-//!   refuse, where they are given. They are kept by the engine of this crate too: an error in it would be in both.
-//! - The layers know of a call's input what the load says, not an estimate of it: they reserve exactly what is used. What a
-//!   text is bounded by before it is priced is four bytes a token.
-//! - Time goes by whole milliseconds, rounded up.
-//! - Counts begin empty, wherever the configuration keeps them, and the clock on the wall shows the [beginning of the
-//!   load](Simulation::start), so that budgets by the calendar end when they would have.
-//! - How full a limit was is looked at as calls leave, at each of them as long as there are few, and at each step of time.
-//! - Whoever is refused does not come again by itself, but an agent of a population makes its next call.
+//! - Every answer is whole, not a stream, and a success, except for what the [limits of the
+//!   provider](Simulation::provider_limits) refuse, if they are given. Those limits are enforced by this crate's engine
+//!   too, so an error in it would be in both.
+//! - The layers take a call's input from the load instead of estimating it, so they reserve exactly what is used. Where
+//!   a text is bounded before it is priced, it has four bytes to a token.
+//! - Time passes in whole milliseconds, rounded up.
+//! - Counts begin empty, wherever the configuration keeps them. The wall clock begins at the [beginning of the
+//!   load](Simulation::start), so that calendar budgets end when they would have.
+//! - How full limits are is looked at when calls leave, at every call as long as there are few, and at each step of
+//!   time.
+//! - A refused call is not made again, but an agent of a population goes on to its next call.
 
 mod error;
 mod fit;
@@ -75,7 +78,7 @@ use crate::config::RateLimiting;
 /// Midnight of Monday, the 5th of January 2026, in UTC: where nothing says when a load begins.
 const MONDAY: Duration = Duration::from_secs(1_767_571_200);
 
-/// A load against a configuration.
+/// A load that is run against a configuration.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Simulation {
@@ -87,7 +90,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// This load against this configuration, whose `store` is not looked at.
+    /// This load against this configuration, whose `store` is ignored.
     pub fn new(config: &RateLimiting, load: Load) -> Self {
         Simulation {
             config: config.clone(),
@@ -98,43 +101,43 @@ impl Simulation {
         }
     }
 
-    /// What the provider allows in truth, as limits of a configuration of their own: what passes ours and not these is
-    /// answered 429, with the time to wait. Only limits on where calls go make sense here. They have no `margin` but the one
-    /// that they say themselves.
+    /// What the provider really allows, as the limits of another configuration: an attempt that passes ours but not
+    /// these is answered 429, with the time to wait. Only limits on where calls go make sense here. They have no
+    /// `margin` unless they set one themselves.
     pub fn provider_limits(mut self, limits: &RateLimiting) -> Self {
         self.provider = Some(limits.clone());
         self
     }
 
-    /// The seed of what is drawn: the load of a population, in place of its own seed, and the jitter of retries. 0 where
-    /// nothing is said.
+    /// The seed for what is drawn: for the load of a population, in place of its own seed, and for the jitter of
+    /// retries. If neither this nor a population says, it is 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// What the clock on the wall shows at the beginning: else the date of the load's first call, or what a population says,
-    /// or midnight of Monday, the 5th of January 2026, in UTC.
+    /// The wall-clock time at the beginning. Without this, it is the date of a trace's first call or a population's
+    /// `start`, or else midnight of Monday, 5 January 2026, in UTC.
     pub fn start(mut self, start: SystemTime) -> Self {
         self.start = Some(start);
         self
     }
 
-    /// Runs it, on a thread of its own: this one waits meanwhile.
+    /// Runs it on a thread of its own, while the calling thread waits.
     ///
     /// # Errors
-    /// What makes no sense in the configuration; where that is switched off, or the load has no agent.
+    /// If the configuration is invalid or switched off, or the load has no agents.
     ///
     /// # Panics
-    /// Where a part of the stack does.
+    /// If a part of the stack panics.
     pub fn run(&self) -> Result<Report, SimulateError> {
         run::on_a_thread(self)
     }
 
-    /// Runs it with more and more agents until they do not fit.
+    /// Runs it with more and more agents until they no longer fit.
     ///
     /// # Errors
-    /// As [`run`](Self::run) says; where the load is no population, or has no such group.
+    /// As [`run`](Self::run); and if the load is not a population, or has no such group.
     pub fn fit(&self, fit: &Fit) -> Result<Fitted, SimulateError> {
         fit.find(self)
     }

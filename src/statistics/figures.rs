@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{limit::Demand, money::Money, usage::Usage};
 
-/// Sums over attempts. `input` and `output` are whole amounts, as in [`Usage`]: the others are parts of them.
+/// Sums over attempts. `input` and `output` are whole amounts, as in [`Usage`]; the other token counts are parts of
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Figures {
-    /// Attempts that left, whatever became of them. One that was repeated is another one.
+    /// Attempts that left, whatever became of them. A repeat is another attempt.
     pub requests: u64,
-    /// Those of them whose usage the provider did not say: it was estimated from what was seen, or, where nothing
-    /// was, is what was reserved.
+    /// Those of them whose usage the provider did not report. It was estimated from what was seen; if nothing was seen,
+    /// it is what was reserved.
     pub estimated: u64,
-    /// Those of them that cost more than `cost` holds, or may: their model has no price, or they were charged for what
-    /// tokens do not show (searches and other tools, images, audio, where it was computed), and the provider did not
-    /// say how much that was.
+    /// Those of them that cost more than `cost` contains, or may have: their model has no price, or they were charged
+    /// for something that tokens do not show (searches and other tools, images, audio, where it was computed) and the
+    /// provider did not say how much.
     pub unpriced: u64,
     /// Input tokens.
     pub input: u64,
@@ -30,7 +31,7 @@ pub struct Figures {
     pub output: u64,
     /// The part of the output that was spent on reasoning.
     pub reasoning: u64,
-    /// What it cost.
+    /// What the attempts cost.
     pub cost: Money,
     /// Attempts that were refused here and never left, by [kind](crate::Rejection::kind).
     pub refused: BTreeMap<Cow<'static, str>, u64>,
@@ -68,20 +69,20 @@ impl Figures {
         }
     }
 
-    /// Input and output together.
+    /// Returns input and output together.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.input.saturating_add(self.output)
     }
 
-    /// Attempts that were refused here, of any kind.
+    /// Returns how many attempts were refused here, of any kind.
     #[must_use]
     pub fn all_refused(&self) -> u64 {
         let all = self.refused.values();
         all.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Whether nothing happened.
+    /// Returns whether nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Figures::default()
@@ -89,7 +90,7 @@ impl Figures {
 }
 
 impl AddAssign<&Figures> for Figures {
-    /// Stays at the largest amounts instead of wrapping.
+    /// Stays at the largest amounts instead of wrapping around.
     fn add_assign(&mut self, more: &Figures) {
         for (mine, more) in [
             (&mut self.requests, more.requests),

@@ -20,17 +20,17 @@ const SHORTEST: Duration = Duration::from_secs(60);
 /// What ends later than this does not end: a hundred years.
 const FAR: Duration = Duration::from_secs(100 * 366 * 86_400);
 
-/// So much money in so much time.
+/// How much money was spent in how much time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     /// What was spent.
     pub cost: Money,
-    /// In which time. Less than a minute is taken for a minute.
+    /// The time in which it was spent. Less than a minute is treated as a minute.
     pub over: Duration,
 }
 
 impl Pace {
-    /// What an hour of it costs, to the nano-dollar below.
+    /// Returns what is spent per hour at this pace, rounded down to the nano-dollar.
     #[must_use]
     pub fn per_hour(&self) -> Money {
         let over = self.over.max(SHORTEST).as_nanos();
@@ -40,7 +40,7 @@ impl Pace {
     }
 }
 
-/// When a budget ends. In JSON `"never"`, `{"at": "2026-11-25T13:00:00Z"}` or `{"turns": "2026-11-26T00:00:00Z"}`.
+/// When a budget ends. In JSON: `"never"`, `{"at": "2026-11-25T13:00:00Z"}` or `{"turns": "2026-11-26T00:00:00Z"}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -49,7 +49,7 @@ pub enum Ends {
     Never,
     /// Not before this moment, when its period ends and all of the money comes back.
     Turns(#[serde(with = "instant")] SystemTime),
-    /// At this moment, to the second below.
+    /// At this moment, rounded down to the second.
     At(#[serde(with = "instant")] SystemTime),
 }
 
@@ -57,7 +57,7 @@ pub enum Ends {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Forecast {
-    /// The budget in words: `cost $10.00/hour for agent=scout`.
+    /// The budget in words, such as `cost $10.00/hour for agent=scout`.
     pub budget: String,
     /// How much may be spent.
     pub amount: Money,
@@ -65,21 +65,21 @@ pub struct Forecast {
     pub settled: Money,
     /// What is held for calls that have not ended.
     pub reserved: Money,
-    /// What is neither.
+    /// What is neither spent nor held.
     pub left: Money,
-    /// Whether it only watches.
+    /// Whether the budget only watches.
     pub shadow: bool,
-    /// What was spent lately comes to this in an hour.
+    /// The recent spending, per hour.
     pub pace_per_hour: Money,
-    /// When nothing is left.
+    /// When nothing will be left.
     pub ends: Ends,
 }
 
-/// When all of a budget is spent, should this pace go on from now.
+/// Returns when all of a budget will be spent if this pace goes on from now.
 ///
-/// - Where the money comes back with a calendar, that is said, unless it ends before.
-/// - Where each part comes back so long after it was spent, what is spent is taken to have been spent evenly, and so to
-///   come back.
+/// - If the money comes back with a calendar, the end of that period is returned, unless the budget ends before.
+/// - If each part comes back a fixed time after it was spent, what is spent so far is assumed to have been spent
+///   evenly, and so to come back evenly.
 /// - What is reserved does not count: most of it will be given back, and the rest is in the pace to come.
 ///
 /// ```
@@ -156,9 +156,10 @@ fn wait(left: u64, budget: &BudgetStanding, pace: Pace) -> Option<Duration> {
 }
 
 impl Statistics {
-    /// When each of these budgets ends at the pace of the last half hour; see [`ends`]. Left out are those of which
-    /// nobody can tell: of values that have no count or no row of their own, and those by whose tags there are no
-    /// tables. A layer that records has tables for all budgets of its limiter.
+    /// Returns when each of these budgets ends at the pace of the last half hour; see [`ends`].
+    ///
+    /// Budgets for which nobody can tell are left out: those of values that have no count or no row of their own, and
+    /// those for whose tags there is no table. A layer that records has tables for all budgets of its limiter.
     ///
     /// The budgets are those of [`Limiter::budgets`](crate::Limiter::budgets).
     #[must_use]

@@ -19,7 +19,7 @@ use crate::{
 
 /// What was used and what was refused, per hour, day, week and month, by tags; see the [module](super).
 ///
-/// Cheap to clone: clones share everything that is recorded.
+/// Cheap to clone: all clones share everything that is recorded.
 #[derive(Clone)]
 #[must_use]
 pub struct Statistics {
@@ -28,7 +28,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Nothing yet; in UTC, by provider, model, agent, user and team.
+    /// Creates empty statistics, in UTC, by provider, model, agent, user and team.
     pub fn new() -> Self {
         Statistics {
             book: Arc::new(Mutex::new(Book::new())),
@@ -36,59 +36,59 @@ impl Statistics {
         }
     }
 
-    /// Hours, days, weeks and months of another time zone, by its name in the IANA database. To be said before
-    /// anything is recorded or restored.
+    /// Sets the time zone of hours, days, weeks and months, by its name in the IANA database. Call this before anything
+    /// is recorded or restored.
     ///
     /// # Errors
-    /// Where the database of this machine does not know the name.
+    /// If the database on this machine does not know the name.
     pub fn time_zone(self, zone: &str) -> Result<Self, CalendarError> {
         self.book.lock().set_zone(zone)?;
         Ok(self)
     }
 
-    /// Tables by these tags as well: by one, or by several together. From now on: of what was recorded before they
-    /// know nothing.
+    /// Adds tables by these tags: by one tag, or by a combination of several. They count from now on, and know nothing
+    /// of what was recorded before.
     pub fn by(self, tags: &[Tag]) -> Self {
         self.add_view(tags);
         self
     }
 
-    /// How many values have a row of their own in each table; 500 by default. Further ones are counted together.
+    /// Sets how many values have a row of their own in each table; 500 by default. Further values are counted together.
     pub fn max_values(self, most: usize) -> Self {
         self.book.lock().most = most;
         self
     }
 
-    /// How many hours, days, weeks or months are kept, with the one that goes on; 48, 35, 14 and 13 by default, and
-    /// at least one.
+    /// Sets how many hours, days, weeks or months are kept, including the current one; 48, 35, 14 and 13 by default,
+    /// and at least one.
     pub fn keep(self, unit: CalendarUnit, periods: usize) -> Self {
         self.book.lock().kept[place(unit)] = periods.max(1);
         self
     }
 
-    /// Another clock on the wall: the system's, where nothing is said. Give it before it is cloned.
+    /// Sets another wall clock in place of the system's. Call this before the statistics are cloned.
     pub fn wall_clock(mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.shown = Arc::new(shown);
         self
     }
 
-    /// Goes on where a snapshot was taken, in place of what was recorded here. The tables that it had are kept
+    /// Continues from where a snapshot was taken, replacing what was recorded here. The snapshot's tables are kept
     /// beside those that were asked for.
     ///
     /// # Errors
-    /// Where it is of another form or time zone, or damaged.
+    /// If the snapshot is of another form or time zone, or damaged.
     pub fn restore(self, snapshot: StatisticsSnapshot) -> Result<Self, StatisticsError> {
         snapshot.into_book(&mut self.book.lock())?;
         Ok(self)
     }
 
-    /// All that is kept, to be [restored](Self::restore) later or elsewhere.
+    /// Returns everything that is kept, to be [restored](Self::restore) later or elsewhere.
     #[must_use]
     pub fn snapshot(&self) -> StatisticsSnapshot {
         StatisticsSnapshot::of(&self.book.lock())
     }
 
-    /// Records one attempt that the layers know nothing of, now. Where its usage names no cost, it counts as unpriced.
+    /// Records one attempt, now, of which the layers know nothing. If its usage names no cost, it counts as unpriced.
     pub fn record(&self, tags: &Tags, usage: &Usage) {
         self.gather(tags, &Figures::used(usage, true, usage.cost.is_some()));
     }
@@ -107,10 +107,11 @@ impl Statistics {
         self.book.lock().record(now, tags, figures);
     }
 
-    /// Each period of this length that is kept, the oldest first, the one that goes on last. Those in which nothing
-    /// happened are left out, save the last.
+    /// Returns a report for each period of this length that is kept, oldest first, the current one last. Periods in
+    /// which nothing happened are left out, except the current one.
     ///
-    /// `by` none says nothing but sums; `None` where there are no tables by just these tags, in whatever order.
+    /// With an empty `by` the reports have only totals. Returns `None` if there is no table by exactly these tags, in
+    /// any order.
     #[must_use]
     pub fn reports(&self, unit: CalendarUnit, by: &[Tag]) -> Option<Vec<Report>> {
         self.last_reports(unit, by, usize::MAX)
@@ -133,15 +134,16 @@ impl Statistics {
         Some(spans.iter().map(|span| Report::of(span, &tags)).collect())
     }
 
-    /// The last of the [reports](Self::reports): of the period that goes on.
+    /// Returns the last of the [reports](Self::reports), for the current period.
     #[must_use]
     pub fn report(&self, unit: CalendarUnit, by: &[Tag]) -> Option<Report> {
         self.reports(unit, by)?.pop()
     }
 
-    /// What was spent lately by the calls whose tags have one of these values each: in the last half hour at most.
-    /// `None` where there are no tables by just these tags, or nobody can tell, because these values may be among those
-    /// that have no row of their own.
+    /// Returns what was spent within the last half hour by calls that have, for each of these tags, one of the values.
+    ///
+    /// Returns `None` if there is no table by exactly these tags, or if nobody can tell because these values may be
+    /// among those without a row of their own.
     #[must_use]
     pub fn pace(&self, of: &[(Tag, Vec<Arc<str>>)]) -> Option<Pace> {
         let now = (self.shown)();

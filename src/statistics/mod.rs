@@ -1,20 +1,20 @@
-//! What was used, what it cost and what was refused: per hour, day, week and month, by provider, model, agent, user,
-//! team, and by any other tags.
+//! What was used, what it cost and what was refused: per hour, day, week and month; by provider, model, agent, user,
+//! team, and any other tags.
 //!
-//! A [`BudgetLayer`](crate::BudgetLayer) or [`RateLimitLayer`](crate::RateLimitLayer) that is given
-//! [`Statistics`] records each attempt once, when it ends, in the period in which it ends, under the tags it was
-//! claimed for: with what the provider said that it used, else with what was estimated, by the prices of that layer;
-//! just as its budgets count it. What is refused is recorded when it is refused, whoever refuses it, as long as it has
-//! come to the layer that records.
+//! A [`BudgetLayer`](crate::BudgetLayer) or [`RateLimitLayer`](crate::RateLimitLayer) that is given [`Statistics`]
+//! records each attempt once, when it ends, in the period in which it ends, under the tags it was claimed for. It
+//! records the usage that the provider reported, or else the estimate, at the prices of that layer: exactly what its
+//! budgets count. A refusal is recorded when it happens, whoever refuses, as long as the call has come to the layer
+//! that records.
 //!
-//! - Nothing of it is on the way of a claim. An attempt that ends gives back what it held, and then takes one lock and
-//!   one row in each table; every five minutes one of them puts these together. Snapshots and reports are copied under
+//! - No claim has to wait for it. An attempt that ends gives back what it held, then takes one lock and writes one row
+//!   in each table; every five minutes, one of these attempts merges the rows. Snapshots and reports are copied under
 //!   the same lock.
-//! - The memory is bounded: a table has 500 rows at most, where nothing else is said, and further values are counted
-//!   together; of each length of period so many are kept. Where five tags have more values than that in every hour for
-//!   fourteen months, that is 82 MB.
-//! - Hours begin with those of the clock on the wall, days at midnight and weeks on Monday, in one time zone. What
-//!   comes while a clock stands behind counts in the period that had begun.
+//! - Memory is bounded. A table has at most 500 rows by default, and further values are counted together; of each
+//!   length of period a fixed number is kept. If five tags have more values than that in every hour for fourteen
+//!   months, that takes 82 MB.
+//! - Hours begin with those of the wall clock, days at midnight and weeks on Monday, in one time zone. If the clock is
+//!   set back, what arrives until it has caught up counts in the period that had already begun.
 //! - Calls without a tag have a row with an empty value. Requests that could not be read are not recorded.
 //!
 //! ```

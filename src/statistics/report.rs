@@ -11,25 +11,25 @@ use crate::tags::Tag;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// When the period began; in JSON as `2026-11-25T13:00:00Z`.
+    /// When the period began. In JSON as `2026-11-25T13:00:00Z`.
     #[serde(with = "instant")]
     pub start: SystemTime,
-    /// When the next one begins.
+    /// When the next period begins.
     #[serde(with = "instant")]
     pub end: SystemTime,
-    /// The dearest first; of equal ones that with more requests.
+    /// The rows, most expensive first; of rows with equal cost, the one with more requests.
     pub rows: Vec<Row>,
-    /// All that has no row of its own, because there were too many values.
+    /// Everything that has no row of its own, because there were too many values.
     pub others: Figures,
 }
 
-/// The figures of one value of a tag, or of one of each of several.
+/// The figures for one value of a tag, or for one value of each of several tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// The values; empty for calls that have no such tag.
+    /// The values. Empty for calls without the tag.
     pub tags: BTreeMap<Tag, Arc<str>>,
-    /// The figures; in JSON they stand beside the tags.
+    /// The figures. In JSON they stand beside the tags.
     #[serde(flatten)]
     pub figures: Figures,
 }
@@ -60,7 +60,7 @@ impl Report {
         }
     }
 
-    /// The figures of all calls.
+    /// Returns the figures of all calls.
     #[must_use]
     pub fn total(&self) -> Figures {
         let mut total = self.others.clone();
@@ -70,7 +70,7 @@ impl Report {
         total
     }
 
-    /// The figures of calls with this tag at this value, as far as it has rows of its own.
+    /// Returns the figures of calls with this tag at this value, as far as it has rows of its own.
     #[must_use]
     pub fn of_value(&self, tag: &Tag, value: &str) -> Figures {
         let mut sum = Figures::default();

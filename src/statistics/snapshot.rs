@@ -15,7 +15,8 @@ use crate::tags::Tag;
 /// The form that this version writes, and the only one it reads.
 const VERSION: u32 = 1;
 
-/// All that [`Statistics`] have kept at one moment. Holds tag values as they are; treat it as you treat those.
+/// Everything that a [`Statistics`] had kept at one moment. It contains tag values unchanged: treat it with the same
+/// care as those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatisticsSnapshot {
     version: u32,
@@ -64,21 +65,21 @@ pub enum StatisticsError {
     /// They were written in another form.
     #[error("the statistics are of version {found}, and this reads version {VERSION}")]
     Version {
-        /// Their version.
+        /// The version of that form.
         found: u32,
     },
-    /// Their days began at other midnights.
+    /// They are of another time zone, so their days began at other midnights.
     #[error("the statistics are of the time zone `{found}`, and these are of `{own}`")]
     TimeZone {
-        /// Theirs.
+        /// Their time zone.
         found: String,
-        /// The one to go on with.
+        /// The time zone in which they were to go on.
         own: String,
     },
-    /// A period has not as many tables, or a row not as many values, as there are tags.
+    /// The number of tables in a period, or of values in a row, does not match the tags.
     #[error("the statistics are damaged: the period from {start} on does not go with their tags")]
     Damaged {
-        /// When it began.
+        /// When that period began.
         start: String,
     },
 }
@@ -182,7 +183,7 @@ impl KeptTable {
 }
 
 impl Serialize for Statistics {
-    /// As its [snapshot](Self::snapshot).
+    /// Serializes as its [snapshot](Self::snapshot).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.snapshot().serialize(serializer)
     }

@@ -15,26 +15,26 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditEntry {
-    /// When, in UTC.
+    /// When it was done, in UTC.
     pub at: String,
     /// What was done: `correct`, `reset`, `limit`, `stop`, `recover`, `prune`, or what a [`Note`] says.
     pub what: String,
-    /// To what.
+    /// What it was done to.
     pub subject: String,
     /// What it was before.
     pub old: Option<String>,
-    /// What it is since.
+    /// What it has been since.
     pub new: Option<String>,
-    /// By whom.
+    /// Who did it.
     pub by: String,
-    /// Why.
+    /// Why it was done.
     pub why: String,
 }
 
-/// Why something is done by hand, and by whom: for the audit log.
+/// Why something is done by hand, and by whom, for the audit log.
 ///
-/// Where nobody is named it is the `user` of the [`scope`](crate::scope) that it is done in, else whom the store has been
-/// told, else "this program". A text is a reason by itself.
+/// If nobody is named, it is the `user` of the [`scope`](crate::scope) in which it is done, or else whoever the store
+/// was told, or else "this program". A text alone can serve as a reason.
 ///
 /// ```
 /// use tower_quota::store::Reason;
@@ -51,13 +51,13 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// In words.
+    /// Creates a reason in words.
     pub fn new(why: impl Into<String>) -> Self {
         let why = why.into();
         Reason { why, by: None }
     }
 
-    /// By whom.
+    /// Names who does it.
     pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
         self.by = Some(name.into());
         self
@@ -111,7 +111,8 @@ pub(super) const ITSELF: &str = "tower-quota";
 /// Who does things by hand, where nothing is said.
 pub(super) const PROGRAM: &str = "this program";
 
-/// An entry that is still to be dated: what a program [notes](crate::Limiter::note) of things beside the store.
+/// An entry of the audit log that is not dated yet: what a program [notes](crate::Limiter::note) about things other
+/// than the store.
 ///
 /// ```
 /// use tower_quota::store::Note;
@@ -135,7 +136,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// Something was done to this.
+    /// Creates a note that something was done to this subject.
     pub fn new(what: impl Into<Cow<'static, str>>, subject: impl Into<String>) -> Self {
         Note {
             what: what.into(),
@@ -147,13 +148,13 @@ impl Note {
         }
     }
 
-    /// It was this before.
+    /// Sets what it was before.
     pub fn was(mut self, old: impl Into<String>) -> Self {
         self.old = Some(old.into());
         self
     }
 
-    /// It is this since.
+    /// Sets what it is now.
     pub fn now(mut self, new: impl Into<String>) -> Self {
         self.new = Some(new.into());
         self

@@ -12,13 +12,13 @@ use crate::{
     tags::Tag,
 };
 
-/// How one budget stands: a limit on cost, of one value where it is split by tags.
+/// How one budget stands. A budget is a limit on cost; if it is split by tags, this is for one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetStanding {
-    /// In words: `cost $10.00/hour for agent=scout`.
+    /// The budget in words, such as `cost $10.00/hour for agent=scout`.
     pub budget: String,
-    /// Which calls it is for: of each of these tags one of these values; an empty one: calls without the tag.
-    /// `None`: for values that have no count of their own.
+    /// Which calls it is for: those that have, for each of these tags, one of the values. An empty value stands for
+    /// calls without the tag. `None` for values that have no count of their own.
     pub of: Option<Vec<(Tag, Vec<Arc<str>>)>>,
     /// How much may be spent.
     pub amount: Money,
@@ -26,11 +26,11 @@ pub struct BudgetStanding {
     pub settled: Money,
     /// What is held for calls that have not ended.
     pub reserved: Money,
-    /// Whether it only watches.
+    /// Whether the budget only watches.
     pub shadow: bool,
-    /// Whether its circuit is open: it refuses until somebody [resets](crate::Limiter::reset) it.
+    /// Whether its circuit is open: it refuses calls until somebody [resets](crate::Limiter::reset) it.
     pub stopped: bool,
-    /// When money comes back.
+    /// When its money comes back.
     pub comes_back: ComesBack,
 }
 
@@ -38,16 +38,16 @@ pub struct BudgetStanding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ComesBack {
-    /// All of it, at this moment of the clock on the wall.
+    /// All of it at this moment of the wall clock.
     At(SystemTime),
-    /// Each part so long after it was spent.
+    /// Each part this long after it was spent.
     After(Duration),
     /// Never.
     Never,
 }
 
 impl BudgetStanding {
-    /// What is neither spent nor held.
+    /// Returns what is neither spent nor held.
     #[must_use]
     pub fn left(&self) -> Money {
         self.amount - self.settled - self.reserved

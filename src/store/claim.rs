@@ -17,21 +17,21 @@ use crate::{
 /// What one attempt asks of the limits that its tags touch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
-    /// Who makes the attempt and where it goes.
+    /// Who makes the attempt, and where it goes.
     pub tags: Arc<Tags>,
     /// How much it needs.
     pub demand: Demand,
-    /// Which quantities are looked at; limits on others are left alone.
+    /// Which quantities are looked at. Limits on others are left alone.
     pub quantities: Quantities,
-    /// Whether this call was counted before: then limits on calls are left alone.
+    /// Whether this call was counted before; then limits that count calls are left alone.
     #[serde(default)]
     pub repeat: bool,
-    /// The counts of concurrency in which a call around this one holds a slot: they are left alone. Otherwise
-    /// as many calls as there are slots, each waiting for a call inside it, would wait for ever.
+    /// The concurrency counts of which a call around this one holds a slot: they are left alone. Otherwise as many
+    /// calls as there are slots, each waiting for a call made inside it, would wait forever.
     #[serde(default)]
     pub held: Vec<LimitKey>,
-    /// The attempt that it is for, where several claims are for one: those of one attempt have the same number,
-    /// which no other attempt that the process has open has. 0: it is an attempt of its own.
+    /// The number of the attempt that the claim is for, if several claims are for one attempt. Claims of one attempt
+    /// have the same number, which no other open attempt of the process has. With 0 the claim is an attempt of its own.
     #[serde(default)]
     pub attempt: u32,
 }
@@ -89,16 +89,16 @@ impl Claim {
     }
 }
 
-/// Who it is that waits, where a store keeps room for whoever is first in turn.
+/// Which call waits, for a store that keeps room for whoever is first in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Waiting {
-    /// A number that nobody else has who waits in this process.
+    /// A number that no other waiting call of this process has.
     pub number: u64,
-    /// How urgent it is, as the call says.
+    /// How urgent the call is, as it was told.
     pub priority: i32,
 }
 
-/// What a store says to a claim.
+/// A store's decision on a claim.
 #[derive(Debug)]
 #[must_use]
 pub enum Decision {
@@ -110,19 +110,20 @@ pub enum Decision {
     Never(NotNow),
 }
 
-/// The count that refused, of several the one that has room last.
+/// The count that refused a claim; if several did, the one that has room last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotNow {
-    /// The count, or the cooldown of the target: of that nothing is in use and nothing needed.
+    /// The count, or the cooldown of the target, of which nothing is in use and nothing is needed.
     pub key: LimitKey,
-    /// When it has room, if nothing else is charged and nothing given back. `None`: when something held
-    /// is given back, or never.
+    /// When it has room, if nothing else is charged and nothing is given back. `None` if that is when something held is
+    /// given back, or never.
     pub at: Option<Tick>,
-    /// Before this there is no room for sure: the latest instant of all counts that refuse. `None`: no telling.
+    /// The instant before which there is certainly no room: the latest of all counts that refuse. `None` if that cannot
+    /// be told.
     pub not_before: Option<Tick>,
     /// What counts there now.
     pub in_use: u64,
-    /// The part of it that is reserved for attempts that have not ended.
+    /// The part of `in_use` that is reserved for attempts that have not ended.
     pub reserved: u64,
     /// What the claim needs of it.
     pub needed: u64,
@@ -143,20 +144,21 @@ impl NotNow {
     }
 }
 
-/// How one of the counts that a claim touches stands to it.
+/// How one of the counts that a claim touches stands with respect to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The count.
     pub key: LimitKey,
     /// What counts there now.
     pub in_use: u64,
-    /// The part of it that is reserved for attempts that have not ended.
+    /// The part of `in_use` that is reserved for attempts that have not ended.
     pub reserved: u64,
     /// What the claim needs of it.
     pub needed: u64,
-    /// Whether it has room, or when, if nothing else is charged and nothing given back.
+    /// Whether it has room, or when it will, if nothing else is charged and nothing is given back.
     pub room: Room,
-    /// Before this there is no room for sure. Where room is kept for others it may come earlier than said above.
+    /// The instant before which there is certainly no room. If room is kept for others, this may be earlier than what
+    /// `room` says.
     pub not_before: Option<Tick>,
     /// Whether the limit only watches: then it refuses nothing, whatever its room.
     pub shadow: bool,
@@ -186,10 +188,10 @@ impl Standing {
     }
 }
 
-/// The name of what a claim took, as the store wants it told again. Plain data: dropping it gives nothing back.
+/// The name of what a claim took, to be handed back to the store. It is plain data: dropping it gives nothing back.
 ///
-/// It means something only to the very store that gave it, while that lives: to a store that was restored from a
-/// snapshot it says nothing.
+/// It means something only to the very store that gave it, and only while that store lives. To a store that was
+/// restored from a snapshot it means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct Grant {

@@ -1,9 +1,8 @@
-//! What every store has to pass.
+//! The checks that every store has to pass.
 //!
-//! For those who write a [`Store`] in this crate, or wrap one outside it (what a grant is made of is private):
-//! call [`check`] from a test, with a way to make an empty store and a
-//! way to let its time pass. Each part is a function of its own as well. Stores that learn from answers call
-//! [`listening::check`] too.
+//! They are for authors of a [`Store`] in this crate, and for those who wrap one outside it (what a grant is made of is
+//! private). Call [`check`] from a test, with a way to make an empty store and a way to let its time pass. Each part is
+//! also a function of its own. For stores that learn from answers, call [`listening::check`] as well.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -15,7 +14,7 @@
 //! ```
 //!
 //! # Panics
-//! Every function here panics where the store breaks its promise, and says which.
+//! Every function here panics if the store breaks its promise, and says which.
 
 mod aside;
 pub mod by_hand;
@@ -46,7 +45,7 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(1);
 
-/// Everything below, each with an empty store.
+/// Runs all the checks below, each with an empty store.
 pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(Duration)) {
     takes_from_all_or_from_none(&make).await;
     room_comes_back_when_it_was_said_and_not_earlier(&make, &pass).await;
@@ -76,7 +75,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     }
 }
 
-/// A claim that one limit refuses leaves nothing spent at another.
+/// Checks that a claim that one limit refuses leaves nothing spent at another.
 pub async fn takes_from_all_or_from_none(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let narrow = window(Limit::requests(2)).when(Tag::Agent, "a");
     let store = make(limits([window(Limit::requests(3)), narrow]));
@@ -99,7 +98,7 @@ pub async fn takes_from_all_or_from_none(make: &impl Fn(Limits) -> Arc<dyn Store
     }
 }
 
-/// `NotNow::at` is exact: one tick earlier still refuses.
+/// Checks that `NotNow::at` is exact: one tick earlier the claim is still refused.
 pub async fn room_comes_back_when_it_was_said_and_not_earlier(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -125,7 +124,7 @@ pub async fn room_comes_back_when_it_was_said_and_not_earlier(
     spend(&*store, &call).await;
 }
 
-/// What is said of a grant that has ended changes nothing, also where others were given since.
+/// Checks that a call about a grant that has ended changes nothing, even if others were given since.
 pub async fn a_grant_ends_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([Limit::concurrency(2)]));
     let call = claim(Tags::new());
@@ -146,7 +145,7 @@ pub async fn a_grant_ends_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     expect_refusal(&*store, &call).await;
 }
 
-/// A grant that is not dated stays, however long its attempt takes to leave.
+/// Checks that a grant that is not dated stays, however long its attempt takes to leave.
 pub async fn what_is_held_does_not_expire(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -167,7 +166,7 @@ pub async fn what_is_held_does_not_expire(
     spend(&*store, &call).await;
 }
 
-/// The later date counts.
+/// Checks that the later date counts.
 pub async fn dating_again_moves_the_date(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -184,7 +183,7 @@ pub async fn dating_again_moves_the_date(
     spend(&*store, &call).await;
 }
 
-/// Dated or not, what is released is free at once.
+/// Checks that what is released is free at once, dated or not.
 pub async fn a_release_gives_everything_back(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::requests(1)), Limit::concurrency(1)]));
     let call = claim(Tags::new());
@@ -196,7 +195,8 @@ pub async fn a_release_gives_everything_back(make: &impl Fn(Limits) -> Arc<dyn S
     spend(&*store, &call).await;
 }
 
-/// Less than was reserved gives the rest back, where the charge is corrected; unknown keeps it.
+/// Checks that usage below the reservation gives the rest back if the charge is corrected, and that unknown usage keeps
+/// the reservation.
 pub async fn a_settlement_replaces_the_reservation(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::tokens(100))]));
     let grant = sent(&*store, &tokens(40, 50)).await;
@@ -216,7 +216,7 @@ pub async fn a_settlement_replaces_the_reservation(make: &impl Fn(Limits) -> Arc
     );
 }
 
-/// Usage above the claim counts, and nothing is granted before it is paid.
+/// Checks that usage above the claim counts, and that nothing is granted before it is paid off.
 pub async fn more_than_was_claimed_is_debt(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -231,8 +231,8 @@ pub async fn more_than_was_claimed_is_debt(
     spend(&*store, &tokens(100, 0)).await;
 }
 
-/// What is charged at the send leaves one period later, though the call is still in flight; what is charged
-/// at completion does not.
+/// Checks that what is charged at the send leaves one period later although the call is still in flight, and that what
+/// is charged at completion does not.
 pub async fn a_charge_at_the_send_leaves_in_flight(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -260,7 +260,7 @@ pub async fn a_charge_at_the_send_leaves_in_flight(
     spend(&*store, &tokens(1, 0)).await;
 }
 
-/// A place is taken until the end, however long that is, and free at once then.
+/// Checks that a slot is taken until the end, however long that takes, and is free at once then.
 pub async fn concurrency_lasts_until_the_end(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -273,7 +273,7 @@ pub async fn concurrency_lasts_until_the_end(
     spend(&*store, &claim(Tags::new())).await;
 }
 
-/// What a run used stays used; another run has its own.
+/// Checks that what a run used stays used, and that another run has its own count.
 pub async fn a_run_is_used_up_for_good(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -287,7 +287,7 @@ pub async fn a_run_is_used_up_for_good(
     spend(&*store, &run("b")).await;
 }
 
-/// A limit on calls leaves repeats alone, a limit on attempts does not.
+/// Checks that a limit on calls leaves repeats alone, and that a limit on attempts does not.
 pub async fn a_repeat_is_not_counted_as_a_call(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let calls = window(Limit::requests(1)).when(Tag::Agent, "a");
     let store = make(limits([calls, window(Limit::requests(2))]));
@@ -306,7 +306,7 @@ pub async fn a_repeat_is_not_counted_as_a_call(make: &impl Fn(Limits) -> Arc<dyn
     );
 }
 
-/// One value of a tag does not feel another.
+/// Checks that one value of a tag does not affect another.
 pub async fn splits_count_apart(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::requests(1)).per(Tag::Agent)]));
     let agent = |name: &str| claim(Tags::new().with(Tag::Agent, name));
@@ -317,7 +317,7 @@ pub async fn splits_count_apart(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     expect_refusal(&*store, &claim(Tags::new())).await;
 }
 
-/// A declared figure above the limit is refused for good, an estimate is cut to it.
+/// Checks that a declared figure above the limit is refused for good, and that an estimate is cut down to the limit.
 pub async fn what_can_never_fit_is_said_at_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::tokens(100))]));
     let decision = store.claim(&tokens(101, 0)).get().await.expect("an answer");

@@ -21,9 +21,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Correction {
-    /// So much more was spent.
+    /// This much more was spent.
     More(Money),
-    /// So much less was: no more is taken back than is counted.
+    /// This much less was spent. No more is taken back than is counted.
     Less(Money),
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// So many that nobody has asked for are kept; further ones push out the oldest.
 const KEPT: usize = 1_024;
 
-/// Something that has happened to a budget: to be logged, sent to somebody, kept as an audit record.
+/// Something that has happened to a budget: to be logged, sent to somebody, or kept as an audit record.
 ///
 /// ```
 /// use tower_quota::{Money, store::{BudgetChange, BudgetEvent}};
@@ -32,11 +32,11 @@ const KEPT: usize = 1_024;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BudgetEvent {
-    /// The budget in words, and whose it is where it is split.
+    /// The budget in words, including whose it is if it is split.
     pub budget: String,
     /// What has happened.
     pub change: BudgetChange,
-    /// What is spent of it by then; `None` where it is split, and all of its counts are meant.
+    /// What is spent of it by then. `None` if it is split and all of its counts are meant.
     pub settled: Option<Money>,
     /// How much may be spent.
     pub amount: Money,
@@ -47,7 +47,7 @@ pub struct BudgetEvent {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BudgetChange {
-    /// So much of it is spent, for the first time in its period: a [threshold](crate::limit::Limit::thresholds).
+    /// This share of it is spent, for the first time in its period: a [threshold](crate::limit::Limit::thresholds).
     Passed {
         /// The threshold.
         share: f64,
@@ -56,26 +56,26 @@ pub enum BudgetChange {
     Tripped,
     /// It was [reset](crate::Limiter::reset) by hand.
     Reset {
-        /// What was spent of it.
+        /// What had been spent of it.
         before: Money,
         /// Why, in the words of whoever did it.
         reason: String,
     },
-    /// What is spent of it was [corrected](crate::Limiter::correct) by hand.
+    /// The amount spent of it was [corrected](crate::Limiter::correct) by hand.
     Corrected {
-        /// What was spent of it by the count.
+        /// What had been spent of it according to the count.
         before: Money,
         /// Why, in the words of whoever did it.
         reason: String,
     },
-    /// Another amount holds from now on.
+    /// Another amount is in force from now on.
     AmountChanged {
-        /// The one that held.
+        /// The amount that was in force before.
         before: Money,
     },
     /// It is new, and counts from now on.
     Added,
-    /// It is no more, and what was spent of it is forgotten.
+    /// It was removed, and what was spent of it is forgotten.
     Removed,
 }
 

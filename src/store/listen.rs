@@ -15,28 +15,28 @@ use crate::{
     wire::{Observed, ObservedQuantity},
 };
 
-/// What a count has learnt: see [`MemoryStore::learnt`].
+/// What a count has learnt; see [`MemoryStore::learnt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Learnt {
     /// The limit in words.
     pub limit: String,
-    /// How much may be used of it for the time being.
+    /// How much of it may be used for the time being.
     pub amount: u64,
     /// What is kept free for others who use the same account.
     pub others: u64,
 }
 
 impl MemoryStore {
-    /// Whether the counters that providers show in their answers' headers are taken in: others may use the same
-    /// account, and room is left for them. They are by default.
+    /// Sets whether the counters in the headers of providers' answers are taken in: others may use the same account,
+    /// and room is left for them. True by default.
     #[must_use]
     pub fn absorb_counters(mut self, absorb: bool) -> Self {
         self.absorb = absorb;
         self
     }
 
-    /// What was learnt from answers, of every count that something was learnt of: how much may be used for the
+    /// Returns what was learnt from answers, for every count that has learnt something: how much may be used for the
     /// time being, and what is kept free for others. Looks at every count.
     #[must_use]
     pub fn learnt(&self) -> Vec<Learnt> {
@@ -45,7 +45,8 @@ impl MemoryStore {
         counts.learnt(limits, now)
     }
 
-    /// The targets that are to be left alone because a provider told them to wait, in words, and for how long.
+    /// Returns the targets that are to be left alone because a provider told them to wait, in words, and for how much
+    /// longer.
     #[must_use]
     pub fn cooldowns(&self) -> Vec<(String, Duration)> {
         let mut state = self.lock();

@@ -24,21 +24,20 @@ use crate::{
 
 /// Counts in this process's memory, behind one lock that is never held across an await.
 ///
-/// Its time is `tokio::time`, so that tests can pause it. Counts that are idle are forgotten: the memory
-/// follows what is in use, not what was ever seen. Grants that have ended leave about a hundred bytes each, which
-/// are used again: so that part follows the most that were open at a time.
+/// Its time is `tokio::time`, so that tests can pause it. Idle counts are forgotten: the memory needed follows what is
+/// in use, not what was ever seen. Grants that have ended leave about a hundred bytes each, which are reused, so that
+/// part follows the largest number that was open at a time.
 ///
 /// # Bounds
-/// No more than a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that
-/// many are in use, idle ones go first; these are looked for when a claim is made that finds no count or no room,
-/// and at most once a second. So do runs that used nothing for a day from then on: nothing says that a run has
-/// ended, and without that new ones would find no room for ever. When all are busy, the further values of a limit
-/// *share one count*, which holds as much as one value may use: too strict for them, and never unlimited. Values
-/// with a count of their own notice nothing. Messages name the shared count as that of all others, and it ends when
-/// nothing counts there any more.
+/// At most a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that many are in use,
+/// idle ones are removed first; they are looked for when a claim finds no count or no room, at most once a second. Runs
+/// that from then on use nothing for a day are removed too: nothing tells that a run has ended, and otherwise new runs
+/// would never find room. When all counts are busy, further values of a limit *share one count*, which holds as much as
+/// one value may use: too strict for them, but never unlimited. Values with a count of their own are not affected.
+/// Messages name the shared count as that of all others, and it ends when nothing counts there any more.
 ///
 /// # The audit log
-/// The last 1 024 entries are kept, and end with the process.
+/// The last 1 024 entries are kept, and are lost when the process ends.
 pub struct MemoryStore {
     /// Those that stand with the counts, for whoever asks for no more.
     limits: RwLock<Limits>,
@@ -70,7 +69,7 @@ pub(super) struct State {
 struct Aligned<T>(T);
 
 impl MemoryStore {
-    /// An empty store that counts under `limits`.
+    /// Creates an empty store that counts under `limits`.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let limits = limits.for_a_store();
@@ -92,7 +91,7 @@ impl MemoryStore {
         }
     }
 
-    /// This store with at most `most` counts, and one more for each set of tags that limits have.
+    /// Limits this store to `most` counts, plus one for each set of tags that limits have.
     ///
     /// ```
     /// use tower_quota::{limit::Limits, store::MemoryStore};
@@ -107,8 +106,8 @@ impl MemoryStore {
         self
     }
 
-    /// This store with another clock on the wall, which calendars go by: the system's, where nothing is said. It may
-    /// be set to and fro; it is asked when something is charged or looked at.
+    /// Sets another wall clock, by which calendars go, in place of the system's. It may be set forwards and back; it is
+    /// asked when something is charged or looked at.
     #[must_use]
     pub fn wall_clock(mut self, shown: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock.show(shown);
@@ -116,9 +115,11 @@ impl MemoryStore {
         self
     }
 
-    /// What the limits that [only watch](crate::limit::Limit::shadow) would have refused of what was granted
-    /// since this store was made, or the limit came: each limit in words, and how many claims. A call with several attempts
-    /// makes several.
+    /// Returns how many of the claims that were granted would have been refused by limits that
+    /// [only watch](crate::limit::Limit::shadow), since this store was made or the limit was added: each limit in
+    /// words, with that number.
+    ///
+    /// A call with several attempts makes several claims.
     ///
     /// ```
     /// use std::{sync::Arc, time::Duration};
@@ -146,19 +147,19 @@ impl MemoryStore {
             .collect()
     }
 
-    /// About how many bytes the counts take. Looks at each of them.
+    /// Returns roughly how many bytes the counts take. Looks at each of them.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.lock().counts.bytes()
     }
 
-    /// How many counts are kept: one for each tag value that limits are split by.
+    /// Returns how many counts are kept: one for each tag value that limits are split by.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().counts.len()
     }
 
-    /// Whether nothing is counted at all.
+    /// Returns whether nothing is counted at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

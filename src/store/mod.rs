@@ -1,10 +1,10 @@
 //! Where counts are kept.
 //!
-//! A [`Store`] answers claims. [`MemoryStore`] keeps everything in this process and answers at once;
-//! a store on a disk (`SqliteStore`, with the feature `sqlite`) or on another machine answers with a future. The limiter that waits, queues and
-//! wakes stands above and is the same for all: a claim is *data*, going in and coming out.
+//! A [`Store`] answers claims. [`MemoryStore`] keeps everything in this process and answers at once; a store on a disk
+//! (`SqliteStore`, with the feature `sqlite`) or on another machine answers with a future. The limiter that waits,
+//! queues and wakes is above the store and the same for all of them: a claim is *data*, going in and coming out.
 //!
-//! [`StoreSetting`] has one of them from a text, so that a program counts in any by one setting.
+//! [`StoreSetting`] makes any of them from a text, so that one setting decides where a program counts.
 //!
 //! [`contract`] holds the checks that every store passes.
 
@@ -78,27 +78,27 @@ use crate::{
     usage::Usage,
 };
 
-/// Where counts are kept.
+/// A place where counts are kept.
 ///
 /// # Promises
 /// - A claim takes from every limit that its tags touch, or from none.
-/// - A grant is *held* until it is [dated](Store::date): until then it does not expire.
-/// - Claims are answered in the order in which they were made, also where several are under way at once.
-/// - What a grant reserved counts until it is settled or released. Each grant ends once: what is said of one that
-///   has ended, or that this store never gave, changes nothing.
+/// - A grant is *held* until it is [dated](Store::date); until then it does not expire.
+/// - Claims are answered in the order in which they were made, even if several are under way at once.
+/// - What a grant reserved counts until it is settled or released. Each grant ends once: a call about a grant that has
+///   ended, or that this store never gave, changes nothing.
 ///
 /// # Cancel safety
-/// The futures of [`Answer::Later`] are run to their end by the limiter, even where the caller that
-/// wanted the answer has gone away.
+/// The limiter runs the futures of [`Answer::Later`] to their end, even if the caller that wanted the answer has gone
+/// away.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// The limits that this store counts under now.
+    /// Returns the limits that this store counts under now.
     fn limits(&self) -> Limits;
 
-    /// A call was refused, whatever the reason: counts it where a limit
-    /// [says so](crate::limit::Limit::count_refused).
+    /// Records that a call was refused, for whatever reason, under limits that
+    /// [count refused calls](crate::limit::Limit::count_refused).
     ///
     /// # Errors
-    /// By default, where there is such a limit.
+    /// By default, if there is such a limit.
     fn refuse(&self, claim: &Claim) -> Answer<()> {
         let _ = claim;
         Answer::Now(if self.limits().count_refused() {
@@ -108,14 +108,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         })
     }
 
-    /// Other limits from now on, all at once.
+    /// Replaces the limits, all at once.
     ///
-    /// - Limits are matched by quantity, period, `when`, `per` and whether they act. What counts under those that stay
-    ///   goes on counting, whatever else of them is another; what counted under those that are gone is forgotten; what is
-    ///   new counts from now on.
-    /// - Grants that are open stay good: under limits that stay they settle by what they were claimed by, under those that
-    ///   are gone they change nothing, and of what is new they hold nothing.
-    /// - No limit gets the place that another had: a [`LimitKey`] from before names no other count.
+    /// - Limits are matched by quantity, period, `when`, `per` and whether they act. What counts under limits that stay
+    ///   goes on counting, whatever else about them changes; what counted under limits that are removed is forgotten;
+    ///   new limits count from now on.
+    /// - Open grants stay valid: under limits that stay they settle by what they were claimed with, under limits that
+    ///   are removed they change nothing, and of new limits they hold nothing.
+    /// - No limit gets the place of another: a [`LimitKey`] from before never names a different count.
     ///
     /// # Errors
     /// By default: not every store can do this.
@@ -124,56 +124,59 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("its limits cannot change at run time")))
     }
 
-    /// The counts that a claim takes something from: others that wait for one of them go first. A store
+    /// Returns the counts that a claim takes something from; other calls that wait for one of them go first. A store
     /// that counts some values together says so here.
     fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
         claim.keys(&self.limits())
     }
 
-    /// The store's time, as well as it is known here without asking.
+    /// Returns the store's time, as far as it is known here without asking.
     fn now(&self) -> Tick;
 
-    /// Takes what the claim needs from every limit that it touches, or nothing.
+    /// Takes what the claim needs from every limit that it touches, or takes nothing.
     fn claim(&self, claim: &Claim) -> Answer<Decision>;
 
-    /// As [`claim`](Self::claim), of an attempt that does not leave before another claim of it is granted, which is asked
-    /// for after this one. So a store that writes down what it grants may answer at once, and has that claim's answer
-    /// wait for both.
+    /// Like [`claim`](Self::claim), for an attempt that does not leave before another claim of it, made after this one,
+    /// is granted.
     ///
-    /// By default it is a claim like any.
+    /// A store that writes down what it grants may therefore answer at once, and let the answer to that later claim
+    /// wait for both. By default this is an ordinary claim.
     fn claim_ahead(&self, claim: &Claim) -> Answer<Decision> {
         self.claim(claim)
     }
 
-    /// As [`claim`](Self::claim), of a call that is first in turn on its counts in this limiter's queue. Refused
-    /// with [`Decision::NotNow`] it is *registered*: from then on the store keeps room for it before claims of other
-    /// processes that come later, until it is granted by this, or [forgone](Self::forgo), or the process dies. Of one
-    /// that is registered already this renews it.
+    /// Like [`claim`](Self::claim), for a call that is first in turn on its counts in this limiter's queue.
     ///
-    /// By default nothing is kept for anybody: whoever asks when there is room has it.
+    /// If it is refused with [`Decision::NotNow`], it is *registered*: from then on the store keeps room for it ahead
+    /// of later claims of other processes, until it is granted by this method or [forgone](Self::forgo), or the process
+    /// dies. If it is registered already, this renews the registration.
+    ///
+    /// By default nothing is kept for anybody: whoever asks when there is room gets it.
     fn claim_waiting(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
         let _ = waiting;
         self.claim(claim)
     }
 
-    /// As [`claim`](Self::claim), of a call that is next in turn when those are granted who were asked for before and are
-    /// not answered yet. It is not registered.
+    /// Like [`claim`](Self::claim), for a call that is next in turn if all earlier claims that are not answered yet are
+    /// granted. It is not registered.
     ///
-    /// By default it is a claim like any.
+    /// By default this is an ordinary claim.
     fn claim_behind(&self, claim: &Claim, waiting: Waiting) -> Answer<Decision> {
         let _ = waiting;
         self.claim(claim)
     }
 
-    /// Whether claims of those who wait are refused at once where there is no room by what is known here, and by what
-    /// was asked for and is not answered yet. Then as many are asked for at once as there is room for; otherwise at first
-    /// one, and with each that is granted one more.
+    /// Returns whether claims of waiting calls are refused at once if there is no room, judging by what is known here
+    /// and by what was asked for and is not answered yet.
+    ///
+    /// If so, the limiter asks for as many at once as there is room for; otherwise for one at first, and for one more
+    /// with each that is granted.
     fn foresees(&self) -> bool {
         false
     }
 
-    /// Before when nothing may leave by a grant that was made to one that waits: the store may grant it ahead, for an
-    /// instant that is still to come. `None`: it may leave now.
+    /// Returns the instant before which nothing may leave on a grant that was made to a waiting call, because the store
+    /// may grant it ahead for a later instant. `None` if it may leave now.
     ///
     /// By default nothing is granted ahead.
     fn starts(&self, grant: &Grant) -> Option<Tick> {
@@ -181,44 +184,49 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Nothing is to be kept any more for the one that waits under this [number](Waiting::number): it has gone away,
-    /// was rejected, is no longer first, or has its room by another claim. It may be told of one that is not
-    /// registered, and from a thread without a runtime. A claim of it that was made before is on its way, or answered,
-    /// and must not register it any more after this.
+    /// Ends the registration of the waiting call with this [number](Waiting::number): it has gone away, was rejected,
+    /// is no longer first, or got its room by another claim.
     ///
-    /// By default nothing.
+    /// This may be called for a call that is not registered, and from a thread without a runtime. A claim that was made
+    /// for it before may still be under way, or answered; it must not register the call again after this.
+    ///
+    /// Does nothing by default.
     fn forgo(&self, waiting: u64) {
         let _ = waiting;
     }
 
-    /// To be called whenever something was given back, or changed, elsewhere than by whoever hands this over, and now
-    /// and then while anybody is registered, so that this is renewed. Several limiters may each hand over theirs.
+    /// Hands over a function that the store is to call whenever something was given back or changed by anybody but the
+    /// one who hands it over, and now and then while any call is registered, so that registrations are renewed. Several
+    /// limiters may each hand over theirs.
     ///
-    /// It takes locks, asks this store, and wakes tasks; it waits for nothing. So it is never called under a lock that the
-    /// store's other methods take. The limiter is not kept alive by it, but one that goes away while it is called goes
-    /// within the call, and what it alone held of this store with it.
+    /// The function takes locks, asks this store, and wakes tasks; it waits for nothing. It must therefore never be
+    /// called under a lock that the store's other methods take. It does not keep the limiter alive; but a limiter that
+    /// goes away during such a call is dropped within it, together with whatever of this store it alone held.
     ///
     /// By default it is dropped: nothing happens elsewhere.
     fn watch(&self, changed: Arc<dyn Fn() + Send + Sync>) {
         drop(changed);
     }
 
-    /// Dates a grant: the attempt leaves now. Dating it again moves it to the later instant, also where what
-    /// was dated has left by then: that counts again, and nobody asks whether there is room.
+    /// Dates a grant: the attempt leaves now.
+    ///
+    /// Dating it again moves it to the later instant, even if what was dated has left by then: it counts again, without
+    /// a check for room.
     fn date(&self, grant: &mut Grant);
 
-    /// So many output tokens have come by now, of an answer that streams: they are dated as they come where a
-    /// limit charges output at completion, and count beyond what was reserved too. The figure is
-    /// the whole so far; one that is no more than the last changes nothing.
+    /// Reports how many output tokens of a streamed answer have arrived so far.
+    ///
+    /// If a limit charges output at completion, they are dated as they arrive, and also count beyond what was reserved.
+    /// The number is the total so far; a number that is not greater than the last changes nothing.
     fn streamed(&self, grant: &mut Grant, output: u64);
 
-    /// Takes in what the answer to a grant tells: who is to wait, what others use, what is refused. Says
-    /// whether there may be room now where there was none. The tags are those that were claimed with.
+    /// Takes in what the answer to a grant tells: who has to wait, what others use, what is refused. Returns whether
+    /// there may be room now where there was none. The tags are those of the claim.
     ///
     /// By default nothing is learnt: no target is closed, and no counter is looked at.
     ///
     /// # Errors
-    /// By default, where a limit is [adaptive](crate::limit::Limit::adaptive).
+    /// By default, if a limit is [adaptive](crate::limit::Limit::adaptive).
     fn observe(&self, tags: &Tags, grant: &Grant, seen: &Observation) -> Answer<bool> {
         let _ = (tags, grant, seen);
         Answer::Now(if self.limits().adaptive() {
@@ -228,13 +236,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         })
     }
 
-    /// Replaces what was reserved by what was really used.
+    /// Replaces what was reserved with what was really used.
     fn settle(&self, grant: Grant, settlement: Settlement) -> Answer<()>;
 
-    /// As [`settle`](Self::settle), where nobody asks when it is written down: a store that counts it at once may answer
-    /// at once, and write it down with what comes next.
+    /// Like [`settle`](Self::settle), when nobody asks when it is written down: a store that counts it at once may
+    /// answer at once, and write it down with whatever comes next.
     ///
-    /// By default it is settled as ever.
+    /// By default this is an ordinary settlement.
     fn settle_in_passing(&self, grant: Grant, settlement: Settlement) -> Answer<()> {
         self.settle(grant, settlement)
     }
@@ -242,26 +250,27 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Gives everything back: the attempt never left.
     fn release(&self, grant: Grant) -> Answer<()>;
 
-    /// How every count that the claim touches stands to it, in the order of the limits, pauses last. Takes nothing.
+    /// Returns how every count that the claim touches stands with respect to it, in the order of the limits, pauses
+    /// last. Takes nothing.
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
 
-    /// As [`peek`](Self::peek), for one that waits, whether it takes what is kept for another: by what is known here, with
-    /// what was asked for and is not answered yet as if it were granted, where that can be said at once.
+    /// Like [`peek`](Self::peek), for a waiting call, to see whether it would take what is kept for another.
     ///
-    /// By default a peek.
+    /// If that can be answered at once, it is answered from what is known here, with claims that are not answered yet
+    /// treated as granted. By default this is a peek.
     fn look(&self, claim: &Claim) -> Answer<Vec<Standing>> {
         self.peek(claim)
     }
 
-    /// What is left for calls with these tags, by what is known here; `None` where it would have to be waited for. Limits that
-    /// only watch are passed over.
+    /// Returns what is left for calls with these tags, by what is known here; `None` if finding out would take a wait.
+    /// Limits that only watch are left out.
     ///
-    /// By default by a [look](Self::look).
+    /// By default this is derived from a [look](Self::look).
     fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
         remaining::by_look(self, tags)
     }
 
-    /// How every budget stands, each value apart that it counts apart.
+    /// Returns how every budget stands, with a separate entry for each value that is counted separately.
     ///
     /// # Errors
     /// By default: not every store can look through its counts.
@@ -269,8 +278,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("it cannot say how all budgets stand")))
     }
 
-    /// How the counts of every limit stand, in the order of the limits: of each limit the `most` fullest, of ten thousand that
-    /// are looked at. For dashboards, not for decisions.
+    /// Returns how the counts of every limit stand, in the order of the limits: for each limit the `most` fullest, of
+    /// ten thousand that are looked at. For dashboards, not for decisions.
     ///
     /// # Errors
     /// By default: not every store can look through its counts.
@@ -279,11 +288,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("it cannot say how all counts stand")))
     }
 
-    /// Counts what was used without a claim: one request and these tokens, dated now, under every limit that
-    /// the tags touch but those on concurrency; over the limit too, and then it is debt.
+    /// Counts usage without a claim: one request and these tokens, dated now, under every limit that the tags touch
+    /// except those on concurrency. What exceeds a limit is debt.
     fn record(&self, tags: &Tags, usage: Usage) -> Answer<()>;
 
-    /// Corrects what is spent of every budget that the tags touch.
+    /// Corrects the amount spent of every budget that the tags touch.
     ///
     /// # Errors
     /// By default: not every store can do this.
@@ -292,8 +301,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("what is spent cannot be corrected")))
     }
 
-    /// Closes the circuits that are open of the budgets which the tags touch, and forgets what was spent of those.
-    /// Says how many there were.
+    /// Closes the open circuits of the budgets that the tags touch, and forgets what was spent of those budgets.
+    /// Returns how many there were.
     ///
     /// # Errors
     /// By default: not every store has circuits.
@@ -302,7 +311,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("it has no circuits")))
     }
 
-    /// Notes in the audit log what was done by hand to something beside this store.
+    /// Notes in the audit log what was done by hand to something other than this store.
     ///
     /// # Errors
     /// By default: not every store keeps an audit log.
@@ -311,7 +320,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("it keeps no audit log")))
     }
 
-    /// What was done by hand to budgets, limits, what is spent, and [beside](Self::note) this store, the newest last.
+    /// Returns what was done by hand to budgets, limits, amounts spent, and things [other](Self::note) than this store,
+    /// oldest first.
     ///
     /// # Errors
     /// By default: not every store keeps an audit log.
@@ -319,8 +329,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("it keeps no audit log")))
     }
 
-    /// What has happened to budgets, and has not been told yet: each once, to whoever asks first. Cheap where nothing
-    /// has.
+    /// Returns what has happened to budgets and has not been told yet: each event once, to whoever asks first. Cheap if
+    /// nothing has happened.
     fn events(&self) -> Vec<BudgetEvent> {
         Vec::new()
     }
@@ -329,20 +339,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 /// A store's answer: at once, or as a future.
 #[must_use]
 pub enum Answer<T> {
-    /// At once, from memory, without boxing.
+    /// An answer at once, from memory, without boxing.
     Now(Result<T, StoreError>),
-    /// Later.
+    /// An answer that comes later.
     Later(BoxFuture<Result<T, StoreError>>),
 }
 
-/// A boxed future that may move between threads.
+/// A boxed future that can be sent between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<T> Answer<T> {
-    /// The answer, waited for where need be.
+    /// Returns the answer, after waiting for it if necessary.
     ///
     /// # Errors
-    /// Where the store cannot answer.
+    /// If the store cannot answer.
     pub async fn get(self) -> Result<T, StoreError> {
         match self {
             Answer::Now(answer) => answer,

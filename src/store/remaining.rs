@@ -8,24 +8,24 @@ use crate::{
     tags::Tags,
 };
 
-/// Of each quantity that limits count, what is left under the one that has least of it.
+/// What is left of each quantity that limits count, under the limit that has least of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remaining([Option<u64>; Quantity::EACH.len()]);
 
 impl Remaining {
-    /// So much; nothing where no limit counts it.
+    /// Returns what is left of this quantity. `None` if no limit counts it.
     #[must_use]
     pub fn of(&self, quantity: Quantity) -> Option<u64> {
         self.0[quantity as usize]
     }
 
-    /// Those that limits count.
+    /// Returns the quantities that limits count, with what is left of each.
     pub fn iter(&self) -> impl Iterator<Item = (Quantity, u64)> + '_ {
         let each = Quantity::EACH.into_iter().zip(self.0);
         each.filter_map(|(quantity, left)| Some((quantity, left?)))
     }
 
-    /// So much is left under one more limit.
+    /// Takes in what is left of this quantity under one more limit.
     pub fn add(&mut self, quantity: Quantity, left: u64) {
         let least = &mut self.0[quantity as usize];
         *least = Some(least.map_or(left, |least| least.min(left)));

@@ -163,10 +163,10 @@ impl StoreSetting {
         matches!(self.0, Place::Server(_))
     }
 
-    /// Whether this program can open such a store, as far as that can be told without opening it.
+    /// Checks whether this program can open such a store, as far as that can be told without opening it.
     ///
     /// # Errors
-    /// Where this program was built without it, or a server's address makes no sense.
+    /// If this program was built without it, or a server's address makes no sense.
     pub fn check(&self) -> Result<(), StoreSettingError> {
         open::check(&self.0)
     }

@@ -13,9 +13,11 @@ use crate::{
 /// The form that this version writes, and the only one it reads.
 const VERSION: u32 = 1;
 
-/// What a [`MemoryStore`] counted at one moment: ages, no instants, so that it means
-/// the same in another process. What was learnt from answers is not kept: cooldowns, the use of others, and what is
-/// allowed of adaptive limits are learnt again. Holds tag values as they are; treat it as you treat those.
+/// What a [`MemoryStore`] counted at one moment. It holds ages instead of instants, so that it means the same in
+/// another process.
+///
+/// What was learnt from answers is not kept: cooldowns, the usage of others, and what adaptive limits allow are learnt
+/// again. It contains tag values unchanged: treat it with the same care as those.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     version: u32,
@@ -49,10 +51,10 @@ pub enum RestoreError {
     /// It was written in another form.
     #[error("the snapshot is of version {found}, and this reads version {VERSION}")]
     Version {
-        /// Its version.
+        /// The version of that form.
         found: u32,
     },
-    /// A count names a limit that the snapshot does not have, or has not as many values as its limit tags.
+    /// A count names a limit that the snapshot does not have, or does not have as many values as its limit has tags.
     #[error("the snapshot is damaged: count {place} does not go with its limits")]
     Damaged {
         /// Which count.
@@ -61,11 +63,11 @@ pub enum RestoreError {
 }
 
 impl MemoryStore {
-    /// What is counted now, to be [restored](Self::restore) later or elsewhere.
+    /// Returns what is counted now, to be [restored](Self::restore) later or elsewhere.
     ///
-    /// What grants hold that have not ended counts as spent from now on, because nobody may live to say what
-    /// became of it. Calls in flight are not kept: they end with this process. Looks at every count under
-    /// the lock that claims need.
+    /// What is held by grants that have not ended counts as spent from now on, because nobody may be left to say what
+    /// became of it. Calls in flight are not kept: they end with this process. This looks at every count, under the
+    /// lock that claims need.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let state = self.lock();
@@ -73,13 +75,15 @@ impl MemoryStore {
         Snapshot::of(&state.limits, &state.counts, self.now())
     }
 
-    /// A store that goes on where the snapshot was taken: it decides as the other would have, to the tick, if
-    /// that had settled then what it held. Only where there may be no more counts may it have one for a value that
-    /// would have shared one there, because idle counts are not kept.
+    /// Creates a store that continues from where the snapshot was taken. It decides as the other store would have, to
+    /// the tick, if that had then settled what it held.
     ///
-    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; those of
-    /// limits that are no more are dropped. Grants of the other store may be settled and released here and
-    /// change nothing: they count as spent already.
+    /// There is one exception: where no more counts may be kept, it may have a count for a value that would have shared
+    /// one in the other store, because idle counts are not kept in a snapshot.
+    ///
+    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; counts of limits that no
+    /// longer exist are dropped. Grants of the other store may be settled and released here and change nothing: they
+    /// already count as spent.
     ///
     /// ```
     /// use std::time::Duration;
@@ -102,11 +106,11 @@ impl MemoryStore {
     /// # }).unwrap();
     /// ```
     ///
-    /// `since` is the time that has passed since the snapshot. Where nobody knows it, say zero: then
-    /// everything counts longer than it has to, and nothing shorter.
+    /// `since` is the time that has passed since the snapshot. If nobody knows it, pass zero: then everything counts
+    /// longer than it has to, and nothing shorter.
     ///
     /// # Errors
-    /// Where the snapshot is of a form that this version does not know, or is damaged.
+    /// If the snapshot is of a form that this version does not know, or is damaged.
     pub fn restore(
         limits: Limits,
         snapshot: &Snapshot,
@@ -121,13 +125,13 @@ impl MemoryStore {
 }
 
 impl Snapshot {
-    /// How many counts it has that are not empty: for each tag value one a limit.
+    /// Returns how many counts it has that are not empty: one per limit for each tag value.
     #[must_use]
     pub fn len(&self) -> usize {
         self.counts.len()
     }
 
-    /// Whether nothing counted.
+    /// Returns whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()

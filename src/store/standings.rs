@@ -11,31 +11,31 @@ use crate::{
 /// How many values of a limit are looked at: nobody who claims waits for longer.
 const LOOKED_AT: usize = 10_000;
 
-/// How one count stands: a limit, of one value where it is split by tags.
+/// How one count stands. A count is a limit; if the limit is split by tags, it is for one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CountStanding {
     /// The limit's place in its [`Limits`].
     pub limit: usize,
-    /// The limit as it was given, the same for all of its counts: `tokens 90000/min per agent`.
+    /// The limit as it was given, the same for all of its counts, such as `tokens 90000/min per agent`.
     pub rule: Arc<str>,
-    /// What is counted; cost in billionths of a dollar.
+    /// What is counted. Cost is in billionths of a dollar.
     pub quantity: Quantity,
-    /// Whose count it is: a value for each tag that the limit is split by, an empty one for calls without the tag.
-    /// `None`: of all values that have no count of their own.
+    /// Whose count it is: a value for each tag that the limit is split by; empty for calls without the tag. `None` for
+    /// the count of all values that have none of their own.
     pub of: Option<Vec<(Tag, Arc<str>)>>,
     /// How much may be used now.
     pub amount: u64,
-    /// What counts under it now, also of others on the same account where that is known.
+    /// What counts under it now, including others on the same account if that is known.
     pub in_use: u64,
-    /// The part of it that is held for calls that have not ended.
+    /// The part of `in_use` that is held for calls that have not ended.
     pub reserved: u64,
-    /// Whether it only watches.
+    /// Whether the limit only watches.
     pub shadow: bool,
 }
 
 impl CountStanding {
-    /// How full it is: 1 where no more may be used.
+    /// Returns how full it is: 1 if no more may be used.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share is no exact figure")]
     pub fn share(&self) -> f64 {

@@ -30,7 +30,7 @@ pub enum Tag {
     Free(FreeTag),
 }
 
-/// A name that is none of the others: `Tag::from` makes it, so that one name is one tag.
+/// A name that is not one of the others. Only `Tag::from` makes it, so that each name is one tag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FreeTag(pub(super) Arc<str>);
 

@@ -99,6 +99,34 @@ async fn a_call_that_is_dropped_while_it_tries_a_target_leaves_that_to_the_next(
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_took_too_long_leaves_alone_whoever_tries_a_target_in_its_place() {
+    let providers = Providers::new(["first", "second"]);
+    let span = Duration::from_secs(10);
+    let breaker = BreakerOptions::new().failures(1).open_for(span);
+    let service = stack(failover(two()).breaker(breaker), limiter([]), &providers);
+    providers.fault("first", "status=500");
+    assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    providers.fault("first", "slow-headers=3600000");
+    let tries = || {
+        let service = service.clone();
+        tokio::spawn(async move { send(&service, request()).await })
+    };
+    sleep(span).await;
+    let old = tries();
+    sleep(span).await;
+    let new = tries();
+    sleep(Duration::from_secs(1)).await;
+    old.abort();
+    assert!(old.await.unwrap_err().is_cancelled());
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!(came.asked(), ["second"], "somebody tries the first");
+    new.abort();
+    assert!(new.await.unwrap_err().is_cancelled());
+    providers.at("first").set_faults(Vec::new());
+    assert_eq!(send(&service, request()).await.unwrap().asked(), ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_all_fail_one_is_asked_all_the_same() {
     let providers = Providers::new(["first", "second"]);
     let breaker = BreakerOptions::new().failures(1);

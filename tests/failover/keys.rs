@@ -7,7 +7,9 @@ use tower_quota::{
     limit::Limit,
 };
 
-use crate::providers::{MODEL, Providers, failover, limiter, provider, request, send, stack};
+use crate::providers::{
+    Heard, MODEL, Providers, failover, limiter, provider, request, send, stack, target,
+};
 
 /// With which keys how many attempts came.
 fn used(providers: &Providers, host: &str) -> BTreeMap<String, usize> {
@@ -95,6 +97,83 @@ async fn a_key_that_is_limited_or_refused_is_replaced_by_the_next() {
         let expected = counts(&[("KEY-openai-a", 1), ("KEY-openai-b", 3)]);
         assert_eq!(used(&providers, "openai"), expected, "{fault}");
     }
+}
+
+/// One caller's prompt is no reason to leave a target alone.
+#[tokio::test(start_paused = true)]
+async fn a_403_parks_a_target_where_it_is_about_the_key_and_else_nothing() {
+    for (fault, status, next) in [
+        ("status=403;code=content_policy_violation", 403, "first"),
+        ("status=403;message=Not this one", 200, "first"),
+        ("status=403;code=permission_denied", 200, "second"),
+    ] {
+        let (providers, heard) = (Providers::new(["first", "second"]), Heard::default());
+        providers.fault("first", fault);
+        let layer = failover(Route::ordered([target("first"), target("second")]));
+        let service = stack(layer.on_event(heard.listener()), limiter([]), &providers);
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(came.status, status, "{fault}");
+        assert_eq!(providers.attempts("second"), usize::from(status == 200));
+        providers.at("first").set_faults(Vec::new());
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(came.asked(), [next], "{fault}");
+        assert_eq!(heard.all().is_empty(), next == "first", "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_403_that_is_not_about_the_key_is_the_callers_where_nobody_serves() {
+    let providers = Providers::new(["first", "second"]);
+    for host in ["first", "second"] {
+        providers.fault(host, "status=403;message=Not this one");
+    }
+    let route = Route::ordered([target("first"), target("second")]);
+    let service = stack(failover(route), limiter([]), &providers);
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!(came.status, 403);
+    assert_eq!(came.asked(), ["first", "second"]);
+    assert!(came.body.contains("Not this one"), "{}", came.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_turns_of_a_key_that_is_out_go_to_all_others() {
+    for pool in [Pool::RoundRobin, Pool::Weighted] {
+        let providers = Providers::new(["openai"]);
+        let openai = provider("openai", &["a", "b", "c"]).pool(pool);
+        let route = Route::ordered([Target::new(&openai, MODEL)]);
+        let service = stack(failover(route), limiter([]), &providers);
+        let rule = tower_quota::sim::FaultRule {
+            fault: "status=401".parse().unwrap(),
+            probability: 0.0,
+            nth: Some(1),
+        };
+        providers.at("openai").set_faults(vec![rule]);
+        for _ in 0..31 {
+            assert_eq!(send(&service, request()).await.unwrap().status, 200);
+        }
+        let expected = counts(&[
+            ("KEY-openai-a", 1),
+            ("KEY-openai-b", 16),
+            ("KEY-openai-c", 15),
+        ]);
+        assert_eq!(used(&providers, "openai"), expected, "{pool:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_turns_of_a_target_that_is_out_go_to_all_others() {
+    let hosts = ["first", "second", "third"];
+    let providers = Providers::new(hosts);
+    providers.fault("first", "insufficient-quota");
+    let service = stack(
+        failover(Route::weighted(hosts.map(target))),
+        limiter([]),
+        &providers,
+    );
+    for _ in 0..31 {
+        assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    }
+    assert_eq!(hosts.map(|host| providers.attempts(host)), [1, 16, 15]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use tower_quota::{
-    Money, Tag,
+    CallOptions, Money, Tag,
     failover::{Route, Target, Trigger},
-    limit::Limit,
+    limit::{Limit, Limits},
 };
 
 use crate::providers::{
@@ -159,6 +159,49 @@ async fn no_room_here_moves_on_where_the_limit_is_on_the_target_and_waits_where_
         (providers.attempts("first"), providers.attempts("second")),
         (4, 0)
     );
+}
+
+/// That there is no room to ask another is not what the provider said.
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_one_stands_where_there_is_no_room_to_ask_the_next() {
+    let providers = Providers::new(["first", "second"]);
+    providers.fault("first", "status=503");
+    let one = [Limit::requests(1).every(Duration::from_secs(60))];
+    let service = stack(failover(two()), limiter(one), &providers);
+    let mut hurried = request();
+    let options = CallOptions::new().max_wait(Duration::from_secs(10));
+    hurried.extensions_mut().insert(options);
+    let tries = http::HeaderValue::from_static("0");
+    hurried
+        .headers_mut()
+        .insert("x-stainless-retry-count", tries);
+    let came = send(&service, hurried).await.unwrap();
+    assert_eq!((came.status.as_u16(), came.asked()), (503, vec!["first"]));
+    assert!(came.body.contains("Overloaded"), "{}", came.body);
+    assert_eq!(came.headers["x-should-retry"], "false");
+    assert_eq!(providers.attempts("second"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_one_stands_where_the_caller_is_paused_meanwhile() {
+    let providers = Providers::new(["first", "second"]);
+    providers.fault("first", "status=503");
+    let some = || Limit::requests(9).every(Duration::from_secs(60));
+    let limiter = limiter([some()]);
+    let service = stack(failover(two()), limiter.clone(), &providers);
+    let mut of_scout = request();
+    let tags = tower_quota::Tags::new().with(Tag::Agent, "scout");
+    of_scout.extensions_mut().insert(tags);
+    let call = tokio::spawn(async move { send(&service, of_scout).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let paused = [some(), Limit::paused().when(Tag::Agent, "scout")];
+    limiter
+        .reconfigure(&Limits::new(paused).unwrap())
+        .await
+        .unwrap();
+    let came = call.await.unwrap().unwrap();
+    assert_eq!((came.status.as_u16(), came.asked()), (503, vec!["first"]));
+    assert!(came.body.contains("Overloaded"), "{}", came.body);
 }
 
 #[tokio::test(start_paused = true)]

@@ -144,6 +144,48 @@ async fn inverted_order_reclaim_refused_gives_the_upstreams_answer() {
     assert!(res.extensions().get::<Rejection>().is_none());
 }
 
+/// What an answer that is the last one says to a caller that would repeat it by itself.
+async fn says_that_it_is_the_last_one<S, B>(service: S)
+where
+    S: Service<Req, Response = Response<B>, Error = Infallible>,
+{
+    let mut r = get();
+    let tries = http::HeaderValue::from_static("0");
+    r.headers_mut().insert("x-stainless-retry-count", tries);
+    r.extensions_mut()
+        .insert(CallOptions::new().max_wait(Duration::from_secs(10)));
+    let (parts, _) = service.oneshot(r).await.unwrap().into_parts();
+    assert_eq!(parts.status, 503, "the provider's answer");
+    assert_eq!(parts.headers["x-should-retry"], "false");
+    let told = parts.headers["retry-after"].to_str().unwrap();
+    let told: u64 = told.parse().unwrap();
+    assert!((59..=61).contains(&told), "until there is room: {told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_the_last_one_where_there_is_no_room_to_ask_again() {
+    // It does not say for how long.
+    let busy = service_fn(|_: Req| async {
+        let busy = Response::builder().status(503).body(Full::from("busy"));
+        Ok::<Res, Infallible>(busy.unwrap())
+    });
+    let limiter = || Limiter::new(limits([Limit::requests(1).every(MINUTE)]));
+    let outside = ServiceBuilder::new()
+        .layer(RetryLayer::new())
+        .layer(AdmissionLayer::new(limiter()))
+        .service(busy);
+    says_that_it_is_the_last_one(outside).await;
+    let inside = ServiceBuilder::new()
+        .layer(AdmissionLayer::new(limiter()))
+        .layer(RetryLayer::new())
+        .service(busy);
+    says_that_it_is_the_last_one(inside).await;
+    let paved = ServiceBuilder::new()
+        .layer(RateLimitLayer::new(limiter()))
+        .service(busy);
+    says_that_it_is_the_last_one(paved).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_repeat_is_not_held_up_by_a_limit_on_calls_that_it_does_not_take_from() {
     let limiter = Limiter::new(limits([Limit::requests(1).every(MINUTE).per(Tag::Agent)]));

@@ -13,6 +13,7 @@ mod recording;
 mod support;
 
 mod asked_usage;
+mod deadlines;
 mod delegation;
 mod edges;
 mod orders;

@@ -19,9 +19,10 @@ use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use tower_quota::{
-    AdmissionLayer, Limiter, RetryLayer,
+    AdmissionLayer, CallOptions, Limiter, RetryLayer,
     limit::{Limit, Limits},
     limiter::{Call, QueueOptions},
+    retry::{Attempts, Outcome},
     store::MemoryStore,
     wire::{ErrorClass, ProviderError},
 };
@@ -183,6 +184,8 @@ fn stack(order: &str, limiter: &Limiter, provider: Provider) -> Stack {
     let around = |inner, letter| match letter {
         'A' => erase(AdmissionLayer::new(limiter.clone()).layer(inner)),
         'R' => erase(RetryLayer::new().layer(inner)),
+        // One that repeats nothing that may have been billed.
+        'W' => erase(RetryLayer::new().repeats_uncertain(false).layer(inner)),
         other => panic!("no such layer: {other}"),
     };
     order.chars().rev().fold(erase(provider), around)
@@ -362,19 +365,102 @@ async fn what_is_no_stream_is_not_touched() {
     assert_eq!(text(response.into_body()).await, "{}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_breaks_at_its_beginning_breaks_for_the_caller_at_the_same_place() {
-    let notes = provider(SSE, [vec![chunk(0, CREATED), Step::Breaks(100)]]);
-    let limiter = tokens();
-    let service = stack("RA", &limiter, notes.provider.clone());
-    let mut body = service.oneshot(request()).await.unwrap().into_body();
+/// A stream that breaks before anything was generated.
+fn broken() -> Vec<Step> {
+    vec![chunk(0, CREATED), Step::Breaks(100)]
+}
+
+/// Whether it breaks for whoever reads it where it broke for the layers.
+async fn breaks<B: Body<Data = Bytes, Error = Broken> + Unpin>(mut body: B) -> bool {
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
-    assert_eq!(first, CREATED);
-    assert!(body.frame().await.unwrap().is_err());
-    assert!(
-        counted(&limiter).await > 0,
-        "nobody knows what was generated"
-    );
+    first == CREATED && body.frame().await.unwrap().is_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_at_its_beginning_is_repeated_though_it_may_have_been_billed() {
+    let good = [CREATED, TEXT, COMPLETED].concat();
+    for order in ORDERS {
+        let limiter = tokens();
+        let notes = provider(SSE, [broken(), events(&good)]);
+        let service = stack(order, &limiter, notes.provider.clone());
+        let response = service.oneshot(request()).await.unwrap();
+        let error = response.extensions().get::<ProviderError>();
+        assert_eq!(error, None, "{order}: it is the second answer's");
+        if order.starts_with('R') {
+            let attempts = response.extensions().get::<Attempts>().unwrap();
+            let first = Outcome::Answered {
+                status: 200,
+                error: Some("server"),
+            };
+            assert_eq!(attempts.made[0].outcome, first, "{order}");
+        }
+        assert_eq!(text(response.into_body()).await, good, "{order}");
+        assert_eq!(notes.sent().len(), 2, "{order}");
+        if order != "R" {
+            assert!(
+                counted(&limiter).await > 48,
+                "{order}: nobody knows what was generated"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_repeated_breaks_for_the_caller_at_the_same_place() {
+    for order in ["A", "W", "AW", "WA", "AWA"] {
+        let notes = provider(SSE, [broken()]);
+        let limiter = tokens();
+        let service = stack(order, &limiter, notes.provider.clone());
+        let response = service.oneshot(request()).await.unwrap();
+        let error = *response.extensions().get::<ProviderError>().unwrap();
+        assert!(error.broke_off && error.class == ErrorClass::Server);
+        assert!(breaks(response.into_body()).await, "{order}");
+        if order != "W" {
+            assert!(
+                counted(&limiter).await > 0,
+                "{order}: nobody knows what was generated"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_breaks_each_time_does_so_for_the_caller_too() {
+    for order in ORDERS {
+        let notes = provider(SSE, [broken(), broken(), broken()]);
+        let service = stack(order, &tokens(), notes.provider.clone());
+        let response = service.oneshot(request()).await.unwrap();
+        assert!(breaks(response.into_body()).await, "{order}");
+        assert_eq!(notes.sent().len(), 3, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_does_where_there_is_no_room_to_ask_again() {
+    for order in ["AR", "RA", "ARA"] {
+        let (limiter, _) = store([Limit::requests(1).every(HOUR)]);
+        let notes = provider(SSE, [broken()]);
+        let service = stack(order, &limiter, notes.provider.clone());
+        let mut hurried = request();
+        let options = CallOptions::new().max_wait(Duration::from_secs(5));
+        hurried.extensions_mut().insert(options);
+        let response = service.oneshot(hurried).await.unwrap();
+        assert!(breaks(response.into_body()).await, "{order}");
+        assert_eq!(notes.sent().len(), 1, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_breaks_after_something_was_generated_is_the_caller_s() {
+    let late = vec![chunk(0, CREATED), chunk(0, TEXT), Step::Breaks(100)];
+    for order in ORDERS {
+        let notes = provider(SSE, [late.clone()]);
+        let service = stack(order, &tokens(), notes.provider.clone());
+        let response = service.oneshot(request()).await.unwrap();
+        assert!(response.extensions().get::<ProviderError>().is_none());
+        assert!(response.into_body().collect().await.is_err(), "{order}");
+        assert_eq!(notes.sent().len(), 1, "{order}");
+    }
 }
 
 /// What is held counts for the length that a body says that it has.

@@ -129,6 +129,25 @@ async fn urgent_calls_are_counted_that_go_first_for_sure() {
     );
 }
 
+/// It is refused at once, so that nobody waits behind it.
+#[tokio::test(start_paused = true)]
+async fn one_that_never_fits_is_not_counted() {
+    let limit = Limit::tokens(100).every(MINUTE).margin(Duration::ZERO);
+    let limiter = limiter(limit.charge(Charge::azure()));
+    drop(limiter.acquire(agent("a").tokens(100, 0)).await.unwrap());
+    let tasks = wait(&limiter, 0, 1, &agent("a").tokens(50, 0)).await;
+    let never = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(agent("a").tokens(1_000_000, 0)).await }
+    });
+    yield_now().await;
+    let behind = agent("a").tokens(50, 0).max_wait(MINUTE + GRAIN);
+    drop(limiter.acquire(behind).await.unwrap());
+    let never = never.await.unwrap().unwrap_err();
+    assert!(matches!(never, Rejection::NeverFits(_)), "{never}");
+    tasks.join_all().await;
+}
+
 /// Nobody knows what calls in flight leave, and those before it may use less than they say.
 #[tokio::test(start_paused = true)]
 async fn what_may_be_given_back_earlier_is_not_counted() {

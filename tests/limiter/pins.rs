@@ -27,7 +27,7 @@ fn tokens(tag: &str, period: Duration) -> Limit {
         .every(period)
         .margin(Duration::ZERO)
         .charge(Charge::azure())
-        .when(Tag::Free(tag.into()), "yes")
+        .when(Tag::from(tag), "yes")
 }
 
 fn limiter(limits: impl IntoIterator<Item = Limit>) -> Limiter {
@@ -37,7 +37,7 @@ fn limiter(limits: impl IntoIterator<Item = Limit>) -> Limiter {
 
 /// A call under the limits with these tags.
 fn call(agent: &str, tags: &[&str], size: u64) -> Call {
-    let yes = |all: Tags, tag: &&str| all.with(Tag::Free((*tag).into()), "yes");
+    let yes = |all: Tags, tag: &&str| all.with(Tag::from(*tag), "yes");
     let tags = tags.iter().fold(Tags::new().with(Tag::Agent, agent), yes);
     Call::new().tags(tags).tokens(size, 0)
 }
@@ -259,7 +259,7 @@ async fn a_pin_sleeps_while_what_is_taken_leaves_before_it_is_needed() {
 /// What it waits for has no date, so that its room would lie idle for ever: a period is the most.
 #[tokio::test(start_paused = true)]
 async fn a_pin_ends_a_period_after_the_instant_at_which_its_call_was_due() {
-    let slot = Limit::concurrency(1).when(Tag::Free("c".into()), "yes");
+    let slot = Limit::concurrency(1).when(Tag::from("c"), "yes");
     let script = Script::new([tokens("g", MINUTE), slot]);
     assert!(script.takes(&["g"], AMOUNT).await);
     let large = script.ask(&["g", "c"], 600, 0);
@@ -289,7 +289,7 @@ async fn a_pin_ends_a_period_after_the_instant_at_which_its_call_was_due() {
 /// Kept room is looked at again as soon as there is enough for both, which may be before the pin ends.
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_for_kept_room_go_when_there_is_room_for_both() {
-    let slot = Limit::concurrency(1).when(Tag::Free("c".into()), "yes");
+    let slot = Limit::concurrency(1).when(Tag::from("c"), "yes");
     let script = Script::new([tokens("g", MINUTE), slot]);
     assert!(script.takes(&["g"], AMOUNT).await);
     let large = script.ask(&["g", "c"], 600, 0);

@@ -119,7 +119,7 @@ impl Scene {
     }
 
     fn call(&self, team: &str, tags: &[&str], size: u64, priority: i32) -> Waiting {
-        let yes = |all: Tags, tag: &&str| all.with(Tag::Free((*tag).into()), "yes");
+        let yes = |all: Tags, tag: &&str| all.with(Tag::from(*tag), "yes");
         let tags = tags.iter().fold(Tags::new().with(Tag::Team, team), yes);
         let call = Call::new().tags(tags).tokens(size, 0).priority(priority);
         let limiter = self.limiter.clone();
@@ -162,7 +162,7 @@ fn tokens(tag: &str, seconds: u64) -> Limit {
         .every(Duration::from_secs(seconds))
         .margin(Duration::ZERO)
         .charge(Charge::azure())
-        .when(Tag::Free(tag.into()), "yes")
+        .when(Tag::from(tag), "yes")
 }
 
 /// One that an owner passed on `k` for a period goes first there. An older one, which needs `g` as well, is sent
@@ -220,7 +220,7 @@ async fn steps_of(seed: u64) -> f64 {
             limit
         }
     };
-    let slots = Limit::concurrency(8).when(Tag::Free("c".into()), "yes");
+    let slots = Limit::concurrency(8).when(Tag::from("c"), "yes");
     let limits = [
         share(slots, "a"),
         share(tokens("g", 4), "a"),

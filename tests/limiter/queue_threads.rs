@@ -22,7 +22,7 @@ fn limits() -> Limits {
     let short = Duration::from_millis(4);
     let tokens = |tag: &str, every| {
         let limit = Limit::tokens(100).every(every).charge(Charge::azure());
-        limit.when(Tag::Free(tag.into()), "yes")
+        limit.when(Tag::from(tag), "yes")
     };
     let slots = Limit::concurrency(SLOTS).share(Tag::Team, "a", 0.34);
     Limits::new([
@@ -38,7 +38,7 @@ async fn call(limiter: Limiter, mut random: fastrand::Rng) {
     let mut tags = Tags::new().with(Tag::Team, team);
     for tag in ["g", "k"] {
         if random.bool() {
-            tags = tags.with(Tag::Free(tag.into()), "yes");
+            tags = tags.with(Tag::from(tag), "yes");
         }
     }
     let size = if random.u8(..10) == 0 {

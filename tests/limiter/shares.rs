@@ -385,7 +385,7 @@ async fn nor_for_ever_where_it_never_waits() {
 /// An owner falls below its shares where none of its calls wait: it goes first where they do, at once.
 #[tokio::test(start_paused = true)]
 async fn an_owner_is_looked_at_when_it_falls_below_its_share_of_another_limit() {
-    let yes = |limit: Limit, tag: &str| limit.when(Tag::Free(tag.into()), "yes");
+    let yes = |limit: Limit, tag: &str| limit.when(Tag::from(tag), "yes");
     let tokens = Limit::tokens(100)
         .every(PERIOD)
         .margin(Duration::ZERO)
@@ -397,7 +397,7 @@ async fn an_owner_is_looked_at_when_it_falls_below_its_share_of_another_limit() 
     let limiter = limiter(limits, QueueOptions::new());
     let call = |name: &str, on: &[&str], size| {
         let tags = Tags::new().with(Tag::Team, name);
-        let yes = |all: Tags, tag: &&str| all.with(Tag::Free((*tag).into()), "yes");
+        let yes = |all: Tags, tag: &&str| all.with(Tag::from(*tag), "yes");
         Call::new().tags(on.iter().fold(tags, yes)).tokens(size, 0)
     };
     let start = Instant::now();

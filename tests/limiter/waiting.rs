@@ -7,17 +7,17 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use later::LaterStore;
 use tokio::time::{Instant, advance, timeout};
 use tower_quota::{
     Limiter, Rejection, Tag, Tags, Usage,
-    limit::{Limit, Limits},
+    limit::{CalendarUnit, Limit, Limits},
     limiter::{Call, QueueOptions},
     store::MemoryStore,
 };
@@ -220,6 +220,52 @@ async fn a_call_that_never_fits_is_refused_at_once_and_one_that_just_fits_is_not
         "{never}"
     );
     drop(limiter.acquire(Call::new().tokens(60, 40)).await.unwrap());
+}
+
+/// Nor where others wait, who are no reason to wait for what there never is.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_fits_is_refused_at_once_also_behind_others() {
+    let limiter = Limiter::new(limits([Limit::tokens(100).every(MINUTE)]));
+    drop(limiter.acquire(Call::new().tokens(60, 40)).await.unwrap());
+    let mut first = pin!(limiter.acquire(Call::new().tokens(50, 0)));
+    assert!(poll_once(first.as_mut()).is_pending());
+    let start = Instant::now();
+    let never = limiter.acquire(Call::new().tokens(60, 41));
+    let never = timeout(MINUTE / 2, never).await.expect("at once");
+    let never = never.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(
+        matches!(&never, Rejection::NeverFits(shortage) if shortage.needed == 101),
+        "{never}"
+    );
+    assert_eq!(limiter.waiting(), 1);
+    drop(first.await.unwrap());
+}
+
+/// While a machine is suspended the clock on the wall goes on, and no timer does.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_next_day_goes_within_a_minute_when_the_clock_has_gone_on() {
+    let (start, suspended) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    let shown = {
+        let suspended = suspended.clone();
+        move || {
+            let suspended = Duration::from_secs(suspended.load(Ordering::Relaxed));
+            SystemTime::UNIX_EPOCH + start.elapsed() + suspended
+        }
+    };
+    let limit = Limit::requests(1).every_calendar(CalendarUnit::Day, "UTC");
+    let limiter = Limiter::with_store(MemoryStore::new(limits([limit])).wall_clock(shown));
+    drop(limiter.acquire(Call::new()).await.unwrap());
+    let waiting = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.acquire(Call::new()).await.map(drop) }
+    });
+    tokio::time::sleep(MINUTE * 10 + MINUTE / 2).await;
+    assert!(!waiting.is_finished());
+    suspended.store(86_400, Ordering::Relaxed);
+    waiting.await.unwrap().unwrap();
+    let went = start.elapsed();
+    assert!(went <= MINUTE * 11 + Duration::from_millis(20), "{went:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,7 +79,7 @@ fn load(priorities: std::ops::Range<i32>) -> impl Strategy<Value = Vec<Planned>>
 }
 
 fn limiter() -> Limiter {
-    let yes = |limit: Limit, name: &str| limit.when(Tag::Free(name.into()), "yes");
+    let yes = |limit: Limit, name: &str| limit.when(Tag::from(name), "yes");
     let windows = NAMES.iter().zip(PERIODS).map(|(name, period)| {
         let limit = Limit::tokens(AMOUNT).every(Duration::from_millis(period));
         yes(limit.margin(Duration::ZERO).charge(Charge::azure()), name)
@@ -102,7 +102,7 @@ async fn run(plan: &[Planned]) -> Vec<Seen> {
             let mut tags = Tags::new();
             for (bit, name) in NAMES.iter().enumerate() {
                 if planned.touches & (1 << bit) != 0 {
-                    tags = tags.with(Tag::Free((*name).into()), "yes");
+                    tags = tags.with(Tag::from(*name), "yes");
                 }
             }
             let call = Call::new().tags(tags).tokens(planned.size, 0);

@@ -338,6 +338,13 @@ async fn what_an_error_means_decides_whether_its_wait_holds_for_others() {
         (503, FIVE, "", 5_000, "the service asks for it"),
         (529, FIVE, "", 5_000, "overloaded"),
         (429, FIVE, USED_UP, 5_000, "used up, and told until when"),
+        (
+            429,
+            &[("retry-after", "86400")],
+            USED_UP,
+            0,
+            "used up for a day: nobody stands in line for that",
+        ),
         (429, &[], HINT, 2_500, "told in the body"),
         (429, &[], "", 0, "no wait is told"),
         (429, &[], USED_UP, 0, "used up, and nothing is told"),

@@ -2,12 +2,17 @@
 //!
 //! Each test prints what the ledger says of our attempts. `refused` counts those that came after our first answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::{HeaderMap, HeaderValue};
+use tokio::time::{Instant, sleep_until, timeout};
 use tower_quota::{
-    Tag,
+    Limiter, Tag, Tags,
     limit::{Charge, Limit},
+    limiter::Call,
     sim::{SimCharge, SimLimit, SimQuantity, SimShape},
+    store::Observation,
+    wire::rate_limits,
 };
 
 use crate::work::*;
@@ -297,6 +302,46 @@ async fn what_left_together_is_nobody_elses() {
             "{shape:?} {many}"
         );
     }
+}
+
+/// One call to the model.
+fn one() -> Call {
+    Call::new().tags(Tags::new().with(Tag::Model, "m"))
+}
+
+/// A call is let in and ends at once. Its answer tells how many of the hundred requests remain.
+async fn told(limiter: &Limiter, remaining: u64) {
+    let permit = limiter.acquire(one()).await.unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        "x-ratelimit-limit-requests",
+        HeaderValue::from_static("100"),
+    );
+    headers.insert(
+        "x-ratelimit-remaining-requests",
+        HeaderValue::from(remaining),
+    );
+    permit.observe(&Observation::Counters {
+        shown: rate_limits("openai", &headers, SystemTime::now()),
+        refused: false,
+    });
+}
+
+/// Others used much more from one answer to the next, so there may be no room. Nothing of ours is in flight that could
+/// bring news of it.
+#[tokio::test(start_paused = true)]
+async fn who_waits_alone_because_others_used_more_and_more_goes_when_our_last_charge_has_left() {
+    let (limiter, store) = limiter([requests()], true);
+    let start = Instant::now();
+    sleep_until(start + secs(100)).await;
+    told(&limiter, 98).await;
+    sleep_until(start + secs(104)).await;
+    told(&limiter, 32).await;
+    assert_eq!(store.learnt()[0].others, 66);
+    sleep_until(start + secs(111)).await;
+    let waits = timeout(TEN_MINUTES, limiter.acquire(one())).await;
+    drop(waits.expect("somebody looks again").unwrap());
+    assert_eq!(start.elapsed(), millis(164_500));
 }
 
 /// What the provider grants is less than what we were told it does.

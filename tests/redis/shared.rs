@@ -3,7 +3,13 @@
 
 use crate::servers as redis;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::Server;
 use tower_quota::{
@@ -17,6 +23,7 @@ use tower_quota::{
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 fn limits(all: impl IntoIterator<Item = Limit>) -> Limits {
     Limits::new(all).unwrap()
@@ -103,6 +110,54 @@ async fn what_is_given_back_there_wakes_who_waits_here_without_a_timer() {
         held.release();
         waits.await.unwrap().unwrap();
     }
+}
+
+/// Two that say nothing by themselves meanwhile, however slow the machine is.
+fn two_quiet_ones(server: &Server, set: &Limits, image_after: u64) -> [RedisStore; 2] {
+    let options = options(server, set.clone())
+        .image_after(image_after)
+        .timeout(MINUTE)
+        .silence(24 * HOUR);
+    [(); 2].map(|()| options.clone().open().unwrap())
+}
+
+/// What came free is in an image when the other asks, and stands in the log no more.
+#[tokio::test]
+async fn what_is_given_back_there_and_comes_with_an_image_is_told_here_too() {
+    let server = Server::start(&[]);
+    let [one, other] = two_quiet_ones(&server, &limits([Limit::concurrency(1)]), 1);
+    let Decision::Granted(held) = one.claim(&claim(1)).get().await.unwrap() else {
+        panic!("there is room");
+    };
+    assert!(!granted(&other, &claim(1)).await);
+    let told = Arc::new(AtomicBool::new(false));
+    let hears = told.clone();
+    other.watch(Arc::new(move || hears.store(true, Ordering::SeqCst)));
+    one.release(held).get().await.unwrap();
+    // An image is written behind the answer, and before the next question.
+    one.budgets().get().await.unwrap();
+    assert!(!told.load(Ordering::SeqCst));
+    other.budgets().get().await.unwrap();
+    assert!(told.load(Ordering::SeqCst));
+}
+
+/// However much it is, none of it takes long to come.
+#[tokio::test]
+async fn what_others_did_comes_in_parts() {
+    let server = Server::start(&[]);
+    let set = limits([Limit::requests(1_000_000).every(HOUR)]);
+    let [one, other] = two_quiet_ones(&server, &set, 10_000);
+    let recorded: Vec<_> = (0..2_500)
+        .map(|_| one.record(&Tags::new(), Usage::new(0, 0)))
+        .collect();
+    for answer in recorded {
+        answer.get().await.unwrap();
+    }
+    let before = server.calls("xrange");
+    let standings = other.peek(&claim(0)).get().await.unwrap();
+    assert_eq!(standings[0].in_use, 2_500);
+    let parts = server.calls("xrange") - before;
+    assert!(parts >= 3, "{parts} parts");
 }
 
 #[tokio::test]

@@ -60,10 +60,10 @@ async fn a_change_goes_on_where_its_future_is_dropped() {
 /// is new, of which the call around it holds none.
 #[tokio::test(start_paused = true)]
 async fn calls_inside_calls_know_which_slots_are_held_around_them() {
-    let slots = |name: &str| Limit::concurrency(1).when(Tag::Free(name.into()), "yes");
+    let slots = |name: &str| Limit::concurrency(1).when(Tag::from(name), "yes");
     let tags = Tags::new()
-        .with(Tag::Free("x".into()), "yes")
-        .with(Tag::Free("y".into()), "yes");
+        .with(Tag::from("x"), "yes")
+        .with(Tag::from("y"), "yes");
     let call = || Call::new().tags(tags.clone());
     let limiter = limiter([requests(99), slots("x")]);
     let outer = limiter.acquire(call()).await.unwrap();

@@ -48,12 +48,10 @@ async fn shares_that_come_and_go_say_who_is_first() {
 /// Room that is kept for one that was sent to and fro stays kept: those behind it do not take it because limits change.
 #[tokio::test(start_paused = true)]
 async fn what_is_kept_for_one_stays_kept() {
-    let dated = |amount, tag: &str| tokens(amount).when(Tag::Free(tag.into()), "yes");
+    let dated = |amount, tag: &str| tokens(amount).when(Tag::from(tag), "yes");
     let tags = |names: &[&str]| {
         let all = names.iter();
-        all.fold(Tags::new(), |tags, name| {
-            tags.with(Tag::Free((*name).into()), "yes")
-        })
+        all.fold(Tags::new(), |tags, name| tags.with(Tag::from(*name), "yes"))
     };
     let set = || [dated(100, "g"), dated(100, "k")];
     let limiter = limiter(set());

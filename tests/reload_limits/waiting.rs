@@ -1,9 +1,14 @@
 //! What becomes of calls that wait.
 
-use tokio::time::{Instant, advance};
-use tower_quota::{Rejection, Tag, Tags, limit::Limit, limiter::Call};
+use std::time::Duration;
 
-use crate::{MINUTE, agent, at_once, change, limiter, requests, settle_down, tokens, waits};
+use tokio::time::{Instant, advance, sleep, timeout};
+use tower_quota::{Limiter, Rejection, Tag, Tags, limit::Limit, limiter::Call};
+
+use crate::{
+    MINUTE, agent, at_once, change, later::LaterStore, limiter, limits, requests, settle_down,
+    tokens, waits,
+};
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_a_limit_that_is_gone_goes_on_at_once_and_whoever_waits_for_another_does_not()
@@ -77,11 +82,11 @@ async fn whoever_waits_respects_a_limit_that_is_new_and_whoever_it_does_not_touc
 /// One that waits for a slot needs what is new as well: it does not pass another there that goes before it.
 #[tokio::test(start_paused = true)]
 async fn whoever_waited_before_a_limit_came_stands_behind_those_who_go_first_there() {
-    let slots = |name: &str| Limit::concurrency(1).when(Tag::Free(name.into()), "yes");
+    let slots = |name: &str| Limit::concurrency(1).when(Tag::from(name), "yes");
     let tagged = |names: &[&str]| {
-        let tags = names.iter().fold(Tags::new(), |tags, name| {
-            tags.with(Tag::Free((*name).into()), "yes")
-        });
+        let tags = names
+            .iter()
+            .fold(Tags::new(), |tags, name| tags.with(Tag::from(*name), "yes"));
         Call::new().tags(tags)
     };
     let limiter = limiter([slots("old")]);
@@ -120,6 +125,29 @@ async fn those_who_never_fit_under_a_new_limit_are_refused_and_the_others_keep_t
     assert!(!last.is_finished());
     advance(MINUTE).await;
     drop(at_once(last).await.unwrap());
+}
+
+/// The store takes a second for each answer, and limits change between two of them.
+#[tokio::test(start_paused = true)]
+async fn one_that_fits_no_more_when_it_comes_to_wait_is_refused_and_not_queued() {
+    let second = Duration::from_secs(1);
+    let limiter = Limiter::with_store(LaterStore::after(second, limits([tokens(100)])));
+    let spawn = |call: Call| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move { limiter.acquire(call).await })
+    };
+    drop(limiter.acquire(Call::new().tokens(100, 0)).await.unwrap());
+    let first = spawn(Call::new().tokens(30, 0));
+    sleep(3 * second).await;
+    // The store is asked when there is room for it, and then when there is behind the other.
+    let large = spawn(Call::new().tokens(80, 0).max_wait(10 * MINUTE));
+    sleep(second / 2).await;
+    change(&limiter, [tokens(50)]).await;
+    let refused = timeout(5 * second, large).await.expect("at once");
+    let refused = refused.unwrap().unwrap_err();
+    assert!(matches!(&refused, Rejection::NeverFits(_)), "{refused}");
+    assert_eq!(limiter.waiting(), 1);
+    drop(first.await.unwrap().unwrap());
 }
 
 /// Ranks are those that calls came with, also where some wait for what is new and some for what was there.

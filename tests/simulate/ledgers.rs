@@ -32,7 +32,7 @@ async fn its_attempts_are_a_load() {
         let tags = Tags::new()
             .with(Tag::Model, "gpt-4o")
             .with(Tag::Agent, if number == 0 { "scout" } else { "clerk" })
-            .with("tenant".into(), "acme");
+            .with("tenant", "acme");
         let permit = limiter
             .acquire(Call::new().tags(tags).tokens(900, 100))
             .await

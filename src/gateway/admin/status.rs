@@ -112,7 +112,7 @@ pub(super) async fn status(
     let budgets = operated.budgets(&scope, BUDGETS).await?;
     let calls = operated.calls.each(|_, progress, tags, _| {
         let seen = scope.sees(tags);
-        seen.then(|| (progress.state(), progress.waited()))
+        seen.then(|| (progress.state_without_ahead(), progress.waited()))
     });
     let calls: Vec<(CallState, Duration)> = calls.into_iter().flatten().collect();
     let number = |is: fn(&CallState) -> bool| calls.iter().filter(|(state, _)| is(state)).count();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    limit::{Demand as Asked, Limit, Quantities},
+    limit::{Demand as Asked, Limit, Quantities, Quantity},
     limiter::{comer::Wants, keep::behind},
     store::Claim,
     tags::Tags,
@@ -78,6 +78,26 @@ impl Scene {
         self.queue.refused(waiter, &by, Tick::default(), false);
     }
 
+    /// One was tried, and refused by this count until an instant.
+    fn refused_until(&mut self, waiter: &Arc<Waiter>, by: u32, at: Tick) {
+        let by = NotNow {
+            not_before: Some(at),
+            ..behind(self.key(by), Some(at))
+        };
+        self.queue.refused(waiter, &by, Tick::default(), false);
+    }
+
+    /// Two of three limits have this margin from now on.
+    fn change_margin(&mut self, margin: Duration) {
+        let changed = self.limits.iter().cloned().map(|limit| {
+            let slots = limit.quantity == Quantity::Concurrency;
+            if slots { limit } else { limit.margin(margin) }
+        });
+        let changed = Limits::new(changed).unwrap();
+        self.limits = self.limits.changed_to(&changed);
+        self.queue.go_by(&self.limits);
+    }
+
     /// One needs these from now on, of limits of this version.
     fn stands_for(&mut self, waiter: &Arc<Waiter>, places: &[u32], version: u32) {
         let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
@@ -93,10 +113,15 @@ impl Scene {
 
     /// The counts of which one that comes now has to leave room.
     fn kept(&mut self, places: &[u32]) -> Vec<LimitKey> {
+        self.kept_at(places, Tick::default())
+    }
+
+    /// The same at this instant.
+    fn kept_at(&mut self, places: &[u32], now: Tick) -> Vec<LimitKey> {
         let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
         let needs = vec![1; keys.len()];
         let comer = comer(u64::MAX, needs.into());
-        match self.queue.ahead_of(&keys, &comer, Tick::default()) {
+        match self.queue.ahead_of(&keys, &comer, now) {
             Ahead::Kept(kept) => kept.into_iter().map(|kept| kept.key).collect(),
             Ahead::On(key) => panic!("somebody waits on {key}"),
         }
@@ -155,6 +180,31 @@ fn what_one_pins_goes_with_what_it_needs() {
     assert_eq!(scene.kept(&[1]), []);
     assert!(scene.queue.gave_up(&large));
     assert_eq!((scene.queue.len(), scene.kept(&[0, 1, 2])), (0, vec![]));
+}
+
+/// A pin that sleeps wakes a period before its waiter is due. It is found again when that period was another one.
+#[test]
+fn a_pin_that_sleeps_goes_with_its_waiter_whatever_became_of_the_limits() {
+    let at = |seconds: u64| Tick::from_micros(seconds * 1_000_000);
+    let mut scene = Scene::new();
+    let sleeps = scene.comes(0, &[0, 1]);
+    scene.refused_until(&sleeps, 1, at(200));
+    scene.refused_until(&sleeps, 0, at(200));
+    assert_eq!(scene.kept_at(&[1], at(0)), []);
+    assert_eq!(scene.kept_at(&[1], at(150)), [scene.key(1)]);
+    let again = scene.comes(1, &[0, 1]);
+    assert!(scene.queue.gave_up(&sleeps));
+    scene.refused_until(&again, 1, at(200));
+    scene.refused_until(&again, 0, at(200));
+    assert_eq!(scene.kept_at(&[1], at(0)), []);
+    scene.change_margin(Duration::ZERO);
+    assert!(scene.queue.gave_up(&again));
+    assert!(!scene.queue.pins.hold(&scene.key(1)), "nobody pins it");
+
+    let awake = scene.comes(2, &[0, 1]);
+    scene.refused_until(&awake, 1, at(150));
+    scene.refused_until(&awake, 0, at(150));
+    assert_eq!(scene.kept_at(&[1], at(150)), [scene.key(1)]);
 }
 
 /// What was found out under earlier limits is passed over, and so is what comes for one that has gone.

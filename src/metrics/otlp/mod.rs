@@ -35,13 +35,15 @@ const EVERY: Duration = Duration::from_secs(60);
 /// How long a push may take, where nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pushes [`Metrics`] to a collector of OpenTelemetry, by OTLP over HTTP with Protocol Buffers.
+/// Pushes [`Metrics`] to an OpenTelemetry collector, by OTLP over HTTP with Protocol Buffers.
 ///
-/// Figures are sums since the program began (`cumulative`), so a push that fails loses nothing but time: the next one has
-/// all. Traces are not pushed here: [`Tracing`](crate::event::Tracing) gives them to `tracing`, whose layers do that.
+/// Figures are sums since the program began (`cumulative`), so a push that fails loses nothing but time: the next one
+/// has everything. Traces are not pushed here: [`Tracing`](crate::event::Tracing) gives them to `tracing`, whose layers
+/// can push them.
 ///
-/// Of the environment these variables are obeyed: `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS`, `_TIMEOUT` (milliseconds), each
-/// also with `METRICS_` in it; `OTEL_METRIC_EXPORT_INTERVAL` (milliseconds). Credentials in headers are shown nowhere.
+/// These environment variables are read: `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS` and `_TIMEOUT` (milliseconds), each
+/// also with `METRICS_` in it, and `OTEL_METRIC_EXPORT_INTERVAL` (milliseconds). Credentials in headers are never
+/// shown.
 #[must_use]
 pub struct Otlp {
     metrics: Metrics,
@@ -52,31 +54,31 @@ pub struct Otlp {
 
 type Listener = dyn Fn(&OtlpError) + Send + Sync;
 
-/// Why nothing can be pushed, or was not.
+/// Why nothing can be pushed, or was not pushed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OtlpError {
-    /// The settings make no sense: of the environment too.
+    /// The settings are invalid, including those of the environment.
     #[error("metrics cannot be pushed: {0}")]
     Setting(String),
-    /// The collector was not reached, or did not take them.
+    /// The collector was not reached, or did not accept the metrics.
     #[error("metrics were not pushed: {0}")]
     NotPushed(String),
 }
 
 impl Otlp {
-    /// To where the environment says; else to port 4318 of this machine.
+    /// Pushes to where the environment says, else to port 4318 of this machine.
     ///
     /// # Errors
-    /// Where the environment says what makes no sense.
+    /// If a setting of the environment is invalid.
     pub fn new(metrics: &Metrics) -> Result<Self, OtlpError> {
         Self::build(metrics, None)
     }
 
-    /// To this collector, whatever the environment says: `https://host:4318`. `/v1/metrics` is added.
+    /// Pushes to this collector, whatever the environment says: `https://host:4318`. `/v1/metrics` is appended.
     ///
     /// # Errors
-    /// Where that is no URL.
+    /// If that is not a URL.
     pub fn to(metrics: &Metrics, endpoint: &str) -> Result<Self, OtlpError> {
         let endpoint = format!("{}/v1/metrics", endpoint.trim_end_matches('/'));
         Self::build(metrics, Some(endpoint))
@@ -103,26 +105,27 @@ impl Otlp {
         })
     }
 
-    /// How often [`run`](Self::run) pushes; a minute where neither this nor the environment says anything. At least a
-    /// second.
+    /// How often [`run`](Self::run) pushes; once a minute if neither this nor the environment says anything, and never
+    /// more often than once a second.
     pub fn every(mut self, span: Duration) -> Self {
         self.every = span;
         self
     }
 
-    /// Tells what is wrong with each push of [`run`](Self::run) that fails. It must neither block nor panic.
+    /// Calls the listener with the error of each push of [`run`](Self::run) that fails. It must neither block nor
+    /// panic.
     pub fn on_error(mut self, listener: impl Fn(&OtlpError) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
     }
 
-    /// Pushes all figures as they are now, once. Repeated within its time-out where the collector is busy.
+    /// Pushes all figures as they are now, once. It tries again within its timeout if the collector is busy.
     ///
     /// # Errors
-    /// Where the collector is not reached, or does not take them.
+    /// If the collector is not reached, or does not accept them.
     ///
     /// # Cancel safety
-    /// Nothing is lost: the next push has the same, and more.
+    /// If it is dropped, nothing is lost: the next push has the same figures, and more.
     pub async fn push(&self) -> Result<(), OtlpError> {
         self.metrics.gather().await;
         let mut figures = ResourceMetrics::default();
@@ -136,7 +139,7 @@ impl Otlp {
     /// Pushes again and again until `stop` completes, and then once more, so that nothing is missing.
     ///
     /// # Cancel safety
-    /// Dropped, it does not push the last figures.
+    /// If it is dropped, the last figures are not pushed.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let every = self.every.max(Duration::from_secs(1));

@@ -15,8 +15,8 @@ use crate::config::Span;
 /// How many standard deviations the 95th of a hundred is from the middle.
 const P95: f64 = 1.644_853_626_951_472_7;
 
-/// How something is drawn: always the same (`800`), evenly between two (`{ uniform: [200, 900] }`), or lognormal, by what
-/// half of all stay under and what 95 of a hundred do (`{ p50: 800, p95: 4000 }`).
+/// How a value is drawn: always the same (`800`), evenly between two bounds (`{ uniform: [200, 900] }`), or lognormal,
+/// given the values that half of all draws and 95 of a hundred stay under (`{ p50: 800, p95: 4000 }`).
 #[derive(Clone, Copy, PartialEq)]
 pub struct Draw<T> {
     kind: Kind,

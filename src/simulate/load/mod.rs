@@ -34,22 +34,23 @@ use crate::tags::Tags;
 /// # Columns of a trace
 /// | name | what |
 /// |---|---|
-/// | `at` | when it came: seconds by any clock, or a date as of RFC 3339; all lines alike. The load begins with the first |
+/// | `at` | when the call came: seconds on any clock, or an RFC 3339 date; the same kind in all lines. The load begins with the first |
 /// | `model` | the model that is asked for |
 /// | `input_tokens` (`input`), `output_tokens` (`output`) | what it used |
 /// | `latency` (`duration`), or `latency_ms` (`duration_ms`, `took_ms`) | how long the answer took: seconds or `1.5s`; milliseconds |
-/// | `max_tokens` (optional) | the cap on output that it names; without one, what its model answers at most is reserved for it, in every API |
+/// | `max_tokens` (optional) | the cap on output that it names; if it names none, what its model answers at most is reserved for it, in every API |
 /// | `cache_read_tokens` (optional) | the part of the input that came from a cache |
 /// | `priority` (optional) | how urgent it is: a whole number |
 /// | `max_wait` (optional) | how long it may wait: seconds or `30s` |
 /// | `provider`, `api_key`, `agent`, `user`, `team`, `run` (optional) | its tags |
-/// | any other | a tag of this name |
+/// | any other | a tag of that name |
 ///
-/// Without a `provider` it is `anthropic` for models that begin with `claude`, `gemini` for those that begin with `gemini`,
-/// else OpenAI's API. What the ledger exports is a trace as it stands: its columns `id`, `status`, `usage`, `cost_nanos`,
-/// `cost_dollars`, `cache_write_tokens` and `reasoning_tokens` are not looked at, its `tags` are tags, and attempts that were
-/// open are passed over. Those without a model are left out, and [counted](super::Report::left_out). An empty value is none.
-/// Lines may be in any order. No span is longer than 100 years, nor is a trace.
+/// Without a `provider`, models that begin with `claude` are called in the API of `anthropic`, those that begin with
+/// `gemini` in that of `gemini`, and all others in OpenAI's. What the ledger exports is a trace as it stands: its
+/// columns `id`, `usage`, `cost_nanos`, `cost_dollars`, `cache_write_tokens`, `reasoning_tokens` and `error_code` are
+/// ignored, its `tags` are tags, and attempts whose `status` is `open` are skipped. Attempts without a model are left
+/// out, and [counted](super::Report::left_out). An empty value counts as absent. Lines may be in any order. No span is
+/// longer than 100 years, nor is a trace.
 #[derive(Clone, Debug)]
 pub struct Load(pub(super) Kind);
 
@@ -83,10 +84,10 @@ pub(super) struct Size {
 }
 
 impl Load {
-    /// A trace in a file, by its ending: `.csv`, or JSON lines in `.jsonl`, `.ndjson` or `.json`.
+    /// A trace in a file whose ending says what it is: `.csv`, or `.jsonl`, `.ndjson` or `.json` for JSON lines.
     ///
     /// # Errors
-    /// Another ending, and what [`from_csv`](Self::from_csv) says.
+    /// If the ending is another one; otherwise as [`from_csv`](Self::from_csv).
     pub fn from_trace(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let open = || File::open(path).map(BufReader::new);
@@ -97,26 +98,26 @@ impl Load {
         }
     }
 
-    /// A trace as CSV (RFC 4180): a line of names, then a call a line.
+    /// A trace as CSV (RFC 4180): a line of column names, then one call a line.
     ///
     /// # Errors
-    /// The first line that makes no sense, with its number.
+    /// The first invalid line, with its number.
     pub fn from_csv(text: impl Read) -> Result<Self, LoadError> {
         csv::read(text).and_then(Self::of)
     }
 
-    /// A trace as JSON lines: an object a call. Empty lines are passed over.
+    /// A trace as JSON lines: one object for each call. Empty lines are skipped.
     ///
     /// # Errors
-    /// The first line that makes no sense, with its number.
+    /// The first invalid line, with its number.
     pub fn from_json_lines(text: impl BufRead) -> Result<Self, LoadError> {
         json::read(text).and_then(Self::of)
     }
 
-    /// Agents that are made up, from a file of YAML, JSON or TOML.
+    /// Made-up agents, from a file of YAML, JSON or TOML.
     ///
     /// # Errors
-    /// What [`Population::from_path`] says.
+    /// As [`Population::from_path`].
     pub fn from_population(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         Population::from_path(path).map(Self::from)
     }

@@ -18,7 +18,7 @@ use crate::{
     tags::Tags,
 };
 
-/// Agents in groups, each with its models, its sizes and its pace. Unknown keys are errors.
+/// Made-up agents in groups, each group with its models, its sizes and its pace. Unknown keys are errors.
 ///
 /// ```
 /// use tower_quota::simulate::Population;
@@ -43,10 +43,11 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Population {
-    /// The seed of all that is drawn. Every agent draws by itself: more of them change nothing of what the others do.
+    /// The seed for everything that is drawn. Every agent draws for itself, so more agents do not change what the
+    /// others do.
     #[serde(default)]
     pub seed: u64,
-    /// What the clock on the wall shows at the beginning: `2026-11-26T12:00:00Z`.
+    /// The wall-clock time at the beginning: `2026-11-26T12:00:00Z`.
     #[serde(default, deserialize_with = "date")]
     pub start: Option<SystemTime>,
     /// The groups, by their names.
@@ -58,13 +59,15 @@ pub struct Population {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Group {
-    /// How many there are.
+    /// How many agents there are.
     #[serde(default = "one")]
     pub agents: u32,
-    /// The tags of their calls. Without an `agent` each is one of its own, `scouts-1`; with one they are all that one.
+    /// The tags of their calls. Without an `agent` among them, each agent has a name of its own, `scouts-1`; with one,
+    /// they all have that name.
     #[serde(default)]
     pub tags: Tags,
-    /// The models that they call: one, several alike (`[gpt-4o, gpt-4o-mini]`), or by weight (`{ gpt-4o: 1, gpt-4o-mini: 3 }`).
+    /// The models that they call: one, several equally often (`[gpt-4o, gpt-4o-mini]`), or by weight
+    /// (`{ gpt-4o: 1, gpt-4o-mini: 3 }`).
     #[serde(alias = "model")]
     pub models: Models,
     /// How urgent their calls are.
@@ -74,27 +77,27 @@ pub struct Group {
     pub input: Draw<u64>,
     /// Output tokens of a call.
     pub output: Draw<u64>,
-    /// The cap on output that calls name; no output is longer.
+    /// The output cap that calls name; no output is longer.
     #[serde(default)]
     pub max_tokens: Option<u64>,
     /// How long an answer takes.
     pub latency: Draw<Span>,
-    /// Closed loop: an agent calls again so long after its last answer; at least a second after a refusal.
+    /// Closed loop: how long after its last answer an agent calls again; after a refusal, at least a second.
     #[serde(default)]
     pub think: Option<Draw<Span>>,
-    /// Open loop: each agent calls so often, by chance, and does not wait for its answers.
+    /// Open loop: how often each agent calls on average, at random and without waiting for its answers.
     #[serde(default)]
     pub rate: Option<Rate>,
-    /// The agents begin one by one over this time, and not at once.
+    /// The time over which the agents begin one by one, instead of all at once.
     #[serde(default)]
     pub ramp: Span,
-    /// How many calls each makes.
+    /// How many calls each agent makes.
     #[serde(default)]
     pub calls: Option<u64>,
-    /// For how long they call, each from its own beginning on.
+    /// For how long each agent calls, from its own beginning on.
     #[serde(default, rename = "for")]
     pub lasts: Option<Span>,
-    /// So many calls of an agent are a run: `scouts-1/1` and so on is its tag `run`.
+    /// How many calls of an agent make a run. Its tag `run` is `scouts-1/1` and so on.
     #[serde(default)]
     pub calls_per_run: Option<u64>,
     /// How long a call may wait for room.
@@ -102,7 +105,7 @@ pub struct Group {
     pub max_wait: Option<Span>,
 }
 
-/// Models, and how often each is called beside the others.
+/// Models, and how often each is called in relation to the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Models(pub(super) Vec<(String, u32)>);
 
@@ -114,7 +117,7 @@ impl Population {
     /// Reads a file in the format that its ending names: `.yaml`, `.yml`, `.json` or `.toml`.
     ///
     /// # Errors
-    /// Where it cannot be read, or makes no sense: with the place.
+    /// If it cannot be read or is invalid, with the place in the file.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         Self::checked(other_from_path(path.as_ref()))
     }
@@ -122,7 +125,7 @@ impl Population {
     /// Reads YAML.
     ///
     /// # Errors
-    /// Where it makes no sense: with the place.
+    /// If it is invalid, with the place in the text.
     pub fn from_yaml(text: &str) -> Result<Self, LoadError> {
         Self::checked(other_from_text(text, Format::Yaml))
     }

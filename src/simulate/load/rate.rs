@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::bounds::LONGEST;
 
-/// So many in a second, a minute or an hour: `12/min`. A bare number is a second's.
+/// A number of times a second, minute or hour: `12/min`. A bare number is per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Rate(f64);
 

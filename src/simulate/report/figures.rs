@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::seconds;
 use crate::{error::Rejection, money::Money, tags::Tag};
 
-/// How long calls waited for room. Means and percentiles are over all calls, also those that did not wait; percentiles by
-/// the nearest rank.
+/// How long calls waited for room. The mean and the percentiles are over all calls, including those that did not wait;
+/// percentiles are by nearest rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Waits {
     /// How many calls waited at all.
     pub calls: u64,
-    /// The mean.
+    /// The mean wait.
     #[serde(serialize_with = "seconds")]
     pub mean: Duration,
     /// Half of the calls waited no longer.
@@ -23,10 +23,10 @@ pub struct Waits {
     /// 90 of 100 waited no longer.
     #[serde(serialize_with = "seconds")]
     pub p90: Duration,
-    /// 95 of 100.
+    /// 95 of 100 waited no longer.
     #[serde(serialize_with = "seconds")]
     pub p95: Duration,
-    /// 99 of 100.
+    /// 99 of 100 waited no longer.
     #[serde(serialize_with = "seconds")]
     pub p99: Duration,
     /// The longest wait.
@@ -38,24 +38,25 @@ pub struct Waits {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LimitUse {
-    /// In words, as it was given: `tokens 90000/min per agent`.
+    /// The limit in words, as it was given: `tokens 90000/min per agent`.
     pub limit: String,
-    /// How full it was at its fullest, of several counts the fullest: 1 where no more might be used. As far as it was
-    /// looked at: at each call that leaves while these are few, and at each step of time.
+    /// How full it was at its fullest, where 1 means that no more might be used; if it has several counts, that of the
+    /// fullest. This is as seen when it was looked at: at each call that leaves while there are few, and at each step
+    /// of time.
     pub fullest: f64,
-    /// Whose count that was, where it has several.
+    /// Whose count that was, if it has several.
     pub fullest_of: Option<String>,
-    /// How many waits there were for it.
+    /// How many times calls waited for it.
     pub held: u64,
-    /// How long they were in all.
+    /// How long these waits were in total.
     #[serde(serialize_with = "seconds")]
     pub held_for: Duration,
     /// The longest of them.
     #[serde(serialize_with = "seconds")]
     pub longest: Duration,
-    /// How many attempts were refused because of it.
+    /// How many attempts it refused.
     pub refused: u64,
-    /// How many claims it would have refused, where it only watches.
+    /// How many claims it would have refused, if it only watches.
     pub would_have_refused: Option<u64>,
 }
 
@@ -74,31 +75,31 @@ impl LimitUse {
     }
 }
 
-/// How a budget stands at the end.
+/// The state of a budget at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BudgetUse {
-    /// In words: `cost $10.00/hour for agent=scout`.
+    /// The budget in words: `cost $10.00/hour for agent=scout`.
     pub budget: String,
     /// How much may be spent.
     pub amount: Money,
-    /// What is spent in its present period.
+    /// What is spent of it in the current period.
     pub spent: Money,
-    /// What is left.
+    /// What is left of it.
     pub left: Money,
 }
 
-/// Refusals of one kind.
+/// The refusals of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Refused {
-    /// The kind, as [`Rejection::kind`].
+    /// The kind, as [`Rejection::kind`] names it.
     pub kind: &'static str,
-    /// How many calls were refused so in the end.
+    /// How many calls were refused in this way in the end.
     pub calls: u64,
-    /// How often an attempt was: the call may have gone on to another target.
+    /// How many attempts were; a call may have gone on to another target afterwards.
     pub attempts: u64,
-    /// What the first of them was told.
+    /// The message of the first of them.
     pub message: String,
 }
 
@@ -120,38 +121,39 @@ impl Refused {
     }
 }
 
-/// By the values of a tag.
+/// What became of calls, by the values of a tag.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TagUse {
     /// The tag.
     pub tag: Tag,
-    /// Its values, those with the most calls first; at most a hundred.
+    /// Its values, the ones with the most calls first; at most a hundred.
     pub values: Vec<LevelUse>,
-    /// All others together.
+    /// All other values together.
     pub others: Option<LevelUse>,
 }
 
-/// What became of the calls with one value of a tag. Calls, refusals and waits are those of the calls that came with it,
-/// attempts, tokens and cost those of the attempts that left with it: on a route these differ in model and provider.
+/// What became of the calls with one value of a tag. Calls, refusals and waits are those of the calls that came in with
+/// it; attempts, tokens and cost are those of the attempts that left with it. On a route these differ in model and
+/// provider.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LevelUse {
     /// The value.
     pub value: String,
-    /// How many calls came.
+    /// How many calls came in.
     pub calls: u64,
     /// How many were refused.
     pub refused: u64,
-    /// How many had an error of the provider.
+    /// How many ended with an error of the provider.
     pub failed: u64,
     /// How many attempts left.
     pub attempts: u64,
-    /// Their input.
+    /// The input tokens of these attempts.
     pub input_tokens: u64,
-    /// Their output.
+    /// The output tokens of these attempts.
     pub output_tokens: u64,
-    /// What they cost.
+    /// What these attempts cost.
     pub cost: Money,
     /// How long the calls waited.
     pub waits: Waits,
@@ -164,7 +166,7 @@ pub struct OverTime {
     /// How long a step is.
     #[serde(serialize_with = "seconds")]
     pub step: Duration,
-    /// The limits of [`Moment::full`], in words.
+    /// The limits that [`Moment::full`] is about, in words.
     pub limits: Vec<String>,
     /// The steps.
     pub moments: Vec<Moment>,
@@ -177,21 +179,21 @@ pub struct Moment {
     /// When it begins.
     #[serde(serialize_with = "seconds")]
     pub at: Duration,
-    /// How many calls came in it.
+    /// How many calls came in during it.
     pub came: u64,
-    /// How many were over.
+    /// How many calls ended in it.
     pub ended: u64,
     /// How many of these were refused.
     pub refused: u64,
-    /// The most that waited at a time.
+    /// The largest number of calls that waited at one time.
     pub waiting: u64,
-    /// How long the calls that were over in it had waited: the mean.
+    /// How long the calls that ended in it had waited: the mean.
     #[serde(serialize_with = "seconds")]
     pub mean_wait: Duration,
     /// The longest of these waits.
     #[serde(serialize_with = "seconds")]
     pub longest_wait: Duration,
-    /// What the attempts cost that ended in it.
+    /// What the attempts that ended in it cost.
     pub spent: Money,
     /// How full each limit was at its fullest, as in [`LimitUse::fullest`].
     pub full: Vec<f64>,

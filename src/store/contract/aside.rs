@@ -1,4 +1,4 @@
-//! What goes beside claims: looking, recording, and slots that are held already.
+//! Checks of what goes on beside claims: looking, recording, and slots that are already held.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Looking says of every limit that the claim touches what a claim would hear, and takes nothing.
+/// Checks that a peek says, of every limit that the claim touches, what the claim would hear, and takes nothing.
 pub async fn a_peek_says_what_a_claim_would_hear(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([
         window(Limit::requests(2)),
@@ -57,7 +57,8 @@ pub async fn a_peek_says_what_a_claim_would_hear(make: &impl Fn(Limits) -> Arc<d
     assert!(at.since(store.now()) <= PERIOD, "{tokens:?}");
 }
 
-/// What is left, where that can be said at once, is what a peek leaves of each quantity under the limit that has least.
+/// Checks that what remains, if that can be said at once, is what a peek leaves of each quantity under the limit with
+/// the least.
 pub async fn what_remains_is_what_a_peek_leaves(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([
         window(Limit::requests(9)),
@@ -89,8 +90,10 @@ pub async fn what_remains_is_what_a_peek_leaves(make: &impl Fn(Limits) -> Arc<dy
     store.release(open).get().await.expect("released");
 }
 
-/// How counts stand is what a claim would meet: the fullest of each limit first, and no more of them than asked for. For
-/// stores that can look through their counts: not a part of [`check`](super::check).
+/// Checks that counts stand as a claim would meet them: for each limit the fullest first, and no more of them than were
+/// asked for.
+///
+/// This is for stores that can look through their counts, and is not part of [`check`](super::check).
 pub async fn counts_stand_as_they_count(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([
         window(Limit::tokens(100)).per(Tag::Agent),
@@ -134,7 +137,7 @@ pub async fn counts_stand_as_they_count(make: &impl Fn(Limits) -> Arc<dyn Store>
     assert!(store.counts(0).get().await.expect("it can say").is_empty());
 }
 
-/// What is recorded counts from now, over the limit too, and not in flight.
+/// Checks that what is recorded counts from now on, even above the limit, and not as in flight.
 pub async fn what_is_recorded_counts_as_used(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -182,7 +185,8 @@ pub async fn what_is_recorded_counts_as_used(
     assert_eq!(in_use().await[1], 0, "dated when it was recorded");
 }
 
-/// A claim leaves the counts alone in which a call around it holds a slot; others of the same limit it does not.
+/// Checks that a claim leaves alone the counts of which a call around it holds a slot, but not other counts of the same
+/// limit.
 pub async fn slots_that_are_held_already_are_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([
         window(Limit::requests(3)),

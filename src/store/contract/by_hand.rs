@@ -1,4 +1,4 @@
-//! What is done by hand, and the audit log of it.
+//! Checks of what is done by hand, and of its audit log.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Everything below, each with an empty store.
+/// Runs all the checks below, each with an empty store.
 pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     what_is_done_by_hand_is_in_the_audit_log(make).await;
     whoever_is_named_did_it(make).await;
@@ -25,7 +25,8 @@ async fn keeps_one(store: &dyn Store) -> bool {
     keeps
 }
 
-/// Corrections, resets, other limits and what is noted beside are there in their order, each once, by whom and why.
+/// Checks that corrections, resets, changed limits and notes are in the audit log in their order, each once, with who
+/// did them and why.
 pub async fn what_is_done_by_hand_is_in_the_audit_log(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let budget = |dollars| Limit::cost(Money::from_dollars(dollars)).every(PERIOD);
     let requests = || window(Limit::requests(9)).when(Tag::Agent, "a");
@@ -69,7 +70,7 @@ pub async fn what_is_done_by_hand_is_in_the_audit_log(make: &impl Fn(Limits) -> 
     assert!(in_order, "the newest is the last: {all:?}");
 }
 
-/// Whom a reason names has done it, before the user of the scope, and that one before whoever the store says.
+/// Checks who did it: whoever the reason names, or else the user of the scope, or else whoever the store names.
 pub async fn whoever_is_named_did_it(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([]));
     if !keeps_one(&*store).await {

@@ -1,4 +1,5 @@
-//! What stores have to pass that learn from answers. Others say so: [`Store::observe`] does nothing by default.
+//! The checks that stores have to pass if they learn from answers. Others say that they do not: [`Store::observe`] does
+//! nothing by default.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +11,7 @@ use crate::{
     wire::{Observed, ObservedQuantity},
 };
 
-/// Everything below, each with an empty store.
+/// Runs all the checks below, each with an empty store.
 pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(Duration)) {
     a_closed_target_waits_and_no_other(&make, &pass).await;
     what_is_taken_back_holds_nothing_back(&make).await;
@@ -44,7 +45,8 @@ fn counters(limit: u64, remaining: u64) -> Observation {
     }
 }
 
-/// Until the told instant and not a tick longer, whoever calls. Of several instants the latest holds.
+/// Checks that a closed target, and no other, waits until the told instant and not a tick longer, whoever calls. Of
+/// several instants the latest holds.
 pub async fn a_closed_target_waits_and_no_other(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -74,7 +76,7 @@ pub async fn a_closed_target_waits_and_no_other(
     spend(&*store, &sibling).await;
 }
 
-/// What was told by mistake, and nothing else.
+/// Checks that an instant told by mistake is taken back, and nothing else.
 pub async fn what_is_taken_back_holds_nothing_back(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([]));
     let call = model("m");
@@ -99,7 +101,8 @@ pub async fn what_is_taken_back_holds_nothing_back(make: &impl Fn(Limits) -> Arc
     spend(&*store, &call).await;
 }
 
-/// So that nobody passes those who wait for it; and looking shows it.
+/// Checks that the cooldown is among the keys of a claim, so that nobody overtakes those who wait for it, and that a
+/// peek shows it.
 pub async fn the_cooldown_is_among_what_a_claim_waits_for(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
 ) {
@@ -117,7 +120,8 @@ pub async fn the_cooldown_is_among_what_a_claim_waits_for(
     assert!(standings.is_empty(), "{standings:?}");
 }
 
-/// What everybody uses and we do not is others'; it counts for a period, and not in other counts.
+/// Checks that what is used on the account, but not here, counts as used by others; for one period, and in no other
+/// count.
 pub async fn room_is_left_for_what_others_use(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -150,7 +154,7 @@ pub async fn room_is_left_for_what_others_use(
     assert_eq!(ours, 10, "nobody else is there any more");
 }
 
-/// Nothing is given back for them, and nothing taken.
+/// Checks that counters that make no sense change nothing: nothing is given back for them, and nothing is taken.
 pub async fn counters_that_make_no_sense_change_nothing(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let limit = window(Limit::requests(2)).when(Tag::Model, "m");
     let store = make(limits([limit]));
@@ -169,7 +173,8 @@ pub async fn counters_that_make_no_sense_change_nothing(make: &impl Fn(Limits) -
     );
 }
 
-/// Once for all that left before, and never below the floor; a period after, what succeeded lets more in.
+/// Checks that a refusal cuts once for all attempts that left before it and never below the floor, and that a period
+/// later what succeeded lets more in.
 pub async fn refusals_cut_and_quiet_time_grows(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -213,7 +218,7 @@ pub async fn refusals_cut_and_quiet_time_grows(
     assert!(!succeeded().await, "it left before there was more");
 }
 
-/// The amount is what was configured.
+/// Checks that under a limit that is not adaptive the amount stays what was configured.
 pub async fn without_a_word_of_learning_refusals_cut_nothing(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
 ) {

@@ -1,4 +1,4 @@
-//! What is paused is refused, and nothing else is another by it.
+//! Checks that what is paused is refused, and that nothing else is affected.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Everything below, each with an empty store.
+/// Runs all the checks below, each with an empty store.
 pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn(Duration)) {
     a_pause_refuses_whatever_is_asked_for(make).await;
     counts_know_nothing_of_a_pause(make, pass).await;
@@ -38,8 +38,8 @@ async fn is_paused(store: &dyn Store, claim: &Claim) -> bool {
     }
 }
 
-/// Every claim of a call is refused, for whatever quantities, and for good; not what goes to one on its way, nor others.
-/// It is the pause that is named, though other limits have no room either.
+/// Checks that every claim of a paused call is refused for good, whatever its quantities, but not what belongs to an
+/// attempt under way, nor other calls. The refusal names the pause, even if other limits have no room either.
 pub async fn a_pause_refuses_whatever_is_asked_for(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let small = window(Limit::tokens(1)).when(Tag::Agent, "a");
     let store = make(limits([small, pause("a")]));
@@ -86,7 +86,8 @@ pub async fn a_pause_refuses_whatever_is_asked_for(make: &impl Fn(Limits) -> Arc
     assert_eq!((last.key.limit(), last.room), (1, Room::Never));
 }
 
-/// A pause that comes and goes leaves all counts as they are, also those of grants that are open meanwhile.
+/// Checks that a pause that comes and goes leaves all counts as they are, including those of grants that are open
+/// meanwhile.
 pub async fn counts_know_nothing_of_a_pause(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),

@@ -1,4 +1,4 @@
-//! What limits can be set to beside an amount and a period.
+//! Checks of what limits can have besides an amount and a period.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Everything below, each with an empty store.
+/// Runs all the checks below, each with an empty store.
 pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn(Duration)) {
     headroom_is_left_alone(make).await;
     a_shadow_refuses_nothing(make).await;
@@ -25,7 +25,7 @@ pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn
     guaranteed_shares_count_and_refuse_nothing(make, pass).await;
 }
 
-/// Of a limit with headroom only its share is granted, and estimates are cut to that.
+/// Checks that of a limit with headroom only its share is granted, and that estimates are cut down to that.
 pub async fn headroom_is_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::tokens(100)).headroom(0.9)]));
     let decision = store.claim(&tokens(91, 0)).get().await.expect("an answer");
@@ -39,7 +39,7 @@ pub async fn headroom_is_left_alone(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 90);
 }
 
-/// A limit that only watches refuses nothing, not even what never fits, and hides no other.
+/// Checks that a limit that only watches refuses nothing, not even what never fits, and hides no other limit.
 pub async fn a_shadow_refuses_nothing(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let shadow = window(Limit::tokens(10)).shadow();
     let store = make(limits([shadow, window(Limit::tokens(100))]));
@@ -49,7 +49,7 @@ pub async fn a_shadow_refuses_nothing(make: &impl Fn(Limits) -> Arc<dyn Store>) 
     assert_eq!((refused.key.limit(), refused.in_use), (1, 100));
 }
 
-/// A guaranteed share counts what its party uses, tells it, and refuses nothing.
+/// Checks that a guaranteed share counts what its party uses, reports it, and refuses nothing.
 pub async fn guaranteed_shares_count_and_refuse_nothing(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -81,7 +81,7 @@ pub async fn guaranteed_shares_count_and_refuse_nothing(
     assert_eq!(share().await, (0, Room::Now));
 }
 
-/// A refused call counts under limits that count those, and under no other.
+/// Checks that a refused call counts under limits that count refused calls, and under no other.
 pub async fn refused_calls_count_where_it_is_said(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -104,7 +104,7 @@ pub async fn refused_calls_count_where_it_is_said(
     assert_eq!(refused.in_use, 9, "no refusal counts here");
 }
 
-/// A value that has an amount of its own has that, and the others the limit's.
+/// Checks that a value with an amount of its own has that amount, and that all others have the limit's.
 pub async fn values_may_have_amounts_of_their_own(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let limit = window(Limit::requests(1)).per(Tag::Agent);
     let store = make(limits([limit.amount_for("b", 2)]));
@@ -117,8 +117,8 @@ pub async fn values_may_have_amounts_of_their_own(make: &impl Fn(Limits) -> Arc<
     }
 }
 
-/// Amounts that change keep what counts, in both directions, and grants that are open stay good. A store
-/// that cannot do this says so, and changes nothing.
+/// Checks that changed amounts, up or down, keep what counts, and that open grants stay valid. A store that cannot do
+/// this says so, and changes nothing.
 pub async fn other_amounts_keep_counts(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -150,9 +150,11 @@ pub async fn other_amounts_keep_counts(
     assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 70);
 }
 
-/// A limit that stays keeps what counts, one that is new counts from then on, one that is gone holds nobody, nor does it
-/// know of anything when it comes back. Grants that are open settle under what stays, and change nothing elsewhere. A
-/// store that cannot do this says so, and changes nothing.
+/// Checks that a limit that stays keeps what counts, that a new one counts from then on, and that a removed one holds
+/// nobody back and remembers nothing when it comes back.
+///
+/// Open grants settle under limits that stay, and change nothing elsewhere. A store that cannot do this says so, and
+/// changes nothing.
 pub async fn limits_come_and_go(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -208,7 +210,8 @@ pub async fn limits_come_and_go(
     expect_refusal(&*store, &of("a", 1)).await;
 }
 
-/// No slice holds more than its share, the period no more than the whole; of both the later is said.
+/// Checks that no slice holds more than its share and the period no more than the whole, and that of the two instants
+/// the later is told.
 pub async fn slices_hold_their_share(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),

@@ -1,4 +1,4 @@
-//! What every store does with output that streams.
+//! Checks of what every store does with output that streams.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Everything below, each with an empty store.
+/// Runs all the checks below, each with an empty store.
 pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn(Duration)) {
     output_is_dated_as_it_comes(make, pass).await;
     output_beyond_the_claim_counts_at_once(make).await;
@@ -22,7 +22,8 @@ pub async fn check(make: &impl Fn(Limits) -> Arc<dyn Store>, pass: &impl AsyncFn
     a_release_gives_back_what_streamed(make).await;
 }
 
-/// What has come leaves one period after it came, though the call is still in flight; what has not is held.
+/// Checks that output that has arrived leaves one period after it arrived although the call is still in flight, and
+/// that the rest is held.
 pub async fn output_is_dated_as_it_comes(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -51,7 +52,7 @@ pub async fn output_is_dated_as_it_comes(
     );
 }
 
-/// Output beyond what was reserved is debt while it streams, not only at the end.
+/// Checks that output beyond what was reserved is debt while it streams, not only at the end.
 pub async fn output_beyond_the_claim_counts_at_once(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::tokens(100))]));
     let mut grant = sent(&*store, &tokens(10, 20)).await;
@@ -65,7 +66,7 @@ pub async fn output_beyond_the_claim_counts_at_once(make: &impl Fn(Limits) -> Ar
     assert_eq!(refused(&*store, &tokens(1, 0)).await.in_use, 135);
 }
 
-/// What streamed was an estimate: the settlement has the last word, also downwards and over several dates.
+/// Checks that the settlement has the last word over the estimate that streamed, also downwards and over several dates.
 pub async fn a_settlement_corrects_what_streamed(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -81,7 +82,7 @@ pub async fn a_settlement_corrects_what_streamed(
     spend(&*store, &tokens(0, 65)).await;
 }
 
-/// Nobody knows what it would have come to.
+/// Checks that a stream that is dropped counts what was reserved, because nobody knows what it would have come to.
 pub async fn a_stream_that_is_dropped_counts_what_was_reserved(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
 ) {
@@ -92,7 +93,7 @@ pub async fn a_stream_that_is_dropped_counts_what_was_reserved(
     assert_eq!(refused(&*store, &tokens(0, 41)).await.in_use, 60);
 }
 
-/// It was charged already.
+/// Checks that output charged at the send is not dated as it streams, because it was charged already.
 pub async fn a_charge_at_the_send_does_not_stream(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -109,7 +110,8 @@ pub async fn a_charge_at_the_send_does_not_stream(
     spend(&*store, &tokens(10, 90)).await;
 }
 
-/// Under one limit on both, input that is charged at the send leaves one period after it; output is held.
+/// Checks that, under one limit on both, input that is charged at the send leaves one period after it while output is
+/// held.
 pub async fn input_leaves_while_the_output_is_held(
     make: &impl Fn(Limits) -> Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -130,7 +132,7 @@ pub async fn input_leaves_while_the_output_is_held(
     );
 }
 
-/// As if it had never been claimed.
+/// Checks that a release gives back what streamed, as if it had never been claimed.
 pub async fn a_release_gives_back_what_streamed(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::output_tokens(100))]));
     let mut grant = sent(&*store, &tokens(0, 60)).await;

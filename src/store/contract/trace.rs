@@ -1,4 +1,4 @@
-//! Random traces, held against a plain log.
+//! Random traces, compared with a plain log.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -10,8 +10,9 @@ use crate::{
     usage::Usage,
 };
 
-/// Runs a random trace of claims, sends, ends and pauses, and returns what was decided, a line each: two
-/// stores that keep the contract say the same. On the way it holds every decision against a plain log.
+/// Runs a random trace of claims, sends, ends and pauses, and returns what was decided, one line each.
+///
+/// Two stores that keep the contract return the same. Every decision is also compared with a plain log on the way.
 pub async fn random_trace(
     store: Arc<dyn Store>,
     pass: &impl AsyncFn(Duration),
@@ -78,7 +79,7 @@ pub async fn random_trace(
 
 const TRACE_REQUESTS: usize = 12;
 
-/// The limits that [`random_trace`] wants.
+/// Returns the limits that [`random_trace`] needs.
 #[must_use]
 pub fn trace_limits() -> Limits {
     limits([

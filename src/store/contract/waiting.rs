@@ -9,8 +9,8 @@ use crate::{
     tags::Tags,
 };
 
-/// One that is first in turn takes as any other does, and as often as it asks: with it in turn, or after it is
-/// forgone, there is as much room as there was.
+/// Checks that a call that is first in turn takes what any other would, however often it asks: both while it is in turn
+/// and after it is forgone, there is as much room as there was.
 pub async fn those_who_wait_take_as_others_do(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([Limit::concurrency(1)]));
     let call = claim(Tags::new());

@@ -1,6 +1,6 @@
 //! Why a server cannot be counted on.
 
-/// Why a store was not opened. What stands on the server is as it was. No message has a password.
+/// Why a store was not opened. The contents of the server are unchanged. No message contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -15,7 +15,7 @@ pub enum OpenError {
         /// What it said, or what happened.
         reason: String,
     },
-    /// A newer version counts there, in a form that this one cannot keep.
+    /// A newer version counts there, in a form that this one cannot maintain.
     #[error(
         "what is counted on {server} is of form {wanted}; this version knows {known}: use the newer version, or another namespace"
     )]
@@ -27,7 +27,7 @@ pub enum OpenError {
         /// The form that this version knows.
         known: u32,
     },
-    /// Processes of an older version count there, which could not follow this one.
+    /// Processes of an older version, which could not follow this one, count there.
     #[error(
         "processes of an older version count on {server}, which know form {found}, and this one wants {wanted}: stop those first, or use another namespace"
     )]
@@ -39,7 +39,7 @@ pub enum OpenError {
         /// The form that this version writes.
         wanted: u32,
     },
-    /// What stands there does not go together.
+    /// What is stored there is inconsistent.
     #[error(
         "what is counted on {server} cannot be read: {reason}; use another namespace, or delete the keys of this one, which forgets what was counted"
     )]

@@ -1,17 +1,54 @@
 //! Finding the way back: where the server has lost something, or another history than this process knows.
 
+use std::collections::HashMap;
+
 use super::{
-    entry::Op,
+    entry::{Entry, Op, Place, Process},
     link::{Ask, Failure, part},
     replica::Replica,
     ring::{KEPT, TAIL},
     shared::instant,
-    trip::{given, unread},
+    trip::{Reply, given, unread},
     worker::Worker,
 };
 
 /// So often in one round it has the server begin anew.
 const RESTORED: u32 = 4;
+
+/// What the server has: its image, and what was read of the log behind that.
+pub(super) struct Found {
+    image: Replica,
+    /// As it came.
+    behind: Vec<Vec<Entry>>,
+    /// Up to there.
+    last: Place,
+    /// What every process did last in it.
+    numbers: HashMap<Process, u64>,
+}
+
+impl Found {
+    fn of(image: Replica) -> Self {
+        Found {
+            behind: Vec::new(),
+            last: image.last(),
+            numbers: image.seen().collect(),
+            image,
+        }
+    }
+
+    fn add(&mut self, entries: Vec<Entry>) {
+        for entry in &entries {
+            let number = self.numbers.entry(entry.process).or_default();
+            *number = entry.number.max(*number);
+        }
+        self.last = entries.last().map_or(self.last, |entry| entry.place);
+        self.behind.push(entries);
+    }
+
+    fn number_of(&self, process: Process) -> u64 {
+        self.numbers.get(&process).copied().unwrap_or(0)
+    }
+}
 
 /// A name for a history that begins.
 pub(super) fn new_epoch() -> String {
@@ -28,31 +65,72 @@ impl Worker {
         }
         let text = |place| part::<String>(&parts, place).map_err(unread);
         let (epoch, needs) = (text(1)?, text(2)?);
-        if needs
-            .parse::<u32>()
-            .is_ok_and(|needs| needs > self.settings.form.0)
+        if let Ok(needs) = needs.parse::<u32>()
+            && needs > self.settings.form.0
         {
-            return Err(Failure {
-                reason: format!("a newer version counts there in form {needs}: use that"),
-                unknown: false,
-            });
+            return Err(self.newer(needs));
         }
-        let (found, tail) = Replica::of_text(&text(5)?).map_err(unread)?;
-        self.ring.learn(tail, &found);
-        let ours = {
-            let ours = &self.shared.lock().replica;
+        let (image, tail) = Replica::of_text(&text(5)?).map_err(unread)?;
+        let found = Box::new(Found::of(image));
+        let (kin, bridged) = {
+            let state = self.shared.lock();
+            let ours = &state.replica;
+            self.ring.knew(ours);
+            self.ring.learn(tail, &found.image);
             // Of two that each know what the other cannot tell again one gives way.
             let gives_way = self.restored >= RESTORED;
-            found.is_kin_of(ours) && (self.ring.bridges(&found, ours) || gives_way)
+            let bridged = self.ring.bridges(|process| found.number_of(process), ours);
+            (found.image.is_kin_of(ours), bridged || gives_way)
         };
-        if !ours {
+        if !kin {
             return self.restore(&epoch).await;
         }
+        if bridged {
+            return self.go_on_from(found);
+        }
+        // The image may be older than all that is kept here: what it lacks may stand behind it.
+        self.found = Some(found);
+        Ok(())
+    }
+
+    /// Reads on behind an image. At the end of the log it is known whether to go on from that.
+    pub(super) async fn read_on(&mut self, mut found: Box<Found>) -> Result<(), Failure> {
+        let known = (found.image.epoch().to_owned(), found.last);
+        let entries = match self.read_behind(known).await {
+            Ok(Reply::Appended { entries, .. }) => entries,
+            Ok(Reply::More { entries }) => {
+                found.add(entries);
+                self.found = Some(found);
+                return Ok(());
+            }
+            // It has changed meanwhile, and is looked at anew.
+            Ok(Reply::Astray) => return Ok(()),
+            Ok(Reply::Newer(wanted)) => return Err(self.newer(wanted)),
+            Err(failure) => {
+                self.found = Some(found);
+                return Err(failure);
+            }
+        };
+        found.add(entries);
+        let bridged = {
+            let state = self.shared.lock();
+            let there = |process| found.number_of(process);
+            self.ring.bridges(there, &state.replica)
+        };
+        if bridged {
+            return self.go_on_from(found);
+        }
+        self.restore(found.image.epoch()).await
+    }
+
+    /// Goes on from that, and tells again what it lacks.
+    fn go_on_from(&mut self, found: Box<Found>) -> Result<(), Failure> {
+        let Found { image, behind, .. } = *found;
         self.ring.lose();
         let shared = self.shared.clone();
         {
             let state = &mut *shared.lock();
-            state.adopt(found);
+            state.adopt(image);
             if state.replica.owes(shared.me) {
                 // Behind all that is told again.
                 let at = shared.given().map(|_| state.replica.at());
@@ -61,6 +139,11 @@ impl Worker {
             self.answer_done(state);
         }
         self.deliver();
+        for entries in behind {
+            self.absorb_past(entries)?;
+        }
+        // What others gave back may be in the image, and in no entry that is taken in.
+        shared.tell_changed();
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Counts that processes on many machines share, on a Redis or Valkey server, alone or in a cluster.
 //!
-//! [`RedisStore`] decides as [`MemoryStore`](super::MemoryStore) does, whichever process asks: what one takes the others
-//! do not have, a budget is one budget, and calls that wait in several processes are let in one after another.
+//! [`RedisStore`] decides as [`MemoryStore`](super::MemoryStore) does, whichever process asks: what one process takes,
+//! the others do not have; a budget is one budget; and calls that wait in several processes are admitted one after
+//! another.
 //!
 //! ```no_run
 //! use std::{sync::Arc, time::Duration};
@@ -20,63 +21,70 @@
 //! ```
 //!
 //! # How it works
-//! The server keeps one log of what the processes do, in one order and under its own time. A claim is put there by a script,
-//! in one round trip, which brings what others have done since; each process does all of it again on counts of its own, in
-//! memory, and so comes to the same decision. There is one engine, whatever the store; a claim under fifty limits costs the
-//! server what one under a single limit costs. What comes while the server is asked goes along with the next round trip.
-//! Of the clocks of processes only spans are used: how long ago something left.
+//! The server keeps one log of what the processes do, in one order and by its own time. A script appends a claim to it
+//! in one round trip, which also brings what others have done since. Each process repeats all of it on counts of its
+//! own, in memory, and so comes to the same decision. There is one engine, whatever the store: a claim under fifty
+//! limits costs the server what a claim under a single limit costs. What arrives while the server is being asked goes
+//! along with the next round trip. Of the processes' clocks only spans are used: how long ago something left.
 //!
-//! From time to time a process writes an image of all counts, and the log begins anew there. Everything is numbered by
-//! its process, so that what is said twice is done once: after a timeout it is asked again.
+//! From time to time a process writes an image of all counts, and the log starts again from there. Every entry is
+//! numbered by its process, so that what is sent twice is done once: after a timeout it is sent again.
 //!
 //! # Waiting
-//! Each process has its own queue. Whoever is first there stands in a line that is in the log too, and from then on nobody
-//! of another process takes what would make it wait longer, but those who stood there before: at most one for each place
-//! that is first in another process's queue, or sixty-four of a process. A priority goes before the next by ten seconds of
-//! waiting. What would not make it wait longer goes on. The first thirty-two who need the same are looked at. One that waits for
-//! another limit, and for longer than a period of this one, keeps nobody from this one. Those who wait are woken when others
-//! give something back.
+//! Each process has its own queue. The call that is first there also stands in a line that is part of the log. From
+//! then on, no other process takes anything that would make this call wait longer, except for calls that stood in the
+//! line before it: at most one for each first place in another process's queue, and at most sixty-four of one process.
+//! One step of priority counts as ten seconds of waiting. Claims that would not make it wait longer go ahead. For each
+//! claim, the first thirty-two calls in the line that need the same are considered. A call that waits for another
+//! limit, for longer than a period of this one, does not hold up anybody at this one. Waiting calls are woken when
+//! others give something back.
 //!
-//! Processes that are at their limits for long may take room ahead, and ask once in a span of that: see
+//! Processes that are at their limits for long periods may take room ahead, and ask only once in a certain span; see
 //! [`lease`](RedisOptions::lease).
 //!
 //! # When something breaks
-//! - A process that dies: what it had under way counts as reserved when it was silent for
-//!   [`silence`](RedisOptions::silence), the same in each, and its slots are free then. Should it only have been stopped, and
-//!   go on, that stays so, whatever it says of it.
-//! - A server that cannot be reached: [`OnError`] says what becomes of claims. What was granted before is settled when it
-//!   is back; until then it is kept in memory.
-//! - A server that comes back with less than it had, because it does not write each step to its disk, or because a replica
-//!   took over that lacked some: the processes see it, and tell it again what they have done. Where it has lost more than
-//!   the last 20 000 entries, or all, the first process that comes begins anew with its own counts, and until the others that
-//!   were there have told theirs, or are dead, claims are answered as if it were away. So nothing is lost as
-//!   long as one process lives that knows it. If all may end together with the server, set `appendfsync always`.
-//! - A server without memory refuses, and nothing is half done. Give it `maxmemory-policy noeviction`: with another policy
-//!   it may throw away counts.
+//! - If a process dies, what it had under way counts as reserved once it has been silent for
+//!   [`silence`](RedisOptions::silence), and its slots are free then. If it was only stopped and goes on, that stays so,
+//!   whatever it reports about those attempts. Set the same silence in all processes: whichever looks for dead ones
+//!   judges the others by its own.
+//! - If the server cannot be reached, [`OnError`] says what becomes of claims. What was granted before is settled when
+//!   the server is back; until then it is kept in memory.
+//! - If the server comes back with less than it had, because it does not write each step to its disk or because a
+//!   replica that lacked some took over, the processes see this and tell it again what they have done. If it has lost
+//!   more than the last 20 000 entries, or everything, the first of these processes that arrives starts again from its
+//!   own counts. Until the others that were there have told theirs, or are dead, claims are answered as if the server
+//!   were away. So nothing is lost as long as one process that knows it is alive. If all processes may end together with
+//!   the server, set `appendfsync always`.
+//! - If the server has lost everything and a new process arrives before any that was there, it grants as if nothing had
+//!   been used, until one that was there asks: within a third of the silence, and at once if one is busy. Then all of it
+//!   counts, but so much may be overspent, whatever [`OnError`] says.
+//! - If the server is out of memory it refuses, and nothing is half done. Give it `maxmemory-policy noeviction`: with
+//!   another policy it may throw away counts.
 //!
-//! Servers that take over are expected to have the same time: one that is behind lets no time pass until it has caught up,
-//! one that is ahead lets charges leave earlier by so much.
+//! Servers that take over are expected to have the same time: one that is behind lets no time pass until it has caught
+//! up, and one that is ahead lets charges leave earlier by the difference.
 //!
 //! # Limits that have changed
-//! Those that a process is opened with hold for all from then on; how they are matched, and what becomes of amounts that
-//! were changed at run time, is as with a store in a file. Open all with the same.
+//! The limits that a process is opened with are in force for all processes from then on. How limits are matched, and
+//! what becomes of amounts that were changed at run time, is the same as with a store in a file. Open all processes
+//! with the same limits.
 //!
 //! # Versions
-//! A version that only adds something to what is in the log joins an older one that runs, and the other way round. Where a
-//! version has to be known by all, it does not join while older ones are there ([`OpenError::Older`]), and older ones end
-//! with an error once it has ([`OpenError::Newer`]).
+//! A version that only adds something to the contents of the log can join a running older one, and the other way round.
+//! If a version must be known by all, it does not join while older ones are there ([`OpenError::Older`]), and older
+//! ones end with an error once it has joined ([`OpenError::Newer`]).
 //!
 //! # What it costs
-//! Every process does what all do, so its work grows with the calls of all: it is made for tens of processes and thousands of
-//! calls a second, not for thousands of processes. Where there are as many counts as
-//! [`max_counts`](RedisOptions::max_counts) allows, processes may disagree on which values share one. Memory: the counts in each
-//! process as with [`MemoryStore`](super::MemoryStore) and the last 20 000 entries of the log, and on the server an image of the
-//! counts and the log since, with an entry for each claim, send and end. All keys of a namespace are in one slot of a cluster;
-//! give parts that share nothing a namespace each.
+//! Every process does what all processes do, so its work grows with the calls of all: this is made for tens of
+//! processes and thousands of calls a second, not for thousands of processes. Where there are as many counts as
+//! [`max_counts`](RedisOptions::max_counts) allows, processes may disagree on which values share one. In memory, each
+//! process has the counts, as with [`MemoryStore`](super::MemoryStore), and the last 20 000 entries of the log; the
+//! server has an image of the counts and the log since then, with an entry for each claim, send and end. All keys of a
+//! namespace are in one slot of a cluster; use separate namespaces for parts that share nothing.
 //!
-//! The server is Redis 6.2 or later, or any Valkey. While the slot of a namespace moves to another node of a cluster, it is
-//! as if the server were away. A user with an ACL needs, on `~{tower-quota:*`, `+@read +@write +@scripting`, and besides
-//! `+time +ping +client +hello +select`.
+//! The server must be Redis 6.2 or later, or any Valkey. While the slot of a namespace moves to another node of a
+//! cluster, it is as if the server were away. A user with an ACL needs `+@read +@write +@scripting` on
+//! `~{tower-quota:*`, and also `+time +ping +client +hello +select`.
 
 mod address;
 mod alone;

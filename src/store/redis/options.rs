@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{OpenError, RedisStore, address::Address};
 use crate::{limit::Limits, store::clock::Clock};
 
-/// How a server is counted on.
+/// How a server is used to count.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -44,20 +44,29 @@ pub struct RedisOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// They are refused, with an error that says why. Nothing is overspent where the server keeps what it has answered
-    /// (`appendfsync always`), nor where it loses all: then nothing is granted until each process that was there has told it
-    /// again what it knows, or is dead, which takes a third of the [`silence`](RedisOptions::silence) at most where all live,
-    /// and is over at once where all are busy. Where it loses the last part only, nothing is missing in the end; but what one
-    /// was granted last, and no other had heard of, may be granted once more until it was told again.
+    /// They are refused, with an error that says why.
+    ///
+    /// Nothing is overspent if the server keeps what it has answered (`appendfsync always`). Nor is it if the server
+    /// loses everything and the first process to ask is one that was there: then nothing is granted until each process
+    /// that was there has told it again what it knows, or is dead. This takes at most a third of the
+    /// [`silence`](RedisOptions::silence) if all processes are alive, and is over at once if all are busy.
+    ///
+    /// If the server loses everything and the first to ask is a new process, that one finds nothing and knows nothing.
+    /// It grants as if nothing had been used, until one that was there asks: within a third of the silence, and at once
+    /// if one is busy. From then on all of it counts, but what was granted meanwhile may be above the limits.
+    ///
+    /// If the server loses only the last part, nothing is missing in the end; but what one process was granted last,
+    /// and no other had heard of, may be granted once more until it has been told again.
     #[default]
     Deny,
     /// They are granted, and counted when the server is back. Nothing is limited meanwhile.
     Allow,
-    /// They are granted as far as what is left, by what was known last, is this process's share: an equal part for each
-    /// process that was there. They are counted when the server is back. Where all processes are cut off at once, and each
-    /// had heard of what the others did, nothing is overspent; where some are and some are not, as also for a moment when
-    /// it begins and when it is over, by no more than the shares of those that are. A process that does nothing hears of the
-    /// others once a second.
+    /// They are granted up to this process's share of what is left, by what was known last: an equal part for each
+    /// process that was there. They are counted when the server is back.
+    ///
+    /// If all processes are cut off at once, and each had heard of what the others did, nothing is overspent. If only
+    /// some are cut off, as also for a moment when an outage begins and ends, the overspending is at most the shares of
+    /// those that are. A process that does nothing hears of the others once a second.
     Local,
 }
 
@@ -71,9 +80,12 @@ const IMAGE_AFTER: u64 = 10_000;
 pub(super) const FORM: (u32, u32) = (1, 1);
 
 impl RedisOptions {
-    /// The server and the limits to count under. `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; several
-    /// hosts with commas between them are nodes of a cluster, or servers of which one is the primary. Behind a `?` stand
-    /// further settings, as methods here have them: `?namespace=search&on_error=local&lease=1s&timeout=100ms&silence=1m`.
+    /// Creates options from the address of a server and the limits to count under.
+    ///
+    /// The address is `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. Several hosts, separated by
+    /// commas, are nodes of a cluster, or servers of which one is the primary. Further settings follow a `?`, named as
+    /// the methods here: `?namespace=search&on_error=local&lease=1s&timeout=100ms&silence=1m`. The
+    /// [`silence`](Self::silence) must be the same in all processes.
     ///
     /// ```
     /// use tower_quota::{limit::Limits, store::redis::RedisOptions};
@@ -85,7 +97,7 @@ impl RedisOptions {
     /// ```
     ///
     /// # Errors
-    /// Where the address makes no sense. No password is ever in a message.
+    /// If the address makes no sense. No message ever contains a password.
     pub fn new(url: &str, limits: Limits) -> Result<Self, OpenError> {
         let (address, said) = Address::read(url)?;
         let mut options = RedisOptions {
@@ -136,57 +148,70 @@ impl RedisOptions {
         }
     }
 
-    /// Stores with the same name on a server count together: "default", where nothing is said.
+    /// Sets the namespace: stores with the same namespace on a server count together. "default" if not set.
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespace = name.into();
         self
     }
 
-    /// Whom to trust with `rediss://`, in place of the public authorities: the certificate of one of one's own, or several, in
-    /// PEM. What is none of these is said when the store is opened.
+    /// Sets the certificates to trust with `rediss://`, in place of the public authorities: the certificate of an
+    /// authority of one's own, or several, in PEM. Anything that is not a certificate is reported when the store is
+    /// opened.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.address.root = Some(pem.into().into());
         self
     }
 
-    /// How long the server has to answer, and as long to take a connection: a quarter of a second, where nothing is said.
-    /// What is not answered is asked once more on a new connection, so with one host a claim waits for about four times as long at
-    /// most; each further host that takes no connection adds one such time. A call's own deadline ends its wait before that.
+    /// Sets how long the server has to answer, and how long it has to accept a connection; a quarter of a second each
+    /// by default.
+    ///
+    /// What is not answered is asked once more on a new connection. So with one host a claim waits for at most about
+    /// four times this span; each further host that accepts no connection adds it once more. A call's own deadline ends
+    /// its wait before that.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
-    /// A process that is silent for so long is dead, thirty seconds where nothing is said: the slots that it held are free
-    /// then, and what it had reserved counts as used. Every process says three times as often that it lives.
+    /// Sets after how long a silent process counts as dead; thirty seconds by default.
+    ///
+    /// The slots that it held are free then, and what it had reserved counts as used. Every process reports that it is
+    /// alive three times as often.
+    ///
+    /// Set the same in all processes of a namespace. Whichever process looks for dead ones judges all of them by its own
+    /// value: one with a short silence declares others dead that are alive, and report it as seldom as a longer silence
+    /// allows. Their slots are given to others then, while they still use them.
     pub fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence.max(Duration::from_millis(30));
         self
     }
 
-    /// Takes room ahead: each round trip to the server asks for what may leave until the next one, which follows after this
-    /// span. Zero, where nothing is said: then the server is asked as soon as there is anything to ask.
+    /// Takes room ahead: each round trip to the server asks for what may leave until the next one, which follows after
+    /// this span. With zero, the default, the server is asked as soon as there is anything to ask.
     ///
-    /// It is for fleets that are at their limits for long, where it saves most round trips. Whoever waits is told at such
-    /// a round trip at which instant within the span there will be room for it, holds that room from then on, and leaves at
-    /// that instant without asking again. So nothing is over a limit at any instant, whichever process grants: a claim is
-    /// granted ahead by what counts, and what others were granted before. What a call has used, and when it left, is told with
-    /// the next round trip; what was granted to a process that dies counts as used, as ever. Nobody who waits for nothing has
-    /// anything ahead.
+    /// This is for fleets that are at their limits for long periods; there it saves most round trips. At such a round
+    /// trip a waiting call is told the instant within the span at which there will be room for it. It holds that room
+    /// from then on, and leaves at that instant without asking again. No limit is exceeded at any instant, whichever
+    /// process grants, because a claim is granted ahead by what counts and by what others were granted before. What a
+    /// call has used, and when it left, is reported with the next round trip; what was granted to a process that dies
+    /// counts as used, as always. Nothing is taken ahead except for calls that wait.
     ///
     /// What it costs:
-    /// - A call that comes while others of its process come too waits for up to so long before the server is asked for it, and
-    ///   as long again where it has to wait in the queue. One that comes alone, after a rest, is asked for at once.
-    /// - What is given back, and slots of concurrency that come free, are there for others after the next round trip. Nobody
-    ///   is granted ahead what has no instant: slots, calendars and money. Of several limits that a call waits for, room
-    ///   that it has already lies idle until it has all: no further ahead than half of the shortest of their periods.
-    /// - A call that is given up after it was granted ahead gives its room back at the instant that it was for.
-    /// - Who waits first goes first within about two such spans, not to the instant. Each process asks in its own part of the
-    ///   span, so that what comes free is shared among those who want it.
-    /// - Where processes lose the server, they have heard of the others so much less.
+    /// - A call that comes while others of its process come too waits for up to this span before the server is asked
+    ///   for it, and for as long again if it has to wait in the queue. A call that comes alone, after a rest, is asked
+    ///   for at once.
+    /// - What is given back, and slots of concurrency that become free, are there for others after the next round trip.
+    ///   Nothing is granted ahead that has no instant at which it comes free: slots, calendars and money. If a call
+    ///   waits for several limits, room that it already has lies idle until it has all of it, for at most half of the
+    ///   shortest of their periods.
+    /// - A call that is given up after it was granted ahead gives its room back at the instant for which it was
+    ///   granted.
+    /// - The call that waits first goes first within about two such spans, not to the instant. Each process asks in its
+    ///   own part of the span, so that what becomes free is shared among those who want it.
+    /// - If processes lose the server, what they know of each other is older by this span.
     ///
-    /// A second is much; no more than a third of the [`silence`](Self::silence) is taken, and more than a quarter of the
-    /// period of a limit makes little sense.
+    /// A second is already a lot. At most a third of the [`silence`](Self::silence) is used, and more than a quarter of
+    /// the period of a limit makes little sense.
     pub fn lease(mut self, span: Duration) -> Self {
         self.lease = span;
         self
@@ -197,37 +222,40 @@ impl RedisOptions {
         self.lease.min(self.silence / 3)
     }
 
-    /// At most so many counts; see [`MemoryStore::max_counts`](crate::store::MemoryStore::max_counts). What the first
-    /// process says holds for all.
+    /// Sets how many counts are kept at most; see [`MemoryStore::max_counts`](crate::store::MemoryStore::max_counts).
+    /// The value of the first process applies to all.
     pub fn max_counts(mut self, most: usize) -> Self {
         self.most = Some(most);
         self
     }
 
-    /// Who changes budgets and limits, for the audit log, where neither a [reason](crate::store::Reason) names anybody nor
-    /// the [`scope`](crate::scope) that it is done in a `user`. "this program" by default.
+    /// Sets who changes budgets and limits, for the audit log, if neither a [reason](crate::store::Reason) names
+    /// anybody nor the [`scope`](crate::scope) in which it is done has a `user`. "this program" by default.
     pub fn by(mut self, name: impl Into<Arc<str>>) -> Self {
         self.by = name.into();
         self
     }
 
-    /// Whether the counters that providers show to this process are taken in; see
-    /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters). They are not, where nothing is said:
-    /// of what the processes send, some is known to the provider before it is known to all of them, and would be taken for
-    /// the use of others. Say yes where others use the same account, and the processes do not use it up in bursts.
+    /// Sets whether the counters that providers show to this process are taken in; see
+    /// [`MemoryStore::absorb_counters`](crate::store::MemoryStore::absorb_counters). False by default.
+    ///
+    /// The reason is that some of what the processes send is known to the provider before it is known to all of them,
+    /// and would be mistaken for the usage of others. Set it if others use the same account and the processes do not
+    /// use it up in bursts.
     pub fn absorb_counters(mut self, absorb: bool) -> Self {
         self.absorb = absorb;
         self
     }
 
-    /// After so many entries in the log, 10 000 where nothing is said, one of the processes writes an image of all counts,
-    /// and the log begins anew. Less often, and the log takes more memory and a process longer to join.
+    /// Sets after how many entries in the log one of the processes writes an image of all counts, and the log starts
+    /// again; 10 000 by default. With a larger number the log takes more memory, and a process takes longer to join, or
+    /// to find out what a server has lost.
     pub fn image_after(mut self, entries: u64) -> Self {
         self.image_after = entries.max(1);
         self
     }
 
-    /// What becomes of claims while the server cannot be reached: they are refused, where nothing is said.
+    /// Sets what becomes of claims while the server cannot be reached. By default they are refused.
     pub fn on_error(mut self, then: OnError) -> Self {
         self.on_error = then;
         self
@@ -255,11 +283,13 @@ impl RedisOptions {
         self
     }
 
-    /// Joins those who count there, or begins. It asks the server several times, and waits for that: for a start of a
-    /// program, not for a task among others.
+    /// Joins the processes that count there, or is the first.
+    ///
+    /// This asks the server several times, and blocks meanwhile: it is for the start of a program, not for a task among
+    /// others.
     ///
     /// # Errors
-    /// Where the server cannot be reached, or what stands there cannot be counted on.
+    /// If the server cannot be reached, or its contents cannot be used to count.
     pub fn open(self) -> Result<RedisStore, OpenError> {
         RedisStore::start(self)
     }

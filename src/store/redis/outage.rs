@@ -22,6 +22,8 @@ pub(super) struct Outage {
     processes: usize,
     /// By the number of the claim.
     open: HashMap<u64, Vec<Grant>>,
+    /// The number of what was done last meanwhile. The server has to be told.
+    last: u64,
 }
 
 impl Outage {
@@ -32,7 +34,18 @@ impl Outage {
             replica,
             processes,
             open: HashMap::new(),
+            last: 0,
         })
+    }
+
+    /// Something was done meanwhile under this number, which the server has to be told.
+    pub(super) fn owes(&mut self, number: u64) {
+        self.last = self.last.max(number);
+    }
+
+    /// Whether it was told all of that, where it has so much of this process.
+    pub(super) fn is_told(&self, number: u64) -> bool {
+        number >= self.last
     }
 
     pub(super) fn claim(&mut self, claim: &Claim, number: u64, at: At) -> Outcome {

@@ -296,7 +296,13 @@ impl Replica {
         self.rest.seen.get(&process).map_or(0, |seen| seen.number)
     }
 
-    /// What every process did last, but those that may be forgotten soon.
+    /// What every process did last.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (Process, u64)> {
+        let seen = self.rest.seen.iter();
+        seen.map(|(process, seen)| (*process, seen.number))
+    }
+
+    /// The same, but of those that may be forgotten soon.
     pub(super) fn seen_of_late(&self) -> impl Iterator<Item = (Process, u64)> {
         let wall = self.rest.at.wall;
         let of_late = move |seen: &Seen| seen.live || seen.wall.saturating_add(DEAD_FOR / 2) > wall;

@@ -27,6 +27,8 @@ pub(super) struct Ring {
     /// As they came to be known.
     order: VecDeque<(Process, u64)>,
     came: u64,
+    /// What every process had done last by what was known here, before this went on from what was found.
+    knew: HashMap<Process, u64>,
     /// Whether something may have to be told again.
     telling: bool,
 }
@@ -47,7 +49,22 @@ pub(super) struct Known {
 impl Ring {
     /// What the history says that holds now; where it said something else before, that is no more.
     pub(super) fn push(&mut self, entry: Entry, granted: bool) {
-        self.keep(Known { entry, granted });
+        self.hold(Known { entry, granted });
+    }
+
+    /// What the history has. Where that was known before, and was pushed out since, nothing later goes for it.
+    fn hold(&mut self, known: Known) {
+        let (process, number) = (known.entry.process, known.entry.number);
+        let knew = self.knew.get(&process).is_some_and(|knew| number <= *knew);
+        if knew && self.order.len() >= KEPT && !self.has(process, number) {
+            return;
+        }
+        self.keep(known);
+    }
+
+    fn has(&self, process: Process, number: u64) -> bool {
+        let of_process = self.of.get(&process);
+        of_process.is_some_and(|kept| kept.contains_key(&number))
     }
 
     fn keep(&mut self, known: Known) {
@@ -91,18 +108,23 @@ impl Ring {
     pub(super) fn learn(&mut self, tail: Vec<Known>, found: &Replica) {
         for known in tail {
             let (process, number) = (known.entry.process, known.entry.number);
-            let holds = number <= found.number_of(process);
-            let of_process = self.of.get(&process);
-            if holds || of_process.is_none_or(|kept| !kept.contains_key(&number)) {
+            if number <= found.number_of(process) {
+                self.hold(known);
+            } else if !self.has(process, number) {
                 self.keep(known);
             }
         }
     }
 
-    /// Whether all is kept that is known in `ours` and not in `found`.
-    pub(super) fn bridges(&self, found: &Replica, ours: &Replica) -> bool {
+    /// So much is known here, before it may go on from something else.
+    pub(super) fn knew(&mut self, ours: &Replica) {
+        self.knew = ours.seen().collect();
+    }
+
+    /// Whether all is kept that is known in `ours` and not there, where a process has done so much last.
+    pub(super) fn bridges(&self, there: impl Fn(Process) -> u64, ours: &Replica) -> bool {
         ours.seen_of_late().all(|(process, last)| {
-            let known = found.number_of(process);
+            let known = there(process);
             let kept = |kept: &BTreeMap<u64, Kept>| kept.range(known + 1..=last).count() as u64;
             last <= known || self.of.get(&process).map_or(0, kept) == last - known
         })
@@ -167,5 +189,51 @@ impl Known {
                 None => op.clone(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        limit::Limits,
+        store::{clock::told::At, redis::entry::Place},
+    };
+
+    fn nothing(process: Process, number: u64) -> Entry {
+        Entry {
+            place: Place {
+                pos: number,
+                tag: 1,
+            },
+            at: At::default(),
+            process,
+            number,
+            op: Op::Nothing,
+        }
+    }
+
+    /// The image is older than what is kept, and only the last of the log behind it is lost.
+    #[test]
+    fn what_was_pushed_out_before_pushes_out_nothing_later_when_it_comes_again() {
+        let process = Process::new();
+        let limits = Limits::new([]).unwrap();
+        let mut ours = Replica::new(limits, None, "one", At::default());
+        let mut ring = Ring::default();
+        let last = KEPT as u64 + 5_000;
+        for number in 1..=last {
+            let entry = nothing(process, number);
+            ours.apply(&entry);
+            ring.push(entry, false);
+        }
+        ring.knew(&ours);
+        for number in 1..last {
+            ring.push(nothing(process, number), false);
+        }
+        assert!(ring.bridges(|_| last - 1, &ours));
+        assert!(!ring.bridges(|_| 0, &ours));
+        // What is new here pushes out what is old.
+        ring.push(nothing(process, last + 1), false);
+        assert!(ring.has(process, last + 1) && !ring.has(process, 5_001));
     }
 }

@@ -193,6 +193,10 @@ impl Shared {
             return number;
         }
         state.next += 1;
+        let alone = state.failing.is_some() || matches!(op, Op::Take(_));
+        if alone && let Some(outage) = &mut state.outage {
+            outage.owes(number);
+        }
         // These say how long ago they were: nobody loses by it that they wait for company.
         let lazy = matches!(op, Op::Date(..) | Op::Streamed(..));
         state.urgent |= !lazy;
@@ -298,6 +302,18 @@ impl State {
         At {
             tick: self.now(),
             wall: self.replica.at().wall.saturating_add(passed),
+        }
+    }
+
+    /// Forgets the counts of an outage when the server was told all that was done in it. They are those of its beginning:
+    /// should the server go again, shares are of what is left then.
+    pub(super) fn end_outage(&mut self, me: Process) {
+        let number = self.replica.number_of(me);
+        let told = self.outage.as_ref();
+        let told = told.is_some_and(|outage| outage.is_told(number));
+        // Until others have told what they know, claims are answered by it still.
+        if told && self.replica.owing() == 0 {
+            self.outage = None;
         }
     }
 

@@ -24,25 +24,25 @@ use crate::{
     store::{Snapshot, clock::told::At},
 };
 
-/// Counts that processes and machines share, on a Redis or Valkey server: see the [module](crate::store::redis).
+/// Counts that processes and machines share, on a Redis or Valkey server; see the [module](crate::store::redis).
 ///
 /// # Answers
-/// What takes room, gives it back, or changes what is counted is answered when the server has it. While the server cannot
-/// be reached claims are answered as [`OnError`](super::OnError) says, and what was granted before is settled when it is
-/// back.
+/// Whatever takes room, gives it back, or changes what is counted is answered when the server has it. While the server
+/// cannot be reached, claims are answered as [`OnError`](super::OnError) says, and what was granted before is settled
+/// when the server is back.
 ///
 /// # Cancel safety
-/// As [`Store`](crate::store::Store) says. What was asked is done, whether its future is polled or not.
+/// As for [`Store`](crate::store::Store). What was asked is done, whether or not its future is polled.
 pub struct RedisStore {
     pub(super) shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<Result<(), String>>>>,
 }
 
 impl RedisStore {
-    /// Joins those who count on this server, or begins: [`RedisOptions`] with nothing else said.
+    /// Joins the processes that count on this server, or is the first, with default [`RedisOptions`].
     ///
     /// # Errors
-    /// Where the address makes no sense, the server cannot be reached, or what stands there cannot be counted on.
+    /// If the address makes no sense, the server cannot be reached, or its contents cannot be used to count.
     pub fn open(url: &str, limits: Limits) -> Result<Self, OpenError> {
         RedisOptions::new(url, limits)?.open()
     }
@@ -90,36 +90,37 @@ impl RedisStore {
         })
     }
 
-    /// What is counted as far as is known here, as data: see
+    /// Returns what is counted, as far as is known here, as data; see
     /// [`MemoryStore::snapshot`](crate::store::MemoryStore::snapshot).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.lock().replica.store().snapshot()
     }
 
-    /// How many counts are kept: one for each tag value that limits are split by.
+    /// Returns how many counts are kept: one for each tag value that limits are split by.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.lock().replica.store().len()
     }
 
-    /// Whether nothing is counted at all.
+    /// Returns whether nothing is counted at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many processes count there, this one included, as far as is known here.
+    /// Returns how many processes count there, including this one, as far as is known here.
     #[must_use]
     pub fn processes(&self) -> usize {
         self.shared.lock().replica.live().count()
     }
 
-    /// Has done what is left, and leaves: what is asked of it from then on is an error, and what is open counts as
-    /// reserved. Waits for the server.
+    /// Finishes what is left to do, and leaves. Blocks on the server.
+    ///
+    /// Whatever is asked of this store from then on is an error, and what is open counts as reserved.
     ///
     /// # Errors
-    /// Where the server cannot be reached: what it was not told is lost.
+    /// If the server cannot be reached: what it was not told is lost.
     pub fn close(&self) -> Result<(), StoreError> {
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());
@@ -185,6 +186,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         shared: shared.clone(),
         link,
         pending: std::collections::VecDeque::new(),
+        found: None,
         ring,
         settings: Settings {
             silence: options.silence,

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{limit::Tick, store::clock::told::At};
 
-/// So many entries of others come with one round trip.
-const ENTRIES: u32 = 10_000;
+/// So many entries of others come with one round trip. More would not come within its time over a slow network, and then all
+/// of it comes again; and the server does nothing else meanwhile.
+const ENTRIES: u32 = 1_000;
 
 /// What one process does, from a number on.
 pub(super) struct Batch {
@@ -49,11 +50,31 @@ impl Worker {
             Some(_) if !batch.ops.is_empty() => 0,
             _ => self.settings.silence.as_micros(),
         };
-        let tag = fastrand::u32(..);
-        let (epoch, last) = {
+        let known = {
             let state = self.shared.lock();
             (state.replica.epoch().to_owned(), state.replica.last())
         };
+        self.put(batch, known, silence).await
+    }
+
+    /// What stands in a history behind that. Nothing is put there, and nobody is looked for who may be dead.
+    pub(super) async fn read_behind(&mut self, known: (String, Place)) -> Result<Reply, Failure> {
+        let nothing = Batch {
+            process: self.shared.me,
+            first: 0,
+            at: self.shared.given_last(),
+            ops: Vec::new(),
+        };
+        self.put(&nothing, known, 0).await
+    }
+
+    async fn put(
+        &mut self,
+        batch: &Batch,
+        (epoch, last): (String, Place),
+        silence: u128,
+    ) -> Result<Reply, Failure> {
+        let tag = fastrand::u32(..);
         let mut args: Vec<Vec<u8>> = [
             epoch,
             last.to_string(),

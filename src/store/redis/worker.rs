@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     OnError,
     entry::{Entry, Op},
+    history::Found,
     lease::Pace,
     link::{Failure, Link},
     notes::Noted,
@@ -24,8 +25,9 @@ use crate::store::clock::told::At;
 
 /// So much goes in one round trip.
 const MOST: usize = 4_096;
-/// So many round trips are made before those who wait hear that it takes too long.
-const TRIPS: u32 = 200;
+/// So many round trips are made before those who wait hear that it takes too long. A log of two million entries has come by
+/// then.
+const TRIPS: u32 = 2_000;
 /// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
@@ -41,6 +43,8 @@ pub(super) struct Worker {
     pub(super) link: Link,
     /// On its way to the server, or come to it without an answer.
     pub(super) pending: VecDeque<Outgoing>,
+    /// What the server has, where more of it has to be read before it is known whether to go on from that.
+    pub(super) found: Option<Box<Found>>,
     pub(super) ring: Ring,
     pub(super) settings: Settings,
     pub(super) asked: Instant,
@@ -211,6 +215,10 @@ impl Worker {
 
     /// Whether all that was taken up is done.
     async fn trip(&mut self) -> Result<bool, Failure> {
+        if let Some(found) = self.found.take() {
+            self.read_on(found).await?;
+            return Ok(false);
+        }
         if let Some(batch) = self.ring.missing(&self.shared) {
             let reply = self.append(&batch).await?;
             self.take_in(&batch, reply).await?;
@@ -247,33 +255,32 @@ impl Worker {
                 Ok((!buried || left) && batch.process == self.shared.me)
             }
             Reply::More { entries } => {
-                // What comes next was done at earlier instants than this answer.
-                let last = entries.last().map(|entry| entry.at);
-                let at = last.unwrap_or_else(|| self.shared.lock().replica.at());
-                self.absorb(entries, at)?;
+                self.absorb_past(entries)?;
                 Ok(false)
             }
             Reply::Astray => {
                 self.find_again().await?;
                 Ok(false)
             }
-            Reply::Newer(wanted) => Err(Failure {
-                reason: format!(
-                    "a newer version counts there in form {wanted}, and this one knows {}: use that",
-                    self.settings.form.0
-                ),
-                unknown: false,
-            }),
+            Reply::Newer(wanted) => Err(self.newer(wanted)),
+        }
+    }
+
+    pub(super) fn newer(&self, wanted: u32) -> Failure {
+        Failure {
+            reason: format!(
+                "a newer version counts there in form {wanted}, and this one knows {}: use that",
+                self.settings.form.0
+            ),
+            unknown: false,
         }
     }
 
     fn recovered(&mut self) {
         {
             let state = &mut *self.shared.lock();
-            if state.queue.is_empty() && self.pending.is_empty() {
-                // What was decided alone is counted: should the server go again, shares are of what is left then.
-                state.outage = None;
-            }
+            // More may be queued by now, and under load always is.
+            state.end_outage(self.shared.me);
             if state.failing.take().is_none() {
                 return;
             }
@@ -333,6 +340,13 @@ impl Worker {
         }
         Ok(())
     }
+
+    /// The same where more comes: what that is was done at earlier instants than this answer.
+    pub(super) fn absorb_past(&mut self, entries: Vec<Entry>) -> Result<(), Failure> {
+        let last = entries.last().map(|entry| entry.at);
+        let at = last.unwrap_or_else(|| self.shared.lock().replica.at());
+        self.absorb(entries, at)
+    }
 }
 
 impl Outgoing {
@@ -347,3 +361,7 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -60,9 +60,9 @@
 //! The limits that it is opened with, usually those of the configuration, are in force, whichever were added or removed
 //! at run time: a limit that was [added](crate::Limiter::reconfigure) at run time is gone if it is not among them, and
 //! one that was removed is there again, with nothing in use. An amount that was changed at run time stays in force as
-//! long as the limit is opened with the same amount as before; if that is another one, it takes its place. The same
-//! goes for everything else about the limit: its charge, its thresholds. To keep a limit, add it to the configuration
-//! too.
+//! long as the limit is opened with the same amount as before; if it is opened with another amount, that one takes its
+//! place. The same goes for everything else about the limit: its charge, its thresholds. To keep a limit, add it to the
+//! configuration too.
 //!
 //! # Versions
 //! A file of an earlier version is converted to this version's form when it is opened. A file of a later version is

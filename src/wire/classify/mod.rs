@@ -109,7 +109,7 @@ pub struct ProviderError {
     pub used: Option<u64>,
     /// How much the request asked for, if that is stated.
     pub requested: Option<u64>,
-    /// Nobody said it: a stream broke before anything was generated. It may have been billed.
+    /// Whether nobody said it, because a stream broke before anything was generated. It may have been billed.
     pub broke_off: bool,
 }
 

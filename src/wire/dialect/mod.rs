@@ -80,7 +80,7 @@ impl Dialect {
     /// |---|---|
     /// | `…/chat/completions`, `…/v1/completions`, `…/fim/completions` | OpenAI chat |
     /// | `…/v1/responses`, `/openai/responses`, Azure's `…/deployments/{name}/responses` | OpenAI responses |
-    /// | `…/v1/embeddings`, Azure's `…/deployments/{name}/embeddings` | OpenAI embeddings |
+    /// | `…/v1/embeddings`, `…/openai/embeddings`, Azure's `…/deployments/{name}/embeddings` | OpenAI embeddings |
     /// | `…/v1/messages` with an `anthropic-version` header, which that API requires | Anthropic messages |
     /// | `…/publishers/anthropic/models/{model}:rawPredict`, `:streamRawPredict` | Anthropic messages |
     /// | `…/models/{model}:generateContent`, `:streamGenerateContent` | Gemini |
@@ -90,8 +90,8 @@ impl Dialect {
     /// | `…/v2/chat`; `…/v2/embed`, `…/v2/rerank` | Cohere chat; embed |
     /// | `/api/chat`, `/api/generate` and nothing before it | Ollama |
     ///
-    /// Everything else is generic, including the neighbours of these paths that generate nothing,
-    /// such as `/v1/messages/count_tokens`.
+    /// Everything else is generic, including the neighbours of these paths that generate nothing, such as
+    /// `/v1/messages/count_tokens`.
     ///
     /// ```
     /// use http::HeaderMap;
