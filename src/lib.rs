@@ -75,7 +75,8 @@
 //! task. If it builds a new request from what it reads in the first one, these layers see two calls, and the outer ones
 //! do not count what the inner ones repeat. If it sends a request twice, that makes two attempts, each with its own
 //! claims, provided that one of these layers is inside it; a foreign layer inside all of them is like a part of the
-//! client.
+//! client. If it changes the body or the model of a request, the layers inside it go by what the outermost one has read:
+//! put such a layer outside of all of these.
 //!
 //! Processes share state only through a store on a server. A body that is longer than the cap passes unread, under
 //! those limits that need no knowledge of it.

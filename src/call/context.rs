@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, fork::Left,
-    gate, mark::mark, priced::Bound,
+    gate, mark::mark, priced::Bound, unfitted::Unfitted,
 };
 use crate::{
     event::ObservedCall,
@@ -41,6 +41,8 @@ pub(super) struct Facts {
     pub(super) as_is: bool,
     /// The output tokens that it is to be capped at where it names no cap.
     pub(super) cap_output: Option<u64>,
+    /// As it was before any of that was put into it.
+    pub(super) unfitted: Option<Arc<Unfitted>>,
     /// Whether its answer is asked for as a stream.
     pub(super) streams: bool,
     /// The model that its body asks for, where it stands there.
@@ -378,6 +380,7 @@ impl Handle {
             hides_usage: false,
             as_is: false,
             cap_output: None,
+            unfitted: None,
             streams: false,
             asked_model: None,
             tags: Arc::default(),

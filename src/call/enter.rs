@@ -66,7 +66,7 @@ impl Inspect {
 pub(crate) struct Entered<B> {
     pub(crate) entry: Entry,
     /// Taken when it is passed on.
-    rest: Option<(Parts, ReadBody<B>)>,
+    pub(super) rest: Option<(Parts, ReadBody<B>)>,
     /// Of the first of our layers, where it is shown what becomes of the call: until this layer is through with it.
     _taken_in: Option<TakenIn>,
 }
@@ -151,6 +151,7 @@ where
         if let Some((parts, ReadBody::Whole(body))) = &mut self.rest {
             let mut facts = self.entry.facts().clone();
             if let Some(fit) = fit(&mut facts, parts, body) {
+                facts.unfitted = Some(self.entry.facts().before(body, &fit));
                 self.entry = self.entry.seeing(facts, &fit);
                 *body = fit;
             }
@@ -252,6 +253,7 @@ fn facts<B>(
         hides_usage: false,
         as_is: false,
         cap_output: None,
+        unfitted: None,
         streams: found.stream,
         tags: tags(dialect, delegation.tags(), said, model.as_ref()),
         asked_model: model.filter(|_| !found.model_in_url),

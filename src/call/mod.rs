@@ -34,6 +34,7 @@ mod request_body;
 mod send;
 mod toward;
 mod unfinished;
+mod unfitted;
 mod watch;
 
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::HeaderName;
 use tower_layer::Layer;
@@ -61,9 +61,9 @@ impl FailoverLayer {
         self
     }
 
-    /// Sets how many attempts a call has in all, by all layers together; 10 by default. 0 is treated as 1.
-    pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.options.max_attempts = attempts.max(1);
+    /// Sets how many attempts a call has in all, by all layers together; 10 by default.
+    pub fn max_attempts(mut self, attempts: NonZeroU32) -> Self {
+        self.options.max_attempts = attempts.get();
         self
     }
 

@@ -136,6 +136,7 @@ where
                 Ok(entered) => entered,
                 Err(Refusal { dialect, rejection }) => return Ok(refuse(dialect, rejection)),
             };
+            entered = entered.unfitted();
             if let Some(run) = Run::of(&settings, &entered) {
                 let result = run.send(&mut Out(inner)).await;
                 entered.entry.hands_on(&result);

@@ -68,6 +68,7 @@ pub struct Explained {
 /// When there is room. In JSON: `"now"`, `{"in_ms": 3200}`, `"when_given_back"` or `"never"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outlook {
     /// Now.
     Now,

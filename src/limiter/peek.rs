@@ -10,6 +10,7 @@ use crate::{
 /// What [`Limiter::peek`] says about a call that would not be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Peek {
     /// It would be admitted at once.
     Room,

@@ -94,6 +94,7 @@ where
     let observed = entered.entry.observed_from_here();
     let result = 'sent: {
         if !failover.inspect.off {
+            entered = entered.unfitted();
             if let Some(run) = failover::Run::of(failover, &entered) {
                 let mut repeating = Repeating {
                     settings: retry,

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -11,12 +12,18 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
-use tower_quota::{BudgetLayer, RateLimitLayer, failover::Route, pricing::PriceTable};
+use tower_quota::{
+    BudgetLayer, Money, RateLimitLayer,
+    failover::Route,
+    limit::Limit,
+    pricing::{Price, PriceTable},
+};
 
 use crate::providers::{MODEL, failover, limiter, target};
 
-/// The bodies that come to each host; the first one answers that it is overloaded.
-async fn sent(route: Route, body: String) -> Vec<(String, Value)> {
+/// The bodies that come to each host; the first one answers that it is overloaded. `paved`: through the layers in their usual
+/// order, else through a budget around failover.
+async fn sent(route: Route, body: String, paved: bool) -> Vec<(String, Value)> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = seen.clone();
     let inner = service_fn(move |request: Request<Full<Bytes>>| {
@@ -37,18 +44,24 @@ async fn sent(route: Route, body: String) -> Vec<(String, Value)> {
             Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
         }
     });
-    let limiter = limiter([]);
-    let budget = BudgetLayer::new(limiter.clone(), Arc::new(PriceTable::built_in())).cap_output(50);
-    let layer = RateLimitLayer::new(limiter)
-        .budget(budget)
-        .failover(failover(route));
+    let mut prices = PriceTable::built_in();
+    let rate = "1".parse().unwrap();
+    prices.set(MODEL, Price::new(rate, rate));
+    let budget = Limit::cost(Money::from_dollars(1)).every(Duration::from_secs(3_600));
+    let limiter = limiter([budget]);
+    let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices)).cap_output(50);
     let request = Request::post("http://called/v1/chat/completions")
         .body(Full::from(body))
         .unwrap();
-    let response = layer.layer(inner).oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    drop(response);
-    drop(layer);
+    let status = if paved {
+        let layer = RateLimitLayer::new(limiter);
+        let layer = layer.budget(budget).failover(failover(route));
+        layer.layer(inner).oneshot(request).await.unwrap().status()
+    } else {
+        let service = budget.layer(failover(route).layer(inner));
+        service.oneshot(request).await.unwrap().status()
+    };
+    assert_eq!(status, 200);
     Arc::into_inner(seen).unwrap().into_inner().unwrap()
 }
 
@@ -59,9 +72,14 @@ async fn each_provider_is_asked_in_its_own_words() {
             r#"{{"model":"{MODEL}","stream":true,{more}"messages":[{{"role":"user","content":"hello"}}]}}"#
         )
     };
-    for (first, second) in [("openai", "mistral"), ("mistral", "openai")] {
+    for (first, second, paved) in [
+        ("openai", "mistral", true),
+        ("mistral", "openai", true),
+        ("openai", "mistral", false),
+        ("mistral", "openai", false),
+    ] {
         let route = Route::ordered([target(first), target(second)]);
-        let sent = sent(route, stream("")).await;
+        let sent = sent(route, stream(""), paved).await;
         assert_eq!(sent.len(), 2);
         for (host, body) in sent {
             let is_openai = host == "openai";
@@ -79,7 +97,7 @@ async fn each_provider_is_asked_in_its_own_words() {
         }
         // A cap of the caller's own stays the only one.
         let route = Route::ordered([target(first), target(second)]);
-        for (host, body) in self::sent(route, stream(r#""max_tokens":7,"#)).await {
+        for (host, body) in self::sent(route, stream(r#""max_tokens":7,"#), paved).await {
             assert_eq!(body["max_tokens"], 7, "{host}: {body}");
             assert!(
                 body.get("max_completion_tokens").is_none(),

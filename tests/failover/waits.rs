@@ -101,7 +101,7 @@ async fn attempts_are_bounded_over_all_layers() {
     }
     for (most, retry_outside) in [(1, false), (4, false), (7, false), (4, true)] {
         let before = providers.attempts("first") + providers.attempts("second");
-        let layer = failover(two()).max_attempts(most);
+        let layer = failover(two()).max_attempts(most.try_into().unwrap());
         let retry = RetryLayer::new().max_attempts(5.try_into().unwrap());
         let status = if retry_outside {
             let service = retry.layer(layer.layer(providers.clone()));
@@ -140,7 +140,7 @@ async fn coming_back_to_one_that_failed_costs_of_the_retry_budget_and_a_429_does
         providers.fault("first", fault);
         let route = Route::ordered([target("first")]);
         let layer = failover(route)
-            .max_attempts(4)
+            .max_attempts(4.try_into().unwrap())
             .retry_budget(RetryBudget::percent(0).reserve(0));
         let service = layer.layer(providers.clone());
         let came = send(&service, request()).await.unwrap();

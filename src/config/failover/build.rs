@@ -1,6 +1,6 @@
 //! From a configuration to a layer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use http::HeaderName;
 
@@ -18,10 +18,11 @@ use crate::{
 impl FailoverConfig {
     /// The layer, of values that were checked.
     pub(in crate::config) fn layer(&self) -> Result<FailoverLayer, ConfigError> {
+        let attempts = NonZeroU32::new(self.max_attempts).unwrap_or(NonZeroU32::MIN);
         let layer = FailoverLayer::new(self.routes()?)
             .patience(self.patience.into())
             .longest_wait(self.longest_wait.into())
-            .max_attempts(self.max_attempts)
+            .max_attempts(attempts)
             .park_for(self.park_for.into());
         let breaker = BreakerOptions::new()
             .failures(self.breaker.failures)
