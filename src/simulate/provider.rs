@@ -73,7 +73,7 @@ async fn answered(
     reached(Instant::now(), size.latency).await;
     if let Some(permit) = permit {
         let mut usage = Usage::new(size.input, size.output);
-        usage.cache_read = size.cached;
+        (usage.cache_read, usage.cache_write) = (size.cached, size.written);
         permit.settle(usage);
     }
     answer(dialect, &size)

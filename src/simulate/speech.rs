@@ -104,13 +104,14 @@ pub(super) fn answer(dialect: Dialect, size: &Size) -> Response<Full<Bytes>> {
     let Size {
         input,
         cached,
+        written,
         output,
         ..
     } = *size;
     let body = match dialect {
         Dialect::AnthropicMessages => format!(
-            r#"{{"type":"message","role":"assistant","content":[],"stop_reason":"end_turn","usage":{{"input_tokens":{},"cache_read_input_tokens":{cached},"output_tokens":{output}}}}}"#,
-            input - cached
+            r#"{{"type":"message","role":"assistant","content":[],"stop_reason":"end_turn","usage":{{"input_tokens":{},"cache_read_input_tokens":{cached},"cache_creation_input_tokens":{written},"output_tokens":{output}}}}}"#,
+            input - cached - written
         ),
         Dialect::Gemini => format!(
             r#"{{"candidates":[],"usageMetadata":{{"promptTokenCount":{input},"cachedContentTokenCount":{cached},"candidatesTokenCount":{output},"totalTokenCount":{}}}}}"#,
@@ -120,7 +121,7 @@ pub(super) fn answer(dialect: Dialect, size: &Size) -> Response<Full<Bytes>> {
             r#"{{"object":"list","data":[],"usage":{{"prompt_tokens":{input},"total_tokens":{input}}}}}"#
         ),
         _ => format!(
-            r#"{{"object":"chat.completion","choices":[],"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#,
+            r#"{{"object":"chat.completion","choices":[],"usage":{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{cached},"cache_write_tokens":{written}}}}}}}"#,
             input.saturating_add(output)
         ),
     };

@@ -22,6 +22,7 @@ fn to_come(model: &str, provider: Option<&str>) -> ToCome {
         size: Size {
             input: 5_000,
             cached: 1_000,
+            written: 500,
             output: 300,
             max_tokens: Some(400),
             latency: Duration::ZERO,
@@ -133,6 +134,8 @@ fn each_model_is_asked_in_its_api_and_answers_in_it() {
             (5_000, cached, output),
             "{model}"
         );
+        let says = matches!(dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat);
+        assert_eq!(usage.cache_write, if says { 500 } else { 0 }, "{model}");
     }
 }
 

@@ -74,6 +74,19 @@ fn cached_input_costs_what_it_costs() {
     assert_eq!(report.cost, "3.00".parse().unwrap());
 }
 
+/// What is written to a cache costs more: claude-opus-5-5 $4 a million, $5 written to a cache, $0.20 read, $20 out.
+#[test]
+fn input_that_is_written_to_a_cache_costs_what_it_costs() {
+    let csv = "at,model,input_tokens,cache_read_tokens,cache_write_tokens,output_tokens,latency
+        0,claude-opus-5-5,100000,20000,50000,10000,1";
+    let report = run(
+        &config("  global: { rpm: 10 }"),
+        Load::from_csv(csv.as_bytes()).unwrap(),
+    );
+    // 0.12 + 0.004 + 0.25 + 0.2
+    assert_eq!(report.cost, "0.574".parse().unwrap());
+}
+
 /// A budget that is used up refuses, and nothing is spent above it.
 #[test]
 fn a_budget_stops_what_does_not_fit() {

@@ -90,6 +90,7 @@ impl Agent {
         let size = Size {
             input: group.input.number(random),
             cached: 0,
+            written: 0,
             output: output.min(group.max_tokens.unwrap_or(u64::MAX)),
             max_tokens: group.max_tokens,
             latency: group.latency.span(random),

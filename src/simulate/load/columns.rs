@@ -6,12 +6,11 @@ use super::{Size, bounds::bounded, moment::Moment};
 use crate::{config::Span, tags::Tag};
 
 /// What the ledger exports, and no call needs.
-const NOT_LOOKED_AT: [&str; 7] = [
+const NOT_LOOKED_AT: [&str; 6] = [
     "id",
     "usage",
     "cost_nanos",
     "cost_dollars",
-    "cache_write_tokens",
     "reasoning_tokens",
     "error_code",
 ];
@@ -44,6 +43,7 @@ pub(super) struct Row {
     pub(super) is_open: bool,
     input: Option<u64>,
     cached: Option<u64>,
+    written: Option<u64>,
     output: Option<u64>,
     max_tokens: Option<u64>,
     latency: Option<Duration>,
@@ -61,6 +61,7 @@ impl Row {
             "input_tokens" | "input" => once(&mut self.input, name, read(name, value)?),
             "output_tokens" | "output" => once(&mut self.output, name, read(name, value)?),
             "cache_read_tokens" => once(&mut self.cached, name, read(name, value)?),
+            "cache_write_tokens" => once(&mut self.written, name, read(name, value)?),
             "max_tokens" => once(&mut self.max_tokens, name, read(name, value)?),
             "latency" | "duration" => once(&mut self.latency, name, span(name, value)?),
             "latency_ms" | "duration_ms" | "took_ms" => {
@@ -100,24 +101,28 @@ impl Row {
         Ok(())
     }
 
-    /// It was taken down as it was told: what came from a cache may be said to be more than the input.
+    /// It was taken down as it was told: what came from a cache and went to one may be said to be more than the input.
     pub(super) fn cap_cached(&mut self) {
-        if let (Some(cached), Some(input)) = (&mut self.cached, self.input) {
-            *cached = input.min(*cached);
+        let mut left = self.input.unwrap_or(u64::MAX);
+        for part in [&mut self.cached, &mut self.written].into_iter().flatten() {
+            *part = left.min(*part);
+            left -= *part;
         }
     }
 
     pub(super) fn size(&self) -> Result<Size, String> {
         let input = self.input.ok_or_else(|| Self::missing("input_tokens"))?;
-        let cached = self.cached.unwrap_or(0);
-        if cached > input {
+        let (cached, written) = (self.cached.unwrap_or(0), self.written.unwrap_or(0));
+        let both = cached.saturating_add(written);
+        if both > input {
             return Err(format!(
-                "`cache_read_tokens` is a part of the input, and {cached} is more than {input}"
+                "`cache_read_tokens` and `cache_write_tokens` are parts of the input, and {both} is more than {input}"
             ));
         }
         Ok(Size {
             input,
             cached,
+            written,
             output: self.output.ok_or_else(|| Self::missing("output_tokens"))?,
             max_tokens: self.max_tokens,
             latency: self.latency.ok_or_else(|| Self::missing("latency"))?,

@@ -39,7 +39,7 @@ use crate::tags::Tags;
 /// | `input_tokens` (`input`), `output_tokens` (`output`) | what it used |
 /// | `latency` (`duration`), or `latency_ms` (`duration_ms`, `took_ms`) | how long the answer took: seconds or `1.5s`; milliseconds |
 /// | `max_tokens` (optional) | the cap on output that it names; if it names none, what its model answers at most is reserved for it, in every API |
-/// | `cache_read_tokens` (optional) | the part of the input that came from a cache |
+/// | `cache_read_tokens`, `cache_write_tokens` (optional) | the parts of the input that came from a cache and that were written to one: taken for kept the usual time, and as usual input in APIs that do not say them |
 /// | `priority` (optional) | how urgent it is: a whole number |
 /// | `max_wait` (optional) | how long it may wait: seconds or `30s` |
 /// | `provider`, `api_key`, `agent`, `user`, `team`, `run` (optional) | its tags |
@@ -47,7 +47,7 @@ use crate::tags::Tags;
 ///
 /// Without a `provider`, models that begin with `claude` are called in the API of `anthropic`, those that begin with
 /// `gemini` in that of `gemini`, and all others in OpenAI's. What the ledger exports is a trace as it stands: its
-/// columns `id`, `usage`, `cost_nanos`, `cost_dollars`, `cache_write_tokens`, `reasoning_tokens` and `error_code` are
+/// columns `id`, `usage`, `cost_nanos`, `cost_dollars`, `reasoning_tokens` and `error_code` are
 /// ignored, its `tags` are tags, and attempts whose `status` is `open` are skipped. Attempts without a model are left
 /// out, and [counted](super::Report::left_out). An empty value counts as absent. Lines may be in any order. No span is
 /// longer than 100 years, nor is a trace.
@@ -78,6 +78,8 @@ pub(super) struct Size {
     pub(super) input: u64,
     /// The part of it that comes from a cache.
     pub(super) cached: u64,
+    /// The part of it that is written to one.
+    pub(super) written: u64,
     pub(super) output: u64,
     pub(super) max_tokens: Option<u64>,
     pub(super) latency: Duration,
