@@ -157,7 +157,7 @@ fn what_makes_no_sense_is_told_with_its_line() {
         ),
         (
             r#"{"at":0,"model":"m","input":1,"output":1,"latency":1,"cache_read_tokens":2}"#,
-            "a part of the input",
+            "parts of the input",
         ),
         (
             r#"{"at":0,"model":"m","input":1,"output":1,"latency":1,"tags":"x"}"#,
