@@ -10,10 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{Answered, Onward, ResponseBody, metering::Metering, refuse, stream::Stream};
-use crate::{
-    call::{Entered, Entry, MakeRequest, Sent},
-    wire::ProviderError,
-};
+use crate::call::{Entered, Entry, MakeRequest, Sent};
 
 /// Sends the present attempt of a call, with the request that is made then. The response that leaves the layer is metered
 /// by the layer that sent the attempt, and passed on by the others.
@@ -128,9 +125,7 @@ impl<R: Body<Data = Bytes>> Answer<R> {
         } else {
             self.stream.begin().await;
         }
-        let broke_off = || ProviderError::broke_off(&self.parts.headers);
-        let failed = self.stream.meter().failed();
-        if let Some(error) = failed.or_else(|| self.stream.broke_off().then(broke_off)) {
+        if let Some(error) = self.stream.meter().failed() {
             entry.note_failure(self.parts.status, error);
             self.parts.extensions.insert(error);
         }

@@ -272,7 +272,14 @@ impl Metering {
     ) -> Option<Option<Result<Frame<Bytes>, E>>> {
         match &frame {
             Some(Ok(_)) if !is_last => {}
-            Some(Err(_)) => self.settle(),
+            Some(Err(_)) => {
+                if self.is_preamble()
+                    && let Some(opening) = self.opening.take()
+                {
+                    self.failed = Some(opening.broke_off());
+                }
+                self.settle();
+            }
             _ => self.end(),
         }
         let Some(hiding) = &mut self.hiding else {

@@ -23,4 +23,4 @@ pub(crate) use onward::{Answered, Onward, Out};
 pub(crate) use pass::pass;
 #[cfg(feature = "gateway")]
 pub(crate) use refusal::tell_help;
-pub(crate) use refusal::{SHOULD_RETRY, refuse, tell_wait};
+pub(crate) use refusal::{SHOULD_RETRY, refuse, tell_wait, untell_wait};

@@ -71,6 +71,12 @@ pub(crate) fn tell_wait(headers: &mut HeaderMap, wait: Duration) {
     }
 }
 
+/// Has the headers say nothing of how long to wait.
+pub(crate) fn untell_wait(headers: &mut HeaderMap) {
+    headers.remove(RETRY_AFTER_MS);
+    headers.remove(RETRY_AFTER);
+}
+
 /// Milliseconds, rounded up, at least 1.
 fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000))

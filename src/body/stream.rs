@@ -90,11 +90,6 @@ impl<R: Body<Data = Bytes>> Stream<R> {
         &self.meter
     }
 
-    /// Whether it broke before anything was generated: nothing of it was handed on.
-    pub(super) fn broke_off(&self) -> bool {
-        self.held.back().is_some_and(Result::is_err) && self.meter.is_preamble()
-    }
-
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,

@@ -161,6 +161,11 @@ impl Opening {
         &self.provider
     }
 
+    /// It broke before anything was generated.
+    pub(crate) fn broke_off(self) -> ProviderError {
+        ProviderError::broke_off(self.may_repeat)
+    }
+
     /// Something was generated, or it ended.
     pub(crate) fn succeeded(self) {
         self.attempt.began();

@@ -44,7 +44,8 @@ pub struct RetryConfig {
     #[serde(deserialize_with = "or_off")]
     #[schemars(schema_with = "schema_or_off")]
     pub retry_budget: Option<RetryBudgetConfig>,
-    /// Whether to repeat attempts that may have been billed, because their connection broke or timed out before the answer.
+    /// Whether to repeat attempts that may have been billed, because their connection broke or timed out before the
+    /// answer, or before anything of a stream was generated.
     /// This holds for repeating them at other targets as well.
     pub repeats_uncertain: bool,
 }

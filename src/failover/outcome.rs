@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::candidate::Candidate;
-use crate::body::ResponseBody;
+use crate::{body::ResponseBody, wire::ProviderError};
 
 /// What came of one target.
 pub(super) enum Came<R: Body, E> {
@@ -53,6 +53,8 @@ impl<R: Body, E> Best<R, E> {
 
     pub(super) fn add(&mut self, came: Came<R, E>) {
         match came {
+            // One that broke says nothing: what another provider said is more.
+            Came::Answered(response) if broke_off(&response) && self.answered.is_some() => {}
             Came::Answered(response) => self.answered = Some(response),
             Came::Failed(error) => self.failed = Some(error),
             Came::Refused(response, wait) => {
@@ -62,6 +64,11 @@ impl<R: Body, E> Best<R, E> {
                 }
             }
         }
+    }
+
+    /// Whether a provider has answered.
+    pub(super) fn has_answer(&self) -> bool {
+        self.answered.is_some()
     }
 
     /// Whether a provider was asked, or the inner service at least.
@@ -74,6 +81,12 @@ impl<R: Body, E> Best<R, E> {
         let refused = || self.refused.map(|(_, response)| Ok(response));
         self.answered.map(Ok).or_else(failed).or_else(refused)
     }
+}
+
+/// Whether the body of an answer broke before anything was generated.
+fn broke_off<B>(response: &Response<B>) -> bool {
+    let error = response.extensions().get::<ProviderError>();
+    error.is_some_and(|error| error.broke_off)
 }
 
 /// A target that may serve later.

@@ -114,7 +114,7 @@ impl<'r> Run<'r> {
             {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) => best.add(came),
-                Step::Over(refusal) => return self.over(best, refusal, &outlook),
+                Step::Over(refusal) => return self.over(best, refusal, &mut outlook),
                 Step::Skip => {}
                 Step::Wait(came) => {
                     best.add(came);
@@ -150,21 +150,24 @@ impl<'r> Run<'r> {
             match self.attempt(next, candidate, None, &mut outlook, now).await {
                 Step::Done(done) => return done.map(|response| self.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
-                Step::Over(refusal) => return self.over(best, refusal, &outlook),
+                Step::Over(refusal) => return self.over(best, refusal, &mut outlook),
                 Step::Skip => {}
             }
         }
         self.give_up(best, &outlook)
     }
 
-    /// It is refused here. Where a target was asked before, that there is no room to ask again is not its answer.
+    /// It is refused here. Where a provider has answered before, that there is no room to ask again is not its answer.
     fn over<R: Body, E>(
         &self,
         best: Best<R, E>,
         refusal: Response<ResponseBody<R>>,
-        outlook: &Outlook,
+        outlook: &mut Outlook,
     ) -> Result<Response<ResponseBody<R>>, E> {
-        if best.was_sent() {
+        if best.has_answer() {
+            let refused = refusal.extensions().get::<Rejection>();
+            let room = refused.and_then(Rejection::retry_after);
+            outlook.tells(room.and_then(|wait| Instant::now().checked_add(wait)));
             self.give_up(best, outlook)
         } else {
             Ok(self.with_attempts(refusal))
@@ -491,7 +494,8 @@ impl<'r> Run<'r> {
         mut response: Response<ResponseBody<R>>,
     ) -> Response<ResponseBody<R>> {
         if let Some(mut attempts) = self.entry.attempts_to_show() {
-            if response.status().is_success() {
+            let began = response.extensions().get::<ProviderError>();
+            if response.status().is_success() && began.is_none() {
                 // Whatever was told on the way.
                 attempts.retry_after = None;
             }

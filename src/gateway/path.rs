@@ -42,6 +42,16 @@ pub(super) fn check(
         if posts && (as_read != dialect || is_other_model()) {
             return Err(BadPath::Disguised(plain));
         }
+        // One that does not mind capitals finds a model where we find none.
+        let hidden = dialect.model_in(&lower);
+        let found = || {
+            dialect
+                .model_in(path)
+                .map(|model| model.to_ascii_lowercase())
+        };
+        if posts && hidden.is_some() && hidden != found() {
+            return Err(BadPath::Disguised(lower));
+        }
         // Models have capitals in their names, paths that are metered have none in theirs.
         if posts && dialect == Dialect::Generic && in_lower != dialect {
             return Err(BadPath::Disguised(lower));
@@ -132,6 +142,8 @@ mod tests {
             "/openai/./deployments/gpt-4o/chat/completions",
             "/openai/deployments/gpt-4o;x/chat/completions",
             "/openai/deployments//gpt-4o/chat/completions",
+            "/openai/Deployments/gpt-4o/chat/completions",
+            "/OpenAI/%44eployments/gpt-4o/chat/completions",
             "/v1beta/models/x/./dear:generateContent",
         ] {
             assert!(matches!(said(path), Err(BadPath::Disguised(_))), "{path}");

@@ -92,13 +92,19 @@ pub enum ServiceTier {
 }
 
 impl Price {
-    /// Whether tokens cost the same as a rule, for inputs of any length.
+    /// Whether tokens cost the same, as a rule and in tiers that both have, for inputs of any length.
     pub(super) fn asks_as_much_as(&self, other: &Price) -> bool {
         let long = |price: &Price| -> Vec<(u64, Rates)> {
             let long = price.long.iter();
             long.map(|long| (long.above, long.standard)).collect()
         };
-        self.standard == other.standard && long(self) == long(other)
+        let tiers = || {
+            self.tiers.iter().all(|(tier, rates)| {
+                let mut others = other.tiers.iter();
+                others.all(|(known, other)| known != tier || other == rates)
+            })
+        };
+        self.standard == other.standard && long(self) == long(other) && tiers()
     }
 
     /// Creates a price of input and output alone.

@@ -40,10 +40,10 @@ impl PriceTable {
         Self::default()
     }
 
-    /// Creates a table with the prices of about eighty current models, as of [`BUILT_IN_DATE`].
+    /// Creates a table with the prices of about a hundred current models, as of [`BUILT_IN_DATE`].
     ///
     /// The source is LiteLLM's price file, checked against the providers' pages where these could be had. Prices that
-    /// depend on hours, regions and tools are not in it.
+    /// depend on hours and tools are not in it, nor those of regions other than Bedrock's in names of models.
     #[must_use]
     pub fn built_in() -> Self {
         let mut table = Self::new();
@@ -168,15 +168,16 @@ impl PriceTable {
         set.or_else(of_provider).or_else(of_anybody)
     }
 
-    /// The price under this name, where all who list it agree: on what tokens cost as a rule, not on how long an input may be
-    /// or in which tiers it is served. Of those who agree it is the one with most tiers, that none is taken for a cheaper one.
+    /// The price under this name, where all who list it agree: on what tokens cost as a rule and in tiers that both have, not on
+    /// how long an input may be. Of those who agree it is the one with the dearest tier, and then with most of them.
     fn agreed(&self, name: &str, steps: &[&'static str]) -> Option<Found<'_>> {
         let mut listed = self.prices.iter().filter_map(|(provider, models)| {
             let (model, price) = models.get_key_value(name)?;
             Some((provider, model, price))
         });
         let rank = |&(provider, _, price): &(&'_ String, _, &Price)| {
-            (Reverse(price.tiers.len()), provider.clone())
+            let dearest = price.tiers.iter().map(|(_, rates)| rates.input).max();
+            (Reverse((dearest, price.tiers.len())), provider.clone())
         };
         let mut found = listed.next()?;
         for other in listed {

@@ -7,7 +7,8 @@
 //!   status, answers that say that a quota or money is used up, or that the call is larger than the limit, are not
 //!   repeated.
 //! - Streams that *begin* with such an error although their status is 200: nothing of them was handed on. So are streams
-//!   that break before anything was generated, if [`RetryLayer::repeats_uncertain`] allows it.
+//!   that break before anything was generated, within the second (and 64 KiB) for which their beginning is held back, if
+//!   [`RetryLayer::repeats_uncertain`] allows it.
 //! - Errors of the inner service: a connection that could not be made and, if [`RetryLayer::repeats_uncertain`] allows
 //!   it, one that broke before the answer, or before anything of it was generated. That attempt may have been billed,
 //!   and is charged what was reserved for it.

@@ -142,7 +142,7 @@ async fn what_might_be_done_twice_is_not_where_that_matters() {
         assert_eq!(broke(failure, asked, policy), expected, "{failure:?}");
     }
     // Nor does anybody know what was billed of a stream that broke.
-    let broke_off = Failed::Answered(ProviderError::broke_off(&http::HeaderMap::new()));
+    let broke_off = Failed::Answered(ProviderError::broke_off(None));
     for (asked, policy, expected) in [
         (chat(), &policy, true),
         (chat(), &wary, false),
@@ -152,9 +152,7 @@ async fn what_might_be_done_twice_is_not_where_that_matters() {
         let again = wait(policy, 1, asked, broke_off).is_some();
         assert_eq!(again, expected, "{asked:?}");
     }
-    let no = http::HeaderValue::from_static("false");
-    let told = http::HeaderMap::from_iter([(http::HeaderName::from_static("x-should-retry"), no)]);
-    let told = Failed::Answered(ProviderError::broke_off(&told));
+    let told = Failed::Answered(ProviderError::broke_off(Some(false)));
     assert!(wait(&policy, 1, chat(), told).is_none());
 }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     body::{
         Answered, Onward, Out, ResponseBody, ResponseFuture, SHOULD_RETRY, keep, pass, refuse,
-        send_once, tell_wait,
+        send_once, tell_wait, untell_wait,
     },
     call::{Entered, Entry, Heard, Inspect, MakeRequest, Refusal},
     event::Event,
@@ -146,7 +146,7 @@ impl Repeated<'_> {
         {
             budget.call();
         }
-        let mut answered = None;
+        let mut answered: Option<Response<ResponseBody<N::Body>>> = None;
         for attempt in 1.. {
             let response = match next.send(entry, request).await {
                 Ok(response) => response,
@@ -167,7 +167,14 @@ impl Repeated<'_> {
                     // Where the provider has spoken: that there is no room to ask again, here or further in, is not
                     // its answer. It is the last one all the same.
                     return Ok(match answered {
-                        Some(answered) => self.given_up(answered, rejection.retry_after()),
+                        Some(mut answered) => {
+                            let room = rejection.retry_after();
+                            if room.is_some() {
+                                // What the provider told is over: it was waited for.
+                                untell_wait(answered.headers_mut());
+                            }
+                            self.given_up(answered, room)
+                        }
                         None => self.with_attempts(response),
                     });
                 }

@@ -164,10 +164,10 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_the_last_one_where_there_is_no_room_to_ask_again() {
-    // It does not say for how long.
+    // What it tells was waited for.
     let busy = service_fn(|_: Req| async {
-        let busy = Response::builder().status(503).body(Full::from("busy"));
-        Ok::<Res, Infallible>(busy.unwrap())
+        let busy = Response::builder().status(503).header("retry-after", "1");
+        Ok::<Res, Infallible>(busy.body(Full::from("busy")).unwrap())
     });
     let limiter = || Limiter::new(limits([Limit::requests(1).every(MINUTE)]));
     let outside = ServiceBuilder::new()

@@ -141,25 +141,6 @@ async fn what_is_given_back_there_and_comes_with_an_image_is_told_here_too() {
     assert!(told.load(Ordering::SeqCst));
 }
 
-/// However much it is, none of it takes long to come.
-#[tokio::test]
-async fn what_others_did_comes_in_parts() {
-    let server = Server::start(&[]);
-    let set = limits([Limit::requests(1_000_000).every(HOUR)]);
-    let [one, other] = two_quiet_ones(&server, &set, 10_000);
-    let recorded: Vec<_> = (0..2_500)
-        .map(|_| one.record(&Tags::new(), Usage::new(0, 0)))
-        .collect();
-    for answer in recorded {
-        answer.get().await.unwrap();
-    }
-    let before = server.calls("xrange");
-    let standings = other.peek(&claim(0)).get().await.unwrap();
-    assert_eq!(standings[0].in_use, 2_500);
-    let parts = server.calls("xrange") - before;
-    assert!(parts >= 3, "{parts} parts");
-}
-
 #[tokio::test]
 async fn limits_that_one_changes_hold_for_all() {
     let server = Server::start(&[]);

@@ -109,10 +109,12 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
         () = signals.next() => Err(Failure::CutOff),
     };
     #[cfg(feature = "otlp")]
-    tokio::select! {
-        () = push::end(push) => {}
-        // A collector that hangs holds nobody up who wants it to end at once.
-        () = signals.next() => {}
+    if !matches!(ended, Err(Failure::CutOff)) {
+        tokio::select! {
+            () = push::end(push) => {}
+            // A collector that hangs holds nobody up who wants it to end at once.
+            () = signals.next() => {}
+        }
     }
     ended
 }

@@ -8,7 +8,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{Operated, keys::Why, problem::Problem, queues::seconds, rights::Admin, scope::Scope};
+use super::{
+    super::claims, Operated, keys::Why, problem::Problem, queues::seconds, rights::Admin,
+    scope::Scope,
+};
 use crate::{
     limiter::{CallState, Progress},
     store::Note,
@@ -23,7 +26,7 @@ pub(super) struct Open {
     left_out: usize,
 }
 
-/// So many are told. Of each that waits it is looked who goes before it.
+/// So many are told, and so many claims. Of each that waits it is looked who goes before it.
 const MOST: usize = 1_000;
 
 /// A call that is open.
@@ -83,17 +86,23 @@ impl Call {
 }
 
 pub(super) async fn list(scope: Scope, State(operated): State<Arc<Operated>>) -> Json<Open> {
-    let seen = Cell::new(0_usize);
-    let calls = operated.calls.each(|id, progress, tags, path| {
+    // Claims may be held for a day: they do not take the place of calls.
+    let (calls, claims) = (Cell::new(0_usize), Cell::new(0_usize));
+    let told = operated.calls.each(|id, progress, tags, path| {
         if !scope.sees(tags) {
             return None;
         }
+        let seen = match path {
+            claims::PATH => &claims,
+            _ => &calls,
+        };
         seen.set(seen.get() + 1);
         (seen.get() <= MOST).then(|| Call::of(id, progress, tags, path))
     });
+    let left_out = |seen: &Cell<usize>| seen.get().saturating_sub(MOST);
     Json(Open {
-        calls: calls.into_iter().flatten().collect(),
-        left_out: seen.get().saturating_sub(MOST),
+        calls: told.into_iter().flatten().collect(),
+        left_out: left_out(&calls) + left_out(&claims),
     })
 }
 

@@ -59,6 +59,9 @@ use crate::{
 
 const BODY_CAP: usize = 16 << 10;
 
+/// Where they are made, and what they are called among the open calls.
+pub(super) const PATH: &str = "/quota/claims";
+
 /// How long a claim is held where nothing is said, and at most.
 const LEASE: Duration = Duration::from_secs(600);
 const LONGEST_LEASE: Duration = Duration::from_secs(86_400);
@@ -104,7 +107,7 @@ impl Claiming {
             tags = key.admit(&tags, options.priority)?;
         }
         Ok(Caller {
-            may_settle_any: key.as_ref().is_some_and(|key| key.role == Role::Admin),
+            may_settle_any: key.as_ref().is_none_or(|key| key.role == Role::Admin),
             name: key.map(|key| key.name.clone()),
             tags,
             options,
@@ -124,7 +127,8 @@ impl Claiming {
 struct Caller {
     /// Of its key.
     name: Option<String>,
-    /// Whether it is believed whatever it says was used.
+    /// Whether it settles any claim, and is believed whatever it says was used: an admin, and whoever calls where there are no
+    /// keys.
     may_settle_any: bool,
     tags: Tags,
     options: CallOptions,
@@ -140,7 +144,7 @@ impl FromRequestParts<Arc<Claiming>> for Caller {
 
 pub(super) fn router(claiming: Claiming) -> Router {
     Router::new()
-        .route("/quota/claims", post(claim))
+        .route(PATH, post(claim))
         .route("/quota/claims/{claim}", delete(release))
         .route("/quota/claims/{claim}/settle", post(settle))
         .route("/quota/claims/{claim}/extend", post(extend))
@@ -258,9 +262,7 @@ async fn claim(
     }
     terms.cost = terms.cost.or_else(|| claiming.cost(&terms, &usage));
     let progress = Progress::new();
-    let mut open = claiming
-        .calls
-        .open(progress.clone(), tags.clone(), "/quota/claims");
+    let mut open = claiming.calls.open(progress.clone(), tags.clone(), PATH);
     let mut call = Call::new().tags(tags).priority(options.priority);
     call = call.progress(&progress);
     if usage.total() > 0 {
@@ -337,12 +339,13 @@ async fn settle(
     let Json(used) = body.map_err(No::Body)?;
     let mut usage = used.usage().ok_or(No::Nothing)?;
     let owner = caller.name.as_deref();
-    let terms = claiming.open.terms(&claim, owner)?;
+    let any = caller.may_settle_any;
+    let (terms, owner) = claiming.open.terms(&claim, owner, any)?;
     usage.cost = usage.cost.or_else(|| claiming.cost(&terms, &usage));
-    if !caller.may_settle_any && is_absurd(&terms, &usage) {
+    if !any && is_absurd(&terms, &usage) {
         return Err(No::TooMuch);
     }
-    let (permit, _) = claiming.open.take(&claim, owner)?;
+    let (permit, _) = claiming.open.take(&claim, owner.as_deref())?;
     // On its own, whoever goes away: 200 says that it is written down.
     let settled = tokio::spawn(permit.settled(usage)).await;
     let settled = settled.unwrap_or_else(|error| Err(StoreError::new(error.to_string())));
@@ -351,12 +354,21 @@ async fn settle(
 }
 
 /// So much beyond what was claimed that it is a mistake, of the unit say, or bad will: a budget that it spends is everybody's.
+/// Of what was not claimed it is said by what no call comes to.
 fn is_absurd(terms: &Terms, usage: &Usage) -> bool {
-    let is_dear = usage.cost.is_some_and(|used| {
-        let claimed = terms.cost.unwrap_or_default().as_nanos();
-        used > Money::from_dollars(1) && used.as_nanos() / 10 > claimed
-    });
-    is_dear || (usage.total() > 1_000_000 && usage.total() / 10 > terms.tokens)
+    let cost = usage.cost.unwrap_or_default();
+    let tokens = usage.total();
+    let is_dear = match terms.cost {
+        Some(claimed) => cost > Money::from_dollars(1) && cost.as_nanos() / 10 > claimed.as_nanos(),
+        None => cost > Money::from_dollars(1_000),
+    };
+    let is_long = match (terms.tokens, terms.cost) {
+        (0, None) => tokens > 1_000_000_000,
+        // What was claimed is its cost.
+        (0, Some(_)) => false,
+        (claimed, _) => tokens > 1_000_000 && tokens / 10 > claimed,
+    };
+    is_dear || is_long
 }
 
 #[derive(Deserialize)]
@@ -388,4 +400,41 @@ async fn release(
     let (permit, _) = claiming.open.take(&claim, caller.name.as_deref())?;
     permit.release();
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_far_beyond_what_was_claimed_is_absurd_and_what_was_not_claimed_is_not_judged_by_it()
+    {
+        let dollars = |dollars| Some(Money::from_dollars(dollars));
+        for (tokens, claimed, used, cost, expected) in [
+            (2_000, dollars(1), 2_000, dollars(9), false),
+            (2_000, dollars(1), 2_000, dollars(11), true),
+            (2_000, dollars(0), 2_000, dollars(1), false),
+            (2_000, dollars(0), 2_000, dollars(2), true),
+            (2_000, None, 900_000, None, false),
+            (2_000, None, 1_200_000, None, true),
+            (0, dollars(5), 1_200_000, dollars(3), false),
+            (0, None, 1_200_000, dollars(3), false),
+            (0, None, 0, dollars(9_000_000), true),
+            (0, None, 2_000_000_000, None, true),
+        ] {
+            let terms = Terms {
+                provider: None,
+                model: None,
+                tokens,
+                cost: claimed,
+            };
+            let mut usage = Usage::new(used, 0);
+            usage.cost = cost;
+            assert_eq!(
+                is_absurd(&terms, &usage),
+                expected,
+                "{tokens} {claimed:?}: {used} {cost:?}"
+            );
+        }
+    }
 }

@@ -96,12 +96,18 @@ impl OpenClaims {
         Ok(name)
     }
 
-    /// What it was claimed for.
-    pub(super) fn terms(&self, name: &str, owner: Option<&str>) -> Result<Terms, NotHeld> {
+    /// What it was claimed for, and by whom; for an owner, or for `anybody`.
+    pub(super) fn terms(
+        &self,
+        name: &str,
+        owner: Option<&str>,
+        anybody: bool,
+    ) -> Result<(Terms, Option<String>), NotHeld> {
         let claims = self.0.lock();
         let held = claims.get(name);
-        let own = held.filter(|held| held.owner.as_deref() == owner);
-        own.map(|held| held.terms.clone()).ok_or(NotHeld::Unknown)
+        let own = held.filter(|held| anybody || held.owner.as_deref() == owner);
+        let own = own.map(|held| (held.terms.clone(), held.owner.clone()));
+        own.ok_or(NotHeld::Unknown)
     }
 
     /// Takes one that this one holds.

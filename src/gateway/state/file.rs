@@ -40,7 +40,10 @@ pub(super) struct StateFile {
 
 impl StateFile {
     pub(super) fn at(path: impl Into<PathBuf>) -> Self {
-        StateFile { path: path.into() }
+        let path = path.into();
+        // A file has one name, whatever links lead there: what is beside it is beside that one.
+        let path = path.canonicalize().unwrap_or(path);
+        StateFile { path }
     }
 
     pub(super) fn path(&self) -> &Path {

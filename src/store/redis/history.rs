@@ -97,15 +97,15 @@ impl Worker {
     pub(super) async fn read_on(&mut self, mut found: Box<Found>) -> Result<(), Failure> {
         let known = (found.image.epoch().to_owned(), found.last);
         let entries = match self.read_behind(known).await {
-            Ok(Reply::Appended { entries, .. }) => entries,
-            Ok(Reply::More { entries }) => {
+            Ok((_, Reply::Appended { entries, .. })) => entries,
+            Ok((_, Reply::More { entries })) => {
                 found.add(entries);
                 self.found = Some(found);
                 return Ok(());
             }
             // It has changed meanwhile, and is looked at anew.
-            Ok(Reply::Astray) => return Ok(()),
-            Ok(Reply::Newer(wanted)) => return Err(self.newer(wanted)),
+            Ok((_, Reply::Astray)) => return Ok(()),
+            Ok((_, Reply::Newer(wanted))) => return Err(self.newer(wanted)),
             Err(failure) => {
                 self.found = Some(found);
                 return Err(failure);

@@ -166,7 +166,7 @@ impl RedisOptions {
     /// by default.
     ///
     /// What is not answered is asked once more on a new connection. So with one host a claim waits for at most about
-    /// four times this span; each further host that accepts no connection adds it once more. A call's own deadline ends
+    /// four times this span, unless much has to be read first that others did; each further host that accepts no connection adds it once more. A call's own deadline ends
     /// its wait before that.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.max(Duration::from_millis(1));

@@ -15,7 +15,7 @@ use super::{
     replica::Replica,
     ring::Ring,
     shared::{Shared, instant},
-    trip::given,
+    trip::{ENTRIES, given},
     worker::{Settings, Worker},
 };
 use crate::{
@@ -187,6 +187,8 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         link,
         pending: std::collections::VecDeque::new(),
         found: None,
+        page: ENTRIES,
+        is_behind: false,
         ring,
         settings: Settings {
             silence: options.silence,

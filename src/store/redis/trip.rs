@@ -12,9 +12,18 @@ use super::{
 };
 use crate::{limit::Tick, store::clock::told::At};
 
-/// So many entries of others come with one round trip. More would not come within its time over a slow network, and then all
-/// of it comes again; and the server does nothing else meanwhile.
-const ENTRIES: u32 = 1_000;
+/// So many entries of others come with one round trip, at most and at least. Where they do not come within its time, as over a
+/// slow network, the next one asks for half as many.
+pub(super) const ENTRIES: u32 = 10_000;
+const FEWEST: u32 = 500;
+
+/// How many the next round trip asks for.
+fn next_page(page: u32, came: bool) -> u32 {
+    match came {
+        true => page.saturating_mul(2).min(ENTRIES),
+        false => (page / 2).max(FEWEST),
+    }
+}
 
 /// What one process does, from a number on.
 pub(super) struct Batch {
@@ -58,14 +67,18 @@ impl Worker {
     }
 
     /// What stands in a history behind that. Nothing is put there, and nobody is looked for who may be dead.
-    pub(super) async fn read_behind(&mut self, known: (String, Place)) -> Result<Reply, Failure> {
+    pub(super) async fn read_behind(
+        &mut self,
+        known: (String, Place),
+    ) -> Result<(Batch, Reply), Failure> {
         let nothing = Batch {
             process: self.shared.me,
             first: 0,
             at: self.shared.given_last(),
             ops: Vec::new(),
         };
-        self.put(&nothing, known, 0).await
+        let reply = self.put(&nothing, known, 0).await?;
+        Ok((nothing, reply))
     }
 
     async fn put(
@@ -88,7 +101,7 @@ impl Worker {
         args.extend(
             [
                 silence.to_string(),
-                ENTRIES.to_string(),
+                self.page.to_string(),
                 self.settings.form.0.to_string(),
             ]
             .map(String::into_bytes),
@@ -97,7 +110,9 @@ impl Worker {
             args.push(serde_json::to_vec(op).map_err(unread)?);
         }
         self.asked = instant();
-        let parts = self.link.ask(Ask::Append, &args).await?;
+        let parts = self.link.ask(Ask::Append, &args).await;
+        self.page = next_page(self.page, parts.is_ok());
+        let parts = parts?;
         self.read(batch, tag, &parts).map_err(unread)
     }
 
@@ -173,4 +188,24 @@ pub(super) fn unread(reason: impl fmt::Display) -> Failure {
 fn number<N: std::str::FromStr>(parts: &[Value], place: usize) -> Result<N, String> {
     let text: String = part(parts, place)?;
     text.parse().map_err(|_| format!("{text:?} is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_come_in_time_is_asked_for_in_smaller_parts_and_those_grow_again() {
+        let mut page = ENTRIES;
+        let mut pages = Vec::new();
+        for came in [false, false, false, false, false, false, true, true] {
+            page = next_page(page, came);
+            pages.push(page);
+        }
+        assert_eq!(pages, [5_000, 2_500, 1_250, 625, 500, 500, 1_000, 2_000]);
+        for _ in 0..9 {
+            page = next_page(page, true);
+        }
+        assert_eq!(page, ENTRIES);
+    }
 }

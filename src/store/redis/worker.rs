@@ -27,7 +27,7 @@ use crate::store::clock::told::At;
 const MOST: usize = 4_096;
 /// So many round trips are made before those who wait hear that it takes too long. A log of two million entries has come by
 /// then.
-const TRIPS: u32 = 2_000;
+const TRIPS: u32 = 200;
 /// A server that is away is tried again after this, and after twice as long each time up to a quarter of a second.
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_AT_MOST: Duration = Duration::from_millis(250);
@@ -45,6 +45,10 @@ pub(super) struct Worker {
     pub(super) pending: VecDeque<Outgoing>,
     /// What the server has, where more of it has to be read before it is known whether to go on from that.
     pub(super) found: Option<Box<Found>>,
+    /// How many entries a round trip asks for.
+    pub(super) page: u32,
+    /// Whether there is more there than has come: it is read before anything is sent again.
+    pub(super) is_behind: bool,
     pub(super) ring: Ring,
     pub(super) settings: Settings,
     pub(super) asked: Instant,
@@ -224,6 +228,15 @@ impl Worker {
             self.take_in(&batch, reply).await?;
             return Ok(false);
         }
+        if self.is_behind {
+            let known = {
+                let state = self.shared.lock();
+                (state.replica.epoch().to_owned(), state.replica.last())
+            };
+            let (batch, reply) = self.read_behind(known).await?;
+            self.take_in(&batch, reply).await?;
+            return Ok(false);
+        }
         let at = self.pending.front().and_then(|first| first.at);
         let batch = Batch {
             process: self.shared.me,
@@ -237,6 +250,7 @@ impl Worker {
 
     /// Takes in what a round trip has brought. Whether that is all.
     async fn take_in(&mut self, batch: &Batch, reply: Reply) -> Result<bool, Failure> {
+        self.is_behind = false;
         match reply {
             Reply::Appended {
                 at,
@@ -255,6 +269,7 @@ impl Worker {
                 Ok((!buried || left) && batch.process == self.shared.me)
             }
             Reply::More { entries } => {
+                self.is_behind = true;
                 self.absorb_past(entries)?;
                 Ok(false)
             }

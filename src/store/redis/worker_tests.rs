@@ -28,6 +28,8 @@ fn worker() -> Worker {
         link: Link::new(options.address.clone(), keys, options.timeout),
         pending: VecDeque::new(),
         found: None,
+        page: crate::store::redis::trip::ENTRIES,
+        is_behind: false,
         ring: Ring::default(),
         settings: Settings {
             silence: options.silence,

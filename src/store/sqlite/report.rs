@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
 };
 
-use rusqlite::{Connection, Row, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, types::ValueRef};
 use serde::{Deserialize, Serialize};
 
 use super::{LedgerError, Query, query::Sums};
@@ -126,8 +126,9 @@ fn sets(conn: &Connection, sums: &Sums) -> Result<HashMap<i64, Tags>, LedgerErro
     let mut sets = HashMap::new();
     for (set, _) in sums.keys() {
         if let Entry::Vacant(place) = sets.entry(*set) {
-            let text: String = find.query_row([set], |row| row.get(0))?;
-            let tags = serde_json::from_str(&text);
+            let text: Option<String> = find.query_row([set], |row| row.get(0)).optional()?;
+            // One that is gone, as the clock went back while it was looked for what is named: the sums are told all the same.
+            let tags = text.map_or(Ok(Tags::new()), |text| serde_json::from_str(&text));
             place.insert(tags.map_err(|error| LedgerError::Read(error.to_string()))?);
         }
     }
@@ -139,7 +140,8 @@ fn runs(conn: &Connection, sums: &Sums) -> rusqlite::Result<HashMap<i64, String>
     let mut runs = HashMap::new();
     for run in sums.keys().filter_map(|(_, run)| *run) {
         if let Entry::Vacant(place) = runs.entry(run) {
-            place.insert(find.query_row([run], |row| row.get(0))?);
+            let name = find.query_row([run], |row| row.get(0)).optional()?;
+            place.insert(name.unwrap_or_default());
         }
     }
     Ok(runs)

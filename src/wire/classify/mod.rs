@@ -188,11 +188,11 @@ impl ProviderError {
         judge(provider, status, &said, None)
     }
 
-    /// What it means that the body of an answer with these headers broke before anything was generated.
-    pub(crate) fn broke_off(headers: &HeaderMap) -> ProviderError {
+    /// What it means that the body of an answer broke before anything was generated. `may_repeat`: what its headers say of that.
+    pub(crate) fn broke_off(may_repeat: Option<bool>) -> ProviderError {
         ProviderError {
             class: ErrorClass::Server,
-            retryable: should_retry(headers).unwrap_or(true),
+            retryable: may_repeat.unwrap_or(true),
             wait: None,
             quantity: None,
             window: None,
@@ -210,7 +210,7 @@ fn judge(
     said: &Said,
     wait: Option<Duration>,
 ) -> ProviderError {
-    let by_status = || rules::by_status(status, said.is_mute());
+    let by_status = || rules::by_status(status, said.is_blank);
     let mut class = rules::class(provider, status, said, wait).unwrap_or_else(by_status);
     let quotas = gemini::stated(&said.details.violations);
     let mut stated = Stated::default();

@@ -172,11 +172,11 @@ impl Says {
 }
 
 /// What the status says where words do not, or where there are none.
-pub(super) fn by_status(status: Option<u16>, is_mute: bool) -> ErrorClass {
+pub(super) fn by_status(status: Option<u16>, is_blank: bool) -> ErrorClass {
     match status {
         None | Some(408) => Server,
         Some(401) => KeyRefused,
-        Some(403) if is_mute => KeyRefused,
+        Some(403) if is_blank => KeyRefused,
         Some(402) => Quota,
         Some(413) => RequestTooLarge,
         Some(429) => RateLimit,

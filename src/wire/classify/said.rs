@@ -22,12 +22,17 @@ pub(super) struct Said {
     pub(super) details: Details,
     /// Whether it says what was found in the content: OpenRouter's metadata.
     pub(super) is_flagged: bool,
+    /// Whether there is nothing of it. What cannot be read may say anything: a firewall's page speaks of one call.
+    pub(super) is_blank: bool,
 }
 
 impl Said {
     /// What `body` says, as far as it is JSON.
     pub(super) fn read(body: &[u8]) -> Said {
-        let mut said = Said::default();
+        let mut said = Said {
+            is_blank: body.trim_ascii().is_empty(),
+            ..Said::default()
+        };
         // An error means that the text ends early; what came before was seen.
         let _ = walk(body, &mut said);
         said
@@ -40,12 +45,8 @@ impl Said {
             message: error.message.clone(),
             details: error.details.clone(),
             is_flagged: false,
+            is_blank: false,
         }
-    }
-
-    /// Whether nothing could be read of it.
-    pub(super) fn is_mute(&self) -> bool {
-        self.words.is_empty() && self.message.is_empty() && !self.is_flagged
     }
 
     pub(super) fn has(&self, word: &str) -> bool {

@@ -73,6 +73,11 @@ fn a_status_alone() {
             "{\"error\":",
         ] {
             let error = with("generic", status, &[], body);
+            let expected = match status {
+                // What cannot be read may speak of the call.
+                403 if !body.is_empty() => Invalid,
+                _ => expected,
+            };
             assert_eq!(
                 (error.class, error.retryable),
                 (expected, retryable),
@@ -283,6 +288,24 @@ fn a_403_is_about_the_key_where_it_says_so_or_says_nothing() {
     assert_eq!(class("gemini", 403, google), KeyRefused);
     let project = "Project `p` does not have access to model `m`";
     assert_eq!(class("openai", 403, message(project)), KeyRefused);
+
+    // A firewall's page is about what was asked, and an empty body about nothing.
+    let read = |body: &[u8]| {
+        let now = SystemTime::UNIX_EPOCH;
+        classify(
+            "openai",
+            StatusCode::FORBIDDEN,
+            &HeaderMap::new(),
+            body,
+            now,
+        )
+        .unwrap()
+    };
+    assert_eq!(
+        read(b"<html><body>Attention required</body></html>").class,
+        Invalid
+    );
+    assert_eq!(read(b" \n").class, KeyRefused);
 
     // Whatever else it is about.
     for text in ["The request was refused", "my permission was denied"] {
