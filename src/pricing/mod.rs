@@ -13,7 +13,6 @@ mod table;
 
 pub use litellm::{LiteLlm, LiteLlmError};
 pub use name::Found;
-#[cfg(feature = "config")]
 pub(crate) use name::provider as provider_name;
 pub use price::{Long, Price, Rates, ServiceTier};
 pub use rate::Rate;

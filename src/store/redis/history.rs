@@ -189,6 +189,8 @@ impl Worker {
             let state = &mut *self.shared.lock();
             state.replica.begin_anew(self.shared.me, epochs);
             self.restored += 1;
+            // What an image told that stood there is known now, and nobody else may know it.
+            self.ring.lose();
         }
         // Otherwise somebody was first: what they wrote is looked at next.
         Ok(())

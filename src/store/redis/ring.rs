@@ -85,10 +85,20 @@ impl Ring {
         }
         self.came += 1;
         self.order.push_back((process, number));
-        if self.order.len() > KEPT
+        // What may have to be told again is kept until it was.
+        if !self.telling {
+            self.forget();
+        }
+    }
+
+    /// Of more than are kept the oldest go.
+    fn forget(&mut self) {
+        while self.order.len() > KEPT
             && let Some((process, number)) = self.order.pop_front()
-            && let Some(of_process) = self.of.get_mut(&process)
         {
+            let Some(of_process) = self.of.get_mut(&process) else {
+                continue;
+            };
             of_process.remove(&number);
             if of_process.is_empty() {
                 self.of.remove(&process);
@@ -148,7 +158,9 @@ impl Ring {
             Some((came, *process, kept.range(next..)))
         });
         let Some((_, process, missing)) = missing.min_by_key(|(came, ..)| *came) else {
+            drop(state);
             self.telling = false;
+            self.forget();
             return None;
         };
         let now = shared
@@ -235,5 +247,19 @@ mod tests {
         // What is new here pushes out what is old.
         ring.push(nothing(process, last + 1), false);
         assert!(ring.has(process, last + 1) && !ring.has(process, 5_001));
+    }
+
+    #[test]
+    fn what_is_to_be_told_again_stays_until_it_was_whatever_others_do_meanwhile() {
+        let (one, other) = (Process::new(), Process::new());
+        let mut ring = Ring::default();
+        let all = KEPT as u64;
+        (1..=all).for_each(|number| ring.push(nothing(one, number), false));
+        ring.lose();
+        (1..=6_000).for_each(|number| ring.push(nothing(other, number), false));
+        assert!(ring.has(one, 1) && ring.has(other, 6_000));
+        ring.telling = false;
+        ring.forget();
+        assert!(!ring.has(one, 6_000) && ring.has(one, 6_001) && ring.has(other, 1));
     }
 }
