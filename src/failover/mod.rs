@@ -52,6 +52,7 @@
 mod breaker;
 mod candidate;
 mod event;
+mod give_up;
 mod health;
 mod key;
 mod layer;

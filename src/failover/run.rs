@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, request::Parts};
+use http::request::Parts;
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use super::{
     trigger::{self, Trigger},
 };
 use crate::{
-    body::{Answered, Onward, ResponseBody, SHOULD_RETRY, keep, refuse, tell_wait},
+    body::{Answered, Onward, keep},
     call::{Entered, Entry, Heard, PassedOver, PassedOverWhy, Toward},
     error::Rejection,
     retry::{
@@ -38,7 +38,7 @@ const MOST_EACH: usize = 3;
 pub(crate) struct Run<'r> {
     options: &'r Options,
     shared: &'r Shared,
-    entry: &'r Entry,
+    pub(super) entry: &'r Entry,
     pub(crate) asked: Asked,
     parts: &'r Parts,
     body: &'r Bytes,
@@ -155,23 +155,6 @@ impl<'r> Run<'r> {
             }
         }
         self.give_up(best, &outlook)
-    }
-
-    /// It is refused here. Where a provider has answered before, that there is no room to ask again is not its answer.
-    fn over<R: Body, E>(
-        &self,
-        best: Best<R, E>,
-        refusal: Response<ResponseBody<R>>,
-        outlook: &mut Outlook,
-    ) -> Result<Response<ResponseBody<R>>, E> {
-        if best.has_answer() {
-            let refused = refusal.extensions().get::<Rejection>();
-            let room = refused.and_then(Rejection::retry_after);
-            outlook.tells(room.and_then(|wait| Instant::now().checked_add(wait)));
-            self.give_up(best, outlook)
-        } else {
-            Ok(self.with_attempts(refusal))
-        }
     }
 
     /// Whether there is one target at most that can be tried now: it is waited for.
@@ -439,69 +422,6 @@ impl<'r> Run<'r> {
     fn pass_over(&self, candidate: &Candidate, why: PassedOverWhy, still: Option<Duration>) {
         let passed = PassedOver::new(&candidate.name, why, still);
         self.entry.pass_over(passed);
-    }
-
-    /// No target serves.
-    fn give_up<R: Body, E>(
-        &self,
-        best: Best<R, E>,
-        outlook: &Outlook,
-    ) -> Result<Response<ResponseBody<R>>, E> {
-        self.entry.let_go();
-        let told = outlook.told();
-        let wait = told.map(|at| at.saturating_duration_since(Instant::now()));
-        let refused = || {
-            let no = self.no_target(outlook);
-            self.entry.tell_refusal(&no);
-            Ok(refuse(self.entry.dialect(), no))
-        };
-        let mut response = best.take().unwrap_or_else(refused)?;
-        let is_error = response.status() >= StatusCode::BAD_REQUEST;
-        if self.asked.by_itself && is_error && self.entry.attempts().made.len() > 1 {
-            let headers = response.headers_mut();
-            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
-        }
-        if let Some(wait) = wait {
-            tell_wait(response.headers_mut(), wait);
-            self.entry.note_retry_after(wait);
-        }
-        Ok(self.with_attempts(response))
-    }
-
-    fn no_target(&self, outlook: &Outlook) -> Rejection {
-        let passed = self.entry.attempts().passed_over;
-        let reasons: Vec<String> = passed
-            .iter()
-            .map(|passed| format!("{} {}", passed.target, passed.why.words()))
-            .collect();
-        let soonest = passed.iter().filter_map(|passed| passed.still).min();
-        let told = outlook.told();
-        let told = told.map(|at| at.saturating_duration_since(Instant::now()));
-        Rejection::NoTarget {
-            model: self
-                .entry
-                .tag(&Tag::Model)
-                .as_deref()
-                .unwrap_or_default()
-                .to_owned(),
-            reasons: reasons.join(", "),
-            retry_after: soonest.into_iter().chain(told).min(),
-        }
-    }
-
-    fn with_attempts<R: Body>(
-        &self,
-        mut response: Response<ResponseBody<R>>,
-    ) -> Response<ResponseBody<R>> {
-        if let Some(mut attempts) = self.entry.attempts_to_show() {
-            let began = response.extensions().get::<ProviderError>();
-            if response.status().is_success() && began.is_none() {
-                // Whatever was told on the way.
-                attempts.retry_after = None;
-            }
-            response.extensions_mut().insert(attempts);
-        }
-        response
     }
 }
 
