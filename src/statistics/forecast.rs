@@ -22,7 +22,6 @@ const FAR: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// How much money was spent in how much time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Pace {
     /// What was spent.
     pub cost: Money,
