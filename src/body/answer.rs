@@ -96,8 +96,8 @@ impl Answer {
     }
 }
 
-/// The tier that an answer says it was served in. OpenAI's `fast` costs what `priority` does; Google says both in capitals,
-/// with what was bought of it in front: <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse>.
+/// The tier that an answer says it was served in. OpenAI's `fast` has the price of `priority`, as LiteLLM has it; Google's SDK
+/// names its tiers in capitals, with what was bought of them in front (`TrafficType`).
 fn tier(served: &Served) -> ServiceTier {
     let tier = served.tier.as_deref().unwrap_or_default();
     let tier = tier.strip_prefix("ON_DEMAND_").unwrap_or(tier);

@@ -188,22 +188,6 @@ fn classes_turn_where_two_that_stay_change_places_and_nowhere_else() {
     assert!(turned > 100, "{turned}");
 }
 
-/// Each call may have a priority of its own. Where each that comes or goes is compared with all, this takes minutes.
-#[test]
-fn as_many_classes_as_calls_take_no_more_than_each_call_takes() {
-    let (mut order, start) = (Order::new(AGING), tokio::time::Instant::now());
-    let urgent = |number: u64| Comer {
-        priority: -i32::try_from(number).unwrap(),
-        ..comer(number, "a", 1)
-    };
-    let ranks: Vec<Rank> = (0..20_000).map(|i| order.join(&urgent(i))).collect();
-    for rank in ranks {
-        order.granted(rank, "a");
-    }
-    let span = start.elapsed();
-    assert!(span < std::time::Duration::from_secs(20), "{span:?}");
-}
-
 #[test]
 fn one_that_comes_after_another_gave_up_does_not_go_before_those_of_its_agent() {
     let mut order = Order::new(AGING);
