@@ -86,8 +86,20 @@ impl Entry {
             .unwrap_or_default()
     }
 
-    /// What became of its attempts, for the layer that shows it: the outermost of those that may make further ones.
-    pub(crate) fn attempts_to_show(&self) -> Option<Attempts> {
+    /// Puts what became of its attempts into the answer, where the layer is the outermost of those that may make further ones.
+    pub(crate) fn with_attempts<B>(&self, mut response: Response<B>) -> Response<B> {
+        if let Some(mut attempts) = self.attempts_to_show() {
+            let began = response.extensions().get::<ProviderError>();
+            if response.status().is_success() && began.is_none() {
+                // Whatever was told on the way.
+                attempts.retry_after = None;
+            }
+            response.extensions_mut().insert(attempts);
+        }
+        response
+    }
+
+    fn attempts_to_show(&self) -> Option<Attempts> {
         let state = self.state();
         let log = state.log.as_ref().filter(|_| state.shows == self.depth());
         log.map(|log| log.lock().take())

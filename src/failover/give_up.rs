@@ -12,7 +12,6 @@ use crate::{
     body::{ResponseBody, SHOULD_RETRY, refuse, tell_wait},
     error::Rejection,
     tags::Tag,
-    wire::ProviderError,
 };
 
 impl Run<'_> {
@@ -29,7 +28,7 @@ impl Run<'_> {
             outlook.tells(room.and_then(|wait| Instant::now().checked_add(wait)));
             self.give_up(best, outlook)
         } else {
-            Ok(self.with_attempts(refusal))
+            Ok(self.entry.with_attempts(refusal))
         }
     }
 
@@ -57,7 +56,7 @@ impl Run<'_> {
             tell_wait(response.headers_mut(), wait);
             self.entry.note_retry_after(wait);
         }
-        Ok(self.with_attempts(response))
+        Ok(self.entry.with_attempts(response))
     }
 
     fn no_target(&self, outlook: &Outlook) -> Rejection {
@@ -79,20 +78,5 @@ impl Run<'_> {
             reasons: reasons.join(", "),
             retry_after: soonest.into_iter().chain(told).min(),
         }
-    }
-
-    pub(super) fn with_attempts<R: Body>(
-        &self,
-        mut response: Response<ResponseBody<R>>,
-    ) -> Response<ResponseBody<R>> {
-        if let Some(mut attempts) = self.entry.attempts_to_show() {
-            let began = response.extensions().get::<ProviderError>();
-            if response.status().is_success() && began.is_none() {
-                // Whatever was told on the way.
-                attempts.retry_after = None;
-            }
-            response.extensions_mut().insert(attempts);
-        }
-        response
     }
 }

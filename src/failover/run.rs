@@ -112,7 +112,7 @@ impl<'r> Run<'r> {
                 .attempt(next, candidate, until, &mut outlook, now)
                 .await
             {
-                Step::Done(done) => return done.map(|response| self.with_attempts(response)),
+                Step::Done(done) => return done.map(|response| self.entry.with_attempts(response)),
                 Step::Next(came) => best.add(came),
                 Step::Over(refusal) => return self.over(best, refusal, &mut outlook),
                 Step::Skip => {}
@@ -148,7 +148,7 @@ impl<'r> Run<'r> {
             let candidate = &later.candidate;
             now = Instant::now();
             match self.attempt(next, candidate, None, &mut outlook, now).await {
-                Step::Done(done) => return done.map(|response| self.with_attempts(response)),
+                Step::Done(done) => return done.map(|response| self.entry.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
                 Step::Over(refusal) => return self.over(best, refusal, &mut outlook),
                 Step::Skip => {}

@@ -22,7 +22,6 @@ use crate::{
     },
     call::{Entered, Entry, Heard, Inspect, MakeRequest, Refusal},
     event::Event,
-    wire::ProviderError,
 };
 
 /// Repeats an attempt when that may help; see the [module](super).
@@ -162,7 +161,7 @@ impl Repeated<'_> {
                 }
             };
             let failed = match entry.hear(&response) {
-                Heard::Fine => return Ok(self.with_attempts(response)),
+                Heard::Fine => return Ok(self.entry.with_attempts(response)),
                 Heard::Refused(rejection) => {
                     // Where the provider has spoken: that there is no room to ask again, here or further in, is not
                     // its answer. It is the last one all the same.
@@ -175,7 +174,7 @@ impl Repeated<'_> {
                             }
                             self.given_up(answered, room)
                         }
-                        None => self.with_attempts(response),
+                        None => self.entry.with_attempts(response),
                     });
                 }
                 Heard::Failed(error) => Failed::Answered(error),
@@ -231,7 +230,7 @@ impl Repeated<'_> {
             let headers = response.headers_mut();
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
-        self.with_attempts(response)
+        self.entry.with_attempts(response)
     }
 
     /// An answer that might be repeated, and is not any more: neither by callers who do so by themselves.
@@ -249,21 +248,6 @@ impl Repeated<'_> {
             tell_wait(response.headers_mut(), told);
             self.entry.note_retry_after(told);
         }
-        self.with_attempts(response)
-    }
-
-    fn with_attempts<R: Body>(
-        &self,
-        mut response: Response<ResponseBody<R>>,
-    ) -> Response<ResponseBody<R>> {
-        if let Some(mut attempts) = self.entry.attempts_to_show() {
-            let began = response.extensions().get::<ProviderError>();
-            if response.status().is_success() && began.is_none() {
-                // Whatever was told on the way.
-                attempts.retry_after = None;
-            }
-            response.extensions_mut().insert(attempts);
-        }
-        response
+        self.entry.with_attempts(response)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct UpstreamConfig {
-    /// Its address, without the `/v1` that callers' paths begin with. It may be left out for `openai`, `anthropic`,
+    /// Its address, with or without the `/v1` that callers' paths begin with. It may be left out for `openai`, `anthropic`,
     /// `gemini`, `mistral`, `groq`, `xai`, `deepseek`, `openrouter`, `cohere`, `together` and `fireworks`.
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub url: Option<Upstream>,

@@ -9,7 +9,8 @@ use serde::Deserialize;
 /// Where calls go: `https://api.openai.com`, with a path if all of the upstream's paths begin with it.
 ///
 /// The caller's path is appended: for `OPENAI_BASE_URL=http://127.0.0.1:8080/v1` the upstream is
-/// `https://api.openai.com`, without `/v1`.
+/// `https://api.openai.com`. The base URL of a provider's own documents, `https://api.openai.com/v1`, means the same: a version
+/// that the upstream ends with and the caller's path begins with is sent once.
 ///
 /// ```
 /// use tower_quota::gateway::Upstream;
@@ -41,13 +42,24 @@ impl Upstream {
         let path = if self.base.is_empty() {
             path.clone()
         } else {
-            PathAndQuery::try_from(format!("{}{path}", self.base)).ok()?
+            let rest = path.as_str();
+            let rest = self.without_version(rest).unwrap_or(rest);
+            PathAndQuery::try_from(format!("{}{rest}", self.base)).ok()?
         };
         let uri = Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(path);
         uri.build().ok()
+    }
+
+    /// The path behind a version that the base ends with already.
+    fn without_version<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let (_, version) = self.base.rsplit_once('/')?;
+        let number = version.strip_prefix('v')?;
+        let rest = path.strip_prefix('/')?.strip_prefix(version)?;
+        (number.starts_with(|digit: char| digit.is_ascii_digit()) && rest.starts_with('/'))
+            .then_some(rest)
     }
 
     /// The path that all of its paths begin with.
@@ -138,6 +150,39 @@ mod tests {
             ("http://up/", "/v1/a%2Fb?x=1&y", "http://up/v1/a%2Fb?x=1&y"),
             ("https://up:8443/base", "/v1?x", "https://up:8443/base/v1?x"),
             ("https://up/a/b/", "//c", "https://up/a/b//c"),
+        ] {
+            assert_eq!(sent(upstream, asked).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_version_that_both_name_is_sent_once() {
+        for (upstream, asked, expected) in [
+            (
+                "http://up/v1",
+                "/v1/chat/completions",
+                "http://up/v1/chat/completions",
+            ),
+            (
+                "http://up/openai/v1/",
+                "/v1/models?x",
+                "http://up/openai/v1/models?x",
+            ),
+            (
+                "http://up/v1beta",
+                "/v1beta/models",
+                "http://up/v1beta/models",
+            ),
+            // It is another one, or none.
+            (
+                "http://up/v1",
+                "/v1beta/models",
+                "http://up/v1/v1beta/models",
+            ),
+            ("http://up/v1", "/v1", "http://up/v1/v1"),
+            ("http://up/v1", "/chat/v1/x", "http://up/v1/chat/v1/x"),
+            ("http://up/voice", "/voice/x", "http://up/voice/voice/x"),
+            ("http://up/v", "/v/x", "http://up/v/v/x"),
         ] {
             assert_eq!(sent(upstream, asked).as_deref(), Some(expected));
         }
