@@ -3,12 +3,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use http::Response;
-use tokio::time::Instant;
 
 use super::{Entry, Gate, attempt::Attempt};
 use crate::{
     error::Rejection,
-    event::{AttemptOutcome, CallOutcome, Event, ObservedCall, Watched},
+    event::{AttemptOutcome, CallOutcome, Event, ObservedCall, Waiting, Watched},
     limit::Demand,
     limiter::Limiter,
     money::Money,
@@ -16,14 +15,6 @@ use crate::{
     usage::Usage,
     wire::ProviderError,
 };
-
-/// A wait that somebody observes. It ends when it is dropped: with room where that was [found](Self::has_room).
-pub(super) struct Waiting {
-    call: Arc<ObservedCall>,
-    rule: String,
-    since: Instant,
-    has_room: bool,
-}
 
 impl Entry {
     fn observed(&self) -> Option<&Arc<ObservedCall>> {
@@ -88,35 +79,7 @@ impl Entry {
     /// It waits from now on, if anybody is to know.
     pub(super) fn waits(&self, limiter: &Limiter, refused: &NotNow) -> Option<Waiting> {
         let call = self.observed()?.clone();
-        let limits = limiter.limits();
-        let rule = limits.name_rule(&refused.key);
-        call.tell(&Event::Waits {
-            rule: &rule,
-            limit: &limits.describe(&refused.key),
-        });
-        Some(Waiting {
-            call,
-            rule,
-            since: Instant::now(),
-            has_room: false,
-        })
-    }
-}
-
-impl Waiting {
-    /// It has room.
-    pub(super) fn has_room(mut self) {
-        self.has_room = true;
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.call.tell(&Event::Waited {
-            rule: &self.rule,
-            span: self.since.elapsed(),
-            has_room: self.has_room,
-        });
+        Some(Waiting::begin(call, &limiter.limits(), &refused.key))
     }
 }
 

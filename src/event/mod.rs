@@ -58,6 +58,7 @@ pub(crate) mod names;
 mod observers;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod waiting;
 mod watched;
 
 pub use call::ObservedCall;
@@ -66,4 +67,5 @@ pub use observers::Observer;
 pub(crate) use observers::Observers;
 #[cfg(feature = "tracing")]
 pub use tracing::Tracing;
+pub(crate) use waiting::Waiting;
 pub(crate) use watched::Watched;

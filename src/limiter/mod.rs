@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod acquire;
 mod ask;
 mod audit;
 mod awaited;
@@ -202,48 +203,6 @@ impl Limiter {
         Limiter { shared }
     }
 
-    /// Waits for room and takes it. The permit is dated at the moment this returns.
-    ///
-    /// # Errors
-    /// A [`Rejection`] if waiting makes no sense: the call never fits, its wait cannot end in time, the queue is full,
-    /// or the store cannot answer.
-    ///
-    /// # Cancel safety
-    /// Dropping the future at any moment gives everything back.
-    pub async fn acquire(&self, call: Call) -> Result<Permit, Rejection> {
-        let progress = call.shown();
-        let (claim, turn) = self.parts(call);
-        let mut permit = self.claim(&claim, turn, progress.as_deref()).await?;
-        permit.sent();
-        if let Some(progress) = &progress {
-            progress.sent(permit.tags(), permit.flight());
-        }
-        Ok(permit)
-    }
-
-    /// Takes room if there is any now, without waiting and without overtaking a call that waits.
-    ///
-    /// # Errors
-    /// [`Rejection::RateLimited`] if there is no room now, and otherwise as for [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
-    /// Dropping the future at any moment gives everything back.
-    pub async fn try_acquire(&self, call: Call) -> Result<Permit, Rejection> {
-        let progress = call.shown();
-        let (claim, turn) = self.parts(call);
-        match self.try_claim(&claim, turn).get().await {
-            Ok(mut permit) => {
-                permit.sent();
-                if let Some(progress) = &progress {
-                    progress.sent(permit.tags(), permit.flight());
-                }
-                Ok(permit)
-            }
-            Err(Refused::Rejected(rejection)) => Err(rejection),
-            Err(Refused::NotNow(refused)) => Err(self.turn_away(&claim, refused).await),
-        }
-    }
-
     /// Returns how many calls are waiting.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -265,20 +224,6 @@ impl Limiter {
     /// Whether both are clones of one limiter.
     pub(crate) fn is(&self, other: &Limiter) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
-    /// Waits for room and holds it, undated.
-    pub(crate) async fn claim(
-        &self,
-        claim: &Claim,
-        turn: Turn,
-        progress: Option<&Progress>,
-    ) -> Result<Permit, Rejection> {
-        match self.try_claim(claim, turn).get().await {
-            Ok(permit) => Ok(permit),
-            Err(Refused::Rejected(rejection)) => Err(rejection),
-            Err(Refused::NotNow(refused)) => self.wait(claim, turn, refused, progress).await,
-        }
     }
 
     /// Holds room if there is some now, undated.

@@ -183,6 +183,16 @@ impl RateLimitLayer {
         self
     }
 
+    /// Who is told of its calls, and where they are recorded; of what is claimed beside it they are told the same.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn watched_by(&self) -> (&Observers, Option<Statistics>) {
+        let statistics = self.statistics.as_ref();
+        (
+            &self.observers,
+            statistics.filter(|_| self.keeps_bodies()).cloned(),
+        )
+    }
+
     /// Whether a call may have more than one attempt.
     #[cfg(feature = "gateway")]
     pub(crate) fn repeats(&self) -> bool {

@@ -93,6 +93,13 @@ impl Statistics {
         self.gather(tags, &Figures::used(usage, true, usage.cost.is_some()));
     }
 
+    /// Records one attempt of which nobody says what it used: what was reserved for it.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn record_reserved(&self, tags: &Tags, reserved: &Usage) {
+        let is_priced = reserved.cost.is_some();
+        self.gather(tags, &Figures::used(reserved, false, is_priced));
+    }
+
     /// Records an attempt that was refused, now.
     pub fn record_refusal(&self, tags: &Tags, rejection: &Rejection) {
         self.gather(tags, &Figures::refused(rejection.kind()));

@@ -37,6 +37,13 @@ async fn ask(
     json_of(answer).await
 }
 
+async fn text(gateway: &Gateway, token: &str, path: &str) -> (u16, String) {
+    let call = client().get(gateway.url(path));
+    let call = call.header("authorization", format!("Bearer {token}"));
+    let answer = call.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
 async fn spent(gateway: &Gateway, token: &str) -> (String, String) {
     let asked = (Method::GET, "/quota/budgets");
     let (_, body) = ask(gateway, token, asked, None).await;
@@ -91,6 +98,24 @@ async fn what_is_claimed_is_reserved_and_what_is_settled_is_spent() {
         404
     );
 
+    // Whoever looks on sees it among the calls, and its money among the costs.
+    let (_, metrics) = text(gateway, &token, "/metrics").await;
+    let counted = metrics.lines().find(|line| {
+        line.starts_with("tower_quota_calls_total{") && line.contains("outcome=\"ok\"")
+    });
+    assert!(
+        counted.is_some_and(|line| line.ends_with(" 1") && line.contains("\"gpt-4o\"")),
+        "{metrics}"
+    );
+    let costs = (Method::GET, "/quota/costs?by=model");
+    let (_, costs) = ask(gateway, &token, costs, None).await;
+    let total = &costs["periods"][0]["total"];
+    assert_eq!(
+        (&total["cost"], &total["requests"]),
+        (&json!("0.0035"), &json!(1)),
+        "{costs}"
+    );
+
     // What is given back was never there.
     let (_, claim) = ask(gateway, &token, claims(), Some(asked.clone())).await;
     let path = format!("/quota/claims/{}", claim["claim"].as_str().unwrap());
@@ -107,6 +132,9 @@ async fn what_is_claimed_is_reserved_and_what_is_settled_is_spent() {
         refused["detail"].as_str().unwrap().contains("requests 2/h"),
         "{refused}"
     );
+    let asked = (Method::GET, "/quota/refusals");
+    let (_, refusals) = ask(gateway, &token, asked, None).await;
+    assert!(refusals.to_string().contains("requests 2/h"), "{refusals}");
 }
 
 /// A unit that is mistaken, or bad will, spends nobody's budget; and what a leaked key has claimed can be seen and ended.

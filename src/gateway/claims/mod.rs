@@ -13,9 +13,11 @@
 //! Refusals are those of calls, as problem documents.
 //!
 //! A claim is listed among the open calls, while it waits and while it is held. If an operator cancels it there, what
-//! it holds is given back. What is settled counts under limits and budgets and is in the ledger; metrics, alerts and
-//! what is remembered of calls are about calls only.
+//! it holds is given back. What is settled counts under limits and budgets, and is in the ledger. In metrics, reports,
+//! alerts and what is remembered of calls, a claim is a call in no known API with one attempt: the work done elsewhere,
+//! which lasts from the grant to the settlement. One that is given back has no attempt.
 
+mod observed;
 mod open;
 mod settle;
 
@@ -33,6 +35,7 @@ use http::{HeaderMap, StatusCode, Uri, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    observed::Asking,
     open::{NotHeld, OpenClaims, Terms},
     settle::settle,
 };
@@ -56,6 +59,7 @@ use crate::{
     money::Money,
     pricing::ServiceTier,
     rate_limit::RateLimitLayer,
+    store::NotNow,
     tags::{Tag, Tags},
     usage::Usage,
     wire::Dialect,
@@ -256,7 +260,8 @@ async fn claim(
     let mut terms = Terms {
         provider: asked.provider,
         model: asked.model,
-        tokens: usage.total(),
+        input: asked.input,
+        output: asked.output,
         cost: asked.cost,
     };
     for (tag, value) in [(Tag::Provider, &terms.provider), (Tag::Model, &terms.model)] {
@@ -267,6 +272,8 @@ async fn claim(
     terms.cost = terms.cost.or_else(|| claiming.cost(&terms, &usage));
     let progress = Progress::new();
     let mut open = claiming.calls.open(progress.clone(), tags.clone(), PATH);
+    let tags = Arc::new(tags);
+    let asking = Asking::of(&claiming.layer, &progress, tags.clone());
     let mut call = Call::new().tags(tags).priority(options.priority);
     call = call.progress(&progress);
     if usage.total() > 0 {
@@ -278,19 +285,27 @@ async fn claim(
     match terms.cost {
         Some(cost) => call = call.cost(cost),
         None if claiming.limiter.limits().count_cost() => {
-            return Err(No::Rejected(Rejection::UnknownPrice {
+            let unknown = Rejection::UnknownPrice {
                 model: terms.model.unwrap_or_default(),
                 provider: terms.provider,
-            }));
+            };
+            asking.refused(&unknown);
+            return Err(No::Rejected(unknown));
         }
         None => {}
     }
-    let permit = tokio::select! {
-        granted = claiming.limiter.acquire(call) => granted.map_err(No::Rejected)?,
+    let waits = |refused: &NotNow| asking.waits(&claiming.limiter, refused);
+    let (permit, waited) = tokio::select! {
+        granted = claiming.limiter.acquire_telling(call, waits) => granted
+            .inspect_err(|rejection| asking.refused(rejection))
+            .map_err(No::Rejected)?,
         () = open.cancelled() => return Err(Refusal::Cancelled.into()),
     };
+    if let Some(waited) = waited.flatten() {
+        waited.has_room();
+    }
     let lease = asked.lease.map_or(LEASE, Duration::from).min(LONGEST_LEASE);
-    let held = (permit, open);
+    let held = (permit, asking.begins(&terms), open);
     let claim = claiming.open.hold(held, owner, terms, lease)?;
     let lease = lease.as_secs();
     Ok((StatusCode::CREATED, Json(Claim { claim, lease })))
@@ -322,7 +337,8 @@ async fn release(
     caller: Caller,
     Path(claim): Path<String>,
 ) -> Result<StatusCode, No> {
-    let (permit, _) = claiming.open.take(&claim, caller.name.as_deref())?;
+    let (permit, working) = claiming.open.take(&claim, caller.name.as_deref())?;
     permit.release();
+    working.given_back();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{task::AbortHandle, time::sleep};
 
-use crate::{gateway::calls::Open, limiter::Permit, money::Money};
+use super::observed::Working;
+use crate::{gateway::calls::Open, limiter::Permit, money::Money, usage::Usage};
 
 /// More are not held at once: a program that never settles is to be noticed.
 const MOST: usize = 10_000;
@@ -21,6 +22,7 @@ pub(super) struct OpenClaims(Arc<Mutex<HashMap<String, Held>>>);
 #[derive(Debug)]
 struct Held {
     permit: Permit,
+    working: Working,
     /// The name of the key that it was claimed with.
     owner: Option<String>,
     terms: Terms,
@@ -37,8 +39,18 @@ pub(super) struct Terms {
     pub(super) provider: Option<String>,
     pub(super) model: Option<String>,
     /// What was reserved, where that is known.
-    pub(super) tokens: u64,
+    pub(super) input: u64,
+    pub(super) output: u64,
     pub(super) cost: Option<Money>,
+}
+
+impl Terms {
+    pub(super) fn reserved(&self) -> Usage {
+        Usage {
+            cost: self.cost,
+            ..Usage::new(self.input, self.output)
+        }
+    }
 }
 
 /// Waits for an operator to end it, until it is dropped.
@@ -71,21 +83,29 @@ impl OpenClaims {
     /// any open call, gives all of it back.
     pub(super) fn hold(
         &self,
-        (permit, open): (Permit, Open),
+        (permit, working, open): (Permit, Working, Open),
         owner: Option<String>,
         terms: Terms,
         lease: Duration,
     ) -> Result<String, NotHeld> {
-        let name = name()?;
+        let given_back = |permit: Permit, working: Working, why| {
+            permit.release();
+            working.given_back();
+            Err(why)
+        };
+        let name = match name() {
+            Ok(name) => name,
+            Err(why) => return given_back(permit, working, why),
+        };
         let mut claims = self.0.lock();
         let own = claims.values().filter(|held| held.owner == owner);
         if claims.len() >= MOST || own.count() >= MOST_OF_ONE {
             drop(claims);
-            permit.release();
-            return Err(NotHeld::TooMany);
+            return given_back(permit, working, NotHeld::TooMany);
         }
         let held = Held {
             permit,
+            working,
             owner,
             terms,
             lease: self.end_after(&name, 0, lease),
@@ -111,7 +131,11 @@ impl OpenClaims {
     }
 
     /// Takes one that this one holds.
-    pub(super) fn take(&self, name: &str, owner: Option<&str>) -> Result<(Permit, Terms), NotHeld> {
+    pub(super) fn take(
+        &self,
+        name: &str,
+        owner: Option<&str>,
+    ) -> Result<(Permit, Working), NotHeld> {
         let mut claims = self.0.lock();
         let is_own = claims
             .get(name)
@@ -120,12 +144,12 @@ impl OpenClaims {
         drop(claims);
         let Held {
             permit,
-            terms,
+            working,
             lease,
             ..
         } = held.ok_or(NotHeld::Unknown)?;
         lease.abort();
-        Ok((permit, terms))
+        Ok((permit, working))
     }
 
     /// Has one last so long from now on.
@@ -152,9 +176,10 @@ impl OpenClaims {
         let task = tokio::spawn(async move {
             open.cancelled().await;
             let held = claims.0.lock().remove(&name);
-            if let Some(Held { permit, lease, .. }) = held {
-                lease.abort();
-                permit.release();
+            if let Some(held) = held {
+                held.lease.abort();
+                held.permit.release();
+                held.working.given_back();
             }
         });
         Watch(task.abort_handle())
@@ -187,23 +212,31 @@ fn name() -> Result<String, NotHeld> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::observed::Asking, *};
     use crate::{
         gateway::calls::Calls,
         limit::{Limit, Limits},
         limiter::{Call, Limiter, Progress},
+        rate_limit::RateLimitLayer,
         tags::Tags,
     };
 
     const TERMS: Terms = Terms {
         provider: None,
         model: None,
-        tokens: 0,
+        input: 0,
+        output: 0,
         cost: None,
     };
 
     fn open(calls: &Calls) -> Open {
         calls.open(Progress::new(), Tags::new(), "/quota/claims")
+    }
+
+    fn working(limiter: &Limiter) -> Working {
+        let layer = RateLimitLayer::new(limiter.clone());
+        let asking = Asking::of(&layer, &Progress::new(), Arc::default());
+        asking.begins(&TERMS)
     }
 
     fn ids(calls: &Calls) -> Vec<u64> {
@@ -221,7 +254,8 @@ mod tests {
         let lease = Duration::from_secs(60);
         let held = limiter.acquire(Call::new()).await.unwrap();
         let calls = Calls::default();
-        let name = claims.hold((held, open(&calls)), None, TERMS, lease);
+        let held = (held, working(&limiter), open(&calls));
+        let name = claims.hold(held, None, TERMS, lease);
         let name = name.unwrap();
         tokio::time::sleep(Duration::from_secs(50)).await;
         claims.extend(&name, None, lease).unwrap();
@@ -245,13 +279,14 @@ mod tests {
         let (limiter, claims) = (limiter(), OpenClaims::default());
         let held = limiter.acquire(Call::new()).await.unwrap();
         let lease = Duration::from_secs(60);
-        let held = (held, open(&Calls::default()));
+        let held = (held, working(&limiter), open(&Calls::default()));
         let name = claims.hold(held, Some("a".into()), TERMS, lease).unwrap();
         for other in [None, Some("b")] {
             assert_eq!(claims.extend(&name, other, lease), Err(NotHeld::Unknown));
         }
-        let (permit, _) = claims.take(&name, Some("a")).unwrap();
+        let (permit, working) = claims.take(&name, Some("a")).unwrap();
         permit.release();
+        working.given_back();
         assert!(claims.take(&name, Some("a")).is_err());
         assert!(limiter.try_acquire(Call::new()).await.is_ok());
     }
@@ -261,7 +296,8 @@ mod tests {
         let (limiter, claims, calls) = (limiter(), OpenClaims::default(), Calls::default());
         let held = limiter.acquire(Call::new()).await.unwrap();
         let lease = Duration::from_secs(60);
-        let name = claims.hold((held, open(&calls)), None, TERMS, lease);
+        let held = (held, working(&limiter), open(&calls));
+        let name = claims.hold(held, None, TERMS, lease);
         let name = name.unwrap();
         let all = ids(&calls);
         assert_eq!(all.len(), 1);

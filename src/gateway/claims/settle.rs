@@ -64,7 +64,8 @@ pub(super) async fn settle(
     if !any && is_absurd(&terms, &usage) {
         return Err(No::TooMuch);
     }
-    let (permit, _) = claiming.open.take(&claim, owner.as_deref())?;
+    let (permit, working) = claiming.open.take(&claim, owner.as_deref())?;
+    working.settled(&usage);
     // On its own, whoever goes away: 200 says that it is written down.
     let settled = tokio::spawn(permit.settled(usage)).await;
     let settled = settled.unwrap_or_else(|error| Err(StoreError::new(error.to_string())));
@@ -81,7 +82,7 @@ fn is_absurd(terms: &Terms, usage: &Usage) -> bool {
         Some(claimed) => cost > Money::from_dollars(1) && cost.as_nanos() / 10 > claimed.as_nanos(),
         None => cost > Money::from_dollars(1_000),
     };
-    let is_long = match (terms.tokens, terms.cost) {
+    let is_long = match (terms.reserved().total(), terms.cost) {
         (0, None) => tokens > 1_000_000_000,
         // What was claimed is its cost.
         (0, Some(_)) => false,
@@ -113,7 +114,8 @@ mod tests {
             let terms = Terms {
                 provider: None,
                 model: None,
-                tokens,
+                input: tokens,
+                output: 0,
                 cost: claimed,
             };
             let mut usage = Usage::new(used, 0);
