@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     ApiKey,
+    address::{self, Address},
     fields::Fields,
     place::{self, Place, Said},
     prices,
@@ -11,7 +12,7 @@ use super::{
     terms::{self, Amounts},
 };
 use crate::{
-    config::{Config, tree::At},
+    config::Config,
     pricing::{PriceTable, provider_name},
 };
 
@@ -27,7 +28,8 @@ pub struct Deployment {
     pub provider: Option<String>,
     /// The model, as the provider names it. A name with a `*` stands for any model.
     pub model: String,
-    /// The provider's address, if it is not the usual one.
+    /// The provider's address, if it is not the usual one: what the file says, or the environment for all deployments to
+    /// the provider.
     pub api_base: Option<String>,
     /// The key.
     pub api_key: Option<ApiKey>,
@@ -99,15 +101,18 @@ pub(super) fn read(
         .next()
         .unwrap_or_default();
     let id = info.as_mut().and_then(|info| info.text("id"));
-    let has_base = params.at("api_base") != At::default();
-    let api_base = params.text("api_base");
-    let lacks_base = has_base && api_base.is_none();
+    let theirs = said
+        .as_deref()
+        .or_else(|| full.split_once('/').map(|(first, _)| first))
+        .or(provider.as_deref())
+        .map(str::to_owned);
+    let address = address::of(&mut params, theirs.as_deref(), router);
     let mut deployment = Deployment {
         id: id.unwrap_or_else(|| format!("{group}#{number}")),
         group,
         provider,
         model,
-        api_base,
+        api_base: address.found().map(|found| found.url.clone()),
         api_key: params.secret("api_key").map(ApiKey::of),
         order: params.whole("order"),
         weight: params.whole("weight"),
@@ -115,15 +120,13 @@ pub(super) fn read(
         place: None,
     };
     // An address that is not understood was told already.
-    if let Some(provider) = deployment.provider.as_ref().filter(|_| !lacks_base) {
-        let named = full
-            .split_once('/')
-            .map_or(provider.as_str(), |(first, _)| first);
+    let is_understood = !matches!(address, Address::NotUnderstood);
+    if let (Some(provider), Some(named), true) = (&deployment.provider, &theirs, is_understood) {
         let said = Said {
-            named: said.as_deref().unwrap_or(named),
+            named,
             provider,
             model: &deployment.model,
-            api_base: deployment.api_base.as_deref(),
+            address: address.found(),
             api_key: deployment.api_key.as_ref(),
         };
         deployment.place = place::of(&said, &mut params);

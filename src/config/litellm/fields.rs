@@ -77,6 +77,12 @@ impl<'n> Fields<'n> {
         (node.value != Value::Null).then_some(node)
     }
 
+    /// Whether a field is there that is not null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let mut pairs = self.pairs.iter();
+        pairs.any(|(key, node)| key.name == name && node.value != Value::Null)
+    }
+
     /// The names of the fields that are left.
     pub(super) fn keys(&self) -> Vec<String> {
         self.pairs.iter().map(|(key, _)| key.name.clone()).collect()

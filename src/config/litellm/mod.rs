@@ -1,5 +1,6 @@
 //! LiteLLM's `config.yaml`, read into a configuration of ours.
 
+mod address;
 mod api_key;
 mod deployment;
 mod fields;
@@ -35,8 +36,10 @@ use super::{Config, ConfigError, Format, tree::Node};
 /// - Limits know the key of a deployment by [the deployment's id](Deployment::id). If the file names no key, the key is
 ///   taken from the provider's variable (`OPENAI_API_KEY`), as in LiteLLM.
 /// - Calls are in OpenAI's API, as LiteLLM's are. For Gemini and Cohere, the addresses are those that take this API.
-///   Nothing is translated, so an `api_base` has to take it. An Ollama without an `api_base` is at `OLLAMA_API_BASE`, else
-///   on this machine, as in LiteLLM.
+///   Nothing is translated, so an `api_base` has to take it.
+/// - The address is looked for as in LiteLLM: `base_url`, `api_base`, `litellm_settings.api_base` and the provider's
+///   variables (`OPENAI_BASE_URL`, `GROQ_API_BASE`). Only if none of them is there, it is the provider's usual one, or for
+///   Ollama this machine. If one is there and is not understood, no route leads to the deployment.
 /// - No route leads to a name with a `*`, or to a provider that takes no API keys (Bedrock, Vertex).
 /// - Fallbacks for inputs that are too long, and for what a filter stopped, are used only if they are among the general
 ///   fallbacks as well.
@@ -64,7 +67,7 @@ use super::{Config, ConfigError, Format, tree::Node};
 ///       num_retries: 2
 ///       fallbacks: [{ fast: [slow] }]
 ///     ",
-///     |variable| Some(format!("secret of {variable}")),
+///     |variable| variable.ends_with("_API_KEY").then(|| format!("secret of {variable}")),
 /// )?;
 /// let stack = read.config.build()?;
 /// assert_eq!(
@@ -167,7 +170,7 @@ impl LiteLlmConfig {
             .map(|fields| settings::router(&mut read, fields))
             .unwrap_or_default();
         if let Some(fields) = file.map("litellm_settings") {
-            settings::library(&mut read, fields, &router);
+            settings::library(&mut read, fields, &mut router);
         }
         if let Some(fields) = file.map("general_settings") {
             settings::server(&mut read, fields, &mut router);

@@ -1,6 +1,6 @@
 //! Where a deployment is, and with which key: what a target needs.
 
-use super::{ApiKey as Named, fields::Fields};
+use super::{ApiKey as Named, address::Found, fields::Fields};
 use crate::{
     config::{Secret, failover::known},
     failover::{ApiKey, Provider},
@@ -20,7 +20,8 @@ pub(super) struct Said<'d> {
     /// Our name for it.
     pub(super) provider: &'d str,
     pub(super) model: &'d str,
-    pub(super) api_base: Option<&'d str>,
+    /// The address, if it is not the usual one.
+    pub(super) address: Option<&'d Found>,
     pub(super) api_key: Option<&'d Named>,
 }
 
@@ -35,12 +36,6 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
         let reason = "takes no API keys; no route leads there, and calls for it go on as they came";
         return params.wrong("model", params.at("model"), reason);
     }
-    let local = said.api_base.is_none().then(|| local(said.named, params));
-    let local = local.flatten();
-    let said = &Said {
-        api_base: said.api_base.or(local.as_deref()),
-        ..*said
-    };
     let base_url = base_url(said, params)?;
     let own = said.api_key.map(|key| {
         let name = key.variable();
@@ -63,7 +58,7 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
             let ours = format!("{}_API_KEY", said.provider.to_uppercase());
             let look = params.notes.environment();
             let found = look(&variable).or_else(|| look(&ours));
-            if found.is_none() && said.api_base.is_none() {
+            if found.is_none() && said.address.is_none() && !is_local(said.named) {
                 let reason = format!(
                     "is missing, and so is the environment variable `{variable}`; no route leads there"
                 );
@@ -72,11 +67,10 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
             found
         }
     };
-    // Neither is shown: it may be a secret, and what a variable stands for.
-    if Provider::new(said.provider, &base_url).is_err() {
-        let reason = "is no address, or names a user; no route leads there: write it as https://example.com/v1";
-        return params.wrong("api_base", params.at("model"), reason);
+    if let (Some(address), Err(_)) = (said.address, Provider::new(said.provider, &base_url)) {
+        return address.refused(params);
     }
+    // It is not shown: it may be what a variable stands for.
     if key
         .as_ref()
         .is_some_and(|key| ApiKey::new("key", key.as_str()).is_err())
@@ -90,13 +84,9 @@ pub(super) fn of(said: &Said<'_>, params: &mut Fields<'_>) -> Option<Place> {
     })
 }
 
-/// Where LiteLLM looks for what runs on the machine that it runs on.
-fn local(named: &str, params: &Fields<'_>) -> Option<String> {
-    if !["ollama", "ollama_chat"].contains(&named) {
-        return None;
-    }
-    let said = (params.notes.environment())("OLLAMA_API_BASE");
-    Some(said.unwrap_or_else(|| "http://localhost:11434".to_owned()))
+/// Whether it usually runs on the machine that LiteLLM runs on, where it takes no key.
+pub(super) fn is_local(named: &str) -> bool {
+    ["ollama", "ollama_chat"].contains(&named)
 }
 
 /// The base URL as we have it, which is that of the provider's SDK.
@@ -105,9 +95,12 @@ fn base_url(said: &Said<'_>, params: &mut Fields<'_>) -> Option<String> {
         "azure" => params.text("api_version"),
         _ => None,
     };
-    let Some(base) = said.api_base.map(|base| base.trim_end_matches('/')) else {
-        let known = known::address(said.provider).map(str::to_owned);
-        return known.or_else(|| {
+    let Some(base) = said.address.map(|found| found.url.trim_end_matches('/')) else {
+        let known = match said.named {
+            named if is_local(named) => Some("http://localhost:11434/v1"),
+            _ => known::address(said.provider),
+        };
+        return known.map(str::to_owned).or_else(|| {
             let reason = format!(
                 "is missing, and no address of `{}` is known; no route leads there",
                 said.named

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use super::{
     LiteLlmConfig,
+    address::{self, Address},
     fields::{Fields, texts},
     period,
 };
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Router {
     pub(super) max_parallel_requests: Option<u64>,
+    pub(super) address: Address,
     /// Whether it says how often calls are repeated.
     says_retries: bool,
 }
@@ -96,6 +98,7 @@ pub(super) fn router(read: &mut LiteLlmConfig, mut fields: Fields<'_>) -> Router
     }
     let router = Router {
         max_parallel_requests: fields.amount("default_max_parallel_requests"),
+        address: Address::Usual,
         says_retries,
     };
     fields.rest("has no counterpart here");
@@ -103,7 +106,8 @@ pub(super) fn router(read: &mut LiteLlmConfig, mut fields: Fields<'_>) -> Router
 }
 
 /// `litellm_settings`
-pub(super) fn library(read: &mut LiteLlmConfig, mut fields: Fields<'_>, router: &Router) {
+pub(super) fn library(read: &mut LiteLlmConfig, mut fields: Fields<'_>, router: &mut Router) {
+    router.address = address::for_all(&mut fields);
     common(read, &mut fields, router.says_retries);
     budget(read, &mut fields, ("max_budget", "budget_duration"), &[]);
     let users = ("max_internal_user_budget", "internal_user_budget_duration");
