@@ -45,8 +45,8 @@ pub struct BudgetConfig {
     /// over which time.
     #[serde(alias = "budget_limit")]
     pub amount: Money,
-    /// The period: an `hour`, `day`, `week` or `month` of the calendar; each `run`; or any interval of a length such as
-    /// `24h` or `7d`.
+    /// The period: an `hour`, `day`, `week` or `month` of the calendar; each `run`; any interval of a length such as
+    /// `24h` or `7d`; or `total`, for money that never comes back.
     pub every: BudgetPeriod,
     /// Only calls whose tags have these values count: one value for a tag, or a list of which any one will do.
     #[serde(default)]
@@ -98,6 +98,8 @@ pub enum BudgetPeriod {
     Calendar(CalendarUnit),
     /// One run.
     Run,
+    /// All time.
+    Total,
     /// Any interval of this length.
     Rolling(Span),
 }
@@ -112,6 +114,7 @@ impl std::str::FromStr for BudgetPeriod {
             "week" => BudgetPeriod::Calendar(CalendarUnit::Week),
             "month" => BudgetPeriod::Calendar(CalendarUnit::Month),
             "run" => BudgetPeriod::Run,
+            "total" => BudgetPeriod::Total,
             span => {
                 let span = span.parse().map_err(|_| BadPeriod(text.to_owned()))?;
                 BudgetPeriod::Rolling(span)
@@ -122,7 +125,9 @@ impl std::str::FromStr for BudgetPeriod {
 
 /// A period of a budget that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no period of a budget; write hour, day, week, month, run, or a length: 24h, 7d")]
+#[error(
+    "`{0}` is no period of a budget; write hour, day, week, month, run, total, or a length: 24h, 7d"
+)]
 pub struct BadPeriod(String);
 
 impl<'de> Deserialize<'de> for BudgetPeriod {
@@ -132,7 +137,7 @@ impl<'de> Deserialize<'de> for BudgetPeriod {
             type Value = BudgetPeriod;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("hour, day, week, month, run, or a length: 24h, 7d")
+                f.write_str("hour, day, week, month, run, total, or a length: 24h, 7d")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<BudgetPeriod, E> {
@@ -152,6 +157,7 @@ impl BudgetConfig {
                 limit.every_calendar(unit, zone)
             }
             BudgetPeriod::Run => limit.every_run(),
+            BudgetPeriod::Total => limit.in_total(),
             BudgetPeriod::Rolling(span) => limit.every(span.into()),
         };
         for (tag, values) in &self.when {

@@ -184,8 +184,8 @@ schema_of! {
     };
     BudgetPeriod, "BudgetPeriod": {
         "type": "string",
-        "pattern": r"^(hour|day|week|month|run|[0-9.]+ *(ms|s|m|min|h|d|w)?)$|\$\{[A-Za-z_]",
-        "description": "hour, day, week or month of the calendar; a run; or a length: 24h, 7d.",
+        "pattern": r"^(hour|day|week|month|run|total|[0-9.]+ *(ms|s|m|min|h|d|w)?)$|\$\{[A-Za-z_]",
+        "description": "hour, day, week or month of the calendar; a run; a length: 24h, 7d; or total.",
     };
     StoreSetting, "StoreSetting": {
         "type": "string",

@@ -174,6 +174,7 @@ pub(super) fn check_adaptive(place: usize, limit: &Limit) -> Result<(), LimitErr
     let reason = match () {
         () if !is_share(floor) => "must be more than 0 and at most 1: 0.25 uses a quarter at least",
         () if limit.period == Some(Period::Run) => "means nothing for a run; leave it out",
+        () if limit.period == Some(Period::Total) => "means nothing in total; leave it out",
         () if limit.is_callers() => {
             "is for limits on provider, model and api_key; no provider refuses because of the caller's tags"
         }

@@ -1,6 +1,6 @@
 //! What differs between limits and those that come in their place.
 
-use super::{Identity, Limit, Limits};
+use super::{Identity, Limit, Limits, pairs};
 
 /// What differs between two sets of limits.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,21 +14,24 @@ pub(crate) struct Difference<'a> {
 impl Limits {
     /// What differs from these to others.
     pub(crate) fn difference<'a>(&'a self, new: &'a Limits) -> Difference<'a> {
-        let named = |limit: &'a Limit| (Identity::of(limit).sorted(), limit);
-        let mut old: Vec<_> = self.iter().map(named).collect();
+        let old: Vec<&Limit> = self.iter().collect();
+        let of = |limits: &Limits| limits.iter().map(Identity::of).collect::<Vec<_>>();
+        let mut stays = vec![false; old.len()];
         let mut difference = Difference::default();
-        for (same, limit) in new.iter().map(named) {
-            let Some(place) = old.iter().position(|(known, _)| *known == same) else {
+        for (limit, place) in new.iter().zip(pairs(&of(self), &of(new))) {
+            let Some(place) = place else {
                 difference.added.push(limit);
                 continue;
             };
-            let (_, before) = old.remove(place);
+            stays[place] = true;
+            let before = old[place];
             let fields = before.fields_that_differ(limit);
             if !fields.is_empty() {
                 difference.changed.push((before, limit, fields));
             }
         }
-        difference.removed = old.into_iter().map(|(_, limit)| limit).collect();
+        let gone = old.into_iter().zip(stays).filter(|(_, stays)| !stays);
+        difference.removed = gone.map(|(limit, _)| limit).collect();
         difference
     }
 }
@@ -49,6 +52,7 @@ impl Limit {
             adaptive,
             thresholds,
             circuit,
+            shadow,
             // By these it is the same.
             quantity: _,
             period: _,
@@ -57,7 +61,6 @@ impl Limit {
             per: _,
             whole: _,
             part: _,
-            shadow: _,
             paused: _,
         } = self;
         let same = [
@@ -73,6 +76,7 @@ impl Limit {
             ("adaptive", *adaptive == other.adaptive),
             ("thresholds", *thresholds == other.thresholds),
             ("circuit", *circuit == other.circuit),
+            ("shadow", *shadow == other.shadow),
         ];
         let differ = same.into_iter().filter(|(_, same)| !same);
         differ.map(|(field, _)| field).collect()

@@ -34,6 +34,14 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
+    /// A limit [in total](super::Limit::in_total) on something other than cost.
+    #[error("limit {place} ({limit}): only money is limited in total; say `every(…)`")]
+    TotalOfOthers {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+    },
     /// A [pause](super::Limit::paused) without tags, or with anything besides tags.
     #[error("limit {place} ({limit}): a pause {reason}")]
     BadPause {
@@ -216,6 +224,7 @@ impl LimitError {
             LimitError::ZeroAmount { place, .. }
             | LimitError::NoPeriod { place, .. }
             | LimitError::PeriodOfConcurrency { place, .. }
+            | LimitError::TotalOfOthers { place, .. }
             | LimitError::AbsurdPeriod { place, .. }
             | LimitError::MarginOverPeriod { place, .. }
             | LimitError::BadSlice { place, .. }

@@ -8,7 +8,7 @@ use super::{Limit, Period, Quantity, definition::Values};
 use crate::tags::Tag;
 
 /// What makes a limit the same limit: the quantity, the period, `when`, `per`, and whether it acts. Not the
-/// amount.
+/// amount. One that acts now and only watched before goes on [all the same](pairs).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     quantity: Quantity,
@@ -56,6 +56,42 @@ impl Identity {
         self.per.sort();
         self
     }
+
+    /// The same limit, acting where this only watches, or the other way round.
+    fn turned(&self) -> Self {
+        Identity {
+            shadow: !self.shadow,
+            ..self.clone()
+        }
+    }
+}
+
+/// Which of the old limits each of the new ones is, by number: the same one; or, as what only watched may act now, the
+/// one that differs in nothing else. Where the old or the new limits have both of these, each stays what it is. Each
+/// old one is found once.
+pub(crate) fn pairs(old: &[Identity], new: &[Identity]) -> Vec<Option<usize>> {
+    let sorted = |all: &[Identity]| -> Vec<Identity> {
+        all.iter().map(|one| one.clone().sorted()).collect()
+    };
+    let (old, new) = (sorted(old), sorted(new));
+    let mut taken = vec![false; old.len()];
+    let mut found = Vec::with_capacity(new.len());
+    for one in &new {
+        let free = |same: &Identity| {
+            let mut known = old.iter().zip(&taken);
+            known.position(|(known, taken)| !taken && known == same)
+        };
+        let place = free(one).or_else(|| {
+            let turned = one.turned();
+            let both = old.contains(one) || new.contains(&turned);
+            if both { None } else { free(&turned) }
+        });
+        if let Some(place) = place {
+            taken[place] = true;
+        }
+        found.push(place);
+    }
+    found
 }
 
 #[cfg(test)]
@@ -78,5 +114,24 @@ mod tests {
         assert!(!same(&any(["a", "b"]), &any(["a", "c"])));
         let slice = limit(60).slice(Duration::from_secs(1)).of_slice().unwrap();
         assert!(!same(&slice, &limit(1).every(Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn what_acts_now_and_only_watched_is_found_unless_there_are_both() {
+        let requests = |amount| Limit::requests(amount).every(Duration::from_secs(60));
+        let acts = || requests(1).per(Tag::Run).per(Tag::User);
+        let watches = || requests(2).per(Tag::User).per(Tag::Run).shadow();
+        let found = |old: &[Limit], new: &[Limit]| {
+            let of = |all: &[Limit]| all.iter().map(Identity::of).collect::<Vec<_>>();
+            pairs(&of(old), &of(new))
+        };
+        let other = || Limit::concurrency(3);
+        assert_eq!(found(&[other(), watches()], &[acts()]), [Some(1)]);
+        assert_eq!(found(&[acts()], &[other(), watches()]), [None, Some(0)]);
+        assert_eq!(found(&[watches()], &[acts(), watches()]), [None, Some(0)]);
+        assert_eq!(found(&[watches(), acts()], &[acts()]), [Some(1)]);
+        let both = [acts(), watches()];
+        assert_eq!(found(&[watches(), acts()], &both), [Some(1), Some(0)]);
+        assert_eq!(found(&[requests(5).shadow()], &both), [None, None]);
     }
 }

@@ -63,6 +63,13 @@ pub(super) fn life(place: usize, limit: &Limit, wall: &Arc<Wall>) -> Result<Life
                 limit: words(),
             });
         }
+        (Quantity::Cost, Some(Period::Total)) => return Ok(Life::Run),
+        (_, Some(Period::Total)) => {
+            return Err(LimitError::TotalOfOthers {
+                place,
+                limit: words(),
+            });
+        }
         (_, Some(Period::Run)) => return Ok(Life::Run),
         (_, Some(Period::Calendar(unit))) => return calendar(place, limit, unit, wall),
         (_, Some(Period::Sliding(length))) => length,

@@ -172,6 +172,31 @@ impl Limit {
         }
     }
 
+    /// Counts for all time: what is spent never comes back, and once the money is spent, every call is refused until the
+    /// amount is raised. For limits on cost only.
+    ///
+    /// ```
+    /// use tower_quota::{Limiter, Money, Tags, Usage, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::new(Limits::new([Limit::cost(Money::from_dollars(10)).in_total()])?);
+    /// let mut usage = Usage::default();
+    /// usage.cost = Some(Money::from_dollars(10));
+    /// limiter.record(&Tags::new(), usage).await?;
+    ///
+    /// let call = Call::new().cost(Money::from_dollars(1));
+    /// let refused = limiter.try_acquire(call).await.unwrap_err();
+    /// assert!(refused.to_string().starts_with("budget exceeded: cost $10.00 in total"), "{refused}");
+    /// assert_eq!(refused.retry_after(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn in_total(mut self) -> Self {
+        self.period = Some(Period::Total);
+        self
+    }
+
     /// Applies the limit only to calls with this tag at this value. If given several times, all must match.
     ///
     /// A model also matches under its plainer names, in the same way as prices do: a limit on `gpt-4` also applies to

@@ -57,7 +57,7 @@ pub(crate) use circuit::Happened;
 pub(crate) use difference::Difference;
 pub(crate) use hear::{Charged, Counters, Refill};
 pub(crate) use hold::Hold;
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, pairs};
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(crate) use kept::KeptLimits;
 pub(crate) use life::Life;

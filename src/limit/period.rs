@@ -18,15 +18,21 @@ pub enum Period {
     /// call without a `run` tag counts under the run with the empty name, so that leaving the tag out does not get
     /// around the limit.
     Run,
+    /// All time: what is spent never comes back.
+    ///
+    /// Only limits on cost count so. Each value that such a budget is split by has its count for good, as long as the
+    /// store has [room](crate::store::MemoryStore#bounds).
+    Total,
     /// Successive hours, days, weeks or months of a calendar. The limit says in which time zone.
     Calendar(CalendarUnit),
 }
 
 impl fmt::Display for Period {
-    /// Writes `min`, `hour`, `day`, `run`, or the length: `6s`, `1.5s`.
+    /// Writes `min`, `hour`, `day`, `run`, `total`, or the length: `6s`, `1.5s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Period::Run => f.write_str("run"),
+            Period::Total => f.write_str("total"),
             Period::Calendar(unit) => write!(f, "calendar {unit}"),
             Period::Sliding(span) => match (span.as_secs(), span.subsec_nanos()) {
                 (1, 0) => f.write_str("s"),
@@ -51,5 +57,6 @@ mod tests {
             ["min", "day", "6s", "1.5s"]
         );
         assert_eq!(Period::Run.to_string(), "run");
+        assert_eq!(Period::Total.to_string(), "total");
     }
 }

@@ -19,7 +19,7 @@ fn error(limits: impl IntoIterator<Item = Limit>) -> LimitError {
 
 #[test]
 fn every_field_has_a_value_that_is_refused_by_name() {
-    let cases: [(Limit, &str); 23] = [
+    let cases: [(Limit, &str); 25] = [
         (
             Limit::tokens(1).every(MINUTE).count_refused(),
             "`count_refused`",
@@ -70,6 +70,8 @@ fn every_field_has_a_value_that_is_refused_by_name() {
         ),
         (Limit::requests(0).every(MINUTE), "`amount`"),
         (Limit::requests(1), "`period`"),
+        (Limit::requests(1).in_total(), "in total"),
+        (Limit::concurrency(1).in_total(), "`period`"),
         (Limit::concurrency(1).every(MINUTE), "`period`"),
         (Limit::concurrency(1).every_run(), "`period`"),
         (Limit::requests(1).every(Duration::ZERO), "`period`"),

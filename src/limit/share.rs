@@ -67,6 +67,8 @@ pub(super) fn check_shares(place: usize, limit: &Limit) -> Result<(), LimitError
             "a limit that only watches guarantees nothing"
         } else if limit.period == Some(Period::Run) {
             "a run gives nothing back that could be guaranteed"
+        } else if limit.period == Some(Period::Total) {
+            "in total nothing comes back that could be guaranteed"
         } else if when.chain(&limit.per).any(|tag| *tag == share.tag) {
             "the limit is for values of this tag as it is; say another tag, or leave it out of `when` and `per`"
         } else if !is_share(share.part) {

@@ -12,8 +12,10 @@ impl fmt::Display for Limit {
         }
         let amount = |amount| self.quantity.amount(amount);
         write!(f, "{} {}", self.quantity, amount(self.usable(self.amount)))?;
-        if let Some(period) = self.period {
-            write!(f, "/{period}")?;
+        match self.period {
+            Some(Period::Total) => f.write_str(" in total")?,
+            Some(period) => write!(f, "/{period}")?,
+            None => {}
         }
         if let Some(zone) = &self.zone {
             write!(f, " in {zone}")?;

@@ -116,8 +116,25 @@ struct Class {
 struct Party {
     /// Where its last call ends.
     end: u64,
-    /// Where each of its calls begins, in the order they came.
-    starts: BTreeMap<(u64, u64), u64>,
+    /// Its calls, in the order they came.
+    calls: BTreeMap<(u64, u64), Begun>,
+}
+
+/// A call of an agent.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// Where it begins.
+    start: u64,
+    /// By how much its agent's last call ends later because of it: by nothing, where it keeps an earlier place.
+    added: u64,
+}
+
+impl Party {
+    /// Where the last of its calls begins that wait, by the order in which they came.
+    fn last_start(&self) -> u64 {
+        let last = self.calls.values().next_back();
+        last.map_or(0, |call| call.start)
+    }
 }
 
 impl Order {
@@ -170,14 +187,15 @@ impl Order {
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
         let party = class.parties.entry(comer.agent.clone()).or_default();
-        class.busy += u64::from(party.starts.is_empty());
-        party
-            .starts
-            .insert((comer.order, rank.seat.place), rank.seat.start);
+        class.busy += u64::from(party.calls.is_empty());
+        let begun = Begun {
+            start: rank.seat.start,
+            added: if comer.start.is_none() { comer.size } else { 0 },
+        };
+        party.calls.insert((comer.order, rank.seat.place), begun);
         if comer.start.is_none() {
-            let last = party.starts.values().next_back().copied();
-            let end = now.max(party.end).max(last.unwrap_or_default());
-            party.end = end.saturating_add(comer.size);
+            let end = now.max(party.end).max(party.last_start());
+            party.end = end.saturating_add(begun.added);
         }
         class.forget_the_past();
         self.take_turn(comer.priority, before);
@@ -199,7 +217,9 @@ impl Order {
     pub(super) fn gave_up(&mut self, rank: Rank, agent: &str) {
         let class = self.classes.get_mut(&rank.line.priority);
         if let Some(party) = class.and_then(|class| class.parties.get_mut(agent)) {
-            party.end = party.end.saturating_sub(rank.size);
+            let call = party.calls.get(&(rank.seat.order, rank.seat.place));
+            let added = call.map_or(0, |call| call.added);
+            party.end = party.end.saturating_sub(added);
         }
         self.leave(rank, agent);
     }
@@ -213,8 +233,8 @@ impl Order {
         class.arrivals.remove(&(rank.arrival, rank.seat.place));
         if let Some(party) = class.parties.get_mut(agent) {
             let key = (rank.seat.order, rank.seat.place);
-            let left = party.starts.remove(&key).is_some();
-            class.busy -= u64::from(left && party.starts.is_empty());
+            let left = party.calls.remove(&key).is_some();
+            class.busy -= u64::from(left && party.calls.is_empty());
         }
         if class.arrivals.is_empty() {
             // Nobody waits: nobody is ahead of anybody.
@@ -339,11 +359,10 @@ impl Class {
         let Some(party) = self.parties.get(&comer.agent) else {
             return self.now;
         };
-        let later = party.starts.range((comer.order, u64::MAX)..).next();
+        let later = party.calls.range((comer.order, u64::MAX)..).next();
         // One that gave up leaves the end before those of its agent that came after it, and wait.
-        let last = party.starts.values().next_back().copied();
-        let end = self.now.max(party.end).max(last.unwrap_or_default());
-        later.map_or(end, |(_, start)| *start)
+        let end = self.now.max(party.end).max(party.last_start());
+        later.map_or(end, |(_, call)| call.start)
     }
 
     /// An agent whose calls have all begun begins anew: where its last one ends says nothing any more. So does
@@ -356,14 +375,14 @@ impl Class {
         }
         let now = self.now;
         self.parties
-            .retain(|_, party| party.end > now || !party.starts.is_empty());
+            .retain(|_, party| party.end > now || !party.calls.is_empty());
         if self.parties.len() > most {
-            let gone = self.parties.values().filter(|p| p.starts.is_empty());
+            let gone = self.parties.values().filter(|p| p.calls.is_empty());
             let mut ends: Vec<u64> = gone.map(|party| party.end).collect();
             let half = ends.len() / 2;
             let (_, half, _) = ends.select_nth_unstable(half);
             self.parties
-                .retain(|_, party| party.end > *half || !party.starts.is_empty());
+                .retain(|_, party| party.end > *half || !party.calls.is_empty());
         }
     }
 }

@@ -125,6 +125,22 @@ fn who_gives_up_leaves_its_agent_no_further_behind() {
 }
 
 #[test]
+fn who_queues_again_and_gives_up_takes_no_place_from_others_of_its_agent() {
+    let mut order = Order::new(AGING);
+    let first = order.join(&comer(0, "a", WHOLE));
+    let stays = order.join(&comer(1, "a", WHOLE));
+    order.granted(first, "a");
+    // Where it began it has been counted, and comes to no more this time: nothing is to be taken back either.
+    let again = order.join(&Comer {
+        start: Some(first.seat.start),
+        ..comer(0, "a", WHOLE)
+    });
+    order.gave_up(again, "a");
+    let next = order.join(&comer(2, "a", WHOLE));
+    assert_eq!(next.seat.start, stays.seat.start + WHOLE);
+}
+
+#[test]
 fn classes_pass_each_other_when_the_oldest_of_one_goes_and_not_when_one_is_new_or_ends() {
     let at = |order, arrival, priority| Comer {
         priority,

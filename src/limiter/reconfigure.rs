@@ -24,10 +24,12 @@ pub enum ChangeError {
 impl Limiter {
     /// Replaces the limits, all at once.
     ///
-    /// A limit with the same quantity, period, `when` and `per` as before, and that still acts or still only watches,
-    /// is the same limit and stays: what counts under it goes on counting. Everything else about it may change:
-    /// amounts, headroom, the charge, the margin, shares, thresholds. A threshold that was reported is not reported
-    /// again, and an open circuit stays open. What counted under a limit that is removed is forgotten, even if the
+    /// A limit with the same quantity, period, `when` and `per` as before is the same limit and stays: what counts under
+    /// it goes on counting. Everything else about it may change: amounts, headroom, the charge, the margin, shares,
+    /// thresholds. It may also come to act where it [only watched](crate::limit::Limit::shadow), as a soft budget that
+    /// becomes a hard one, or the other way round; but where one that acts and one that watches stand side by side,
+    /// before or after the change, each is a limit of its own. A threshold that was reported is not reported again, and
+    /// an open circuit stays open while it is one. What counted under a limit that is removed is forgotten, even if the
     /// limit comes back later.
     ///
     /// - **New limits count from now on**: earlier usage is not in them, and calls in flight hold no slot of a new

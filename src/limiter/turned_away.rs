@@ -3,6 +3,7 @@
 use super::{Limiter, Permit, Progress, Refused, Turn};
 use crate::{
     error::Rejection,
+    limit::Quantities,
     store::{Answer, Claim, NotNow},
 };
 
@@ -41,8 +42,13 @@ impl Limiter {
     }
 
     fn count_refused(&self, claim: &Claim) {
+        // What is refused is the call, whichever gate has claimed: requests count where money was refused.
+        let all = Claim {
+            quantities: Quantities::ALL,
+            ..claim.clone()
+        };
         // A store that cannot count this one counts the next; the call is refused either way.
-        if let Answer::Later(answer) = self.shared.store.refuse(claim) {
+        if let Answer::Later(answer) = self.shared.store.refuse(&all) {
             self.shared
                 .post(Box::pin(async move { drop(answer.await) }));
         }

@@ -61,7 +61,8 @@ impl Asked {
     /// The claim, to a store with these limits.
     pub(super) fn to(&self, limits: &Limits) -> Claim {
         let held = self.held.iter().filter_map(|slot| {
-            let place = snapshot::place(limits, &slot.of)?;
+            let places = snapshot::places(limits, std::slice::from_ref(&slot.of));
+            let place = places.into_iter().next()??;
             Some(LimitKey::of_values(place, &slot.values, slot.shared))
         });
         Claim {

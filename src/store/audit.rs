@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BudgetChange, BudgetEvent};
 use crate::{
-    limit::{Identity, Limit, Limits},
+    limit::{Identity, Limit, Limits, pairs},
     tags::{self, Tag},
 };
 
@@ -196,10 +196,17 @@ impl Note {
 
     /// Of limits that were changed: those that are others now, that are new and that are gone.
     pub(super) fn of_limits(before: &Limits, after: &Limits, by: &str, why: &str) -> Vec<Self> {
-        let same = |one: &Limit, other: &Limit| Identity::of(one).same(&Identity::of(other));
-        let find = |limits: &Limits, limit: &Limit| {
-            limits.iter().find(|other| same(other, limit)).cloned()
-        };
+        let (old, new): (Vec<&Limit>, Vec<&Limit>) =
+            (before.iter().collect(), after.iter().collect());
+        let of = |limits: &Limits| limits.iter().map(Identity::of).collect::<Vec<_>>();
+        let mut now: Vec<Option<&Limit>> = vec![None; old.len()];
+        let mut added = Vec::new();
+        for (limit, place) in new.into_iter().zip(pairs(&of(before), &of(after))) {
+            match place {
+                Some(place) => now[place] = Some(limit),
+                None => added.push(limit),
+            }
+        }
         let note = |old: Option<&Limit>, new: Option<&Limit>| Note {
             what: Cow::Borrowed("limit"),
             subject: new.or(old).map(ToString::to_string).unwrap_or_default(),
@@ -208,15 +215,10 @@ impl Note {
             by: by.to_owned().into(),
             why: why.to_owned(),
         };
-        let mut notes = Vec::new();
-        for old in before.iter() {
-            let new = find(after, old);
-            if new.as_ref() != Some(old) {
-                notes.push(note(Some(old), new.as_ref()));
-            }
-        }
-        let new = after.iter().filter(|new| find(before, new).is_none());
-        notes.extend(new.map(|new| note(None, Some(new))));
+        let changed = old.into_iter().zip(now);
+        let changed = changed.filter(|(old, now)| *now != Some(*old));
+        let mut notes: Vec<Self> = changed.map(|(old, now)| note(Some(old), now)).collect();
+        notes.extend(added.into_iter().map(|limit| note(None, Some(limit))));
         notes
     }
 
@@ -251,7 +253,7 @@ impl Note {
 fn words(limit: &Limit) -> String {
     let own = limit.amounts.iter();
     own.fold(limit.to_string(), |text, (value, amount)| {
-        format!("{text}; {value}: {amount}")
+        format!("{text}; {value}: {}", limit.quantity.amount(*amount))
     })
 }
 

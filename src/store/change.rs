@@ -16,7 +16,12 @@ impl State {
         let old = std::mem::replace(&mut self.limits, new);
         let (counts, new) = (&mut self.counts, &self.limits);
         counts.over.resize(new.rules().len(), 0);
-        let come = new.live().filter(|(place, _)| !old.hold(*place));
+        // What acts now may only watch again later: what it would have refused is counted from then on.
+        let goes_on = |place: u32, shadow: bool| {
+            old.hold(place) && old.rules()[place as usize].limit.shadow == shadow
+        };
+        let come = new.live();
+        let come = come.filter(|(place, rule)| !goes_on(*place, rule.limit.shadow));
         come.for_each(|(place, _)| counts.over[place as usize] = 0);
         counts.let_parts_go(&old, new);
         counts.change_levels(&old, new);
@@ -227,7 +232,9 @@ mod tests {
             (vec![requests(), agents()], 6),
             (vec![agents(), slots(), requests()], 6),
             (vec![slots(), agents()], 3),
-            (vec![agents().shadow()], 0),
+            (vec![agents().shadow()], 3),
+            (vec![agents(), slots()], 3),
+            (vec![slots()], 0),
         ] {
             store
                 .reconfigure(&of(set), &Reason::default())

@@ -246,8 +246,12 @@ impl Image {
         counts: &mut Counts,
     ) -> Vec<Option<(u32, u32, u32)>> {
         let mut places = vec![None; old.rules().len()];
-        for (place, rule) in old.live() {
-            places[place as usize] = snapshot::place(limits, &Identity::of(&rule.limit));
+        let live = old.live();
+        let (stood, known): (Vec<u32>, Vec<Identity>) = live
+            .map(|(place, rule)| (place, Identity::of(&rule.limit)))
+            .unzip();
+        for (place, now) in stood.into_iter().zip(snapshot::places(limits, &known)) {
+            places[place as usize] = now;
         }
         let put = |kept: &Counted| {
             let limit = (*places.get(kept.limit as usize)?)?;

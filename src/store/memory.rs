@@ -116,8 +116,8 @@ impl MemoryStore {
     }
 
     /// Returns how many of the claims that were granted would have been refused by limits that
-    /// [only watch](crate::limit::Limit::shadow), since this store was made or the limit was added: each limit in
-    /// words, with that number.
+    /// [only watch](crate::limit::Limit::shadow), since this store was made, or since the limit was
+    /// added or came to only watch: each limit in words, with that number.
     ///
     /// A call with several attempts makes several claims.
     ///

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MemoryStore, Store as _, clock::Clock, counts::Counts};
 use crate::{
-    limit::{Identity, Limits, Spent, Tick, micros},
+    limit::{Identity, Limits, Spent, Tick, micros, pairs},
     tags::{Tag, Tags},
 };
 
@@ -81,9 +81,9 @@ impl MemoryStore {
     /// There is one exception: where no more counts may be kept, it may have a count for a value that would have shared
     /// one in the other store, because idle counts are not kept in a snapshot.
     ///
-    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed; counts of limits that no
-    /// longer exist are dropped. Grants of the other store may be settled and released here and change nothing: they
-    /// already count as spent.
+    /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed, and a limit that only
+    /// watched may act now; counts of limits that no longer exist are dropped. Grants of the other store may be settled
+    /// and released here and change nothing: they already count as spent.
     ///
     /// ```
     /// use std::time::Duration;
@@ -180,7 +180,7 @@ impl Snapshot {
         }
         let taken = Tick::from_micros(self.clock);
         let mut counts = Counts::new(limits);
-        let places: Vec<Option<u32>> = self.limits.iter().map(|old| place(limits, old)).collect();
+        let places = places(limits, &self.limits);
         for (number, kept) in self.counts.iter().enumerate() {
             let damaged = RestoreError::Damaged { place: number };
             let old = self.limits.get(kept.limit).ok_or(damaged)?;
@@ -206,12 +206,19 @@ impl Snapshot {
     }
 }
 
-/// Where the limit is now.
-pub(super) fn place(limits: &Limits, old: &Identity) -> Option<u32> {
-    limits
-        .live()
-        .find(|(_, rule)| Identity::of(&rule.limit).same(old))
-        .map(|(place, _)| place)
+/// Where each of these limits is now; also one that acts now and only watched then, or the other way round.
+pub(super) fn places(limits: &Limits, old: &[Identity]) -> Vec<Option<u32>> {
+    let live = limits.live();
+    let (now, same): (Vec<u32>, Vec<Identity>) = live
+        .map(|(place, rule)| (place, Identity::of(&rule.limit)))
+        .unzip();
+    let mut places = vec![None; old.len()];
+    for (place, number) in now.into_iter().zip(pairs(old, &same)) {
+        if let Some(number) = number {
+            places[number] = Some(place);
+        }
+    }
+    places
 }
 
 pub(super) fn tags(per: &[Tag], values: &[Arc<str>]) -> Tags {

@@ -7,5 +7,8 @@ mod folder;
 
 mod audit;
 mod events;
+mod modes;
 mod prices;
+mod refused;
 mod spent;
+mod total;

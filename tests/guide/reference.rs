@@ -102,7 +102,7 @@ impl Blocks {
                 "null" => continue,
                 "string" if is_name_alone && types.len() > 1 => continue,
                 "string" if pattern.starts_with("^(hour|day") => {
-                    "`hour`, `day`, `week`, `month`, `run` or duration".to_owned()
+                    "`hour`, `day`, `week`, `month`, `run`, `total` or duration".to_owned()
                 }
                 "number" | "string" if pattern.contains("ms|s|m|min") => "duration".to_owned(),
                 "number" | "string" if pattern.starts_with(r"^\$?[0-9]") => "dollars".to_owned(),

@@ -283,7 +283,7 @@ async fn granted(store: &MemoryStore, claim: &Claim) -> Grant {
     }
 }
 
-/// What only watches is another limit than what acts, and tells what it would have refused since it came.
+/// What only watches is another limit than what acts where both stand side by side, and tells what it would have refused since it came.
 #[tokio::test(start_paused = true)]
 async fn a_shadow_comes_and_goes_as_a_limit_does() {
     let store = Arc::new(MemoryStore::new(limits([

@@ -42,7 +42,7 @@ pub(crate) fn kind(kind: usize, random: &mut fastrand::Rng) -> Limit {
             .every(secs(30))
             .charge(charge)
             .share(Tag::Team, ["x", "y"][random.usize(..2)], 0.3),
-        8 => Limit::requests(random.u64(2..5)).every(secs(10)).shadow(),
+        8 => Limit::requests(random.u64(2..5)).every(secs(11)).shadow(),
         _ => Limit::requests(20)
             .every(secs(25))
             .per(Tag::Agent)
