@@ -47,11 +47,13 @@ const HARD: u64 = 150;
 const EASY: u64 = 1_500;
 const DEAR_CALLS: u64 = 60;
 const PERIOD: Duration = Duration::from_secs(2);
-/// How much later than it left a call may come.
-const MARGIN: Duration = Duration::from_millis(150);
+/// How much later than it left a call may come, on a machine that has other things to do, too.
+const MARGIN: Duration = Duration::from_millis(500);
 
 fn main() -> Result<(), BoxError> {
     let bare = std::env::args().any(|arg| arg == "--bare");
+    // Without the layers nothing holds calls back: each has a connection, and both of its ends are ours.
+    rlimit::increase_nofile_limit(3 * (HARD + EASY))?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

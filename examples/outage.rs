@@ -217,13 +217,16 @@ async fn report(
     {
         println!("{event}");
     }
-    let (mut bills, mut equal, mut strangers, mut attempts) = (Vec::new(), true, 0, Vec::new());
+    let (mut bills, mut equal, mut strangers) = (Vec::new(), true, 0);
+    let (mut attempts, mut served, mut refused) = (Vec::new(), Vec::new(), 0);
     for (name, server) in PROVIDERS.iter().zip(servers) {
         let (billed, charged) = ledgers(server, limiter, name).await?;
         equal &= billed == charged;
         bills.push(Money::from_nanos(billed).to_string());
         let ledger = server.ledger();
         attempts.push(ledger.attempts());
+        served.push(ledger.ok());
+        refused += ledger.refused();
         let own = key(name);
         strangers += ledger
             .entries()
@@ -238,7 +241,9 @@ async fn report(
             "calls": CALLS,
             "ok": load(&seen.ok),
             "failed": load(&seen.failed),
+            "provider_429": refused,
             "attempts": attempts,
+            "served": served,
             "breaker_opened": load(&seen.opened),
             "breaker_closed": load(&seen.closed),
             "billed": bills,

@@ -53,6 +53,8 @@ const BARE_CALLS: u64 = 600;
 struct Seen {
     ok: AtomicU64,
     refused: AtomicU64,
+    /// Neither answered nor refused here.
+    failed: AtomicU64,
     /// The least that a refused call might have cost, and the refusal.
     least: Mutex<Option<(u64, String)>>,
 }
@@ -121,7 +123,8 @@ async fn run(bare: bool) -> Result<(), BoxError> {
     while let Some(call) = calls.join_next().await {
         call??;
     }
-    let billed = cost(provider.ledger().billed());
+    let ledger = provider.ledger();
+    let billed = cost(ledger.billed());
     if !bare {
         for_ever(guarded, url, "sibling", 7, sibling.clone(), 5).await?;
     }
@@ -131,15 +134,15 @@ async fn run(bare: bool) -> Result<(), BoxError> {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    if let Some((_, message)) = &least {
-        println!("{message}");
-    }
-    let refused = least.map_or(0, |(needed, _)| needed);
+    let (refused, why) = least.unwrap_or_default();
     println!(
         "{}",
         json!({
             "calls": runaway.ok.load(Ordering::Relaxed),
             "refused": runaway.refused.load(Ordering::Relaxed),
+            "why": why,
+            "failed": runaway.failed.load(Ordering::Relaxed),
+            "provider_429": ledger.refused(),
             "budget": BUDGET,
             "billed": Money::from_nanos(billed),
             "smallest_refused": Money::from_nanos(refused),
@@ -172,7 +175,8 @@ where
     R::Error: Into<BoxError>,
 {
     let mut random = fastrand::Rng::with_seed(seed);
-    while seen.ok.load(Ordering::Relaxed) < most {
+    let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    while load(&seen.ok) + load(&seen.failed) < most {
         let body = json!({
             "model": MODEL,
             "max_tokens": random.u64(CAPS),
@@ -191,8 +195,10 @@ where
             }
             continue;
         }
+        let is_success = response.status().is_success();
         response.into_body().collect().await.map_err(Into::into)?;
-        seen.ok.fetch_add(1, Ordering::Relaxed);
+        let count = if is_success { &seen.ok } else { &seen.failed };
+        count.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }

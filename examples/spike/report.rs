@@ -13,9 +13,11 @@ use http::StatusCode;
 use serde::Serialize;
 use tokio::{task::JoinHandle, time::Instant};
 use tower_quota::{
-    Limiter,
+    Limiter, Money,
     sim::{Ledger, SimLimit},
 };
+
+use super::trace::{MODELS, PRICES};
 
 /// Calls by how they ended.
 pub(crate) struct Counts {
@@ -75,8 +77,10 @@ pub(crate) fn progress(counts: Arc<Counts>, limiter: Option<Limiter>) -> JoinHan
 struct Line {
     calls: usize,
     ok: usize,
+    failed: usize,
     provider_429: Option<usize>,
     over_limit: Option<usize>,
+    billed: Option<Money>,
     least_s: Option<f64>,
     makespan_s: Option<f64>,
     goodput: Option<f64>,
@@ -94,14 +98,26 @@ pub(crate) fn line(counts: &Counts, ledger: Option<&Ledger>, limits: &[SimLimit]
     let line = Line {
         calls: counts.calls,
         ok: counts.ok.load(Ordering::Relaxed),
+        failed: counts.failed.load(Ordering::Relaxed),
         provider_429: ledger.map(Ledger::refused),
         over_limit: ledger.map(|ledger| ledger.over_limit(limits)),
+        billed: ledger.map(billed),
         least_s: least.map(seconds),
         makespan_s: makespan.map(seconds),
         goodput,
         rss_mb: resident_mb(),
     };
     serde_json::to_string(&line).expect("numbers are JSON")
+}
+
+/// What the simulated provider bills; models that have no price here cost nothing.
+fn billed(ledger: &Ledger) -> Money {
+    let nanos = ledger.entries().iter().map(|entry| {
+        let place = MODELS.iter().position(|model| *entry.model == **model);
+        let (input, output) = place.map_or((0, 0), |place| PRICES[place]);
+        entry.billed.input * input + entry.billed.output * output
+    });
+    Money::from_nanos(nanos.sum())
 }
 
 /// The most memory this process has had, simulator and all; `None` where the system does not tell.

@@ -9,6 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) const MODELS: [&str; 2] = ["gpt-5.5", "claude-sonnet-5-5"];
+/// What a token of each costs, in and out, in billionths of a dollar.
+pub(crate) const PRICES: [(u64, u64); 2] = [(5_000, 30_000), (2_000, 10_000)];
 const AGENTS: [&str; 5] = ["scout", "writer", "critic", "clerk", "runner"];
 
 /// One call of a trace.

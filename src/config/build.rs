@@ -228,6 +228,7 @@ impl RateLimiting {
         let mut doubts = Vec::new();
         let (prices, price_file) = self.price_table(&mut doubts)?;
         doubts.extend(self.failover.doubts(limiter.limits().count_cost()));
+        doubts.extend(self.doubt_uncapped(&prices));
         let doubts = doubts.iter().map(|doubt| self.hidden(doubt)).collect();
         let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
             .patience(self.budget_patience.into());

@@ -54,6 +54,7 @@ mod short;
 mod span;
 mod store;
 mod tree;
+mod uncapped;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

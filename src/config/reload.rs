@@ -158,6 +158,7 @@ impl Stack {
             .price_table(&mut doubts)
             .map_err(|error| block.replaced.hide(error))?;
         doubts.extend(block.failover.doubts(limits.count_cost()));
+        doubts.extend(block.doubt_uncapped(&prices));
         let _one_at_a_time = self.running.changing.lock().await;
         let old = self.running.config();
         let paths = fixed(&old, block);

@@ -103,7 +103,7 @@ impl Stack {
 }
 
 /// The name that a limit knows the model by, and the steps to it; `None` where the limit is not on such calls.
-fn leads_to(
+pub(super) fn leads_to(
     limit: &Limit,
     provider: Option<&str>,
     model: &str,

@@ -323,6 +323,7 @@ async fn c5_two_models_are_never_taken_for_one() {
         "gpt-4-1106-preview",
         "gpt-4-2413",
         "gpt-4:free",
+        "gpt-4-001",
     ] {
         assert_eq!(
             send!(service, request("openai", other, 1, "a", "r")),

@@ -272,6 +272,7 @@ fn c1_a_block_as_it_is_written_by_hand_is_read() {
     let text = r#"
 rate_limiting:
   max_daily_spend: 10
+  cap_output: 8192
   failover:
     providers:
       openai: { base_url: https://api.openai.com/v1, keys: [{ label: main, key: "${OPENAI_API_KEY}", weight: 2 }, "${OPENAI_KEY_2}"], pool: weighted }

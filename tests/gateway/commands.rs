@@ -50,6 +50,26 @@ async fn c5_names_of_models_are_resolved() {
 }
 
 #[tokio::test]
+async fn a_budget_that_a_few_calls_without_a_cap_would_hold_is_warned_of() {
+    let text = |more: &str| {
+        format!(
+            "rate_limiting:
+  providers: {{ openai: {{ gpt-5.5: {{ rpm: 500 }} }} }}
+  max_daily_spend: 10{more}
+gateway: {{ upstreams: {{ openai: {{}} }} }}"
+        )
+    };
+    let (code, said, _) = check(&text(""), &[]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.starts_with("warning: rate_limiting.max_daily_spend: ") && said.contains("cap_output"),
+        "{said}"
+    );
+    let (_, said, _) = check(&text("\n  cap_output: 8192"), &[]).await;
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_with_its_place() {
     for (text, word) in [
         ("rate_limiting: { globl: {} }", "globl"),
@@ -138,6 +158,7 @@ async fn g7_init_writes_what_check_finds_sound_of_the_keys_there_are() {
     assert_eq!(init(&keys, &[]).await.0, 0);
     let text = std::fs::read_to_string(path).unwrap();
     assert!(!text.contains("sk-marked"), "{text}");
+    assert!(text.contains("\n  cap_output: 8192\n"), "{text}");
     let mut command = tower_quota(&["check", "--config", path]);
     command.env_clear().envs(keys);
     let output = soon(command.output()).await.unwrap();
@@ -147,6 +168,7 @@ async fn g7_init_writes_what_check_finds_sound_of_the_keys_there_are() {
         said.contains("cost $10.00/calendar day") && said.contains("provider=openai"),
         "{said}"
     );
+    assert!(!said.contains("warning"), "{said}");
 
     let (code, complaint) = init(&keys, &[]).await;
     assert!(code == 2 && complaint.contains("--force"), "{complaint}");

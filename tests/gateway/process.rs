@@ -97,7 +97,11 @@ impl Gateway {
 
     /// The same by this command.
     pub(crate) async fn start_command(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
+        Self::started(command.spawn().unwrap()).await
+    }
+
+    /// The same of one that was started, as soon as it listens.
+    pub(crate) async fn started(mut child: Child) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = soon(stdout.next_line()).await.unwrap();

@@ -2,11 +2,13 @@
 #![cfg(unix)]
 
 use serde_json::json;
+use tokio::{io::AsyncWriteExt as _, net::unix::pipe, process::Command};
 
 use crate::{
-    calls::{chat, json_of},
-    process::{Gateway, soon},
-    upstream::Held,
+    calls::{chat, client, json_of},
+    keys::Keyed,
+    process::{Gateway, run, soon, tower_quota},
+    upstream::{Held, echo},
 };
 
 #[tokio::test]
@@ -69,4 +71,71 @@ async fn c6_other_amounts_hold_at_once_what_counts_stays_and_a_bad_file_changes_
 
     gateway.term().await;
     assert_eq!(gateway.ended().await.code(), Some(0));
+}
+
+/// The end of this pipe to write to, as soon as somebody reads.
+async fn read_by_somebody(path: &str) -> pipe::Sender {
+    let opened = async {
+        loop {
+            // There is nothing to wait on: whoever opens a pipe that nobody reads is refused.
+            match pipe::OpenOptions::new().open_sender(path) {
+                Ok(end) => return end,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
+            }
+        }
+    };
+    soon(opened).await
+}
+
+#[tokio::test]
+async fn c6_a_hangup_that_comes_before_it_listens_ends_nothing_and_is_heard_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quota.yaml");
+    let path = path.to_str().unwrap();
+    let made = Command::new("mkfifo").arg(path).status().await;
+    assert!(made.unwrap().success());
+    let text =
+        "rate_limiting: {}\ngateway: { upstream: 'http://127.0.0.1:1', listen: '127.0.0.1:0' }";
+
+    // As long as nothing comes through the pipe it reads its configuration.
+    let child = tower_quota(&["serve", "--config", path]).spawn().unwrap();
+    let mut end = read_by_somebody(path).await;
+    let pid = child.id().unwrap().to_string();
+    let sent = Command::new("kill").args(["-HUP", &pid]).status().await;
+    assert!(sent.unwrap().success());
+    end.write_all(text.as_bytes()).await.unwrap();
+    drop(end);
+    let mut gateway = Gateway::started(child).await;
+
+    let mut end = read_by_somebody(path).await;
+    end.write_all(text.as_bytes()).await.unwrap();
+    drop(end);
+    assert_eq!(
+        gateway.complaint().await,
+        "tower-quota: reloaded; nothing is another"
+    );
+    gateway.term().await;
+    assert_eq!(gateway.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn keys_are_taken_though_the_configuration_is_not() {
+    let upstreams = format!("{{ mine: {{ url: 'http://{}' }} }}", echo().await);
+    let mut keyed = Keyed::start(&upstreams, "{}").await;
+    let state = keyed.state.to_str().unwrap();
+    let made = run(&["admin", "--state", state, "key", "create", "new"]).await;
+    assert!(made.status.success(), "{made:?}");
+    let token = String::from_utf8(made.stdout).unwrap();
+
+    let mut said = keyed.gateway.reload_text("rate_limiting: [").await;
+    while !said.contains("reloaded") {
+        said = keyed.gateway.complaint().await;
+    }
+    let begins = "tower-quota: not reloaded, all is as it was but for the keys, read again: ";
+    assert!(said.starts_with(begins), "{said}");
+    let url = keyed.gateway.url("/v1/chat/completions");
+    let call = client().post(url).bearer_auth(token.trim());
+    let call = call.body(r#"{"model":"sim-1","max_tokens":9,"messages":[]}"#);
+    let answer = soon(call.send()).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
 }

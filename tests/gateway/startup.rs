@@ -165,6 +165,23 @@ async fn an_address_in_use() {
 }
 
 #[tokio::test]
+async fn an_empty_variable_has_no_metrics_pushed() {
+    let config = ConfigFile::new(RIGHT);
+    let empty = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
+        // A push that nobody takes ends soon.
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000"),
+    ];
+    let gateway = Gateway::start_with(&["--config", config.path()], &empty).await;
+    let said = gateway.said().await;
+    assert!(
+        !said.iter().any(|line| line.contains("metrics")),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_may_not_be_meant_is_in_force_and_said() {
     let limits = "{ prices: { openai: { gpt-4o: { input: 0.0000025, output: 10 } } } }";
     let mut gateway = Gateway::start("http://127.0.0.1:1", limits).await;

@@ -26,6 +26,7 @@ use crate::{
 struct Secured {
     folder: tempfile::TempDir,
     gateway: Gateway,
+    text: String,
 }
 
 impl Secured {
@@ -40,7 +41,11 @@ gateway: {{ listen: '127.0.0.1:0', upstream: '{upstream}', tls: {{ certificate: 
             file("server.key")
         );
         let gateway = Gateway::start_text(upstream, &text).await;
-        Secured { folder, gateway }
+        Secured {
+            folder,
+            gateway,
+            text,
+        }
     }
 
     fn authority(&self) -> String {
@@ -106,6 +111,24 @@ async fn callers_speak_tls_and_trust_the_authority() {
     let said = secured.gateway.hangup().await;
     assert!(said.contains("reloaded"), "{said}");
     assert!(ask(Some(secured.authority())).await.is_ok());
+    // Also where the configuration beside it cannot be taken.
+    let text = secured.text.clone();
+    for (bad, says) in [
+        ("rate_limiting: [".to_owned(), "line"),
+        (text.replace("127.0.0.1:0", "127.0.0.1:1"), "`gateway`"),
+        (text.replace("{}", "{ max_counts: 7 }"), "max_counts"),
+    ] {
+        certificates::make(file);
+        let said = secured.gateway.reload_text(&bad).await;
+        assert!(
+            said.contains("not reloaded")
+                && said.contains("but for the certificate, read again")
+                && said.contains(says),
+            "{said}"
+        );
+        assert!(ask(Some(secured.authority())).await.is_ok(), "{says}");
+    }
+    secured.gateway.reload_text(&text).await;
     std::fs::write(secured.authority().replace("ca.pem", "server.pem"), "").unwrap();
     let said = secured.gateway.hangup().await;
     assert!(

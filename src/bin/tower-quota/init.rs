@@ -97,6 +97,11 @@ rate_limiting:
 {presets}  # Dollars in a day; what would pass it is refused.
   max_daily_spend: 10
   alert_threshold: 0.8
+  # A call whose program names no cap on the answer (`max_tokens`) gets this one. The budget holds the price of the longest
+  # answer until the call ends: without a cap that is all that the model can give, and few calls run at a time. Raise it for
+  # longer answers; a model that gives less refuses a cap above its own, so lower it for such a model. A change of it needs a
+  # restart.
+  cap_output: 8192
 gateway:
   listen: 127.0.0.1:8080
   # Keys for callers, so that it can listen on other addresses: `tower-quota admin --state FILE key create NAME`.

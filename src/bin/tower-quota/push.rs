@@ -1,6 +1,6 @@
 //! Metrics that are pushed, where the environment says where to.
 
-use std::env;
+use std::{env, ffi::OsString};
 
 use tokio::{sync::oneshot, task::JoinHandle};
 use tower_quota::{
@@ -22,7 +22,7 @@ pub(crate) struct Push {
 
 /// Begins to push, where that is wanted.
 pub(crate) fn begin(gateway: &Gateway) -> Result<Option<Push>, OtlpError> {
-    if ENDPOINTS.iter().all(|name| env::var_os(name).is_none()) {
+    if !is_wanted(ENDPOINTS.map(env::var_os)) {
         return Ok(None);
     }
     let otlp = Otlp::new(gateway.metrics())?;
@@ -35,11 +35,33 @@ pub(crate) fn begin(gateway: &Gateway) -> Result<Option<Push>, OtlpError> {
     Ok(Some(Push { stop, task }))
 }
 
+/// Whether one of the variables says where to. An empty one is as one that is not there, for all programs that push: so it is
+/// switched off where it cannot be taken away.
+fn is_wanted(said: [Option<OsString>; 2]) -> bool {
+    let mut said = said.into_iter().flatten();
+    said.any(|endpoint| !endpoint.is_empty())
+}
+
 /// Pushes what is still to be pushed.
 pub(crate) async fn end(push: Option<Push>) {
     if let Some(Push { stop, task }) = push {
         drop(stop);
         // A push that panicked has said so.
         let _ = task.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_pushed_where_no_variable_says_where_to() {
+        let wanted = |metrics: Option<&str>, all: Option<&str>| {
+            is_wanted([metrics, all].map(|said| said.map(OsString::from)))
+        };
+        assert!(!wanted(None, None) && !wanted(Some(""), Some("")));
+        assert!(!wanted(None, Some("")) && !wanted(Some(""), None));
+        assert!(wanted(Some("http://a"), Some("")) && wanted(Some(""), Some("http://a")));
     }
 }

@@ -16,7 +16,8 @@ pub(crate) async fn run(
     let reloaded = match tried(source, (config, gateway), stack).await {
         Ok(reloaded) => reloaded,
         Err(reason) => {
-            return eprintln!("tower-quota: not reloaded, all is as it was: {reason}");
+            let also = renewed(gateway, &reason);
+            return eprintln!("tower-quota: not reloaded, all is as it was{also}: {reason}");
         }
     };
     let words = words(&reloaded);
@@ -28,6 +29,29 @@ pub(crate) async fn run(
     let known = |doubt: &&String| stack.doubts.contains(doubt);
     for doubt in reloaded.doubts.iter().filter(|doubt| !known(doubt)) {
         eprintln!("tower-quota: warning: {doubt}");
+    }
+}
+
+/// Takes the certificate and the keys of callers though the configuration is not taken: they stand in files of their own,
+/// and a certificate that was renewed must not wait for somebody to mend another file. In words, what was taken.
+fn renewed(gateway: &Gateway, reason: &str) -> String {
+    let (tls, keyed) = (gateway.scheme() == "https", gateway.is_keyed());
+    let files = match (tls, keyed) {
+        (true, true) => "the certificate and the keys",
+        (true, false) => "the certificate",
+        (false, true) => "the keys",
+        (false, false) => return String::new(),
+    };
+    match gateway.renewed() {
+        Ok(renewed) => {
+            renewed.take();
+            format!(" but for {files}, read again")
+        }
+        Err(error) => match error.to_string() {
+            // It is what is said anyway.
+            error if error == reason => format!(", {files} too"),
+            error => format!(", {files} too ({error})"),
+        },
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure> {
+    // First of all: a hangup that nobody listens for ends the program, and opening a store may take a while.
+    let mut hangups = Hangups::listen().map_err(Failure::Signals)?;
     let source = Source::of(&args)?;
     let read = source.read().and_then(|said| {
         let stack = said.rate_limiting.build()?;
@@ -78,8 +80,8 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     let addr = listen.unwrap_or(config.listen);
     let listener = gateway::bind(addr, gateway.is_keyed()).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
+    // Not before: until now there is no call to wait for, and whoever asks it to end need not wait for a store to open.
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
-    let mut hangups = Hangups::listen().map_err(Failure::Signals)?;
     announce(&format!("listening on {}://{addr}", gateway.scheme()));
 
     #[cfg(feature = "otlp")]

@@ -131,6 +131,18 @@ impl FailoverConfig {
         Ok(())
     }
 
+    /// The models of all targets, each with the name by which limits and prices know its provider.
+    pub(in crate::config) fn models(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        let targets = self.routes.values().flat_map(RouteConfig::all);
+        targets.filter_map(move |target| {
+            let provider = self.providers.get(&target.provider)?;
+            Some((
+                Some(provider.known_as(&target.provider)),
+                target.model.as_str(),
+            ))
+        })
+    }
+
     /// What is in force, and may not be meant.
     pub(in crate::config) fn doubts(&self, has_budget: bool) -> Vec<String> {
         let mut doubts = Vec::new();
