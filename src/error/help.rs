@@ -7,7 +7,7 @@ const PAGE: &str =
     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html";
 
 /// The kinds that the page has entries of, in its order: those of the layers, then the gateway's own.
-pub(crate) const ENTRIES: [&str; 32] = [
+pub(crate) const ENTRIES: [&str; 34] = [
     "rate_limited",
     "queue_full",
     "deadline_exceeded",
@@ -24,6 +24,8 @@ pub(crate) const ENTRIES: [&str; 32] = [
     "store_unavailable",
     "bad_header",
     "bad_method",
+    "no_websocket",
+    "body_compressed",
     "no_upstream",
     "not_local",
     "missing_api_key",

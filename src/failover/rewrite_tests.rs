@@ -101,6 +101,18 @@ fn address_model_and_length_are_the_targets() {
             "https://mine.openai.azure.com/openai/deployments/d/chat/completions?api-version=2026-10-01&x=1",
         ),
         (
+            "https://first/v1/responses/compact",
+            Dialect::OpenAiResponses,
+            Target::new(&openai, "b"),
+            "https://api.openai.com/v1/responses/compact",
+        ),
+        (
+            "https://first/openai/deployments/x/responses/compact?api-version=2020-01-01",
+            Dialect::OpenAiResponses,
+            Target::new(&azure, "b"),
+            "https://mine.openai.azure.com/openai/deployments/d/responses/compact?api-version=2026-10-01",
+        ),
+        (
             gemini_uri,
             Dialect::Gemini,
             Target::new(&gemini, "b").sent_as("models b"),

@@ -1,8 +1,9 @@
-//! The headers that concern one connection only (RFC 9110, section 7.6.1) and end here.
+//! The headers that concern one connection only (RFC 9110, section 7.6.1) and end here; and those by which a call is none
+//! that can be passed on.
 
 use http::{
     HeaderMap, HeaderName,
-    header::{CONNECTION, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_ENCODING, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
 use smallvec::SmallVec;
 
@@ -32,16 +33,35 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
     if here.is_empty() {
         return;
     }
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+    let named: Vec<HeaderName> = listed(headers, CONNECTION)
+        .filter_map(|name| name.parse().ok())
         .collect();
     for name in here.iter().chain(&named) {
         headers.remove(name);
     }
+}
+
+/// Whether a `GET` with these is the beginning of a WebSocket (RFC 6455, section 4.1).
+pub(super) fn ask_for_websocket(headers: &HeaderMap) -> bool {
+    listed(headers, UPGRADE).any(|protocol| {
+        let name = protocol.split('/').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("websocket")
+    })
+}
+
+/// Whether the body is compressed, or in another form than its own.
+pub(super) fn are_of_coded_body(headers: &HeaderMap) -> bool {
+    listed(headers, CONTENT_ENCODING)
+        .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
+
+/// What a header lists, in all of its lines.
+fn listed(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
 }
 
 #[cfg(test)]
@@ -96,5 +116,36 @@ mod tests {
         }
         strip_response(&mut all);
         assert_eq!(left(&all), ["x-kept"]);
+    }
+
+    #[test]
+    fn a_websocket_is_known_by_any_of_the_protocols() {
+        for (protocols, expected) in [
+            ("websocket", true),
+            ("WebSocket/13", true),
+            ("h2c, websocket", true),
+            ("h2c", false),
+            ("websockets", false),
+            ("", false),
+        ] {
+            let asked = ask_for_websocket(&headers(&[("upgrade", protocols)]));
+            assert_eq!(asked, expected, "{protocols}");
+        }
+        assert!(!ask_for_websocket(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_body_is_coded_where_any_coding_is_named_but_identity() {
+        for (codings, expected) in [
+            ("gzip", true),
+            ("identity, br", true),
+            ("x-unknown", true),
+            ("Identity", false),
+            ("", false),
+        ] {
+            let coded = are_of_coded_body(&headers(&[("content-encoding", codings)]));
+            assert_eq!(coded, expected, "{codings}");
+        }
+        assert!(!are_of_coded_body(&HeaderMap::new()));
     }
 }

@@ -44,11 +44,11 @@
 //! [The guide](crate::guide::headers) lists what callers can say in headers, and what answers tell in them.
 //!
 //! `GET /healthz` is answered `ok`, whatever the upstream does; `GET /readyz` is answered 503 if the store of counts
-//! does not answer. `GET /metrics` has [metrics](crate::metrics) for Prometheus; with the feature `otlp`, and if the
-//! environment names an endpoint (`OTEL_EXPORTER_OTLP_ENDPOINT`), `tower-quota serve` pushes them as well. What
-//! somebody should know who looks at neither is sent to the webhooks of [`GatewayConfig::alerts`] once
-//! [`serve`](Gateway::serve) runs; see [`alerts`](crate::alerts). What operators can see and do is under
-//! [`/quota/`](admin). Programs that cannot be proxied [claim and settle](claims) there too.
+//! does not answer, or cannot write what it grants. `GET /metrics` has [metrics](crate::metrics) for Prometheus; with
+//! the feature `otlp`, and if the environment names an endpoint (`OTEL_EXPORTER_OTLP_ENDPOINT`), `tower-quota serve`
+//! pushes them as well. What somebody should know who looks at neither is sent to the webhooks of
+//! [`GatewayConfig::alerts`] once [`serve`](Gateway::serve) runs; see [`alerts`](crate::alerts). What operators can see
+//! and do is under [`/quota/`](admin). Programs that cannot be proxied [claim and settle](claims) there too.
 //!
 //! # What it changes
 //!
@@ -64,12 +64,13 @@
 //! - Paths that are not metered as they are written, but that an upstream may read as one that is:
 //!   `/v1/chat/completions/`, `/v1/chat/%63ompletions`; and paths with `..` in them.
 //! - Work whose cost cannot be known, such as images, audio and batches, if there are budgets: see [`Unmetered`].
+//! - WebSockets; and bodies with a `content-encoding`, if they would be metered.
 //! - Bodies of more than 32 MB, if they would be metered, and bodies that come more slowly than 10 KB a second on
 //!   average after the first half minute; more than 100 headers, or headers of more than 64 KB.
 //!
 //! # What it does not do
 //!
-//! No WebSockets, no HTTP/2 towards callers, no log of calls. It uses a proxy (`HTTPS_PROXY`) for `https` only.
+//! No HTTP/2 towards callers, no log of calls. It uses a proxy (`HTTPS_PROXY`) for `https` only.
 //! Requests are read into memory before they are sent, because the layers need that. Keys belong to one gateway:
 //! several gateways on one store share counts, pauses and changed limits, but not keys.
 //!

@@ -53,6 +53,10 @@ impl Proxy {
             // It would be answered with the upstream's key in it.
             return Err(Refusal::Method);
         }
+        if parts.method == Method::GET && headers::ask_for_websocket(&parts.headers) {
+            // Without the headers that end here it would be a plain call to the same path.
+            return Err(Refusal::WebSocket);
+        }
         let asked = parts.uri.path_and_query();
         let asked = asked.filter(|asked| asked.as_str().starts_with('/'));
         let asked = asked.ok_or(Refusal::NoPath)?.clone();
@@ -88,6 +92,9 @@ impl Proxy {
         }
         let posts = parts.method == Method::POST;
         path::check(parts.uri.path(), &parts.headers, posts, dialect)?;
+        if dialect != Dialect::Generic && headers::are_of_coded_body(&parts.headers) {
+            return Err(Refusal::Compressed);
+        }
         if dialect != Dialect::Generic && length > BODY_CAP as u64 {
             return Err(Refusal::TooLarge);
         }

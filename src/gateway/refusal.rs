@@ -39,6 +39,10 @@ pub(super) enum Refusal {
     Foreign,
     #[error("this method is not passed on")]
     Method,
+    #[error(
+        "WebSockets are not passed on here: use the HTTP API of the provider, or connect to the provider directly and claim what the connection may use at /quota/claims"
+    )]
+    WebSocket,
     #[error(transparent)]
     Path(#[from] BadPath),
     #[error(
@@ -57,6 +61,10 @@ pub(super) enum Refusal {
         "the body is longer than the {BODY_CAP} bytes that are read of one, and unread the call would not be counted as what it is"
     )]
     TooLarge,
+    #[error(
+        "the body has a content-encoding, and unread the call would not be counted as what it is: send the body uncompressed and leave that header out"
+    )]
+    Compressed,
     #[error(transparent)]
     NoMemory(#[from] NoMemory),
     #[error("this path leads to no upstream; those there are begin with {0}")]
@@ -99,10 +107,12 @@ impl Refusal {
             Refusal::Header(_) => (StatusCode::BAD_REQUEST, kind!("bad_header")),
             Refusal::NoPath | Refusal::Path(_) => (StatusCode::BAD_REQUEST, kind!("bad_request")),
             Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, kind!("body_too_large")),
+            Refusal::Compressed => (StatusCode::UNSUPPORTED_MEDIA_TYPE, kind!("body_compressed")),
             Refusal::NoMemory(_) => (StatusCode::SERVICE_UNAVAILABLE, kind!("no_memory")),
             Refusal::Nowhere(_) => (StatusCode::NOT_FOUND, kind!("no_upstream")),
             Refusal::Foreign => (StatusCode::FORBIDDEN, kind!("not_local")),
             Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, kind!("bad_method")),
+            Refusal::WebSocket => (StatusCode::NOT_IMPLEMENTED, kind!("no_websocket")),
             Refusal::NoKey => (StatusCode::UNAUTHORIZED, kind!("missing_api_key")),
             Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, kind!("invalid_api_key")),
             Refusal::Key(NotTaken::Disabled(_)) => {
@@ -145,7 +155,7 @@ impl Refusal {
         if matches!(self, Refusal::NoMemory(_)) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        let is_final = matches!(self, Refusal::Cancelled);
+        let is_final = matches!(self, Refusal::Cancelled | Refusal::WebSocket);
         if is_final || is_repeated && self.may_pass() {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }

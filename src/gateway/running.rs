@@ -284,9 +284,13 @@ fn recorded(layer: RateLimitLayer) -> (RateLimitLayer, Statistics) {
     (layer.statistics(statistics.clone()), statistics)
 }
 
-/// Whether calls can be taken: the store of counts answers.
+/// Whether calls can be taken: the store of counts answers, and can keep what it grants.
 async fn ready(limiter: Limiter) -> (StatusCode, String) {
-    let answer = timeout(READY_IN, limiter.peek(&Call::new())).await;
+    let asked = async {
+        limiter.health().await?;
+        limiter.peek(&Call::new()).await
+    };
+    let answer = timeout(READY_IN, asked).await;
     let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why);
     match answer {
         Err(_) => not("the store of counts does not answer".to_owned()),

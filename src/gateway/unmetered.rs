@@ -17,6 +17,21 @@ const FREE: [&str; 9] = [
     "/input_tokens",
 ];
 
+/// Forms of paths under which something is kept at the provider, and no model is asked; `*` is a name.
+const KEPT: [&str; 5] = [
+    "v1/chat/completions/*",
+    "v1/threads",
+    "v1/threads/*",
+    "v1/threads/*/messages",
+    "v1/skills",
+];
+/// The same at OpenAI alone: elsewhere, as at Mistral, a conversation asks a model.
+const KEPT_AT_OPENAI: [&str; 3] = [
+    "v1/conversations",
+    "v1/conversations/*",
+    "v1/conversations/*/items",
+];
+
 /// Whether a call brings work to a provider whose cost cannot be known here.
 pub(super) fn costs_unknown(
     method: &Method,
@@ -39,9 +54,28 @@ pub(super) fn costs_unknown(
     let is_free = FREE.iter().any(|end| path.ends_with(end))
         && (!path.ends_with("/complete") || is_upload_end)
         && !path.contains("/vector_stores/");
+    let is_kept = KEPT.iter().any(|form| ends_in(&path, form))
+        || matches!(provider, Some("openai" | "azure"))
+            && KEPT_AT_OPENAI.iter().any(|form| ends_in(&path, form));
     // Of OpenAI they are free.
     let is_sold = provider == Some("mistral") && path.ends_with("/moderations");
-    !is_free || is_old_completion || is_sold
+    !(is_free || is_kept) || is_old_completion || is_sold
+}
+
+/// Whether a path ends in this form, part by part.
+fn ends_in(path: &str, form: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    form.rsplit('/').all(|form| match (form, parts.next()) {
+        ("*", Some(part)) => is_name(part),
+        (form, part) => part == Some(form),
+    })
+}
+
+/// Whether a part of a path is the name of something, however it is read. `/v1/threads/runs` begins a thread and has a
+/// model answer in it.
+fn is_name(part: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !part.is_empty() && part != "runs" && part.bytes().all(is_plain)
 }
 
 #[cfg(test)]
@@ -71,6 +105,42 @@ mod tests {
             "/v1/responses/r/cancel",
         ] {
             assert!(!costs(Method::POST, path), "{path}");
+        }
+        for path in [
+            "/v1/threads/runs",
+            "/v1/threads/Runs/",
+            "/v1/threads/%72uns",
+            "/v1/threads//runs",
+            "/v1/threads/runs;a",
+            "/v1/threads/thread_1/runs",
+            "/v1/threads/thread_1/runs/run_1/submit_tool_outputs",
+            "/v1/responses/resp_1",
+            "/v1/chat/completions/chatcmpl-1/x",
+            "/v1/chat/completions/a%2f..",
+            "/v2/threads",
+            "/threads",
+            "/xv1/threads",
+        ] {
+            assert!(costs(Method::POST, path), "{path}");
+        }
+        for path in [
+            "/v1/threads",
+            "/v1/threads/thread_1",
+            "/v1/threads/thread_1/messages",
+            "/v1/skills",
+            "/v1/chat/completions/chatcmpl-1",
+            "/openai/v1/threads",
+        ] {
+            assert!(!costs(Method::POST, path), "{path}");
+        }
+        for path in [
+            "/v1/conversations",
+            "/v1/conversations/conv_1",
+            "/v1/conversations/conv_1/items",
+        ] {
+            let of = |provider| costs_unknown(&Method::POST, path, Dialect::Generic, provider);
+            assert!(!of(Some("openai")) && !of(Some("azure")), "{path}");
+            assert!(of(Some("mistral")) && of(None), "{path}");
         }
         let of = |provider| {
             let path = "/v1/moderations";

@@ -60,6 +60,15 @@ impl Limiter {
         self.look(call).await?.answer
     }
 
+    /// Whether the store can take claims at present.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn health(&self) -> Result<(), StoreError> {
+        self.shared.get(self.shared.store.health()).await
+    }
+
     pub(super) async fn look(&self, call: &Call) -> Result<Look, StoreError> {
         let (claim, turn) = self.parts(call.clone());
         let standings = self.shared.get(self.shared.store.peek(&claim)).await?;

@@ -55,8 +55,8 @@ impl Builder {
         self
     }
 
-    /// How many values each label has; 500 by default. The values that come first are kept, and all others become
-    /// `other`.
+    /// How many values each label has; 500 by default. The values that attempts have first are kept, and all others
+    /// become `other`.
     pub fn max_values(mut self, most: usize) -> Self {
         self.max_values = most;
         self

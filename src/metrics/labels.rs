@@ -53,6 +53,37 @@ impl Labels {
         labels
     }
 
+    /// The same of what did not leave. It costs nothing, so whoever calls may invent names for it without end: a value that
+    /// nothing else has had is that of all that are too many.
+    pub(super) fn of_unsent(&self, tags: &Tags) -> Vec<KeyValue> {
+        let label = |(name, value): (Key, &str)| match self.knows(&name, value) {
+            true => KeyValue::new(name, cut(value).to_owned()),
+            false => KeyValue::new(name, OTHER),
+        };
+        self.named(tags).map(label).collect()
+    }
+
+    /// Whether all of these values have been let in.
+    pub(super) fn know_all(&self, tags: &Tags) -> bool {
+        self.named(tags)
+            .all(|(name, value)| self.knows(&name, value))
+    }
+
+    /// What [`of`](Self::of) says, before it is bounded.
+    fn named<'t>(&'t self, tags: &'t Tags) -> impl Iterator<Item = (Key, &'t str)> {
+        let value = |tag: &Tag| tags.get(tag).unwrap_or_default();
+        let target = [
+            (Key::from(PROVIDER), provider_name(value(&Tag::Provider))),
+            (Key::from(MODEL), value(&Tag::Model)),
+        ];
+        let callers = self.tags.iter().map(move |(tag, name)| {
+            let value = tags.get(tag).unwrap_or_default();
+            (name.clone(), value)
+        });
+        let all = target.into_iter().chain(callers);
+        all.filter(|(_, value)| !value.is_empty())
+    }
+
     /// All that [`of`](Self::of) looks at.
     pub(super) fn values_of<'t>(&self, tags: &'t Tags) -> impl Iterator<Item = &'t str> + Clone {
         let callers = self.tags.iter().map(|(tag, _)| tag);
@@ -91,13 +122,7 @@ impl Labels {
     pub(super) fn label(&self, name: impl Into<Key>, value: &str) -> KeyValue {
         let name = name.into();
         let value = cut(value);
-        let is_known = {
-            let known = self.known.read();
-            known
-                .get(&name)
-                .is_some_and(|values| values.contains(value))
-        };
-        if !is_known {
+        if !self.knows(&name, value) {
             let mut known = self.known.write();
             let values = known.entry(name.clone()).or_default();
             if values.len() >= self.most && !values.contains(value) {
@@ -107,6 +132,13 @@ impl Labels {
         }
         KeyValue::new(name, value.to_owned())
     }
+
+    /// Whether this value has been let in.
+    fn knows(&self, name: &Key, value: &str) -> bool {
+        let known = self.known.read();
+        let values = known.get(name);
+        values.is_some_and(|values| values.contains(cut(value)))
+    }
 }
 
 fn cut(value: &str) -> &str {
@@ -115,4 +147,43 @@ fn cut(value: &str) -> &str {
         end -= 1;
     }
     &value[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(labels: &[KeyValue]) -> Vec<String> {
+        labels.iter().map(|label| label.value.to_string()).collect()
+    }
+
+    #[test]
+    fn what_did_not_leave_lets_no_value_in() {
+        let labels = Labels::new(vec![Tag::Agent], 1);
+        let tags = |model: &str| {
+            Tags::new()
+                .with(Tag::Provider, "gemini")
+                .with(Tag::Model, model)
+                .with(Tag::Agent, "scout")
+        };
+        for number in 0..3 {
+            let invented = tags(&format!("invented-{number}"));
+            assert_eq!(values(&labels.of_unsent(&invented)), [OTHER; 3]);
+            assert!(!labels.know_all(&invented));
+        }
+        let real = tags("real");
+        let known = ["gcp.gemini", "real", "scout"];
+        assert_eq!(values(&labels.of(&real)), known, "there is room for it");
+        assert_eq!(values(&labels.of_unsent(&real)), known);
+        assert!(labels.know_all(&real));
+        assert!(labels.of_unsent(&Tags::new()).is_empty());
+    }
+
+    #[test]
+    fn a_value_that_is_cut_is_known_as_it_is_cut() {
+        let labels = Labels::new(Vec::new(), 1);
+        let long = Tags::new().with(Tag::Model, "x".repeat(LONGEST + 9));
+        let said = labels.of(&long);
+        assert_eq!(labels.of_unsent(&long), said);
+    }
 }

@@ -31,8 +31,9 @@
 //! # Labels
 //! Provider and model are labels (`gen_ai.provider.name`, `gen_ai.request.model`), and so are those of the caller's
 //! tags that [`Builder::tags`] names: none by default. `run` is never a label. Each label has at most [so many
-//! values](Builder::max_values), whoever makes them up; further values become `other`. Limits are named as they were
-//! given. If a limit is split by tags that are not labels, its fullest count is shown.
+//! values](Builder::max_values), whoever makes them up; further values become `other`, and so do those that only calls
+//! have had of which nothing left: refused ones, for example. Limits are named as they were given. If a limit is split
+//! by tags that are not labels, its fullest count is shown.
 //!
 //! No label contains a key: the tag `api_key` cannot be a label.
 //!

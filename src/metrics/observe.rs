@@ -44,7 +44,7 @@ impl Observer for Metrics {
             Event::Ended(end) => shared.ended(call, end),
             Event::Refused { tags, rejection } => {
                 let kind = rejection.kind();
-                let mut with = labels.of(tags);
+                let mut with = labels.of_unsent(tags);
                 with.push(KeyValue::new("tower_quota.kind", kind));
                 if let Some(shortage) = rejection.shortage() {
                     with.push(labels.label("tower_quota.limit", &shortage.rule));
@@ -113,9 +113,13 @@ impl Shared {
                 _ => None,
             },
         };
+        let has_left = end.attempts > 0 && kind.refused.is_none();
         let make = || {
             let outcome = KeyValue::new("tower_quota.outcome", kind.outcome);
-            let mut labels = self.labels.of(call.tags());
+            let mut labels = match has_left {
+                true => self.labels.of(call.tags()),
+                false => self.labels.of_unsent(call.tags()),
+            };
             labels.extend([operation(call), outcome.clone()]);
             let refused = kind.refused;
             labels.extend(refused.map(|kind| KeyValue::new("tower_quota.kind", kind)));
@@ -125,11 +129,16 @@ impl Shared {
                 took: instruments.call_duration.bind(&[operation(call), outcome]),
             }
         };
-        let of = self.labels.values_of(call.tags());
-        self.bound.calls.with(kind, of, make, |bound| {
+        let used = |bound: &BoundCall| {
             bound.took.record(end.took.as_secs_f64());
             bound.calls.add(1);
-        });
+        };
+        // What has no value of its own may get one by an attempt: until then nothing is kept of it.
+        if !has_left && !self.labels.know_all(call.tags()) {
+            return used(&make());
+        }
+        let of = self.labels.values_of(call.tags());
+        self.bound.calls.with(kind, of, make, used);
     }
 
     fn active(&self, call: &ObservedCall, more: i64) {

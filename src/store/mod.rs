@@ -95,7 +95,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn limits(&self) -> Limits;
 
     /// Records that a call was refused, for whatever reason, under limits that
-    /// [count refused calls](crate::limit::Limit::count_refused).
+    /// [count refused calls](crate::limit::Limit::count_refused). The claim asks for every quantity, whichever of them the
+    /// call was refused for.
     ///
     /// # Errors
     /// By default, if there is such a limit.
@@ -110,9 +111,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Replaces the limits, all at once.
     ///
-    /// - Limits are matched by quantity, period, `when`, `per` and whether they act. What counts under limits that stay
-    ///   goes on counting, whatever else about them changes; what counted under limits that are removed is forgotten;
-    ///   new limits count from now on.
+    /// - Limits are matched by quantity, period, `when` and `per`; one that acts and one that only watches are told apart
+    ///   where both stand side by side. What counts under limits that stay goes on counting, whatever else about them
+    ///   changes; what counted under limits that are removed is forgotten; new limits count from now on.
     /// - Open grants stay valid: under limits that stay they settle by what they were claimed with, under limits that
     ///   are removed they change nothing, and of new limits they hold nothing.
     /// - No limit gets the place of another: a [`LimitKey`] from before never names a different count.
@@ -253,6 +254,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Returns how every count that the claim touches stands with respect to it, in the order of the limits, pauses
     /// last. Takes nothing.
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
+
+    /// Says whether claims can be granted at present, as far as it is known here without making one: a store that writes
+    /// down what it grants fails here while it cannot.
+    ///
+    /// By default nothing is known against it, and whoever asks had better [peek](Self::peek) too.
+    ///
+    /// # Errors
+    /// If claims are refused at present, whatever they ask for.
+    fn health(&self) -> Answer<()> {
+        Answer::Now(Ok(()))
+    }
 
     /// Like [`peek`](Self::peek), for a waiting call, to see whether it would take what is kept for another.
     ///

@@ -9,8 +9,9 @@ use super::{Dialect, dialect::Field, object::Members};
 /// Returns the body of a request with a cap of this many output tokens, as its dialect expresses it.
 ///
 /// Returns `None` if the body already has a cap, under whatever name and with whatever value, if it cannot be
-/// understood, or if the dialect has no cap or one that depends on the model (Bedrock's `InvokeModel`). This function
-/// does not know whether the provider keeps to the cap, or accepts one that is larger than the model's own.
+/// understood, or if the dialect has no cap or one that depends on the model (Bedrock's `InvokeModel`), or the path is
+/// one that takes no cap (`/responses/compact`). This function does not know whether the provider keeps to the cap, or
+/// accepts one that is larger than the model's own.
 ///
 /// Every byte of the body stays, and some are inserted. In OpenAI chat the cap is `max_completion_tokens` with OpenAI
 /// and Azure, whose newer models accept no other, and `max_tokens` with everybody else, some of whom know no other; in
@@ -40,7 +41,8 @@ pub fn cap_output(
     let names = dialect.spec().request().iter();
     let caps = names.filter(|(_, field)| matches!(field, Field::MaxOutput | Field::OldMaxOutput));
     let caps: Vec<&[&str]> = caps.map(|(keys, _)| *keys).collect();
-    let known = dialect != Dialect::BedrockInvoke && dialect.spec().generates();
+    let takes_one = !(dialect == Dialect::OpenAiResponses && path.ends_with("/compact"));
+    let known = dialect != Dialect::BedrockInvoke && dialect.spec().generates() && takes_one;
     if !known || names_one(&members, &caps) {
         return None;
     }
@@ -268,6 +270,8 @@ mod tests {
             None
         );
         assert_eq!(no(Dialect::Generic, "/v1/images", "{}"), None);
+        let compact = "/v1/responses/compact";
+        assert_eq!(no(Dialect::OpenAiResponses, compact, "{}"), None);
         assert_eq!(no(Dialect::BedrockInvoke, "/model/m/invoke", "{}"), None);
         for body in ["", "[]", "{", r#"{"n":1,"n":2}"#] {
             assert_eq!(no(Dialect::OpenAiChat, CHAT, body), None, "{body}");

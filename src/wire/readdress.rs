@@ -36,10 +36,13 @@ enum Place {
 
 fn place(dialect: Dialect) -> Option<Place> {
     Some(match dialect {
-        Dialect::OpenAiChat => {
-            Place::Body(&["/chat/completions", "/fim/completions", "/completions"])
-        }
-        Dialect::OpenAiResponses => Place::Body(&["/responses"]),
+        Dialect::OpenAiChat => Place::Body(&[
+            "/chat/completions",
+            "/fim/completions",
+            "/agents/completions",
+            "/completions",
+        ]),
+        Dialect::OpenAiResponses => Place::Body(&["/responses/compact", "/responses"]),
         Dialect::OpenAiEmbeddings => Place::Body(&["/embeddings"]),
         Dialect::AnthropicMessages => Place::Body(&["/messages"]),
         Dialect::CohereChat => Place::Body(&["/chat"]),
@@ -153,6 +156,11 @@ mod tests {
             (OpenAiChat, "/v1/completions", Some("/completions")),
             (OpenAiChat, "/v1/fim/completions", Some("/fim/completions")),
             (OpenAiResponses, "/v1/responses", Some("/responses")),
+            (
+                OpenAiResponses,
+                "/v1/responses/compact",
+                Some("/responses/compact"),
+            ),
             (
                 OpenAiEmbeddings,
                 "/openai/deployments/x/embeddings",

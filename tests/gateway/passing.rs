@@ -128,6 +128,57 @@ async fn headers_of_a_connection_end_here_both_ways() {
 }
 
 #[tokio::test]
+async fn a_websocket_is_refused_and_is_not_passed_on_as_a_plain_call() {
+    let gateway = Gateway::start(&format!("http://{}", echo().await), "{}").await;
+    let ask = |protocol: &'static str| {
+        client()
+            .get(gateway.url("/v1/realtime?model=gpt-realtime"))
+            .header("connection", "Upgrade")
+            .header("upgrade", protocol)
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .send()
+    };
+    let answer = soon(ask("WebSocket")).await.unwrap();
+    // SDKs would repeat what begins with a 5.
+    assert_eq!(answer.headers()["x-should-retry"], "false");
+    let (status, body) = json_of(answer).await;
+    let error = &body["error"];
+    assert_eq!((status, &error["code"]), (501, &json!("no_websocket")));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("/quota/claims"), "{message}");
+    // Any other protocol may be passed over (RFC 9110, section 7.8).
+    let (status, _) = json_of(soon(ask("h2c")).await.unwrap()).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_where_it_would_be_read_and_passes_elsewhere() {
+    let gateway = Gateway::start(&format!("http://{}", echo().await), "{}").await;
+    let post = |path: &str, coding: &'static str, body: &'static str| {
+        let call = client()
+            .post(gateway.url(path))
+            .header("content-type", "application/json")
+            .header("content-encoding", coding)
+            .body(body);
+        async move { json_of(soon(call.send()).await.unwrap()).await }
+    };
+    let metered = "/v1/chat/completions";
+    for coding in ["gzip", "identity, br"] {
+        let (status, body) = post(metered, coding, "\u{1f}").await;
+        let error = &body["error"];
+        assert_eq!((status, &error["code"]), (415, &json!("body_compressed")));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("content-encoding"), "{message}");
+    }
+    let plain = r#"{"model":"sim-1","messages":[]}"#;
+    assert_eq!(post(metered, "Identity", plain).await.0, 200);
+    let (status, seen) = post("/v1/files", "gzip", "\u{1f}").await;
+    let coding = &seen["headers"]["content-encoding"];
+    assert_eq!((status, coding), (200, &json!("gzip")));
+}
+
+#[tokio::test]
 async fn a_large_body_passes() {
     let gateway = Gateway::start(&format!("http://{}", echo().await), "{}").await;
     let length = 40 << 20;

@@ -120,6 +120,39 @@ async fn what_was_in_flight_at_a_kill_counts_and_that_is_said() {
 }
 
 #[tokio::test]
+async fn it_is_not_ready_while_its_file_takes_nothing() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let (config, counts) = (config(&sim.base_url()), Counts::new("full"));
+    let gateway = start(&config, &counts).await;
+    let ready = async || {
+        let answer = client().get(gateway.url("/readyz")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let sql = |sql: &str| {
+        let file = rusqlite::Connection::open(counts.path()).unwrap();
+        file.execute_batch(sql).unwrap();
+    };
+    assert_eq!(ready().await.0, 200);
+    sql(
+        "CREATE TRIGGER full BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+    );
+    assert_eq!(status(&gateway).await, 503);
+    let (code, said) = ready().await;
+    assert!(
+        code == 503 && said.contains("cannot be written: the disk is full"),
+        "{code}: {said}"
+    );
+    sql("DROP TRIGGER full");
+    let again = async {
+        while ready().await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(again).await;
+    assert_eq!(status(&gateway).await, 200);
+}
+
+#[tokio::test]
 async fn a_file_that_somebody_has_is_named() {
     let sim = Simulator::start(SimConfig::default()).await.unwrap();
     let (config, counts) = (config(&sim.base_url()), Counts::new("taken"));

@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use tower::{Layer as _, Service as _, service_fn};
+use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 use tower_quota::{AdmissionLayer, Tag, Tags, limit::Limit, metrics::Metrics};
 
 use super::{
     Text, read,
-    support::{HOUR, limiter},
+    support::{HOUR, Upstream, limiter},
 };
 
 /// Values, of five labels a call.
@@ -162,3 +162,51 @@ async fn a_hundred_thousand_hostile_names_make_a_bounded_number_of_series_and_a_
 
 #[derive(Clone)]
 struct Model(String);
+
+/// What is refused costs nothing, so names without end can be invented for it.
+#[tokio::test(start_paused = true)]
+async fn names_that_only_refused_calls_have_take_no_room_from_others() {
+    let metrics = Metrics::builder().tags([Tag::Agent]).max_values(2).build();
+    let service = AdmissionLayer::new(limiter([Limit::tokens(1_000).every(HOUR)]))
+        .observe(metrics.clone())
+        .layer(Upstream::new());
+    let ask = async |model: &str, agent: &str, most: u64| {
+        let body = serde_json::json!({"model": model, "max_tokens": most, "messages": []});
+        let request = Request::post("http://upstream/v1/chat/completions")
+            .extension(Tags::new().with(Tag::Agent, agent))
+            .body(Full::<Bytes>::from(body.to_string()))
+            .unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        response.status().as_u16()
+    };
+    for number in 0..10 {
+        let (model, agent) = (format!("invented-{number}"), format!("nobody-{number}"));
+        assert_eq!(ask(&model, &agent, 5_000).await, 413);
+    }
+    // Nor has this one left before.
+    assert_eq!(ask("m", "scout", 5_000).await, 413);
+    for _ in 0..2 {
+        assert_eq!(ask("m", "scout", 1).await, 200);
+    }
+    // It is known by now, whatever was said of it earlier.
+    assert_eq!(ask("m", "scout", 5_000).await, 413);
+    let text = metrics.render().await;
+    assert!(!text.contains("invented") && !text.contains("nobody"));
+    let said = Text::of(&text);
+    let unknown = [
+        ("gen_ai_request_model", "other"),
+        ("tower_quota_agent", "other"),
+    ];
+    let known = [
+        ("gen_ai_request_model", "m"),
+        ("tower_quota_agent", "scout"),
+    ];
+    for (name, of_unknown, of_known) in [
+        ("tower_quota_refusals_total", 11.0, 1.0),
+        ("tower_quota_calls_total", 11.0, 3.0),
+        ("tower_quota_attempts_total", 0.0, 2.0),
+    ] {
+        let sums = (said.sum(name, &unknown), said.sum(name, &known));
+        assert_eq!(sums, (of_unknown, of_known), "{name}");
+    }
+}

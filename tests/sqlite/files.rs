@@ -357,6 +357,26 @@ async fn where_nothing_can_be_written_nothing_is_granted_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn that_nothing_can_be_written_is_said_without_a_claim() {
+    let folder = Folder::new();
+    let path = folder.file("counts.db");
+    let store = SqliteStore::open(&path, limits()).unwrap();
+    assert!(store.health().get().await.is_ok());
+    sql(&path, FULL);
+    assert!(store.claim(&claim()).get().await.is_err());
+    let error = store.health().get().await.unwrap_err().to_string();
+    assert!(
+        error.contains("cannot be written: the disk is full"),
+        "{error}"
+    );
+    // What is counted is known all the same.
+    assert!(store.peek(&claim()).get().await.is_ok());
+    sql(&path, "DROP TRIGGER full");
+    until_written(&store).await;
+    assert!(store.health().get().await.is_ok());
+}
+
+#[tokio::test]
 async fn what_was_granted_and_could_not_be_written_is_given_back() {
     let folder = Folder::new();
     let path = folder.file("counts.db");

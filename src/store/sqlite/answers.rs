@@ -158,6 +158,10 @@ impl Store for SqliteStore {
         self.shared.live.peek(claim)
     }
 
+    fn health(&self) -> Answer<()> {
+        Answer::Now(self.shared.begin_lasting().map(drop))
+    }
+
     fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
         let _at = self.shared.begin();
         self.shared.live.remaining(tags)

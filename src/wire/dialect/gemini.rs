@@ -32,7 +32,11 @@ impl Spec for Gemini {
     }
 
     fn in_url(&self, path: &str) -> InUrl {
-        let model = |suffix| InUrl::model(path, "/models/", suffix);
+        // Vertex has models that were tuned under endpoints of their own.
+        let model = |suffix| {
+            let named = InUrl::model(path, "/models/", suffix);
+            named.or_else(|| InUrl::model(path, "/endpoints/", suffix))
+        };
         InUrl {
             model: model(":generateContent").or_else(|| model(STREAMS)),
             stream: Some(path.ends_with(STREAMS)),

@@ -78,8 +78,9 @@ impl Dialect {
     ///
     /// | path | dialect |
     /// |---|---|
-    /// | `…/chat/completions`, `…/v1/completions`, `…/fim/completions` | OpenAI chat |
+    /// | `…/chat/completions`, `…/v1/completions`, `…/fim/completions`, `…/beta/completions`, `…/agents/completions` | OpenAI chat |
     /// | `…/v1/responses`, `/openai/responses`, Azure's `…/deployments/{name}/responses` | OpenAI responses |
+    /// | any of these with `/compact` behind it | OpenAI responses |
     /// | `…/v1/embeddings`, `…/openai/embeddings`, Azure's `…/deployments/{name}/embeddings` | OpenAI embeddings |
     /// | `…/v1/messages` with an `anthropic-version` header, which that API requires | Anthropic messages |
     /// | `…/publishers/anthropic/models/{model}:rawPredict`, `:streamRawPredict` | Anthropic messages |

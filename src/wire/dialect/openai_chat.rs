@@ -27,19 +27,33 @@ pub(super) struct OpenAiChat;
 const PATH: &str = "/chat/completions";
 const OLD_PATH: &str = "/completions";
 
+/// Chunks may bring images (OpenRouter).
+const EVENT_CAP: usize = 8 * 1024 * 1024;
+
 impl Spec for OpenAiChat {
     fn provider(&self) -> Option<&'static str> {
         Some("openai")
     }
 
     fn serves(&self, path: &str, _headers: &HeaderMap) -> bool {
-        let known = [PATH, "/v1/completions", "/fim/completions"];
+        let known = [
+            PATH,
+            "/v1/completions",
+            "/fim/completions",
+            // DeepSeek, of code that is filled in; Mistral, of agents.
+            "/beta/completions",
+            "/agents/completions",
+        ];
         known.iter().any(|known| path.ends_with(known)) || self.in_url(path).model.is_some()
     }
 
     fn in_url(&self, path: &str) -> InUrl {
         let suffix = if path.ends_with(PATH) { PATH } else { OLD_PATH };
         openai::in_url(path, suffix)
+    }
+
+    fn event_cap(&self) -> usize {
+        EVENT_CAP
     }
 
     fn request(&self) -> &'static [(&'static [&'static str], Field)] {

@@ -18,6 +18,8 @@ use super::{
 pub(super) struct OpenAiResponses;
 
 const PATH: &str = "/responses";
+/// Makes a conversation shorter: the same model, input and usage.
+const COMPACT: &str = "/compact";
 
 /// Events may bring images.
 const EVENT_CAP: usize = 8 * 1024 * 1024;
@@ -29,11 +31,12 @@ impl Spec for OpenAiResponses {
 
     fn serves(&self, path: &str, _headers: &HeaderMap) -> bool {
         let known = ["/v1/responses", "/openai/responses"];
-        known.iter().any(|known| path.ends_with(known)) || self.in_url(path).model.is_some()
+        let plain = without_compact(path);
+        known.iter().any(|known| plain.ends_with(known)) || self.in_url(path).model.is_some()
     }
 
     fn in_url(&self, path: &str) -> InUrl {
-        openai::in_url(path, PATH)
+        openai::in_url(without_compact(path), PATH)
     }
 
     fn request(&self) -> &'static [(&'static [&'static str], Field)] {
@@ -41,6 +44,7 @@ impl Spec for OpenAiResponses {
             (&["model"], Field::Model),
             (&["max_output_tokens"], Field::MaxOutput),
             (&["stream"], Field::Stream),
+            (&["background"], Field::Background),
             (&["input"], Field::Text),
             (&["instructions"], Field::Text),
             (&["prompt", "variables"], Field::Text),
@@ -115,6 +119,10 @@ impl Spec for OpenAiResponses {
         });
         (Some("error"), event)
     }
+}
+
+fn without_compact(path: &str) -> &str {
+    path.strip_suffix(COMPACT).unwrap_or(path)
 }
 
 fn is_output(path: &[&str]) -> bool {
@@ -242,6 +250,18 @@ mod tests {
             {"type":"code_interpreter_call","code":"x"},{"type":"message"}]}"#,
         );
         assert_eq!((note.extras.web_searches, note.extras.code_runs), (2, 1));
+    }
+
+    #[test]
+    fn a_compaction_says_what_it_used() {
+        let note = note(
+            r#"{"id":"resp_1","object":"response.compaction","output":[{"type":"compaction",
+            "encrypted_content":"x"}],"usage":{"input_tokens":139,"input_tokens_details":
+            {"cached_tokens":7},"output_tokens":438,"total_tokens":577}}"#,
+        );
+        let counts = note.counts;
+        assert_eq!((counts.input, counts.output), (Some(139), Some(438)));
+        assert_eq!(counts.cache_read, Some(7));
     }
 
     #[test]

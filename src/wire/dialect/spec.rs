@@ -122,6 +122,8 @@ pub(in super::super) enum Field {
     /// An older name of the cap; counts where [`Field::MaxOutput`] is absent.
     OldMaxOutput,
     Stream,
+    /// Whether it is generated to its end, whoever reads it.
+    Background,
     /// How many answers are asked for.
     Choices,
     /// All text below is input.

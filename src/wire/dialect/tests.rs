@@ -34,6 +34,8 @@ fn tells_dialects_by_path_and_header() {
         ),
         ("/v1/completions", None, Dialect::OpenAiChat),
         ("/v1/fim/completions", None, Dialect::OpenAiChat),
+        ("/beta/completions", None, Dialect::OpenAiChat),
+        ("/v1/agents/completions", None, Dialect::OpenAiChat),
         (
             "/openai/deployments/d/completions",
             None,
@@ -42,6 +44,17 @@ fn tells_dialects_by_path_and_header() {
         ("/v1/responses", None, Dialect::OpenAiResponses),
         ("/openai/v1/responses", None, Dialect::OpenAiResponses),
         ("/openai/responses", None, Dialect::OpenAiResponses),
+        ("/v1/responses/compact", None, Dialect::OpenAiResponses),
+        (
+            "/openai/v1/responses/compact",
+            None,
+            Dialect::OpenAiResponses,
+        ),
+        (
+            "/openai/deployments/d/responses/compact",
+            None,
+            Dialect::OpenAiResponses,
+        ),
         (
             "/openai/deployments/d/responses",
             None,
@@ -105,6 +118,9 @@ fn takes_no_other_path_for_a_dialect() {
         ("/v1/messages/batches", anthropic),
         ("/v1/models", anthropic),
         ("/v1/responses/resp_1", None),
+        ("/v1/responses/resp_1/compact", None),
+        ("/v1/responses/compact/compact", None),
+        ("/v1/compact", None),
         ("/responses", None),
         ("/embeddings", None),
         ("/v1beta/models/gemini:countTokens", None),
