@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::{
-    call::{Ended, Input},
+    call::{Allowed, Ended, Input},
     limit::Demand,
     pricing::ServiceTier,
     store::Settlement,
@@ -17,8 +17,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// What was asked for.
     pub(super) demand: Demand,
-    /// The output that was allowed for each of its choices, and how many there are.
-    pub(super) allowed: (Option<u64>, u64),
+    pub(super) allowed: Allowed,
 }
 
 impl Answer {
@@ -41,12 +40,17 @@ impl Answer {
             // It was generated whole before its first byte came, and nobody read how much it was.
             return Ended::with(Settlement::Unknown);
         }
+        if self.allowed.goes_on && !reading.usage_is_final && reading.error.is_none() {
+            // It is generated to its end and billed, and can be read later: what was reserved.
+            return Ended::with(Settlement::Unknown);
+        }
         let failed = reading.error.is_some() && reading.output_seen == 0;
+        let is_final = is_last_word(&reading);
         let seen = Usage::new(self.demand.input, reading.output_seen);
         let mut usage = match reading.usage {
             // What was reported before it failed, and no estimate: it has generated nothing.
             reported if failed => reported.unwrap_or_default(),
-            Some(usage) if reading.usage_is_final => usage,
+            Some(usage) if is_final => usage,
             // A report that is not the last word: the input is, the output is at least what was seen.
             Some(mut usage) => {
                 usage.input = if usage.input == 0 {
@@ -66,7 +70,7 @@ impl Answer {
         usage.cost = reading.cost;
         Ended {
             settlement: Settlement::Usage(usage),
-            is_final: reading.usage_is_final,
+            is_final,
             told: reading.usage.map_or(0, |usage| usage.output),
             text: reading.text_bytes,
             allowed: self.allowed,
@@ -86,7 +90,7 @@ impl Answer {
         } = self.demand;
         match reading.usage {
             _ if input_declared => Input::Unknown,
-            Some(usage) if reading.usage_is_final => Input::Reported {
+            Some(usage) if is_last_word(reading) => Input::Reported {
                 estimate,
                 used: usage.input,
             },
@@ -94,6 +98,13 @@ impl Answer {
             _ => Input::Estimated(estimate),
         }
     }
+}
+
+/// Whether nothing is to be known better than by what was reported. Nothing for output that was seen is no report: it would be the
+/// whole answer for free.
+fn is_last_word(reading: &Reading) -> bool {
+    let says_nothing = |usage: Usage| usage.output == 0 && reading.output_seen > 0;
+    reading.usage_is_final && !reading.usage.is_some_and(says_nothing)
 }
 
 /// The tier that an answer says it was served in. OpenAI's `fast` has the price of `priority`, as LiteLLM has it; Google's SDK

@@ -26,7 +26,7 @@ pub(crate) async fn exchange<S, B, R>(
     request: MakeRequest<'_, B>,
 ) -> Answered<R, S::Error>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S: Service<Request<B>, Response = Response<R>, Error: 'static> + Clone,
     B: 'static,
     R: Body<Data = Bytes>,
 {

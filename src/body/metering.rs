@@ -17,7 +17,7 @@ use super::{
     hiding::{Hiding, Seen},
 };
 use crate::{
-    call::{Listening, Opening, Unfinished},
+    call::{Allowed, Listening, Opening, Unfinished},
     error::Rejection,
     limit::Demand,
     store::BoxFuture,
@@ -53,7 +53,7 @@ impl Metering {
     pub(crate) fn new(
         attempt: Unfinished,
         dialect: Dialect,
-        (demand, allowed): (Demand, (Option<u64>, u64)),
+        (demand, allowed): (Demand, Allowed),
         status: StatusCode,
         headers: &http::HeaderMap,
     ) -> Box<Self> {
@@ -185,7 +185,7 @@ impl Metering {
         }
         if self.asking.is_none() {
             let reading = self.meter.reading();
-            if reading.finish.is_some() && self.answer.allowed.1 == 1 {
+            if reading.finish.is_some() && self.answer.allowed.choices == 1 {
                 // What is generated is generated; of several choices others may go on.
                 return Poll::Ready(Ok(()));
             }

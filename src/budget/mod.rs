@@ -31,6 +31,8 @@
 //!   attempt that paid for any of these is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its
 //!   provider named the whole cost.
 //! - Requests in no known dialect, such as those that make images or batches: they pass and count nothing.
+//! - What an answer in the background came to (`background: true` of the responses API), unless its stream is read to its
+//!   end: what was reserved is charged, and what is read of it later changes nothing.
 //! - What a provider bills for an answer that is an error.
 //! - How long the tokens of the input are. This matters for a stream that breaks off and whose provider reports its
 //!   input only at the end, as OpenAI does: its input is then counted at four bytes per token.

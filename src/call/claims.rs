@@ -1,6 +1,6 @@
 //! What a call claims at the gates that it passes, and what becomes of it where there is no room.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -29,19 +29,25 @@ impl Entry {
     }
 
     async fn claim_in_line(&self, attempt: &Attempt, missing: Missing) -> Result<(), Rejection> {
-        let from = Instant::now();
+        // What each was waited for: its patience is not used up by waits for others.
+        let mut waits: Vec<(Arc<Gate>, Duration)> = Vec::new();
         let mut missing = self.wait_for_stores(attempt, Some(missing)).await?;
         while let Some((gate, claim, refused)) = missing {
             if !gate.wait {
                 return Err(gate.limiter.turn_away(&claim, refused).await);
             }
             attempt.release();
+            let since = Instant::now();
+            let own = waits.iter().filter(|(other, _)| Arc::ptr_eq(other, &gate));
+            let waited = own.map(|(_, waited)| *waited).sum();
+            let from = since.checked_sub(waited).unwrap_or(since);
             let turn = gate.turn(self.context().turn(self.facts().turn, &gate), from);
             let (waiting, progress) = (self.waits(&gate.limiter, &refused), self.progress());
             let permit = gate.limiter.wait(&claim, turn, refused, progress).await?;
             if let Some(waiting) = waiting {
                 waiting.has_room();
             }
+            waits.push((gate.clone(), since.elapsed()));
             self.context().note_start(&gate, permit.start());
             attempt.add(Held::new(gate, claim.demand, permit));
             let rest = self.claim_at_once(attempt)?;

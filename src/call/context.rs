@@ -8,8 +8,14 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    CallOptions, Gate, ReadBody, Unfinished, attempt::Attempt, attempts::SharedLog, fork::Left,
-    gate, mark::mark, priced::Bound, unfitted::Unfitted,
+    CallOptions, Gate, ReadBody, Unfinished,
+    attempt::Attempt,
+    attempts::SharedLog,
+    fork::Left,
+    gate,
+    mark::mark,
+    priced::{Allowed, Bound},
+    unfitted::Unfitted,
 };
 use crate::{
     event::ObservedCall,
@@ -212,10 +218,13 @@ impl Entry {
         self.facts.demand
     }
 
-    /// The output that is allowed for each of its choices, by the cap in the request; and how many choices there are.
-    pub(crate) fn allowed(&self) -> (Option<u64>, u64) {
+    pub(crate) fn allowed(&self) -> Allowed {
         let bound = &self.facts.bound;
-        (bound.output, bound.choices)
+        Allowed {
+            each: bound.output,
+            choices: bound.choices,
+            goes_on: bound.goes_on,
+        }
     }
 
     /// The model that the body asks for, where it stands there.

@@ -370,6 +370,7 @@ fn bound<B>(body: &ReadBody<B>, facts: &RequestFacts) -> Bound {
         input,
         output: facts.max_output,
         choices: facts.choices,
+        goes_on: facts.background,
     }
 }
 

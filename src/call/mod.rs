@@ -20,6 +20,7 @@ mod claims;
 mod context;
 mod cover;
 mod enter;
+mod failure;
 mod fork;
 mod gate;
 mod inward;
@@ -42,10 +43,12 @@ pub(crate) use context::Entry;
 #[cfg(feature = "simulate")]
 pub(crate) use context::tags_passed_on;
 pub(crate) use enter::{Entered, Inspect, Refusal};
+pub use failure::Failure;
+pub(crate) use failure::by_type;
 pub(crate) use gate::Gate;
 pub(crate) use listen::{Listening, Opening};
 pub use options::{CallOptions, NotSent};
-pub(crate) use priced::{Ended, Input, Pricing};
+pub(crate) use priced::{Allowed, Ended, Input, Pricing};
 #[cfg(feature = "gateway")]
 pub(crate) use read_body::BODY_CAP;
 pub(crate) use read_body::ReadBody;

@@ -33,6 +33,18 @@ pub(super) struct Bound {
     /// For each of its choices; `None` where the caller named no cap.
     pub(super) output: Option<u64>,
     pub(super) choices: u64,
+    /// Whether it is generated to its end, whoever reads it.
+    pub(super) goes_on: bool,
+}
+
+/// What the request allows of output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed {
+    /// For each of its choices; `None` where the caller named no cap.
+    pub(crate) each: Option<u64>,
+    pub(crate) choices: u64,
+    /// Whether it is generated to its end, whoever reads it.
+    pub(crate) goes_on: bool,
 }
 
 impl Pricing {
@@ -99,8 +111,10 @@ impl Pricing {
     /// Learns from what was reported.
     pub(super) fn learn(&self, tags: &Tags, ended: &Ended) {
         if let (true, Settlement::Usage(usage)) = (ended.is_final, ended.settlement) {
-            let tokens = usage.output.saturating_sub(usage.reasoning);
-            self.calibration.learn(tags, ended.text, tokens);
+            let Usage {
+                output, reasoning, ..
+            } = usage;
+            self.calibration.learn(tags, ended.text, output, reasoning);
         }
     }
 
@@ -119,7 +133,9 @@ impl Pricing {
         else {
             return None;
         };
-        let (cap, choices) = ended.allowed;
+        let Allowed {
+            each: cap, choices, ..
+        } = ended.allowed;
         let most = cap.map_or(u64::MAX, |each| each.saturating_mul(choices));
         usage.output = usage.output.min(most).max(ended.told);
         Some(price.cost(&usage, ended.tier))
@@ -132,12 +148,22 @@ impl Pricing {
             return u64::MAX;
         };
         let more = price.output_for(money, usage.input, ended.tier);
+        let more = more.saturating_sub(self.hidden(tags, ended));
         // What comes may be as much denser than it looks as what came.
         let dense = self.calibration.tokens(tags, ended.text).max(usage.output);
         let looks = u128::from(more) * u128::from(usage.output.max(1)) / u128::from(dense.max(1));
         usage
             .output
             .saturating_add(u64::try_from(looks).unwrap_or(u64::MAX))
+    }
+
+    /// What it may have come to beside its text: reasoning that is told at the end, where that was not reached. Whoever hangs up
+    /// just before would have it for nothing. Providers that tell as they go tell of that, too.
+    fn hidden(&self, tags: &Tags, ended: &Ended) -> u64 {
+        match !ended.is_final && ended.told <= BEGINNING {
+            true => self.calibration.hidden(tags),
+            false => 0,
+        }
     }
 
     /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
@@ -150,9 +176,13 @@ impl Pricing {
             return Settlement::Unknown;
         }
         let price = self.price(tags).ok().flatten();
-        if !ended.is_final && ended.text > 0 {
+        let hidden = self.hidden(tags, ended);
+        if !ended.is_final && !ended.failed && (ended.text > 0 || hidden > 0) {
             let tokens = self.calibration.tokens(tags, ended.text);
-            let (cap, choices) = ended.allowed;
+            let tokens = tokens.saturating_add(hidden);
+            let Allowed {
+                each: cap, choices, ..
+            } = ended.allowed;
             let each = cap.or(price.and_then(|price| price.max_output));
             let most = each.map_or(u64::MAX, |each| each.saturating_mul(choices));
             // Whoever gives more than was allowed has given what was seen at the least.
@@ -170,6 +200,9 @@ impl Pricing {
     }
 }
 
+/// So much at most some say of the output when they begin, and it is none yet (Anthropic's `message_start`).
+const BEGINNING: u64 = 8;
+
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
@@ -180,8 +213,7 @@ pub(crate) struct Ended {
     pub(crate) told: u64,
     /// Bytes of the text that was seen of it.
     pub(crate) text: u64,
-    /// The output that was allowed for each of its choices, and how many there are.
-    pub(crate) allowed: (Option<u64>, u64),
+    pub(crate) allowed: Allowed,
     /// Whether it said that it failed, before anything was seen of its output. Its usage is what was reported then, if
     /// anything.
     pub(crate) failed: bool,
@@ -227,7 +259,11 @@ impl Ended {
             is_final: true,
             told: 0,
             text: 0,
-            allowed: (None, 1),
+            allowed: Allowed {
+                each: None,
+                choices: 1,
+                goes_on: false,
+            },
             failed: false,
             tier: ServiceTier::Standard,
             pays_beside: false,

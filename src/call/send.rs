@@ -11,7 +11,9 @@ use http::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
-use super::{Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt};
+use super::{
+    Entry, NotSent, Outcome, RequestBody, Unfinished, attempt::Attempt, failure::says_unsent,
+};
 use crate::{
     error::{Rejection, Shortage, Unit},
     event::AttemptOutcome,
@@ -42,7 +44,7 @@ impl Entry {
         request: MakeRequest<'_, B>,
     ) -> Sent<R, S::Error>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S: Service<Request<B>, Response = Response<R>, Error: 'static> + Clone,
         B: 'static,
     {
         let unfinished = self.unfinished();
@@ -100,13 +102,13 @@ impl Entry {
             }
             Err(error) => {
                 if ours {
-                    let sent = attempt.has_left();
+                    // Nothing of its body was ever taken to be written, or there was no connection to write it to.
+                    let sent = attempt.has_left() && !says_unsent(&error);
                     self.note_outcome(Outcome::Failed { sent });
                     attempt.came_to(AttemptOutcome::Failed { sent });
-                }
-                if ours && !attempt.has_left() {
-                    // Nothing of its body was ever taken to be written: no connection, for one.
-                    unfinished.release();
+                    if !sent {
+                        unfinished.release();
+                    }
                 }
                 // Else dropping what is unfinished counts what was reserved: it may have been billed.
                 Sent::Failed(error)

@@ -41,18 +41,22 @@ pub(super) async fn candidates(
         return ordered(&way.targets, health, limiter, entry.tags()).await;
     };
     let cheaper = ordered(cheaper, health, limiter, entry.tags()).await;
-    let all = ordered(&way.targets, health, limiter, entry.tags()).await;
-    if is_spent(limiter, entry.tags(), *from).await {
-        for candidate in all.iter() {
-            entry.pass_over(PassedOver::new(
-                &candidate.name,
-                PassedOverWhy::Degraded,
-                None,
-            ));
+    let mut all = Vec::new();
+    for candidate in ordered(&way.targets, health, limiter, entry.tags())
+        .await
+        .iter()
+    {
+        // By the budgets that it would be paid from there: they may look at where a call goes.
+        let tags = entry.tags().callers().overlaid(&candidate.tags);
+        if is_spent(limiter, tags, *from).await {
+            let why = PassedOverWhy::Degraded;
+            entry.pass_over(PassedOver::new(&candidate.name, why, None));
+        } else {
+            all.push(candidate.clone());
         }
-        return cheaper;
     }
-    all.iter().chain(cheaper.iter()).cloned().collect()
+    all.extend(cheaper.iter().cloned());
+    all.into()
 }
 
 async fn ordered(
@@ -115,11 +119,11 @@ async fn headroom(limiter: &Limiter, tags: Tags) -> f64 {
 }
 
 /// Whether such a share of any budget is spent or reserved.
-async fn is_spent(limiter: Option<&Limiter>, tags: &Tags, from: f64) -> bool {
+async fn is_spent(limiter: Option<&Limiter>, tags: Tags, from: f64) -> bool {
     let Some(limiter) = limiter else {
         return false;
     };
-    let limits = standing(limiter, tags.clone()).await;
+    let limits = standing(limiter, tags).await;
     let mut budgets = limits.iter().filter(|limit| limit.unit == Unit::NanoDollar);
     budgets.any(|budget| share(budget) >= from)
 }

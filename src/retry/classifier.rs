@@ -1,18 +1,8 @@
 //! What kind of failure an error of the inner service is.
 
-use std::{any::Any, error::Error, fmt, io, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
-/// What is known of an attempt that ended with an error of the inner service, without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Failure {
-    /// It did not leave, because no connection was made. Repeating it is safe.
-    BeforeDispatch,
-    /// It may have arrived and may have been billed: it timed out, or its connection broke.
-    Uncertain,
-    /// Repeating it changes nothing: its URL is not valid, or the request cannot be built.
-    Permanent,
-}
+use crate::call::{Failure, by_type};
 
 type Classify = dyn Fn(&(dyn Any + 'static)) -> Option<Failure> + Send + Sync;
 
@@ -49,82 +39,10 @@ impl fmt::Debug for Classifier {
     }
 }
 
-fn by_type(error: &(dyn Any + 'static)) -> Option<Failure> {
-    #[cfg(feature = "reqwest")]
-    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
-        return of_reqwest(error);
-    }
-    #[cfg(feature = "gateway")]
-    if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-        return Some(of_client(error));
-    }
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return of_chain(error);
-    }
-    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
-        return of_chain(&**error);
-    }
-    let error = error.downcast_ref::<Box<dyn Error + Send>>()?;
-    of_chain(&**error)
-}
-
-/// By the first error of the chain of causes that says anything.
-fn of_chain(error: &(dyn Error + 'static)) -> Option<Failure> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        #[cfg(feature = "reqwest")]
-        if let Some(error) = error.downcast_ref::<reqwest::Error>() {
-            return of_reqwest(error);
-        }
-        #[cfg(feature = "gateway")]
-        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-            return Some(of_client(error));
-        }
-        if let Some(known) = error.downcast_ref::<io::Error>().and_then(of_io) {
-            return Some(known);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-#[cfg(feature = "reqwest")]
-fn of_reqwest(error: &reqwest::Error) -> Option<Failure> {
-    match error.is_builder() {
-        true => Some(Failure::Permanent),
-        false => of_asked(error.is_connect(), error),
-    }
-}
-
-#[cfg(feature = "gateway")]
-fn of_client(error: &hyper_util::client::legacy::Error) -> Failure {
-    of_asked(error.is_connect(), error).unwrap_or(Failure::Uncertain)
-}
-
-/// Of a client that says whether it had no connection. Where it had one, what it failed with does not tell that nothing
-/// was written to it.
-#[cfg(any(feature = "reqwest", feature = "gateway"))]
-fn of_asked(is_connect: bool, error: &(dyn Error + 'static)) -> Option<Failure> {
-    if is_connect {
-        return Some(Failure::BeforeDispatch);
-    }
-    let known = error.source().and_then(of_chain);
-    known.filter(|known| *known == Failure::Permanent)
-}
-
-fn of_io(error: &io::Error) -> Option<Failure> {
-    use io::ErrorKind::{ConnectionRefused, InvalidInput};
-    match error.kind() {
-        // Others that say that a host is not reached are said of connections as well that have been used: Linux reports
-        // them of a socket whose data it could not deliver.
-        ConnectionRefused => Some(Failure::BeforeDispatch),
-        InvalidInput => Some(Failure::Permanent),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{error::Error, io};
+
     use super::*;
 
     fn of(error: &(dyn Any + 'static), has_left: bool) -> Failure {
@@ -185,20 +103,6 @@ mod tests {
         ] {
             assert_eq!(of(&io(kind), false), Failure::BeforeDispatch, "{kind}");
         }
-    }
-
-    #[cfg(any(feature = "reqwest", feature = "gateway"))]
-    #[test]
-    fn what_a_client_with_a_connection_fails_with_does_not_tell_that_nothing_was_sent() {
-        use io::ErrorKind::{ConnectionRefused, HostUnreachable, InvalidInput, NetworkDown};
-        for kind in [ConnectionRefused, HostUnreachable, NetworkDown] {
-            let error = Wraps(io(kind));
-            let no_connection = Some(Failure::BeforeDispatch);
-            assert_eq!(of_asked(true, &error), no_connection, "{kind}");
-            assert_eq!(of_asked(false, &error), None, "{kind}");
-        }
-        let invalid = Wraps(io(InvalidInput));
-        assert_eq!(of_asked(false, &invalid), Some(Failure::Permanent));
     }
 
     #[test]

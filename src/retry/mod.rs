@@ -53,8 +53,9 @@ mod repeating;
 mod retry_budget;
 mod service;
 
-pub use crate::call::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
-pub use classifier::Failure;
+pub use crate::call::{
+    AttemptReport, Attempts, Failure, Outcome, PassedOver, PassedOverWhy, TargetName,
+};
 pub use layer::RetryLayer;
 pub use retry_budget::RetryBudget;
 pub use service::Retry;

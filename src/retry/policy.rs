@@ -8,9 +8,11 @@ use super::{
     RetryBudget,
     asked::Asked,
     backoff::{Backoff, spread_out},
-    classifier::Failure,
 };
-use crate::wire::{ErrorClass, ProviderError};
+use crate::{
+    call::Failure,
+    wire::{ErrorClass, ProviderError},
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Policy {

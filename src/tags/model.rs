@@ -47,11 +47,13 @@ impl Eq for Plainer {}
 type Step = (&'static str, for<'n> fn(&'n str) -> Option<&'n str>);
 
 /// The steps, each tried on what those before it left.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 8] = [
     ("the model of an ARN", of_arn),
+    ("without the way it is routed", without_routing),
     ("without the vendor in front", without_vendor),
     ("without the region", without_region),
     ("without the version behind", without_version),
+    ("without the revision behind", without_revision),
     ("without the snapshot's date", without_date),
     ("the latest", without_latest),
 ];
@@ -128,6 +130,19 @@ fn of_arn(name: &str) -> Option<&str> {
 /// `openai/gpt-4o`, `models/gemini-2.5-pro`
 fn without_vendor(name: &str) -> Option<&str> {
     name.split_once('/').map(|(_, model)| model)
+}
+
+/// `anthropic/claude-x:nitro`: how OpenRouter is to choose who serves it. `:free` is another product.
+fn without_routing(name: &str) -> Option<&str> {
+    const WAYS: [&str; 4] = [":nitro", ":floor", ":online", ":exacto"];
+    WAYS.iter().find_map(|way| name.strip_suffix(way))
+}
+
+/// `gemini-2.0-flash-001`
+fn without_revision(name: &str) -> Option<&str> {
+    let (model, revision) = name.rsplit_once('-')?;
+    let is_revision = revision.len() == 3 && revision.bytes().all(|b| b.is_ascii_digit());
+    (is_revision && name.starts_with("gemini-")).then_some(model)
 }
 
 /// `us.anthropic.claude-x`

@@ -145,3 +145,29 @@ fn what_is_seen_to_be_plain_has_no_other_name_and_every_other_is_found() {
         assert!(is_plain(name), "{name}");
     }
 }
+
+#[test]
+fn how_it_is_routed_and_its_revision_make_no_other_model() {
+    for (name, plain) in [
+        ("anthropic/claude-sonnet-4.5:nitro", "claude-sonnet-4.5"),
+        ("openai/gpt-4o:floor", "gpt-4o"),
+        ("gpt-4o:online", "gpt-4o"),
+        ("gemini-2.0-flash-001", "gemini-2.0-flash"),
+        ("models/gemini-1.5-pro-002", "gemini-1.5-pro"),
+    ] {
+        let all = plainer(name);
+        assert!(all.iter().any(|other| **other == *plain), "{name}: {all:?}");
+    }
+    for (name, other) in [
+        ("gpt-4o:free", "gpt-4o"),
+        ("text-embedding-004", "text-embedding"),
+        ("gpt-4-001", "gpt-4"),
+        ("gemini-2.0-flash-0012", "gemini-2.0-flash"),
+    ] {
+        let all = plainer(name);
+        assert!(
+            !all.iter().any(|found| **found == *other),
+            "{name}: {all:?}"
+        );
+    }
+}

@@ -283,12 +283,17 @@ impl Meter {
         }
     }
 
+    /// Whether a stream of this kind begins with counts that are none yet: that it ends does not make them the last ones.
+    fn counts_first(&self) -> bool {
+        self.is_stream() && self.dialect == Dialect::AnthropicMessages
+    }
+
     fn note(&self) -> Note {
         self.note.as_deref().cloned().unwrap_or_default()
     }
 
     fn report(&self, note: Note, text_bytes: u64, complete: bool) -> Reading {
-        let is_last = note.closes || note.done;
+        let is_last = note.closes || (note.done && !self.counts_first());
         let output_seen = self.output_of(&note, text_bytes);
         Reading {
             text_bytes: if output_seen > 0 { text_bytes } else { 0 },

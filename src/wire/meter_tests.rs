@@ -197,12 +197,28 @@ fn events_that_are_not_json_say_nothing() {
 #[test]
 fn an_event_over_the_cap_counts_as_text() {
     let mut meter = sse(Dialect::OpenAiChat);
-    let oversized = format!("data: {}\n\n", "x".repeat(2 << 20));
+    let oversized = format!("data: {}\n\n", "x".repeat(9 << 20));
     meter.push(oversized.as_bytes());
     meter.push(b"data: {\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":6}}\n\n");
     let reading = meter.reading();
-    assert_eq!(reading.output_seen, ((2 << 20) + 6_u64).div_ceil(4));
+    assert_eq!(reading.output_seen, ((9 << 20) + 6_u64).div_ceil(4));
     assert_eq!(reading.usage, Some(Usage::new(5, 6)));
+}
+
+/// OpenRouter sends a whole image in one.
+#[test]
+fn an_image_in_an_event_is_no_text() {
+    let mut meter = sse(Dialect::OpenAiChat);
+    let image = "A".repeat(2 << 20);
+    let event = format!(
+        r#"data: {{"choices":[{{"delta":{{"images":[{{"image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}}}]}}"#
+    );
+    for part in event.as_bytes().chunks(64 << 10) {
+        meter.push(part);
+        assert!(meter.output_streamed() < 10);
+    }
+    meter.push(b"\n\n");
+    assert!(meter.reading().output_seen < 10);
 }
 
 #[test]

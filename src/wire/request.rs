@@ -49,6 +49,8 @@ pub struct RequestFacts {
     pub input_estimate: u64,
     /// Whether the model stands in the URL, and not in the body.
     pub(crate) model_in_url: bool,
+    /// Whether the answer is generated to its end, whoever reads it.
+    pub(crate) background: bool,
 }
 
 impl Default for RequestFacts {
@@ -60,6 +62,7 @@ impl Default for RequestFacts {
             choices: 1,
             input_estimate: 0,
             model_in_url: false,
+            background: false,
         }
     }
 }
@@ -306,6 +309,7 @@ impl Look for Facts<'_> {
                     on_text(path, text);
                 }
             }
+            Field::Choices => self.is_malformed = true,
             _ => self.scalar(path, Scalar::Null),
         }
     }
@@ -324,9 +328,13 @@ impl Look for Facts<'_> {
                     self.found.stream = stream;
                 }
             }
-            Field::Choices => {
-                self.found.choices = value.count().unwrap_or(1).max(self.found.choices);
-            }
+            Field::Background => self.found.background = value == Scalar::Bool(true),
+            // What some read as a number is none here: so many would be billed, and one be reserved.
+            Field::Choices => match (value.count(), value) {
+                (Some(choices), _) => self.found.choices = choices.max(self.found.choices),
+                (None, Scalar::Null) => {}
+                (None, _) => self.is_malformed = true,
+            },
             Field::TextOrTokens if value.count().is_some() => {
                 self.token_ids = self.token_ids.saturating_add(1);
             }

@@ -25,6 +25,7 @@ fn reads_the_facts_of_an_openai_request() {
         choices: 3,
         input_estimate: tokens(text as u64),
         model_in_url: false,
+        background: false,
     };
     assert_eq!(facts, expected);
 }
@@ -107,6 +108,19 @@ fn what_is_not_a_json_object_is_malformed() {
         Err(FactsError::Malformed)
     );
     assert_eq!(openai(" \n{} "), Ok(RequestFacts::default()));
+}
+
+/// What an upstream may read as many choices is never taken for one.
+#[test]
+fn a_number_of_choices_that_is_no_whole_number_is_malformed() {
+    for n in ["\"5\"", "5.0", "5e0", "true", "-1"] {
+        let body = format!(r#"{{"n":{n}}}"#);
+        assert_eq!(openai(&body), Err(FactsError::Malformed), "{body}");
+    }
+    for (n, choices) in [("5", 5), ("null", 1), ("0", 1)] {
+        let facts = openai(&format!(r#"{{"n":{n}}}"#)).unwrap();
+        assert_eq!(facts.choices, choices, "{n}");
+    }
 }
 
 #[test]

@@ -14,8 +14,8 @@ pub(super) const MAX_SECONDS: u64 = 10 * 365 * 24 * 3_600;
 ///
 /// 1. `retry-after-ms`: milliseconds, possibly with a fraction (OpenAI, Azure; their SDKs prefer it to the next).
 /// 2. `x-ms-retry-after-ms`: the same (Azure services).
-/// 3. `retry-after`: seconds, possibly with a fraction, or an HTTP date (RFC 9110, 10.2.3). A date before `now` is a
-///    wait of zero.
+/// 3. `retry-after`: seconds, possibly with a fraction, or an HTTP date (RFC 9110, 10.2.3). A date counts from the
+///    response's own `date`, whatever our clock shows, and from `now` if there is none; one before that is a wait of zero.
 ///
 /// Nothing is read from bodies, and the status plays no part: Anthropic has sent `retry-after` with a 200.
 ///
@@ -38,7 +38,8 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         .or_else(|| millis("x-ms-retry-after-ms"))
         .or_else(|| {
             let value = text("retry-after")?;
-            number(value, 1.0).or_else(|| until(value, now))
+            let date = || httpdate::parse_http_date(text("date")?).ok();
+            number(value, 1.0).or_else(|| until(value, date().unwrap_or(now)))
         })
 }
 

@@ -11,7 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer as _, ServiceExt as _, service_fn, util::BoxCloneSyncService};
 use tower_quota::{
@@ -193,6 +194,122 @@ async fn patience_ends_and_the_refusal_says_that_the_money_is_only_reserved() {
         "{refused:?}"
     );
     slow.abort();
+}
+
+/// B11: what a call waits for elsewhere is no patience with money.
+#[tokio::test(start_paused = true)]
+async fn patience_is_not_used_up_by_a_wait_for_other_room() {
+    let (inner, _) = provider(10);
+    let (money, requests) = (
+        limiter([cost(2 * worst(100))]),
+        limiter([Limit::requests(1).every(Duration::from_secs(60))]),
+    );
+    let service = BudgetLayer::new(money.clone(), prices())
+        .patience(Duration::from_secs(7))
+        .layer(AdmissionLayer::new(requests).layer(inner));
+    assert_eq!(ask(&service, chat("a", 100)).await.0, StatusCode::OK);
+    let start = Instant::now();
+    let waits = tokio::spawn(async move { ask(&service, chat("a", 100)).await.0 });
+    sleep(Duration::from_secs(50)).await;
+    // Others reserve all the money there is when its minute comes, and for five seconds more.
+    let rest = Money::from_nanos(2 * worst(100) - 110_000);
+    let held = money.acquire(Call::new().cost(rest)).await.unwrap();
+    sleep(Duration::from_secs(14)).await;
+    held.release();
+    assert_eq!(waits.await.unwrap(), StatusCode::OK);
+    assert_eq!(start.elapsed(), Duration::from_secs(65));
+}
+
+/// M4: whoever hangs up before the usage is told has the reasoning no more for nothing than the text.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_hung_up_is_charged_for_reasoning_that_is_told_at_its_end() {
+    let text = "word ".repeat(160);
+    let event = |json: String| format!("data: {json}\n\n");
+    let said = event(format!(
+        r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#
+    ));
+    let told = event(
+        r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":8200,"completion_tokens_details":{"reasoning_tokens":8000}}}"#.to_owned(),
+    );
+    let limiter = limiter([cost(10 * worst(9_000))]);
+    let inner = service_fn(move |_: Request<Full<Bytes>>| {
+        let parts = [said.clone(), told.clone(), event("[DONE]".to_owned())];
+        let parts = parts.map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from(part))));
+        let answer = Response::builder().header("content-type", "text/event-stream");
+        let answer = answer.body(StreamBody::new(futures_util::stream::iter(parts)));
+        async move { Ok::<_, Infallible>(answer.unwrap()) }
+    });
+    let service = BudgetLayer::new(limiter.clone(), prices()).layer(inner);
+    // It learns from one that is read to its end.
+    assert_eq!(ask(&service, chat("a", 9_000)).await.0, StatusCode::OK);
+    let (first, _) = in_use(&limiter, "a").await;
+    let response = service.oneshot(chat("a", 9_000)).await.unwrap();
+    let mut body = response.into_body();
+    assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+    drop(body);
+    let (both, reserved) = in_use(&limiter, "a").await;
+    assert!(
+        (8_000 * OUTPUT..9_000 * OUTPUT + worst(0)).contains(&(both - first)),
+        "{}",
+        both - first
+    );
+    assert_eq!(reserved, 0);
+}
+
+/// M4: an answer in the background is generated to its end, whoever hangs up.
+#[tokio::test(start_paused = true)]
+async fn a_stream_from_the_background_that_is_hung_up_costs_what_was_reserved() {
+    for (background, is_whole) in [(true, true), (false, false)] {
+        let limiter = limiter([cost(10 * worst(9_000))]);
+        let inner = service_fn(|_: Request<Full<Bytes>>| async {
+            let said = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
+            let parts = [said, "data: [DONE]\n\n"].map(|part| Ok(Frame::data(Bytes::from(part))));
+            let answer = Response::builder().header("content-type", "text/event-stream");
+            let parts = parts.map(|part: Result<_, Infallible>| part);
+            let body = StreamBody::new(futures_util::stream::iter(parts));
+            Ok::<_, Infallible>(answer.body(body).unwrap())
+        });
+        let service = BudgetLayer::new(limiter.clone(), prices()).layer(inner);
+        let body = format!(
+            r#"{{"model":"m","max_output_tokens":100,"stream":true,"background":{background},"input":"Hi"}}"#
+        );
+        let request = Request::post("http://provider/v1/responses")
+            .extension(Tags::new().with(Tag::Agent, "a"))
+            .body(Full::from(body))
+            .unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        let (_, reserved) = in_use(&limiter, "a").await;
+        let mut body = response.into_body();
+        assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+        drop(body);
+        let (settled, _) = in_use(&limiter, "a").await;
+        assert_eq!(settled == reserved, is_whole, "{settled} of {reserved}");
+    }
+}
+
+/// B9: a report of nothing beside an answer that was seen gives no money back.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_said_to_have_used_nothing_is_charged_by_what_was_seen() {
+    for (usage, least) in [
+        (r#"{"prompt_tokens":0,"completion_tokens":0}"#, 90 * OUTPUT),
+        (r#"{"prompt_tokens":5,"completion_tokens":0}"#, 90 * OUTPUT),
+    ] {
+        let body = format!(
+            r#"{{"model":"m","choices":[{{"message":{{"content":"{}"}}}}],"usage":{usage}}}"#,
+            "word ".repeat(100)
+        );
+        let limiter = limiter([cost(10 * worst(1_000))]);
+        let inner = service_fn(move |_: Request<Full<Bytes>>| {
+            let answer = Response::builder().header("content-type", "application/json");
+            let answer = answer.body(Full::from(body.clone())).unwrap();
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let service = BudgetLayer::new(limiter.clone(), prices()).layer(inner);
+        assert_eq!(ask(&service, chat("a", 1_000)).await.0, StatusCode::OK);
+        let (settled, reserved) = in_use(&limiter, "a").await;
+        assert!(settled >= least, "{usage}: {settled}");
+        assert_eq!(reserved, 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,3 +38,32 @@ async fn reqwests_error_comes_through_four_layers_as_it_is_and_holds_nothing() {
     assert!(error.is_builder());
     assert!(is_free(&outer).await && is_free(&inner).await);
 }
+
+/// An address at which nobody listens.
+async fn nobody() -> String {
+    let (listener, addr) = listener().await;
+    drop(listener);
+    format!("http://{addr}")
+}
+
+/// A7: nothing was sent, so nothing counts, whatever the client's type of bodies.
+#[tokio::test]
+async fn a_connection_that_was_never_made_counts_nothing() {
+    let nobody = nobody().await;
+    let requests = || Limiter::new(Limits::new([Limit::requests(9).every(HOUR)]).unwrap());
+    let (by_reqwest, by_hyper) = (requests(), requests());
+    let client = AdmissionLayer::new(by_reqwest.clone()).layer(Client::new().unwrap());
+    let request = chat(&nobody, false).map(reqwest::Body::from);
+    assert!(client.oneshot(request).await.unwrap_err().is_connect());
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());
+    let client = client.build_http::<http_body_util::Full<Bytes>>();
+    let client = AdmissionLayer::new(by_hyper.clone()).layer(client);
+    let request = chat(&nobody, false).map(http_body_util::Full::from);
+    assert!(client.oneshot(request).await.is_err());
+    for limiter in [by_reqwest, by_hyper] {
+        let explained = limiter.explain(&Call::new()).await.unwrap();
+        assert_eq!(explained.limits[0].in_use, 0);
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use http::Request;
+use http_body_util::Full;
 use tower_quota::{
-    Money, Tag,
-    failover::{Route, Target},
+    FailoverLayer, Money, Tag,
+    failover::{Route, Routes, Target},
     limit::Limit,
     retry::PassedOverWhy,
 };
@@ -65,4 +67,35 @@ async fn before_that_it_serves_where_the_other_cannot() {
     let ledger = providers.at("openai").ledger();
     let models: Vec<&str> = ledger.entries().iter().map(|entry| &*entry.model).collect();
     assert_eq!(models, [MODEL, CHEAP]);
+}
+
+/// A route may have a name of its own; its budgets are those of its targets.
+#[tokio::test(start_paused = true)]
+async fn budgets_on_where_the_targets_are_degrade_it_too() {
+    let providers = Providers::new(["openai"]);
+    let day = Duration::from_secs(86_400);
+    let budget = Limit::cost(Money::from_nanos(20_000_000)).every(day);
+    let limiter = limiter([budget.when(Tag::Model, MODEL)]);
+    let layer = FailoverLayer::new(Routes::new([("smart", route())]).unwrap());
+    let service = stack(layer, limiter, &providers);
+    let mut degraded = 0;
+    for number in 0..60 {
+        let (parts, _) = request().into_parts();
+        let body =
+            r#"{"model":"smart","max_tokens":100,"messages":[{"role":"user","content":"hello"}]}"#;
+        let request = Request::from_parts(parts, Full::from(body));
+        let came = send(&service, request).await.unwrap();
+        assert_eq!(came.status, 200, "{number}: {}", came.body);
+        let passed = came.attempts.passed_over.iter();
+        degraded += passed
+            .filter(|passed| passed.why == PassedOverWhy::Degraded)
+            .count();
+    }
+    let ledger = providers.at("openai").ledger();
+    let dear = ledger
+        .entries()
+        .iter()
+        .filter(|entry| &*entry.model == MODEL);
+    assert_eq!(dear.count() + degraded, 60);
+    assert!((1..57).contains(&degraded), "{degraded}");
 }

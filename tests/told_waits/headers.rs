@@ -91,6 +91,37 @@ fn what_makes_no_sense_is_no_wait() {
     }
 }
 
+/// R2: a wait of nothing is the word of somebody who rounds down.
+#[test]
+fn nothing_gives_way_to_what_says_more() {
+    let used_up = with(&[
+        ("retry-after", "0"),
+        ("x-ratelimit-limit-tokens", "1000"),
+        ("x-ratelimit-remaining-tokens", "0"),
+        ("x-ratelimit-reset-tokens", "6s"),
+    ]);
+    let hint =
+        r#"{"error":{"message":"Please try again in 1.146s.","code":"rate_limit_exceeded"}}"#;
+    check_all([
+        ("a header", used_up, Told(6_000)),
+        (
+            "a body",
+            with(&[("retry-after", "0")]).body(hint),
+            Told(1_146),
+        ),
+    ]);
+}
+
+/// R2: a date counts from the answer's own, whatever the clock here shows.
+#[test]
+fn a_date_counts_from_the_answers_own() {
+    let early = [
+        ("date", "Sun, 06 Nov 1994 08:49:32 GMT"),
+        ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ];
+    check_all([("by another clock", with(&early), Told(5_000))]);
+}
+
 /// R2: waits as told, the finer wins.
 #[test]
 fn of_several_the_finer_that_makes_sense() {

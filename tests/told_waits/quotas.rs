@@ -14,6 +14,8 @@ fn openai_names_them_by_code() {
         "organization_spend_limit_exceeded",
         "project_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
+        "billing_not_active",
+        "billing_hard_limit_reached",
     ] {
         let body = format!(
             r#"{{"error":{{"message":"Please try again in 5s.","type":"insufficient_quota","code":"{code}"}}}}"#
@@ -25,6 +27,24 @@ fn openai_names_them_by_code() {
     }
     let other = r#"{"error":{"message":"Please try again in 5s.","code":"rate_limit_exceeded"}}"#;
     check_all([("no quota", Form::status(429).body(other), Told(5_000))]);
+}
+
+/// As they were seen in public reports.
+#[test]
+fn xai_and_ollamas_cloud_name_them_by_text() {
+    let xai = r#"{"code":"Some resource has been exhausted","error":"Your team 1 has either used all available credits or reached its monthly spending limit. To continue making API requests, please purchase more credits or raise your spending limit."}"#;
+    let ollama = r#"{"error":"you (someone) have reached your weekly usage limit, upgrade for higher limits: https://ollama.com/upgrade"}"#;
+    let of = |provider, status, body: &'static str| Form::status(status).of(provider).body(body);
+    check_all([
+        ("xAI", of("xai", 429, xai), Not),
+        ("xAI, forbidden", of("xai", 403, xai), Not),
+        ("Ollama", of("ollama", 429, ollama), Not),
+        (
+            "a common limit",
+            of("ollama", 429, r#"{"error":"too many concurrent requests"}"#),
+            Untold,
+        ),
+    ]);
 }
 
 #[test]

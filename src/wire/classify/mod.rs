@@ -154,7 +154,9 @@ pub fn classify(
     }
     let mut said = Said::read(&body[..body.len().min(BODY_CAP)]);
     said.words.extend(error_type(headers).map(str::to_owned));
-    let wait = retry_after(headers, now);
+    let told = retry_after(headers, now);
+    // Who rounds down, or whose clock is behind ours, says nothing by it that another hint does not say better.
+    let wait = told.filter(|wait| !wait.is_zero());
     let mut error = judge(provider, Some(status.as_u16()), &said, wait);
     if status == StatusCode::TOO_MANY_REQUESTS
         && error.class.is_about_time()
@@ -172,6 +174,7 @@ pub fn classify(
     if error.class == ErrorClass::Quota && error.wait.is_none() {
         error.wait = text::regained(&said.message, now);
     }
+    error.wait = error.wait.or(told);
     Some(error)
 }
 

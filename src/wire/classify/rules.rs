@@ -43,7 +43,8 @@ const fn rule(statuses: &'static [u16], says: Says, class: ErrorClass) -> Rule {
 const OPENAI: &[Rule] = &[
     rule(&[400, 402, 403, 429], Says::Word(&[
         "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded", "organization_usage_limit_exceeded",
+        "project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_not_active",
+        "billing_hard_limit_reached",
     ]), Quota),
     // Under the code of a common rate limit. Groq says it with a 413.
     rule(&[413, 429], Says::Starts("Request too large"), RequestTooLarge),
@@ -97,6 +98,10 @@ const OTHERS: &[Rule] = &[
     rule(&[403], Says::Word(&["refusal"]), ContentFilter),
     // OpenRouter: what its owner has set for this key is spent.
     rule(&[403], Says::Starts("Key limit exceeded"), Quota),
+    // xAI.
+    rule(&[403, 429], Says::Contains(&["used all available credits or reached its monthly spending limit"]), Quota),
+    // Ollama's cloud, of a session or a week.
+    rule(&[429], Says::Contains(&["usage limit", "upgrade for higher limits"]), Quota),
 ];
 
 /// After all others: what the status says too, for errors in streams, which have none.
