@@ -93,6 +93,7 @@ async fn halved(limit: Limit, at_a_time: usize) -> [Phase; 4] {
     [before, finds, keeps, back]
 }
 
+/// A16: what a provider allows is learnt.
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_halved_is_found_and_so_is_the_way_back() {
     for at_a_time in [5, 200] {

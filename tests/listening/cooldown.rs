@@ -165,6 +165,7 @@ fn plenty() -> Limiter {
     Limiter::new(Limits::new([limit]).unwrap())
 }
 
+/// A16: a told wait closes the gate for its target.
 #[tokio::test(start_paused = true)]
 async fn the_same_target_waits_until_the_told_instant_and_others_do_not() {
     for order in ["A", "RA", "AR", "ARA"] {

@@ -42,6 +42,7 @@ async fn stays_within(is_paved: bool, outage: Wrong, rates: &[Duration]) {
     }
 }
 
+/// R5: an outage is not multiplied.
 #[tokio::test(start_paused = true)]
 async fn the_extra_load_of_an_outage_stays_within_what_is_documented() {
     stays_within(false, Wrong::Says("status=503"), &RATES).await;

@@ -62,7 +62,7 @@ async fn a_limit_that_is_gone_holds_nobody_and_those_beside_it_do_as_before() {
     );
 }
 
-/// Limits on the same tags share an entry: others come and go before and behind the one that stays.
+/// A17: limits on the same tags share an entry: others come and go before and behind the one that stays.
 #[tokio::test(start_paused = true)]
 async fn what_stays_keeps_every_count_whatever_comes_and_goes_around_it() {
     let stays = || tokens(100).per(Tag::Agent);

@@ -47,6 +47,7 @@ async fn answer(outputs: &Outputs, call: RequestBuilder) -> u16 {
     status
 }
 
+/// S8: nor in what the program says.
 #[tokio::test]
 async fn the_program_says_nothing_of_its_callers_secrets() {
     let outputs = Outputs::default();

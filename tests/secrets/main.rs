@@ -6,6 +6,7 @@
     feature = "reqwest",
     feature = "config",
     feature = "metrics",
+    feature = "sqlite",
     unix
 ))]
 #![allow(
@@ -15,9 +16,12 @@
 
 mod calls;
 mod config;
+#[path = "../support/folder.rs"]
+mod folder;
 mod gateway;
 mod outputs;
 #[path = "../gateway/process.rs"]
 mod process;
 mod stack;
+mod texts;
 mod words;

@@ -22,6 +22,7 @@ fn said(came: &Came) -> [&str; 2] {
     })
 }
 
+/// R4: one deadline, over waits that are told as well.
 #[test]
 fn beyond_the_deadline_it_fails_now_and_says_when_wherever_that_was_told() {
     let busy = || Form::status(429);
