@@ -24,28 +24,35 @@ impl Answer {
     /// What the answer used, by the best that is known of it: what was reported; else what was seen of
     /// the output and estimated of the input; of an error, nothing but the request and what was reported of it.
     pub(super) fn ended(&self, meter: &Meter) -> Ended {
-        self.ended_by(meter, None)
+        self.ended_by(meter, &meter.reading_to_count())
+    }
+
+    /// The same of one of which no more is read.
+    pub(super) fn over(&self, meter: &Meter, reading: Option<Reading>) -> Ended {
+        let reading = reading.unwrap_or_else(|| meter.reading_to_count());
+        let tells = reading.usage_is_final || reading.error.is_some();
+        let ended = self.ended_by(meter, &reading);
+        match self.allowed.goes_on && self.status.is_success() && !tells {
+            // It is generated to its end and billed, and can be read later: what was reserved.
+            true => Ended::with(Settlement::Unknown),
+            false => ended,
+        }
     }
 
     /// The same, where it was read already.
-    pub(super) fn ended_by(&self, meter: &Meter, reading: Option<Reading>) -> Ended {
+    fn ended_by(&self, meter: &Meter, reading: &Reading) -> Ended {
         if !self.status.is_success() {
             return Ended::with(Settlement::Usage(Usage::default()));
         }
         if self.dialect == Dialect::Generic {
             return Ended::with(Settlement::Unknown);
         }
-        let reading = reading.unwrap_or_else(|| meter.reading_to_count());
         if !meter.is_stream() && !reading.complete && !reading.usage_is_final {
             // It was generated whole before its first byte came, and nobody read how much it was.
             return Ended::with(Settlement::Unknown);
         }
-        if self.allowed.goes_on && !reading.usage_is_final && reading.error.is_none() {
-            // It is generated to its end and billed, and can be read later: what was reserved.
-            return Ended::with(Settlement::Unknown);
-        }
         let failed = reading.error.is_some() && reading.output_seen == 0;
-        let is_final = is_last_word(&reading);
+        let is_final = is_last_word(reading);
         let seen = Usage::new(self.demand.input, reading.output_seen);
         let mut usage = match reading.usage {
             // What was reported before it failed, and no estimate: it has generated nothing.
@@ -76,8 +83,8 @@ impl Answer {
             allowed: self.allowed,
             failed,
             tier: tier(&reading.served),
-            pays_beside: reading.cost.is_none() && pays_beside(&reading),
-            input: self.input(&reading),
+            pays_beside: reading.cost.is_none() && pays_beside(reading),
+            input: self.input(reading),
         }
     }
 

@@ -174,7 +174,7 @@ impl Metering {
                 let reading = reading.insert(self.meter.reading());
                 reading.model.as_deref().map(Into::into)
             });
-            attempt.end(self.answer.ended_by(&self.meter, reading));
+            attempt.end(self.answer.over(&self.meter, reading));
         }
     }
 

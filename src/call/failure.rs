@@ -14,12 +14,19 @@ pub enum Failure {
     Permanent,
 }
 
-/// Whether an error says that the attempt did not leave.
+/// Whether the client itself says that the attempt did not leave: it made no connection, or no request of it. Not by what other
+/// errors are like, which may be of anything that is done with an answer.
 pub(super) fn says_unsent(error: &(dyn Any + 'static)) -> bool {
-    matches!(
-        by_type(error),
-        Some(Failure::BeforeDispatch | Failure::Permanent)
-    )
+    #[cfg(feature = "reqwest")]
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return error.is_builder() || error.is_connect();
+    }
+    #[cfg(feature = "gateway")]
+    if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+        return error.is_connect();
+    }
+    let _ = error;
+    false
 }
 
 /// What kind of failure an error is whose type is known.

@@ -148,7 +148,6 @@ impl Pricing {
             return u64::MAX;
         };
         let more = price.output_for(money, usage.input, ended.tier);
-        let more = more.saturating_sub(self.hidden(tags, ended));
         // What comes may be as much denser than it looks as what came.
         let dense = self.calibration.tokens(tags, ended.text).max(usage.output);
         let looks = u128::from(more) * u128::from(usage.output.max(1)) / u128::from(dense.max(1));

@@ -57,10 +57,10 @@ impl RateLimiting {
     /// anybody uses all.
     fn models(&self) -> Vec<(Option<&str>, &str)> {
         let mut models: Vec<(Option<&str>, &str)> = self.failover.models().collect();
-        for (provider, own) in &self.providers {
+        for (provider, own) in self.providers.iter().filter(|(name, _)| !caps(name)) {
             models.extend(own.keys().map(|model| (Some(&**provider), &**model)));
         }
-        for (provider, own) in &self.prices {
+        for (provider, own) in self.prices.iter().filter(|(name, _)| !caps(name)) {
             models.extend(own.keys().map(|model| (Some(&**provider), &**model)));
         }
         let limits = self.limits.iter().map(|limit| &limit.when);
@@ -70,11 +70,19 @@ impl RateLimiting {
                 Some([only]) => Some(&**only),
                 _ => None,
             };
+            if provider.is_some_and(caps) {
+                continue;
+            }
             let named = when.get("model").into_iter().flat_map(|values| &values.0);
             models.extend(named.map(|model| (provider, &**model)));
         }
         models
     }
+}
+
+/// Whether its API wants a cap of every call. Routes may lead to another one of it.
+fn caps(provider: &str) -> bool {
+    provider == "anthropic"
 }
 
 /// What is reserved for the output of a call that names no cap, in the dearest tier.

@@ -29,6 +29,9 @@ fn a_budget_of_less_than_four_calls_without_a_cap_is_doubted() {
         let doubts = doubts(&format!("{PRICE}, {enough}"));
         assert!(doubts.is_empty(), "{enough}: {doubts:?}");
     }
+    // Anthropic's API takes no call without one.
+    let anthropic = "max_daily_spend: 25, providers: { anthropic: { claude-opus-5: { rpm: 50 } } }";
+    assert!(doubts(anthropic).is_empty());
 }
 
 #[test]

@@ -92,10 +92,12 @@ impl Proxy {
         }
         let posts = parts.method == Method::POST;
         path::check(parts.uri.path(), &parts.headers, posts, dialect)?;
-        if dialect != Dialect::Generic && headers::are_of_coded_body(&parts.headers) {
+        // Where nothing is counted nothing is read.
+        let is_read = dialect != Dialect::Generic && self.keeps_bodies;
+        if is_read && headers::are_of_coded_body(&parts.headers) {
             return Err(Refusal::Compressed);
         }
-        if dialect != Dialect::Generic && length > BODY_CAP as u64 {
+        if is_read && length > BODY_CAP as u64 {
             return Err(Refusal::TooLarge);
         }
         if let Some(chosen) = &chosen {
@@ -137,7 +139,7 @@ impl Proxy {
         dialect: Dialect,
     ) -> Result<(), Refusal> {
         let denied = chosen.place.unmetered == Unmetered::Deny
-            && unmetered::costs_unknown(method, path, dialect, chosen.place.provider.as_deref())
+            && unmetered::costs_unknown(method, path, dialect, chosen.place.known_as())
             && self.limiter.limits().count_cost();
         match denied {
             true => Err(Refusal::Unmetered(path.to_owned())),

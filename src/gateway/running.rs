@@ -269,6 +269,7 @@ impl Gateway {
             let _ = ended.await;
         }));
         server::serve(listener, self.answers(), self.certificate.clone(), stop).await;
+        self.claiming.close();
         drop(served);
         let _ = telling.await;
     }

@@ -17,16 +17,14 @@ const FREE: [&str; 9] = [
     "/input_tokens",
 ];
 
-/// Forms of paths under which something is kept at the provider, and no model is asked; `*` is a name.
-const KEPT: [&str; 5] = [
+/// Forms of paths under which something is kept at OpenAI, and no model is asked; `*` is a name. Elsewhere one is, as in Mistral's
+/// conversations and in vLLM's `/v1/chat/completions/batch`.
+const KEPT: [&str; 8] = [
     "v1/chat/completions/*",
     "v1/threads",
     "v1/threads/*",
     "v1/threads/*/messages",
     "v1/skills",
-];
-/// The same at OpenAI alone: elsewhere, as at Mistral, a conversation asks a model.
-const KEPT_AT_OPENAI: [&str; 3] = [
     "v1/conversations",
     "v1/conversations/*",
     "v1/conversations/*/items",
@@ -54,9 +52,8 @@ pub(super) fn costs_unknown(
     let is_free = FREE.iter().any(|end| path.ends_with(end))
         && (!path.ends_with("/complete") || is_upload_end)
         && !path.contains("/vector_stores/");
-    let is_kept = KEPT.iter().any(|form| ends_in(&path, form))
-        || matches!(provider, Some("openai" | "azure"))
-            && KEPT_AT_OPENAI.iter().any(|form| ends_in(&path, form));
+    let is_kept = matches!(provider, Some("openai" | "azure"))
+        && KEPT.iter().any(|form| ends_in(&path, form));
     // Of OpenAI they are free.
     let is_sold = provider == Some("mistral") && path.ends_with("/moderations");
     !(is_free || is_kept) || is_old_completion || is_sold
@@ -121,7 +118,11 @@ mod tests {
             "/threads",
             "/xv1/threads",
         ] {
-            assert!(costs(Method::POST, path), "{path}");
+            let openai = Some("openai");
+            assert!(
+                costs_unknown(&Method::POST, path, Dialect::Generic, openai),
+                "{path}"
+            );
         }
         for path in [
             "/v1/threads",
@@ -130,10 +131,6 @@ mod tests {
             "/v1/skills",
             "/v1/chat/completions/chatcmpl-1",
             "/openai/v1/threads",
-        ] {
-            assert!(!costs(Method::POST, path), "{path}");
-        }
-        for path in [
             "/v1/conversations",
             "/v1/conversations/conv_1",
             "/v1/conversations/conv_1/items",

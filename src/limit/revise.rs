@@ -1,10 +1,12 @@
 //! The same limits but for one: what operators change.
 
+#[cfg(any(test, feature = "config", feature = "redis", feature = "sqlite"))]
+use super::identity::pairs;
 use super::{Identity, Limit, LimitError, Limits};
 
 impl Limits {
-    /// Returns these limits and one more at the end; or, if the same limit (same quantity, period, `when` and `per`) is
-    /// among them, with the new one in its place.
+    /// Returns these limits and one more at the end; or, if the same limit (same quantity, period, `when` and `per`, and as
+    /// much of a [shadow](Limit::shadow)) is among them, with the new one in its place.
     ///
     /// # Errors
     /// If the new limit makes no sense.
@@ -77,9 +79,13 @@ impl Limits {
     /// run time go on.
     #[cfg(any(test, feature = "config", feature = "redis", feature = "sqlite"))]
     pub(crate) fn opened_with(&self, given: &[Limit], held: &Limits) -> Limits {
-        let now = self.iter().map(|limit| {
+        // It may act by now, or only watch, and be the same one.
+        let each: Vec<&Limit> = held.iter().collect();
+        let identities = |all: &Limits| -> Vec<Identity> { all.iter().map(Identity::of).collect() };
+        let found = pairs(&identities(held), &identities(self));
+        let now = self.iter().zip(found).map(|(limit, found)| {
             let given = given.iter().find(|given| same(given, limit));
-            let changed = held.iter().find(|changed| same(changed, limit));
+            let changed = found.map(|number| each[number]);
             match (given, changed) {
                 (Some(given), Some(changed)) if as_kept(given) == as_kept(limit) => changed.clone(),
                 _ => limit.clone(),
@@ -114,6 +120,19 @@ mod tests {
 
     fn words(limits: &Limits) -> Vec<String> {
         limits.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_came_to_act_at_run_time_acts_where_the_same_file_is_read_again() {
+        let budget = |amount| Limit::requests(amount).every(Duration::from_secs(60));
+        let limits = |one: Limit| Limits::new([one]).unwrap();
+        let file = limits(budget(9).shadow());
+        let given: Vec<Limit> = file.iter().cloned().collect();
+        let held = limits(budget(9));
+        assert_eq!(words(&file.opened_with(&given, &held)), words(&held));
+        // Whoever changes the file says what holds.
+        let other = limits(budget(5).shadow());
+        assert_eq!(words(&other.opened_with(&given, &held)), words(&other));
     }
 
     #[test]

@@ -53,13 +53,10 @@ impl Labels {
         labels
     }
 
-    /// The same of what did not leave. It costs nothing, so whoever calls may invent names for it without end: a value that
-    /// nothing else has had is that of all that are too many.
+    /// The same of what did not leave. It costs nothing, so whoever calls may invent names for it without end: it lets values
+    /// in only while half of the room for them is left.
     pub(super) fn of_unsent(&self, tags: &Tags) -> Vec<KeyValue> {
-        let label = |(name, value): (Key, &str)| match self.knows(&name, value) {
-            true => KeyValue::new(name, cut(value).to_owned()),
-            false => KeyValue::new(name, OTHER),
-        };
+        let label = |(name, value)| self.label_within(name, value, self.most / 2);
         self.named(tags).map(label).collect()
     }
 
@@ -120,12 +117,16 @@ impl Labels {
 
     /// A label with this value, or with that of all that are too many.
     pub(super) fn label(&self, name: impl Into<Key>, value: &str) -> KeyValue {
-        let name = name.into();
+        self.label_within(name.into(), value, self.most)
+    }
+
+    /// The same, where there are fewer values than `most` so far.
+    fn label_within(&self, name: Key, value: &str, most: usize) -> KeyValue {
         let value = cut(value);
         if !self.knows(&name, value) {
             let mut known = self.known.write();
             let values = known.entry(name.clone()).or_default();
-            if values.len() >= self.most && !values.contains(value) {
+            if values.len() >= most && !values.contains(value) {
                 return KeyValue::new(name, OTHER);
             }
             values.insert(value.into());
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_leave_lets_no_value_in() {
+    fn what_did_not_leave_lets_no_value_into_the_last_half_of_the_room() {
         let labels = Labels::new(vec![Tag::Agent], 1);
         let tags = |model: &str| {
             Tags::new()
@@ -170,6 +171,11 @@ mod tests {
             let invented = tags(&format!("invented-{number}"));
             assert_eq!(values(&labels.of_unsent(&invented)), [OTHER; 3]);
             assert!(!labels.know_all(&invented));
+        }
+        let roomy = Labels::new(Vec::new(), 4);
+        for (number, said) in ["invented-0", "invented-1", OTHER].iter().enumerate() {
+            let invented = Tags::new().with(Tag::Model, format!("invented-{number}"));
+            assert_eq!(values(&roomy.of_unsent(&invented)), [*said]);
         }
         let real = tags("real");
         let known = ["gcp.gemini", "real", "scout"];

@@ -185,12 +185,12 @@ impl RateLimitLayer {
 
     /// Who is told of its calls, and where they are recorded; of what is claimed beside it they are told the same.
     #[cfg(feature = "gateway")]
-    pub(crate) fn watched_by(&self) -> (&Observers, Option<Statistics>) {
-        let statistics = self.statistics.as_ref();
-        (
-            &self.observers,
-            statistics.filter(|_| self.keeps_bodies()).cloned(),
-        )
+    pub(crate) fn watched_by(&self) -> (Observers, Option<Statistics>) {
+        match self.keeps_bodies() {
+            true => (self.observers.clone(), self.statistics.clone()),
+            // Switched off: whoever was added since hears of no calls either.
+            false => Default::default(),
+        }
     }
 
     /// Whether a call may have more than one attempt.

@@ -72,7 +72,11 @@ pub(crate) fn candidates(model: &str) -> Names<'_> {
 
 /// The names to look a limit up by, the name itself first. Here the maker in front goes as well: it is the same model.
 pub(crate) fn limited(model: &str) -> Names<'_> {
-    let mut steps = STEPS.to_vec();
+    let mut steps = vec![(
+        "without its searches",
+        without_searches as fn(&str) -> Option<&str>,
+    )];
+    steps.extend(STEPS);
     steps.push(("without its maker in front", without_maker));
     through(&steps, model)
 }
@@ -134,8 +138,13 @@ fn without_vendor(name: &str) -> Option<&str> {
 
 /// `anthropic/claude-x:nitro`: how OpenRouter is to choose who serves it. `:free` is another product.
 fn without_routing(name: &str) -> Option<&str> {
-    const WAYS: [&str; 4] = [":nitro", ":floor", ":online", ":exacto"];
+    const WAYS: [&str; 3] = [":nitro", ":floor", ":exacto"];
     WAYS.iter().find_map(|way| name.strip_suffix(way))
+}
+
+/// `openai/gpt-4o:online`: the same model, with searches that have a price of their own.
+fn without_searches(name: &str) -> Option<&str> {
+    name.strip_suffix(":online")
 }
 
 /// `gemini-2.0-flash-001`

@@ -158,6 +158,7 @@ fn how_it_is_routed_and_its_revision_make_no_other_model() {
         let all = plainer(name);
         assert!(all.iter().any(|other| **other == *plain), "{name}: {all:?}");
     }
+    assert_eq!(names("gpt-4o:online"), ["gpt-4o:online"], "another price");
     for (name, other) in [
         ("gpt-4o:free", "gpt-4o"),
         ("text-embedding-004", "text-embedding"),

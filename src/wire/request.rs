@@ -309,7 +309,11 @@ impl Look for Facts<'_> {
                     on_text(path, text);
                 }
             }
-            Field::Choices => self.is_malformed = true,
+            // Google reads such numbers.
+            Field::Choices => match text.read().and_then(|text| text.parse().ok()) {
+                Some(choices) => self.scalar(path, Scalar::Whole(choices)),
+                None => self.is_malformed = true,
+            },
             _ => self.scalar(path, Scalar::Null),
         }
     }

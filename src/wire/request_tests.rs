@@ -113,11 +113,11 @@ fn what_is_not_a_json_object_is_malformed() {
 /// What an upstream may read as many choices is never taken for one.
 #[test]
 fn a_number_of_choices_that_is_no_whole_number_is_malformed() {
-    for n in ["\"5\"", "5.0", "5e0", "true", "-1"] {
+    for n in ["\"five\"", "\"-5\"", "5.5", "5e0", "true", "-1"] {
         let body = format!(r#"{{"n":{n}}}"#);
         assert_eq!(openai(&body), Err(FactsError::Malformed), "{body}");
     }
-    for (n, choices) in [("5", 5), ("null", 1), ("0", 1)] {
+    for (n, choices) in [("5", 5), ("\"5\"", 5), ("5.0", 5), ("null", 1), ("0", 1)] {
         let facts = openai(&format!(r#"{{"n":{n}}}"#)).unwrap();
         assert_eq!(facts.choices, choices, "{n}");
     }

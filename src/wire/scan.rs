@@ -225,7 +225,12 @@ impl<'j, L: Look> Scan<'j, '_, L> {
             return Err(Ended::NotJson);
         }
         let number = str::from_utf8(&self.json[start..self.at]).unwrap_or_default();
-        let count = number.parse().ok().filter(|_| is_whole);
+        // `5.0` is five.
+        let whole = match number.split_once('.') {
+            Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => Some(whole),
+            _ => is_whole.then_some(number),
+        };
+        let count = whole.and_then(|whole| whole.parse().ok());
         // Nobody here asks for another number than a count.
         Ok(count.map_or(Scalar::OtherNumber(f64::NAN), Scalar::Whole))
     }

@@ -14,6 +14,12 @@ use super::source::Source;
 /// One message for people.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// A provider is the gateway itself.
+    #[error(
+        "rate_limiting.failover.providers.{0}: {1} is where this gateway listens, so that its calls would come back to it; \
+             name the provider's own address, or unset the variable that leads there"
+    )]
+    Loop(String, String),
     /// It names the file itself.
     #[error(transparent)]
     File(ConfigError),

@@ -1,7 +1,11 @@
 //! `tower-quota serve`
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    net::{IpAddr, SocketAddr},
+};
 
+use http::Uri;
 use tokio::sync::oneshot;
 use tower_quota::{
     config::Stack,
@@ -80,6 +84,14 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     let addr = listen.unwrap_or(config.listen);
     let listener = gateway::bind(addr, gateway.is_keyed()).await?;
     let addr = listener.local_addr().map_err(Failure::Serve)?;
+    let providers = said.rate_limiting.failover.providers.iter();
+    let bases =
+        providers.filter_map(|(name, provider)| Some((name, provider.base_url.as_deref()?)));
+    for (provider, base) in bases {
+        if leads_to(base, addr) {
+            return Err(Failure::Loop(provider.clone(), base.to_owned()));
+        }
+    }
     // Not before: until now there is no call to wait for, and whoever asks it to end need not wait for a store to open.
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
     announce(&format!("listening on {}://{addr}", gateway.scheme()));
@@ -121,8 +133,46 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     ended
 }
 
+/// Whether a URL is of this address: a variable such as `OPENAI_BASE_URL` may lead callers to the gateway, and it to itself.
+fn leads_to(url: &str, addr: SocketAddr) -> bool {
+    let Ok(url) = url.parse::<Uri>() else {
+        return false;
+    };
+    let usual = if url.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = |ip: IpAddr| ip.is_loopback() || ip == addr.ip();
+    url.port_u16().unwrap_or(usual) == addr.port()
+        && (host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_here))
+}
+
 /// Prints one line for whoever started the program. If nobody reads it, that is no reason not to serve.
 pub(crate) fn announce(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_back_here_is_seen() {
+        let addr: SocketAddr = "10.0.0.7:8080".parse().unwrap();
+        for (url, expected) in [
+            ("http://127.0.0.1:8080/v1", true),
+            ("http://LOCALHOST:8080", true),
+            ("http://[::1]:8080/v1", true),
+            ("http://10.0.0.7:8080", true),
+            ("http://127.0.0.1:8081/v1", false),
+            ("http://10.0.0.8:8080", false),
+            ("https://api.openai.com/v1", false),
+            ("${BASE}", false),
+        ] {
+            assert_eq!(leads_to(url, addr), expected, "{url}");
+        }
+    }
 }

@@ -152,7 +152,8 @@ fn variables(named: &str) -> Vec<String> {
         "anthropic" | "anthropic_text" => &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"],
         // The second is not for chats in LiteLLM; but who has set it has a server of their own.
         "mistral" => &["MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"],
-        "cohere_chat" => &["COHERE_API_BASE"],
+        // Those are addresses of their own APIs, and ours is that of OpenAI's there.
+        "gemini" | "cohere" | "cohere_chat" => &[],
         "fireworks_ai" => &["FIREWORKS_API_BASE"],
         "ollama_chat" => &["OLLAMA_API_BASE"],
         _ => return vec![format!("{}_API_BASE", named.to_uppercase())],

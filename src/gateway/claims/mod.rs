@@ -101,6 +101,11 @@ impl Claiming {
         }
     }
 
+    /// Nobody can settle what is open: it counts as fully used.
+    pub(super) fn close(&self) {
+        self.open.end_all();
+    }
+
     /// Who calls, and what it says of itself.
     fn caller(&self, headers: &mut HeaderMap, uri: &Uri) -> Result<Caller, Refusal> {
         let key = match &self.state {

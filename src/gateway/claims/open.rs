@@ -171,6 +171,12 @@ impl OpenClaims {
         Ok(())
     }
 
+    /// Ends all of them, as if their leases were over: nobody can settle them any more.
+    pub(super) fn end_all(&self) {
+        let all = std::mem::take(&mut *self.0.lock());
+        drop(all);
+    }
+
     fn watch(&self, name: &str, mut open: Open) -> Watch {
         let (claims, name) = (self.clone(), name.to_owned());
         let task = tokio::spawn(async move {

@@ -96,6 +96,17 @@ impl Place {
         }
     }
 
+    /// Whose it is, as far as that is said or can be seen by where it is.
+    pub(super) fn known_as(&self) -> Option<&str> {
+        let host = self.url.host();
+        let is_azure = host.ends_with(".openai.azure.com");
+        let by_host = [("openai", host == "api.openai.com"), ("azure", is_azure)];
+        let seen = by_host
+            .into_iter()
+            .find_map(|(name, is)| is.then_some(name));
+        self.provider.as_deref().or(seen)
+    }
+
     /// Whether it has a key of its own.
     pub(super) fn has_key(&self) -> bool {
         self.key.is_some()

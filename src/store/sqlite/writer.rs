@@ -195,6 +195,11 @@ impl Writer {
                 }
                 Ok(())
             }
+            // The log goes on without an image.
+            Err(_) if self.backlog.is_empty() => {
+                self.book.rolled_back();
+                Ok(())
+            }
             Err(reason) => {
                 self.failed(&reason);
                 Err(reason)
