@@ -230,3 +230,6 @@ impl LiteLlmConfig {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod address_tests;
