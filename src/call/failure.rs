@@ -138,4 +138,15 @@ mod tests {
         let invalid = Wraps(io::Error::from(InvalidInput));
         assert_eq!(of_asked(false, &invalid), Some(Failure::Permanent));
     }
+
+    /// Whoever is inside may have had the answer, and failed at something else.
+    #[test]
+    fn no_error_but_a_clients_own_says_that_nothing_was_sent() {
+        use io::ErrorKind::{ConnectionRefused, InvalidInput};
+        for kind in [ConnectionRefused, InvalidInput] {
+            let error = io::Error::from(kind);
+            assert!(by_type(&error).is_some(), "{kind}");
+            assert!(!says_unsent(&error), "{kind}");
+        }
+    }
 }
