@@ -27,7 +27,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     sim::{Attempt, Outcome, SimConfig, SimServer, Simulator},
     store::{
         BudgetStanding, Claim, Decision, Settlement, Store as _,
@@ -76,6 +76,7 @@ fn claim(name: &str) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

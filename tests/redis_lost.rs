@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use redis::{Fault, Proxy, Server, until};
 use tower_quota::{
     Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Claim, Decision, Grant, Reason, Settlement, Store as _,
         redis::{RedisOptions, RedisStore},
@@ -44,6 +44,7 @@ fn claim(cost: u64) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

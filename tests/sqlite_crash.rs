@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
     BudgetLayer, Limiter, Money, RateLimitLayer, RequestBody, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::QueueOptions,
     pricing::{Price, PriceTable},
     sim::{Attempt, Outcome, SimConfig, SimServer, Simulator},
@@ -135,6 +135,7 @@ async fn by_hand(store: Arc<SqliteStore>, url: String, name: String) {
             },
             quantities: Quantities::ALL,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

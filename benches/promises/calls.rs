@@ -4,7 +4,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store},
 };
 
@@ -22,6 +22,7 @@ pub(crate) fn claim_of(tags: Tags) -> Claim {
         },
         quantities: Quantities::ADMISSION,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -48,6 +48,8 @@ struct State {
     reached: u32,
     /// The depth of the layer that sent it; 0 while it was not sent.
     sender: u32,
+    /// The tags with which it was sent last.
+    sent_as: Option<Arc<Tags>>,
     /// When its claims were dated, if they are.
     dated: Option<Instant>,
     ended: bool,
@@ -69,6 +71,7 @@ impl Attempt {
             more: Vec::new(),
             reached: depth,
             sender: 0,
+            sent_as: None,
             dated: None,
             ended: false,
             noted: None,
@@ -117,9 +120,10 @@ impl Attempt {
 
     /// The layer at `depth` hands the attempt on. It leaves now, or, where the body will say when
     /// ([`left`](Self::left)), at some moment until its answer.
-    pub(super) fn send(&self, depth: u32, body_tells: bool, now: Instant) {
+    pub(super) fn send(&self, depth: u32, tags: &Arc<Tags>, body_tells: bool, now: Instant) {
         let mut state = self.lock();
         state.sender = depth;
+        state.sent_as = Some(tags.clone());
         state.dated = (!body_tells).then_some(now);
         for Held { permit, .. } in &mut state.claims {
             if body_tells {
@@ -190,6 +194,13 @@ impl Attempt {
     /// Whether a layer further in than the one at `depth` has come to see it: it may wait there still.
     pub(super) fn has_passed(&self, depth: u32) -> bool {
         self.lock().reached > depth
+    }
+
+    /// The depth of the layer that sent it, and the tags that it has there. `None` where it was not sent.
+    pub(super) fn sent(&self) -> Option<(u32, Arc<Tags>)> {
+        let state = self.lock();
+        let tags = state.sent_as.clone().filter(|_| state.sender != 0)?;
+        Some((state.sender, tags))
     }
 
     /// The depth of the layer that sent it; 0 where it was not sent.

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     error::Rejection,
-    limit::Demand,
+    limit::{Demand, NewTarget},
     limiter::{Limiter, Permit, Refused, Tried, Turn},
     store::{BoxFuture, Claim, NotNow},
+    tags::Tags,
 };
 
 impl Entry {
@@ -192,18 +193,27 @@ impl CallContext {
                 ..demand
             },
         };
-        let repeat = self
-            .lock()
-            .counted
-            .iter()
-            .any(|limiter| limiter.is(&gate.limiter));
+        let (repeat, new_target) = self.counted(gate, tags);
         Ok(Claim {
             tags: tags.clone(),
             demand,
             quantities: gate.quantities,
             repeat,
+            new_target,
             held: gate.limiter.held(delegation),
             attempt: 0,
         })
+    }
+
+    /// Whether a gate's limiter has counted the call before, and by what this is another target than it was then.
+    fn counted(&self, gate: &Gate, tags: &Tags) -> (bool, NewTarget) {
+        let state = self.lock();
+        let counted = state.counted.iter();
+        let mut earlier = counted
+            .filter(|(limiter, _)| limiter.is(&gate.limiter))
+            .map(|(_, tags)| &**tags)
+            .peekable();
+        let repeat = earlier.peek().is_some();
+        (repeat, NewTarget::of(tags, earlier))
     }
 }

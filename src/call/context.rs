@@ -69,8 +69,8 @@ type Gates = SmallVec<[gate::Passed; 2]>;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) gates: Gates,
-    /// The limiters that have counted this call in an earlier attempt.
-    pub(super) counted: Vec<Limiter>,
+    /// The limiters that have counted this call in earlier attempts, and with which tags.
+    pub(super) counted: Vec<(Limiter, Arc<Tags>)>,
     /// Where it began in the queues that it waited in.
     pub(super) starts: Vec<(Limiter, u64)>,
     pub(super) attempt: Arc<Attempt>,
@@ -358,10 +358,14 @@ impl State {
 
     /// The limiters that have counted the present attempt, ended or not: of all gates that it passed when
     /// it was sent.
-    pub(super) fn counted_attempt(&self) -> Vec<Limiter> {
-        let sender = self.attempt.sender();
+    pub(super) fn counted_attempt(&self) -> Vec<(Limiter, Arc<Tags>)> {
+        let Some((sender, tags)) = self.attempt.sent() else {
+            return Vec::new();
+        };
         let passed = self.gates.iter().filter(|passed| passed.depth <= sender);
-        passed.map(|passed| passed.gate.limiter.clone()).collect()
+        passed
+            .map(|passed| (passed.gate.limiter.clone(), tags.clone()))
+            .collect()
     }
 }
 

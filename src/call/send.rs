@@ -62,7 +62,7 @@ impl Entry {
         let (attempt, mut request) = (self.attempt(), request(self));
         let body_tells = watch(&mut request, &attempt);
         let now = Instant::now();
-        attempt.send(self.depth(), body_tells, now);
+        attempt.send(self.depth(), &self.facts().tags, body_tells, now);
         if let Some(progress) = self.progress() {
             attempt.shows(progress, &self.facts().tags);
         }

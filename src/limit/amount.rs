@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Demand, Hold, Life, Limit, LimitError, Parts, Period, Quantities, Quantity, Rule,
+    Demand, Hold, Life, Limit, LimitError, NewTarget, Parts, Period, Quantities, Quantity, Rule,
     terms::{Asked, Measure, Terms},
 };
 use crate::{money::Money, usage::Usage};
@@ -123,7 +123,7 @@ impl Rule {
             output: usage.output,
             ..Demand::default()
         };
-        let asked = Asked::of(&demand, Quantities::ALL, false);
+        let asked = Asked::of(&demand, Quantities::ALL, (false, NewTarget::default()));
         let reserved = Parts::early(asked.whole(Measure::of(&self.limit)));
         let used = self
             .limit

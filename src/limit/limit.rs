@@ -66,7 +66,8 @@ pub struct Limit {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Count {
-    /// A call counts once, however often it is repeated. The default if any tag of the limit is one of the caller's.
+    /// A call counts once, however often it is repeated. If the limit also looks at tags of the target, the call counts
+    /// once for each of their values that it goes to. The default if any tag of the limit is one of the caller's.
     Calls,
     /// Every attempt counts. The default otherwise, because providers count like this.
     Attempts,

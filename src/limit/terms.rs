@@ -2,7 +2,10 @@
 
 use std::cell::OnceCell;
 
-use super::{Demand, Hold, Limit, Quantities, Quantity, TokenCharge, charge::believed};
+use super::{
+    Demand, Hold, Limit, NewTarget, Quantities, Quantity, TokenCharge, charge::believed,
+    new_target::looked_at,
+};
 use crate::usage::Usage;
 
 /// What a limit takes of a demand.
@@ -57,6 +60,8 @@ const OUTPUT_APART: u32 = 1 << 7;
 const INPUT_APART: u32 = 1 << 8;
 const COUNTS_ALL_ONCE: u32 = 1 << 9;
 const WATCHED: u32 = 1 << 10;
+/// From this bit on: the tags of the target that it looks at.
+const LOOKED_AT: u32 = 11;
 
 impl Terms {
     pub(super) fn of(limit: &Limit, hold: Hold) -> Self {
@@ -71,7 +76,8 @@ impl Terms {
             (limit.is_watched(), WATCHED),
         ];
         let bits = bits.iter().map(|(is_so, bit)| u32::from(*is_so) * bit);
-        Terms(bits.fold(Measure::of(limit) as u32, |all, bit| all | bit))
+        let looked_at = looked_at(limit) << LOOKED_AT;
+        Terms(bits.fold(Measure::of(limit) as u32 | looked_at, |all, bit| all | bit))
     }
 
     #[inline]
@@ -155,6 +161,7 @@ pub(crate) struct Asked<'a> {
     /// Which measures are looked at.
     measures: u8,
     repeat: bool,
+    new_target: NewTarget,
     /// What is asked for by each measure, and how much of that the caller declared; made for the first limit that is
     /// not on requests.
     amounts: OnceCell<[(u64, u64); MEASURES]>,
@@ -162,11 +169,16 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     #[inline]
-    pub(crate) fn of(demand: &'a Demand, quantities: Quantities, repeat: bool) -> Self {
+    pub(crate) fn of(
+        demand: &'a Demand,
+        quantities: Quantities,
+        (repeat, new_target): (bool, NewTarget),
+    ) -> Self {
         Asked {
             demand,
             measures: quantities.measures(),
             repeat,
+            new_target,
             amounts: OnceCell::new(),
         }
     }
@@ -176,7 +188,7 @@ impl<'a> Asked<'a> {
     #[inline]
     pub(crate) fn amount(&self, terms: Terms, most: u64) -> Option<u64> {
         let measure = terms.0 & MEASURE;
-        if self.measures & (1 << measure) == 0 || (self.repeat && !terms.has(COUNTS_REPEATS)) {
+        if self.measures & (1 << measure) == 0 || (self.repeat && self.was_counted(terms)) {
             return None;
         }
         if terms.take(Measure::Requests) {
@@ -185,6 +197,12 @@ impl<'a> Asked<'a> {
         let amounts = self.amounts.get_or_init(|| all_amounts(self.demand));
         let (asked, declared) = amounts[measure as usize % MEASURES];
         Some(asked.min(most).max(declared))
+    }
+
+    /// Whether a limit counts no more of a call that was counted before.
+    #[cold]
+    fn was_counted(&self, terms: Terms) -> bool {
+        !terms.has(COUNTS_REPEATS) && !self.new_target.is_to(terms.0 >> LOOKED_AT)
     }
 
     /// All that is asked for by a measure.
@@ -254,7 +272,8 @@ mod tests {
     }
 
     fn amount(limit: &Limit, most: u64) -> Option<u64> {
-        Asked::of(&DEMAND, Quantities::ALL, false).amount(terms(limit), most)
+        Asked::of(&DEMAND, Quantities::ALL, (false, NewTarget::default()))
+            .amount(terms(limit), most)
     }
 
     #[test]
@@ -291,7 +310,7 @@ mod tests {
         ];
         for only in &limits {
             let quantities = [only.quantity].into_iter().collect();
-            let asked = Asked::of(&DEMAND, quantities, false);
+            let asked = Asked::of(&DEMAND, quantities, (false, NewTarget::default()));
             for limit in &limits {
                 let taken = asked.amount(terms(limit), u64::MAX);
                 assert_eq!(taken.is_some(), limit.quantity == only.quantity, "{limit}");
@@ -301,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_repeat_is_not_counted_where_calls_are() {
-        let again = Asked::of(&DEMAND, Quantities::ALL, true);
+        let again = Asked::of(&DEMAND, Quantities::ALL, (true, NewTarget::default()));
         let minute = |limit: Limit| terms(&limit.every(Duration::from_secs(60)));
         let amount = |limit: &Limit| again.amount(minute(limit.clone()), 10);
         assert_eq!(amount(&Limit::requests(1).per(Tag::Agent)), None);
@@ -310,6 +329,25 @@ mod tests {
             amount(&Limit::output_tokens(1).per(Tag::Agent)),
             Some(1_000)
         );
+    }
+
+    #[test]
+    fn it_is_where_it_goes_elsewhere_and_that_is_looked_at() {
+        let to = |model| {
+            crate::tags::Tags::new()
+                .with(Tag::Provider, "p")
+                .with(Tag::Model, model)
+        };
+        let new = NewTarget::of(&to("m"), [&to("n")]);
+        let again = Asked::of(&DEMAND, Quantities::ALL, (true, new));
+        let of_agent = Limit::requests(1)
+            .every(Duration::from_secs(60))
+            .per(Tag::Agent);
+        let amount = |limit: &Limit| again.amount(terms(limit), 10);
+        assert_eq!(amount(&of_agent.clone().when(Tag::Model, "m")), Some(1));
+        assert_eq!(amount(&of_agent.clone().per(Tag::Model)), Some(1));
+        assert_eq!(amount(&of_agent.clone().when(Tag::Provider, "p")), None);
+        assert_eq!(amount(&of_agent), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Delegation, Limiter, Progress, TakenIn};
 use crate::{
     error::StoreError,
-    limit::{Demand, Quantities},
+    limit::{Demand, NewTarget, Quantities},
     money::Money,
     store::Claim,
     tags::{self, Tags},
@@ -164,6 +164,7 @@ impl Limiter {
             demand,
             quantities: Quantities::ALL,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Delegation::current().held(&self.shared),
             attempt: 0,
         };

@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        limit::{Limit, LimitKey, Quantities},
+        limit::{Limit, LimitKey, NewTarget, Quantities},
         limiter::{
             keep,
             order::{Comer, Order},
@@ -169,6 +169,7 @@ mod tests {
             demand: crate::limit::Demand::default(),
             quantities: Quantities::ADMISSION,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shared, pins::Kept};
 use crate::{
     error::StoreError,
-    limit::{Demand, Limit, LimitKey, Quantities, Quantity, Room, Tick},
+    limit::{Demand, Limit, LimitKey, NewTarget, Quantities, Quantity, Room, Tick},
     store::{Claim, NotNow, Standing},
 };
 
@@ -65,6 +65,7 @@ pub(super) fn one_of(claim: &Claim, limit: &Limit, amount: u64) -> Claim {
         demand: demand(limit.quantity, amount),
         quantities: Quantities::from_iter([limit.quantity]),
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Limiter, Permit, Refused};
 use crate::{
     error::Rejection,
-    limit::{Demand, Quantities},
+    limit::{Demand, NewTarget, Quantities},
     store::Claim,
     tags::Tags,
 };
@@ -31,6 +31,7 @@ impl Limiter {
             },
             quantities: Quantities::BUDGET,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt,
         };

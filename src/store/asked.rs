@@ -76,7 +76,7 @@ impl Asked {
 mod tests {
     use super::*;
     use crate::{
-        limit::{Demand, Limit, Quantities},
+        limit::{Demand, Limit, NewTarget, Quantities},
         tags::{Tag, Tags},
     };
 
@@ -92,6 +92,7 @@ mod tests {
             demand: Demand::default(),
             quantities: Quantities::ALL,
             repeat: false,
+            new_target: NewTarget::default(),
             attempt: 7,
         };
         let asked = Asked::of(&claim, &before);

@@ -192,7 +192,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use crate::{
-        limit::{Demand, Limit, Limits, Quantities},
+        limit::{Demand, Limit, Limits, NewTarget, Quantities},
         store::{Answer, Claim, Decision, MemoryStore, Reason, Store as _},
         tags::{Tag, Tags},
     };
@@ -217,6 +217,7 @@ mod tests {
             demand: Demand::default(),
             quantities: Quantities::ADMISSION,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

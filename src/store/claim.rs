@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::grants::Name;
 use crate::{
     limit::{
-        Asked, Demand, Limit, LimitKey, Limits, Measure, Quantities, Quantity, Room, Rule, Terms,
-        Tick,
+        Asked, Demand, Limit, LimitKey, Limits, Measure, NewTarget, Quantities, Quantity, Room,
+        Rule, Terms, Tick,
     },
     tags::Tags,
     usage::Usage,
@@ -23,9 +23,13 @@ pub struct Claim {
     pub demand: Demand,
     /// Which quantities are looked at. Limits on others are left alone.
     pub quantities: Quantities,
-    /// Whether this call was counted before; then limits that count calls are left alone.
+    /// Whether this call was counted before; then limits that count calls are left alone, but for those that look at
+    /// where it goes and have not seen it: see [`new_target`](Self::new_target).
     #[serde(default)]
     pub repeat: bool,
+    /// Of a call that was counted before: by what this is another target than those it went to before.
+    #[serde(default, skip_serializing_if = "NewTarget::is_none")]
+    pub new_target: NewTarget,
     /// The concurrency counts of which a call around this one holds a slot: they are left alone. Otherwise as many
     /// calls as there are slots, each waiting for a call made inside it, would wait forever.
     #[serde(default)]
@@ -46,7 +50,11 @@ impl Claim {
     /// What it asks of any limit.
     #[inline]
     pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked::of(&self.demand, self.quantities, self.repeat)
+        Asked::of(
+            &self.demand,
+            self.quantities,
+            (self.repeat, self.new_target),
+        )
     }
 
     /// Whether it is of an attempt to be sent, so that it waits where its target was told to.

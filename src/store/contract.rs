@@ -37,7 +37,7 @@ pub use waiting::those_who_wait_take_as_others_do;
 
 use super::{Claim, Decision, Grant, NotNow, Settlement, Store};
 use crate::{
-    limit::{Charge, Demand, Limit, Limits, Quantities},
+    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities},
     tags::{Tag, Tags},
     usage::Usage,
 };
@@ -58,6 +58,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     concurrency_lasts_until_the_end(&make, &pass).await;
     a_run_is_used_up_for_good(&make, &pass).await;
     a_repeat_is_not_counted_as_a_call(&make).await;
+    a_repeat_counts_where_it_has_not_been(&make).await;
     splits_count_apart(&make).await;
     what_can_never_fit_is_said_at_once(&make).await;
     a_peek_says_what_a_claim_would_hear(&make).await;
@@ -306,6 +307,29 @@ pub async fn a_repeat_is_not_counted_as_a_call(make: &impl Fn(Limits) -> Arc<dyn
     );
 }
 
+/// Checks that a limit on the calls of somebody to a target counts a repeat that comes from another target, and that one
+/// on their calls to whatever is the same does not.
+pub async fn a_repeat_counts_where_it_has_not_been(make: &impl Fn(Limits) -> Arc<dyn Store>) {
+    let calls = window(Limit::requests(1)).per(Tag::Agent);
+    let store = make(limits([calls.clone(), calls.when(Tag::Model, "small")]));
+    let to = |model: &str| {
+        let agent = Tags::new().with(Tag::Agent, "a");
+        claim(agent.with(Tag::Model, model))
+    };
+    spend(&*store, &to("large")).await;
+    let repeat = Claim {
+        repeat: true,
+        new_target: NewTarget::of(&to("small").tags, [&*to("large").tags]),
+        ..to("small")
+    };
+    spend(&*store, &repeat).await;
+    assert_eq!(
+        refused(&*store, &repeat).await.key.limit(),
+        1,
+        "it was counted there"
+    );
+}
+
 /// Checks that one value of a tag does not affect another.
 pub async fn splits_count_apart(make: &impl Fn(Limits) -> Arc<dyn Store>) {
     let store = make(limits([window(Limit::requests(1)).per(Tag::Agent)]));
@@ -346,6 +370,7 @@ fn claim(tags: Tags) -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ADMISSION,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, Claim, MemoryStore, Store};
 use crate::{
-    limit::{Demand, Quantities, Quantity, Rule},
+    limit::{Demand, NewTarget, Quantities, Quantity, Rule},
     tags::Tags,
 };
 
@@ -64,6 +64,7 @@ pub(super) fn by_look(store: &(impl Store + ?Sized), tags: &Arc<Tags>) -> Option
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     };

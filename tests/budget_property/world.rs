@@ -20,7 +20,7 @@ use tower::{Layer as _, Service, ServiceExt as _, util::BoxCloneSyncService};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, Rejection, RetryLayer, Statistics,
     Tag, Tags,
-    limit::{CalendarUnit, Demand, Limit, Limits, Quantities},
+    limit::{CalendarUnit, Demand, Limit, Limits, NewTarget, Quantities},
     limiter::QueueOptions,
     pricing::{Price, PriceTable, Rate},
     sim::{Attempt, SimConfig, SimError, Simulator},
@@ -278,6 +278,7 @@ impl Watch {
             demand: Demand::default(),
             quantities: Quantities::BUDGET,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

@@ -5,6 +5,7 @@
 mod asked;
 mod broken;
 mod configured;
+mod counts;
 mod degrade;
 mod health;
 mod keys;

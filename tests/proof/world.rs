@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, LimitKey, Limits, Quantities, Quantity, Tick},
+    limit::{Demand, LimitKey, Limits, NewTarget, Quantities, Quantity, Tick},
     store::{Claim, Decision, Grant, MemoryStore, NotNow, Observation, Settlement, Store as _},
 };
 
@@ -205,6 +205,7 @@ impl World {
                 _ => Quantities::ADMISSION,
             },
             repeat: random.u8(..8) == 0,
+            new_target: NewTarget::default(),
             held: if random.u8(..8) == 0 {
                 self.slots_held()
             } else {
@@ -402,6 +403,7 @@ impl World {
             demand: Demand::default(),
             quantities: Quantities::ADMISSION,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

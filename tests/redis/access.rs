@@ -15,7 +15,7 @@ use std::{
 use redis::{Folder, Reply, Server};
 use tower_quota::{
     Tags,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Claim, Decision, Settlement, Store as _,
         redis::{OpenError, RedisOptions, RedisStore},
@@ -59,6 +59,7 @@ fn claim() -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -9,7 +9,7 @@ use redis::{Cluster, Server};
 use tokio::time::Instant;
 use tower_quota::{
     Limiter, Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Limits, Quantities},
+    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities},
     limiter::{Call, QueueOptions},
     store::{
         Claim, Decision, Grant, MemoryStore, Settlement, Store, contract,
@@ -109,6 +109,7 @@ fn claim(random: &mut fastrand::Rng) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: random.u8(..8) == 0,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

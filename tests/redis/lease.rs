@@ -10,7 +10,7 @@ use redis::Server;
 use tokio::time::Instant;
 use tower_quota::{
     Limiter, Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::{Call, QueueOptions},
     store::{
         Answer, Claim, Decision, Settlement, Store, Waiting, contract,
@@ -39,6 +39,7 @@ fn claim(attempt: u32, quantities: Quantities) -> Claim {
         },
         quantities,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt,
     }

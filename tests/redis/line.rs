@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use redis::Server;
 use tower_quota::{
     Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Claim, Decision, Settlement, Store as _, Waiting,
         redis::{RedisOptions, RedisStore},
@@ -31,6 +31,7 @@ fn claim(tokens: u64) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

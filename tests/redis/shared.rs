@@ -14,7 +14,7 @@ use std::{
 use redis::Server;
 use tower_quota::{
     Limiter, Money, Rejection, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::{Call, QueueOptions},
     store::{
         BudgetChange, Claim, Correction, Decision, Reason, Settlement, Store, Waiting,
@@ -43,6 +43,7 @@ fn claim(tokens: u64) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use redis::{Fault, Proxy, Server, until};
 use tower_quota::{
     Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Claim, Decision, Grant, Settlement, Store as _,
         redis::{OnError, RedisOptions, RedisStore},
@@ -34,6 +34,7 @@ async fn take(store: &RedisStore, cost: u64) -> Option<Grant> {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     };

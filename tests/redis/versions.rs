@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use redis::{Fault, Proxy, Reply, Server, until};
 use tower_quota::{
     Tags,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Claim, Decision, Store as _,
         redis::{OpenError, RedisOptions, RedisStore},
@@ -35,6 +35,7 @@ fn claim() -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tower_quota::{
     Limiter, Tags,
-    limit::{Demand, Quantities},
+    limit::{Demand, NewTarget, Quantities},
     limiter::QueueOptions,
     sim::{Ledger, SimConfig, Simulator},
     store::{
@@ -228,6 +228,7 @@ async fn used(store: &RedisStore) -> (u64, u64) {
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::advance;
 use tower_quota::{
     Limiter, Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Quantities},
+    limit::{Charge, Demand, Limit, NewTarget, Quantities},
     limiter::{Call, QueueOptions},
     store::{Claim, Decision, Grant, MemoryStore, Reason, Settlement, Store as _},
 };
@@ -251,6 +251,7 @@ async fn a_snapshot_after_changes_is_of_the_limits_that_hold() {
         demand: Demand::default(),
         quantities: Quantities::ADMISSION,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     };

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use folder::Folder;
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Answer, Claim, Correction, Decision, Settlement, SqliteStore, Store as _,
         sqlite::{Ledger, Query, SqliteOptions},
@@ -43,6 +43,7 @@ fn claim() -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

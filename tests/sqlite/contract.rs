@@ -9,7 +9,7 @@ use folder::Folder;
 use tokio::time::Instant;
 use tower_quota::{
     Limiter, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::{Call, QueueOptions},
     store::{
         Answer, Claim, Decision, MemoryStore, Settlement, SqliteStore, Store, contract,
@@ -59,6 +59,7 @@ fn claim_of(attempt: u32, quantities: Quantities) -> Claim {
         demand: Demand::default(),
         quantities,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt,
     }

@@ -9,7 +9,7 @@ use folder::Folder;
 use rusqlite::Connection;
 use tower_quota::{
     Limiter, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::Call,
     store::{
         Claim, Correction, Decision, Reason, Settlement, SqliteStore, Store as _,
@@ -28,6 +28,7 @@ fn claim() -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use rusqlite::Connection;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{Claim, Decision, Grant, Settlement, SqliteStore, Store as _, sqlite::SqliteOptions},
 };
 
@@ -36,6 +36,7 @@ fn claim(agent: usize) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

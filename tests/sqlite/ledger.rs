@@ -21,7 +21,7 @@ use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::{Call, QueueOptions},
     pricing::{Price, PriceTable},
     scope,
@@ -85,6 +85,7 @@ fn claim(name: &str) -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

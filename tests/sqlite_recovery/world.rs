@@ -8,7 +8,9 @@ use std::{
 use tokio::time::{Instant, advance};
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{CalendarUnit, Charge, Demand, Limit, LimitKey, Limits, Quantities, Quantity},
+    limit::{
+        CalendarUnit, Charge, Demand, Limit, LimitKey, Limits, NewTarget, Quantities, Quantity,
+    },
     store::{
         Claim, Correction, Decision, Grant, MemoryStore, Observation, Reason, Settlement,
         SqliteStore, Store, sqlite::SqliteOptions,
@@ -78,6 +80,7 @@ pub(crate) fn claim(agent: &str, input: u64) -> Claim {
         demand,
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

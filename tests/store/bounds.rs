@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{advance, timeout};
 use tower_quota::{
     Limiter, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     limiter::Call,
     store::{Answer, Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Store as _},
 };
@@ -24,6 +24,7 @@ fn agent(name: impl Into<Arc<str>>) -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ADMISSION,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::advance;
 use tower_quota::{
     Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store as _},
 };
 
@@ -24,6 +24,7 @@ fn tokens(input: u64) -> Claim {
         },
         quantities: Quantities::ADMISSION,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Limits, Quantities},
+    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Answer, Claim, Decision, Grant, MemoryStore, RestoreError, Settlement, Snapshot, Store as _,
     },
@@ -39,6 +39,7 @@ fn claim(agent: &str, input: u64) -> Claim {
         demand,
         quantities: Quantities::ADMISSION,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    limit::{Demand as Asked, Limit, Quantities, Quantity},
+    limit::{Demand as Asked, Limit, NewTarget, Quantities, Quantity},
     limiter::{comer::Wants, keep::behind},
     store::Claim,
     tags::Tags,
@@ -60,6 +60,7 @@ impl Scene {
             demand: Asked::default(),
             quantities: Quantities::ADMISSION,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        limit::{Demand, Limits, Quantities},
+        limit::{Demand, Limits, NewTarget, Quantities},
         store::Claim,
         tags::Tags,
     };
@@ -129,6 +129,7 @@ mod tests {
             demand: Demand::default(),
             quantities,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt,
         };

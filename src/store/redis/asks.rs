@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        limit::{Demand, Limit, Quantities},
+        limit::{Demand, Limit, NewTarget, Quantities},
         store::Answer,
         tags::Tags,
     };
@@ -118,6 +118,7 @@ mod tests {
             demand: Demand::default(),
             quantities: Quantities::ALL,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         };

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Limits, Quantities, Tick},
+    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities, Tick},
     store::redis::entry::{Entry, Op, Place},
 };
 
@@ -44,6 +44,7 @@ fn claim(size: u64) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

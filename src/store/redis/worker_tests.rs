@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Claim, Store as _,
         asked::Asked,
@@ -53,6 +53,7 @@ fn claim() -> Claim {
         demand: Demand::default(),
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     }

@@ -19,7 +19,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::op::Op;
 use crate::{
-    limit::{Demand, Quantities, Tick},
+    limit::{Demand, NewTarget, Quantities, Tick},
     store::{Claim, asked::Asked},
     tags::Tags,
 };
@@ -204,6 +204,7 @@ impl Ahead {
             demand: each_of(&each, &each, |one, _| one.saturating_mul(times)),
             quantities: claim.quantities,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         });

@@ -10,6 +10,7 @@ fn claim(agent: &str, input: u64, attempt: u32) -> Claim {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt,
     }

@@ -8,7 +8,7 @@ use serde_json::Result;
 
 use super::op::{Done, Op};
 use crate::{
-    limit::Demand,
+    limit::{Demand, NewTarget},
     store::{Claim, Settlement},
     tags::Tags,
     usage::Usage,
@@ -92,6 +92,7 @@ fn write_claim(claim: &Claim, text: &mut Vec<u8>, last: &mut Option<Last>) -> Re
         demand,
         quantities,
         repeat,
+        new_target,
         held: _,
         attempt,
     } = claim;
@@ -109,6 +110,7 @@ fn write_claim(claim: &Claim, text: &mut Vec<u8>, last: &mut Option<Last>) -> Re
     write_demand(*demand, fields.text)?;
     fields.put("quantities", quantities)?;
     fields.put_but(&false, "repeat", repeat)?;
+    fields.put_but(&NewTarget::default(), "new_target", new_target)?;
     fields.put_but(&0, "attempt", attempt)?;
     text.push(b'}');
     Ok(())
@@ -252,6 +254,7 @@ mod tests {
                 demand: Demand::default(),
                 quantities: Quantities::ALL,
                 repeat: false,
+                new_target: NewTarget::default(),
                 held: Vec::new(),
                 attempt: 0,
             };
@@ -279,19 +282,22 @@ mod tests {
         #[test]
         fn a_claim_is_read_as_it_was_written(
             amounts in [few(), few(), few(), few()],
-            flags in any::<[bool; 4]>(),
+            flags in any::<[bool; 5]>(),
             attempt in prop_oneof![Just(0), any::<u32>()],
             tag in prop::option::of(".{0,9}"),
         ) {
             let limits = Limits::new([Limit::concurrency(2)]).unwrap();
             let [requests, input, output, cost] = amounts;
-            let [input_declared, output_declared, repeat, holds] = flags;
+            let [input_declared, output_declared, repeat, moves, holds] = flags;
             let tags = tag.map_or_else(Tags::new, |tag| Tags::new().with(Tag::Agent, tag));
+            let elsewhere = Tags::new().with(Tag::Model, "m");
+            let new_target = NewTarget::of(&tags, moves.then_some(&elsewhere));
             let claim = Claim {
                 tags: tags.into(),
                 demand: Demand { requests, input, output, cost, input_declared, output_declared },
                 quantities: Quantities::BUDGET,
                 repeat,
+                new_target,
                 held: holds.then(|| LimitKey::shared(0)).into_iter().collect(),
                 attempt,
             };

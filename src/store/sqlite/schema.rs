@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        limit::{Demand, Limit, Limits, Quantities},
+        limit::{Demand, Limit, Limits, NewTarget, Quantities},
         store::{Claim, Decision, SqliteStore, Store as _},
         tags::Tags,
     };
@@ -133,6 +133,7 @@ mod tests {
             demand: Demand::default(),
             quantities: Quantities::ALL,
             repeat: false,
+            new_target: NewTarget::default(),
             held: Vec::new(),
             attempt: 0,
         }

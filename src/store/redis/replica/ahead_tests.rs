@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Money, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Demand, Limit, Limits, NewTarget, Quantities},
     store::{
         Settlement,
         asked::Asked,
@@ -54,6 +54,7 @@ fn asked(size: u64) -> Asked {
         },
         quantities: Quantities::ALL,
         repeat: false,
+        new_target: NewTarget::default(),
         held: Vec::new(),
         attempt: 0,
     };
