@@ -5,7 +5,7 @@ use tower_layer::Layer;
 use super::{Budget, PricedGate, prices::Prices};
 use crate::{
     admission::AdmissionLayer,
-    call::{Gate, Inspect, Pricing},
+    call::{Gate, Inspect, OutputCap, Pricing},
     event::{Observer, Observers},
     limit::Quantities,
     limiter::Limiter,
@@ -26,6 +26,7 @@ const OUTPUT_WITHOUT_CAP: u64 = 128_000;
 pub struct BudgetLayer {
     gate: Gate,
     prices: Prices,
+    cap_output: Option<u64>,
     inspect: Inspect,
 }
 
@@ -35,6 +36,7 @@ impl BudgetLayer {
         BudgetLayer {
             gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
             prices: Prices::new(Pricing::new(prices, OUTPUT_WITHOUT_CAP)),
+            cap_output: None,
             inspect: Inspect::default(),
         }
     }
@@ -63,18 +65,19 @@ impl BudgetLayer {
     }
 
     /// Puts this cap on output tokens into each request that names none, if its dialect has one, and reserves
-    /// accordingly.
+    /// accordingly. For a model that gives less, by its [price](crate::pricing::Price::max_output), the cap is what the
+    /// model gives, because providers refuse larger ones.
     ///
     /// By default the most that the model gives is reserved for such a call, and it leaves unchanged. A provider that
-    /// ignores the cap may give more: that is charged, and stops the next calls. A provider that accepts no cap larger
-    /// than the model's own refuses the call, so do not set it larger than that of the smallest model in use. No cap is
-    /// put into requests that are signed together with their body (AWS), nor into any request with
-    /// [`as_it_came`](Self::as_it_came). If this is not the first of this crate's layers that a request comes to, set
-    /// the cap on the first: on [`RateLimitLayer`](crate::RateLimitLayer), or on a layer of this type further out.
+    /// ignores the cap may give more: that is charged, and stops the next calls. If the price of a model does not say how
+    /// much it gives, set no larger cap than the model takes. No cap is put into requests that are signed together with
+    /// their body (AWS), nor into any request with [`as_it_came`](Self::as_it_came). If this is not the first of this
+    /// crate's layers that a request comes to, set the cap on the first: on [`RateLimitLayer`](crate::RateLimitLayer),
+    /// or on a layer of this type further out.
     ///
     /// 0 is taken for 1.
     pub fn cap_output(mut self, tokens: u64) -> Self {
-        self.inspect.cap_output = Some(tokens.max(1));
+        self.cap_output = Some(tokens.max(1));
         self
     }
 
@@ -117,7 +120,17 @@ impl BudgetLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect.clone()
+        let cap = |tokens| {
+            let prices = self.prices.clone();
+            OutputCap::new(tokens, move |provider, model| {
+                let now = prices.now();
+                now.table.find(provider, model)?.price.max_output
+            })
+        };
+        Inspect {
+            cap_output: self.cap_output.map(cap),
+            ..self.inspect.clone()
+        }
     }
 
     /// Records in `statistics` what every attempt used and what was refused, even if the limiter has no budgets.

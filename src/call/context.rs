@@ -14,6 +14,7 @@ use super::{
     fork::Left,
     gate,
     mark::mark,
+    output_cap::OutputCap,
     priced::{Allowed, Bound},
     unfitted::Unfitted,
 };
@@ -46,7 +47,7 @@ pub(super) struct Facts {
     /// Whether it is to leave as it came.
     pub(super) as_is: bool,
     /// The output tokens that it is to be capped at where it names no cap.
-    pub(super) cap_output: Option<u64>,
+    pub(super) cap_output: Option<OutputCap>,
     /// As it was before any of that was put into it.
     pub(super) unfitted: Option<Arc<Unfitted>>,
     /// Whether its answer is asked for as a stream.

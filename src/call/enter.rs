@@ -14,6 +14,7 @@ use super::{
     CallOptions, Entry,
     context::{Facts, Handle},
     mark,
+    output_cap::OutputCap,
     priced::Bound,
     read_body::{BODY_CAP, BoxError, ReadBody, read},
 };
@@ -36,8 +37,8 @@ const OUTPUT_WITHOUT_CAP: u64 = 1_024;
 pub(crate) struct Inspect {
     /// How much of a body is read into memory: 32 MB where nothing is said, what the largest providers take.
     pub(crate) body_cap: Option<usize>,
-    /// Output tokens that a request is capped at which names no cap.
-    pub(crate) cap_output: Option<u64>,
+    /// At how many output tokens a request is capped that names no cap.
+    pub(crate) cap_output: Option<OutputCap>,
     /// Whether requests leave as they came: their streams are not asked for their usage.
     pub(crate) as_is: bool,
     /// Whether requests are not looked into at all: everything passes as it is.
@@ -113,9 +114,8 @@ where
             progress.reads(facts.streams);
         }
         facts.as_is = inspect.as_is;
-        facts.cap_output = inspect
-            .cap_output
-            .filter(|_| !inspect.as_is && !is_signed(&parts));
+        let may_be_capped = !inspect.as_is && !is_signed(&parts);
+        facts.cap_output = inspect.cap_output.clone().filter(|_| may_be_capped);
         facts.observed = {
             let (tags, progress) = (&facts.tags, facts.progress.as_ref());
             let observers = &inspect.observers;
@@ -301,17 +301,24 @@ pub(super) fn is_signed(parts: &Parts) -> bool {
 /// The body that asks for what this provider is to be asked for: a cap on output, and the usage of a stream. Nothing where
 /// the caller's does that, or it is to leave as it came.
 pub(super) fn fit(facts: &mut Facts, parts: &mut Parts, body: &Bytes) -> Option<Bytes> {
-    let capped = facts.cap_output.and_then(|cap| {
-        let provider = facts.tags.get(&Tag::Provider);
-        let capped = wire::cap_output(facts.dialect, parts.uri.path(), provider, body, cap)?;
-        facts.cap(cap);
-        Some(capped)
-    });
+    let capped = cap(facts, parts, body);
     let asking = asking(facts, capped.as_ref().unwrap_or(body));
     facts.hides_usage |= asking.is_some();
     let fitted = asking.or(capped)?;
     set_length(parts, &fitted);
     Some(fitted)
+}
+
+/// The body with a cap on output, where the caller's names none.
+fn cap(facts: &mut Facts, parts: &Parts, body: &Bytes) -> Option<Bytes> {
+    let cap = facts.cap_output.as_ref()?;
+    if facts.bound.output.is_some() {
+        return None;
+    }
+    let (cap, provider) = (cap.of(&facts.tags), facts.tags.get(&Tag::Provider));
+    let capped = wire::cap_output(facts.dialect, parts.uri.path(), provider, body, cap)?;
+    facts.cap(cap);
+    Some(capped)
 }
 
 impl Facts {

@@ -27,6 +27,7 @@ mod inward;
 mod listen;
 mod mark;
 mod options;
+mod output_cap;
 mod priced;
 mod read_body;
 mod record;
@@ -48,6 +49,7 @@ pub(crate) use failure::by_type;
 pub(crate) use gate::Gate;
 pub(crate) use listen::{Listening, Opening};
 pub use options::{CallOptions, NotSent};
+pub(crate) use output_cap::OutputCap;
 pub(crate) use priced::{Allowed, Ended, Input, Pricing};
 #[cfg(feature = "gateway")]
 pub(crate) use read_body::BODY_CAP;

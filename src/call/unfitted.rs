@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     context::Facts,
     enter::{Entered, set_length},
+    output_cap::OutputCap,
     priced::Bound,
     read_body::ReadBody,
 };
@@ -21,7 +22,7 @@ pub(super) struct Unfitted {
     demand: Demand,
     bound: Bound,
     hides_usage: bool,
-    cap_output: Option<u64>,
+    cap_output: Option<OutputCap>,
 }
 
 impl Facts {
@@ -33,7 +34,7 @@ impl Facts {
             demand: self.demand,
             bound: self.bound,
             hides_usage: self.hides_usage,
-            cap_output: self.cap_output,
+            cap_output: self.cap_output.clone(),
         })
     }
 
@@ -42,7 +43,7 @@ impl Facts {
             demand: before.demand,
             bound: before.bound,
             hides_usage: before.hides_usage,
-            cap_output: before.cap_output,
+            cap_output: before.cap_output.clone(),
             unfitted: None,
             ..self.clone()
         }

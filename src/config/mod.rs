@@ -164,7 +164,8 @@ pub struct RateLimiting {
     /// It overrides the built-in table, and `prices` overrides it. A relative path starts at the program's working
     /// directory.
     pub price_file: Option<PathBuf>,
-    /// The number of output tokens at which a call that names no cap is [capped](crate::BudgetLayer::cap_output).
+    /// The number of output tokens at which a call that names no cap is [capped](crate::BudgetLayer::cap_output); less
+    /// for models that give less.
     #[schemars(range(min = 1))]
     pub cap_output: Option<u64>,
     /// How long a call waits for money that other calls have reserved.

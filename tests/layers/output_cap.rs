@@ -102,6 +102,34 @@ async fn the_cap_is_in_what_is_sent_and_in_what_is_reserved() {
     assert_eq!((refused.as_u16(), needed), (413, Some(most)));
 }
 
+/// Providers refuse caps that are larger than the model's own: the price says how much it gives.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_gives_less_is_capped_at_that() {
+    let gives = |most| {
+        let mut table = PriceTable::clone(&prices());
+        let mut price = Price::new("1".parse().unwrap(), "10".parse().unwrap());
+        price.max_output = most;
+        table.insert("openai", "m", price);
+        Arc::new(table)
+    };
+    let layer = |limiter| {
+        let layer = BudgetLayer::new(limiter, gives(Some(40))).cap_output(CAP);
+        // What is said after it makes no difference.
+        layer.output_without_cap(7)
+    };
+    let ((inner, sent), rich) = (provider(), layer(rich()));
+    let service = rich.layer(inner.clone());
+    for (most, capped) in [(Some(40), 40), (Some(60), CAP), (None, CAP), (Some(1), 1)] {
+        rich.set_prices(gives(most));
+        assert_eq!(status(service.clone(), WITHOUT).await.0, 200);
+        let body = CAPPED.replace("50", &capped.to_string());
+        assert_eq!(sent.lock().unwrap().pop().unwrap().0, body, "{most:?}");
+    }
+    let most = WITHOUT.len() as u64 * PRICE.0 + 40 * PRICE.1;
+    let (_, needed) = status(layer(poor()).layer(inner), WITHOUT).await;
+    assert_eq!(needed, Some(most));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cap_of_the_callers_stays_and_without_the_setting_none_is_put_in() {
     for (cap, body) in [(Some(CAP), WITH), (None, WITHOUT), (None, WITH)] {
