@@ -11,6 +11,7 @@ mod access;
 mod contract;
 mod harness;
 mod lease;
+mod left;
 mod line;
 mod shared;
 mod silence;

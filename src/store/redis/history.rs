@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     entry::{Entry, Op, Place, Process},
     link::{Ask, Failure, part},
-    replica::Replica,
+    replica::{Outcome, Replica},
     ring::{KEPT, TAIL},
     shared::instant,
     trip::{Reply, given, unread},
@@ -48,6 +48,22 @@ impl Found {
     fn number_of(&self, process: Process) -> u64 {
         self.numbers.get(&process).copied().unwrap_or(0)
     }
+
+    /// What stands behind the image, each with whether it was granted.
+    fn into_behind(self) -> Vec<(Entry, bool)> {
+        let Found {
+            mut image, behind, ..
+        } = self;
+        let mut done = Vec::new();
+        for entry in behind.into_iter().flatten() {
+            // What is read begins with what was known last.
+            if entry.place.pos > image.last().pos {
+                let granted = matches!(image.apply(&entry).outcome, Outcome::Granted);
+                done.push((entry, granted));
+            }
+        }
+        done
+    }
 }
 
 /// A name for a history that begins.
@@ -64,15 +80,14 @@ impl Worker {
             return self.restore("").await;
         }
         let text = |place| part::<String>(&parts, place).map_err(unread);
-        let (epoch, needs) = (text(1)?, text(2)?);
-        if let Ok(needs) = needs.parse::<u32>()
+        if let Ok(needs) = text(2)?.parse::<u32>()
             && needs > self.settings.form.0
         {
             return Err(self.newer(needs));
         }
         let (image, tail) = Replica::of_text(&text(5)?).map_err(unread)?;
         let found = Box::new(Found::of(image));
-        let (kin, bridged) = {
+        let goes_on = {
             let state = self.shared.lock();
             let ours = &state.replica;
             self.ring.knew(ours);
@@ -80,15 +95,13 @@ impl Worker {
             // Of two that each know what the other cannot tell again one gives way.
             let gives_way = self.restored >= RESTORED;
             let bridged = self.ring.bridges(|process| found.number_of(process), ours);
-            (found.image.is_kin_of(ours), bridged || gives_way)
+            found.image.is_kin_of(ours) && (bridged || gives_way)
         };
-        if !kin {
-            return self.restore(&epoch).await;
-        }
-        if bridged {
+        if goes_on {
             return self.go_on_from(found);
         }
-        // The image may be older than all that is kept here: what it lacks may stand behind it.
+        // The image may be older than all that is kept here: what it lacks may stand behind it. So may what was done since by
+        // processes that have left.
         self.found = Some(found);
         Ok(())
     }
@@ -112,15 +125,22 @@ impl Worker {
             }
         };
         found.add(entries);
-        let bridged = {
+        let goes_on = {
             let state = self.shared.lock();
+            let ours = &state.replica;
             let there = |process| found.number_of(process);
-            self.ring.bridges(there, &state.replica)
+            found.image.is_kin_of(ours) && self.ring.bridges(there, ours)
         };
-        if bridged {
+        if goes_on {
             return self.go_on_from(found);
         }
-        self.restore(found.image.epoch()).await
+        let epoch = found.image.epoch().to_owned();
+        let done = found.into_behind();
+        {
+            let state = self.shared.lock();
+            self.ring.save(done, &state.replica);
+        }
+        self.restore(&epoch).await
     }
 
     /// Goes on from that, and tells again what it lacks.
@@ -219,5 +239,51 @@ impl Worker {
         // The log is longer where it does not come to be, and the next one is tried.
         let _ = self.link.ask(Ask::Image, &args).await;
         self.asked = instant();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        limit::{Demand, Limit, Limits, NewTarget, Quantities},
+        store::{Claim, asked::Asked, clock::told::At},
+        tags::Tags,
+    };
+
+    #[test]
+    fn what_stands_behind_an_image_is_there_once_with_what_came_of_it() {
+        let day = Duration::from_secs(86_400);
+        let limits = Limits::new([Limit::requests(1).every(day)]).unwrap();
+        let claim = Claim {
+            tags: Arc::new(Tags::new()),
+            demand: Demand::default(),
+            quantities: Quantities::ALL,
+            repeat: false,
+            new_target: NewTarget::default(),
+            held: Vec::new(),
+            attempt: 0,
+        };
+        let asked = Asked::of(&claim, &limits);
+        let process = Process::new();
+        let entry = |number, op| Entry {
+            place: Place {
+                pos: number,
+                tag: 1,
+            },
+            at: At::default(),
+            process,
+            number,
+            op,
+        };
+        let one = entry(1, Op::Claim(asked.clone()));
+        let (two, three) = (entry(2, Op::Claim(asked)), entry(3, Op::Leave));
+        let mut found = Found::of(Replica::new(limits, None, "other", At::default()));
+        found.add(vec![one.clone(), two.clone()]);
+        found.add(vec![two.clone(), three.clone()]);
+        let behind = [(one, true), (two, false), (three, false)];
+        assert_eq!(found.into_behind(), behind);
     }
 }

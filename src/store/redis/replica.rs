@@ -311,6 +311,11 @@ impl Replica {
             .map(|(process, seen)| (*process, seen.number))
     }
 
+    /// Whether a process that did something then would be known still, if that was done here.
+    pub(super) fn remembers(&self, at: At) -> bool {
+        at.wall.saturating_add(DEAD_FOR) > self.rest.at.wall
+    }
+
     /// What every process that is alive did last.
     pub(super) fn live(&self) -> impl Iterator<Item = (Process, u64)> {
         let live = self.rest.seen.iter().filter(|(_, seen)| seen.live);

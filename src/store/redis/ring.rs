@@ -10,7 +10,7 @@ use super::{
     shared::Shared,
     trip::Batch,
 };
-use crate::limit::{Tick, micros};
+use crate::store::clock::told::At;
 
 /// So many entries are kept.
 pub(super) const KEPT: usize = 20_000;
@@ -140,6 +140,17 @@ impl Ring {
         })
     }
 
+    /// What was done in a history that begins anew with `ours`, each with whether it was granted: what is not known in that is
+    /// told again, also for those who have left.
+    pub(super) fn save(&mut self, done: Vec<(Entry, bool)>, ours: &Replica) {
+        self.lose();
+        for (entry, granted) in done {
+            if entry.number > ours.number_of(entry.process) && ours.remembers(entry.at) {
+                self.keep(Known { entry, granted });
+            }
+        }
+    }
+
     /// The server goes on from an earlier state, or another.
     pub(super) fn lose(&mut self) {
         self.telling = true;
@@ -152,10 +163,8 @@ impl Ring {
         }
         let state = shared.lock();
         let missing = self.of.iter().filter_map(|(process, kept)| {
-            // Only what follows at once: who has done what lies between tells it, and before what it has done since.
-            let next = state.replica.number_of(*process) + 1;
-            let came = kept.get(&next)?.came;
-            Some((came, *process, kept.range(next..)))
+            let next = next(&state.replica, *process, kept)?;
+            Some((kept.get(&next)?.came, *process, kept.range(next..)))
         });
         let Some((_, process, missing)) = missing.min_by_key(|(came, ..)| *came) else {
             drop(state);
@@ -173,7 +182,7 @@ impl Ring {
             if *number != first + ops.len() as u64 {
                 break;
             }
-            ops.push(kept.known.again(now.tick));
+            ops.push(kept.known.again(now));
         }
         drop(state);
         Some(Batch {
@@ -185,12 +194,24 @@ impl Ring {
     }
 }
 
+/// What is to be told again of a process, from which number on. Only what follows at once: who has done what lies between
+/// tells it, and before what it has done since.
+fn next(replica: &Replica, process: Process, kept: &BTreeMap<u64, Kept>) -> Option<u64> {
+    let next = replica.number_of(process) + 1;
+    let (_, last) = kept.last_key_value()?;
+    // Who left so long ago is named in no image any more, and what it did is counted.
+    let is_forgotten = next == 1 && !replica.remembers(last.known.entry.at);
+    (!is_forgotten && kept.contains_key(&next)).then_some(next)
+}
+
 impl Known {
     /// What it comes to when it is told again: what was granted was granted, and left when it left.
-    fn again(&self, now: Tick) -> Op {
+    fn again(&self, now: At) -> Op {
         match &self.entry.op {
             Op::Date(number, age) => {
-                let since = micros(now.since(self.entry.at.tick));
+                // In another history ticks began at another time.
+                let since = now.wall.saturating_sub(self.entry.at.wall);
+                let since = u64::try_from(since).unwrap_or(0);
                 Op::Date(*number, age.saturating_add(since))
             }
             op => match op.claims() {
@@ -208,8 +229,8 @@ impl Known {
 mod tests {
     use super::*;
     use crate::{
-        limit::Limits,
-        store::{clock::told::At, redis::entry::Place},
+        limit::{Limits, Tick},
+        store::redis::entry::Place,
     };
 
     fn nothing(process: Process, number: u64) -> Entry {
@@ -222,6 +243,13 @@ mod tests {
             process,
             number,
             op: Op::Nothing,
+        }
+    }
+
+    fn at(tick: u64, wall: i64) -> At {
+        At {
+            tick: Tick::from_micros(tick),
+            wall,
         }
     }
 
@@ -261,5 +289,65 @@ mod tests {
         ring.telling = false;
         ring.forget();
         assert!(!ring.has(one, 6_000) && ring.has(one, 6_001) && ring.has(other, 1));
+    }
+
+    #[test]
+    fn what_left_in_a_history_with_other_ticks_left_as_long_ago_as_the_clock_on_the_wall_says() {
+        let mut entry = nothing(Process::new(), 1);
+        (entry.op, entry.at) = (Op::Date(7, 5), at(3, 1_000));
+        let known = Known {
+            entry,
+            granted: false,
+        };
+        let hour = 3_600_000_000;
+        assert_eq!(known.again(at(hour, 1_250)), Op::Date(7, 255));
+        // One that takes over may be behind.
+        assert_eq!(known.again(at(hour, 900)), Op::Date(7, 5));
+    }
+
+    /// Who has left for more than a day is in no image any more, and what it did is counted.
+    #[test]
+    fn of_a_history_that_begins_anew_that_is_told_again_which_is_not_counted() {
+        let [known, left, forgotten] = [(); 3].map(|()| Process::new());
+        let limits = Limits::new([]).unwrap();
+        let day = 86_400_000_000;
+        let mut ours = Replica::new(limits, None, "one", at(0, 0));
+        let (mut last, mut old, mut new) =
+            (nothing(known, 1), nothing(forgotten, 1), nothing(left, 1));
+        (last.at, old.at, new.at) = (at(9, 2 * day), at(5, day), at(1, day + 1));
+        ours.apply(&last);
+        let mut ring = Ring::default();
+        let further = Entry {
+            number: 2,
+            ..last.clone()
+        };
+        let done = [old, new, last, further].map(|entry| (entry, false));
+        ring.save(done.into(), &ours);
+        assert!(ring.telling && ring.order == [(left, 1), (known, 2)]);
+    }
+
+    /// An idle process takes over an image that names them no more: it has their entries still.
+    #[test]
+    fn who_has_left_for_more_than_a_day_is_not_told_again() {
+        let [idle, left] = [(); 2].map(|()| Process::new());
+        let (limits, day) = (Limits::new([]).unwrap(), 86_400_000_000);
+        let mut replica = Replica::new(limits, None, "one", at(0, 0));
+        let mut ring = Ring::default();
+        let keep = |ring: &mut Ring, number, wall| {
+            let mut entry = nothing(left, number);
+            entry.at = at(0, wall);
+            ring.keep(Known {
+                entry,
+                granted: false,
+            });
+        };
+        keep(&mut ring, 1, 5);
+        let mut of_idle = nothing(idle, 1);
+        of_idle.at = at(0, day + 5);
+        replica.apply(&of_idle);
+        assert_eq!(next(&replica, left, &ring.of[&left]), None);
+        // What it has done since is told, from the first that is not known.
+        keep(&mut ring, 2, day);
+        assert_eq!(next(&replica, left, &ring.of[&left]), Some(1));
     }
 }
