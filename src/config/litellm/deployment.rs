@@ -6,13 +6,14 @@ use super::{
     ApiKey,
     address::{self, Address},
     fields::Fields,
+    lent,
     place::{self, Place, Said},
     prices,
     settings::Router,
     terms::{self, Amounts},
 };
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     pricing::{PriceTable, provider_name},
 };
 
@@ -74,7 +75,7 @@ pub(super) fn read(
     mut entry: Fields<'_>,
     router: &Router,
     config: &mut Config,
-) -> Option<Deployment> {
+) -> Result<Option<Deployment>, ConfigError> {
     let group = entry.text("model_name");
     let params = entry.map("litellm_params");
     let (Some(group), Some(mut params)) = (group, params) else {
@@ -83,14 +84,16 @@ pub(super) fn read(
             entry.line,
             "has no `model_name` or no `litellm_params`; it is not read",
         );
-        return None;
+        return Ok(None);
     };
     let Some(full) = params.text("model") else {
         entry
             .notes
             .note(&params.path, params.line, "has no `model`; it is not read");
-        return None;
+        return Ok(None);
     };
+    lent::lend(&mut params, router)?;
+    let says = [params.has("custom_llm_provider"), params.has("api_key")];
     let said = params.text("custom_llm_provider");
     let (provider, model) = named(said.as_deref(), &full, &params);
     let mut info = entry.map("model_info");
@@ -119,8 +122,9 @@ pub(super) fn read(
         amounts: terms::amounts(&mut params, &mut entry, router),
         place: None,
     };
-    // An address that is not understood was told already.
-    let is_understood = !matches!(address, Address::NotUnderstood);
+    // What is not understood of these was told already.
+    let is_understood = !matches!(address, Address::NotUnderstood)
+        && says == [said.is_some(), deployment.api_key.is_some()];
     if let (Some(provider), Some(named), true) = (&deployment.provider, &theirs, is_understood) {
         let said = Said {
             named,
@@ -134,6 +138,16 @@ pub(super) fn read(
     prices::budget(&deployment, &mut params, config);
     prices::price(&deployment, &mut params, info.as_mut(), config);
     prices::base_model(&deployment, &mut params, info.as_mut(), config);
+    rest(params);
+    if let Some(info) = info {
+        info.rest("describes the model for LiteLLM alone");
+    }
+    entry.rest("has no counterpart here");
+    Ok(Some(deployment))
+}
+
+/// Says of what LiteLLM sends with requests why it is not read.
+pub(super) fn rest(mut params: Fields<'_>) {
     for name in ["timeout", "stream_timeout", "max_retries"] {
         params.pass(name, "is a matter of the client, or of `retry`");
     }
@@ -145,11 +159,6 @@ pub(super) fn read(
         params.pass(name, "signs requests; here they leave as they came");
     }
     params.rest("is sent with requests by LiteLLM; here requests leave as they came");
-    if let Some(info) = info {
-        info.rest("describes the model for LiteLLM alone");
-    }
-    entry.rest("has no counterpart here");
-    Some(deployment)
 }
 
 /// The provider and the model of `azure/gpt-4o-eu`.

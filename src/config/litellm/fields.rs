@@ -1,45 +1,10 @@
 //! The fields of a map, taken one by one: what nobody took is told.
 
-use std::cell::RefCell;
-
-use super::{NotUnderstood, api_key::VARIABLE};
+use super::{api_key::VARIABLE, lent::Lent, notes::Notes};
 use crate::{
     config::tree::{At, Key, Node, Value},
     money::Money,
 };
-
-/// What was not understood by now.
-pub(super) struct Notes<'e> {
-    list: RefCell<Vec<NotUnderstood>>,
-    environment: &'e dyn Fn(&str) -> Option<String>,
-}
-
-impl<'e> Notes<'e> {
-    pub(super) fn new(environment: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Notes {
-            list: RefCell::default(),
-            environment,
-        }
-    }
-
-    pub(super) fn note(&self, path: &str, line: u64, reason: impl Into<String>) {
-        self.list.borrow_mut().push(NotUnderstood {
-            line,
-            path: path.to_owned(),
-            reason: reason.into(),
-        });
-    }
-
-    pub(super) fn environment(&self) -> &dyn Fn(&str) -> Option<String> {
-        self.environment
-    }
-
-    pub(super) fn into_list(self) -> Vec<NotUnderstood> {
-        let mut list = self.list.into_inner();
-        list.sort();
-        list
-    }
-}
 
 /// What is left of a map.
 pub(super) struct Fields<'n> {
@@ -47,6 +12,8 @@ pub(super) struct Fields<'n> {
     /// Where the map begins.
     pub(super) line: u64,
     pairs: Vec<(Key, Node)>,
+    /// The fields that were given to it.
+    lent: Vec<Lent>,
     pub(super) notes: &'n Notes<'n>,
 }
 
@@ -59,6 +26,7 @@ impl<'n> Fields<'n> {
                 path,
                 line,
                 pairs,
+                lent: Vec::new(),
                 notes,
             }),
             _ => None,
@@ -75,6 +43,29 @@ impl<'n> Fields<'n> {
         let at = self.pairs.iter().position(|(key, _)| key.name == name)?;
         let (_, node) = self.pairs.remove(at);
         (node.value != Value::Null).then_some(node)
+    }
+
+    /// Gives it a field that stands elsewhere in the file, in place of its own.
+    pub(super) fn lend(&mut self, field: &Lent) {
+        self.take(field.name);
+        let key = Key {
+            at: field.at,
+            name: field.name.to_owned(),
+        };
+        self.pairs.push((key, field.node.clone()));
+        self.lent.push(field.clone());
+    }
+
+    fn lent(&self, name: &str) -> Option<&Lent> {
+        self.lent.iter().find(|field| field.name == name)
+    }
+
+    /// Where a field that was taken stands, which was here or elsewhere.
+    pub(super) fn place_of(&self, name: &str, at: At) -> (String, At) {
+        match self.lent(name) {
+            Some(field) => (field.path.clone(), field.at),
+            None => (self.path_of(name), at),
+        }
     }
 
     /// Whether a field is there that is not null.
@@ -240,8 +231,13 @@ impl<'n> Fields<'n> {
 
     /// Says of a field that was taken why it is not read.
     pub(super) fn wrong<T>(&self, name: &str, at: At, reason: impl Into<String>) -> Option<T> {
+        let (path, at) = self.place_of(name, at);
         let line = if at.line > 0 { at.line } else { self.line };
-        self.notes.note(&self.path_of(name), line, reason);
+        let mut reason = reason.into();
+        if self.lent(name).is_some() {
+            reason = format!("{reason}; `{}` has it from here", self.path);
+        }
+        self.notes.note(&path, line, reason);
         None
     }
 
@@ -272,7 +268,7 @@ impl<'n> Fields<'n> {
         let Some(variable) = text.strip_prefix(VARIABLE) else {
             return Some((node.at, node.value));
         };
-        match (self.notes.environment)(variable) {
+        match self.notes.environment()(variable) {
             Some(value) => Some((node.at, Value::text(value))),
             None => {
                 let reason = format!("the environment variable `{variable}` is not set");

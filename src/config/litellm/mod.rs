@@ -4,6 +4,8 @@ mod address;
 mod api_key;
 mod deployment;
 mod fields;
+mod lent;
+mod notes;
 mod period;
 mod place;
 mod prices;
@@ -18,7 +20,8 @@ use std::{
 
 pub use api_key::ApiKey;
 pub use deployment::Deployment;
-use fields::{Fields, Notes};
+use fields::Fields;
+use notes::Notes;
 
 use super::{Config, ConfigError, Format, tree::Node};
 
@@ -37,6 +40,11 @@ use super::{Config, ConfigError, Format, tree::Node};
 ///   taken from the provider's variable (`OPENAI_API_KEY`), as in LiteLLM.
 /// - Calls are in OpenAI's API, as LiteLLM's are. For Gemini and Cohere, the addresses are those that take this API.
 ///   Nothing is translated, so an `api_base` has to take it.
+/// - What says where a deployment's calls go, and with which key (`base_url`, `api_base`, `api_key`, `api_version`,
+///   `custom_llm_provider`), may stand elsewhere, as in LiteLLM: what `router_settings.default_litellm_params` says goes
+///   before what the deployment says itself, and this before the values of the credential in `credential_list` that its
+///   `litellm_credential_name` names. A credential that is not in the list is an error: without its address, calls would
+///   go to the provider's public one.
 /// - The address is looked for as in LiteLLM: `base_url`, `api_base`, `litellm_settings.api_base` and the provider's
 ///   variables (`OPENAI_BASE_URL`, `GROQ_API_BASE`). Only if none of them is there, it is the provider's usual one, or for
 ///   Ollama this machine. If one is there and is not understood, no route leads to the deployment.
@@ -134,8 +142,8 @@ impl LiteLlmConfig {
     /// those that are not set are told.
     ///
     /// # Errors
-    /// [`ConfigError::Syntax`] where it is no YAML, or no map. A value that makes no sense is in
-    /// [`not_understood`](Self::not_understood).
+    /// [`ConfigError::Syntax`] where it is no YAML, or no map, or a deployment names a credential that is not in
+    /// `credential_list`. Any other value that makes no sense is in [`not_understood`](Self::not_understood).
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
         Self::from_text(text, |name| std::env::var(name).ok())
     }
@@ -175,9 +183,10 @@ impl LiteLlmConfig {
         if let Some(fields) = file.map("general_settings") {
             settings::server(&mut read, fields, &mut router);
         }
+        router.credentials = lent::credentials(&mut file);
         for fields in file.maps("model_list") {
             let (path, line) = (format!("{}.model_info.id", fields.path), fields.line);
-            let Some(mut deployment) = deployment::read(fields, &router, &mut read.config) else {
+            let Some(mut deployment) = deployment::read(fields, &router, &mut read.config)? else {
                 continue;
             };
             if read.deployments.iter().any(|one| one.id == deployment.id) {
@@ -233,3 +242,6 @@ mod tests;
 
 #[cfg(test)]
 mod address_tests;
+
+#[cfg(test)]
+mod lent_tests;

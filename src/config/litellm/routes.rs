@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Deployment, LiteLlmConfig, fields::Notes};
+use super::{Deployment, LiteLlmConfig, notes::Notes};
 use crate::config::{KeyConfig, PoolName, ProviderConfig, RouteConfig, TargetConfig, TriggerName};
 
 /// Deployments of a route that differ in their keys alone: one target.

@@ -6,6 +6,7 @@ use super::{
     LiteLlmConfig,
     address::{self, Address},
     fields::{Fields, texts},
+    lent::{self, Credential, Lent},
     period,
 };
 use crate::{
@@ -16,11 +17,14 @@ use crate::{
     money::Money,
 };
 
-/// What holds for deployments that do not say themselves.
+/// What holds for all deployments, mostly for those that do not say themselves.
 #[derive(Default)]
 pub(super) struct Router {
     pub(super) max_parallel_requests: Option<u64>,
     pub(super) address: Address,
+    /// What goes before what they say.
+    pub(super) defaults: Vec<Lent>,
+    pub(super) credentials: Vec<Credential>,
     /// Whether it says how often calls are repeated.
     says_retries: bool,
 }
@@ -98,8 +102,9 @@ pub(super) fn router(read: &mut LiteLlmConfig, mut fields: Fields<'_>) -> Router
     }
     let router = Router {
         max_parallel_requests: fields.amount("default_max_parallel_requests"),
-        address: Address::Usual,
+        defaults: lent::defaults(&mut fields),
         says_retries,
+        ..Router::default()
     };
     fields.rest("has no counterpart here");
     router
