@@ -6,7 +6,7 @@
 //! | `circuit` | a budget was exceeded, and stops calls until it is reset | when it is reset |
 //! | `spent` | attempts are refused because a budget is spent; on a route, their calls may go on to other targets | |
 //! | `breaker` | a target of a route fails and is passed over | when it serves again |
-//! | `parked` | a key or an account is out of money or quota, or is refused by its provider; it is not used until the time that the text names | |
+//! | `parked` | a key or an account is out of money or quota, or is refused by its provider; it is not used until the time that the text names | when an operator takes that back |
 //! | `forecast` | at the pace of the last half hour, a budget with a calendar period will be spent before that period ends; from when a quarter of it is spent | |
 //!
 //! - A webhook is told once of each kind and subject (a budget, a target). It is told again if that was over in

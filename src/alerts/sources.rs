@@ -54,6 +54,9 @@ impl Alerts {
                     }
                 });
             }
+            FailoverEvent::Unparked { .. } => {
+                self.tell(Kind::Parked, &subject, true, || event.to_string());
+            }
         }
     }
 

@@ -83,7 +83,20 @@ pub(super) fn ways(routes: &Routes) -> HashMap<Arc<str>, Way> {
     routes.0.iter().map(way).collect()
 }
 
+impl Way {
+    /// Its targets with each of their keys, those that serve when it is degraded too.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Candidate>> {
+        let degraded = self.degraded.iter();
+        let degraded = degraded.flat_map(|(_, choices)| choices.all());
+        self.targets.all().chain(degraded)
+    }
+}
+
 impl Choices {
+    fn all(&self) -> impl Iterator<Item = &Arc<Candidate>> {
+        self.choices.iter().flat_map(|choice| &choice.keys)
+    }
+
     /// All of them in their order, where that is always the same.
     pub(super) fn fixed(&self) -> Option<&Arc<[Arc<Candidate>]>> {
         self.fixed.as_ref()
@@ -143,6 +156,12 @@ impl Choice {
 impl Candidate {
     fn weight(&self) -> u32 {
         self.key.as_ref().map_or(1, ApiKey::weight_now)
+    }
+
+    /// Whether it has all of these tags.
+    pub(super) fn has(&self, tags: &Tags) -> bool {
+        let mut tags = tags.iter();
+        tags.all(|(tag, value)| self.tags.get(&tag) == Some(value))
     }
 }
 

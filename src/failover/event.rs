@@ -27,6 +27,12 @@ pub enum FailoverEvent {
         /// For how long it is parked.
         span: Duration,
     },
+    /// What parked it was [taken back](crate::FailoverLayer::unpark) by hand: calls go there again. Nothing is told
+    /// where the time of a parked target is over by itself.
+    Unparked {
+        /// The target. Each one that is parked no more is told, those that were parked with it too.
+        target: TargetName,
+    },
 }
 
 impl FailoverEvent {
@@ -36,7 +42,8 @@ impl FailoverEvent {
         match self {
             FailoverEvent::BreakerOpened { target, .. }
             | FailoverEvent::BreakerClosed { target }
-            | FailoverEvent::Parked { target, .. } => target,
+            | FailoverEvent::Parked { target, .. }
+            | FailoverEvent::Unparked { target } => target,
         }
     }
 }
@@ -57,6 +64,9 @@ impl fmt::Display for FailoverEvent {
                 "{target} is out of money or quota, or its key is refused; parked for {} s",
                 span.as_secs_f64()
             ),
+            FailoverEvent::Unparked { target } => {
+                write!(f, "{target} is parked no more; that was taken back by hand")
+            }
         }
     }
 }

@@ -51,6 +51,28 @@ pub(super) enum Parks {
     Account,
 }
 
+fn later(until: Option<Instant>, now: Instant) -> Option<Instant> {
+    until.filter(|until| *until > now)
+}
+
+impl State {
+    /// What is known of a candidate, and until when it is parked, or its account.
+    fn of(&self, candidate: &Candidate, now: Instant) -> (Option<&Target>, Option<Instant>) {
+        let target = self.targets.get(&candidate.number);
+        let parked = later(self.parked.get(&candidate.account).copied(), now)
+            .max(later(target.and_then(|target| target.parked_until), now));
+        (target, parked)
+    }
+
+    /// Neither a candidate is parked any more, nor its account.
+    fn unpark(&mut self, candidate: &Candidate) {
+        self.parked.remove(&candidate.account);
+        if let Some(target) = self.targets.get_mut(&candidate.number) {
+            target.parked_until = None;
+        }
+    }
+}
+
 impl Health {
     pub(super) fn new(options: BreakerOptions, listener: Listener) -> Arc<Self> {
         Arc::new(Health {
@@ -67,10 +89,7 @@ impl Health {
         now: Instant,
     ) -> Option<(PassedOverWhy, Instant)> {
         let state = self.lock();
-        let later = |until: Option<Instant>| until.filter(|until| *until > now);
-        let target = state.targets.get(&candidate.number);
-        let parked = later(state.parked.get(&candidate.account).copied())
-            .max(later(target.and_then(|target| target.parked_until)));
+        let (target, parked) = state.of(candidate, now);
         if let Some(until) = parked {
             return Some((PassedOverWhy::Parked, until));
         }
@@ -78,7 +97,7 @@ impl Health {
         if let Some(until) = target.breaker.open_until(now) {
             return Some((PassedOverWhy::BreakerOpen, until));
         }
-        let until = later(target.cools_until)?;
+        let until = later(target.cools_until, now)?;
         Some((PassedOverWhy::CoolingDown, until))
     }
 
@@ -101,6 +120,35 @@ impl Health {
             candidate: candidate.clone(),
             probe,
         })
+    }
+
+    /// Takes back what parks those that are chosen, and what parks their accounts. Tells of each of `all` that is parked
+    /// no more; how many those are.
+    pub(super) fn unpark<'c>(
+        &self,
+        all: impl Iterator<Item = &'c Arc<Candidate>>,
+        is_chosen: impl Fn(&Candidate) -> bool,
+    ) -> usize {
+        let now = Instant::now();
+        let mut free: Vec<&Arc<Candidate>> = {
+            let mut state = self.lock();
+            let is_parked = |candidate: &&Arc<Candidate>| state.of(candidate, now).1.is_some();
+            let mut parked: Vec<&Arc<Candidate>> = all.filter(is_parked).collect();
+            for candidate in parked.iter().filter(|candidate| is_chosen(candidate)) {
+                state.unpark(candidate);
+            }
+            parked.retain(|candidate| state.of(candidate, now).1.is_none());
+            parked
+        };
+        // One is there as often as there are routes to it.
+        free.sort_by_cached_key(|candidate| candidate.name.to_string());
+        free.dedup_by(|one, other| one.name == other.name);
+        for candidate in &free {
+            let target = candidate.name.clone();
+            self.listener
+                .tell(Some(&FailoverEvent::Unparked { target }));
+        }
+        free.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

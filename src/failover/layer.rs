@@ -5,7 +5,7 @@ use tower_layer::Layer;
 
 use super::{
     BreakerOptions, Failover, FailoverEvent, Routes, Trigger,
-    candidate::ways,
+    candidate::{Way, ways},
     event::Listener,
     health::Health,
     service::{Options, Settings, Shared},
@@ -15,6 +15,7 @@ use crate::{
     event::Observer,
     limiter::Limiter,
     retry::{Failure, RetryBudget, classifier::Classifier},
+    tags::Tags,
 };
 
 /// Makes [`Failover`] services. All of them, and those of the layer's clones, share what is known of the targets.
@@ -139,10 +140,39 @@ impl FailoverLayer {
 
     /// Adds a listener, which is told of breakers and parked accounts. Listeners that were added before stay.
     ///
-    /// It is called on the call's own task, with no lock held, and should not block.
+    /// It is called on the call's own task, or by whoever [unparks](Self::unpark), with no lock held, and should not
+    /// block.
     pub fn on_event(mut self, listener: impl Fn(&FailoverEvent) + Send + Sync + 'static) -> Self {
         self.listener = self.listener.with(listener);
         self.anew()
+    }
+
+    /// Uses parked targets again before their time is over: after their account was topped up, or their key put right.
+    /// The next call may go there. Returns how many targets are parked no more, each of which
+    /// [listeners](Self::on_event) are told of; 0 if none of them was parked.
+    ///
+    /// The targets are those that have all of these tags: of `provider`, `model` and `api_key`, which may be left out.
+    /// An account is parked as a whole: if that of one of them is, all targets that share its key are used again.
+    ///
+    /// Breakers that are open and waits that providers asked for are left alone, as they end by themselves. An attempt
+    /// that is on its way may park its target anew. Other processes learn nothing of it.
+    ///
+    /// It has to be the layer that made the services, or a clone of it. One that was given a listener or a breaker
+    /// since is another layer, and knows nothing of their targets.
+    ///
+    /// ```
+    /// use tower_quota::{FailoverLayer, Tag, Tags, failover::Routes};
+    ///
+    /// let layer = FailoverLayer::new(Routes::default());
+    /// let topped_up = Tags::new().with(Tag::Provider, "openai").with(Tag::ApiKey, "main");
+    /// assert_eq!(layer.unpark(&topped_up), 0);
+    /// ```
+    pub fn unpark(&self, tags: &Tags) -> usize {
+        let Some(shared) = self.shared.get() else {
+            return 0;
+        };
+        let all = shared.ways.values().flat_map(Way::all);
+        shared.health.unpark(all, |candidate| candidate.has(tags))
     }
 
     /// Refuses calls that have no route with [`NoRoute`](crate::Rejection::NoRoute), instead of letting them go on

@@ -27,6 +27,9 @@
 //! - For a minute, whatever uses a key that was refused: with a 401 the whole account, with a 403 that target alone. A 403
 //!   that speaks of something else than the key is the call's own: nothing is passed over because of it.
 //!
+//! What is parked is used again before that if an operator [says so](FailoverLayer::unpark), who has topped the account
+//! up or put the key right.
+//!
 //! What is said of a key that is the caller's own holds for that call alone. No target is tried twice in a round. Which
 //! targets were passed over and why, and which one served, is in the response's extensions, as
 //! [`Attempts`](crate::retry::Attempts).

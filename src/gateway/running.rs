@@ -245,6 +245,7 @@ impl Gateway {
         let operated = admin::Operated {
             state: proxy.state.clone(),
             limiter: proxy.limiter.clone(),
+            layer: self.claiming.layer.clone(),
             calls: proxy.calls.clone(),
             metrics: self.metrics.clone(),
             statistics: self.statistics.clone(),

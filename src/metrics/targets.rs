@@ -103,6 +103,7 @@ impl Targets {
                 }
                 FailoverEvent::BreakerClosed { .. } => known.is_open = false,
                 FailoverEvent::Parked { span, .. } => known.parked_until = now.checked_add(*span),
+                FailoverEvent::Unparked { .. } => known.parked_until = None,
             }
         });
     }

@@ -20,6 +20,7 @@ use crate::{
     pricing::PriceTable,
     retry::RetryLayer,
     statistics::Statistics,
+    tags::Tags,
 };
 
 /// All layers in the order that suits most programs: failover around retry around budget around admission.
@@ -112,6 +113,13 @@ impl RateLimitLayer {
     ) -> Self {
         self.failover = self.failover.on_event(listener);
         self
+    }
+
+    /// Uses parked targets with these tags again, as [`FailoverLayer::unpark`] does. Returns how many are parked no more.
+    ///
+    /// As there, it has to be the layer that made the services, or a clone of it.
+    pub fn unpark(&self, tags: &Tags) -> usize {
+        self.failover.unpark(tags)
     }
 
     /// Refuses calls without a route, as [`FailoverLayer::routed_only`] does.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
-    FailoverLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag, Usage,
+    FailoverLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag, Tags, Usage,
     alerts::{Form, Kind},
     failover::{ApiKey, BreakerOptions, Provider, Route, Routes, Target},
     limit::{CalendarUnit, Limit},
@@ -293,6 +293,30 @@ async fn a_parked_key_is_told_with_until_when_and_once() {
         [""; 0],
         "it is parked again within the hour"
     );
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_parked_key_is_used_again_is_told_and_the_next_time_is_another() {
+    let limiter = limiter([]);
+    let receiver = Receiver::default();
+    let alerts = receiver.alerts([webhook()]);
+    let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    let parked = || Answer::Busy(600, Frames::of([quota]));
+    let upstream = Upstream::new().answers([parked(), Answer::Status(200), parked()]);
+    let layer = alerts.attach(one_attempt(&limiter, routes(None)), &limiter);
+    let service = layer.layer(upstream);
+    let running = run(&alerts);
+    let one = Tags::new().with(Tag::Provider, "one");
+    assert_eq!(layer.unpark(&one), 0);
+    call(&service).await;
+    assert_eq!(layer.unpark(&one), 1);
+    assert_eq!(layer.unpark(&one), 0);
+    settle().await;
+    assert_eq!(receiver.kinds(), ["parked", "parked over"]);
+    call(&service).await;
+    settle().await;
+    assert_eq!(receiver.kinds(), ["parked"], "it is parked within the hour");
     running.end().await;
 }
 

@@ -12,4 +12,5 @@ mod keys;
 mod moves_on;
 mod providers;
 mod shown;
+mod unpark;
 mod waits;

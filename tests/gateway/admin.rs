@@ -2,12 +2,13 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tower_quota::sim::{SimConfig, Simulator};
+use tower_quota::sim::{SimConfig, SimServer, Simulator};
 
 use crate::{
     calls::{client, json_of},
     keys::Keyed,
     process::{Gateway, soon, tower_quota},
+    unpark::without_money,
 };
 
 const BUDGETS: &str = "{ budgets: [
@@ -47,11 +48,31 @@ pub(crate) async fn admin(gateway: &Gateway, token: &str, args: &[&str]) -> (i32
     )
 }
 
-pub(crate) async fn started() -> (Keyed, tower_quota::sim::SimServer, String) {
+pub(crate) async fn started() -> (Keyed, SimServer, String) {
     let sim = Simulator::start(SimConfig::default()).await.unwrap();
     let upstreams = format!("{{ openai: {{ url: '{}' }} }}", sim.base_url());
     let mut keyed = Keyed::start(&upstreams, BUDGETS).await;
     let ops = keyed.key(&["ops", "--role", "admin"]).await;
+    (keyed, sim, ops)
+}
+
+/// The same with a target that a call has found without money.
+async fn started_with_a_parked_target() -> (Keyed, SimServer, String) {
+    let sim = without_money().await;
+    let failover = format!(
+        "{{ failover: {{
+            providers: {{ openai: {{ base_url: '{}/v1', keys: [sk-of-openai] }} }},
+            routes: {{ gpt-5.5: [openai/gpt-5.5] }} }}, budgets:",
+        sim.base_url()
+    );
+    let limits = BUDGETS.replacen("{ budgets:", &failover, 1);
+    let mut keyed = Keyed::start("{}", &limits).await;
+    let ops = keyed.key(&["ops", "--role", "admin"]).await;
+    let call = client()
+        .post(keyed.gateway.url("/v1/chat/completions"))
+        .bearer_auth(&ops)
+        .body(r#"{"model":"gpt-5.5","max_tokens":9,"messages":[]}"#);
+    assert_eq!(soon(call.send()).await.unwrap().status(), 429);
     (keyed, sim, ops)
 }
 
@@ -109,6 +130,12 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
             Some(json!({ "tags": scout() })),
             "admin",
         ),
+        (
+            Method::POST,
+            "/quota/targets/unpark",
+            Some(json!({ "provider": "openai" })),
+            "admin",
+        ),
         (Method::GET, "/quota/calls", None, "viewer"),
         (Method::GET, "/quota/status", None, "viewer"),
         (Method::GET, "/quota/refusals", None, "viewer"),
@@ -121,7 +148,7 @@ fn everything() -> Vec<(Method, &'static str, Option<Value>, &'static str)> {
 
 #[tokio::test]
 async fn each_command_is_refused_without_the_right_and_done_with_it() {
-    let (mut keyed, _sim, ops) = started().await;
+    let (mut keyed, _sim, ops) = started_with_a_parked_target().await;
     let caller = keyed.key(&["caller"]).await;
     let viewer = keyed.key(&["viewer", "--role", "viewer"]).await;
     let gateway = &keyed.gateway;
@@ -171,6 +198,7 @@ async fn each_command_is_refused_without_the_right_and_done_with_it() {
             ("limit", raised),
             ("limit", "agent=scout is paused"),
             ("limit", "agent=scout is paused"),
+            ("unpark", "provider=openai"),
         ],
         "{audit:#?}"
     );

@@ -32,4 +32,5 @@ mod store;
 mod tls;
 mod told;
 mod under_load;
+mod unpark;
 mod upstream;

@@ -2,7 +2,7 @@
 
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
-    FailoverLayer, RateLimitLayer, RetryLayer,
+    FailoverLayer, RateLimitLayer, RetryLayer, Tag, Tags,
     failover::{ApiKey, BreakerOptions, Provider, Route, Routes, Target},
     metrics::Metrics,
 };
@@ -74,6 +74,33 @@ async fn breakers_cooldowns_and_parked_accounts_come_and_go() {
     assert_eq!(said.one("tower_quota_parked", &[one]), 1.0);
     assert_eq!(said.one("tower_quota_breaker_open", &[one]), 0.0);
     tokio::time::sleep(HOUR + secs(1)).await;
+    let said = Text::of(&metrics.render().await);
+    assert_eq!(said.one("tower_quota_parked", &[one]), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_parked_is_shown_until_that_is_taken_back() {
+    let (limiter, metrics) = (limiter([]), Metrics::new());
+    let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    let answers = [Answer::Busy(3_600, Frames::of([quota])), json(ANSWER)];
+    let layer = RateLimitLayer::new(limiter.clone())
+        .failover(failover())
+        .retry(RetryLayer::new().max_attempts(1.try_into().unwrap()));
+    let layer = metrics.attach(layer, &limiter);
+    let service = layer.layer(Upstream::new().answers(answers));
+    let answer = service.oneshot(request("a")).await.unwrap();
+    read(answer.into_body()).await;
+    let one = ("gen_ai_provider_name", "one");
+    let said = Text::of(&metrics.render().await);
+    assert_eq!(said.one("tower_quota_parked", &[one]), 1.0);
+    let parked = || {
+        let targets = metrics.targets().into_iter();
+        targets.filter(|target| target.parked.is_some()).count()
+    };
+    assert_eq!(parked(), 1);
+
+    assert_eq!(layer.unpark(&Tags::new().with(Tag::Provider, "one")), 1);
+    assert_eq!(parked(), 0);
     let said = Text::of(&metrics.render().await);
     assert_eq!(said.one("tower_quota_parked", &[one]), 0.0);
 }

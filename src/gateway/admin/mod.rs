@@ -7,6 +7,7 @@
 //! | `GET /quota/costs?unit=day&by=model&last=7` | what was used and what it cost since the start, by hour, day, week or month, in UTC | viewer |
 //! | `GET /quota/minutes?by=model` | the last two hours, minute by minute, by model, agent or team | viewer |
 //! | `GET /quota/targets` | breakers, waits that providers asked for, and parked keys | viewer |
+//! | `POST /quota/targets/unpark` | uses parked targets and their accounts again | admin |
 //! | `GET /metrics` | [metrics](crate::metrics) for Prometheus | viewer |
 //! | `GET /quota/keys` | the keys, without their tokens | admin |
 //! | `POST /quota/keys` | makes a key; only this answer has its token | admin |
@@ -65,7 +66,10 @@ use axum::{
 pub use client::{AdminClient, AdminError};
 
 use super::{calls::Calls, dashboard, incoming::Incoming, minutes::Minutes, state::State};
-use crate::{limiter::Limiter, metrics::Metrics, recent::Recent, statistics::Statistics};
+use crate::{
+    limiter::Limiter, metrics::Metrics, rate_limit::RateLimitLayer, recent::Recent,
+    statistics::Statistics,
+};
 
 /// Nothing that is said to it is longer.
 const BODY_CAP: usize = 64 << 10;
@@ -75,6 +79,8 @@ const BODY_CAP: usize = 64 << 10;
 pub(super) struct Operated {
     pub(super) state: Option<State>,
     pub(super) limiter: Limiter,
+    /// For its targets.
+    pub(super) layer: RateLimitLayer,
     pub(super) calls: Calls,
     pub(super) metrics: Metrics,
     pub(super) statistics: Statistics,
@@ -105,6 +111,7 @@ pub(super) fn router(operated: Operated) -> Router {
         .route("/quota/costs", get(costs::costs))
         .route("/quota/minutes", get(costs::minutes))
         .route("/quota/targets", get(targets::list))
+        .route("/quota/targets/unpark", post(targets::unpark))
         .route("/quota/refusals", get(recent::refusals))
         .route("/quota/audit", get(audit::list))
         .merge(dashboard::router())

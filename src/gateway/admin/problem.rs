@@ -48,6 +48,8 @@ pub(super) enum Problem {
     Change(#[from] ChangeError),
     #[error("there is nothing to end: it is not so that {0}")]
     NotPaused(String),
+    #[error("there is nothing to take back: no target with {0} is parked")]
+    NotParked(String),
     #[error("no call {0} is open")]
     NotOpen(u64),
     #[error("no call {0} is open, or was over lately")]
@@ -69,6 +71,7 @@ impl Problem {
             }
             Problem::Change(ChangeError::Limits(LimitError::Unknown { .. }))
             | Problem::NotPaused(_)
+            | Problem::NotParked(_)
             | Problem::NotOpen(_)
             | Problem::Forgotten(_)
             | Problem::Unknown

@@ -78,7 +78,7 @@ const LONGEST_LEASE: Duration = Duration::from_secs(86_400);
 #[derive(Clone, Debug)]
 pub(super) struct Claiming {
     pub(super) limiter: Limiter,
-    /// For its prices.
+    /// That calls pass through; for its prices.
     pub(super) layer: RateLimitLayer,
     pub(super) state: Option<state::State>,
     calls: Calls,

@@ -47,6 +47,11 @@ pub(crate) enum What {
         #[command(subcommand)]
         what: PauseWhat,
     },
+    /// Targets of routes: models at providers, each with a key.
+    Target {
+        #[command(subcommand)]
+        what: TargetWhat,
+    },
     /// What is spent of budgets.
     Spend {
         #[command(subcommand)]
@@ -168,6 +173,24 @@ pub(crate) enum PauseWhat {
         /// The tags of the pause.
         #[arg(value_name = "TAG=VALUE", value_parser = pair, required = true)]
         tags: Vec<(String, String)>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TargetWhat {
+    /// Uses parked targets again before their time is over: when an account was topped up, or a key was put right.
+    ///
+    /// An account is parked as a whole: all targets that share its key are used again. Breakers that are open and waits
+    /// that a provider asked for are left to end by themselves.
+    Unpark {
+        /// The provider, as `status` names it. Without --model and --api-key, all of its targets.
+        provider: String,
+        /// Only the targets with this model, and the accounts that they are paid from.
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+        /// Only the targets with the API key of this label.
+        #[arg(long, value_name = "LABEL")]
+        api_key: Option<String>,
     },
 }
 

@@ -8,7 +8,7 @@ use tower_quota::config::Span;
 
 use super::super::failure::Failure;
 use super::args::{
-    BudgetWhat, CircuitWhat, CreateArgs, KeyWhat, LimitWhat, PauseWhat, SpendWhat, What,
+    BudgetWhat, CircuitWhat, CreateArgs, KeyWhat, LimitWhat, PauseWhat, SpendWhat, TargetWhat, What,
 };
 
 type Asked = (Method, String, Option<Value>);
@@ -48,6 +48,17 @@ pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
             PauseWhat::Begin { tags } => post("/quota/pauses", json!({ "tags": object(tags) })),
             PauseWhat::End { tags } => post("/quota/pauses/end", json!({ "tags": object(tags) })),
         },
+        What::Target {
+            what:
+                TargetWhat::Unpark {
+                    provider,
+                    model,
+                    api_key,
+                },
+        } => {
+            let body = json!({ "provider": provider, "model": model, "api_key": api_key });
+            post("/quota/targets/unpark", body)
+        }
         What::Spend {
             what: SpendWhat::Correct { tags, more, less },
         } => {
