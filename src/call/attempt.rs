@@ -50,6 +50,7 @@ struct State {
     sender: u32,
     /// The tags with which it was sent last.
     sent_as: Option<Arc<Tags>>,
+    leaves: Leaves,
     /// When its claims were dated, if they are.
     dated: Option<Instant>,
     ended: bool,
@@ -63,6 +64,36 @@ struct State {
     watched: Option<Box<Watched>>,
 }
 
+/// When one that was handed on leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaves {
+    /// It has when it was handed on.
+    AtOnce,
+    /// It does when something is taken of its body, by whoever has that.
+    WithItsBody,
+    /// Its body is gone, and nothing was taken of it.
+    Never,
+}
+
+impl State {
+    /// Whether it has left, or may still.
+    fn may_leave(&self) -> bool {
+        self.sender != 0 && (self.dated.is_some() || self.leaves == Leaves::WithItsBody)
+    }
+
+    /// The claims, what budgets hold besides, and who is told.
+    fn close(&mut self) -> (Claims, Vec<Held>, Option<Box<Watched>>) {
+        self.ended = true;
+        let State {
+            claims,
+            more,
+            watched,
+            ..
+        } = self;
+        (std::mem::take(claims), std::mem::take(more), watched.take())
+    }
+}
+
 impl Attempt {
     /// An attempt that begins with the layer at `depth`.
     pub(super) fn new(number: u32, depth: u32) -> Arc<Self> {
@@ -72,6 +103,7 @@ impl Attempt {
             reached: depth,
             sender: 0,
             sent_as: None,
+            leaves: Leaves::AtOnce,
             dated: None,
             ended: false,
             noted: None,
@@ -125,6 +157,10 @@ impl Attempt {
         state.sender = depth;
         state.sent_as = Some(tags.clone());
         state.dated = (!body_tells).then_some(now);
+        state.leaves = match body_tells {
+            true => Leaves::WithItsBody,
+            false => Leaves::AtOnce,
+        };
         for Held { permit, .. } in &mut state.claims {
             if body_tells {
                 permit.leaving();
@@ -162,9 +198,18 @@ impl Attempt {
         }
     }
 
-    /// Whether it has left. One whose body tells has not while nothing was taken of its body.
-    pub(super) fn has_left(&self) -> bool {
-        self.lock().dated.is_some()
+    /// Its body is gone, and nothing was taken of it.
+    pub(super) fn body_is_gone(&self) {
+        let mut state = self.lock();
+        if state.leaves == Leaves::WithItsBody {
+            state.leaves = Leaves::Never;
+        }
+    }
+
+    /// Whether it has left, or may still. One whose body tells has not while nothing was taken of it, and does not any more
+    /// when that is gone.
+    pub(super) fn may_leave(&self) -> bool {
+        self.lock().may_leave()
     }
 
     pub(super) fn fork(&self) {
@@ -254,6 +299,18 @@ impl Attempt {
         claims.into_iter().for_each(|held| held.permit.release());
     }
 
+    /// The same, where it was not sent by now.
+    pub(super) fn release_unsent(&self) {
+        let claims = {
+            let mut state = self.lock();
+            if state.sender != 0 || state.claims.is_empty() {
+                return;
+            }
+            std::mem::take(&mut state.claims)
+        };
+        claims.into_iter().for_each(|held| held.permit.release());
+    }
+
     /// So many output tokens have come by now.
     pub(super) fn streamed(&self, output: u64) {
         let mut state = self.lock();
@@ -325,7 +382,7 @@ impl Attempt {
 
     /// Ends it: every claim is settled with the same words.
     pub(crate) fn end(&self, ended: Ended) {
-        let (mut claims, more, watched) = self.close();
+        let (mut claims, more, watched) = self.lock().close();
         let mut charged = match ended.settlement {
             Settlement::Usage(usage) if watched.is_some() => Some(usage),
             _ => None,
@@ -380,46 +437,41 @@ impl Attempt {
     /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
     /// reserved, what was not is given back.
     pub(super) fn abandon(&self, depth: u32) {
-        let (further_in, sent) = {
-            let state = self.lock();
-            (state.reached > depth, state.sender != 0)
-        };
-        if !further_in {
-            let ((claims, more, watched), mut told) = (self.close(), Told::default());
-            let mut charged = None;
-            for held in claims.iter().filter(|_| sent) {
-                let (by, what) = (
-                    (&*held.gate, held.recorder.as_ref()),
-                    (&**held.permit.tags(), &held.reserved),
-                );
-                told.ended(by, what, &Settlement::Unknown, false, false);
-                if watched.is_some() {
-                    charge(
-                        &mut charged,
-                        &held.gate,
-                        &Settlement::Unknown,
-                        &held.reserved,
-                    );
-                }
+        let ((claims, more, watched), sent) = {
+            let mut state = self.lock();
+            if state.reached > depth {
+                return;
             }
-            drop((claims, more));
+            let sent = state.may_leave();
+            (state.close(), sent)
+        };
+        if !sent {
+            claims.into_iter().for_each(|held| held.permit.release());
             if let Some(watched) = watched {
-                watched.ended(charged.as_ref(), false);
+                watched.ended(None, false);
+            }
+            return;
+        }
+        let (mut told, mut charged) = (Told::default(), None);
+        for held in &claims {
+            let (by, what) = (
+                (&*held.gate, held.recorder.as_ref()),
+                (&**held.permit.tags(), &held.reserved),
+            );
+            told.ended(by, what, &Settlement::Unknown, false, false);
+            if watched.is_some() {
+                charge(
+                    &mut charged,
+                    &held.gate,
+                    &Settlement::Unknown,
+                    &held.reserved,
+                );
             }
         }
-    }
-
-    /// The claims, what budgets hold besides, and who is told.
-    fn close(&self) -> (Claims, Vec<Held>, Option<Box<Watched>>) {
-        let mut state = self.lock();
-        state.ended = true;
-        let State {
-            claims,
-            more,
-            watched,
-            ..
-        } = &mut *state;
-        (std::mem::take(claims), std::mem::take(more), watched.take())
+        drop((claims, more));
+        if let Some(watched) = watched {
+            watched.ended(charged.as_ref(), false);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -13,6 +13,7 @@ use super::{
     attempts::SharedLog,
     fork::Left,
     gate,
+    handle::{Handle, Passed},
     mark::mark,
     output_cap::OutputCap,
     priced::{Allowed, Bound},
@@ -83,28 +84,6 @@ pub(super) struct State {
     pub(super) repeater: u32,
     /// The depth of the outermost layer that may make further attempts: it shows what became of them. 0: there is none.
     pub(super) shows: u32,
-}
-
-/// How a request was passed on.
-#[derive(Clone, Debug)]
-struct Passed {
-    depth: u32,
-    attempt: u32,
-    facts: Arc<Facts>,
-}
-
-/// What travels in the request's extensions.
-#[derive(Clone, Debug)]
-pub(super) struct Handle {
-    context: Arc<CallContext>,
-    /// How the layer outside has passed it on.
-    passed: Passed,
-}
-
-impl Handle {
-    pub(super) fn dialect(&self) -> Dialect {
-        self.passed.facts.dialect
-    }
 }
 
 /// The tags with which the last of our layers has passed a request on: who calls and where it goes.
@@ -380,46 +359,5 @@ impl CallContext {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-impl Handle {
-    /// Of a call that does not exist.
-    pub(super) fn of_nothing() -> Self {
-        let facts = Facts {
-            dialect: Dialect::Generic,
-            demand: Demand::default(),
-            bound: Bound::default(),
-            hides_usage: false,
-            as_is: false,
-            cap_output: None,
-            unfitted: None,
-            streams: false,
-            asked_model: None,
-            tags: Arc::default(),
-            observed: None,
-            turn: Facts::turn(CallOptions::default()),
-            progress: None,
-            delegation: Delegation::default(),
-        };
-        let entry = Entry::first(facts);
-        Handle {
-            context: entry.came_with,
-            passed: Passed {
-                depth: 1,
-                attempt: 1,
-                facts: entry.facts,
-            },
-        }
-    }
-
-    pub(super) fn is(&self, other: &Handle) -> bool {
-        Arc::ptr_eq(&self.context, &other.context)
-    }
-
-    /// By how many.
-    pub(super) fn held(&self) -> usize {
-        Arc::strong_count(&self.context)
     }
 }

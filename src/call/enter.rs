@@ -12,7 +12,8 @@ use http_body::Body;
 
 use super::{
     CallOptions, Entry,
-    context::{Facts, Handle},
+    context::Facts,
+    handle::Handle,
     mark,
     output_cap::OutputCap,
     priced::Bound,

@@ -17,7 +17,7 @@ use http::{
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::context::Handle;
+use super::handle::{Handle, KeptHandle};
 
 /// Where a mark may be, the first that is there. The first of them is in every request that we look into, as we put it
 /// in, and none of our layers changes it again.
@@ -28,10 +28,12 @@ const PLACES: usize = 4;
 /// How many locks there are.
 const SHARDS: usize = 32;
 
-/// The handles of requests that are on their way, by where their marks are.
+/// The handles of requests that are on their way, by where their marks are. What they keep of a
+/// call is little: a client may keep a header for as long as its connection lasts (HTTP/2 does, to name it in fewer bytes the next
+/// time).
 static HANDLES: LazyLock<[Shard; SHARDS]> = LazyLock::new(Default::default);
 
-type Shard = Mutex<HashMap<usize, Handle>>;
+type Shard = Mutex<HashMap<usize, KeptHandle>>;
 
 /// Bytes at a place of their own. While they live nothing else is there.
 struct Mark(SmallVec<[u8; 16]>);
@@ -61,7 +63,7 @@ pub(super) fn mark(parts: &mut Parts, handle: &Handle) {
         None => mark_path(&mut parts.uri),
     };
     if let Some(place) = place {
-        shard(place).lock().insert(place, handle.clone());
+        shard(place).lock().insert(place, handle.kept());
     }
 }
 
@@ -77,7 +79,10 @@ pub(super) fn find(parts: &Parts) -> Option<Handle> {
     let places = marked.into_iter().flatten();
     // Others may have put in a header since.
     let mut places = places.chain([parts.uri.path().as_ptr()]);
-    places.find_map(|place| shard(place.addr()).lock().get(&place.addr()).cloned())
+    places.find_map(|place| {
+        let marks = shard(place.addr()).lock();
+        marks.get(&place.addr()).map(KeptHandle::handle)
+    })
 }
 
 fn mark_header(value: &mut HeaderValue) -> Option<usize> {

@@ -23,6 +23,7 @@ mod enter;
 mod failure;
 mod fork;
 mod gate;
+mod handle;
 mod inward;
 mod listen;
 mod mark;

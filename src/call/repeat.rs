@@ -74,9 +74,9 @@ impl Entry {
         log.is_none_or(|log| log.lock().made() == 0)
     }
 
-    /// Whether the present attempt has left, or a call that a foreign layer has made of it may have.
+    /// Whether the present attempt has left or may still, or a call that a foreign layer has made of it may have.
     pub(crate) fn has_left(&self) -> bool {
-        self.look_at_attempt(|attempt| attempt.has_left() || attempt.is_forked())
+        self.look_at_attempt(|attempt| attempt.may_leave() || attempt.is_forked())
     }
 
     /// What became of its attempts.

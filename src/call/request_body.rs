@@ -32,8 +32,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 ///
 /// It also tells the layers when the client first takes from it to write to the wire, so that a call is dated at that
-/// instant: after the wait for a connection, not before. With any other type, the call is dated when it is handed to
-/// the client.
+/// instant: after the wait for a connection, not before. A call that is given up before then, whose body is dropped
+/// unread, costs nothing. With any other type, the call is dated when it is handed to the client.
 pub struct RequestBody {
     kind: Kind,
     /// The attempt to date when it is first read.
@@ -61,6 +61,15 @@ impl RequestBody {
     pub(super) fn watch(&mut self, attempt: &Arc<Attempt>) -> bool {
         self.attempt = Some(Arc::downgrade(attempt));
         !self.is_end_stream()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        // Nothing of it was ever taken, and nothing will be.
+        if let Some(attempt) = self.attempt.take().and_then(|attempt| attempt.upgrade()) {
+            attempt.body_is_gone();
+        }
     }
 }
 

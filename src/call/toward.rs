@@ -85,7 +85,7 @@ impl Entry {
         }
         let (this, that) = (self.facts(), came.facts());
         if this.tags != that.tags || this.bound != that.bound {
-            attempt.release();
+            attempt.release_unsent();
         }
     }
 
@@ -93,7 +93,7 @@ impl Entry {
     pub(crate) fn let_go(&self) {
         let attempt = self.attempt();
         if attempt.is_fresh() {
-            attempt.release();
+            attempt.release_unsent();
         } else {
             self.end_attempt();
         }
@@ -103,10 +103,7 @@ impl Entry {
     /// sent it, when its answer is read or dropped: where that is still to come, a foreign layer has let it run on.
     pub(crate) fn end_attempt(&self) {
         self.note_counted();
-        let attempt = self.attempt();
-        if attempt.sender() == 0 {
-            attempt.release();
-        }
+        self.attempt().release_unsent();
     }
 
     /// Waits until then, and shows it.

@@ -224,7 +224,9 @@ impl Waiter {
 
     /// Nobody waits any more. Returns an answer that came all the same.
     pub(super) fn abandon(&self) -> Option<Result<Permit, Rejection>> {
-        match mem::replace(&mut *self.lock(), State::Done) {
+        // A waker is dropped after the lock: dropping it runs foreign code.
+        let old = { mem::replace(&mut *self.lock(), State::Done) };
+        match old {
             State::Answered(answer) => Some(*answer),
             _ => None,
         }

@@ -322,3 +322,25 @@ where
 {
     Erased::new(service.map_response(|response| response.map(boxed)))
 }
+
+/// A client may keep a header for longer than the call takes: over HTTP/2 it does, for as long as the connection lasts.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_over_when_it_is_over_whatever_a_client_keeps_of_its_request() {
+    let (ear, limiter) = (Ear::default(), one_a_minute());
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (keeps, upstream) = (
+        kept.clone(),
+        Upstream::new().answers([json(ANSWER), json(ANSWER)]),
+    );
+    let inner = tower::service_fn(move |request: Request<Full<Bytes>>| {
+        let values = request.headers().values().cloned();
+        keeps.lock().unwrap().extend(values);
+        upstream.clone().oneshot(request)
+    });
+    let service = paved(&limiter, &ear).layer(inner);
+    let answer = service.oneshot(request("a")).await.unwrap();
+    read(answer.into_body()).await.unwrap();
+    assert!(!kept.lock().unwrap().is_empty());
+    let over = "a over: ok, 1 attempts, 0 s, 0 s waited".to_owned();
+    assert_eq!(ear.heard().last(), Some(&over));
+}

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Full};
 use tower::ServiceExt as _;
-use tower_quota::{Limiter, limit::Limit};
+use tower_quota::{Limiter, RequestBody, limit::Limit};
 
-use crate::support::{stack::TIMED_OUT, *};
+use crate::support::{stack::TIMED_OUT, upstream::Reads, *};
 
 type Body = Full<Bytes>;
 
@@ -122,6 +122,41 @@ async fn a_call_that_times_out_before_it_was_sent_does_not_count() {
         assert_eq!(upstream.sent(), [], "{order}");
         assert!(is_free(&limiter).await, "{order}");
         assert_eq!(counted(&limiter).await, 0, "{order}");
+    }
+}
+
+/// What is on its way still when its layer hears of a timeout, and leaves later: it counts, and is not taken for one that is
+/// safe to repeat.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_leaves_after_it_was_given_up_counts() {
+    for order in ["Ats", "AtAs", "RAts", "ARts", "ARtAs"] {
+        let limiter = one_in_flight();
+        let upstream = Upstream::new().reads(Reads::After(secs(600)));
+        let service = stack::<RequestBody, _, _>(order, &limiter, upstream.clone());
+        let error = ends(service.oneshot(chat())).await.unwrap_err();
+        assert_eq!(error, TIMED_OUT, "{order}");
+        tokio::time::sleep(secs(700)).await;
+        let read = upstream.read().len();
+        assert!(read > 0, "{order}");
+        assert!(is_free(&limiter).await, "{order}");
+        assert_eq!(counted(&limiter).await, read as u64, "{order}");
+    }
+}
+
+/// Its client has it still when it is dropped with that: it never leaves, and costs nothing.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_given_up_before_anything_of_its_body_was_taken_does_not_count() {
+    for order in ["tA", "At", "AtA", "tRA", "ARt"] {
+        for (after, counts) in [(secs(20), 0), (secs(5), 1)] {
+            let limiter = one_in_flight();
+            let upstream = Upstream::new().reads(Reads::After(after)).latency(secs(30));
+            let service = stack::<RequestBody, _, _>(order, &limiter, upstream.clone());
+            let call = tokio::time::timeout(secs(12), ends(service.oneshot(chat())));
+            let _ = call.await;
+            assert_eq!(upstream.read().len(), counts, "{order}");
+            assert!(is_free(&limiter).await, "{order}");
+            assert_eq!(counted(&limiter).await, counts as u64, "{order}");
+        }
     }
 }
 
