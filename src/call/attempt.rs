@@ -443,6 +443,10 @@ impl Attempt {
                 return;
             }
             let sent = state.may_leave();
+            if !sent {
+                // Nobody has counted it.
+                state.sender = 0;
+            }
             (state.close(), sent)
         };
         if !sent {

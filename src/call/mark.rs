@@ -63,7 +63,8 @@ pub(super) fn mark(parts: &mut Parts, handle: &Handle) {
         None => mark_path(&mut parts.uri),
     };
     if let Some(place) = place {
-        shard(place).lock().insert(place, handle.kept());
+        let kept = handle.kept();
+        shard(place).lock().insert(place, kept);
     }
 }
 

@@ -32,8 +32,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 ///
 /// It also tells the layers when the client first takes from it to write to the wire, so that a call is dated at that
-/// instant: after the wait for a connection, not before. A call that is given up before then, whose body is dropped
-/// unread, costs nothing. With any other type, the call is dated when it is handed to the client.
+/// instant: after the wait for a connection, not before. A call that is given up before then costs nothing if its
+/// body is dropped unread by then; if somebody has the body still, such as a queue, it may leave later, and counts as
+/// sent. With any other type, the call is dated when it is handed to the client.
 pub struct RequestBody {
     kind: Kind,
     /// The attempt to date when it is first read.
@@ -60,7 +61,8 @@ impl RequestBody {
     /// Has it date `attempt` when it is first read. False where it has nothing to be read.
     pub(super) fn watch(&mut self, attempt: &Arc<Attempt>) -> bool {
         self.attempt = Some(Arc::downgrade(attempt));
-        !self.is_end_stream()
+        // Of one that is known to be empty nothing may ever be taken.
+        !self.is_end_stream() && self.size_hint().exact() != Some(0)
     }
 }
 

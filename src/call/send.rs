@@ -102,9 +102,9 @@ impl Entry {
             }
             Err(error) => {
                 if ours {
-                    // Nothing of its body was ever taken to be written, and nobody has it any more; or, where that is not known,
-                    // there was no connection to write it to.
-                    let sent = attempt.may_leave() && (body_tells || !says_unsent(&error));
+                    // Nothing of its body was ever taken to be written, and nobody has it any more; or there was no connection to
+                    // write it to.
+                    let sent = attempt.may_leave() && !says_unsent(&error);
                     self.note_outcome(Outcome::Failed { sent });
                     attempt.came_to(AttemptOutcome::Failed { sent });
                     if !sent {

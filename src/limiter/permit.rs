@@ -208,7 +208,7 @@ impl Permit {
     }
 
     pub(super) fn keys(&self) -> Vec<LimitKey> {
-        self.shared.store.limits().keys_given_back(&self.tags)
+        self.shared.limits().keys_given_back(&self.tags)
     }
 }
 

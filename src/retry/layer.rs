@@ -71,7 +71,7 @@ impl RetryLayer {
     /// It is asked first, with the error itself; if it returns `None`, the layer goes by the errors it knows. These are
     /// `std::io::Error` and, with the features `reqwest` and `gateway`, the errors of those clients; of a boxed error,
     /// the first cause that is one of these. All other errors may have been billed, unless the request's body is a
-    /// [`RequestBody`](crate::RequestBody) from which nothing was taken.
+    /// [`RequestBody`](crate::RequestBody) from which nothing was taken, and that is gone.
     ///
     /// ```
     /// use std::io;

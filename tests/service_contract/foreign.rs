@@ -1,10 +1,15 @@
 //! Foreign layers between ours: nothing leaves unclaimed, and everything is settled once.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use tower::ServiceExt as _;
-use tower_quota::{Limiter, RequestBody, limit::Limit};
+use tower::{ServiceExt as _, service_fn};
+use tower_quota::{Limiter, RequestBody, Tag, limit::Limit};
 
 use crate::support::{stack::TIMED_OUT, upstream::Reads, *};
 
@@ -157,6 +162,32 @@ async fn a_call_that_is_given_up_before_anything_of_its_body_was_taken_does_not_
             assert!(is_free(&limiter).await, "{order}");
             assert_eq!(counted(&limiter).await, counts as u64, "{order}");
         }
+    }
+}
+
+/// The attempt that did not leave is not the one that counts.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_repeated_since_it_did_not_leave_counts_once() {
+    for order in ["RtA", "RtAA", "RAt"] {
+        let limiter = limiter([
+            Limit::requests(MANY).every(HOUR).per(Tag::Agent),
+            Limit::concurrency(1),
+        ]);
+        let inner = Upstream::new().reads(Reads::After(secs(600)));
+        let (slow, well) = (inner, Upstream::new());
+        let tries = Arc::new(AtomicUsize::new(0));
+        let (made, served) = (tries.clone(), well.clone());
+        let inner = service_fn(move |request: Request<RequestBody>| {
+            let first = made.fetch_add(1, Ordering::Relaxed) == 0;
+            let upstream = if first { &slow } else { &served };
+            upstream.clone().oneshot(request)
+        });
+        let service = stack::<RequestBody, _, _>(order, &limiter, inner);
+        let answer = ends(service.oneshot(chat())).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+        assert_eq!(tries.load(Ordering::Relaxed), 2, "{order}");
+        assert_eq!(well.read().len(), 1, "{order}");
+        assert_eq!(counted(&limiter).await, 1, "{order}");
     }
 }
 

@@ -121,6 +121,16 @@ fn credential<'r>(params: &mut Fields<'_>, router: &'r Router) -> Result<&'r [Le
     if let Some(found) = router.credentials.iter().find(named) {
         return Ok(&found.values);
     }
+    let has_address = params.has("api_base") || params.has("base_url");
+    if has_address && params.has("api_key") {
+        // All of it goes before whatever the credential says.
+        params.wrong::<()>(
+            NAME,
+            at,
+            "names no credential that is in `credential_list`; what stands here is enough",
+        );
+        return Ok(&[]);
+    }
     let (path, at) = params.place_of(NAME, at);
     Err(ConfigError::Syntax {
         path,

@@ -95,9 +95,12 @@ model_list:
     let list = "credential_list: [{ credential_name: house, credential_values: { api_key: k } }]";
     let own = ", api_base: 'https://own.example/v1', api_key: k";
     assert!(LiteLlmConfig::from_text(&text(list, "house", ""), environment).is_ok());
+    let read = LiteLlmConfig::from_text(&text(list, "sk-secret", own), environment).unwrap();
+    assert_eq!(goes(&read), ["own.example/v1 k"], "it has all by itself");
+    assert_eq!(read.not_understood.len(), 1);
+    assert!(!read.not_understood[0].to_string().contains("sk-secret"));
     for text in [
         text(list, "sk-secret", ""),
-        text(list, "sk-secret", own),
         text(list, "os.environ/GONE", ""),
         text(list, "[house]", ""),
         text(list, "''", ""),

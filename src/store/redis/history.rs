@@ -77,6 +77,8 @@ impl Worker {
         let parts = self.link.ask(Ask::Read, &[]).await?;
         let kind: String = part(&parts, 0).map_err(unread)?;
         if kind == "gone" {
+            let shared = self.shared.clone();
+            self.ring.forget_who_left(&shared.lock().replica);
             return self.restore("").await;
         }
         let text = |place| part::<String>(&parts, place).map_err(unread);
@@ -135,10 +137,11 @@ impl Worker {
             return self.go_on_from(found);
         }
         let epoch = found.image.epoch().to_owned();
-        let done = found.into_behind();
         {
             let state = self.shared.lock();
-            self.ring.save(done, &state.replica);
+            let is_kin = found.image.is_kin_of(&state.replica);
+            self.ring.forget_who_left(&state.replica);
+            self.ring.save(found.into_behind(), &state.replica, is_kin);
         }
         self.restore(&epoch).await
     }
@@ -146,6 +149,7 @@ impl Worker {
     /// Goes on from that, and tells again what it lacks.
     fn go_on_from(&mut self, found: Box<Found>) -> Result<(), Failure> {
         let Found { image, behind, .. } = *found;
+        self.ring.forget_who_left(&image);
         self.ring.lose();
         let shared = self.shared.clone();
         {

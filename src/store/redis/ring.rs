@@ -140,12 +140,27 @@ impl Ring {
         })
     }
 
+    /// What is gone on from has these processes no more, as they have left for too long: what they did is counted there, and
+    /// is not told again.
+    pub(super) fn forget_who_left(&mut self, there: &Replica) {
+        self.of.retain(|process, kept| {
+            let last = kept.last_key_value().map(|(_, kept)| kept.known.entry.at);
+            there.number_of(*process) > 0 || last.is_none_or(|last| there.remembers(last))
+        });
+        let of = &self.of;
+        self.order.retain(|(process, _)| of.contains_key(process));
+    }
+
     /// What was done in a history that begins anew with `ours`, each with whether it was granted: what is not known in that is
-    /// told again, also for those who have left.
-    pub(super) fn save(&mut self, done: Vec<(Entry, bool)>, ours: &Replica) {
+    /// told again, also for those who have left. Where that history is a later one of `ours` there may be some in it whom ours
+    /// has forgotten.
+    pub(super) fn save(&mut self, done: Vec<(Entry, bool)>, ours: &Replica, is_kin: bool) {
         self.lose();
+        let last: HashMap<Process, At> = done.iter().map(|(e, _)| (e.process, e.at)).collect();
         for (entry, granted) in done {
-            if entry.number > ours.number_of(entry.process) && ours.remembers(entry.at) {
+            let number = ours.number_of(entry.process);
+            let is_known = number > 0 || !is_kin || ours.remembers(last[&entry.process]);
+            if is_known && entry.number > number {
                 self.keep(Known { entry, granted });
             }
         }
@@ -163,8 +178,10 @@ impl Ring {
         }
         let state = shared.lock();
         let missing = self.of.iter().filter_map(|(process, kept)| {
-            let next = next(&state.replica, *process, kept)?;
-            Some((kept.get(&next)?.came, *process, kept.range(next..)))
+            // Only what follows at once: who has done what lies between tells it, and before what it has done since.
+            let next = state.replica.number_of(*process) + 1;
+            let came = kept.get(&next)?.came;
+            Some((came, *process, kept.range(next..)))
         });
         let Some((_, process, missing)) = missing.min_by_key(|(came, ..)| *came) else {
             drop(state);
@@ -192,16 +209,6 @@ impl Ring {
             ops,
         })
     }
-}
-
-/// What is to be told again of a process, from which number on. Only what follows at once: who has done what lies between
-/// tells it, and before what it has done since.
-fn next(replica: &Replica, process: Process, kept: &BTreeMap<u64, Kept>) -> Option<u64> {
-    let next = replica.number_of(process) + 1;
-    let (_, last) = kept.last_key_value()?;
-    // Who left so long ago is named in no image any more, and what it did is counted.
-    let is_forgotten = next == 1 && !replica.remembers(last.known.entry.at);
-    (!is_forgotten && kept.contains_key(&next)).then_some(next)
 }
 
 impl Known {
@@ -307,7 +314,7 @@ mod tests {
 
     /// Who has left for more than a day is in no image any more, and what it did is counted.
     #[test]
-    fn of_a_history_that_begins_anew_that_is_told_again_which_is_not_counted() {
+    fn of_a_history_that_is_replaced_that_is_told_again_which_is_not_counted() {
         let [known, left, forgotten] = [(); 3].map(|()| Process::new());
         let limits = Limits::new([]).unwrap();
         let day = 86_400_000_000;
@@ -321,9 +328,17 @@ mod tests {
             number: 2,
             ..last.clone()
         };
-        let done = [old, new, last, further].map(|entry| (entry, false));
-        ring.save(done.into(), &ours);
-        assert!(ring.telling && ring.order == [(left, 1), (known, 2)]);
+        // By what each has done last: the first of one that is known is as old as that of one that is not.
+        let (mut first, mut second) = (nothing(left, 1), nothing(left, 2));
+        (first.at, second.at) = (old.at, new.at);
+        let done = [old, first, second, last, further].map(|entry| (entry, false));
+        ring.save(done.clone().into(), &ours, true);
+        assert!(ring.telling && ring.order == [(left, 1), (left, 2), (known, 2)]);
+        // What is no kin has counted nothing of this.
+        let mut ring = Ring::default();
+        ring.save(done.into(), &ours, false);
+        let all = [(forgotten, 1), (left, 1), (left, 2), (known, 2)];
+        assert_eq!(ring.order, all);
     }
 
     /// An idle process takes over an image that names them no more: it has their entries still.
@@ -331,23 +346,22 @@ mod tests {
     fn who_has_left_for_more_than_a_day_is_not_told_again() {
         let [idle, left] = [(); 2].map(|()| Process::new());
         let (limits, day) = (Limits::new([]).unwrap(), 86_400_000_000);
-        let mut replica = Replica::new(limits, None, "one", at(0, 0));
-        let mut ring = Ring::default();
-        let keep = |ring: &mut Ring, number, wall| {
-            let mut entry = nothing(left, number);
-            entry.at = at(0, wall);
-            ring.keep(Known {
-                entry,
-                granted: false,
-            });
-        };
-        keep(&mut ring, 1, 5);
+        let mut image = Replica::new(limits, None, "one", at(0, 0));
         let mut of_idle = nothing(idle, 1);
         of_idle.at = at(0, day + 5);
-        replica.apply(&of_idle);
-        assert_eq!(next(&replica, left, &ring.of[&left]), None);
-        // What it has done since is told, from the first that is not known.
-        keep(&mut ring, 2, day);
-        assert_eq!(next(&replica, left, &ring.of[&left]), Some(1));
+        image.apply(&of_idle);
+        for (last, is_told) in [(5, false), (day, true)] {
+            let mut ring = Ring::default();
+            for (number, wall) in [(1, 0), (2, last)] {
+                let mut entry = nothing(left, number);
+                entry.at = at(0, wall);
+                ring.push(entry, false);
+            }
+            ring.push(of_idle.clone(), false);
+            ring.forget_who_left(&image);
+            assert_eq!(ring.has(left, 1) && ring.has(left, 2), is_told, "{last}");
+            assert_eq!(ring.order.len(), if is_told { 3 } else { 1 });
+            assert!(ring.has(idle, 1));
+        }
     }
 }
