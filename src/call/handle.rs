@@ -27,30 +27,25 @@ pub(super) struct KeptHandle {
     context: Arc<CallContext>,
     depth: u32,
     attempt: u32,
-    /// As long as a layer has the call that has passed it on.
-    facts: Weak<Facts>,
-    /// Without them, for a call that goes on without that layer.
-    alone: Arc<Facts>,
+    facts: KeptFacts,
 }
 
-impl KeptHandle {
-    pub(super) fn handle(&self) -> Handle {
-        let facts = self.facts.upgrade().unwrap_or_else(|| self.alone.clone());
-        Handle {
-            context: self.context.clone(),
-            passed: Passed {
-                depth: self.depth,
-                attempt: self.attempt,
-                facts,
-            },
+#[derive(Debug)]
+enum KeptFacts {
+    /// Those that have nothing of that.
+    All(Arc<Facts>),
+    /// As long as a layer has the call that has passed it on; and without all that, for a call that goes on without that
+    /// layer.
+    Without(Weak<Facts>, Box<Facts>),
+}
+
+impl KeptFacts {
+    fn of(facts: &Arc<Facts>) -> Self {
+        let keeps =
+            facts.observed.is_some() || facts.unfitted.is_some() || facts.progress.is_some();
+        if !keeps {
+            return KeptFacts::All(facts.clone());
         }
-    }
-}
-
-impl Handle {
-    /// To be kept for an unknown time.
-    pub(super) fn kept(&self) -> KeptHandle {
-        let Handle { context, passed } = self;
         let Facts {
             dialect,
             demand,
@@ -66,8 +61,8 @@ impl Handle {
             turn,
             progress: _,
             ref delegation,
-        } = *passed.facts;
-        let alone = Facts {
+        } = **facts;
+        let without = Facts {
             dialect,
             demand,
             bound,
@@ -83,12 +78,42 @@ impl Handle {
             progress: None,
             delegation: delegation.clone(),
         };
+        KeptFacts::Without(Arc::downgrade(facts), Box::new(without))
+    }
+
+    fn facts(&self) -> Arc<Facts> {
+        match self {
+            KeptFacts::All(facts) => facts.clone(),
+            KeptFacts::Without(all, without) => {
+                let without = || Arc::new(Facts::clone(without));
+                all.upgrade().unwrap_or_else(without)
+            }
+        }
+    }
+}
+
+impl KeptHandle {
+    pub(super) fn handle(&self) -> Handle {
+        Handle {
+            context: self.context.clone(),
+            passed: Passed {
+                depth: self.depth,
+                attempt: self.attempt,
+                facts: self.facts.facts(),
+            },
+        }
+    }
+}
+
+impl Handle {
+    /// To be kept for an unknown time.
+    pub(super) fn kept(&self) -> KeptHandle {
+        let Handle { context, passed } = self;
         KeptHandle {
             context: context.clone(),
             depth: passed.depth,
             attempt: passed.attempt,
-            facts: Arc::downgrade(&passed.facts),
-            alone: Arc::new(alone),
+            facts: KeptFacts::of(&passed.facts),
         }
     }
 
@@ -135,5 +160,36 @@ impl Handle {
     /// By how many.
     pub(super) fn held(&self) -> usize {
         Arc::strong_count(&self.context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        limiter::Progress,
+        tags::{Tag, Tags},
+    };
+
+    #[test]
+    fn what_is_kept_is_all_as_long_as_a_layer_has_the_call_and_nothing_that_shows_it_afterwards() {
+        for progress in [Some(Progress::new()), None] {
+            let is_shown = progress.is_some();
+            let mut handle = Handle::of_nothing();
+            let facts = Facts {
+                progress,
+                tags: Tags::new().with(Tag::Agent, "a").into(),
+                ..Facts::clone(&handle.passed.facts)
+            };
+            handle.passed.facts = Arc::new(facts);
+            let kept = handle.kept();
+            assert_eq!(kept.handle().passed.facts.progress.is_some(), is_shown);
+            let facts = Arc::downgrade(&handle.passed.facts);
+            drop(handle);
+            assert_eq!(facts.upgrade().is_none(), is_shown);
+            let alone = kept.handle().passed.facts;
+            assert!(alone.progress.is_none());
+            assert_eq!(alone.tags.get(&Tag::Agent), Some("a"));
+        }
     }
 }
