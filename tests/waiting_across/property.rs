@@ -95,7 +95,10 @@ async fn run(plan: Vec<Planned>, processes: usize, delay: u64) -> Result<(), Tes
                 Err(_) => planned.patience.is_some(),
                 Ok(Err(Rejection::DeadlineExceeded(_))) => planned.deadline.is_some(),
                 // Its store answers later than it may wait.
-                Ok(Err(Rejection::StoreUnavailable(_))) => planned.deadline.is_some() && delay > 0,
+                Ok(Err(Rejection::StoreUnavailable(error))) => {
+                    let is_late = error.to_string().contains("before the deadline");
+                    is_late && planned.deadline.is_some() && delay > 0
+                }
                 Ok(Err(rejection)) => panic!("{rejection}"),
                 Ok(Ok(permit)) => {
                     tokio::time::sleep(Duration::from_millis(planned.holds)).await;
