@@ -1,10 +1,10 @@
 //! The calls that are open, for operators: where each is, and its end, should somebody want that.
 
 use std::{
-    fmt,
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::body::Body;
@@ -12,10 +12,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
-use pin_project_lite::pin_project;
-use tokio::sync::oneshot;
 
-use super::state::keys::key_tag;
+use super::{rest::Rest, state::keys::key_tag};
 use crate::{
     limiter::{CallState, Progress},
     tags::Tags,
@@ -33,8 +31,7 @@ pub(super) struct OpenCall {
     pub(super) tags: Tags,
     /// Of what it is asked: `/v1/chat/completions`.
     pub(super) path: Box<str>,
-    /// Dropped or used, it cancels.
-    cancel: Option<oneshot::Sender<()>>,
+    rest: Rest,
 }
 
 /// A call's own handle: as long as it is there the call is open.
@@ -42,25 +39,25 @@ pub(super) struct OpenCall {
 pub(super) struct Open {
     calls: Calls,
     id: u64,
-    cancelled: oneshot::Receiver<()>,
+    rest: Rest,
 }
 
 impl Calls {
     /// Another is open.
     pub(super) fn open(&self, progress: Progress, tags: Tags, path: &str) -> Open {
-        let (cancel, cancelled) = oneshot::channel();
+        let rest = Rest::default();
         let id = progress.id();
         let call = OpenCall {
             progress,
             tags,
             path: path.into(),
-            cancel: Some(cancel),
+            rest: rest.clone(),
         };
         self.0.lock().insert(id, call);
         Open {
             calls: self.clone(),
             id,
-            cancelled,
+            rest,
         }
     }
 
@@ -82,14 +79,11 @@ impl Calls {
             .collect()
     }
 
-    /// Ends one. Says whether it was open.
+    /// Ends one, whatever it is at. Says whose it was, if it was open.
     pub(super) fn cancel(&self, id: u64) -> Option<Tags> {
-        let mut calls = self.0.lock();
-        let call = calls.get_mut(&id)?;
-        let cancel = call.cancel.take()?;
-        let tags = call.tags.clone();
-        drop(calls);
-        cancel.send(()).ok().map(|()| tags)
+        let call = self.0.lock().remove(&id)?;
+        call.rest.cancel();
+        Some(call.tags)
     }
 }
 
@@ -114,10 +108,8 @@ impl Calls {
 
 impl Open {
     /// Completes when somebody cancels it.
-    pub(super) async fn cancelled(&mut self) {
-        if (&mut self.cancelled).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    pub(super) async fn cancelled(&self) {
+        poll_fn(|cx| self.rest.poll_cancelled(cx)).await;
     }
 }
 
@@ -128,24 +120,19 @@ impl Drop for Open {
     }
 }
 
-/// A stream was cut off by hand.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("an operator cancelled this call")]
-pub(super) struct Cancelled;
-
-pin_project! {
-    /// The answer of a call that is open until it ends.
-    pub(super) struct OpenBody {
-        #[pin]
-        body: Body,
-        open: Option<Open>,
-    }
+/// The answer of a call that is open until it ends.
+#[derive(Debug)]
+pub(super) struct OpenBody {
+    rest: Rest,
+    open: Option<Open>,
 }
 
 impl OpenBody {
     pub(super) fn new(body: Body, open: Open) -> Self {
+        let rest = open.rest.clone();
+        rest.begin(body);
         OpenBody {
-            body,
+            rest,
             open: Some(open),
         }
     }
@@ -156,38 +143,24 @@ impl http_body::Body for OpenBody {
     type Error = axum::Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let mut this = self.project();
-        let Some(open) = this.open.as_mut() else {
+        if self.open.is_none() {
             return Poll::Ready(None);
-        };
-        if let Poll::Ready(Ok(())) = Pin::new(&mut open.cancelled).poll(cx) {
-            *this.open = None;
-            this.body.set(Body::empty());
-            return Poll::Ready(Some(Err(axum::Error::new(Cancelled))));
         }
-        let frame = std::task::ready!(this.body.poll_frame(cx));
+        let frame = ready!(self.rest.poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) {
-            *this.open = None;
+            self.open = None;
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl fmt::Debug for OpenBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenBody")
-            .field("open", &self.open)
-            .finish_non_exhaustive()
+        self.rest.size_hint()
     }
 }

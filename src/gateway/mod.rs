@@ -98,6 +98,7 @@ mod path;
 mod prepare;
 mod proxy;
 mod refusal;
+mod rest;
 mod running;
 mod server;
 mod state;

@@ -200,7 +200,7 @@ impl Sending {
         let Sending {
             service,
             parts,
-            mut open,
+            open,
             progress,
             place,
             limiter,

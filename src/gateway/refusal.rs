@@ -11,9 +11,9 @@ use hyper_util::client::legacy;
 
 use super::{
     bodies::NoMemory,
-    calls,
     client::{BoxError, Failed},
     path::BadPath,
+    rest,
     state::keys::{NotAllowed, NotTaken},
 };
 use crate::{
@@ -75,7 +75,7 @@ pub(super) enum Refusal {
     BrokeOff(Failed),
     #[error("the upstream broke off within its answer: {0}")]
     BrokeOffWithin(axum::Error),
-    #[error("{0}", calls::Cancelled)]
+    #[error("{0}", rest::Cancelled)]
     Cancelled,
     #[error("the call failed: {0}")]
     Other(BoxError),

@@ -291,6 +291,35 @@ async fn calls_that_wait_and_run_are_listed_and_one_can_be_cancelled() {
     soon(async { while !calls(gateway, &token).await.is_empty() {} }).await;
 }
 
+/// Of a caller that reads no more nobody asks for the rest of its answer: it is given up all the same.
+#[tokio::test]
+async fn a_stream_that_its_caller_does_not_read_can_be_cancelled() {
+    let mut upstream = Held::start().await;
+    let upstreams = format!("{{ openai: {{ url: 'http://{}' }} }}", upstream.addr);
+    let mut keyed = Keyed::start(&upstreams, "{ global: { concurrent_requests: 1 } }").await;
+    let token = keyed.key(&["ops", "--role", "admin"]).await;
+    let gateway = &keyed.gateway;
+    let unread = call(gateway, &token, json!({ "stream": true }));
+    let first = upstream.call().await.sse();
+    // More than fits between the two.
+    let comment: &'static str = format!(": {}\n\n", "a".repeat(1 << 20)).leak();
+    (0..64).for_each(|_| first.piece(comment));
+    let unread = soon(unread).await.unwrap().unwrap();
+    let second = call(gateway, &token, json!({}));
+    let listed = waiting(gateway, &token, 1).await;
+
+    let path = format!("/quota/calls/{}/cancel", listed[0]["id"]);
+    let cancel = client().post(gateway.url(&path));
+    let cancel = cancel.header("authorization", format!("Bearer {token}"));
+    assert_eq!(cancel.send().await.unwrap().status(), 200);
+    first.given_up().await;
+    drop(upstream.call().await.answer());
+    assert_eq!(soon(second).await.unwrap().unwrap().status(), 200);
+    soon(async { while !calls(gateway, &token).await.is_empty() {} }).await;
+    // What had left before is there, and then it breaks off.
+    soon(unread.bytes()).await.unwrap_err();
+}
+
 /// O1, G4: what is measured and how all stands, for those who may look.
 #[tokio::test]
 async fn metrics_and_status_show_calls_limits_and_budgets_to_viewers() {

@@ -276,7 +276,7 @@ async fn claim(
     }
     terms.cost = terms.cost.or_else(|| claiming.cost(&terms, &usage));
     let progress = Progress::new();
-    let mut open = claiming.calls.open(progress.clone(), tags.clone(), PATH);
+    let open = claiming.calls.open(progress.clone(), tags.clone(), PATH);
     let tags = Arc::new(tags);
     let asking = Asking::of(&claiming.layer, &progress, tags.clone());
     let mut call = Call::new().tags(tags).priority(options.priority);

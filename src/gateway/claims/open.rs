@@ -177,7 +177,7 @@ impl OpenClaims {
         drop(all);
     }
 
-    fn watch(&self, name: &str, mut open: Open) -> Watch {
+    fn watch(&self, name: &str, open: Open) -> Watch {
         let (claims, name) = (self.clone(), name.to_owned());
         let task = tokio::spawn(async move {
             open.cancelled().await;
