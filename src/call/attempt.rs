@@ -1,5 +1,8 @@
 //! One attempt: the claims of all gates on it, and its end.
 
+mod end;
+mod limiters;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
@@ -11,12 +14,10 @@ use std::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Ended, Gate, gate::Held, record::Told, repeat::Noted, watch::charge};
+use super::{Gate, gate::Held, repeat::Noted};
 use crate::{
     event::Watched,
-    limit::Tick,
-    limiter::{Delegation, Flight, Limiter, Permit, Progress},
-    store::{Observation, Settlement},
+    limiter::{Delegation, Flight, Progress},
     tags::Tags,
 };
 
@@ -79,18 +80,6 @@ impl State {
     /// Whether it has left, or may still.
     fn may_leave(&self) -> bool {
         self.sender != 0 && (self.dated.is_some() || self.leaves == Leaves::WithItsBody)
-    }
-
-    /// The claims, what budgets hold besides, and who is told.
-    fn close(&mut self) -> (Claims, Vec<Held>, Option<Box<Watched>>) {
-        self.ended = true;
-        let State {
-            claims,
-            more,
-            watched,
-            ..
-        } = self;
-        (std::mem::take(claims), std::mem::take(more), watched.take())
     }
 }
 
@@ -285,197 +274,12 @@ impl Attempt {
         state.reached = state.reached.max(depth);
     }
 
-    /// Gives back every claim: it was not sent. It may be claimed for again.
-    pub(crate) fn release(&self) {
-        let claims = {
-            let mut state = self.lock();
-            state.sender = 0;
-            if state.claims.is_empty() {
-                // As it is before anything was claimed: nothing large is moved.
-                return;
-            }
-            std::mem::take(&mut state.claims)
-        };
-        claims.into_iter().for_each(|held| held.permit.release());
-    }
-
-    /// The same, where it was not sent by now.
-    pub(super) fn release_unsent(&self) {
-        let claims = {
-            let mut state = self.lock();
-            if state.sender != 0 || state.claims.is_empty() {
-                return;
-            }
-            std::mem::take(&mut state.claims)
-        };
-        claims.into_iter().for_each(|held| held.permit.release());
-    }
-
     /// So many output tokens have come by now.
     pub(super) fn streamed(&self, output: u64) {
         let mut state = self.lock();
         state.output = output;
         let claims = state.claims.iter_mut();
         claims.for_each(|held| held.permit.streamed(output));
-    }
-
-    /// Tells every limiter that has claimed for it, once, what its answer tells.
-    pub(super) fn observe(&self, seen: &Observation) {
-        self.each_limiter(|_, permit| permit.observe(seen));
-    }
-
-    /// Closes the target for every limiter that has claimed for it, until then. Returns until when, in the time
-    /// of each.
-    pub(super) fn close_target(&self, until: Instant) -> Vec<(Limiter, Tick)> {
-        let wait = until.saturating_duration_since(Instant::now());
-        let mut closed = Vec::new();
-        self.each_limiter(|limiter, permit| {
-            let until = permit.now().after(wait);
-            permit.observe(&Observation::Closed { until });
-            closed.push((limiter.clone(), until));
-        });
-        closed
-    }
-
-    /// Takes that back.
-    pub(super) fn reopen_target(&self, closed: &[(Limiter, Tick)]) {
-        self.each_limiter(|limiter, permit| {
-            let mine = closed.iter().filter(|(other, _)| other.is(limiter));
-            mine.for_each(|(_, until)| permit.observe(&Observation::Reopened { until: *until }));
-        });
-    }
-
-    fn each_limiter(&self, mut tell: impl FnMut(&Limiter, &Permit)) {
-        let state = self.lock();
-        for (number, Held { gate, permit, .. }) in state.claims.iter().enumerate() {
-            let told = state.claims[..number]
-                .iter()
-                .any(|other| other.gate.limiter.is(&gate.limiter));
-            if !told {
-                tell(&gate.limiter, permit);
-            }
-        }
-    }
-
-    /// What each budget holds of money for it: the gate, and its permits.
-    pub(super) fn each_budget(&self, mut show: impl FnMut(&Arc<Gate>, &Permit, u64)) {
-        let state = self.lock();
-        for Held { gate, permit, .. } in &state.claims {
-            if gate.acts_as_budget(permit.tags()) {
-                let more = held_besides(&state.more, gate);
-                show(gate, permit, permit.money().saturating_add(more));
-            }
-        }
-    }
-
-    /// A budget holds more for it. False where it has ended meanwhile: then nothing is to be held any more.
-    pub(super) fn add_more(&self, held: Held) -> bool {
-        let mut state = self.lock();
-        if state.ended {
-            drop(state);
-            held.permit.release();
-            return false;
-        }
-        state.more.push(held);
-        true
-    }
-
-    /// Ends it: every claim is settled with the same words.
-    pub(crate) fn end(&self, ended: Ended) {
-        let (mut claims, more, watched) = self.lock().close();
-        let mut charged = match ended.settlement {
-            Settlement::Usage(usage) if watched.is_some() => Some(usage),
-            _ => None,
-        };
-        let mut settled = SmallVec::<[_; 2]>::new();
-        let mut shown = self.progress.get().map(|progress| (progress, None));
-        for held in claims.drain(..) {
-            let Held {
-                gate,
-                recorder,
-                reserved,
-                permit,
-            } = held;
-            let besides = held_besides(&more, &gate);
-            let money = reserved.cost.saturating_add(besides);
-            let settlement = ended.said(gate.settlement(permit.tags(), &ended, money));
-            gate.learn(permit.tags(), &ended);
-            if watched.is_some() {
-                charge(&mut charged, &gate, &settlement, &reserved);
-            }
-            if let Some((_, shown)) = &mut shown {
-                // That of a budget has what it cost.
-                *shown = shown.filter(has_cost).or(Some(settlement));
-            }
-            if let Some(recorder) = recorder {
-                settled.push((gate, recorder, permit.tags().clone(), reserved, settlement));
-            }
-            permit.end_with(settlement);
-        }
-        if let Some((progress, Some(settlement))) = shown {
-            progress.ended(settlement);
-        }
-        // Only now: in between there is rather too much held than too little. What it cost is in the claim.
-        more.into_iter().for_each(|held| held.permit.release());
-        // Nobody waits for what was held until it is written down.
-        let mut told = Told::default();
-        for (gate, recorder, tags, reserved, settlement) in &settled {
-            let what = (&**tags, reserved);
-            told.ended(
-                (gate, Some(recorder)),
-                what,
-                settlement,
-                ended.is_final,
-                ended.pays_beside,
-            );
-        }
-        if let Some(watched) = watched {
-            watched.ended(charged.as_ref(), ended.is_final);
-        }
-    }
-
-    /// The layer at `depth` ends it without a word, if nobody further in has it: what was sent counts as
-    /// reserved, what was not is given back.
-    pub(super) fn abandon(&self, depth: u32) {
-        let ((claims, more, watched), sent) = {
-            let mut state = self.lock();
-            if state.reached > depth {
-                return;
-            }
-            let sent = state.may_leave();
-            if !sent {
-                // Nobody has counted it.
-                state.sender = 0;
-            }
-            (state.close(), sent)
-        };
-        if !sent {
-            claims.into_iter().for_each(|held| held.permit.release());
-            if let Some(watched) = watched {
-                watched.ended(None, false);
-            }
-            return;
-        }
-        let (mut told, mut charged) = (Told::default(), None);
-        for held in &claims {
-            let (by, what) = (
-                (&*held.gate, held.recorder.as_ref()),
-                (&**held.permit.tags(), &held.reserved),
-            );
-            told.ended(by, what, &Settlement::Unknown, false, false);
-            if watched.is_some() {
-                charge(
-                    &mut charged,
-                    &held.gate,
-                    &Settlement::Unknown,
-                    &held.reserved,
-                );
-            }
-        }
-        drop((claims, more));
-        if let Some(watched) = watched {
-            watched.ended(charged.as_ref(), false);
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -491,10 +295,6 @@ impl Flight for Attempt {
     fn output(&self) -> u64 {
         self.lock().output
     }
-}
-
-fn has_cost(settlement: &Settlement) -> bool {
-    matches!(settlement, Settlement::Usage(usage) if usage.cost.is_some())
 }
 
 /// The money that is held besides for a gate's claim.
