@@ -27,7 +27,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     sim::{Attempt, Outcome, SimConfig, SimServer, Simulator},
     store::{
         BudgetStanding, Claim, Decision, Settlement, Store as _,
@@ -66,20 +66,15 @@ fn open(url: &str) -> RedisStore {
 }
 
 fn claim(name: &str) -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new().with(Tag::Run, name)),
-        demand: Demand {
+    Claim::new(
+        Tags::new().with(Tag::Run, name),
+        Demand {
             input: 10,
             output: OUTPUT,
             cost: cost(10, OUTPUT),
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 fn say(line: &str) {

@@ -6,12 +6,12 @@
 #[path = "support/redis/mod.rs"]
 mod redis;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{Fault, Proxy, Server, until};
 use tower_quota::{
     Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Decision, Grant, Reason, Settlement, Store as _,
         redis::{RedisOptions, RedisStore},
@@ -36,18 +36,13 @@ fn limits() -> Limits {
 }
 
 fn claim(cost: u64) -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
+    Claim::new(
+        Tags::new(),
+        Demand {
             cost,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 fn used(cost: u64) -> Usage {

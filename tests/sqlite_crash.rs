@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
     BudgetLayer, Limiter, Money, RateLimitLayer, RequestBody, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     limiter::QueueOptions,
     pricing::{Price, PriceTable},
     sim::{Attempt, Outcome, SimConfig, SimServer, Simulator},
@@ -121,24 +121,17 @@ async fn by_hand(store: Arc<SqliteStore>, url: String, name: String) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     for call in 0.. {
         let name = format!("{name}-{call}");
-        let claim = Claim {
-            tags: Arc::new(
-                Tags::new()
-                    .with(Tag::Model, "m")
-                    .with(Tag::Run, name.clone()),
-            ),
-            demand: Demand {
+        let claim = Claim::new(
+            Tags::new()
+                .with(Tag::Model, "m")
+                .with(Tag::Run, name.clone()),
+            Demand {
                 input: 10,
                 output: OUTPUT,
                 cost: cost(10, OUTPUT),
                 ..Demand::default()
             },
-            quantities: Quantities::ALL,
-            repeat: false,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
-        };
+        );
         let mut grant = match store.claim(&claim).get().await.unwrap() {
             Decision::Granted(grant) => grant,
             Decision::NotNow(refused) if refused.key.limit() == 1 => {

@@ -1,10 +1,10 @@
 //! The calls that are measured.
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, time::Duration};
 
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits, Quantities},
     store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store},
 };
 
@@ -14,17 +14,15 @@ const PLENTY: u64 = u64::MAX >> 1;
 
 pub(crate) fn claim_of(tags: Tags) -> Claim {
     Claim {
-        tags: Arc::new(tags),
-        demand: Demand {
-            input: 10,
-            output: 10,
-            ..Demand::default()
-        },
         quantities: Quantities::ADMISSION,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(
+            tags,
+            Demand {
+                input: 10,
+                output: 10,
+                ..Demand::default()
+            },
+        )
     }
 }
 

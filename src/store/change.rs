@@ -189,10 +189,10 @@ impl Grants {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use crate::{
-        limit::{Demand, Limit, Limits, NewTarget, Quantities},
+        limit::{Demand, Limit, Limits, Quantities},
         store::{Answer, Claim, Decision, MemoryStore, Reason, Store as _},
         tags::{Tag, Tags},
     };
@@ -213,13 +213,8 @@ mod tests {
         let agents = || requests().per(Tag::Agent);
         let store = MemoryStore::new(of(vec![requests(), slots(), agents()]));
         let claim = |name: &str| Claim {
-            tags: Arc::new(Tags::new().with(Tag::Agent, name)),
-            demand: Demand::default(),
             quantities: Quantities::ADMISSION,
-            repeat: false,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
+            ..Claim::new(Tags::new().with(Tag::Agent, name), Demand::default())
         };
         let mut grants = Vec::new();
         for name in ["a", "b", "b"] {

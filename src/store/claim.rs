@@ -41,6 +41,32 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Returns the claim of an attempt of its own, by a call that was not counted before and is made inside no other. It looks
+    /// at limits on any quantity.
+    ///
+    /// ```
+    /// use tower_quota::{limit::{Demand, Quantities}, store::Claim, Tag, Tags};
+    ///
+    /// let tags = Tags::new().with(Tag::Agent, "scout");
+    /// let claim = Claim {
+    ///     quantities: Quantities::BUDGET,
+    ///     ..Claim::new(tags, Demand::default())
+    /// };
+    /// assert!(!claim.repeat && claim.held.is_empty() && claim.attempt == 0);
+    /// ```
+    #[must_use]
+    pub fn new(tags: impl Into<Arc<Tags>>, demand: Demand) -> Self {
+        Claim {
+            tags: tags.into(),
+            demand,
+            quantities: Quantities::ALL,
+            repeat: false,
+            new_target: NewTarget::default(),
+            held: Vec::new(),
+            attempt: 0,
+        }
+    }
+
     /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
     pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
         let amount = self.asked().amount(rule.terms, most)?;

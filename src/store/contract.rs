@@ -366,13 +366,8 @@ fn limits(limits: impl IntoIterator<Item = Limit>) -> Limits {
 
 fn claim(tags: Tags) -> Claim {
     Claim {
-        tags: Arc::new(tags),
-        demand: Demand::default(),
         quantities: Quantities::ADMISSION,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(tags, Demand::default())
     }
 }
 

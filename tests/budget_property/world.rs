@@ -20,7 +20,7 @@ use tower::{Layer as _, Service, ServiceExt as _, util::BoxCloneSyncService};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, Rejection, RetryLayer, Statistics,
     Tag, Tags,
-    limit::{CalendarUnit, Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{CalendarUnit, Demand, Limit, Limits, Quantities},
     limiter::QueueOptions,
     pricing::{Price, PriceTable, Rate},
     sim::{Attempt, SimConfig, SimError, Simulator},
@@ -274,13 +274,8 @@ impl Watch {
     /// What counts under each budget for these tags, and the part of it that is reserved.
     fn counts(&self, tags: Tags) -> Vec<(u64, u64)> {
         let claim = Claim {
-            tags: Arc::new(tags),
-            demand: Demand::default(),
             quantities: Quantities::BUDGET,
-            repeat: false,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
+            ..Claim::new(tags, Demand::default())
         };
         let Answer::Now(Ok(standings)) = self.store.peek(&claim) else {
             panic!("a store in memory answers at once");

@@ -1,11 +1,11 @@
 //! A random trace over a memory store: claims, sends, ends, pauses, and a judge who has written down everything.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, LimitKey, Limits, NewTarget, Quantities, Quantity, Tick},
+    limit::{Demand, LimitKey, Limits, Quantities, Quantity, Tick},
     store::{Claim, Decision, Grant, MemoryStore, NotNow, Observation, Settlement, Store as _},
 };
 
@@ -198,20 +198,17 @@ impl World {
         };
         let some = [Quantity::Requests, Quantity::Concurrency];
         Claim {
-            tags: Arc::new(tags),
-            demand,
             quantities: match random.u8(..12) {
                 0 => some.into_iter().collect(),
                 _ => Quantities::ADMISSION,
             },
             repeat: random.u8(..8) == 0,
-            new_target: NewTarget::default(),
             held: if random.u8(..8) == 0 {
                 self.slots_held()
             } else {
                 Vec::new()
             },
-            attempt: 0,
+            ..Claim::new(tags, demand)
         }
     }
 
@@ -399,13 +396,8 @@ impl World {
             }
         }
         let claim = Claim {
-            tags: Arc::new(tags),
-            demand: Demand::default(),
             quantities: Quantities::ADMISSION,
-            repeat: false,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
+            ..Claim::new(tags, Demand::default())
         };
         let standings = now(self.store.peek(&claim));
         for standing in &standings {

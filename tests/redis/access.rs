@@ -8,14 +8,13 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
 use redis::{Folder, Reply, Server};
 use tower_quota::{
     Tags,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Decision, Settlement, Store as _,
         redis::{OpenError, RedisOptions, RedisStore},
@@ -54,15 +53,7 @@ fn options(url: &str) -> RedisOptions {
 }
 
 fn claim() -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand::default(),
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    Claim::new(Tags::new(), Demand::default())
 }
 
 /// Claims and settles as often as it may.

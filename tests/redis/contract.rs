@@ -9,7 +9,7 @@ use redis::{Cluster, Server};
 use tokio::time::Instant;
 use tower_quota::{
     Limiter, Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Charge, Demand, Limit, Limits},
     limiter::{Call, QueueOptions},
     store::{
         Claim, Decision, Grant, MemoryStore, Settlement, Store, contract,
@@ -100,18 +100,16 @@ fn claim(random: &mut fastrand::Rng) -> Claim {
     let agent = ["a", "b", "c"][random.usize(..3)];
     let input = random.u64(1..400);
     Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, agent)),
-        demand: Demand {
-            input,
-            output: input / 2,
-            cost: random.u64(..2_000_000),
-            ..Demand::default()
-        },
-        quantities: Quantities::ALL,
         repeat: random.u8(..8) == 0,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(
+            Tags::new().with(Tag::Agent, agent),
+            Demand {
+                input,
+                output: input / 2,
+                cost: random.u64(..2_000_000),
+                ..Demand::default()
+            },
+        )
     }
 }
 

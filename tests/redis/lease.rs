@@ -10,7 +10,7 @@ use redis::Server;
 use tokio::time::Instant;
 use tower_quota::{
     Limiter, Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits, Quantities},
     limiter::{Call, QueueOptions},
     store::{
         Answer, Claim, Decision, Settlement, Store, Waiting, contract,
@@ -32,16 +32,15 @@ fn options(server: &Server, limits: impl IntoIterator<Item = Limit>) -> RedisOpt
 
 fn claim(attempt: u32, quantities: Quantities) -> Claim {
     Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
-            cost: 10,
-            ..Demand::default()
-        },
         quantities,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
         attempt,
+        ..Claim::new(
+            Tags::new(),
+            Demand {
+                cost: 10,
+                ..Demand::default()
+            },
+        )
     }
 }
 

@@ -3,12 +3,12 @@
 
 use crate::servers as redis;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{Reply, Server};
 use tower_quota::{
     Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Decision, Grant, Settlement, Store as _,
         redis::{RedisOptions, RedisStore},
@@ -36,18 +36,13 @@ fn open(server: &Server) -> RedisStore {
 }
 
 fn claim(cost: u64) -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
+    Claim::new(
+        Tags::new(),
+        Demand {
             cost,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 async fn take(store: &RedisStore, cost: u64) -> Grant {

@@ -4,12 +4,12 @@
 
 use crate::servers as redis;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::Server;
 use tower_quota::{
     Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Decision, Settlement, Store as _, Waiting,
         redis::{RedisOptions, RedisStore},
@@ -23,18 +23,13 @@ const ALL: u64 = 1_000;
 const STEP: Duration = Duration::from_millis(1_200);
 
 fn claim(tokens: u64) -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
+    Claim::new(
+        Tags::new(),
+        Demand {
             input: tokens,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 /// Whether it is let in: first in its process's queue, or as anybody who asks.

@@ -14,7 +14,7 @@ use std::{
 use redis::Server;
 use tower_quota::{
     Limiter, Money, Rejection, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     limiter::{Call, QueueOptions},
     store::{
         BudgetChange, Claim, Correction, Decision, Reason, Settlement, Store, Waiting,
@@ -34,19 +34,14 @@ fn options(server: &Server, limits: Limits) -> RedisOptions {
 }
 
 fn claim(tokens: u64) -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, "a")),
-        demand: Demand {
+    Claim::new(
+        Tags::new().with(Tag::Agent, "a"),
+        Demand {
             input: tokens,
             cost: tokens,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 async fn granted(store: &RedisStore, claim: &Claim) -> bool {

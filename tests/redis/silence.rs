@@ -3,12 +3,12 @@
 
 use crate::servers as redis;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{Fault, Proxy, Server, until};
 use tower_quota::{
     Money, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Decision, Grant, Settlement, Store as _,
         redis::{OnError, RedisOptions, RedisStore},
@@ -26,18 +26,13 @@ fn options(url: &str, silence: u64) -> RedisOptions {
 }
 
 async fn take(store: &RedisStore, cost: u64) -> Option<Grant> {
-    let claim = Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
+    let claim = Claim::new(
+        Tags::new(),
+        Demand {
             cost,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    };
+    );
     match store.claim(&claim).get().await {
         Ok(Decision::Granted(mut grant)) => {
             store.date(&mut grant);

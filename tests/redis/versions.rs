@@ -4,12 +4,12 @@
 
 use crate::servers as redis;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{Fault, Proxy, Reply, Server, until};
 use tower_quota::{
     Tags,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Decision, Store as _,
         redis::{OpenError, RedisOptions, RedisStore},
@@ -30,15 +30,7 @@ fn options(url: &str, form: u32, needs: u32) -> RedisOptions {
 }
 
 fn claim() -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand::default(),
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    Claim::new(Tags::new(), Demand::default())
 }
 
 async fn granted(store: &RedisStore) -> bool {

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tower_quota::{
     Limiter, Tags,
-    limit::{Demand, NewTarget, Quantities},
+    limit::Demand,
     limiter::QueueOptions,
     sim::{Ledger, SimConfig, Simulator},
     store::{
@@ -223,15 +223,7 @@ async fn said(stores: &[Arc<RedisStore>]) -> Said {
 
 /// How many requests of a day are counted, and how many slots are taken.
 async fn used(store: &RedisStore) -> (u64, u64) {
-    let claim = Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand::default(),
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    };
+    let claim = Claim::new(Tags::new(), Demand::default());
     let standings = store.peek(&claim).get().await.unwrap();
     let of = |limit| {
         let standing = standings

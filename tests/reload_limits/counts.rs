@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::advance;
 use tower_quota::{
     Limiter, Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, NewTarget, Quantities},
+    limit::{Charge, Demand, Limit, Quantities},
     limiter::{Call, QueueOptions},
     store::{Claim, Decision, Grant, MemoryStore, Reason, Settlement, Store as _},
 };
@@ -247,13 +247,8 @@ async fn a_snapshot_after_changes_is_of_the_limits_that_hold() {
     let stays = || requests(9).per(Tag::Agent);
     let store = MemoryStore::new(limits([tokens(5), stays(), Limit::concurrency(1)]));
     let claim = Claim {
-        tags: Tags::new().with(Tag::Agent, "a").into(),
-        demand: Demand::default(),
         quantities: Quantities::ADMISSION,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(Tags::new().with(Tag::Agent, "a"), Demand::default())
     };
     let mut grant = granted(&store, &claim).await;
     store.date(&mut grant);

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities, Room, Tick},
+    limit::{Demand, Limit, Limits, Quantities, Room, Tick},
     store::{Answer, Claim, Decision, Grant, MemoryStore, Reason, Settlement, Standing, Store},
 };
 
@@ -141,13 +141,9 @@ impl World {
             ..Demand::default()
         };
         Claim {
-            tags: Arc::new(tags),
-            demand,
             quantities: Quantities::ADMISSION,
             repeat: random.u8(..8) == 0,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
+            ..Claim::new(tags, demand)
         }
     }
 

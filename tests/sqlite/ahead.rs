@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use folder::Folder;
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Answer, Claim, Correction, Decision, Settlement, SqliteStore, Store as _,
         sqlite::{Ledger, Query, SqliteOptions},
@@ -35,18 +35,13 @@ fn open(path: &Path, ahead: u32) -> SqliteStore {
 }
 
 fn claim() -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, "scout")),
-        demand: Demand {
+    Claim::new(
+        Tags::new().with(Tag::Agent, "scout"),
+        Demand {
             cost: 10,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 async fn settle_one(store: &SqliteStore) {

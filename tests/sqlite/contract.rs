@@ -9,7 +9,7 @@ use folder::Folder;
 use tokio::time::Instant;
 use tower_quota::{
     Limiter, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits, Quantities},
     limiter::{Call, QueueOptions},
     store::{
         Answer, Claim, Decision, MemoryStore, Settlement, SqliteStore, Store, contract,
@@ -55,13 +55,9 @@ fn rows(path: &Path) -> i64 {
 
 fn claim_of(attempt: u32, quantities: Quantities) -> Claim {
     Claim {
-        tags: Tags::new().into(),
-        demand: Demand::default(),
         quantities,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
         attempt,
+        ..Claim::new(Tags::new(), Demand::default())
     }
 }
 

@@ -3,13 +3,13 @@
 
 use crate::folder;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use folder::Folder;
 use rusqlite::Connection;
 use tower_quota::{
     Limiter, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     limiter::Call,
     store::{
         Claim, Correction, Decision, Reason, Settlement, SqliteStore, Store as _,
@@ -23,15 +23,7 @@ fn limits() -> Limits {
 }
 
 fn claim() -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand::default(),
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    Claim::new(Tags::new(), Demand::default())
 }
 
 fn refused(path: &Path) -> OpenError {

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use rusqlite::Connection;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{Claim, Decision, Grant, Settlement, SqliteStore, Store as _, sqlite::SqliteOptions},
 };
 
@@ -28,18 +28,13 @@ fn open(path: &Path) -> SqliteStore {
 }
 
 fn claim(agent: usize) -> Claim {
-    Claim {
-        tags: Tags::new().with(Tag::Agent, agent.to_string()).into(),
-        demand: Demand {
+    Claim::new(
+        Tags::new().with(Tag::Agent, agent.to_string()),
+        Demand {
             input: 7,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 async fn granted(store: &SqliteStore, agent: usize) -> Grant {

@@ -21,7 +21,7 @@ use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     limiter::{Call, QueueOptions},
     pricing::{Price, PriceTable},
     scope,
@@ -80,15 +80,10 @@ fn chat(output: u64) -> Request<Full<Bytes>> {
 }
 
 fn claim(name: &str) -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, name).with(Tag::Run, name)),
-        demand: Demand::default(),
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    Claim::new(
+        Tags::new().with(Tag::Agent, name).with(Tag::Run, name),
+        Demand::default(),
+    )
 }
 
 async fn ask<S, R>(service: &S, request: Request<Full<Bytes>>) -> u16

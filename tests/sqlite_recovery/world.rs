@@ -8,9 +8,7 @@ use std::{
 use tokio::time::{Instant, advance};
 use tower_quota::{
     Money, Tag, Tags, Usage,
-    limit::{
-        CalendarUnit, Charge, Demand, Limit, LimitKey, Limits, NewTarget, Quantities, Quantity,
-    },
+    limit::{CalendarUnit, Charge, Demand, Limit, LimitKey, Limits, Quantity},
     store::{
         Claim, Correction, Decision, Grant, MemoryStore, Observation, Reason, Settlement,
         SqliteStore, Store, sqlite::SqliteOptions,
@@ -75,15 +73,7 @@ pub(crate) fn claim(agent: &str, input: u64) -> Claim {
         .with(Tag::Agent, agent)
         .with(Tag::Model, "m")
         .with(Tag::Run, "r");
-    Claim {
-        tags: Arc::new(tags),
-        demand,
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    Claim::new(tags, demand)
 }
 
 /// A store, and its grants that have not ended: of two stores in the same order.

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{advance, timeout};
 use tower_quota::{
     Limiter, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits, Quantities},
     limiter::Call,
     store::{Answer, Claim, Decision, Grant, MemoryStore, NotNow, Settlement, Store as _},
 };
@@ -20,13 +20,8 @@ fn store(amount: u64, most: usize) -> MemoryStore {
 
 fn agent(name: impl Into<Arc<str>>) -> Claim {
     Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, name)),
-        demand: Demand::default(),
         quantities: Quantities::ADMISSION,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(Tags::new().with(Tag::Agent, name), Demand::default())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Edges of the memory store that the proof found, each of which was wrong once.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::advance;
 use tower_quota::{
     Tags, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits, Quantities},
     store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store as _},
 };
 
@@ -17,16 +17,14 @@ fn store(limits: impl IntoIterator<Item = Limit>) -> MemoryStore {
 
 fn tokens(input: u64) -> Claim {
     Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
-            input,
-            ..Demand::default()
-        },
         quantities: Quantities::ADMISSION,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(
+            Tags::new(),
+            Demand {
+                input,
+                ..Demand::default()
+            },
+        )
     }
 }
 

@@ -1,12 +1,12 @@
 //! A restored store decides as the one that was snapshot would have, whatever was going on.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::time::advance;
 use tower_quota::{
     Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Charge, Demand, Limit, Limits, Quantities},
     store::{
         Answer, Claim, Decision, Grant, MemoryStore, RestoreError, Settlement, Snapshot, Store as _,
     },
@@ -35,13 +35,8 @@ fn claim(agent: &str, input: u64) -> Claim {
         ..Demand::default()
     };
     Claim {
-        tags: Arc::new(Tags::new().with(Tag::Agent, agent)),
-        demand,
         quantities: Quantities::ADMISSION,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
+        ..Claim::new(Tags::new().with(Tag::Agent, agent), demand)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    limit::{Demand as Asked, Limit, NewTarget, Quantities, Quantity},
+    limit::{Demand as Asked, Limit, Quantities, Quantity},
     limiter::{comer::Wants, keep::behind},
     store::Claim,
     tags::Tags,
@@ -56,13 +56,8 @@ impl Scene {
         let keys: Vec<_> = places.iter().map(|place| self.key(*place)).collect();
         let comer = comer(order, vec![1; keys.len()].into());
         let claim = Claim {
-            tags: Arc::default(),
-            demand: Asked::default(),
             quantities: Quantities::ADMISSION,
-            repeat: false,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
+            ..Claim::new(Arc::default(), Asked::default())
         };
         let rank = self.queue.join(&comer);
         let refused = behind(keys[0].clone(), None);

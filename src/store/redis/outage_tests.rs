@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     Tag, Tags, Usage,
-    limit::{Charge, Demand, Limit, Limits, NewTarget, Quantities, Tick},
+    limit::{Charge, Demand, Limit, Limits, Tick},
     store::redis::entry::{Entry, Op, Place},
 };
 
@@ -32,22 +30,15 @@ fn limits() -> Limits {
 }
 
 fn claim(size: u64) -> Claim {
-    Claim {
-        tags: Arc::new(
-            Tags::new().with(Tag::Agent, ["a", "b"][usize::from(size.is_multiple_of(2))]),
-        ),
-        demand: Demand {
+    Claim::new(
+        Tags::new().with(Tag::Agent, ["a", "b"][usize::from(size.is_multiple_of(2))]),
+        Demand {
             input: size,
             output: size / 2,
             cost: size,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    )
 }
 
 fn at_random(size: u64, count: usize) -> usize {

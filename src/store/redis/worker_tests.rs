@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Claim, Store as _,
         asked::Asked,
@@ -48,15 +48,7 @@ fn worker() -> Worker {
 }
 
 fn claim() -> Claim {
-    Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand::default(),
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    }
+    Claim::new(Tags::new(), Demand::default())
 }
 
 fn asked(worker: &Worker) -> Asked {

@@ -3,16 +3,14 @@ use crate::tags::Tag;
 
 fn claim(agent: &str, input: u64, attempt: u32) -> Claim {
     Claim {
-        tags: Tags::new().with(Tag::Agent, agent).into(),
-        demand: Demand {
-            input,
-            ..Demand::default()
-        },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
         attempt,
+        ..Claim::new(
+            Tags::new().with(Tag::Agent, agent),
+            Demand {
+                input,
+                ..Demand::default()
+            },
+        )
     }
 }
 

@@ -249,15 +249,7 @@ mod tests {
     fn claims_have_their_own_tags_whatever_the_one_before_had() {
         let limits = Limits::new([Limit::concurrency(2)]).unwrap();
         let claim = |agent: &str| {
-            let claim = Claim {
-                tags: Tags::new().with(Tag::Agent, agent).into(),
-                demand: Demand::default(),
-                quantities: Quantities::ALL,
-                repeat: false,
-                new_target: NewTarget::default(),
-                held: Vec::new(),
-                attempt: 0,
-            };
+            let claim = Claim::new(Tags::new().with(Tag::Agent, agent), Demand::default());
             let (at, asked) = (At::default(), Asked::of(&claim, &limits));
             let (grant, row) = (1, 2);
             let op = Op::Claim { grant, row, asked };

@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        limit::{Demand, Limit, Limits, NewTarget, Quantities},
+        limit::{Demand, Limit, Limits},
         store::{Claim, Decision, SqliteStore, Store as _},
         tags::Tags,
     };
@@ -128,15 +128,7 @@ mod tests {
     }
 
     fn claim() -> Claim {
-        Claim {
-            tags: Tags::new().into(),
-            demand: Demand::default(),
-            quantities: Quantities::ALL,
-            repeat: false,
-            new_target: NewTarget::default(),
-            held: Vec::new(),
-            attempt: 0,
-        }
+        Claim::new(Tags::new(), Demand::default())
     }
 
     /// A file as the program of an earlier schema would have left it, with one call in flight.

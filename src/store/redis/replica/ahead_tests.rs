@@ -1,11 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     Money, Usage,
-    limit::{Demand, Limit, Limits, NewTarget, Quantities},
+    limit::{Demand, Limit, Limits},
     store::{
         Settlement,
         asked::Asked,
@@ -45,19 +45,14 @@ fn used(size: u64) -> Settlement {
 }
 
 fn asked(size: u64) -> Asked {
-    let claim = Claim {
-        tags: Arc::new(Tags::new()),
-        demand: Demand {
+    let claim = Claim::new(
+        Tags::new(),
+        Demand {
             input: size,
             cost: size,
             ..Demand::default()
         },
-        quantities: Quantities::ALL,
-        repeat: false,
-        new_target: NewTarget::default(),
-        held: Vec::new(),
-        attempt: 0,
-    };
+    );
     Asked::of(&claim, &limits())
 }
 
