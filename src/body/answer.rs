@@ -75,6 +75,8 @@ impl Answer {
         usage.input = usage.input.saturating_add(beside.compaction_input);
         usage.output = usage.output.saturating_add(beside.compaction_output);
         usage.cost = reading.cost;
+        let tier = tier(&reading.served);
+        let is_untold = reading.cost.is_none();
         Ended {
             settlement: Settlement::Usage(usage),
             is_final,
@@ -82,8 +84,10 @@ impl Answer {
             text: reading.text_bytes,
             allowed: self.allowed,
             failed,
-            tier: tier(&reading.served),
-            pays_beside: reading.cost.is_none() && pays_beside(reading),
+            billed: billed(reading).filter(|_| is_final),
+            tier,
+            is_dearer: is_untold && is_dearer(tier, self.dialect),
+            pays_beside: is_untold && pays_beside(reading),
             input: self.input(reading),
         }
     }
@@ -114,6 +118,13 @@ fn is_last_word(reading: &Reading) -> bool {
     reading.usage_is_final && !reading.usage.is_some_and(says_nothing)
 }
 
+/// The tokens that an answer says are billed, both sides of them. As above, nothing for output that was seen is no report.
+fn billed(reading: &Reading) -> Option<(u64, u64)> {
+    let extras = &reading.extras;
+    let (input, output) = extras.billed_input.zip(extras.billed_output)?;
+    (output > 0 || reading.output_seen == 0).then_some((input, output))
+}
+
 /// The tier that an answer says it was served in. OpenAI's `fast` has the price of `priority`, as LiteLLM has it; Google's SDK
 /// names its tiers in capitals, with what was bought of them in front (`TrafficType`).
 fn tier(served: &Served) -> ServiceTier {
@@ -126,10 +137,19 @@ fn tier(served: &Served) -> ServiceTier {
         ServiceTier::Flex
     } else if is("priority") || is("fast") {
         ServiceTier::Priority
-    } else if served.speed.as_deref() == Some("fast") {
+    } else if matches!(served.speed.as_deref(), Some("fast" | "optimized")) {
         ServiceTier::Fast
     } else {
         ServiceTier::Standard
+    }
+}
+
+/// Whether a tier costs more than the standard one. Anthropic's `priority` is capacity that was bought ahead, of which tokens
+/// take as much as they cost otherwise: <https://platform.claude.com/docs/en/api/service-tiers>.
+fn is_dearer(tier: ServiceTier, dialect: Dialect) -> bool {
+    match tier {
+        ServiceTier::Priority => dialect != Dialect::AnthropicMessages,
+        tier => tier == ServiceTier::Fast,
     }
 }
 
@@ -164,6 +184,8 @@ mod tests {
             (None, None, ServiceTier::Standard),
             (Some("default"), None, ServiceTier::Standard),
             (Some("standard"), Some("fast"), ServiceTier::Fast),
+            (Some("default"), Some("optimized"), ServiceTier::Fast),
+            (None, Some("standard"), ServiceTier::Standard),
             (Some("flex"), None, ServiceTier::Flex),
             (Some("priority"), None, ServiceTier::Priority),
             (Some("fast"), None, ServiceTier::Priority),

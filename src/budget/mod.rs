@@ -5,10 +5,10 @@
 //! the most that the model gives; all of it at the dearest rate and tier that may apply.
 //!
 //! When the call has ended, what it used is charged by the same prices, or what the provider says that it charges, if
-//! that is more. A stream that broke or was dropped is charged for what was seen of it, with as many bytes to a token
-//! as in the model's other answers, or one byte while there are none. If it said that it failed before it said anything
-//! else, only what it had reported by then, such as its input, is charged. If nothing was seen of it, all that was
-//! reserved is charged.
+//! that is more. Where an answer says how many tokens are billed, as Cohere's do, those are charged. A stream that broke
+//! or was dropped is charged for what was seen of it, with as many bytes to a token as in the model's other answers, or
+//! one byte while there are none. If it said that it failed before it said anything else, only what it had reported by
+//! then, such as its input, is charged. If nothing was seen of it, all that was reserved is charged.
 //!
 //! What is settled and what is reserved never exceed the budget together, as far as the call's own words bound its
 //! cost. A cost beyond that is booked, and stops the next calls.
@@ -27,9 +27,10 @@
 //! # What it does not know
 //! - Input that is not in the body: images and files by URL or number, earlier answers (`previous_response_id`), and
 //!   what was cached before (`cachedContent`). Several prompts in one request.
-//! - What is charged besides tokens: tools that are billed by the call, images, audio, and regions that cost more. An
-//!   attempt that paid for any of these is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its
-//!   provider named the whole cost.
+//! - What is charged besides tokens: tools that are billed by the call, images, audio, and regions that cost more; and
+//!   how much dearer a faster tier is (`priority`, `fast`) for which the model's price has no rates. An attempt that
+//!   paid for any of these is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its provider named
+//!   the whole cost.
 //! - Requests in no known dialect, such as those that make images or batches: they pass and count nothing.
 //! - What an answer in the background came to (`background: true` of the responses API), unless its stream is read to its
 //!   end: what was reserved is charged, and what is read of it later changes nothing.

@@ -165,6 +165,25 @@ impl Pricing {
         }
     }
 
+    /// Whether it was served in a tier that is dearer by an amount which its price does not say.
+    pub(super) fn lacks_rates(&self, tags: &Tags, ended: &Ended) -> bool {
+        let Settlement::Usage(usage) = ended.settlement else {
+            return false;
+        };
+        if !ended.is_dearer || usage.total() == 0 {
+            return false;
+        }
+        let price = self.price(tags).ok().flatten();
+        price.is_some_and(|price| !price.has_rates(usage.input, ended.tier))
+    }
+
+    /// What the tokens cost that the provider says that it bills, where it says so.
+    fn billed(&self, tags: &Tags, ended: &Ended) -> Option<Money> {
+        let (input, output) = ended.billed?;
+        let price = self.price(tags).ok().flatten()?;
+        Some(price.cost(&Usage::new(input, output), ended.tier))
+    }
+
     /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
     pub(super) fn settlement(&self, tags: &Tags, ended: &Ended) -> Settlement {
         let Settlement::Usage(mut usage) = ended.settlement else {
@@ -173,6 +192,10 @@ impl Pricing {
         if !ended.is_final && !ended.failed && usage.output == 0 {
             // Nothing was seen of it, and nobody knows what was generated: what was reserved.
             return Settlement::Unknown;
+        }
+        if let Some(billed) = self.billed(tags, ended) {
+            let cost = Some(billed).max(usage.cost);
+            return Settlement::Usage(Usage { cost, ..usage });
         }
         let price = self.price(tags).ok().flatten();
         let hidden = self.hidden(tags, ended);
@@ -193,7 +216,7 @@ impl Pricing {
         }
         let ours = price.map(|price| price.cost(&usage, ended.tier));
         Settlement::Usage(Usage {
-            cost: Some(ours.max(usage.cost).unwrap_or_default()),
+            cost: ours.max(usage.cost),
             ..usage
         })
     }
@@ -216,8 +239,12 @@ pub(crate) struct Ended {
     /// Whether it said that it failed, before anything was seen of its output. Its usage is what was reported then, if
     /// anything.
     pub(crate) failed: bool,
+    /// The input and the output that are billed, where the provider counts them apart from what was read and written.
+    pub(crate) billed: Option<(u64, u64)>,
     /// How it was served.
     pub(crate) tier: ServiceTier,
+    /// Whether that costs more than the standard tier, and the provider does not say what.
+    pub(crate) is_dearer: bool,
     /// Whether it is charged for something that is in none of this.
     pub(crate) pays_beside: bool,
     pub(crate) input: Input,
@@ -264,7 +291,9 @@ impl Ended {
                 goes_on: false,
             },
             failed: false,
+            billed: None,
             tier: ServiceTier::Standard,
+            is_dearer: false,
             pays_beside: false,
             input: Input::Unknown,
         }

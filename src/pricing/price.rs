@@ -87,7 +87,7 @@ pub enum ServiceTier {
     Flex,
     /// Before others.
     Priority,
-    /// Generated faster.
+    /// Generated faster: Anthropic's fast mode, Bedrock's optimized latency.
     Fast,
 }
 
@@ -215,14 +215,25 @@ impl Price {
         tokens.map_or(u64::MAX, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
     }
 
+    /// Whether it says what a request of this length costs in this tier.
+    pub(crate) fn has_rates(&self, input: u64, tier: ServiceTier) -> bool {
+        let long = self.long_rates(input).into_iter();
+        let mut tiers = self.tiers.iter().chain(long.flat_map(|long| &long.tiers));
+        tier == ServiceTier::Standard || tiers.any(|(known, _)| *known == tier)
+    }
+
+    /// The rates for long inputs that apply to one of this length.
+    fn long_rates(&self, input: u64) -> Option<&Long> {
+        self.long.iter().rev().find(|long| input > long.above)
+    }
+
     /// The rates for a request of this length, in this tier.
     fn rates(&self, input: u64, tier: ServiceTier) -> Rates {
         let own = |tiers: &[(ServiceTier, Rates)]| {
             let found = tiers.iter().find(|(other, _)| *other == tier);
             found.map(|(_, rates)| *rates)
         };
-        let long = self.long.iter().rev().find(|long| input > long.above);
-        let Some(long) = long else {
+        let Some(long) = self.long_rates(input) else {
             return match own(&self.tiers) {
                 Some(tier) => tier.filled(&self.standard),
                 None => self.standard,

@@ -54,6 +54,25 @@ fn nanos(usage: Usage, tier: ServiceTier) -> u64 {
 }
 
 #[test]
+fn a_tier_has_rates_where_it_is_said_what_it_costs() {
+    let mut price = price();
+    let known = |price: &Price, input| {
+        [
+            ServiceTier::Standard,
+            ServiceTier::Priority,
+            ServiceTier::Fast,
+        ]
+        .map(|tier| price.has_rates(input, tier))
+    };
+    assert_eq!(known(&price, 1), [true, true, false]);
+    // In proportion to shorter ones.
+    assert_eq!(known(&price, 101), [true, true, false]);
+    price.long[0].tiers = std::mem::take(&mut price.tiers);
+    assert_eq!(known(&price, 100), [true, false, false]);
+    assert_eq!(known(&price, 101), [true, true, false]);
+}
+
+#[test]
 fn every_kind_of_token_has_its_own_price() {
     let cost = |usage| nanos(usage, ServiceTier::Standard);
     assert_eq!(cost(usage(1, 0, 0, 0, 0)), 4_000);

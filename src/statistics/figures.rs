@@ -18,8 +18,8 @@ pub struct Figures {
     /// it is what was reserved.
     pub estimated: u64,
     /// Those of them that cost more than `cost` contains, or may have: their model has no price, or they were charged
-    /// for something that tokens do not show (searches and other tools, images, audio, where it was computed) and the
-    /// provider did not say how much.
+    /// for something that tokens do not show (searches and other tools, images, audio, where it was computed), or
+    /// served in a dearer tier for which their price has no rates, and the provider did not say how much.
     pub unpriced: u64,
     /// Input tokens.
     pub input: u64,

@@ -5,13 +5,26 @@ use bytes::Bytes;
 use super::{cap_output::with, object::Members};
 
 /// Providers that say what a stream used only if they are asked to.
-const SILENT: [&str; 5] = ["openai", "azure", "vllm", "llamacpp", "ollama"];
+const SILENT: [&str; 10] = [
+    "openai",
+    "azure",
+    "vllm",
+    "llamacpp",
+    "ollama",
+    // The same servers by LiteLLM's names, and further ones.
+    "hosted_vllm",
+    "ollama_chat",
+    "llamafile",
+    "lm_studio",
+    "sglang",
+];
 
 /// Returns whether `provider` reports the usage of an OpenAI chat stream only if the request asks for it, as `openai`,
-/// `azure`, `vllm`, `llamacpp` and `ollama` do. Others report it anyway.
+/// `azure`, `vllm`, `llamacpp`, `ollama`, `lm_studio` and `sglang` do, also by LiteLLM's names (`hosted_vllm`, `ollama_chat`,
+/// `llamafile`). Others report it anyway, or are not known: some servers refuse requests with fields that they do not know.
 ///
 /// Sources: OpenAI's API reference, "Create chat completion"; Azure OpenAI's reference; vLLM, "OpenAI-Compatible
-/// Server"; llama.cpp, server.
+/// Server"; llama.cpp, server; Ollama, "OpenAI compatibility"; LM Studio, "OpenAI compatibility"; SGLang, "OpenAI APIs".
 #[must_use]
 pub fn streams_usage_only_if_asked(provider: &str) -> bool {
     SILENT
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn whom_to_ask() {
-        for provider in ["openai", "Azure", "vllm", "llamacpp", "ollama"] {
+        for provider in SILENT.into_iter().chain(["Azure"]) {
             assert!(streams_usage_only_if_asked(provider), "{provider}");
         }
         for provider in [

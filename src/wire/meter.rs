@@ -21,8 +21,10 @@ use super::{
 ///   begins with `[` in [`Dialect::Gemini`]. An event of more than 1 MiB (8 MiB where events may contain images:
 ///   [`Dialect::Gemini`] and [`Dialect::OpenAiResponses`]), or with a wrong checksum, is not read; its bytes count as
 ///   text.
-/// - `application/json` (and `+json`) is kept, and read as soon as it is complete. Of a body of more than 1 MiB only
-///   the last 64 KiB are kept; usage is found if it is in there, as it is in all known dialects, but an error is not.
+/// - `application/json` (and `+json`) is kept, and read as soon as it is complete. Of a body of more than 1 MiB, strings of
+///   more than 256 bytes and what stands in more than five brackets are left out. If the rest is still more than 256 KiB,
+///   only the last 64 KiB are read; usage is found if it is in there, as it is in all known dialects, but an error is not,
+///   nor are the tools that were used.
 /// - Anything else, anything with a `content-encoding`, and every [`Dialect::Generic`] response is only counted.
 ///
 /// Memory stays below a few times these caps. A meter holds text of the answer, which its `Debug` does not show.
@@ -138,7 +140,7 @@ impl Meter {
             Framing::Json(kept) => match kept.read(self.dialect, wanted) {
                 Some(mut found) => {
                     found.done = true;
-                    let text = if kept.is_tail() {
+                    let text = if kept.is_cut() {
                         self.bytes
                     } else {
                         found.text
@@ -156,7 +158,7 @@ impl Meter {
                         }
                     }
                 }
-                None => self.report(self.note(), self.bytes, self.is_ended && kept.is_tail()),
+                None => self.report(self.note(), self.bytes, self.is_ended && kept.is_cut()),
             },
             Framing::Counted => self.report(self.note(), self.bytes, self.is_ended),
             _ => self.report(self.note(), self.streamed_text(), self.is_done()),

@@ -231,6 +231,76 @@ fn usage_at_the_end_of_a_large_body_is_final() {
     assert_eq!(reading.output_seen, (body.len() as u64).div_ceil(4));
 }
 
+/// A response of more than 1 MiB with these items, in the order of OpenAI's reference.
+fn large_response(items: &str) -> Reading {
+    let body = format!(
+        r#"{{"id":"resp_1","object":"response","status":"completed","error":null,"model":"gpt-4o",
+        "output":[{items}],"service_tier":"priority","text":{{"format":{{"type":"text"}}}},
+        "tools":[{{"type":"image_generation"}}],
+        "usage":{{"input_tokens":30,"output_tokens":8,"total_tokens":38}},"metadata":{{}}}}"#
+    );
+    assert!(body.len() > 1 << 20);
+    let json = [("content-type", "application/json")];
+    let mut meter = meter(Dialect::OpenAiResponses, 200, &json);
+    for chunk in body.as_bytes().chunks(16 << 10) {
+        meter.push(chunk);
+    }
+    meter.reading()
+}
+
+#[test]
+fn the_tools_and_the_tier_of_a_large_body_are_read() {
+    let data = "A".repeat(2 << 20);
+    let call = r#""id":"ig_1","type":"image_generation_call","status":"completed""#;
+    let search = r#"{"id":"ws_1","type":"web_search_call","status":"completed"}"#;
+    let image = format!(r#"{{{call},"result":"{data}"}}"#);
+    let image_backwards = format!(r#"{{"result":"{data}",{call}}}"#);
+    // What a message says of tools and tiers is no tool and no tier.
+    let quoted = r#"[{\"type\":\"image_generation_call\"}],\"service_tier\":\"flex\""#;
+    let message = |text: &str| {
+        format!(
+            r#"{{"type":"message","content":[{{"type":"output_text","text":"{text}"}},{{"text":"{quoted}"}}]}}"#
+        )
+    };
+    for (items, images, searches) in [
+        (image.clone(), 1, 0),
+        (image_backwards.clone(), 1, 0),
+        (
+            [&image[..], search, &image_backwards, &message("")].join(","),
+            2,
+            1,
+        ),
+        (message(&data), 0, 0),
+        (message(&quoted.repeat(30_000)), 0, 0),
+    ] {
+        let reading = large_response(&items);
+        assert_eq!(reading.extras.images, images);
+        assert_eq!(reading.extras.web_searches, searches);
+        assert_eq!(reading.served.tier.as_deref(), Some("priority"));
+        assert_eq!(reading.usage, Some(Usage::new(30, 8)));
+        assert!(reading.usage_is_final && reading.complete);
+        assert_eq!(reading.model.as_deref(), Some("gpt-4o"));
+    }
+}
+
+#[test]
+fn the_tier_of_a_large_chat_is_read_on_either_side_of_its_usage() {
+    let text = "x".repeat(2 << 20);
+    let choices = format!(r#""choices":[{{"message":{{"content":"{text}"}}}}]"#);
+    let usage = r#""usage":{"prompt_tokens":7,"completion_tokens":2}"#;
+    let tier = r#""service_tier":"flex""#;
+    for body in [
+        format!("{{{choices},{usage},{tier}}}"),
+        format!("{{{choices},{tier},{usage}}}"),
+        format!("{{{tier},{usage},{choices}}}"),
+    ] {
+        let reading = read_all(json(), &body);
+        assert_eq!(reading.served.tier.as_deref(), Some("flex"));
+        assert_eq!(reading.usage, Some(Usage::new(7, 2)));
+        assert!(reading.usage_is_final && reading.complete);
+    }
+}
+
 #[test]
 fn debug_shows_no_content() {
     for mut meter in [json(), sse(Dialect::OpenAiChat)] {

@@ -66,7 +66,8 @@ pub struct Served {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extras {
-    /// Web searches by the provider's tools (Anthropic, OpenAI).
+    /// Web searches by the provider's tools (Anthropic, OpenAI, Gemini). An answer of Gemini's that maps have a part in
+    /// counts as one at least.
     pub web_searches: u64,
     /// Pages that the provider's tools fetched (Anthropic).
     pub web_fetches: u64,

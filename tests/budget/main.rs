@@ -6,6 +6,7 @@
 mod folder;
 
 mod audit;
+mod billed;
 mod events;
 mod modes;
 mod prices;

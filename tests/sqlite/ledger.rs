@@ -205,6 +205,24 @@ async fn an_attempt_is_one_row_whichever_gates_claim_for_it_and_in_whatever_orde
     }
 }
 
+/// B13: what a model without a price costs, nobody knows.
+#[tokio::test(start_paused = true)]
+async fn a_model_without_a_price_is_no_model_that_costs_nothing() {
+    let folder = Folder::new();
+    let path = folder.file("counts.db");
+    let store = open(&path);
+    let (limiter, simulator) = (limiter(&store), Simulator::new(SimConfig::default()));
+    let budget = BudgetLayer::new(limiter.clone(), Arc::default()).allow_unknown_prices();
+    let layers = RateLimitLayer::new(limiter).budget(budget);
+    let status = ask(&layers.layer(simulator.service()), chat(7)).await;
+    assert_eq!(status, 200);
+    store.flush().await.unwrap();
+    let query = "SELECT status, usage, cost_nanos FROM attempts";
+    assert_eq!(rows(&path, query), [["settled", "reported", "-"]]);
+    let query = "SELECT attempts, unpriced, cost_nanos FROM hours";
+    assert_eq!(rows(&path, query), [["1", "1", "0"]]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_released_is_no_row_and_what_is_open_says_so() {
     let folder = Folder::new();

@@ -24,7 +24,7 @@ use tower_quota::{
     Usage,
     limit::{CalendarUnit, Limit, Limits},
     limiter::{Call, QueueOptions},
-    pricing::{Price, PriceTable},
+    pricing::{Price, PriceTable, ServiceTier},
     sim::{SimConfig, SimError, SimLimit, Simulator},
     statistics::{Ends, Figures, StatisticsError},
     store::MemoryStore,

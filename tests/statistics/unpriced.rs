@@ -2,8 +2,18 @@
 
 use super::*;
 
-/// What is counted as unpriced of one call in this API that is answered so.
+/// What is counted as unpriced of one call in this API that is answered so, by the built-in prices.
 async fn unpriced(path: &str, model: &str, answer: serde_json::Value) -> u64 {
+    unpriced_by(Arc::new(PriceTable::built_in()), path, model, answer).await
+}
+
+/// The same by these prices.
+async fn unpriced_by(
+    prices: Arc<PriceTable>,
+    path: &str,
+    model: &str,
+    answer: serde_json::Value,
+) -> u64 {
     let statistics = statistics();
     let provider = tower::service_fn(move |_: Request<Full<Bytes>>| {
         let answer = Response::builder()
@@ -11,7 +21,7 @@ async fn unpriced(path: &str, model: &str, answer: serde_json::Value) -> u64 {
             .body(Full::<Bytes>::from(answer.to_string()));
         std::future::ready(Ok::<_, SimError>(answer.unwrap()))
     });
-    let service = BudgetLayer::new(limiter([wide()]), Arc::new(PriceTable::built_in()))
+    let service = BudgetLayer::new(limiter([wide()]), prices)
         .statistics(statistics.clone())
         .layer(provider);
     let body = json!({
@@ -99,4 +109,105 @@ async fn a_cost_that_the_provider_names_leaves_nothing_out() {
     assert_eq!(unpriced(path, "gpt-4o", answer(usage.clone())).await, 1);
     usage["cost"] = json!(0.01);
     assert_eq!(unpriced(path, "gpt-4o", answer(usage)).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn searches_of_gemini_are_said_not_to_be_in_the_cost() {
+    let answer = |grounding: serde_json::Value| {
+        json!({
+            "candidates": [{
+                "content": {"role": "model", "parts": [{"text": "hello"}]},
+                "finishReason": "STOP", "groundingMetadata": grounding,
+            }],
+            "usageMetadata": {"promptTokenCount": 30, "candidatesTokenCount": 8, "totalTokenCount": 38},
+            "modelVersion": "gemini-2.5-flash",
+        })
+    };
+    let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+    for (grounding, count) in [
+        (json!({"webSearchQueries": ["a", "b"]}), 1),
+        (json!({"webSearchQueries": []}), 0),
+        (json!({}), 0),
+    ] {
+        let seen = unpriced(path, "gemini-2.5-flash", answer(grounding.clone())).await;
+        assert_eq!(seen, count, "{grounding}");
+    }
+}
+
+/// B13: dearer tiers of which nobody knows what they cost.
+#[tokio::test(start_paused = true)]
+async fn a_dearer_tier_without_rates_is_said_not_to_be_in_the_cost() {
+    let converse = |tier: &str, latency: &str| {
+        json!({
+            "output": {"message": {"role": "assistant", "content": [{"text": "hello"}]}},
+            "stopReason": "end_turn", "serviceTier": {"type": tier},
+            "performanceConfig": {"latency": latency},
+            "usage": {"inputTokens": 30, "outputTokens": 8, "totalTokens": 38},
+        })
+    };
+    let (claude, nova) = ("anthropic.claude-opus-5-5", "amazon.nova-pro-v1:0");
+    for (model, tier, latency, count) in [
+        (claude, "default", "standard", 0),
+        (claude, "priority", "standard", 1),
+        (claude, "flex", "standard", 0),
+        (claude, "default", "optimized", 1),
+        (nova, "priority", "standard", 0),
+        (nova, "flex", "standard", 0),
+        (nova, "default", "optimized", 1),
+    ] {
+        let path = format!("/model/{model}/converse");
+        let seen = unpriced(&path, model, converse(tier, latency)).await;
+        assert_eq!(seen, count, "{model}, {tier}, {latency}");
+    }
+    let message = |tier: &str, speed: &str| {
+        json!({
+            "type": "message", "content": [], "stop_reason": "end_turn",
+            "usage": {
+                "input_tokens": 30, "output_tokens": 8, "service_tier": tier, "speed": speed,
+            },
+        })
+    };
+    for (model, tier, speed, count) in [
+        ("claude-sonnet-4-5", "standard", "standard", 0),
+        ("claude-sonnet-4-5", "standard", "fast", 1),
+        ("claude-opus-4-8", "standard", "fast", 0),
+        // Bought ahead.
+        ("claude-sonnet-4-5", "priority", "standard", 0),
+    ] {
+        let seen = unpriced("/v1/messages", model, message(tier, speed)).await;
+        assert_eq!(seen, count, "{model}, {tier}, {speed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_price_of_ones_own_knows_the_tiers_that_it_names() {
+    let path = "/v1/chat/completions";
+    let chat = |tier: &str, told: Option<f64>| {
+        json!({
+            "model": "m", "choices": [{"index": 0, "finish_reason": "stop"}],
+            "service_tier": tier,
+            "usage": {
+                "prompt_tokens": 30, "completion_tokens": 8, "total_tokens": 38, "cost": told,
+            },
+        })
+    };
+    for (tier, told, count) in [
+        ("default", None, 0),
+        ("flex", None, 0),
+        ("priority", None, 1),
+        ("priority", Some(0.01), 0),
+    ] {
+        let seen = unpriced_by(prices(), path, "m", chat(tier, told)).await;
+        assert_eq!(seen, count, "{tier}, {told:?}");
+    }
+    let mut price = Price::new("1".parse().unwrap(), "10".parse().unwrap());
+    let dearer = Price::new("2".parse().unwrap(), "20".parse().unwrap());
+    price.tiers = vec![(ServiceTier::Priority, dearer.standard)];
+    let mut table = PriceTable::new();
+    table.insert("openai", "m", price);
+    let table = Arc::new(table);
+    assert_eq!(
+        unpriced_by(table, path, "m", chat("priority", None)).await,
+        0
+    );
 }

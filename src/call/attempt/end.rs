@@ -94,7 +94,7 @@ impl Attempt {
                 what,
                 settlement,
                 ended.is_final,
-                ended.pays_beside,
+                gate.leaves_out(tags, &ended),
             );
         }
         if let Some(watched) = watched {

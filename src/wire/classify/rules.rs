@@ -84,6 +84,12 @@ const ANTHROPIC: &[Rule] = &[
 
 #[rustfmt::skip]
 const OTHERS: &[Rule] = &[
+    // Gemini, of a key. Nothing but the words tells it from a bad request.
+    rule(&[400], Says::Starts("API key not valid"), KeyRefused),
+    rule(&[400], Says::Starts("API key expired"), KeyRefused),
+    // Gemini, of what a request refers to: files go after two days. It is no news of the key.
+    rule(&[403], Says::Starts("You do not have permission to access the File"), Invalid),
+    rule(&[403], Says::Starts("CachedContent not found"), Invalid),
     // Gemini.
     rule(&[400], Says::Contains(&["input token count", "exceeds the maximum number of tokens"]), ContextLength),
     // Bedrock.

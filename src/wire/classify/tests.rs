@@ -286,6 +286,24 @@ fn a_403_is_about_the_key_where_it_says_so_or_says_nothing() {
     let google =
         json!({ "error": { "code": 403, "message": "no", "status": "PERMISSION_DENIED" } });
     assert_eq!(class("gemini", 403, google), KeyRefused);
+    let google = |message: &str, status| json!({ "error": { "code": 0, "message": message, "status": status } });
+    // What is gone that one call refers to is no news of the key that others use.
+    for message in [
+        "You do not have permission to access the File x or it may not exist.",
+        "CachedContent not found (or permission denied)",
+    ] {
+        let error = with("gemini", 403, &[], google(message, "PERMISSION_DENIED"));
+        assert_eq!((error.class, error.retryable), (Invalid, false));
+    }
+    for message in [
+        "API key not valid. Please pass a valid API key.",
+        "API key expired. Please renew the API key.",
+    ] {
+        let error = google(message, "INVALID_ARGUMENT");
+        assert_eq!(class("gemini", 400, error), KeyRefused);
+    }
+    let other = google("Invalid value at 'contents'", "INVALID_ARGUMENT");
+    assert_eq!(class("gemini", 400, other), Invalid);
     let project = "Project `p` does not have access to model `m`";
     assert_eq!(class("openai", 403, message(project)), KeyRefused);
 

@@ -1,8 +1,9 @@
 //! Google's `generateContent` and `streamGenerateContent`, of the Gemini API and of Vertex.
 //!
 //! Sources: Gemini API reference, "Generating content", "GenerateContentResponse",
-//! "UsageMetadata"; Vertex AI, "Inference"; `google.rpc.Status`. That the total tells whether
-//! thoughts are in the candidates is known from answers that differ.
+//! "UsageMetadata", "GroundingMetadata", and the guides to grounding; Vertex AI, "Inference";
+//! `google.rpc.Status`. That the total tells whether thoughts are in the candidates is known from
+//! answers that differ.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::{
         walk::Scalar,
     },
     Field, InUrl, Spec,
+    openai::one_more,
 };
 
 pub(super) struct Gemini;
@@ -87,6 +89,7 @@ impl Spec for Gemini {
                 name(&mut note.finish, value);
                 note.may_end |= value.text().is_some();
             }
+            ["candidates", "groundingMetadata", rest @ ..] => grounding(rest, value, note),
             ["usageMetadata", rest @ ..] => usage(rest, value, note),
             ["modelVersion"] => name(&mut note.model, value),
             ["error", "message"] => note.error_message(value),
@@ -139,6 +142,19 @@ fn part(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         | ["functionCall", "args", ..]
         | ["executableCode", "code"] => note.add_text(value),
         ["inlineData", "data"] | ["thoughtSignature"] => note.add_other(value),
+        _ => {}
+    }
+}
+
+/// What the answer was looked up in. Google counts searches that asked for something, and answers that maps have a part in.
+fn grounding(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
+    if value.text().is_none_or(str::is_empty) {
+        return;
+    }
+    let searches = &mut note.extras.web_searches;
+    match path {
+        ["webSearchQueries" | "imageSearchQueries"] => one_more(searches),
+        ["groundingChunks", "maps", "uri"] => *searches = (*searches).max(1),
         _ => {}
     }
 }
@@ -252,6 +268,52 @@ mod tests {
             (extras.audio_input, extras.audio_output, extras.image_output),
             (3, 2, 7)
         );
+    }
+
+    #[test]
+    fn searches_that_asked_for_something_are_counted() {
+        let searches = |grounding: &str| {
+            let json = format!(r#"{{"candidates":[{{"groundingMetadata":{grounding}}}]}}"#);
+            note(&json).extras.web_searches
+        };
+        for (grounding, expected) in [
+            (r#"{"webSearchQueries":["a","b"]}"#, 2),
+            (
+                r#"{"webSearchQueries":["","a"],"imageSearchQueries":["b"]}"#,
+                2,
+            ),
+            (r#"{"webSearchQueries":[]}"#, 0),
+            (r#"{"webSearchQueries":[""]}"#, 0),
+            (
+                r#"{"groundingChunks":[{"web":{"uri":"u","title":"t"}}],"groundingSupports":[]}"#,
+                0,
+            ),
+            (
+                r#"{"groundingChunks":[{"maps":{"uri":"u","title":"t"}},{"maps":{"uri":"v"}}]}"#,
+                1,
+            ),
+            (
+                r#"{"webSearchQueries":["a","b"],"groundingChunks":[{"maps":{"uri":"u"}}]}"#,
+                2,
+            ),
+            ("{}", 0),
+        ] {
+            assert_eq!(searches(grounding), expected, "{grounding}");
+        }
+    }
+
+    #[test]
+    fn searches_that_are_told_again_are_not_added_up() {
+        let event = |queries: &str| {
+            note(&format!(
+                r#"{{"candidates":[{{"groundingMetadata":{{"webSearchQueries":{queries}}}}}]}}"#
+            ))
+        };
+        let mut all = Note::default();
+        for queries in [r#"["a"]"#, r#"["a","b","c"]"#, r#"["c"]"#, "[]"] {
+            all.merge(event(queries));
+        }
+        assert_eq!(all.extras.web_searches, 3);
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! Providers that keep two accounts: limits go by what was read and written, money by what is billed.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_quota::{
+    BudgetLayer, Limiter, Money, RateLimitLayer,
+    limit::{Limit, Limits},
+    limiter::Call,
+    pricing::PriceTable,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// What counts as input, as output and as money once Cohere has answered a call with this usage.
+async fn counted(stream: bool, usage: &Value) -> [u64; 3] {
+    let limiter = Limiter::new(
+        Limits::new([
+            Limit::input_tokens(100_000).every(HOUR),
+            Limit::output_tokens(100_000).every(HOUR),
+            Limit::cost(Money::from_dollars(10)).every(HOUR),
+        ])
+        .unwrap(),
+    );
+    let (kind, body) = answer(stream, usage);
+    let prices = Arc::new(PriceTable::built_in());
+    let service = RateLimitLayer::new(limiter.clone())
+        .budget(BudgetLayer::new(limiter.clone(), prices))
+        .layer(service_fn(move |_: Request<Full<Bytes>>| {
+            let answer = Response::builder().header("content-type", kind);
+            let answer = answer.body(Full::<Bytes>::from(body.clone())).unwrap();
+            async { Ok::<_, Infallible>(answer) }
+        }));
+    let call = json!({
+        "model": "command-a-03-2025", "max_tokens": 20, "stream": stream,
+        "messages": [{"role": "user", "content": "Name a mineral."}],
+    });
+    let request = Request::post("http://provider/v2/chat")
+        .body(Full::from(call.to_string()))
+        .unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.into_body().collect().await.is_ok());
+    let call = Call::new().cost(Money::ZERO);
+    let limits = limiter.explain(&call).await.unwrap().limits;
+    assert!(limits.iter().all(|limit| limit.reserved == 0), "{limits:?}");
+    let [input, output, money] = &limits[..] else {
+        panic!("{limits:?}");
+    };
+    [input.in_use, output.in_use, money.in_use]
+}
+
+/// Seven letters, whole or as a stream.
+fn answer(stream: bool, usage: &Value) -> (&'static str, String) {
+    if !stream {
+        let answer = json!({
+            "id": "1", "finish_reason": "COMPLETE", "usage": usage,
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "Quartz."}]},
+        });
+        return ("application/json", answer.to_string());
+    }
+    let text = json!({
+        "type": "content-delta", "index": 0,
+        "delta": {"message": {"content": {"text": "Quartz."}}},
+    });
+    let end = json!({
+        "type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage},
+    });
+    let body = format!("event: content-delta\ndata: {text}\n\nevent: message-end\ndata: {end}\n\n");
+    ("text/event-stream", body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn cohere_charges_what_it_bills_and_not_what_its_model_reads() {
+    let sample = include_str!("../wire/cohere-chat.json");
+    let sample: Value = serde_json::from_str(sample).unwrap();
+    let usage = &sample["usage"];
+    // 12 tokens at $2.50 a million, and 7 at $10.
+    for stream in [false, true] {
+        assert_eq!(counted(stream, usage).await, [507, 10, 100_000], "{stream}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_both_billed_counts_tokens_are_charged() {
+    let tokens = json!({"input_tokens": 507, "output_tokens": 10});
+    let read = [507, 10, 507 * 2_500 + 10 * 10_000];
+    for billed in [
+        json!({}),
+        json!({"input_tokens": 12}),
+        json!({"output_tokens": 7}),
+        // Nothing for an answer that was seen.
+        json!({"input_tokens": 12, "output_tokens": 0}),
+    ] {
+        let usage = json!({"billed_units": billed, "tokens": tokens});
+        for stream in [false, true] {
+            assert_eq!(counted(stream, &usage).await, read, "{usage}, {stream}");
+        }
+    }
+    let billed_alone = json!({"billed_units": {"input_tokens": 12, "output_tokens": 7}});
+    assert_eq!(counted(false, &billed_alone).await, [12, 7, 100_000]);
+}
