@@ -168,6 +168,10 @@ impl RateLimiting {
     }
 
     fn build_at(&self, at: &StoreSetting) -> Result<Stack, ConfigError> {
+        if !self.enabled {
+            // Opened without limits, a store would forget what counts under them, for others too.
+            return self.build_on(MemoryStore::new(self.limits()?));
+        }
         let terms = Terms {
             max_counts: Some(self.max_counts),
             absorb_counters: Some(self.absorb_counters),

@@ -104,7 +104,8 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimiting {
-    /// Whether the layers do anything. With `false` there are no limits, retries or routes, and every call passes.
+    /// Whether the layers do anything. With `false` there are no limits, retries or routes, and every call passes. The
+    /// [`store`](Self::store) is not opened then: what is counted there stays as it is.
     pub enabled: bool,
     /// Where counts are kept: `memory`, `sqlite:counts.db` or `redis://127.0.0.1:6379/0`; see [`StoreSetting`].
     /// `"${QUOTA_STORE:-memory}"` takes the setting from the environment.

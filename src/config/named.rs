@@ -1,13 +1,15 @@
 //! Every limit of a configuration, with the path it stands under.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Preset, RateLimiting};
+use super::{Preset, RateLimiting, preset::zone_of_days};
 use crate::{
-    limit::{CalendarUnit, Charge, Identity, Limit, Quantity},
+    limit::{CalendarUnit, Charge, Identity, Limit, Period, Quantity},
     pricing::provider_name,
     tags::{Tag, bounded, model::limited},
 };
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 impl RateLimiting {
     /// Every limit, with the path it stands under.
@@ -17,8 +19,9 @@ impl RateLimiting {
             limits.push((format!("global.{key}"), limit));
         }
         for (provider, models) in &self.providers {
+            let zone = self.zone_beside_preset(provider);
             for (model, quota) in models {
-                for (key, limit) in quota.limits() {
+                for (key, limit) in quota.limits_by(zone) {
                     let limit = limit.charge(Charge::of(provider_name(provider)));
                     let limit = limit
                         .when(Tag::Provider, provider.as_str())
@@ -66,6 +69,14 @@ impl RateLimiting {
         limits
     }
 
+    /// Where the days of a provider end, if there is a preset of it that goes by them.
+    fn zone_beside_preset(&self, provider: &str) -> Option<&'static str> {
+        let ours = provider_name(provider);
+        let mut presets = self.presets.iter().filter_map(|name| name.split_once('/'));
+        let has_preset = presets.any(|(name, _)| name == ours);
+        zone_of_days(ours).filter(|_| has_preset)
+    }
+
     /// The limits of presets, without what is said otherwise.
     fn published(&self, said: &[(String, Limit)]) -> Vec<(String, Limit)> {
         let said: Vec<Identity> = said.iter().map(|(_, limit)| identity(limit)).collect();
@@ -84,25 +95,24 @@ impl RateLimiting {
     fn name_aliases(&self, limit: &mut Limit) {
         for (tag, values) in &mut limit.when {
             match tag {
-                Tag::Model => {}
+                Tag::Model => {
+                    let aliases = self.model_aliases.iter().filter(|(_, model)| {
+                        let mut names = limited(model).into_iter();
+                        names.any(|(name, _)| values.iter().any(|value| **value == *name))
+                    });
+                    let aliases = aliases.map(|(alias, _)| bounded(alias.as_str().into()));
+                    limit.aliases = aliases.collect();
+                    limit.aliases.sort();
+                }
                 Tag::Provider => {
                     let ours = values.iter().map(|value| provider_name(value).into());
                     let ours: Vec<Arc<str>> = ours.collect();
                     values.extend(ours);
                     values.sort();
                     values.dedup();
-                    continue;
                 }
-                _ => continue,
+                _ => {}
             }
-            for (alias, model) in &self.model_aliases {
-                let mut names = limited(model).into_iter();
-                if names.any(|(name, _)| values.iter().any(|value| **value == *name)) {
-                    values.push(bounded(alias.as_str().into()));
-                }
-            }
-            values.sort();
-            values.dedup();
         }
     }
 
@@ -136,7 +146,7 @@ impl RateLimiting {
 /// A published limit without the models that have a limit of their own on the same; `None` where all of them have,
 /// or another limit is on just the same calls.
 fn said_otherwise(mut limit: Limit, said: &[Identity]) -> Option<Limit> {
-    let is_said = |limit: &Limit| said.iter().any(|other| other.same(&Identity::of(limit)));
+    let is_said = |limit: &Limit| said.iter().any(|other| other.same(&identity(limit)));
     if is_said(&limit) {
         return None;
     }
@@ -151,9 +161,13 @@ fn said_otherwise(mut limit: Limit, said: &[Identity]) -> Option<Limit> {
     (!limit.when[at].1.is_empty()).then_some(limit)
 }
 
-/// What a limit is on, with our name of the provider.
+/// What a limit is on, with our name of the provider. A day is a day, whether of a calendar or any 24 hours.
 fn identity(limit: &Limit) -> Identity {
     let mut limit = limit.clone();
+    if limit.period == Some(Period::Calendar(CalendarUnit::Day)) {
+        limit.zone = None;
+        limit = limit.every(DAY);
+    }
     let providers = limit
         .when
         .iter_mut()

@@ -146,18 +146,23 @@ impl Preset {
     }
 
     fn limit(&self, quantity: Quantity, over: Over, amount: u64, counts_cached: bool) -> Limit {
-        let day = DAYS.iter().find(|(provider, _)| *provider == self.provider);
         let mut charge = Charge::of(self.provider);
         charge.cache_reads |= counts_cached;
         let limit = Limit::new(quantity, amount).charge(charge);
-        let limit = match (over, day) {
+        let limit = match (over, zone_of_days(self.provider)) {
             (Over::Minute, _) => limit.every(Duration::from_secs(60)),
-            (Over::Day, Some((_, zone))) => limit.every_calendar(CalendarUnit::Day, *zone),
+            (Over::Day, Some(zone)) => limit.every_calendar(CalendarUnit::Day, zone),
             (Over::Day, None) => limit.every(Duration::from_secs(86_400)),
             (Over::Flight, _) => limit,
         };
         limit.when(Tag::Provider, self.provider)
     }
+}
+
+/// Where the days end over which this provider counts; `None`: any 24 hours count.
+pub(super) fn zone_of_days(provider: &str) -> Option<&'static str> {
+    let found = DAYS.iter().find(|(name, _)| *name == provider);
+    found.map(|(_, zone)| *zone)
 }
 
 impl fmt::Display for Preset {

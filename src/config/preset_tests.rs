@@ -148,6 +148,83 @@ fn c3_what_is_said_takes_the_place_of_the_presets_value_and_of_no_other() {
     assert!(of("requests", "claude-opus-4-5")[0].starts_with("requests 4/min (0.5 of 8)"));
 }
 
+/// Those of requests in a day of Gemini 2.5 Pro, with this beside the preset.
+fn per_day(said: &str) -> Vec<String> {
+    let mut limits = words(&format!(
+        "rate_limiting: {{ presets: [gemini/tier-1], {said} }}"
+    ));
+    limits.retain(|limit| {
+        let of_model = limit.contains("gemini-2.5-pro");
+        of_model && limit.starts_with("requests") && limit.contains("day")
+    });
+    limits
+}
+
+#[test]
+fn c3_requests_per_day_replace_those_of_a_preset_and_end_with_its_providers_day() {
+    let day = "calendar day in America/Los_Angeles";
+    assert_eq!(
+        per_day("providers: { gemini: { gemini-2.5-pro: { rpd: 5000 } } }"),
+        [format!(
+            "requests 5000/{day} for provider=gemini, model=gemini-2.5-pro"
+        )]
+    );
+    assert_eq!(
+        per_day("providers: { google: { gemini-2.5-pro: { rpd: 5000, adaptive: 0.5 } } }"),
+        [format!(
+            "requests 5000/{day} for provider=gemini|google, model=gemini-2.5-pro (adaptive)"
+        )]
+    );
+    // A limit that is written in full is as it is written.
+    assert_eq!(
+        per_day(
+            "limits: [{ quantity: requests, amount: 5000, every: 24h,
+                when: { provider: gemini, model: gemini-2.5-pro } }]"
+        ),
+        ["requests 5000/day for model=gemini-2.5-pro, provider=gemini"]
+    );
+    // Of what is said of a minute the day of the preset knows nothing.
+    assert_eq!(
+        per_day("providers: { gemini: { gemini-2.5-pro: { rpm: 7 } } }"),
+        [format!(
+            "requests 1000/{day} for provider=gemini, model=gemini-2.5-pro"
+        )]
+    );
+    // Out of the family's limit, which the other goes on having.
+    let mut family = words(
+        "rate_limiting: { presets: [gemini/tier-1], providers: { gemini: { gemini-3-flash: { rpd: 9 } } } }",
+    );
+    family.retain(|limit| limit.contains("day") && limit.contains("gemini-3-flash"));
+    family.sort();
+    assert_eq!(
+        family,
+        [
+            format!("requests 10000/{day} for provider=gemini, model=gemini-3-flash-preview"),
+            format!("requests 9/{day} for provider=gemini, model=gemini-3-flash"),
+        ]
+    );
+}
+
+#[test]
+fn c3_requests_per_day_without_a_preset_that_says_otherwise_are_of_any_24_hours() {
+    for presets in ["", "presets: [openai/tier-1],"] {
+        let limits = words(&format!(
+            "rate_limiting: {{ {presets} providers: {{ gemini: {{ m: {{ rpd: 5 }} }}, openai: {{ gpt-4o-mini: {{ rpd: 7 }} }} }} }}"
+        ));
+        let days: Vec<&String> = limits
+            .iter()
+            .filter(|limit| limit.contains("day") && !limit.contains("omni-moderation"))
+            .collect();
+        assert_eq!(
+            days,
+            [
+                "requests 5/day for provider=gemini, model=m",
+                "requests 7/day for provider=openai, model=gpt-4o-mini",
+            ]
+        );
+    }
+}
+
 #[test]
 fn c3_a_provider_may_be_called_otherwise_where_it_is_said() {
     let limits = words(

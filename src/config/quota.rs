@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::schema::alias;
 use crate::{
-    limit::{Limit, Quantity},
+    limit::{CalendarUnit, Limit, Quantity},
     money::Money,
 };
 
@@ -33,7 +33,8 @@ pub struct Quota {
     /// Requests in any hour.
     #[schemars(range(min = 1))]
     pub requests_per_hour: Option<u64>,
-    /// Requests in any 24 hours.
+    /// Requests in any 24 hours; for a provider with a preset that counts by days of a calendar, as Gemini's do, in such a
+    /// day.
     #[serde(alias = "rpd")]
     #[schemars(range(min = 1))]
     pub requests_per_day: Option<u64>,
@@ -147,6 +148,19 @@ impl Quota {
             None => (key, limit),
         });
         counted.chain(self.budgets())
+    }
+
+    /// The same, beside a preset of a provider whose days end in this zone.
+    pub(super) fn limits_by(
+        &self,
+        zone: Option<&'static str>,
+    ) -> impl Iterator<Item = (&'static str, Limit)> {
+        self.limits().map(move |(key, limit)| match (key, zone) {
+            ("requests_per_day", Some(zone)) => {
+                (key, limit.every_calendar(CalendarUnit::Day, zone))
+            }
+            _ => (key, limit),
+        })
     }
 
     /// The budgets in this block, each with the key it stands under. No part of them is kept free: it is not the

@@ -179,11 +179,15 @@ impl Stack {
                 if other_prices {
                     layer.set_prices(prices);
                 }
+                layer.watch_budgets();
                 *running.config.lock() = config;
             }
         };
         let given: Vec<Limit> = old.limits()?.iter().cloned().collect();
-        let kept = move |held: &Limits| Ok::<_, StoreError>(limits.opened_with(&given, held));
+        let kept = move |held: &Limits| {
+            let now = limits.opened_with(&given, held);
+            Ok::<_, StoreError>((now, Some(limits)))
+        };
         self.limiter.change_and(reason, kept, then).await?;
         let now = self.limiter.limits();
         let mut reloaded = said(&before.difference(&now), &old, block);

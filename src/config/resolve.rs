@@ -123,7 +123,8 @@ pub(super) fn leads_to(
         return Some((None, Vec::new()));
     };
     let named = limited(model).into_iter();
-    let mut known = named.filter(|(name, _)| values.iter().any(|value| **value == **name));
+    let known = || values.iter().chain(&limit.aliases);
+    let mut known = named.filter(|(name, _)| known().any(|value| **value == **name));
     known
         .next()
         .map(|(name, steps)| (Some(name.into_owned()), steps))

@@ -106,7 +106,8 @@ impl Limiter {
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
         let limits = limits.clone();
-        self.change_and(reason, move |_| Ok(limits), then).await
+        self.change_and(reason, move |_| Ok((limits, None)), then)
+            .await
     }
 
     /// Replaces the limits with new ones made from those now in force.
@@ -141,22 +142,26 @@ impl Limiter {
         reason: impl Into<Reason>,
         change: impl FnOnce(&Limits) -> Result<Limits, LimitError>,
     ) -> Result<(), ChangeError> {
-        let change = |limits: &Limits| Ok(change(limits)?);
+        let change = |limits: &Limits| Ok((change(limits)?, None));
         self.change_and(reason.into(), change, || ()).await
     }
 
-    /// The same, and changes something else together with it.
+    /// The same, and changes something else together with it. Beside the limits there may be those that a configuration gives
+    /// which was read again.
     pub(crate) async fn change_and<E: From<StoreError> + Send + 'static>(
         &self,
         reason: Reason,
-        change: impl FnOnce(&Limits) -> Result<Limits, E>,
+        change: impl FnOnce(&Limits) -> Result<(Limits, Option<Limits>), E>,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), E> {
         let shared = self.shared.clone();
         // Let go with this future: a change that is made without it must not keep others waiting for its runtime.
         let _one_at_a_time = self.shared.changing.lock().await;
-        let limits = change(&shared.store.limits())?;
-        let answer = shared.store.reconfigure(&limits, &reason);
+        let (limits, given) = change(&shared.store.limits())?;
+        let answer = match given {
+            Some(given) => shared.store.reload(&limits, &given, &reason),
+            None => shared.store.reconfigure(&limits, &reason),
+        };
         let work = async move {
             answer.get().await?;
             then();

@@ -142,7 +142,12 @@ impl Part {
                 false => self.amount - self.held(rule).0,
             };
             match self.sent {
-                None => window.unhold(early),
+                None => {
+                    window.unhold(early);
+                    if rule.may_shrink() {
+                        window.opens(early);
+                    }
+                }
                 Some(earlier) => window.rebook(rule, earlier, early, 0),
             }
             sent = window.book(rule, early, now);
@@ -169,7 +174,12 @@ impl Part {
         let (late, output) = self.held(rule);
         let early = self.amount - late;
         match self.sent {
-            Some(date) => window.rebook(rule, date, early, used.early),
+            Some(date) => {
+                window.rebook(rule, date, early, used.early);
+                if rule.may_shrink() {
+                    window.closes(early);
+                }
+            }
             None => window.unhold(early),
         }
         window.unhold(late.saturating_sub(output.min(seen)));

@@ -125,6 +125,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Answer::Now(Err(StoreError::new("its limits cannot change at run time")))
     }
 
+    /// As [`reconfigure`](Self::reconfigure), by a configuration that was read again, which gives these limits. A store that
+    /// outlives its process keeps them: what holds beside them was changed at run time, and goes on where it is opened with the
+    /// same ones.
+    ///
+    /// # Errors
+    /// As there. By default it does just that.
+    fn reload(&self, limits: &Limits, given: &Limits, reason: &Reason) -> Answer<()> {
+        let _ = given;
+        self.reconfigure(limits, reason)
+    }
+
     /// Returns the counts that a claim takes something from; other calls that wait for one of them go first. A store
     /// that counts some values together says so here.
     fn keys(&self, claim: &Claim) -> Vec<LimitKey> {

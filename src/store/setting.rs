@@ -163,6 +163,12 @@ impl StoreSetting {
         matches!(self.0, Place::Server(_))
     }
 
+    /// Returns whether the store has a ledger, of which what is old can be deleted.
+    #[must_use]
+    pub fn has_ledger(&self) -> bool {
+        matches!(self.0, Place::File { .. })
+    }
+
     /// Checks whether this program can open such a store, as far as that can be told without opening it.
     ///
     /// # Errors

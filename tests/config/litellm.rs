@@ -55,7 +55,7 @@ const CASES: &[Case] = &[
             "chat: gpt-4o*1 gpt-4o*3 claude-sonnet-4-5*0",
             "chat-backup: claude-sonnet-4-5*1",
         ],
-        told: &["router_settings.timeout: running calls are not cut off"],
+        told: &["router_settings.timeout: the client has a timeout"],
     },
     Case {
         file: "budgets",
@@ -149,7 +149,7 @@ const CASES: &[Case] = &[
             "fallbacks: lead to `gone`",
             "model_list[0].litellm_params.temperature: is sent",
             "model_list[2].litellm_params.model: does not say whose it is",
-            "litellm_settings.request_timeout: running calls",
+            "litellm_settings.request_timeout: the client",
             "litellm_settings.drop_params: here requests leave",
             "litellm_settings.cache: here nothing is cached",
             "litellm_settings.cache_params: here nothing is cached",

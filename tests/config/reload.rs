@@ -13,8 +13,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tower_quota::{
-    Money, Tag, Tags, Usage,
+    Money, Statistics, Tag, Tags, Usage,
     config::{Config, ReloadError, Stack},
+    limit::CalendarUnit,
     limiter::Call,
     store::MemoryStore,
 };
@@ -227,6 +228,25 @@ async fn c6_the_running_layer_goes_by_the_new_amounts_and_money_stays_spent() {
         "1.50".parse().unwrap(),
         "five times 30 cents"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn c6_a_budget_that_comes_is_forecast_and_has_sums_wherever_calls_are_recorded() {
+    use tower::Layer as _;
+
+    let stack = config("rate_limiting: {}").build().unwrap();
+    let statistics = Statistics::new();
+    let recording = stack.layer.clone().statistics(statistics.clone());
+    let _service = recording.layer(());
+    let by = [Tag::Provider, Tag::Model];
+    assert!(statistics.report(CalendarUnit::Day, &by).is_none());
+    let budget =
+        "{ amount: 10, every: day, when: { provider: openai, model: gpt-4 }, mode: circuit }";
+    let budgets = config(&format!("rate_limiting: {{ budgets: [{budget}] }}"));
+    stack.reload(&budgets).await.unwrap();
+    assert!(statistics.report(CalendarUnit::Day, &by).is_some());
+    let budgets = stack.limiter.budgets().await.unwrap();
+    assert_eq!(statistics.forecast(&budgets).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

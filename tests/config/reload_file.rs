@@ -4,9 +4,13 @@
 
 use crate::folder;
 
+use std::fs;
+
 use folder::Folder;
 use tower_quota::{
+    Tag, Tags,
     config::{Config, ReloadError, Stack},
+    limit::Limits,
     limiter::Call,
 };
 
@@ -71,9 +75,90 @@ async fn c6_limits_come_and_go_in_a_file_and_the_next_process_counts_on() {
     drop(stack.limiter);
     stack.file.unwrap().close().unwrap();
 
+    // One that is switched off leaves what counts there as it is.
+    let off = Config::from_yaml("rate_limiting: { enabled: false, global: { rpm: 8, rpd: 50 } }");
+    let stack = off.unwrap().build_in(&path).unwrap();
+    call(&stack).await;
+    assert!(in_use(&stack).await.is_empty() && stack.file.is_none());
+    let stack = global("rpm: 8, rpd: 50").build_in(&path).unwrap();
+    assert_eq!(days(in_use(&stack).await), is("requests 50/day", 1));
+    drop(stack.limiter);
+    stack.file.unwrap().close().unwrap();
+
     // One that reads what was before has that, and nothing in use of what was gone.
     let stack = global("rpm: 9, tpm: 900").build_in(&path).unwrap();
     let held = in_use(&stack).await;
     assert_eq!(held[0].0, "requests 9/min");
     assert_eq!(held[1], is("tokens 900/min", 0));
+}
+
+/// What a reload gave is given, as what it was opened with.
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_was_taken_back_holds_no_more_and_what_was_done_by_hand_since_holds_on() {
+    for crashes in [false, true] {
+        let folder = Folder::new();
+        let path = folder.file("a.db");
+        let (ten, twenty) = (global("rpm: 10"), global("rpm: 20"));
+        let words = |stack: &Stack| {
+            let limits = stack.limiter.limits();
+            limits.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        // What the next process finds.
+        let ended = |stack: Stack, name: &str| {
+            let (path, next) = (stack.file.as_ref().unwrap().path(), folder.file(name));
+            let copied = |end: &str| {
+                let [from, to] = [path, &next].map(|path| format!("{}{end}", path.display()));
+                fs::copy(from, to).map(drop)
+            };
+            if crashes {
+                ["", "-wal"].iter().try_for_each(|end| copied(end)).unwrap();
+            }
+            drop(stack.limiter);
+            stack.file.as_ref().unwrap().close().unwrap();
+            if !crashes {
+                copied("").unwrap();
+            }
+            next
+        };
+        let stack = ten.build_in(&path).unwrap();
+        stack.reload(&twenty).await.unwrap();
+        assert_eq!(words(&stack), ["requests 20/min"]);
+        let next = ended(stack, "b.db");
+        let stack = ten.build_in(&next).unwrap();
+        assert_eq!(words(&stack), ["requests 10/min"], "{crashes}");
+
+        stack.reload(&twenty).await.unwrap();
+        let by_hand = |limits: &Limits| limits.with_amount("requests 20/min", None, 100);
+        stack.limiter.change("more", by_hand).await.unwrap();
+        let next = ended(stack, "c.db");
+        let stack = twenty.build_in(&next).unwrap();
+        assert_eq!(words(&stack), ["requests 100/min"], "{crashes}");
+    }
+}
+
+/// Another name for a model makes no other limit of one that is on it.
+#[tokio::test(start_paused = true)]
+async fn an_alias_that_comes_or_goes_leaves_what_was_used_of_a_model() {
+    let folder = Folder::new();
+    let path = folder.file("a.db");
+    let limited = |aliases: &str| {
+        let limits = "[{ quantity: requests, amount: 9, every: 1h, when: { model: gpt-4o } }]";
+        let text = format!("rate_limiting: {{ model_aliases: {aliases}, limits: {limits} }}");
+        Config::from_yaml(&text).unwrap()
+    };
+    let call = |model: &str| Call::new().tags(Tags::new().with(Tag::Model, model));
+    for (used, aliases, model) in [
+        (1, "{}", "gpt-4o"),
+        (2, "{ our-chat: gpt-4o }", "our-chat"),
+        (3, "{ our-chat: gpt-4o, mine: openai/gpt-4o }", "mine"),
+        (4, "{ mine: gpt-4o }", "gpt-4o"),
+    ] {
+        let stack = limited(aliases).build_in(&path).unwrap();
+        drop(stack.limiter.try_acquire(call(model)).await.unwrap());
+        let limits = stack.limiter.explain(&call(model)).await.unwrap().limits;
+        let counted: Vec<u64> = limits.iter().map(|limit| limit.in_use).collect();
+        assert_eq!(counted, [used], "{aliases}");
+        drop(stack.limiter);
+        stack.file.unwrap().close().unwrap();
+    }
 }

@@ -33,7 +33,8 @@ const GATEWAY: &str = r#"{
         "default": false, "unmetered": "deny"
     } },
     "state": "state.json", "tls": { "certificate": "server.pem", "key": "server.key" },
-    "heartbeat": "15s", "drain": "10m", "body_memory_mib": 64, "metrics": { "tags": ["team"] }, "authorities": "ca.pem",
+    "heartbeat": "15s", "drain": "10m", "answers_within": "5m", "body_memory_mib": 64, "metrics": { "tags": ["team"] }, "authorities": "ca.pem",
+    "retention": { "attempts": "90d", "hours": "104w" },
     "alerts": [{
         "url": "https://example.com/hook", "form": "slack", "on": ["threshold", "spent"],
         "headers": { "x-token": "x" }, "again_after": "1h", "timeout": "10s", "tries": 8

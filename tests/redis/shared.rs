@@ -163,6 +163,22 @@ async fn limits_that_one_changes_hold_for_all() {
 }
 
 #[tokio::test]
+async fn what_a_configuration_gives_that_is_read_again_is_what_all_are_opened_with() {
+    let server = Server::start(&[]);
+    let set = |amount| limits([Limit::requests(amount).every(MINUTE)]);
+    let open = |amount| options(&server, set(amount)).open().unwrap();
+    let held = |store: &RedisStore| store.limits().iter().next().unwrap().to_string();
+    let why = Reason::default();
+    let one = open(10);
+    one.reload(&set(20), &set(20), &why).get().await.unwrap();
+    // It was taken back.
+    assert_eq!(held(&open(10)), "requests 10/min");
+    one.reload(&set(20), &set(20), &why).get().await.unwrap();
+    one.reconfigure(&set(100), &why).get().await.unwrap();
+    assert_eq!(held(&open(20)), "requests 100/min");
+}
+
+#[tokio::test]
 async fn a_budget_is_one_budget_and_what_happens_to_it_is_told_once() {
     let server = Server::start(&[]);
     let budget = || {

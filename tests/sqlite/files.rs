@@ -201,7 +201,7 @@ async fn a_newer_file_is_kept_where_that_only_added_something_and_refused_elsewh
     // As a later version would have it.
     sql(
         &path,
-        "PRAGMA user_version = 6; ALTER TABLE attempt ADD COLUMN more; ALTER TABLE hour ADD COLUMN more;
+        "PRAGMA user_version = 7; ALTER TABLE attempt ADD COLUMN more; ALTER TABLE hour ADD COLUMN more;
          ALTER TABLE audit ADD COLUMN more; ALTER TABLE log ADD COLUMN more; CREATE TABLE further (a);",
     );
     let store = SqliteStore::open(&path, limits()).unwrap();
@@ -231,13 +231,13 @@ async fn a_newer_file_is_kept_where_that_only_added_something_and_refused_elsewh
     let schema: i64 = conn
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(schema, 6, "it stays the newer one's");
+    assert_eq!(schema, 7, "it stays the newer one's");
     drop(conn);
-    sql(&path, "UPDATE meta SET value = 6 WHERE key = 'min_reader'");
+    sql(&path, "UPDATE meta SET value = 7 WHERE key = 'min_reader'");
     let before = std::fs::read(&path).unwrap();
     let error = refused(&path);
     let text = format!(
-        "{} is of schema 6 and wants a program that knows schema 6; this one knows 5: use the newer version, or a backup from before it",
+        "{} is of schema 7 and wants a program that knows schema 7; this one knows 6: use the newer version, or a backup from before it",
         path.display()
     );
     assert_eq!(error.to_string(), text);

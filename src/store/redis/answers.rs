@@ -250,9 +250,11 @@ impl Store for RedisStore {
     }
 
     fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
-        let (by, why) = (reason.who(&self.shared.by), reason.why().to_owned());
-        let limits = limits.iter().cloned().collect();
-        self.shared.done(Op::Reconfigure { limits, by, why })
+        self.replace(limits, None, reason)
+    }
+
+    fn reload(&self, limits: &Limits, given: &Limits, reason: &Reason) -> Answer<()> {
+        self.replace(limits, Some(given), reason)
     }
 
     fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
@@ -266,6 +268,20 @@ impl Store for RedisStore {
 
     fn events(&self) -> Vec<BudgetEvent> {
         self.shared.lock().take_events()
+    }
+}
+
+impl RedisStore {
+    /// Replaces the limits.
+    fn replace(&self, limits: &Limits, given: Option<&Limits>, reason: &Reason) -> Answer<()> {
+        let (by, why) = (reason.who(&self.shared.by), reason.why().to_owned());
+        let each = |limits: &Limits| limits.iter().cloned().collect();
+        self.shared.done(Op::Reconfigure {
+            limits: each(limits),
+            by,
+            why,
+            given: given.map(each),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    limit::{LimitKey, Limits, Tick},
+    limit::{Limit, LimitKey, Limits, Tick},
     store::{
         Answer, AuditEntry, BudgetEvent, BudgetStanding, Claim, Correction, CountStanding,
         Decision, Grant, Note, Observation, Reason, Remaining, Settlement, Standing, Store,
@@ -210,13 +210,16 @@ impl Store for SqliteStore {
     }
 
     fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
-        self.change(Some(reason), |store, by| {
-            let live = &store.shared.live;
-            let before = live.limits();
-            live.reconfigure(limits, reason).at_once()?;
-            let notes = Note::of_limits(&before, &live.limits(), by, reason.why_or_changed());
-            Ok(((), Op::Reconfigure(limits.iter().cloned().collect()), notes))
-        })
+        self.replace(limits, Op::Reconfigure(each(limits)), reason)
+    }
+
+    fn reload(&self, limits: &Limits, given: &Limits, reason: &Reason) -> Answer<()> {
+        let (listed, given) = (each(limits), each(given));
+        let op = Op::Reload {
+            limits: listed,
+            given,
+        };
+        self.replace(limits, op, reason)
     }
 
     fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
@@ -241,6 +244,10 @@ impl Store for SqliteStore {
     }
 }
 
+fn each(limits: &Limits) -> Vec<Limit> {
+    limits.iter().cloned().collect()
+}
+
 /// What became of a claim, and what is to be written of it: not queued yet.
 enum Decided<'s> {
     Granted(MutexGuard<'s, State>, Grant, Op),
@@ -248,6 +255,17 @@ enum Decided<'s> {
 }
 
 impl SqliteStore {
+    /// Replaces the limits, which is written down as `op`.
+    fn replace(&self, limits: &Limits, op: Op, reason: &Reason) -> Answer<()> {
+        self.change(Some(reason), |store, by| {
+            let live = &store.shared.live;
+            let before = live.limits();
+            live.reconfigure(limits, reason).at_once()?;
+            let notes = Note::of_limits(&before, &live.limits(), by, reason.why_or_changed());
+            Ok(((), op, notes))
+        })
+    }
+
     fn decide(&self, claim: &Claim) -> Decided<'_> {
         let shared = &self.shared;
         let mut state = match shared.begin_lasting() {

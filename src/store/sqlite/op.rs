@@ -49,6 +49,11 @@ pub(super) enum Op {
         reason: String,
     },
     Reconfigure(Vec<Limit>),
+    /// The same, by a configuration that gives these.
+    Reload {
+        limits: Vec<Limit>,
+        given: Vec<Limit>,
+    },
     /// So much is counted as used after a crash, until the block of this number is gone.
     Ahead(u64, Asked),
     /// That block is gone.

@@ -163,16 +163,22 @@ impl Replica {
                 reason,
             } => drop(store.correct(tags, *correction, &reason.as_str().into())),
             Op::Reset { tags, reason } => drop(store.reset(tags, &reason.as_str().into())),
-            Op::Reconfigure(limits) => {
-                if let Ok(limits) = Limits::new(limits.iter().cloned()) {
-                    drop(store.reconfigure(&limits, &Reason::default()));
-                }
+            Op::Reconfigure(limits) => self.replace(limits),
+            Op::Reload { limits, given } => {
+                self.replace(limits);
+                self.given.clone_from(given);
             }
             Op::Ahead(number, asked) => drop(self.ahead.insert(*number, asked.clone())),
             Op::Behind(number) => drop(self.ahead.remove(number)),
             Op::Noted => {}
         }
-        store.take_events()
+        self.store.take_events()
+    }
+
+    fn replace(&self, limits: &[Limit]) {
+        if let Ok(limits) = Limits::new(limits.iter().cloned()) {
+            drop(self.store.reconfigure(&limits, &Reason::default()));
+        }
     }
 
     /// The blocks that there are.

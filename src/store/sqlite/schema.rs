@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION: i64 = 0x7477_7174;
 
 /// Each makes of a file of the schema before it one of its own.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     // What is counted: an image, and what was done since.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
      CREATE TABLE log (seq INTEGER PRIMARY KEY, ops TEXT NOT NULL);
@@ -66,6 +66,8 @@ pub(super) const STEPS: [&str; 5] = [
     "UPDATE meta SET value = 4 WHERE key = 'min_reader';",
     // Blocks of room that is written down ahead.
     "UPDATE meta SET value = 5 WHERE key = 'min_reader';",
+    // Limits by a configuration that was read again.
+    "UPDATE meta SET value = 6 WHERE key = 'min_reader';",
 ];
 
 /// The schema that this version knows.
@@ -170,7 +172,7 @@ mod tests {
             let conn = Connection::open(&path).unwrap();
             let expected = Versions {
                 schema: SCHEMA,
-                min_reader: 5,
+                min_reader: 6,
             };
             assert_eq!(versions(&conn).unwrap(), expected, "schema {schema}");
             let one = store.claim(&claim()).get().await.unwrap();

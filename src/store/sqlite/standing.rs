@@ -23,7 +23,7 @@ const FEW: usize = 10_000;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {
     pub(super) at: At,
-    /// The limits that it was opened with.
+    /// The limits that it was opened with, or that a configuration gave since.
     pub(super) given: Vec<Limit>,
     pub(super) kept: HashMap<u64, Kept>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -94,6 +94,7 @@ impl Standing {
     pub(super) fn took(&mut self, Done { at, op }: &Done) {
         self.since += 1;
         note_block(&mut self.ahead, op);
+        note_given(&mut self.given, op);
         if let Some(replica) = &mut self.replica {
             // Who hears of it was told by the store that decides.
             drop(replica.redo(*at, op));
@@ -121,11 +122,14 @@ impl Standing {
         kept: HashMap<u64, Kept>,
         unwritten: impl Iterator<Item = &'o Op>,
     ) -> Stored {
-        let mut ahead = self.ahead.clone();
-        unwritten.for_each(|op| note_block(&mut ahead, op));
+        let (mut ahead, mut given) = (self.ahead.clone(), self.given.clone());
+        for op in unwritten {
+            note_block(&mut ahead, op);
+            note_given(&mut given, op);
+        }
         Stored {
             at,
-            given: self.given.clone(),
+            given,
             kept,
             ahead,
             image,
@@ -156,6 +160,12 @@ impl Standing {
             let replica = Replica::of_image(given, both, self.most, (&image, kept, at));
             replica.with_ahead(ahead)
         });
+    }
+}
+
+fn note_given(given: &mut Vec<Limit>, op: &Op) {
+    if let Op::Reload { given: new, .. } = op {
+        given.clone_from(new);
     }
 }
 
