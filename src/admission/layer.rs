@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tower_layer::Layer;
 
 use super::Admission;
@@ -28,6 +30,15 @@ impl AdmissionLayer {
     /// Refuses a call that finds no room at once with 429, as a server does with its callers.
     pub fn reject_when_full(mut self) -> Self {
         self.gate.wait = false;
+        self
+    }
+
+    /// Sets the longest [told wait](crate::retry#waits) of its target that a call waits out in line. While more than that
+    /// is left of one, calls are [refused](crate::Rejection::RateLimited), also those that waited for room before.
+    ///
+    /// If it is not set, it is what the retry and failover layers around this one wait out, or a minute if there are none.
+    pub fn longest_wait(mut self, wait: Duration) -> Self {
+        self.gate = self.gate.waiting_out(wait);
         self
     }
 

@@ -26,9 +26,10 @@
 //!
 //! - A *told wait* is how long a provider says to leave it alone. One that comes with a 429, 503 or 529 (in
 //!   `retry-after-ms`, `Retry-After`, or the body) holds back every call with the same provider, API key and model
-//!   until it is over, including calls that wait already. A told wait that comes with an error that is not about the
-//!   target, or to a call with none of these tags, holds back nobody; nor does one of more than a minute for a quota
-//!   that is used up.
+//!   until it is over, including calls that wait already. While more is left of it than a call
+//!   [waits out](AdmissionLayer::longest_wait), calls are refused at once and told when it ends. A told wait that comes
+//!   with an error that is not about the target, or to a call with none of these tags, holds back nobody; nor does one
+//!   of more than a minute for a quota that is used up.
 //! - Rate headers (`x-ratelimit-*`, `anthropic-ratelimit-*` and others, see
 //!   [`wire::rate_limits`](crate::wire::rate_limits)) show what everybody uses on the account. What this program did
 //!   not use is left to others, in limits of the same quantity and period. What no counter shows is not seen: others

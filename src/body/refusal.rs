@@ -16,6 +16,8 @@ use crate::{
 };
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Azure's, which is read beside the two that are written.
+const AZURES_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// By which providers overrule what the official SDKs do by themselves.
@@ -56,25 +58,31 @@ pub(crate) fn tell_help(headers: &mut HeaderMap, kind: &str) {
     }
 }
 
-/// Has the headers say how long to wait, each of the two that does not: what the other says, or where neither says
-/// anything that makes sense, `wait`.
+/// Has the headers say how long to wait, each of the two that does not: what they say already, or `wait` where that is
+/// longer, or where they say nothing that makes sense.
 pub(crate) fn tell_wait(headers: &mut HeaderMap, wait: Duration) {
     let said = retry_after(headers, time_of_day());
+    // Who says zero rounds down.
+    let said = said.filter(|said| !said.is_zero() && *said >= wait);
+    if said.is_none() {
+        untell_wait(headers);
+    }
     let millis = millis(said.unwrap_or(wait));
     for (name, value) in [
         (RETRY_AFTER_MS, millis),
         (RETRY_AFTER, millis.div_ceil(1_000)),
     ] {
-        if said.is_none() || !headers.contains_key(&name) {
+        if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from(value));
         }
     }
 }
 
-/// Has the headers say nothing of how long to wait.
+/// Has the headers say nothing of how long to wait: neither in those that are written here nor in any other that is read.
 pub(crate) fn untell_wait(headers: &mut HeaderMap) {
-    headers.remove(RETRY_AFTER_MS);
-    headers.remove(RETRY_AFTER);
+    for name in [RETRY_AFTER_MS, AZURES_RETRY_AFTER_MS, RETRY_AFTER] {
+        headers.remove(name);
+    }
 }
 
 /// Milliseconds, rounded up, at least 1.

@@ -144,6 +144,7 @@ impl CallContext {
             .find(|(limiter, _)| limiter.is(&gate.limiter));
         Turn {
             start: start.map(|(_, start)| *start),
+            longest_told: Some(gate.longest_wait(state.longest_wait)),
             ..turn
         }
     }

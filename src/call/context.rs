@@ -1,6 +1,9 @@
 //! The context of one call, and a layer's view of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -82,6 +85,8 @@ pub(super) struct State {
     pub(super) most: u32,
     /// The depth of the layer that repeats attempts at one target; 0 while there is none.
     pub(super) repeater: u32,
+    /// The longest told wait that a layer waits out which may make further attempts, where there is one.
+    pub(super) longest_wait: Option<Duration>,
     /// The depth of the outermost layer that may make further attempts: it shows what became of them. 0: there is none.
     pub(super) shows: u32,
 }
@@ -121,6 +126,7 @@ impl Entry {
             log: None,
             most: u32::MAX,
             repeater: 0,
+            longest_wait: None,
             shows: 0,
         };
         Entry {

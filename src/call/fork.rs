@@ -84,6 +84,7 @@ impl State {
             log: self.log.clone(),
             most: self.most,
             repeater: self.repeater,
+            longest_wait: self.longest_wait,
             shows: self.shows,
         }
     }
@@ -112,6 +113,7 @@ impl CallContext {
             log: state.log.clone(),
             most: state.most,
             repeater: kept(state.repeater),
+            longest_wait: state.longest_wait,
             shows: kept(state.shows),
         }
     }

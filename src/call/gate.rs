@@ -14,6 +14,9 @@ use crate::{
     tags::Tags,
 };
 
+/// The longest told wait that is waited out where nobody says anything else: as that of the layers that repeat.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// A layer that claims: under which limiter, what it looks at, and whether it waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -24,6 +27,8 @@ pub(crate) struct Gate {
     pub(super) is_followed: bool,
     /// For how long at most; `None`: as long as the caller does.
     pub(super) patience: Option<Duration>,
+    /// The longest told wait that a call waits out here; `None`: as the layers around it say.
+    longest_wait: Option<Duration>,
     /// By which prices, where it looks at cost.
     pub(super) pricing: Option<Arc<Pricing>>,
     /// Where it records what becomes of attempts.
@@ -69,6 +74,7 @@ impl Gate {
             wait,
             is_followed: false,
             patience: None,
+            longest_wait: None,
             pricing: None,
             recorder: None,
             inspect: Inspect::default(),
@@ -90,6 +96,12 @@ impl Gate {
     /// This gate, waiting for so long at most.
     pub(crate) fn patient(mut self, span: Duration) -> Self {
         self.patience = Some(span);
+        self
+    }
+
+    /// This gate, at which told waits are waited out of so long at most.
+    pub(crate) fn waiting_out(mut self, longest: Duration) -> Self {
+        self.longest_wait = Some(longest);
         self
     }
 
@@ -163,6 +175,12 @@ impl Gate {
         }
     }
 
+    /// Whether an attempt is charged for something that is not in what it costs here.
+    pub(super) fn leaves_out(&self, tags: &Tags, ended: &Ended) -> bool {
+        let pricing = self.pricing.as_ref();
+        ended.pays_beside || pricing.is_some_and(|pricing| pricing.lacks_rates(tags, ended))
+    }
+
     /// Whether it knows what calls with these tags cost.
     pub(super) fn has_price(&self, tags: &Tags) -> bool {
         let pricing = self.pricing.as_ref();
@@ -181,6 +199,11 @@ impl Gate {
             deadline: turn.deadline.into_iter().chain(until).min(),
             ..turn
         }
+    }
+
+    /// The longest told wait that a call waits out here, around which layers wait out so much, where they say.
+    pub(super) fn longest_wait(&self, around: Option<Duration>) -> Duration {
+        self.longest_wait.or(around).unwrap_or(LONGEST_WAIT)
     }
 
     /// Whether a claim for the one serves the other.

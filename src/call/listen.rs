@@ -80,7 +80,8 @@ impl Entry {
             closed: None,
             body: Vec::new(),
         };
-        if let (true, Some(wait)) = (closes, wire::retry_after(&head.headers, now)) {
+        let told = wire::retry_after(&head.headers, now);
+        if let (true, Some(wait)) = (closes, told.filter(|wait| !wait.is_zero())) {
             // At once: nobody may read the body.
             listening.close(wait);
         }
@@ -177,9 +178,11 @@ impl Opening {
     pub(crate) fn failed(self, error: ProviderError) -> ProviderError {
         let retryable = self.may_repeat.unwrap_or(error.retryable);
         let told = self.wait.filter(|_| retryable);
+        // Who says zero rounds down.
+        let more = told.filter(|wait| !wait.is_zero());
         let error = ProviderError {
             retryable,
-            wait: told.or(error.wait),
+            wait: more.or(error.wait).or(told),
             ..error
         };
         if let (true, Some(wait)) = (waits(&error), error.wait) {

@@ -37,20 +37,22 @@ pub(super) enum Noted {
 
 impl Entry {
     /// A layer that may send the call to other targets is around it from here on: it has so many attempts at most, by all
-    /// layers together.
-    pub(crate) fn reroutes(&self, most: u32, now: Instant) {
+    /// layers together. Told waits of up to `longest_wait` are waited out.
+    pub(crate) fn reroutes(&self, most: u32, longest_wait: Duration, now: Instant) {
         let mut state = self.state();
         state.most = state.most.min(most);
+        state.longest_wait = state.longest_wait.max(Some(longest_wait));
         state.log_at(self.depth(), || now);
     }
 
-    /// A layer that may repeat attempts is around the call from here on. Whether it is to: of several the outermost, or
-    /// they would multiply.
-    pub(crate) fn repeats(&self) -> bool {
+    /// A layer that may repeat attempts is around the call from here on, and waits out told waits of up to `longest_wait`.
+    /// Whether it is to: of several the outermost, or they would multiply.
+    pub(crate) fn repeats(&self, longest_wait: Duration) -> bool {
         let mut state = self.state();
         state.log_at(self.depth(), Instant::now);
         if state.repeater == 0 {
             state.repeater = self.depth();
+            state.longest_wait = state.longest_wait.max(Some(longest_wait));
         }
         state.repeater == self.depth()
     }

@@ -84,7 +84,7 @@ impl<'r> Run<'r> {
         let Run { options, entry, .. } = *self;
         // The clock is asked once for each attempt: that is a good part of what a call costs.
         let mut now = entry.came().unwrap_or_else(Instant::now);
-        entry.reroutes(options.max_attempts, now);
+        entry.reroutes(options.max_attempts, options.longest_wait, now);
         if let Some(budget) = options.budget.as_ref().filter(|_| entry.is_untried()) {
             budget.call();
         }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Life, Quantity, Rule, Tick, learnt::Learnt};
+use super::{Life, Rule, Tick, learnt::Learnt};
+
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
 
 /// One count under one limit.
 ///
@@ -19,6 +23,9 @@ pub(crate) struct Window {
     amount: u64,
     pub(super) held: u64,
     pub(super) dated: u64,
+    /// Of that, what calls in flight have dated at their send and may come to less, at most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    open: u64,
     /// What answers have taught, where they have.
     pub(super) learnt: Option<Box<Learnt>>,
     /// Charges dated before this belong to the last slot or to an older one; zero where there is no slot. By a calendar:
@@ -70,6 +77,7 @@ impl Window {
             last: Slot::default(),
             until: Tick::default(),
             dated: 0,
+            open: 0,
             held: 0,
             learnt: None,
         }
@@ -274,15 +282,31 @@ impl Window {
         if self.is_tripped() {
             return None;
         }
-        // Of what may cost so much at most, most costs less: who waits for that waits for no instant.
-        let used = match rule.limit.quantity {
-            Quantity::Cost => self.dated,
-            _ => self.in_use(),
-        };
-        match self.room_of(rule, used, need, self.amount, Vec::new()) {
+        match self.room_of(rule, self.lasting(rule), need, self.amount, Vec::new()) {
             Room::At(at) => Some(at),
             _ => None,
         }
+    }
+
+    /// What counts here whatever calls in flight come to, until it leaves by itself.
+    fn lasting(&self, rule: &Rule) -> u64 {
+        match rule.may_shrink() {
+            false => self.in_use(),
+            // Most calls come to less than was reserved for them: who waits for that waits for no instant.
+            true => self.dated.saturating_sub(self.open),
+        }
+    }
+
+    /// So much of a call in flight is dated that may come to less.
+    #[inline]
+    pub(crate) fn opens(&mut self, amount: u64) {
+        self.open = self.open.saturating_add(amount);
+    }
+
+    /// It has ended.
+    #[inline]
+    pub(crate) fn closes(&mut self, amount: u64) {
+        self.open = self.open.saturating_sub(amount);
     }
 
     /// Whether `need` fits into `amount` beside `used`, of which, besides our own, so much leaves at these

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::limit::{Charged, Counters, Limit, Limits, Refill};
+use crate::limit::{CalendarUnit, Charge, Charged, Counters, Limit, Limits, Refill};
 
 fn rule(limit: Limit) -> Rule {
     Limits::new([limit]).unwrap().rules()[0].clone()
@@ -66,6 +66,69 @@ fn what_is_held_never_expires() {
     assert_eq!(window.room(&rule, 1, at(0)), Room::WhenGivenBack);
     window.unhold(10);
     assert_eq!(window.room(&rule, 1, at(0)), Room::Now);
+}
+
+/// Of a hundred tokens 40 are settled, and 60 are of calls in flight.
+fn used_and_reserved(limit: Limit) -> (Rule, Window) {
+    let (rule, mut window) = (rule(limit), Window::new(100));
+    window.book(&rule, 40, at(5));
+    window.hold(60);
+    (rule, window)
+}
+
+#[test]
+fn for_what_calls_in_flight_may_give_back_nobody_waits_until_an_instant() {
+    let tokens = |charge| {
+        let limit = Limit::tokens(100).every(Duration::from_millis(240));
+        limit.margin(Duration::ZERO).charge(charge)
+    };
+    let by_calendar = Limit::tokens(100).every_calendar(CalendarUnit::Hour, "UTC");
+    for (limit, leaves) in [
+        (tokens(Charge::default()), at(245)),
+        (tokens(Charge::groq()), at(245)),
+        (by_calendar, at(3_600_000)),
+    ] {
+        let (rule, window) = used_and_reserved(limit);
+        assert_eq!(window.room(&rule, 40, at(5)), Room::At(leaves));
+        assert_eq!(window.not_before(&rule, 60), None, "{}", rule.limit);
+        assert_eq!(
+            window.not_before(&rule, 61),
+            Some(leaves),
+            "what is settled stays"
+        );
+    }
+    let (rule, window) = used_and_reserved(tokens(Charge::azure()));
+    assert_eq!(
+        window.not_before(&rule, 40),
+        Some(at(245)),
+        "never corrected"
+    );
+}
+
+/// What is dated at the send and corrected later is of calls in flight as well.
+#[test]
+fn what_a_call_in_flight_has_dated_may_be_given_back_until_it_ends() {
+    let every = |limit: Limit| limit.every(Duration::from_millis(240));
+    for limit in [
+        Limit::tokens(100).charge(Charge::anthropic()),
+        Limit::input_tokens(100).charge(Charge::anthropic()),
+        Limit::tokens(100).charge(Charge::bedrock(5)),
+    ] {
+        let (rule, mut window) = used_and_reserved(every(limit).margin(Duration::ZERO));
+        window.opens(30);
+        assert_eq!(window.not_before(&rule, 90), None, "{}", rule.limit);
+        assert_eq!(window.not_before(&rule, 91), Some(at(245)));
+        window.closes(30);
+        assert_eq!(window.not_before(&rule, 60), None);
+        assert_eq!(window.not_before(&rule, 61), Some(at(245)));
+    }
+    let output = Limit::output_tokens(100).charge(Charge::anthropic());
+    let (rule, window) = used_and_reserved(every(output).margin(Duration::ZERO));
+    assert_eq!(
+        window.not_before(&rule, 61),
+        Some(at(245)),
+        "held until the end"
+    );
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Turn {
     pub(crate) order: u64,
     pub(crate) priority: i32,
     pub(crate) deadline: Option<Instant>,
+    /// The longest told wait that it waits out; `None`: any.
+    pub(crate) longest_told: Option<Duration>,
     /// Where it began in the queue that it comes back to.
     pub(crate) start: Option<u64>,
 }
@@ -66,6 +68,7 @@ impl Turn {
             arrived,
             order: ORDER.fetch_add(1, Ordering::Relaxed),
             priority,
+            longest_told: None,
             start: None,
             // A wait too long to be dated is no bound.
             deadline: max_wait.and_then(|wait| arrived.checked_add(wait)),

@@ -1,11 +1,11 @@
-//! Whether a call's wait can end in time behind those who go before it.
+//! Whether a call's wait can end in time behind those who go before it, or for a target that was told to wait.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Limiter, Shared, Turn, keep::one_of, order::Comer};
 use crate::{
     error::{Rejection, StoreError},
-    limit::{LimitKey, Room},
+    limit::LimitKey,
     store::{Claim, NotNow},
 };
 
@@ -28,14 +28,41 @@ impl Limiter {
         };
         late.map_or(Ok(()), Err)
     }
+
+    /// Refuses a wait for a target that was told to wait for longer than the call waits out.
+    pub(super) async fn opens_soon(
+        &self,
+        claim: &Claim,
+        refused: NotNow,
+        turn: Turn,
+    ) -> Result<(), Rejection> {
+        let refused = match refused.at {
+            Some(_) => refused,
+            // Others wait before it, and nobody has looked until when.
+            None => self.in_figures(claim, refused).await?.1,
+        };
+        let closed = self.shared.closed_for_long(&refused, turn.longest_told);
+        closed.map_or(Ok(()), Err)
+    }
 }
 
 impl Shared {
+    /// The refusal of a wait for a target that was told to wait for longer than this.
+    pub(super) fn closed_for_long(
+        &self,
+        refused: &NotNow,
+        longest: Option<Duration>,
+    ) -> Option<Rejection> {
+        let opens = refused.at.filter(|_| refused.key.is_cooldown())?;
+        let long = opens.since(self.store.now()) > longest?;
+        long.then(|| self.not_now(refused))
+    }
+
     /// The refusal of a wait that cannot end before the deadline, because of what goes to others before.
     ///
     /// It is the least that the wait takes: those before need what they say, none of them goes away, and what
-    /// is held by calls in flight comes back at any moment. Only what is never corrected downwards
-    /// is counted: of the rest nobody knows what it comes to.
+    /// is held by calls in flight comes back at any moment, as does what others use of the same account. Only what is
+    /// never corrected downwards is counted: of the rest nobody knows what it comes to.
     pub(super) async fn too_late_behind(
         self: &Arc<Self>,
         claim: &Claim,
@@ -61,10 +88,7 @@ impl Shared {
             let Some(count) = standings.iter().find(|count| count.key == *key) else {
                 continue;
             };
-            let from = match count.room {
-                Room::At(at) => at,
-                _ => self.store.now(),
-            };
+            let from = count.not_before.unwrap_or_else(|| self.store.now());
             let at = from.after_micros(stay.saturating_mul(whole));
             let refused = NotNow {
                 key: key.clone(),

@@ -264,7 +264,9 @@ impl Driver {
     /// Parks the head where it was refused. If that is still `key`, its turn is over. `kept`: whether the store keeps
     /// room for it.
     fn park(&self, head: &Arc<Waiter>, refused: &NotNow, kept: bool, key: &LimitKey) -> Outcome {
-        if let Some(rejection) = self.shared.too_late(refused, head.deadline) {
+        let late = self.shared.too_late(refused, head.deadline);
+        let closed = || self.shared.closed_for_long(refused, head.longest_told);
+        if let Some(rejection) = late.or_else(closed) {
             self.reject(head, rejection, kept);
             return Outcome::Gone;
         }

@@ -121,9 +121,10 @@ use crate::{
 ///
 /// # Deadlines
 /// A call whose wait cannot end in time is refused at once, because of what counts already or because of what will go
-/// to the calls ahead of it. Of the latter, only what is never corrected downwards is considered. The wait is estimated
-/// at its shortest: the calls ahead need what they claim, and none of them leaves. If they need more than 256 different
-/// sets of limits, only the first 256 are considered.
+/// to the calls ahead of it. Of what counts already, neither what calls in flight may give back is considered nor what
+/// others use of the same account. Of what will go to the calls ahead, only what is never corrected downwards is
+/// considered. The wait is estimated at its shortest: the calls ahead need what they claim, and none of them leaves. If
+/// they need more than 256 different sets of limits, only the first 256 are considered.
 ///
 /// # Runtime
 /// Requires tokio's timer. While calls wait, a task runs on the runtime they wait on; it ends when none is left.
@@ -321,6 +322,10 @@ impl Limiter {
             let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
             turn.in_time(Box::pin(in_time)).await?;
         }
+        if turn.longest_told.is_some() && refused.key.is_cooldown() {
+            let soon = self.opens_soon(claim, refused.clone(), turn);
+            turn.in_time(Box::pin(soon)).await?;
+        }
         let waiter = loop {
             if shared.never_fits(&keys, &comer) {
                 // It did when it was tried: limits have changed since.
@@ -342,7 +347,7 @@ impl Limiter {
                 return Err(Rejection::QueueFull { waiting, shortage });
             }
             let (rank, keys) = (queue.join(&comer), queue.keys(keys));
-            let waiter = Waiter::new(
+            let mut waiter = Waiter::new(
                 claim.clone(),
                 keys,
                 comer,
@@ -350,6 +355,7 @@ impl Limiter {
                 turn.deadline,
                 refused.clone(),
             );
+            waiter.longest_told = turn.longest_told;
             let waiter = Arc::new(waiter);
             queue.enter(&waiter, &refused.key, refused.at);
             break waiter;

@@ -6,7 +6,8 @@
 //! call begins, in the class's virtual time, where its agent's call before it ends, and takes as long as its
 //! size over the agent's weight. So an agent that sends nine thousand calls has its share, and the others
 //! have theirs. Calls of one agent keep their order. The class's time goes on with all that is served, and
-//! newcomers begin there: they may come without end, and starve nobody.
+//! newcomers begin there: they may come without end, and starve nobody. It does not begin again when nobody waits: a
+//! call that comes back after that still goes before all that came later.
 //!
 //! Before all of that go those who are below a guaranteed share, but not before one that was passed by them for
 //! too long.
@@ -97,6 +98,9 @@ pub(super) struct Order {
     turned: bool,
     pub(super) owners: Owners,
     places: u64,
+    /// Where the furthest of those began that were granted, of all classes: there a class begins that nobody waits in.
+    /// Whoever comes back has begun no later.
+    reached: u64,
 }
 
 #[derive(Debug, Default)]
@@ -159,7 +163,7 @@ impl Order {
         let class = self.classes.get(&comer.priority);
         let start = comer.start.or_else(|| Some(class?.start(comer)));
         let seat = Seat {
-            start: start.unwrap_or_default(),
+            start: start.unwrap_or(self.reached),
             order: comer.order,
             place: self.places + 1,
         };
@@ -182,7 +186,8 @@ impl Order {
         let rank = self.rank(comer);
         debug_assert_eq!(rank.line.owner, owner);
         self.places += 1;
-        let class = self.classes.entry(comer.priority).or_default();
+        let class = self.classes.entry(comer.priority);
+        let class = class.or_insert_with(|| Class::beginning_at(self.reached));
         let before = class.oldest();
         class.arrivals.insert((rank.arrival, rank.seat.place));
         let now = class.now;
@@ -210,6 +215,7 @@ impl Order {
         if let Some(class) = class.filter(|_| in_turn) {
             class.advance(rank);
         }
+        self.reached = self.reached.max(rank.seat.start);
         self.leave(rank, agent);
     }
 
@@ -237,7 +243,7 @@ impl Order {
             class.busy -= u64::from(left && party.calls.is_empty());
         }
         if class.arrivals.is_empty() {
-            // Nobody waits: nobody is ahead of anybody.
+            // Nobody waits: of those who come now nobody is ahead of anybody.
             self.classes.remove(&rank.line.priority);
         }
         self.take_turn(rank.line.priority, before);
@@ -339,6 +345,15 @@ impl Order {
 }
 
 impl Class {
+    /// One whose time begins there.
+    fn beginning_at(now: u64) -> Self {
+        Class {
+            now,
+            fluid: now,
+            ..Class::default()
+        }
+    }
+
     /// When the call came that has waited longest.
     fn oldest(&self) -> Option<i64> {
         self.arrivals.first().map(|(arrival, _)| *arrival)

@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::{
+    limit::{Limit, LimitKey},
+    tags::Tags,
+};
 
 const AGING: i64 = 10;
 
@@ -99,6 +103,77 @@ fn one_that_queues_again_keeps_its_place() {
     };
     let again = order.join(&again);
     assert!(others.iter().all(|other| order.before(again, *other)));
+}
+
+/// Ninety calls of one agent are granted, and nobody waits. One of them comes back after others have come.
+fn comes_back_when_nobody_waited(ninety: impl Fn(u64) -> Comer) {
+    let mut order = Order::new(AGING);
+    let first: Vec<Rank> = (0..90).map(|i| order.join(&ninety(i))).collect();
+    first.iter().for_each(|rank| order.granted(*rank, "a"));
+    assert!(order.classes.is_empty() && order.turns.is_empty());
+    let others = [(90, "b"), (91, "c"), (92, "b"), (93, "c")];
+    let others = others.map(|(i, agent)| order.join(&comer(i, agent, WHOLE)));
+    assert_eq!(others[0].seat.start, others[1].seat.start);
+    let again = Comer {
+        start: Some(first[85].seat.start),
+        ..comer(85, "a", WHOLE)
+    };
+    let again = order.join(&again);
+    assert!(others.iter().all(|other| order.before(again, *other)));
+    let next = order.join(&comer(94, "a", WHOLE));
+    assert_eq!(
+        next.seat.start, others[0].seat.start,
+        "a newcomer of its agent begins where the others do"
+    );
+}
+
+#[test]
+fn one_that_queues_again_keeps_its_place_where_nobody_waited_meanwhile() {
+    comes_back_when_nobody_waited(|i| comer(i, "a", WHOLE));
+    // What is guaranteed goes out of turn, and moves nobody else's time.
+    let share = LimitKey::of(0, &Limit::concurrency(2), &Tags::new());
+    let owner = |i| Comer {
+        shares: Some([share.clone()].into()),
+        below: true,
+        ..comer(i, "a", WHOLE)
+    };
+    comes_back_when_nobody_waited(owner);
+    // Of another priority: it keeps its place in the class that it had.
+    let urgent = |i| Comer {
+        priority: 1,
+        ..comer(i, "a", WHOLE)
+    };
+    let mut order = Order::new(AGING);
+    let first: Vec<Rank> = (0..9).map(|i| order.join(&urgent(i))).collect();
+    let waits = order.join(&comer(9, "b", WHOLE));
+    first.iter().for_each(|rank| order.granted(*rank, "a"));
+    let newcomer = order.join(&Comer {
+        agent: "b".into(),
+        ..urgent(10)
+    });
+    let again = order.join(&Comer {
+        start: Some(first[8].seat.start),
+        ..urgent(8)
+    });
+    assert!(order.before(again, newcomer) && order.before(newcomer, waits));
+}
+
+#[test]
+fn nothing_is_kept_of_classes_that_are_gone() {
+    let mut order = Order::new(AGING);
+    for i in 0..10_000 {
+        let agent = format!("agent {i}");
+        let rank = order.join(&Comer {
+            priority: i32::try_from(i).unwrap(),
+            ..comer(i, &agent, WHOLE)
+        });
+        if i % 2 == 0 {
+            order.granted(rank, &agent);
+        } else {
+            order.gave_up(rank, &agent);
+        }
+        assert!(order.classes.is_empty() && order.turns.is_empty());
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
-    limit::{LimitKey, Limits, Tick, micros},
+    limit::{LimitKey, Limits, Quantity, Tick, micros},
     store::NotNow,
 };
 
@@ -194,14 +194,30 @@ impl Queue {
             // It may have been given back since, when nobody was parked there to be told.
             self.kick([by.key.clone()]);
         }
-        let known = by.at.and(by.not_before);
-        let least = by.not_before.unwrap_or(now).max(now);
-        let due = known.unwrap_or_else(|| match self.pins.due(waiter) {
-            // Nobody can say: as before, so that it does not pin for ever what it cannot use.
-            Some((due, _)) if !moved => (*due).max(by.not_before.unwrap_or_default()),
-            _ => least,
-        });
+        let due = self.due_after(waiter, by, now, moved);
         self.pin(waiter, &by.key, due);
+    }
+
+    /// When one is due that was refused, as far as anybody can say.
+    fn due_after(&self, waiter: &Waiter, by: &NotNow, now: Tick, moved: bool) -> Tick {
+        let least = by.not_before.unwrap_or_default();
+        // Where nobody can say it stays as before, so that it does not pin for ever what it cannot use.
+        let before = self.pins.due(waiter).filter(|_| !moved);
+        let before = before.map(|(due, _)| *due);
+        match (by.at, by.not_before) {
+            // Calls in flight may give enough back before that: it is due when the rest leaves by itself.
+            (Some(at), _) if self.is_corrected(&by.key) => {
+                before.map_or(at, |before| before.min(at)).max(least)
+            }
+            (Some(_), Some(sure)) => sure,
+            _ => before.unwrap_or(now).max(least),
+        }
+    }
+
+    /// Whether tokens count there as so many as were used in the end.
+    fn is_corrected(&self, key: &LimitKey) -> bool {
+        let rule = self.limits.rule_of(key);
+        rule.is_some_and(|rule| rule.may_shrink() && rule.limit.quantity != Quantity::Cost)
     }
 
     /// Pins the counts of one that has moved too often.

@@ -34,10 +34,10 @@ impl Shared {
             in_use: refused.in_use,
             reserved: refused.reserved,
             needed: refused.needed,
-            // Where nothing is certain, when it is worth another try.
+            // If nothing is given back before: where that is not certain, then it is worth another try.
             retry_after: refused
                 .not_before
-                .or(refused.at)
+                .max(refused.at)
                 .map(|at| at.since(self.store.now())),
             amount: limits
                 .rule_of(&refused.key)

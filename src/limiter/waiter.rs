@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -35,6 +36,8 @@ pub(super) struct Waiter {
     /// Whose it is.
     pub(super) agent: Arc<str>,
     pub(super) deadline: Option<Instant>,
+    /// The longest told wait that it waits out; `None`: any.
+    pub(super) longest_told: Option<Duration>,
     /// How often it was sent to another count. Changes under the queue's lock, as the next two, and as the stand and
     /// the owner do.
     moves: AtomicU32,
@@ -88,6 +91,7 @@ impl Waiter {
             rank,
             agent,
             deadline,
+            longest_told: None,
             moves: AtomicU32::new(0),
             passed: AtomicU64::new(0),
             lifted: AtomicBool::new(false),

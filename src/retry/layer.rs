@@ -30,7 +30,8 @@ impl RetryLayer {
     }
 
     /// Sets the longest [told wait](crate::retry#waits) that a call waits out; a minute by default. An answer that
-    /// tells a longer one is handed on.
+    /// tells a longer one is handed on. While more than that is left of it, an admission layer further in refuses calls to
+    /// the same target.
     pub fn longest_wait(mut self, wait: Duration) -> Self {
         self.policy.longest_wait = wait;
         self

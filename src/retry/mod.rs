@@ -28,7 +28,9 @@
 //!
 //! A told wait that is longer than [`RetryLayer::longest_wait`], or that ends after the call's deadline, is not begun.
 //! The answer is handed on at once instead, with the wait in `retry-after-ms` and `Retry-After`, wherever the provider
-//! put it. The deadline covers all attempts, whoever makes them.
+//! put it. Until no more than `longest_wait` is left of it, the
+//! [`AdmissionLayer`](crate::AdmissionLayer::longest_wait) refuses further calls to that target at once. The deadline
+//! covers all attempts, whoever makes them.
 //!
 //! # No storm
 //! Repeats of anything but a 429 are taken out of a [`RetryBudget`], so that an outage is not multiplied. A caller that

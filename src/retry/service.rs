@@ -102,7 +102,7 @@ impl Settings {
     {
         if let Some((parts, body)) = entered.whole()
             && !self.inspect.off
-            && entered.entry.repeats()
+            && entered.entry.repeats(self.policy.longest_wait)
         {
             let call = Repeated {
                 settings: self,

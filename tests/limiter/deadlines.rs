@@ -1,8 +1,12 @@
 //! A8. A wait that cannot end before its deadline is refused at once, also where it is others that it waits for; one
 //! that just makes it is not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use tokio::{
     task::{JoinHandle, JoinSet, yield_now},
@@ -10,9 +14,10 @@ use tokio::{
 };
 use tower_quota::{
     Limiter, Rejection, Tag, Tags, Usage,
-    limit::{Charge, Limit, Limits},
-    limiter::{Call, Peek, QueueOptions},
-    store::MemoryStore,
+    limit::{CalendarUnit, Charge, Limit, Limits},
+    limiter::{Call, Peek, Permit, QueueOptions},
+    store::{MemoryStore, Observation},
+    wire::rate_limits,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -185,6 +190,136 @@ async fn what_may_be_given_back_earlier_is_not_counted() {
     held.release();
     first.await.unwrap();
     second.await.unwrap().unwrap();
+}
+
+/// A limiter whose clock on the wall shows half past.
+fn at_half_past(limit: Limit) -> Limiter {
+    let (half_past, start) = (SystemTime::UNIX_EPOCH + 30 * MINUTE, Instant::now());
+    let store = MemoryStore::new(Limits::new([limit]).unwrap());
+    let store = store.wall_clock(move || half_past + start.elapsed());
+    Limiter::build(Arc::new(store), QueueOptions::new())
+}
+
+fn tokens_a_minute() -> Limit {
+    let limit = Limit::tokens(90_000).every(MINUTE);
+    limit.margin(Duration::ZERO)
+}
+
+/// An hour by the clock on the wall.
+fn tokens_an_hour() -> Limit {
+    Limit::tokens(90_000).every_calendar(CalendarUnit::Hour, "UTC")
+}
+
+fn of_size(tokens: u64) -> Call {
+    Call::new().tokens(tokens, 0)
+}
+
+/// A call of this size comes to all of it.
+async fn use_up(limiter: &Limiter, tokens: u64) {
+    let permit = limiter.acquire(of_size(tokens)).await.unwrap();
+    permit.settle(Usage::new(tokens, 0));
+}
+
+/// Ten calls in flight hold 80 000 tokens, and come to much less.
+#[tokio::test(start_paused = true)]
+async fn what_calls_in_flight_may_give_back_makes_nobody_late() {
+    let charges = [
+        Charge::default(),
+        Charge::groq(),
+        Charge::anthropic(),
+        Charge::bedrock(1),
+    ];
+    let limits = charges.map(|charge| tokens_a_minute().charge(charge));
+    for limit in limits.into_iter().chain([tokens_an_hour()]) {
+        let limiter = at_half_past(limit.clone());
+        use_up(&limiter, 10_000).await;
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            held.push(limiter.acquire(of_size(8_000)).await.unwrap());
+        }
+        let in_time = of_size(8_000).max_wait(MINUTE / 6);
+        assert!(matches!(limiter.peek(&in_time).await, Ok(Peek::Wait(_))));
+        let waits: JoinHandle<_> = tokio::spawn({
+            let limiter = limiter.clone();
+            async move { limiter.acquire(in_time).await.map(drop) }
+        });
+        yield_now().await;
+        assert_eq!(limiter.waiting(), 1, "{limit}");
+        for permit in held.drain(..2) {
+            permit.settle(Usage::new(500, 0));
+        }
+        waits.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_settled_makes_late_whatever_calls_in_flight_give_back() {
+    for (limit, room) in [(tokens_a_minute(), MINUTE), (tokens_an_hour(), 30 * MINUTE)] {
+        let limiter = at_half_past(limit);
+        use_up(&limiter, 85_000).await;
+        let _held = limiter.acquire(of_size(1_000)).await.unwrap();
+        let refused = refused_now(&limiter, of_size(8_000).max_wait(room - GRAIN)).await;
+        assert_eq!(refused.retry_after(), Some(room));
+        let just = of_size(8_000).max_wait(room + GRAIN);
+        drop(limiter.acquire(just).await.unwrap());
+    }
+}
+
+/// What is never corrected is not given back when a call ends.
+#[tokio::test(start_paused = true)]
+async fn what_calls_in_flight_never_give_back_makes_late() {
+    let limiter = limiter(tokens_a_minute().charge(Charge::azure()));
+    use_up(&limiter, 10_000).await;
+    let _held = limiter.acquire(of_size(80_000)).await.unwrap();
+    refused_now(&limiter, of_size(8_000).max_wait(MINUTE - GRAIN)).await;
+}
+
+/// The provider's counters say that nothing is left of ten requests.
+fn hears_that_nothing_is_left(permit: &Permit) {
+    let headers = [
+        ("x-ratelimit-limit-requests", "10"),
+        ("x-ratelimit-remaining-requests", "0"),
+    ];
+    let headers = headers.map(|(name, value)| {
+        let name = HeaderName::from_static(name);
+        (name, HeaderValue::from_static(value))
+    });
+    let shown = rate_limits("openai", &HeaderMap::from_iter(headers), SystemTime::now());
+    permit.observe(&Observation::Counters {
+        shown,
+        refused: false,
+    });
+}
+
+/// Nobody knows what others use of the same account from now on.
+#[tokio::test(start_paused = true)]
+async fn what_others_use_makes_nobody_late_behind_those_who_wait() {
+    // How many wait before it, and in how many periods it may go at the earliest, as one of ours counts.
+    for (waiting, periods) in [(1, 0), (8, 0), (9, 1), (10, 1), (25, 2)] {
+        let call = Call::new().tags(Tags::new().with(Tag::Model, "m"));
+        let limit = Limit::requests(10).every(MINUTE).margin(Duration::ZERO);
+        let limiter = limiter(limit.when(Tag::Model, "m"));
+        let permit = limiter.acquire(call.clone()).await.unwrap();
+        hears_that_nothing_is_left(&permit);
+        let Ok(Peek::Wait(full)) = limiter.peek(&call).await else {
+            panic!("others use the rest")
+        };
+        assert_eq!(full.in_use, 10);
+        let _tasks = wait(&limiter, 0, waiting, &call).await;
+        if periods > 0 {
+            let late = call.clone().max_wait(MINUTE * periods - GRAIN);
+            refused_now(&limiter, late).await;
+        }
+        let just = call.clone().max_wait(MINUTE * periods + GRAIN);
+        assert!(matches!(limiter.peek(&just).await, Ok(Peek::Wait(_))));
+        let waits = tokio::spawn({
+            let limiter = limiter.clone();
+            async move { limiter.acquire(just).await.map(drop) }
+        });
+        yield_now().await;
+        assert_eq!(limiter.waiting(), waiting + 1);
+        waits.abort();
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -121,6 +121,9 @@ impl Log {
             Decision::NotNow(refused) => {
                 let told = refused.not_before.map(Tick::as_micros);
                 assert!(told >= closed, "{refused:?} before {closed:?}");
+                if let Some(until) = told.filter(|_| told > closed) {
+                    self.judge_certain(&needs, until);
+                }
                 if refused.key.is_cooldown() {
                     self.judge_cooldown(&needs, refused, (claim, closed), now);
                 } else {
@@ -195,7 +198,16 @@ impl Log {
                 "there never will be room: {need} on top of {in_use:?} of {most}: {plan:?}"
             ),
         }
-        assert!(refused.not_before >= refused.at);
+        assert!(plan.shrinks() || refused.not_before >= refused.at);
+    }
+
+    /// Whatever calls in flight come to, some count has no room a tick before this.
+    fn judge_certain(&self, needs: &[(usize, u64)], until: u64) {
+        let full = needs.iter().any(|(book, need)| {
+            let plan = &self.plans[self.books[*book].plan];
+            !plan.shadow && self.certain(*book, until - 1) + need > self.most(*book)
+        });
+        assert!(full, "there may be room before {until}: {needs:?}");
     }
 
     /// What is asked of the count that refused.
@@ -423,6 +435,19 @@ impl Log {
             rows: Vec::new(),
         });
         self.books.len() - 1
+    }
+
+    /// The most that may count at this moment of what calls in flight do not give back.
+    fn certain(&self, book: usize, at: u64) -> u64 {
+        let book = &self.books[book];
+        let plan = &self.plans[book.plan];
+        let stays = |row: &&Row| match (row.date, plan.life) {
+            (Some(date), Life::Sliding { stay, late }) => at < date + stay + late,
+            _ => true,
+        };
+        let ended = |row: &&Row| row.ended || !plan.shrinks();
+        let rows = book.rows.iter().filter(ended).filter(stays);
+        rows.map(|row| row.counts).sum()
     }
 
     fn in_use(&self, book: usize, now: u64) -> InUse {

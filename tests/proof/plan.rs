@@ -103,6 +103,15 @@ impl Plan {
         counted && matches!(self.charge, Rule::Used | Rule::Split)
     }
 
+    /// Whether less may count in the end than was claimed.
+    pub(crate) fn shrinks(&self) -> bool {
+        match self.quantity {
+            Quantity::Requests => false,
+            Quantity::Concurrency => true,
+            _ => !matches!(self.charge, Rule::Larger | Rule::Sum),
+        }
+    }
+
     /// What a claim needs of a count that holds `most`; `None`: this limit is not for it.
     pub(crate) fn need(&self, most: u64, claim: &Claim) -> Option<u64> {
         let callers = |tag: &Tag| !matches!(tag, Tag::Provider | Tag::Model | Tag::ApiKey);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::advance;
 use tower_quota::{
     Tags, Usage,
-    limit::{Demand, Limit, Limits, Quantities},
+    limit::{Charge, Demand, Limit, Limits, Quantities},
     store::{Answer, Claim, Decision, Grant, MemoryStore, Settlement, Store as _},
 };
 
@@ -52,4 +52,28 @@ async fn a_call_that_used_nothing_keeps_nothing_of_another_any_longer() {
     // What was used leaves a minute after its own date, not after that of the other one.
     advance(MINUTE - Duration::from_millis(100)).await;
     drop(granted(&store, &tokens(100)));
+}
+
+/// What is dated at the send may be corrected downwards until the call has ended, and is for sure from then on.
+#[tokio::test(start_paused = true)]
+async fn what_a_call_in_flight_has_dated_makes_nobody_late() {
+    let limit = Limit::input_tokens(100)
+        .every(MINUTE)
+        .margin(Duration::ZERO);
+    let store = store([limit.charge(Charge::anthropic())]);
+    let not_before = |input| match store.claim(&tokens(input)) {
+        Answer::Now(Ok(Decision::NotNow(refused))) => refused.not_before,
+        other => panic!("{other:?}"),
+    };
+    let [mut settled, mut open] = [40, 60].map(|input| granted(&store, &tokens(input)));
+    store.date(&mut settled);
+    settle(&store, settled, Usage::new(40, 0));
+    let leaves = not_before(61).unwrap();
+    // Sent twice, it is one call.
+    store.date(&mut open);
+    store.date(&mut open);
+    assert_eq!(not_before(60), None);
+    assert_eq!(not_before(61), Some(leaves));
+    settle(&store, open, Usage::new(50, 0));
+    assert_eq!(not_before(10 + 1), Some(leaves));
 }

@@ -51,6 +51,11 @@ async fn the_gate_of_a_target_is_closed_until_what_is_used_up_is_there_again() {
         ("a reset", used_up("0"), 8_640),
         ("the reset of what is not used up", used_up("1"), 0),
         ("a body", used_up("0").body(text), 1_146),
+        (
+            "a body, beside nothing",
+            Form::status(429).header("retry-after", "0").body(text),
+            1_146,
+        ),
         ("a header", used_up("0").header("retry-after", "2"), 2_000),
     ] {
         let leaves = next_leaves(form).await;

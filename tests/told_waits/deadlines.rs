@@ -1,8 +1,16 @@
 //! A told wait that is too long fails now and says when.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use tower_quota::{CallOptions, RetryLayer};
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::Full;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_quota::{
+    AdmissionLayer, CallOptions, Limiter, RetryLayer,
+    limit::{Limit, Limits},
+    retry::Attempts,
+};
 
 use crate::form::{Came, Form, call_with};
 
@@ -15,8 +23,8 @@ fn hurried(form: &Form) -> Came {
 }
 
 /// What the headers of an answer say, in milliseconds and in seconds.
-fn said(came: &Came) -> [&str; 2] {
-    ["retry-after-ms", "retry-after"].map(|name| match came.headers.get(name) {
+fn said(headers: &HeaderMap) -> [&str; 2] {
+    ["retry-after-ms", "retry-after"].map(|name| match headers.get(name) {
         Some(value) => value.to_str().unwrap(),
         None => "",
     })
@@ -53,6 +61,27 @@ fn beyond_the_deadline_it_fails_now_and_says_when_wherever_that_was_told() {
             ["29500", "30"],
         ),
         (
+            "the body, beside nothing",
+            busy().header("retry-after", "0").body(TEXT),
+            29_500,
+            ["29500", "30"],
+        ),
+        (
+            "the body, beside nothing in milliseconds",
+            busy()
+                .header("retry-after-ms", "0")
+                .header("retry-after", "0")
+                .body(TEXT),
+            29_500,
+            ["29500", "30"],
+        ),
+        (
+            "the body, beside Azure's nothing",
+            busy().header("x-ms-retry-after-ms", "0").body(TEXT),
+            29_500,
+            ["29500", "30"],
+        ),
+        (
             "a reset",
             busy()
                 .header("x-ratelimit-remaining-tokens", "0")
@@ -81,7 +110,7 @@ fn beyond_the_deadline_it_fails_now_and_says_when_wherever_that_was_told() {
         assert_eq!(came.after, Duration::ZERO, "{about}");
         let told = Some(Duration::from_millis(millis));
         assert_eq!(came.attempts.retry_after, told, "{about}");
-        assert_eq!(said(&came), headers, "{about}");
+        assert_eq!(said(&came.headers), headers, "{about}");
     }
 }
 
@@ -90,7 +119,7 @@ fn within_the_deadline_it_is_waited_for() {
     let came = hurried(&Form::status(429).header("retry-after", "5"));
     assert_eq!((came.status, came.sent.len()), (200, 2));
     assert_eq!(came.attempts.retry_after, None);
-    assert_eq!(said(&came), ["", ""]);
+    assert_eq!(said(&came.headers), ["", ""]);
 }
 
 #[test]
@@ -99,7 +128,7 @@ fn the_longest_wait_bounds_it_as_the_deadline_does() {
     let longest = |secs| RetryLayer::new().longest_wait(Duration::from_secs(secs));
     let came = call_with(&form, &longest(19), CallOptions::new());
     assert_eq!((came.status, came.sent.len()), (429, 1));
-    assert_eq!(said(&came), ["20000", "20"]);
+    assert_eq!(said(&came.headers), ["20000", "20"]);
     let came = call_with(&form, &longest(20), CallOptions::new());
     assert_eq!((came.status, came.sent.len()), (200, 2));
 }
@@ -110,5 +139,43 @@ fn nobody_invents_a_wait_that_was_not_told() {
     let came = call_with(&Form::status(503), &RetryLayer::new(), options);
     assert_eq!(came.sent.len(), 1);
     assert_eq!(came.attempts.retry_after, None);
-    assert_eq!(said(&came), ["", ""]);
+    assert_eq!(said(&came.headers), ["", ""]);
+}
+
+/// There is no room to ask again: that is said, and no header says any more what was waited for.
+#[tokio::test(start_paused = true)]
+async fn what_was_waited_for_is_said_in_no_header() {
+    for (name, value) in [
+        ("retry-after", "5"),
+        ("retry-after-ms", "5000"),
+        ("x-ms-retry-after-ms", "5000"),
+    ] {
+        let form = Form::status(429).header(name, value);
+        let busy = form.clone();
+        let provider = service_fn(move |_: Request<Full<Bytes>>| {
+            std::future::ready(Ok::<_, Infallible>(busy.answer()))
+        });
+        let limit = Limit::requests(1).every(Duration::from_secs(45));
+        let limits = Limits::new([limit.margin(Duration::ZERO)]).unwrap();
+        let admission = AdmissionLayer::new(Limiter::new(limits)).reject_when_full();
+        let service = RetryLayer::new().layer(admission.layer(provider));
+        let (parts, _) = service.oneshot(form.request()).await.unwrap().into_parts();
+        assert_eq!(parts.status, 429, "{name}: the provider's answer");
+        let room = parts.extensions.get::<Attempts>().unwrap().retry_after;
+        let room = room.unwrap();
+        let (least, most) = (Duration::from_millis(39_500), Duration::from_secs(40));
+        assert!((least..=most).contains(&room), "{name}: {room:?}");
+        let millis = room.as_nanos().div_ceil(1_000_000);
+        let seconds = millis.div_ceil(1_000);
+        assert_eq!(
+            said(&parts.headers),
+            [millis.to_string(), seconds.to_string()],
+            "{name}"
+        );
+        assert!(
+            !parts.headers.contains_key("x-ms-retry-after-ms"),
+            "{name}: {:?}",
+            parts.headers
+        );
+    }
 }

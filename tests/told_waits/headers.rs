@@ -102,8 +102,11 @@ fn nothing_gives_way_to_what_says_more() {
     ]);
     let hint =
         r#"{"error":{"message":"Please try again in 1.146s.","code":"rate_limit_exceeded"}}"#;
+    let stream = "data: {\"error\":{\"message\":\"Please try again in 2s.\",\"code\":\"rate_limit_exceeded\"}}\n\n";
+    let stream = Form::stream("/v1/chat/completions", stream);
     check_all([
         ("a header", used_up, Told(6_000)),
+        ("a stream", stream.header("retry-after", "0"), Told(2_000)),
         (
             "a body",
             with(&[("retry-after", "0")]).body(hint),

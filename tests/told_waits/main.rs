@@ -11,6 +11,7 @@ mod cooldown;
 mod deadlines;
 mod form;
 mod headers;
+mod longest;
 mod quotas;
 mod resets;
 mod spread;

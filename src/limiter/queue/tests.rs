@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    limit::{Demand as Asked, Limit, Quantities, Quantity},
+    limit::{Demand as Asked, Limit, Quantities},
     limiter::{comer::Wants, keep::behind},
     store::Claim,
     tags::Tags,
@@ -80,6 +80,12 @@ impl Scene {
             not_before: Some(at),
             ..behind(self.key(by), Some(at))
         };
+        self.queue.refused(waiter, &by, Tick::default(), false);
+    }
+
+    /// One was tried, and refused by this count, where enough leaves by itself at an instant, and may be given back before.
+    fn refused_unless_given_back(&mut self, waiter: &Arc<Waiter>, by: u32, at: Tick) {
+        let by = behind(self.key(by), Some(at));
         self.queue.refused(waiter, &by, Tick::default(), false);
     }
 
@@ -201,6 +207,22 @@ fn a_pin_that_sleeps_goes_with_its_waiter_whatever_became_of_the_limits() {
     scene.refused_until(&awake, 1, at(150));
     scene.refused_until(&awake, 0, at(150));
     assert_eq!(scene.kept_at(&[1], at(150)), [scene.key(1)]);
+}
+
+/// It may be earlier, and is then as well. What comes to be later again and again pins nothing for ever.
+#[test]
+fn one_is_due_when_enough_leaves_by_itself_though_it_may_be_given_back_before() {
+    let at = |seconds: u64| Tick::from_micros(seconds * 1_000_000);
+    let mut scene = Scene::new();
+    let waits = scene.comes(0, &[1, 0]);
+    scene.refused(&waits, 0);
+    scene.refused_unless_given_back(&waits, 1, at(200));
+    assert_eq!(scene.kept_at(&[0], at(0)), []);
+    assert_eq!(scene.kept_at(&[0], at(150)), [scene.key(0)]);
+    scene.refused_unless_given_back(&waits, 1, at(100));
+    scene.refused_unless_given_back(&waits, 1, at(300));
+    assert_eq!(scene.kept_at(&[0], at(99)), [scene.key(0)]);
+    assert_eq!(scene.kept_at(&[0], at(165)), []);
 }
 
 /// What was found out under earlier limits is passed over, and so is what comes for one that has gone.
