@@ -3,7 +3,7 @@
 //! | kind | says | is over |
 //! |---|---|---|
 //! | `threshold` | a share of a budget is spent: once a period for each of its [thresholds](crate::limit::Limit::thresholds) | |
-//! | `circuit` | a budget was exceeded, and stops calls until it is reset | when it is reset |
+//! | `circuit` | a budget was exceeded, and stops calls until it is reset | when it is reset, or is a budget no more |
 //! | `spent` | attempts are refused because a budget is spent; on a route, their calls may go on to other targets | |
 //! | `breaker` | a target of a route fails and is passed over | when it serves again |
 //! | `parked` | a key or an account is out of money or quota, or is refused by its provider; it is not used until the time that the text names | when an operator takes that back |
@@ -12,6 +12,9 @@
 //! - A webhook is told once of each kind and subject (a budget, a target). It is told again if that was over in
 //!   between, or if it still happens after [a while](Webhook::again_after). Its end is told only to webhooks that were
 //!   told of its beginning.
+//! - Open circuits are looked for once a minute, a thousand of them at most: a webhook is also told of those that opened
+//!   before the process began or before it was a webhook, or in another process on the same store; and if another
+//!   process has reset one, that this is over.
 //! - Nothing waits for a webhook: each has a queue of 256 alerts, which a task of its own sends in order. An alert that
 //!   finds the queue full is dropped, and [listeners](Alerts::on_outcome) are told.
 //! - If a webhook answers 429 or 5xx, answers too late or cannot be reached, the alert is sent again: after the time
@@ -31,9 +34,9 @@
 //! space.
 //!
 //! # What it does not do
-//! Alerts that are in a queue when the process is killed are lost. Each process sends its own alerts. An alert that
-//! could not be delivered in the end counts as told: while the condition lasts, a webhook that refuses alerts is told
-//! of it no sooner and no more often than others.
+//! Alerts that are in a queue when the process is killed are lost. Each process sends its own alerts, so of an open
+//! circuit every process tells that shares the store. An alert that could not be delivered in the end counts as told:
+//! while the condition lasts, a webhook that refuses alerts is told of it no sooner and no more often than others.
 //!
 //! ```
 //! use tower_quota::{Limiter, RateLimitLayer, alerts::{Alerts, Form, Kind, Webhook}, limit::Limits};
@@ -58,6 +61,7 @@
 
 mod ahead;
 mod alert;
+mod circuits;
 mod client;
 mod deliver;
 mod form;

@@ -26,6 +26,7 @@ use tower_service::Service;
 use super::{
     Alert, BadWebhook, Kind, NotDelivered, Told, Webhook,
     ahead::Ahead,
+    circuits::Circuits,
     client::{self, Post},
     hook::Hook,
     kind::Kinds,
@@ -34,7 +35,7 @@ use crate::{clock::time_of_day, limiter::Limiter, rate_limit::RateLimitLayer};
 
 /// How long what is still to be told may take when it is to end.
 const LAST: Duration = Duration::from_secs(5);
-/// How often it is looked whether budgets last.
+/// How often it is looked which budgets stop calls, and whether the others last.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Sends alerts to webhooks; see the [module](super).
@@ -169,7 +170,8 @@ impl Alerts {
     /// If it is dropped, nothing more is delivered, and what is queued is lost.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stopping, stops) = watch::channel(false);
-        let (mut telling, mut ahead) = (JoinSet::new(), Ahead::default());
+        let mut telling = JoinSet::new();
+        let (mut circuits, mut ahead) = (Circuits::default(), Ahead::default());
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop = pin!(stop);
@@ -188,7 +190,7 @@ impl Alerts {
                 () = self.shared.changed.notified() => {}
                 _ = look.tick() => {
                     // A store that does not answer keeps nothing up.
-                    let looked = timeout(LAST, self.look_ahead(&mut ahead));
+                    let looked = timeout(LAST, self.look(&mut circuits, &mut ahead));
                     tokio::select! {
                         () = &mut stop => break,
                         _ = looked => {}
@@ -246,18 +248,30 @@ impl Alerts {
         }
     }
 
-    async fn look_ahead(&self, ahead: &mut Ahead) {
-        if !self.wants(Kind::Forecast) {
+    /// Tells what can be seen of budgets, whenever that came about: whoever was told is not told again so soon.
+    async fn look(&self, circuits: &mut Circuits, ahead: &mut Ahead) {
+        if !self.wants(Kind::Circuit) && !self.wants(Kind::Forecast) {
             return;
         }
         let limiters = self.shared.limiters.lock().clone();
-        let mut budgets = Vec::new();
+        let (mut budgets, mut are_all) = (Vec::new(), true);
         for limiter in &limiters {
-            // A store that cannot answer is told of elsewhere.
-            budgets.extend(limiter.budgets().await.unwrap_or_default());
+            match limiter.budgets().await {
+                Ok(standings) => budgets.extend(standings),
+                // A store that cannot answer is told of elsewhere.
+                Err(_) => are_all = false,
+            }
         }
-        let early = ahead.look(&budgets, Instant::now(), time_of_day());
-        early.iter().for_each(|early| self.ends_early(early));
+        // Of those that are missing nobody knows whether they are over.
+        if are_all {
+            let (open, over) = circuits.look(&budgets);
+            over.iter().for_each(|name| self.circuit_closed(name));
+            open.iter().for_each(|event| self.budget_changed(event));
+        }
+        if self.wants(Kind::Forecast) {
+            let early = ahead.look(&budgets, Instant::now(), time_of_day());
+            early.iter().for_each(|early| self.ends_early(early));
+        }
     }
 }
 

@@ -60,6 +60,13 @@ impl Alerts {
         }
     }
 
+    /// A circuit is found to be closed, whoever has closed it.
+    pub(super) fn circuit_closed(&self, name: &str) {
+        self.tell(Kind::Circuit, name, true, || {
+            format!("{name}: it stops calls no more")
+        });
+    }
+
     pub(super) fn ends_early(&self, early: &TooEarly) {
         let TooEarly {
             budget,
@@ -90,7 +97,7 @@ impl Observer for Alerts {
 }
 
 /// A budget without how much it is: it may have been raised before its circuit is closed.
-fn unamounted(event: &BudgetEvent) -> String {
+pub(super) fn unamounted(event: &BudgetEvent) -> String {
     let amount = format!(" {}", event.amount);
     event.budget.replacen(&amount, "", 1)
 }

@@ -9,7 +9,7 @@ use opentelemetry::{
 
 use super::{
     instruments::Instruments,
-    names::{ERROR, OPERATION, STATUS, TOKEN_TYPE},
+    names::{ERROR, KIND, OPERATION, STATUS, TOKEN_TYPE},
     observe::dollars,
     series::Series,
 };
@@ -108,11 +108,7 @@ impl BoundAttempt {
         ];
         for ((kind, tokens), bound) in all.into_iter().zip(&self.tokens) {
             if tokens > 0 {
-                let bind = || {
-                    instruments
-                        .tokens
-                        .bind(&with(&self.of, "tower_quota.kind", kind))
-                };
+                let bind = || instruments.tokens.bind(&with(&self.of, KIND, kind));
                 bound.get_or_init(bind).add(tokens);
             }
         }

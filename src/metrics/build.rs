@@ -46,9 +46,10 @@ impl Builder {
         }
     }
 
-    /// Makes these tags of callers labels: `tower_quota.agent` and so on. Their values are shown as they are to whoever
-    /// reads the metrics. `run` cannot be a label, because its values never end, nor can `api_key`; provider and model
-    /// are labels anyway.
+    /// Makes these tags of callers labels: `tower_quota.agent` and so on. A tag whose label is there
+    /// [already](super#labels), such as `kind`, has another one: `tower_quota.tag.kind`. The values are shown as they
+    /// are to whoever reads the metrics. `run` cannot be a label, because its values never end, nor can `api_key`;
+    /// provider and model are labels anyway.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
         let may_be = |tag: &Tag| tag.is_callers() && *tag != Tag::Run;
         self.tags = tags.into_iter().filter(may_be).collect();

@@ -7,6 +7,7 @@ use opentelemetry::KeyValue;
 use super::{
     Metrics,
     gauges::{Gauge, Reading},
+    names::{LIMIT, OTHERS, QUANTITY},
     observe::dollars,
 };
 use crate::{limit::Quantity, limiter::Limiter, store::CountStanding};
@@ -51,12 +52,12 @@ impl Metrics {
         };
         for count in &counts {
             let mut of = vec![
-                labels.label("tower_quota.limit", &count.rule),
-                KeyValue::new("tower_quota.quantity", count.quantity.name()),
+                labels.label(LIMIT, &count.rule),
+                KeyValue::new(QUANTITY, count.quantity.name()),
             ];
             match &count.of {
                 Some(values) => of.extend(labels.values(values)),
-                None => of.push(KeyValue::new("tower_quota.others", true)),
+                None => of.push(KeyValue::new(OTHERS, true)),
             }
             // The fullest comes first: where several come together in one, it is that.
             if shown.insert(of.clone()) {

@@ -8,7 +8,7 @@ use std::{
 use opentelemetry::{Key, KeyValue};
 use parking_lot::RwLock;
 
-use super::names::{MODEL, PROVIDER};
+use super::names::{MODEL, PROVIDER, label_of};
 use crate::{
     event::names::provider_name,
     tags::{Tag, Tags},
@@ -30,7 +30,10 @@ pub(super) struct Labels {
 
 impl Labels {
     pub(super) fn new(tags: Vec<Tag>, most: usize) -> Self {
-        let named = |tag: Tag| (tag.clone(), Key::from(format!("tower_quota.{tag}")));
+        let named = |tag: Tag| {
+            let label = label_of(&tag);
+            (tag, Key::from(label))
+        };
         Labels {
             tags: tags.into_iter().map(named).collect(),
             most,

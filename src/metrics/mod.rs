@@ -30,10 +30,11 @@
 //!
 //! # Labels
 //! Provider and model are labels (`gen_ai.provider.name`, `gen_ai.request.model`), and so are those of the caller's
-//! tags that [`Builder::tags`] names: none by default. `run` is never a label. Each label has at most [so many
-//! values](Builder::max_values), whoever makes them up; further values become `other`, and so do those that only calls
-//! have had of which nothing left: refused ones, for example. Limits are named as they were given. If a limit is split
-//! by tags that are not labels, its fullest count is shown.
+//! tags that [`Builder::tags`] names: none by default. The tag `agent` is the label `tower_quota.agent`. A tag whose label
+//! would be one of those above, or `tower_quota.others`, has another one: `kind` is `tower_quota.tag.kind`. `run` is
+//! never a label. Each label has at most [so many values](Builder::max_values), whoever makes them up; further values
+//! become `other`, and so do those that only calls have had of which nothing left: refused ones, for example. Limits are
+//! named as they were given. If a limit is split by tags that are not labels, its fullest count is shown.
 //!
 //! No label contains a key: the tag `api_key` cannot be a label.
 //!
@@ -174,15 +175,15 @@ impl Metrics {
 impl Metrics {
     /// A call was refused by the gateway itself, for this kind of reason.
     pub(crate) fn refused(&self, kind: &'static str) {
-        let kind = opentelemetry::KeyValue::new("tower_quota.kind", kind);
+        let kind = opentelemetry::KeyValue::new(names::KIND, kind);
         self.shared.instruments.refusals.add(1, &[kind]);
     }
 
     /// Something became of an alert of this kind.
     pub(crate) fn alert_told(&self, kind: &'static str, outcome: &'static str) {
         let labels = [
-            opentelemetry::KeyValue::new("tower_quota.kind", kind),
-            opentelemetry::KeyValue::new("tower_quota.outcome", outcome),
+            opentelemetry::KeyValue::new(names::KIND, kind),
+            opentelemetry::KeyValue::new(names::OUTCOME, outcome),
         ];
         self.shared.instruments.alerts.add(1, &labels);
     }

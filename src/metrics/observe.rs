@@ -5,7 +5,7 @@ use opentelemetry::KeyValue;
 use super::{
     Metrics, Shared,
     bound::{AttemptKind, BoundAttempt, BoundCall, CallKind},
-    names::{ANSWERED_BY, OPERATION},
+    names::{ANSWERED_BY, ASKED, CAUSE, CHANGE, HAS_ROOM, KIND, LIMIT, OPERATION, OUTCOME},
 };
 use crate::{
     event::{
@@ -31,8 +31,8 @@ impl Observer for Metrics {
                 has_room,
             } => {
                 let labels = [
-                    labels.label("tower_quota.limit", rule),
-                    KeyValue::new("tower_quota.has_room", *has_room),
+                    labels.label(LIMIT, rule),
+                    KeyValue::new(HAS_ROOM, *has_room),
                 ];
                 instruments.waits.record(span.as_secs_f64(), &labels);
             }
@@ -45,9 +45,9 @@ impl Observer for Metrics {
             Event::Refused { tags, rejection } => {
                 let kind = rejection.kind();
                 let mut with = labels.of_unsent(tags);
-                with.push(KeyValue::new("tower_quota.kind", kind));
+                with.push(KeyValue::new(KIND, kind));
                 if let Some(shortage) = rejection.shortage() {
-                    with.push(labels.label("tower_quota.limit", &shortage.rule));
+                    with.push(labels.label(LIMIT, &shortage.rule));
                 }
                 instruments.refusals.add(1, &with);
                 if kind == "store_unavailable" {
@@ -115,14 +115,14 @@ impl Shared {
         };
         let has_left = end.attempts > 0 && kind.refused.is_none();
         let make = || {
-            let outcome = KeyValue::new("tower_quota.outcome", kind.outcome);
+            let outcome = KeyValue::new(OUTCOME, kind.outcome);
             let mut labels = match has_left {
                 true => self.labels.of(call.tags()),
                 false => self.labels.of_unsent(call.tags()),
             };
             labels.extend([operation(call), outcome.clone()]);
             let refused = kind.refused;
-            labels.extend(refused.map(|kind| KeyValue::new("tower_quota.kind", kind)));
+            labels.extend(refused.map(|kind| KeyValue::new(KIND, kind)));
             let instruments = &self.instruments;
             BoundCall {
                 calls: instruments.calls.bind(&labels),
@@ -158,12 +158,12 @@ impl Shared {
             BudgetChange::Added => "added",
             BudgetChange::Removed => "removed",
         };
-        let labels = [KeyValue::new("tower_quota.change", change)];
+        let labels = [KeyValue::new(CHANGE, change)];
         self.instruments.budget_events.add(1, &labels);
     }
 
     pub(super) fn store_failed(&self, asked: &'static str) {
-        let labels = [KeyValue::new("tower_quota.asked", asked)];
+        let labels = [KeyValue::new(ASKED, asked)];
         self.instruments.store_errors.add(1, &labels);
     }
 }
@@ -173,7 +173,7 @@ fn operation(call: &ObservedCall) -> KeyValue {
 }
 
 fn cause_of(cause: &'static str) -> KeyValue {
-    KeyValue::new("tower_quota.cause", cause)
+    KeyValue::new(CAUSE, cause)
 }
 
 /// For eyes and graphs, not for bills.

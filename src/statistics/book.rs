@@ -10,7 +10,7 @@ use super::{
     table::{Span, Table},
 };
 use crate::{
-    limit::{Calendar, CalendarError, CalendarUnit},
+    limit::{Calendar, CalendarError, CalendarUnit, Limits, Quantity},
     tags::{Tag, Tags},
 };
 
@@ -99,6 +99,17 @@ impl Book {
         let spans = self.closed.iter_mut().flatten();
         for span in spans.chain(&mut self.short).chain(&mut self.open) {
             span.tables.push(Table::default());
+        }
+    }
+
+    /// Has views by the tags of every budget among these limits from now on.
+    pub(super) fn watch(&mut self, limits: &Limits) {
+        for limit in limits.iter() {
+            if limit.quantity == Quantity::Cost {
+                let when = limit.when.iter().map(|(tag, _)| tag);
+                let by: Vec<Tag> = when.chain(&limit.per).cloned().collect();
+                self.add_view(&by);
+            }
         }
     }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Statistics, instant};
 use crate::{
-    limit::{Limits, Quantity},
     money::Money,
     store::{BudgetStanding, ComesBack},
     tags::Tag,
@@ -180,17 +179,6 @@ impl Statistics {
             })
         };
         budgets.iter().filter_map(forecast).collect()
-    }
-
-    /// Has tables by the tags of every budget among these limits.
-    pub(crate) fn watch(&self, limits: &Limits) {
-        for limit in limits.iter() {
-            if limit.quantity == Quantity::Cost {
-                let when = limit.when.iter().map(|(tag, _)| tag);
-                let by: Vec<Tag> = when.chain(&limit.per).cloned().collect();
-                self.add_view(&by);
-            }
-        }
     }
 }
 

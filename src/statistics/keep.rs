@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone)]
 #[must_use]
 pub struct Statistics {
-    book: Arc<Mutex<Book>>,
+    pub(super) book: Arc<Mutex<Book>>,
     shown: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -49,7 +49,7 @@ impl Statistics {
     /// Adds tables by these tags: by one tag, or by a combination of several. They count from now on, and know nothing
     /// of what was recorded before.
     pub fn by(self, tags: &[Tag]) -> Self {
-        self.add_view(tags);
+        self.book.lock().add_view(tags);
         self
     }
 
@@ -103,10 +103,6 @@ impl Statistics {
     /// Records an attempt that was refused, now.
     pub fn record_refusal(&self, tags: &Tags, rejection: &Rejection) {
         self.gather(tags, &Figures::refused(rejection.kind()));
-    }
-
-    pub(super) fn add_view(&self, by: &[Tag]) {
-        self.book.lock().add_view(by);
     }
 
     pub(crate) fn gather(&self, tags: &Tags, figures: &Figures) {

@@ -18,7 +18,7 @@ use super::{
     webhook,
 };
 
-fn cost(dollars: u64) -> Usage {
+pub(crate) fn cost(dollars: u64) -> Usage {
     let mut usage = Usage::new(10, 10);
     usage.cost = Some(Money::from_dollars(dollars));
     usage

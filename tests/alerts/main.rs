@@ -7,6 +7,7 @@
     reason = "a test fails by panicking; not all that tests stand on is used here"
 )]
 
+mod circuits;
 mod delivery;
 mod kinds;
 mod sockets;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
-    AdmissionLayer, BudgetLayer, RateLimitLayer, RetryLayer, Tag,
+    AdmissionLayer, BudgetLayer, RateLimitLayer, RetryLayer, Tag, Tags,
     limit::Limit,
     metrics::Metrics,
     pricing::{Price, PriceTable},
@@ -136,6 +136,49 @@ async fn a_call_is_told_by_the_names_of_the_conventions() {
         "tower_quota_store_errors",
     ] {
         assert_eq!(said.names(name), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_that_are_called_as_labels_are_other_labels_and_mix_no_figures_up() {
+    let limiter = limiter([Limit::requests(1).every(HOUR).per(Tag::from("limit"))]);
+    let tags = ["kind", "limit", "outcome"].map(Tag::from);
+    let metrics = Metrics::builder().tags(tags).build();
+    metrics.watch(&limiter);
+    let service = AdmissionLayer::new(limiter)
+        .reject_when_full()
+        .observe(metrics.clone())
+        .layer(Upstream::new().answers([json(ANSWER)]));
+    for status in [200, 429] {
+        let mut call = request("scout");
+        let tags = Tags::new()
+            .with(Tag::from("kind"), "batch")
+            .with(Tag::from("limit"), "none")
+            .with(Tag::from("outcome"), "good");
+        call.extensions_mut().insert(tags);
+        let answer = service.clone().oneshot(call).await.unwrap();
+        assert_eq!(answer.status(), status);
+        read(answer.into_body()).await;
+    }
+    let said = Text::of(&metrics.render().await);
+    let batch = ("tower_quota_tag_kind", "batch");
+    for (kind, tokens) in [("input", 9.0), ("cache_read", 4.0), ("output", 1.0)] {
+        let labels = [batch, ("tower_quota_kind", kind)];
+        assert_eq!(said.one("tower_quota_tokens_total", &labels), tokens);
+    }
+    assert_eq!(said.sum("tower_quota_tokens_total", &[]), 14.0);
+    let limit = [
+        ("tower_quota_limit", "requests 1/hour per limit"),
+        ("tower_quota_tag_limit", "none"),
+    ];
+    assert_eq!(said.one("tower_quota_refusals_total", &limit), 1.0);
+    assert_eq!(said.one("tower_quota_limit_used", &limit), 1.0);
+    for outcome in ["ok", "refused"] {
+        let labels = [
+            ("tower_quota_outcome", outcome),
+            ("tower_quota_tag_outcome", "good"),
+        ];
+        assert_eq!(said.one("tower_quota_calls_total", &labels), 1.0);
     }
 }
 
