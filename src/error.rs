@@ -38,7 +38,7 @@ use help::kind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// There is no room now, and the call was not to wait.
+    /// There is no room now, and the call was not to wait, or not for as long as its provider told.
     #[error("rate limited here: {0}")]
     RateLimited(Shortage),
     /// There is no room now, and too many calls wait already.

@@ -10,7 +10,7 @@ use crate::{
     limit::Quantities,
     limiter::Limiter,
     pricing::PriceTable,
-    statistics::Statistics,
+    statistics::{Recorders, Statistics},
 };
 
 /// How long a call waits for money that others have reserved.
@@ -26,6 +26,8 @@ const OUTPUT_WITHOUT_CAP: u64 = 128_000;
 pub struct BudgetLayer {
     gate: Gate,
     prices: Prices,
+    /// Where its calls are recorded, and those of its clones.
+    recorders: Recorders,
     cap_output: Option<u64>,
     inspect: Inspect,
 }
@@ -36,6 +38,7 @@ impl BudgetLayer {
         BudgetLayer {
             gate: Gate::new(limiter, Quantities::BUDGET, true).patient(PATIENCE),
             prices: Prices::new(Pricing::new(prices, OUTPUT_WITHOUT_CAP)),
+            recorders: Recorders::default(),
             cap_output: None,
             inspect: Inspect::default(),
         }
@@ -136,12 +139,19 @@ impl BudgetLayer {
     /// Records in `statistics` what every attempt used and what was refused, even if the limiter has no budgets.
     ///
     /// Attempts that layers outside of this one refuse do not come to it, and are not recorded. Budgets that the
-    /// limiter has now can be [forecast](Statistics::forecast); for budgets that are added
-    /// [later](Limiter::reconfigure), name their tags with [`by`](Statistics::by).
+    /// limiter has now can be [forecast](Statistics::forecast), and those that come when a stack reads its configuration
+    /// again; for budgets that are added otherwise [later](Limiter::reconfigure), name their tags with
+    /// [`by`](Statistics::by).
     pub fn statistics(mut self, statistics: Statistics) -> Self {
-        statistics.watch(&self.gate.limiter.limits());
+        self.recorders.add(&statistics);
+        self.watch_budgets();
         self.gate = self.gate.recording(statistics);
         self
+    }
+
+    /// Has everything that records its calls, or those of its clones, know the budgets that there are now.
+    pub(crate) fn watch_budgets(&self) {
+        self.recorders.watch(&self.gate.limiter.limits());
     }
 
     /// Everything passes as it is.

@@ -34,7 +34,8 @@ pub struct RetryConfig {
     /// How many attempts a call makes at most; with 1, nothing is repeated.
     #[schemars(range(min = 1))]
     pub max_attempts: u32,
-    /// The longest wait that a provider may ask for and that a call still waits out.
+    /// The longest wait that a provider may ask for and that a call still waits out. While more than that is left, calls to
+    /// the same target are refused.
     pub longest_wait: Span,
     /// How long a call waits before a repeat if the provider does not say.
     pub backoff: BackoffConfig,

@@ -110,16 +110,22 @@ fn finish(schema: &mut Schema) {
 /// A text with the name of a variable of the environment in it.
 const NAME: &str = r"\$\{[A-Za-z_]";
 
-/// `see [this](crate::That)` without where the link leads to.
+/// `see [this](crate::That)` without where the link leads to. What stands between backticks is no link.
 fn without_links(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(number, part)| match number % 2 {
+        0 => without_brackets(part),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// The same of words without backticks, in which a link may begin or end.
+fn without_brackets(text: &str) -> String {
     let mut parts = text.split("](");
     let first = parts.next().unwrap_or_default().to_owned();
     let plain = parts.fold(first, |before, rest| {
-        let after = rest.split_once(')').map_or(rest, |(_, after)| after);
-        match before.rsplit_once('[') {
-            Some((before, words)) => format!("{before}{words}{after}"),
-            None => before + after,
-        }
+        before + rest.split_once(')').map_or(rest, |(_, after)| after)
     });
     plain.replace(['[', ']'], "")
 }
@@ -216,6 +222,18 @@ mod tests {
             (
                 "an [event](crate::Limiter::on_event), and [two](b) more",
                 "an event, and two more",
+            ),
+            (
+                "see [`Limit::when`](crate::limit::Limit::when) and [this `text`](b)",
+                "see `Limit::when` and this `text`",
+            ),
+            (
+                "kinds: `[circuit, spent]`, as [`Kind`] has (them)",
+                "kinds: `[circuit, spent]`, as `Kind` has (them)",
+            ),
+            (
+                "```\nfallbacks: [{ a: [b](c) }]\n```\n[so](d)",
+                "```\nfallbacks: [{ a: [b](c) }]\n```\nso",
             ),
         ] {
             assert_eq!(without_links(text), plain);

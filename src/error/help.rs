@@ -7,7 +7,7 @@ const PAGE: &str =
     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html";
 
 /// The kinds that the page has entries of, in its order: those of the layers, then the gateway's own.
-pub(crate) const ENTRIES: [&str; 34] = [
+pub(crate) const ENTRIES: [&str; 36] = [
     "rate_limited",
     "queue_full",
     "deadline_exceeded",
@@ -37,6 +37,8 @@ pub(crate) const ENTRIES: [&str; 34] = [
     "no_memory",
     "upstream_not_reached",
     "upstream_broke_off",
+    "upstream_silent",
+    "upstream_key_refused",
     "cancelled",
     "not_found",
     "not_held",

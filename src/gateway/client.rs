@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Request, Uri};
@@ -15,6 +16,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::ClientConfig;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::{
@@ -25,11 +27,12 @@ use crate::call::RequestBody;
 
 type HttpClient = legacy::Client<InTime<HttpsConnector<Connector>>, RequestBody>;
 
-/// A client for `http` and `https`.
+/// A client for `http` and `https`. Whoever it asks has so long to answer: until the first of it is there. `None`: as long as
+/// they like.
 ///
 /// It sends a request a second time only if a kept connection turned out closed before anything was
 /// written, so never two attempts for one of ours. It follows no redirects.
-pub(super) fn client(tls: ClientConfig) -> Client {
+pub(super) fn client(tls: ClientConfig, answers_within: Option<Duration>) -> Client {
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
@@ -38,13 +41,23 @@ pub(super) fn client(tls: ClientConfig) -> Client {
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     // Without it, idle connections would be closed no sooner than somebody looks for one.
     builder.pool_timer(TokioTimer::new());
-    Client(Arc::new(builder.build(InTime(connector))))
+    let http = builder.build(InTime(connector));
+    Client(Arc::new(Settled {
+        http,
+        answers_within,
+    }))
 }
 
 /// The client as a service whose errors say who was asked. Each of our layers clones it for every call: its settings would
 /// be copied each time.
 #[derive(Clone, Debug)]
-pub(super) struct Client(Arc<HttpClient>);
+pub(super) struct Client(Arc<Settled>);
+
+#[derive(Debug)]
+struct Settled {
+    http: HttpClient,
+    answers_within: Option<Duration>,
+}
 
 /// What went wrong, and with whom.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +66,14 @@ pub(super) struct Failed {
     /// `https://api.openai.com`
     pub(super) host: String,
     pub(super) source: legacy::Error,
+}
+
+/// It took the call, and had not begun to answer when its time was over.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} has not answered within {} s", .within.as_secs_f64())]
+pub(super) struct Silent {
+    pub(super) host: String,
+    pub(super) within: Duration,
 }
 
 type Answer = <HttpClient as Service<Request<RequestBody>>>::Response;
@@ -72,10 +93,18 @@ impl Service<Request<RequestBody>> for Client {
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let uri = request.uri().clone();
-        let sent = self.0.request(request);
+        let sent = self.0.http.request(request);
+        let within = self.0.answers_within;
         Box::pin(async move {
             abreast().await;
-            sent.await.map_err(|source| {
+            let answered = match within {
+                None => sent.await,
+                Some(within) => timeout(within, sent).await.map_err(|_| {
+                    let host = host(&uri);
+                    Silent { host, within }
+                })?,
+            };
+            answered.map_err(|source| {
                 let host = host(&uri);
                 Failed { host, source }.into()
             })

@@ -8,13 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
-    BadUpstream, GatewayError, TlsConfig, Upstream, UpstreamConfig, WebhookConfig, alerts,
-    client::client, tls, upstreams::Upstreams,
+    BadUpstream, GatewayError, RetentionConfig, TlsConfig, Upstream, UpstreamConfig, WebhookConfig,
+    alerts, client::client, tls, upstreams::Upstreams,
 };
 use crate::{
     alerts::Alerts,
     call::BODY_CAP,
     config::{ConfigError, Format, RateLimiting, Root, Span, from_path, from_text, schema_of},
+    store::StoreSetting,
 };
 
 /// A configuration file of the gateway. Unknown keys are errors.
@@ -57,6 +58,11 @@ pub struct GatewayConfig {
     /// off, and counts as reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds
     /// unless told otherwise.
     pub drain: Span,
+    /// How long an upstream that takes a call may be silent until its answer begins; how long the answer takes is not bounded.
+    /// After that the connection is closed and the attempt has failed: it counts as reserved, because it may be billed, routes
+    /// go on to the next target if they repeat what is uncertain, and a target that fails often is passed over. The
+    /// default, `15m`, is longer than the official SDKs wait for an answer. `0s`: as long as it likes.
+    pub answers_within: Span,
     /// How much memory the bodies of all calls together may take, in MiB. Each body is kept until its call is answered,
     /// because it may have to be sent again. Calls for whose body there is no room are refused with 503, to come again
     /// later: with the default, 1024, some 17 000 calls of 60 KB each can wait. A body counts with the length in which
@@ -71,6 +77,8 @@ pub struct GatewayConfig {
     /// The webhooks that are told what happens to budgets, targets and keys. They may change when the configuration is
     /// read again.
     pub alerts: Vec<WebhookConfig>,
+    /// How long the ledger is kept, if counts are in a file. Without this, it is kept forever.
+    pub retention: Option<RetentionConfig>,
     /// A PEM file of authorities to trust for upstreams, in addition to those that browsers trust.
     pub authorities: Option<PathBuf>,
 }
@@ -105,9 +113,11 @@ impl Default for GatewayConfig {
             tls: None,
             heartbeat: Span::from_secs(15),
             drain: Span::from_secs(600),
+            answers_within: Span::from_secs(900),
             body_memory_mib: 1_024,
             metrics: MetricsConfig::default(),
             alerts: Vec::new(),
+            retention: None,
             authorities: None,
         }
     }
@@ -180,7 +190,19 @@ impl GatewayConfig {
         let upstreams = Upstreams::of(&self.upstreams, self.upstream.clone());
         let checked = upstreams.map(drop);
         checked.map_err(|BadUpstream { path, reason }| ConfigError::Value { path, reason })?;
-        alerts::webhooks(&self.alerts).map(drop)
+        alerts::webhooks(&self.alerts)?;
+        self.retention.map_or(Ok(()), |retention| retention.check())
+    }
+
+    /// Checks what depends on where counts are kept.
+    ///
+    /// # Errors
+    /// If there is a [`retention`](Self::retention), and this store has no ledger.
+    pub fn check_store(&self, store: &StoreSetting) -> Result<(), ConfigError> {
+        match self.retention {
+            Some(_) => RetentionConfig::check_store(store),
+            None => Ok(()),
+        }
     }
 
     /// This configuration without the parts that may change when it is read again.
@@ -199,7 +221,7 @@ impl GatewayConfig {
     /// # Errors
     /// If one is invalid, or the authorities cannot be read.
     pub fn webhooks(&self) -> Result<Alerts, GatewayError> {
-        let client = client(tls::client(self.authorities.as_deref())?);
+        let client = client(tls::client(self.authorities.as_deref())?, None);
         let webhooks = alerts::webhooks(&self.alerts)?;
         Ok(Alerts::sent_by(alerts::post(client), webhooks))
     }

@@ -77,6 +77,9 @@
 //! To upstreams it speaks HTTP/1.1, with one connection for every call in flight: if streams shared a connection, calls
 //! would wait for one another inside the client, where no limit sees them.
 
+// They panic where nobody reads, and a call would be cut off.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod abreast;
 pub mod admin;
 mod alerts;
@@ -99,6 +102,7 @@ mod prepare;
 mod proxy;
 mod refusal;
 mod rest;
+mod retention;
 mod running;
 mod server;
 mod state;
@@ -110,6 +114,7 @@ mod upstreams;
 
 pub use alerts::{FormName, KindName, WebhookConfig};
 pub use config::{Config, GatewayConfig, MetricsConfig};
+pub use retention::RetentionConfig;
 pub use running::{Gateway, GatewayError, Renewed};
 pub use server::{BindError, bind};
 pub use state::{

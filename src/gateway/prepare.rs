@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use http::{HeaderMap, Method, Version, request::Parts};
+use http::{HeaderMap, Method, Uri, Version, request::Parts};
 
 use super::{
     headers, models, path,
@@ -12,8 +12,8 @@ use super::{
     state::keys::{Key, TOKEN_PREFIX},
     tags, unmetered,
     upstreams::{
-        Chosen, Unmetered, nowhere, query_key_begins, show, shows_google_key, strip, strip_those,
-        without_query_key,
+        Chosen, Place, Shown, Unmetered, is_query_key, nowhere, show, shows_google_key, strip,
+        without,
     },
 };
 use crate::{call::BODY_CAP, limiter::Progress, tags::Tag, wire::Dialect};
@@ -33,18 +33,18 @@ impl Proxy {
         }
     }
 
-    /// Who calls, where callers have to say so; and nothing of that goes on. Whether the key stood where the provider's does.
-    fn identify(&self, parts: &mut Parts) -> Result<Option<(Arc<Key>, bool)>, Refusal> {
+    /// Who calls, where callers have to say so, and what they showed. Where that stood in the place of the provider's key, all
+    /// that may be one is taken off.
+    fn identify(&self, parts: &mut Parts) -> Result<Option<(Arc<Key>, Shown)>, Refusal> {
         let Some(state) = &self.state else {
             return Ok(None);
         };
         let shown = show(&mut parts.headers, &parts.uri, TOKEN_PREFIX).ok_or(Refusal::NoKey)?;
         let key = state.key_of(&shown.token)?;
-        match shown.is_apart {
-            true => strip_those(&mut parts.headers, TOKEN_PREFIX),
-            false => strip(&mut parts.headers),
+        if !shown.is_apart {
+            strip(&mut parts.headers);
         }
-        Ok(Some((key, !shown.is_apart)))
+        Ok(Some((key, shown)))
     }
 
     /// Makes the head of a call what is sent on. `length`: how long its body is at least.
@@ -62,27 +62,28 @@ impl Proxy {
         let asked = asked.ok_or(Refusal::NoPath)?.clone();
         // It may be one of ours, which goes.
         let google = shows_google_key(&parts.headers);
-        let key = self.identify(&mut parts)?;
+        let caller = self.identify(&mut parts)?;
         // Before the headers of the connection go, which may name ours.
         let (mut tags, options) = tags::take(&mut parts.headers)?;
-        if let Some((key, _)) = &key {
+        if let Some((key, shown)) = &caller {
             tags = key.admit(&tags, options.priority)?;
+            shown.strip(&mut parts.headers, TOKEN_PREFIX);
         }
         // From here on all is looked at as it is sent on: what `Connection` names is none of it.
         headers::strip_request(&mut parts.headers);
         let chosen = self.upstreams.choose(&parts.uri, &parts.headers, google);
-        let mut path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
-        let is_in_query =
-            key.is_some_and(|(_, in_place)| in_place) || query_key_begins(&path, TOKEN_PREFIX);
-        if is_in_query || chosen.as_ref().is_some_and(|chosen| chosen.place.has_key()) {
-            path = without_query_key(&path);
-        }
+        let path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
         let uri = match &chosen {
             Some(chosen) => chosen.place.url.uri(&path),
             None => nowhere(&path),
         };
         parts.uri = uri.ok_or(Refusal::NoPath)?;
         let dialect = dialect(&parts.method, parts.uri.path(), &parts.headers);
+        let place = chosen.as_ref().map(|chosen| chosen.place);
+        let is_known = dialect != Dialect::Generic || place.is_none_or(|place| place.is_provider);
+        let shown = caller.as_ref().map(|(_, shown)| shown);
+        let uri = without_credentials(parts.uri, place, shown, is_known);
+        parts.uri = uri.ok_or(Refusal::NoPath)?;
         if chosen.is_none() && !self.models.is_empty() {
             let upstreams = &self.upstreams;
             let spoken = upstreams.dialect_of(path.path(), &parts.headers, google);
@@ -105,7 +106,7 @@ impl Proxy {
             if let Some(provider) = &chosen.place.provider {
                 tags.set(Tag::Provider, provider.clone());
             }
-            chosen.place.authorize(&mut parts.headers);
+            chosen.place.authorize(&mut parts.headers, is_known);
         }
         let service = match &chosen {
             Some(_) => Some(&self.open),
@@ -146,6 +147,28 @@ impl Proxy {
             false => Ok(()),
         }
     }
+}
+
+/// The address without what shows in its query who calls: never the gateway's token, nor what may be a key where the upstream has
+/// one of its own. On the way to a provider of models (`is_known`) the names that any of them has for its keys may be; elsewhere,
+/// where a name may mean anything, only those that mean nothing else.
+fn without_credentials(
+    uri: Uri,
+    place: Option<&Place>,
+    shown: Option<&Shown>,
+    is_known: bool,
+) -> Option<Uri> {
+    let with_key = place.filter(|place| place.has_key());
+    let is_in_place = shown.is_some_and(|shown| !shown.is_apart);
+    without(uri, |name, value| {
+        let is_key = match is_known {
+            true => (with_key.is_some() || is_in_place) && is_query_key(name),
+            false => with_key.is_some_and(|place| place.takes_in_query(name)),
+        };
+        let is_ours = |text: &str| shown.is_some_and(|shown| shown.is_in(text, TOKEN_PREFIX));
+        let begins_so = is_query_key(name) && value.starts_with(TOKEN_PREFIX);
+        is_key || begins_so || is_ours(name) || is_ours(value)
+    })
 }
 
 /// As the layers see it.

@@ -4,12 +4,13 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{
-    HeaderName, HeaderValue, Version,
+    HeaderName, HeaderValue, StatusCode, Version,
     header::{EXPECT, LOCATION},
     request::Parts,
 };
 use http_body::Body as _;
-use tokio::time::sleep;
+use http_body_util::{BodyExt as _, Limited};
+use tokio::time::{sleep, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -32,8 +33,12 @@ use crate::{
     rate_limit::RateLimitLayer,
     retry::asked::repeats_by_itself,
     tags::PREFIX,
-    wire::Dialect,
+    wire::{Dialect, ErrorClass, ProviderError},
 };
+
+/// How much is read of an answer that is not handed on, and for how long: providers say what went wrong in a few hundred bytes.
+const REFUSAL_CAP: usize = 64 << 10;
+const REFUSAL_IN: Duration = Duration::from_secs(1);
 
 type Layered = <RateLimitLayer as Layer<Client>>::Service;
 
@@ -216,6 +221,12 @@ impl Sending {
             drop(share);
             abreast().await;
             let mut response = sent?;
+            if let Some(name) = key_refused(place.as_ref(), &response, dialect) {
+                // So its attempt ends as it would, and its connection is free.
+                let body = Limited::new(response.into_body(), REFUSAL_CAP);
+                let _ = timeout(REFUSAL_IN, body.collect()).await;
+                return Err(Refusal::UpstreamKey(name).into());
+            }
             let at = response
                 .headers()
                 .get(LOCATION)
@@ -251,6 +262,17 @@ impl Sending {
             false => Body::new(OpenBody::new(body, open)),
         }))
     }
+}
+
+/// The name of the upstream, where what it refuses is a key of ours and not the caller's.
+fn key_refused(place: Option<&Place>, response: &Response, dialect: Dialect) -> Option<Arc<str>> {
+    let place = place.filter(|place| place.has_key())?;
+    let said = response.extensions().get::<ProviderError>();
+    let says_so = said.is_some_and(|said| said.class == ErrorClass::KeyRefused);
+    // A 403 of an API that nobody knows here may be about anything.
+    let is_refused =
+        response.status() == StatusCode::UNAUTHORIZED || says_so && dialect != Dialect::Generic;
+    place.name.clone().filter(|_| is_refused)
 }
 
 async fn sent(

@@ -1,17 +1,17 @@
 //! Answers that are the gateway's own, not the upstream's and not the layers'.
 
-use std::{error::Error, fmt::Write as _};
+use std::{error::Error, fmt::Write as _, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use http::{
     HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use hyper_util::client::legacy;
 
 use super::{
     bodies::NoMemory,
-    client::{BoxError, Failed},
+    client::{BoxError, Failed, Silent},
     path::BadPath,
     rest,
     state::keys::{NotAllowed, NotTaken},
@@ -23,6 +23,9 @@ use crate::{
     tags::BadHeader,
     wire::{Dialect, error_body},
 };
+
+/// Those that are passed on (RFC 9110, section 15.5.6); which of them a path takes, its upstream knows.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Why a call was not answered by the upstream.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +76,15 @@ pub(super) enum Refusal {
     NotReached(Failed),
     #[error("the upstream {host} broke off before it answered: {reason}", host = .0.host, reason = why(&.0.source))]
     BrokeOff(Failed),
+    #[error("the upstream {0}: see `gateway.answers_within`")]
+    Silent(Silent),
     #[error("the upstream broke off within its answer: {0}")]
     BrokeOffWithin(axum::Error),
+    /// The upstream's name. What it says of our key is not for the caller.
+    #[error(
+        "the upstream `{0}` refused the key that this gateway has for it, or does not let that key do this; it is not the caller's key, and whoever runs this gateway has to put it right"
+    )]
+    UpstreamKey(Arc<str>),
     #[error("{0}", rest::Cancelled)]
     Cancelled,
     #[error("the call failed: {0}")]
@@ -98,7 +108,10 @@ impl Refusal {
         match error.downcast::<Failed>() {
             Ok(failed) if failed.source.is_connect() => Refusal::NotReached(*failed),
             Ok(failed) => Refusal::BrokeOff(*failed),
-            Err(other) => Refusal::Other(other),
+            Err(other) => match other.downcast::<Silent>() {
+                Ok(silent) => Refusal::Silent(*silent),
+                Err(other) => Refusal::Other(other),
+            },
         }
     }
 
@@ -127,6 +140,8 @@ impl Refusal {
             Refusal::BrokeOff(..) | Refusal::BrokeOffWithin(_) | Refusal::Other(..) => {
                 (StatusCode::BAD_GATEWAY, kind!("upstream_broke_off"))
             }
+            Refusal::Silent(_) => (StatusCode::GATEWAY_TIMEOUT, kind!("upstream_silent")),
+            Refusal::UpstreamKey(_) => (StatusCode::BAD_GATEWAY, kind!("upstream_key_refused")),
             Refusal::Cancelled => (StatusCode::CONFLICT, kind!("cancelled")),
         }
     }
@@ -135,7 +150,10 @@ impl Refusal {
     fn may_pass(&self) -> bool {
         matches!(
             self,
-            Refusal::NotReached(..) | Refusal::BrokeOff(..) | Refusal::BrokeOffWithin(_)
+            Refusal::NotReached(..)
+                | Refusal::BrokeOff(..)
+                | Refusal::BrokeOffWithin(_)
+                | Refusal::Silent(_)
         )
     }
 
@@ -152,10 +170,16 @@ impl Refusal {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if matches!(self, Refusal::Method) {
+            headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+        }
         if matches!(self, Refusal::NoMemory(_)) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        let is_final = matches!(self, Refusal::Cancelled | Refusal::WebSocket);
+        let is_final = matches!(
+            self,
+            Refusal::Cancelled | Refusal::WebSocket | Refusal::UpstreamKey(_)
+        );
         if is_final || is_repeated && self.may_pass() {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }

@@ -12,6 +12,8 @@ use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::oneshot, time::timeout};
 use tower_layer::Layer;
 
+#[cfg(feature = "sqlite")]
+use super::retention;
 use super::{
     BadUpstream, GatewayConfig, State, StateFileError, TlsConfig, TlsError, admin, alerts,
     answers::Answers,
@@ -25,6 +27,8 @@ use super::{
     tls,
     upstreams::Upstreams,
 };
+#[cfg(feature = "sqlite")]
+use crate::store::sqlite::{Retention, SqliteStore};
 use crate::{
     alerts::{Alerts, Webhook},
     clock::time_of_day,
@@ -55,6 +59,11 @@ pub struct Gateway {
     alerts: Alerts,
     tls: Option<TlsConfig>,
     certificate: Certificate,
+    /// How long the ledger is kept, and the file that has it.
+    #[cfg(feature = "sqlite")]
+    retention: Option<Retention>,
+    #[cfg(feature = "sqlite")]
+    file: Option<Arc<SqliteStore>>,
 }
 
 /// A certificate and a state that were read again and are valid.
@@ -94,6 +103,9 @@ pub enum GatewayError {
     /// A webhook is invalid.
     #[error(transparent)]
     Webhook(#[from] ConfigError),
+    /// The ledger cannot be kept for that long.
+    #[error(transparent)]
+    Retention(Box<ConfigError>),
     /// A certificate or an authority is invalid.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -119,6 +131,10 @@ impl Gateway {
         if upstreams.is_empty() && !layer.has_routes() {
             return Err(GatewayError::Nowhere);
         }
+        if let Some(retention) = &config.retention {
+            let checked = retention.check();
+            checked.map_err(|error| GatewayError::Retention(error.into()))?;
+        }
         let layer = &layer.clone().hiding(upstreams.key_headers());
         let tags = config
             .metrics
@@ -126,7 +142,11 @@ impl Gateway {
             .iter()
             .map(|tag| Tag::from(tag.as_str()));
         let metrics = Metrics::builder().tags(tags).build();
-        let client = client(tls::client(config.authorities.as_deref())?);
+        let answers_within = Duration::from(config.answers_within);
+        let client = client(
+            tls::client(config.authorities.as_deref())?,
+            (!answers_within.is_zero()).then_some(answers_within),
+        );
         let alerts = Alerts::sent_by(
             alerts::post(client.clone()),
             alerts::webhooks(&config.alerts)?,
@@ -170,9 +190,23 @@ impl Gateway {
             alerts,
             tls: config.tls.clone(),
             certificate: Certificate::default(),
+            #[cfg(feature = "sqlite")]
+            retention: config.retention.map(|retention| retention.retention()),
+            #[cfg(feature = "sqlite")]
+            file: None,
         };
         gateway.renewed()?.take();
         Ok(gateway)
+    }
+
+    /// Prunes the ledger in this file, which the limiter counts in, by [`GatewayConfig::retention`]: at the beginning of
+    /// [`serve`](Self::serve), and from then on once a day. Without this, nothing is deleted. In a
+    /// [`Stack`](crate::config::Stack) it is the `file`.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn pruning(mut self, file: Arc<SqliteStore>) -> Self {
+        self.file = Some(file);
+        self
     }
 
     /// Whether callers need keys.
@@ -269,8 +303,15 @@ impl Gateway {
             // Dropping the other end is the word, too.
             let _ = ended.await;
         }));
+        #[cfg(feature = "sqlite")]
+        let pruning = self.file.clone().zip(self.retention);
+        // By itself, too; it ends where this is dropped.
+        #[cfg(feature = "sqlite")]
+        let pruning = pruning.map(|(file, retention)| retention::begin(file, retention));
         server::serve(listener, self.answers(), self.certificate.clone(), stop).await;
         self.claiming.close();
+        #[cfg(feature = "sqlite")]
+        drop(pruning);
         drop(served);
         let _ = telling.await;
     }

@@ -1,7 +1,14 @@
 //! The listening side.
 
 use std::{
-    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+    convert::Infallible,
+    fmt,
+    future::Future,
+    io::{self, Write as _},
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
 };
 
 use axum::body::Body;
@@ -47,7 +54,7 @@ pub enum BindError {
     /// Other machines could reach it, and there are no keys.
     #[error(
         "{0} can be reached from other machines, and there are no keys to tell who calls; \
-         make some with `tower-quota admin key create` and name their file as gateway.state, \
+         make one with `tower-quota admin --state FILE key create NAME` and name that file as gateway.state, \
          or listen on a loopback address, as 127.0.0.1:{port}", port = .0.port()
     )]
     NotLoopback(SocketAddr),
@@ -113,7 +120,9 @@ pub(super) async fn serve(
             // One that has gone already.
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
-                eprintln!("tower-quota: cannot take more connections for now: {error}");
+                complain(format_args!(
+                    "cannot take more connections for now: {error}"
+                ));
                 sleep(NO_MORE).await;
             }
         }
@@ -121,6 +130,11 @@ pub(super) async fn serve(
     // So that others can listen there while calls end.
     drop(listener);
     calls.shutdown().await;
+}
+
+/// Says so on stderr. If that cannot be written, that is no reason to serve no more.
+pub(super) fn complain(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "tower-quota: {what}");
 }
 
 fn is_of_connection(error: &io::Error) -> bool {

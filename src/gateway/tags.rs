@@ -11,10 +11,11 @@ use crate::{
     tags::{self, BadHeader, PREFIX, Tags},
 };
 
-/// What SDKs that Stainless makes say of how long they wait: for the next byte, in seconds, and for the whole.
-const TIMEOUTS: [HeaderName; 2] = [
+/// What SDKs say of how long they wait, in seconds: those that Stainless makes for the next byte and for the whole, and Google's.
+const TIMEOUTS: [HeaderName; 3] = [
     HeaderName::from_static("x-stainless-read-timeout"),
     HeaderName::from_static("x-stainless-timeout"),
+    HeaderName::from_static("x-server-timeout"),
 ];
 
 /// Takes our headers off and reads them.
@@ -158,6 +159,7 @@ mod tests {
             Some(span(540))
         );
         assert_eq!(waits(&[("x-stainless-timeout", "10")]), Some(span(9)));
+        assert_eq!(waits(&[("x-server-timeout", "60")]), Some(span(54)));
         let both = [
             ("x-stainless-read-timeout", "600.0"),
             ("x-quota-deadline", "5s"),

@@ -172,6 +172,12 @@ impl RateLimitLayer {
         self.budget.prices()
     }
 
+    /// Has everything that records its calls, or those of its clones, know the budgets that there are now.
+    #[cfg(feature = "config")]
+    pub(crate) fn watch_budgets(&self) {
+        self.budget.watch_budgets();
+    }
+
     /// Records what attempts use, as [`BudgetLayer::statistics`] does. What admission refuses is recorded as well.
     pub fn statistics(mut self, statistics: Statistics) -> Self {
         self.statistics = Some(statistics);

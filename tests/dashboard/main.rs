@@ -49,6 +49,11 @@ async fn a_browser_shows_it_live() {
         &["blue-eye", "--role", "viewer", "--tag", "team=blue"],
     )
     .await;
+    let user = key(
+        state,
+        &["anns-eye", "--role", "viewer", "--tag", "user=ann"],
+    )
+    .await;
     let text = format!(
         "rate_limiting: {LIMITS}\ngateway: {{ listen: '127.0.0.1:0', state: '{state}', upstreams: {{ openai: {{ url: '{}' }} }} }}\n",
         sim.base_url()
@@ -58,12 +63,16 @@ async fn a_browser_shows_it_live() {
     script
         .env("CALLER", caller)
         .env("VIEWER", &viewer)
-        .env("TEAM", &team);
+        .env("TEAM", &team)
+        .env("USER_KEY", &user);
     let seen = scripts::output_of(script, &gateway.base_url).await;
 
     let everything = &seen["everything"];
     assert_eq!(everything["before"], 0);
     assert_eq!(everything["focus"], true);
+    let unspent = everything["unspent"].as_str().unwrap();
+    assert!(unspent.contains("month"), "{unspent}");
+    assert_eq!(everything["refusals"], "2in the last hour");
     assert_eq!(everything["full"], "bar full");
     assert_eq!(everything["meter"], "3 of 3, 100 % full");
     assert_eq!(everything["refused"], 429);
@@ -101,6 +110,10 @@ async fn a_browser_shows_it_live() {
     }
     assert_eq!(team["budgets"].as_array().unwrap().len(), 1, "{team}");
     assert_eq!(team["errors"], Value::Array(Vec::new()));
+
+    let user = &seen["user"];
+    assert_eq!(user["refused"], "–in the last hour");
+    assert_eq!(user["fit"], "–who is at work is not known");
 
     for (name, look) in seen["looks"].as_object().unwrap() {
         assert_eq!(look["overflow"], 0, "{name} is wider than its screen");

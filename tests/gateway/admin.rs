@@ -403,6 +403,11 @@ async fn what_is_paused_or_raised_is_so_at_once_and_stays_over_a_reload() {
             &["limit", "set", "requests 1/min", "2"],
             "there is no limit `requests 1/min`; there are: cost",
         ),
+        // Whether that is an amount is not known without the limit.
+        (
+            &["limit", "set", "cost $10/hour per team", "12.50"],
+            "there is no limit `cost $10/hour per team`; there are: cost",
+        ),
         (
             &[
                 "limit",

@@ -194,6 +194,56 @@ async fn an_absurd_settlement_is_refused_and_an_operator_ends_any_claim() {
     );
 }
 
+/// One claim that nobody settles does not spend what is everybody's, by a mistaken unit or by bad will.
+#[tokio::test]
+async fn a_caller_says_no_cost_that_makes_no_sense_and_an_admin_says_any() {
+    let upstreams = "{ local: { url: 'http://127.0.0.1:1' } }";
+    let mut keyed = Keyed::start(upstreams, "{ max_daily_spend: 20 }").await;
+    let admin = keyed.key(&["ops", "--role", "admin"]).await;
+    let caller = keyed.key(&["ci"]).await;
+    let gateway = &keyed.gateway;
+    let claims = || (Method::POST, "/quota/claims");
+    let call = json!({ "provider": "openai", "model": "gpt-4o", "input": 1000, "output": 1000 });
+    let with = |call: &Value, cost: &str| {
+        let mut asked = call.clone();
+        asked["cost"] = cost.into();
+        asked
+    };
+    let no_tokens = json!({ "provider": "openai", "model": "gpt-4o" });
+    let no_price = json!({ "model": "nobody-knows", "input": 1000, "output": 1000 });
+    for (mut asked, said) in [
+        (with(&json!({}), "20"), "$2.00 at most"),
+        (with(&no_tokens, "20"), "$2.00 at most"),
+        (with(&no_price, "2.01"), "$2.00 at most"),
+        // What is 1.25 cents, in cents.
+        (with(&call, "1.25"), "$1.00 at most"),
+        (with(&call, "20"), "ten times what its tokens cost"),
+    ] {
+        asked["lease"] = "1s".into();
+        let (status, refused) = ask(gateway, &caller, claims(), Some(asked)).await;
+        let code = &refused["code"];
+        assert_eq!((status, code), (400, &json!("bad_request")), "{refused}");
+        let detail = refused["detail"].as_str().unwrap();
+        let helps = detail.contains("`cost` is in dollars");
+        assert!(helps && detail.contains(said), "{refused}");
+    }
+    let whole = ("0.00".to_owned(), "0.00".to_owned());
+    assert_eq!(spent(gateway, &admin).await, whole);
+
+    let large = json!({ "provider": "openai", "model": "gpt-4o", "input": 100_000 });
+    for (token, asked, reserved) in [
+        (&caller, json!({ "cost": "2" }), "2.00"),
+        (&caller, with(&large, "2.5"), "4.50"),
+        (&caller, with(&call, "0.1"), "4.60"),
+        (&caller, call, "4.6125"),
+        (&admin, json!({ "cost": "15" }), "19.6125"),
+    ] {
+        let (status, claim) = ask(gateway, token, claims(), Some(asked)).await;
+        assert_eq!(status, 201, "{claim}");
+        assert_eq!(spent(gateway, &admin).await.1, reserved);
+    }
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_or_has_no_price_is_refused() {
     let gateway = Gateway::start("http://127.0.0.1:1", LIMITS).await;

@@ -211,11 +211,10 @@ async fn what_connection_names_is_not_what_a_call_is_known_by() {
     let answer = raw(&gateway, request("connection: close\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let trace = "TRACE / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    assert!(
-        raw(&gateway, trace.as_bytes())
-            .await
-            .starts_with("HTTP/1.1 405")
-    );
+    let answer = raw(&gateway, trace.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
+    let allowed = "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+    assert!(answer.contains(allowed), "{answer}");
 }
 
 #[tokio::test]

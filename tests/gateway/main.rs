@@ -14,6 +14,7 @@ mod calls;
 mod claims;
 mod commands;
 mod dashboard;
+mod generic;
 mod hostile;
 mod keys;
 mod limits;
@@ -21,10 +22,14 @@ mod live;
 mod passing;
 mod process;
 mod recent;
+mod refused_key;
 mod reload;
+#[cfg(all(feature = "sqlite", unix))]
+mod retention;
 mod retries;
 mod routes;
 mod shutdown;
+mod silent;
 mod startup;
 mod status;
 #[cfg(all(feature = "sqlite", unix))]
@@ -33,4 +38,5 @@ mod tls;
 mod told;
 mod under_load;
 mod unpark;
+mod unread;
 mod upstream;

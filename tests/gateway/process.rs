@@ -62,7 +62,8 @@ pub(crate) struct Gateway {
     pub(crate) base_url: String,
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
-    stderr: Lines<BufReader<ChildStderr>>,
+    /// None where a test has it elsewhere.
+    stderr: Option<Lines<BufReader<ChildStderr>>>,
     upstream: String,
     config: ConfigFile,
 }
@@ -103,7 +104,8 @@ impl Gateway {
     /// The same of one that was started, as soon as it listens.
     pub(crate) async fn started(mut child: Child) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stderr = child.stderr.take();
+        let stderr = stderr.map(|stderr| BufReader::new(stderr).lines());
         let line = soon(stdout.next_line()).await.unwrap();
         let line = line.expect("it ended without listening");
         let base_url = line.strip_prefix("listening on ").expect(&line).to_owned();
@@ -156,8 +158,13 @@ impl Gateway {
 
     /// Sends it SIGHUP: what it says to that.
     pub(crate) async fn hangup(&mut self) -> String {
-        self.signal("-HUP").await;
+        self.hup().await;
         self.complaint().await
+    }
+
+    /// Sends it SIGHUP.
+    pub(crate) async fn hup(&self) {
+        self.signal("-HUP").await;
     }
 
     /// Kills it.
@@ -180,7 +187,8 @@ impl Gateway {
 
     /// What it says next on stderr.
     pub(crate) async fn complaint(&mut self) -> String {
-        soon(self.stderr.next_line()).await.unwrap().unwrap()
+        let stderr = self.stderr.as_mut().unwrap();
+        soon(stderr.next_line()).await.unwrap().unwrap()
     }
 
     /// Ends it, and all that it said on stdout and stderr beside the line that it listens.
@@ -190,7 +198,8 @@ impl Gateway {
         while let Some(line) = soon(self.stdout.next_line()).await.unwrap() {
             said.push(line);
         }
-        while let Some(line) = soon(self.stderr.next_line()).await.unwrap() {
+        let stderr = self.stderr.as_mut().unwrap();
+        while let Some(line) = soon(stderr.next_line()).await.unwrap() {
             said.push(line);
         }
         soon(self.child.wait()).await.unwrap();

@@ -1,10 +1,12 @@
 //! C6: the file is read again on SIGHUP.
 #![cfg(unix)]
 
+use reqwest::Method;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::unix::pipe, process::Command};
 
 use crate::{
+    admin::ask,
     calls::{chat, client, json_of},
     keys::Keyed,
     process::{Gateway, run, soon, tower_quota},
@@ -138,4 +140,32 @@ async fn keys_are_taken_though_the_configuration_is_not() {
     let call = call.body(r#"{"model":"sim-1","max_tokens":9,"messages":[]}"#);
     let answer = soon(call.send()).await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn c6_a_budget_that_comes_has_a_forecast_and_sums_as_those_that_were_there() {
+    let upstreams = format!("{{ mine: {{ url: 'http://{}' }} }}", echo().await);
+    let mut keyed = Keyed::start(&upstreams, "{}").await;
+    let ops = keyed.key(&["ops", "--role", "admin"]).await;
+    let costs = (Method::GET, "/quota/costs?by=provider,model");
+    let (status, said) = ask(&keyed.gateway, Some(&ops), costs.clone(), None).await;
+    assert_eq!(status, 400, "{said}");
+
+    let state = keyed.state.display();
+    let text = format!(
+        "rate_limiting: {{ budgets: [{{ amount: 10, every: day, when: {{ provider: mine, model: sim-1 }} }}] }}
+gateway: {{ listen: '127.0.0.1:0', state: '{state}', upstreams: {upstreams} }}"
+    );
+    let mut said = keyed.gateway.reload_text(&text).await;
+    while !said.contains("reloaded") {
+        said = keyed.gateway.complaint().await;
+    }
+    assert!(said.contains("reloaded; new: cost $10.00"), "{said}");
+    let status = (Method::GET, "/quota/status");
+    let (_, status) = ask(&keyed.gateway, Some(&ops), status, None).await;
+    let budget = &status["budgets"][0];
+    assert!(budget["pace_per_hour"].is_string(), "{status}");
+    assert!(!budget["ends"].is_null(), "{status}");
+    let (status, said) = ask(&keyed.gateway, Some(&ops), costs, None).await;
+    assert_eq!(status, 200, "{said}");
 }

@@ -15,17 +15,17 @@ use crate::{
 };
 
 /// A file that is not there yet, and goes with the test.
-struct Counts(PathBuf);
+pub(crate) struct Counts(PathBuf);
 
 impl Counts {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("store-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Counts(folder)
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.0.join("counts.db").to_str().unwrap().to_owned()
     }
 }

@@ -56,6 +56,27 @@ pub(crate) async fn echo() -> SocketAddr {
     start(Router::new().fallback(answer)).await
 }
 
+/// Refuses every key with this status, in OpenAI's words, and repeats the key.
+pub(crate) async fn refusing(status: u16) -> SocketAddr {
+    let answer = move |request: Request| async move {
+        let (parts, body) = request.into_parts();
+        body.collect().await.unwrap();
+        let shown = parts.headers.get("authorization");
+        let shown = shown.map_or("", |shown| shown.to_str().unwrap());
+        let said = json!({"error": {
+            "message": format!("Incorrect API key provided: {shown}"),
+            "type": "invalid_request_error", "param": null, "code": "invalid_api_key",
+        }});
+        Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .header("www-authenticate", "Bearer")
+            .body(Body::from(said.to_string()))
+            .unwrap()
+    };
+    start(Router::new().fallback(answer)).await
+}
+
 /// An upstream whose answers the test writes, piece by piece.
 pub(crate) struct Held {
     pub(crate) addr: SocketAddr,

@@ -1,9 +1,10 @@
 // Drives the dashboard in a real browser, and prints what was seen.
 //
-// BASE_URL is the gateway's; CALLER, VIEWER and TEAM are keys: one that calls, one that sees everything, one of the team `blue`.
+// BASE_URL is the gateway's; CALLER, VIEWER, TEAM and USER_KEY are keys: one that calls, one that sees everything, one of the
+// team `blue`, and one of the user `ann`.
 const { chromium } = require("playwright-core");
 
-const { BASE_URL, CALLER, VIEWER, TEAM, SHOTS } = process.env;
+const { BASE_URL, CALLER, VIEWER, TEAM, USER_KEY, SHOTS } = process.env;
 const PAGE = `${BASE_URL}/quota/`;
 
 async function call(agent, model = "sim-1") {
@@ -44,6 +45,12 @@ async function show(page, key) {
 
 const bar = (page, name) => page.locator("#limit-bars li", { hasText: name });
 
+/// What is said at a glance under this name, once it begins so.
+async function glance(page, name, begin) {
+  const tile = page.locator("#glance > div", { has: page.locator("dt", { hasText: name }) }).locator("dd", { hasText: begin });
+  return tile.first().textContent();
+}
+
 async function everything(browser) {
   const { page, seen } = await open(browser, { viewport: { width: 1280, height: 900 }, colorScheme: "light" });
   await show(page, VIEWER);
@@ -51,6 +58,7 @@ async function everything(browser) {
   // Live, without a reload: a call changes the bar.
   await bar(page, "requests 1000/hour").first().waitFor();
   found.before = await bar(page, "agent=first").count();
+  found.unspent = await glance(page, "tightest budget", /^0 %/);
   const first = await call("first");
   await bar(page, "agent=first").locator(".figures", { hasText: "1 of 3" }).first().waitFor();
   await call("first");
@@ -89,8 +97,12 @@ async function everything(browser) {
   await page.locator("#legend", { hasText: "first 3" }).first().waitFor();
   found.rects = await page.locator("#plot rect.series").count();
   await page.locator("#costs tbody tr", { hasText: "first" }).first().waitFor();
+  await glance(page, "refused", /^1in/);
   await page.locator("#span").selectOption("hour");
   await page.locator("#legend", { hasText: "first 3" }).first().waitFor();
+  // What is at a glance goes on, whatever the plot is of.
+  await call("first");
+  found.refusals = await glance(page, "refused", /^2in/);
   // What callers write is text.
   await call("<img src=x onerror=document.title='taken'>");
   await bar(page, "<img src=x").first().waitFor();
@@ -141,6 +153,21 @@ async function team(browser) {
   return found;
 }
 
+/// Minutes are told to nobody with such a key: what hangs on them is not known, and is not said to be nothing.
+async function user(browser) {
+  const { page } = await open(browser, { viewport: { width: 1280, height: 900 } });
+  const untold = page.waitForResponse((answer) => answer.url().endsWith("/quota/minutes?by=agent") && answer.status() === 400);
+  await show(page, USER_KEY);
+  await untold;
+  // The second is asked for once the first is shown.
+  await page.waitForResponse((answer) => answer.url().endsWith("/quota/status"));
+  await page.waitForResponse((answer) => answer.url().endsWith("/quota/status"));
+  return {
+    refused: await glance(page, "refused", /^–/),
+    fit: await glance(page, "more agents fit", /^–/),
+  };
+}
+
 /// Whether everything stays within the screen, and how much the texts stand out, in each look.
 async function looks(browser) {
   const found = {};
@@ -188,7 +215,9 @@ async function looks(browser) {
       "--disable-component-update", "--disable-sync"],
   });
   try {
-    const found = { everything: await everything(browser), team: await team(browser), looks: await looks(browser) };
+    const found = {
+      everything: await everything(browser), team: await team(browser), user: await user(browser), looks: await looks(browser),
+    };
     console.log(JSON.stringify(found));
   } finally {
     await browser.close();

@@ -9,7 +9,11 @@ use std::{
 use tokio::time::Instant;
 use tower_quota::alerts::{Outcome, Told};
 
-use super::{failure::Failure, source::Source};
+use super::{
+    failure::Failure,
+    output::{complain, print},
+    source::Source,
+};
 
 /// Sends one to each webhook, and prints what each answers.
 pub(crate) async fn test(config: PathBuf) -> Result<(), Failure> {
@@ -22,16 +26,17 @@ pub(crate) async fn test(config: PathBuf) -> Result<(), Failure> {
         let reason = "there is no webhook to test; name one under gateway.alerts";
         return Err(Failure::Argument(reason.to_owned()));
     }
-    for (name, answer) in &answers {
-        match answer {
-            Ok(status) => println!("{name} has taken it: {status}"),
-            Err(why) => println!("{name} {why}"),
-        }
-    }
+    let printed = print(|out| {
+        answers.iter().try_for_each(|(name, answer)| match answer {
+            Ok(status) => writeln!(out, "{name} has taken it: {status}"),
+            Err(why) => writeln!(out, "{name} {why}"),
+        })
+    });
     let failed = answers.iter().filter(|(_, answer)| answer.is_err()).count();
     let of = answers.len();
     match failed {
-        0 => Ok(()),
+        0 => printed,
+        // Whoever reads or not.
         failed => Err(Failure::NotTaken { failed, of }),
     }
 }
@@ -53,5 +58,5 @@ pub(crate) fn say(told: &Told) {
         }
         _ => {}
     }
-    eprintln!("tower-quota: alerts: {told}");
+    complain(format_args!("alerts: {told}"));
 }

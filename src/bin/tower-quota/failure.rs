@@ -41,7 +41,13 @@ pub(crate) enum Failure {
     )]
     NoUpstream { path: PathBuf },
     #[error("--upstream: {0}")]
-    Upstream(#[from] UpstreamError),
+    Upstream(UpstreamError),
+    /// It is not repeated: there may be a password in it.
+    #[error(
+        "--url: it is no address of a gateway, which begins with http:// or https:// and has neither a user nor a query; \
+         write it as http://localhost:8080"
+    )]
+    Url,
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -103,6 +109,7 @@ impl Failure {
             | Failure::Config { .. }
             | Failure::NoUpstream { .. }
             | Failure::Upstream(_)
+            | Failure::Url
             | Failure::Gateway(_)
             | Failure::Argument(_)
             | Failure::Bind(BindError::NotLoopback(_)) => 2,

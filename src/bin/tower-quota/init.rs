@@ -4,7 +4,7 @@ use std::{env, fs::OpenOptions, io::Write as _};
 
 use tower_quota::config::Preset;
 
-use super::{cli::InitArgs, failure::Failure};
+use super::{cli::InitArgs, failure::Failure, output::print};
 
 /// Where SDKs look for keys, and whose these are.
 const KEYS: [(&str, &str); 13] = [
@@ -57,9 +57,13 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
         Failure::Argument(format!("{path}: {error}{more}"))
     })?;
     let providers: Vec<&str> = found.iter().map(|(_, provider)| *provider).collect();
-    println!("{path} is written, for {}", providers.join(", "));
-    println!("look at its limits and its budget, then: tower-quota serve --config {path}");
-    Ok(())
+    print(|out| {
+        writeln!(out, "{path} is written, for {}", providers.join(", "))?;
+        writeln!(
+            out,
+            "look at its limits and its budget, then: tower-quota serve --config {path}"
+        )
+    })
 }
 
 fn text(found: &[(&str, &str)]) -> String {

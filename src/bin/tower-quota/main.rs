@@ -1,5 +1,8 @@
 //! Keeps programs in any language inside the rate limits of the LLM APIs they call.
 
+// They panic where nobody reads; `output` does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod admin;
 mod alerts;
 mod check;
@@ -8,6 +11,7 @@ mod cli;
 mod demo;
 mod failure;
 mod init;
+mod output;
 #[cfg(feature = "otlp")]
 mod push;
 mod reach;
@@ -21,12 +25,13 @@ mod source;
 mod status;
 mod threads;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 
 use cli::{AlertsWhat, Cli, Command};
 use failure::Failure;
+use output::complain;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -45,12 +50,16 @@ fn main() -> ExitCode {
     // It is said before the runtime ends, which waits for what cannot be given up.
     match runtime.block_on(run(command)) {
         Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads any more.
+        Err(Failure::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(failure) => failed(&failure),
     }
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    eprintln!("tower-quota: {failure}");
+    complain(format_args!("{failure}"));
     failure.code()
 }
 

@@ -8,6 +8,8 @@ use tower_quota::{
     metrics::otlp::{Otlp, OtlpError},
 };
 
+use super::output::complain;
+
 /// By which of these variables somebody says that metrics are to be pushed.
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
@@ -26,7 +28,7 @@ pub(crate) fn begin(gateway: &Gateway) -> Result<Option<Push>, OtlpError> {
         return Ok(None);
     }
     let otlp = Otlp::new(gateway.metrics())?;
-    let otlp = otlp.on_error(|error| eprintln!("tower-quota: {error}"));
+    let otlp = otlp.on_error(|error| complain(format_args!("{error}")));
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(otlp.run(async {
         // Dropping the other end is the word, too.

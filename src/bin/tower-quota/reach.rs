@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use clap::Args;
 use secrecy::SecretString;
-use tower_quota::gateway::admin::AdminClient;
+use tower_quota::gateway::{Upstream, admin::AdminClient};
 
 use super::failure::Failure;
 
@@ -29,7 +29,9 @@ pub(crate) struct ReachArgs {
 impl ReachArgs {
     pub(crate) fn client(&self) -> Result<AdminClient, Failure> {
         let key = env::var(KEY).ok().map(|key| SecretString::from(key.trim()));
-        AdminClient::new(self.url.parse()?, key.as_ref(), self.authorities.as_deref())
+        // Why not is said in the words of an upstream, which this is not.
+        let at: Upstream = self.url.parse().map_err(|_| Failure::Url)?;
+        AdminClient::new(at, key.as_ref(), self.authorities.as_deref())
             .map_err(|error| Failure::Gateway(error.into()))
     }
 }

@@ -5,7 +5,7 @@ use tower_quota::{
     gateway::{Gateway, GatewayConfig},
 };
 
-use super::source::Source;
+use super::{output::complain, source::Source};
 
 /// Reads the file again and says what became of it.
 pub(crate) async fn run(
@@ -17,7 +17,9 @@ pub(crate) async fn run(
         Ok(reloaded) => reloaded,
         Err(reason) => {
             let also = renewed(gateway, &reason);
-            return eprintln!("tower-quota: not reloaded, all is as it was{also}: {reason}");
+            return complain(format_args!(
+                "not reloaded, all is as it was{also}: {reason}"
+            ));
         }
     };
     let words = words(&reloaded);
@@ -25,10 +27,10 @@ pub(crate) async fn run(
         true => "nothing is another".to_owned(),
         false => words.join(", "),
     };
-    eprintln!("tower-quota: reloaded; {words}");
+    complain(format_args!("reloaded; {words}"));
     let known = |doubt: &&String| stack.doubts.contains(doubt);
     for doubt in reloaded.doubts.iter().filter(|doubt| !known(doubt)) {
-        eprintln!("tower-quota: warning: {doubt}");
+        complain(format_args!("warning: {doubt}"));
     }
 }
 

@@ -1,9 +1,6 @@
 //! `tower-quota serve`
 
-use std::{
-    io::{self, Write as _},
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use http::Uri;
 use tokio::sync::oneshot;
@@ -18,6 +15,7 @@ use super::{
     alerts,
     cli::ServeArgs,
     failure::Failure,
+    output::{announce, complain},
     reload,
     signals::{Hangups, Signals},
     source::Source,
@@ -37,6 +35,7 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     let mut hangups = Hangups::listen().map_err(Failure::Signals)?;
     let source = Source::of(&args)?;
     let read = source.read().and_then(|said| {
+        said.gateway.check_store(&said.rate_limiting.store)?;
         let stack = said.rate_limiting.build()?;
         Ok((said, stack))
     });
@@ -52,34 +51,42 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
         .map(|file| file.lost())
         .filter(|lost| *lost > 0)
     {
-        eprintln!("tower-quota: {lost} calls were in flight when it ended; they count as reserved");
+        complain(format_args!(
+            "{lost} calls were in flight when it ended; they count as reserved"
+        ));
     }
     let mut config = said.gateway;
     let as_read = config.clone();
     if let Some(upstream) = upstream {
-        config.upstream = Some(upstream.parse()?);
+        let upstream = upstream.parse().map_err(Failure::Upstream)?;
+        config.upstream = Some(upstream);
     }
     let layer = stack.layer.clone();
-    let layer = layer.on_failover(|event| eprintln!("tower-quota: failover: {event}"));
+    let layer = layer.on_failover(|event| complain(format_args!("failover: {event}")));
     let gateway = Gateway::new(&layer, &stack.limiter, &config);
     let gateway = gateway.map_err(|error| Failure::gateway(&source, error))?;
+    #[cfg(feature = "sqlite")]
+    let gateway = match &stack.file {
+        Some(file) => gateway.pruning(file.clone()),
+        None => gateway,
+    };
     if let Some(prices) = &stack.price_file {
-        eprintln!(
-            "tower-quota: {} prices were read of the file, {} models have none in it, of {} something is not understood",
+        complain(format_args!(
+            "{} prices were read of the file, {} models have none in it, of {} something is not understood",
             prices.models,
             prices.left_out.len(),
             prices.not_understood.len()
-        );
+        ));
     }
     for part in &said.not_understood {
-        eprintln!("tower-quota: not in force: {part}");
+        complain(format_args!("not in force: {part}"));
     }
     for doubt in &stack.doubts {
-        eprintln!("tower-quota: warning: {doubt}");
+        complain(format_args!("warning: {doubt}"));
     }
     stack
         .limiter
-        .on_event(|event| eprintln!("tower-quota: budget: {event}"));
+        .on_event(|event| complain(format_args!("budget: {event}")));
     gateway.alerts().on_outcome(alerts::say);
     let addr = listen.unwrap_or(config.listen);
     let listener = gateway::bind(addr, gateway.is_keyed()).await?;
@@ -116,7 +123,9 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
         }
     }
     drop(stop);
-    eprintln!("tower-quota: stopping when open calls are answered; a second signal stops at once");
+    complain(format_args!(
+        "stopping when open calls are answered; a second signal stops at once"
+    ));
     let ended = tokio::select! {
         ended = serving => ended.map_err(|error| Failure::Serve(error.into())),
         () = tokio::time::sleep(config.drain.into()) => Err(Failure::TooLong(config.drain)),
@@ -147,12 +156,6 @@ fn leads_to(url: &str, addr: SocketAddr) -> bool {
     let is_here = |ip: IpAddr| ip.is_loopback() || ip == addr.ip();
     url.port_u16().unwrap_or(usual) == addr.port()
         && (host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_here))
-}
-
-/// Prints one line for whoever started the program. If nobody reads it, that is no reason not to serve.
-pub(crate) fn announce(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn common(read: &mut LiteLlmConfig, fields: &mut Fields<'_>, said: bool) -> bool
     for name in ["timeout", "stream_timeout", "request_timeout"] {
         fields.pass(
             name,
-            "running calls are not cut off here; the client has a timeout",
+            "the client has a timeout; for upstreams that do not answer there is `gateway.answers_within`",
         );
     }
     retries.is_some()

@@ -74,7 +74,7 @@ impl AdminClient {
             value.set_sensitive(true);
             Some(value)
         });
-        let client = client(tls::client(authorities)?);
+        let client = client(tls::client(authorities)?, None);
         Ok(AdminClient { client, at, key })
     }
 

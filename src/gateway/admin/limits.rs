@@ -34,13 +34,13 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    /// In units of the limit.
-    fn in_units(&self, of: Option<&Limit>) -> Result<u64, Problem> {
+    /// In units of this limit.
+    fn in_units(&self, of: &Limit) -> Result<u64, Problem> {
         let text = match &self.amount {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let is_money = of.is_some_and(|limit| limit.quantity == Quantity::Cost);
+        let is_money = of.quantity == Quantity::Cost;
         let amount = match is_money {
             true => text.parse::<Money>().ok().map(Money::as_nanos),
             false => text.parse().ok(),
@@ -77,8 +77,12 @@ pub(super) async fn amount(
 ) -> Result<Json<Limits>, Problem> {
     let Json(asked) = body?;
     let limits = operated.limiter.limits();
-    let named = limits.iter().find(|limit| limit.to_string() == asked.limit);
-    let amount = asked.in_units(named)?;
+    let named = |limit: &&Limit| !limit.is_pause() && limit.to_string() == asked.limit;
+    let amount = match limits.iter().find(named) {
+        Some(limit) => asked.in_units(limit)?,
+        // Of no limit; whatever it is, the change says that there is none.
+        None => 0,
+    };
     let Amount { limit, of, why, .. } = asked;
     let reason = admin.because(why);
     let changed = operated.limiter.change(reason, move |limits| {

@@ -12,11 +12,17 @@
 //! counts as fully used. So does one that is still open when the gateway ends, because nobody can settle it after that.
 //! Refusals are those of calls, as problem documents.
 //!
+//! A `cost` that is said with a caller's key may be ten times what the tokens that are said cost by the price of the model,
+//! and where there are none, or no price is known, a tenth of the smallest hard budget that the claim counts under. More is
+//! refused as a mistake; a dollar, or that tenth if it is less, is not. An admin is believed, and so is whoever calls where
+//! there are no keys.
+//!
 //! A claim is listed among the open calls, while it waits and while it is held. If an operator cancels it there, what
 //! it holds is given back. What is settled counts under limits and budgets, and is in the ledger. In metrics, reports,
 //! alerts and what is remembered of calls, a claim is a call in no known API with one attempt: the work done elsewhere,
 //! which lasts from the grant to the settlement. One that is given back has no attempt.
 
+mod dear;
 mod observed;
 mod open;
 mod settle;
@@ -35,6 +41,7 @@ use http::{HeaderMap, StatusCode, Uri, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    dear::TooDear,
     observed::Asking,
     open::{NotHeld, OpenClaims, Terms},
     settle::settle,
@@ -120,7 +127,7 @@ impl Claiming {
             tags = key.admit(&tags, options.priority)?;
         }
         Ok(Caller {
-            may_settle_any: key.as_ref().is_none_or(|key| key.role == Role::Admin),
+            is_believed: key.as_ref().is_none_or(|key| key.role == Role::Admin),
             name: key.map(|key| key.name.clone()),
             tags,
             options,
@@ -140,9 +147,9 @@ impl Claiming {
 struct Caller {
     /// Of its key.
     name: Option<String>,
-    /// Whether it settles any claim, and is believed whatever it says was used: an admin, and whoever calls where there are no
-    /// keys.
-    may_settle_any: bool,
+    /// Whether it is believed whatever it says that work costs or used, and settles any claim: an admin, and whoever calls where
+    /// there are no keys.
+    is_believed: bool,
     tags: Tags,
     options: CallOptions,
 }
@@ -174,6 +181,7 @@ enum No {
     Body(JsonRejection),
     Nothing,
     TooMuch,
+    TooDear(TooDear),
 }
 
 impl IntoResponse for No {
@@ -207,6 +215,11 @@ impl IntoResponse for No {
                 "it says that more than ten times was used of what was claimed, which is taken for a mistake: `cost` is in \
                  dollars; the claim is open yet, and the key of an admin may settle it so",
             ),
+            No::TooDear(why) => problem(
+                StatusCode::BAD_REQUEST,
+                kind!("bad_request"),
+                &why.to_string(),
+            ),
             No::Body(why) => problem(
                 StatusCode::BAD_REQUEST,
                 kind!("bad_request"),
@@ -225,6 +238,12 @@ impl From<Refusal> for No {
 impl From<NotHeld> for No {
     fn from(why: NotHeld) -> Self {
         No::NotHeld(why)
+    }
+}
+
+impl From<TooDear> for No {
+    fn from(why: TooDear) -> Self {
+        No::TooDear(why)
     }
 }
 
@@ -256,9 +275,9 @@ async fn claim(
 ) -> Result<(StatusCode, Json<Claim>), No> {
     let Caller {
         name: owner,
+        is_believed,
         mut tags,
         options,
-        ..
     } = caller;
     let Json(asked) = body.map_err(No::Body)?;
     let usage = Usage::new(asked.input, asked.output);
@@ -273,6 +292,9 @@ async fn claim(
         if let Some(value) = value {
             tags.set(tag, value.as_str());
         }
+    }
+    if !is_believed {
+        claiming.believe(&terms, &tags)?;
     }
     terms.cost = terms.cost.or_else(|| claiming.cost(&terms, &usage));
     let progress = Progress::new();

@@ -8,7 +8,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Claiming, No, open::Terms};
+use super::{
+    Caller, Claiming, No,
+    dear::{LITTLE, TIMES},
+    open::Terms,
+};
 use crate::{error::StoreError, money::Money, usage::Usage};
 
 /// What was used. At least one of input, output and cost is said: an empty settlement would give all back, and that is done
@@ -58,7 +62,7 @@ pub(super) async fn settle(
     let Json(used) = body.map_err(No::Body)?;
     let mut usage = used.usage().ok_or(No::Nothing)?;
     let owner = caller.name.as_deref();
-    let any = caller.may_settle_any;
+    let any = caller.is_believed;
     let (terms, owner) = claiming.open.terms(&claim, owner, any)?;
     usage.cost = usage.cost.or_else(|| claiming.cost(&terms, &usage));
     if !any && is_absurd(&terms, &usage) {
@@ -79,14 +83,14 @@ fn is_absurd(terms: &Terms, usage: &Usage) -> bool {
     let cost = usage.cost.unwrap_or_default();
     let tokens = usage.total();
     let is_dear = match terms.cost {
-        Some(claimed) => cost > Money::from_dollars(1) && cost.as_nanos() / 10 > claimed.as_nanos(),
+        Some(claimed) => cost > LITTLE && cost.as_nanos() / TIMES > claimed.as_nanos(),
         None => cost > Money::from_dollars(1_000),
     };
     let is_long = match (terms.reserved().total(), terms.cost) {
         (0, None) => tokens > 1_000_000_000,
         // What was claimed is its cost.
         (0, Some(_)) => false,
-        (claimed, _) => tokens > 1_000_000 && tokens / 10 > claimed,
+        (claimed, _) => tokens > 1_000_000 && tokens / TIMES > claimed,
     };
     is_dear || is_long
 }

@@ -58,6 +58,12 @@ function tile(name, value, note, kind = "") {
     draw.node("dd", {}, value, note ? draw.node("small", {}, note) : null));
 }
 
+/// How many calls were refused in the last hour. What the plot shows may be of another time, or be told to other keys only.
+function refusedLately() {
+  if (known.agents === null) return "–";
+  return String(known.agents.rows.flatMap((row) => row.refused.slice(-60)).reduce((all, n) => all + n, 0));
+}
+
 /// How many agents were at work lately, and how many more of the same would fit under what they all share and is tightest now:
 /// windows of minutes, and slots. Budgets and days fill up whoever works, and say nothing of it.
 function fit() {
@@ -74,17 +80,17 @@ function fit() {
 
 function showGlance() {
   const budgets = status.budgets.map((budget) => [draw.budgetShare(budget), budget]);
-  const [budgetShare, budget] = budgets.reduce((most, one) => (one[0] > most[0] ? one : most), [0, null]);
+  const [budgetShare, budget] = budgets.reduce((most, one) => (one[0] > most[0] ? one : most), budgets[0] ?? [0, null]);
   const limits = [...status.limits].sort((one, other) => other.share - one.share);
-  const refused = (known.minutes?.rows ?? []).flatMap((row) => row.refused.slice(-60)).reduce((all, n) => all + n, 0);
   const fits = fit();
+  const nobody = known.agents === null ? "who is at work is not known" : "nobody is at work";
   const tiles = [
     tile("in flight", String(status.sent), status.backing_off ? `${status.backing_off} wait to be repeated` : ""),
     tile("waiting", String(status.waiting), status.queues[0] ? `longest ${draw.span(Math.max(...status.queues.map((q) => q.longest)))}` : ""),
     tile("tightest limit", limits[0] ? `${Math.round(limits[0].share * 100)} %` : "none", limits[0] ? draw.limitName(limits[0]) : "", limits[0] ? draw.closeness(limits[0].share)[0] : ""),
     tile("tightest budget", budget ? `${Math.round(budgetShare * 100)} %` : "none", budget?.budget ?? "", budget ? draw.closeness(budgetShare, budget.stopped)[0] : ""),
-    tile("refused", String(refused), "in the last hour"),
-    tile("more agents fit", fits ? `about ${fits.more}` : "–", fits ? `${fits.agents} at work; first full: ${fits.by}` : "nobody is at work"),
+    tile("refused", refusedLately(), "in the last hour"),
+    tile("more agents fit", fits ? `about ${fits.more}` : "–", fits ? `${fits.agents} at work; first full: ${fits.by}` : nobody),
   ];
   draw.put(find("glance"), ...tiles);
 }
@@ -204,7 +210,7 @@ const polls = [
   poll(2_000, show("/quota/calls", showCalls), quiet),
   poll(2_000, show("/quota/targets", showTargets), notYours),
   poll(2_000, show("/quota/refusals", showRefusals), quiet),
-  poll(5_000, show("/quota/minutes?by=agent", (said) => { known.agents = said; }), quiet),
+  poll(5_000, show("/quota/minutes?by=agent", (said) => { known.agents = said; }), () => { known.agents = null; }),
   poll(5_000, showCosts, quiet),
   poll(3_000, async (ask, isWanted) => {
     const [by, length] = [find("by").value, find("span").value];

@@ -22,7 +22,8 @@ pub struct UpstreamConfig {
     /// `gemini`, `mistral`, `groq`, `xai`, `deepseek`, `openrouter`, `cohere`, `together` and `fireworks`.
     #[schemars(with = "Option<String>", regex(pattern = r"^https?://|\$\{[A-Za-z_]"))]
     pub url: Option<Upstream>,
-    /// The name that limits and prices know it by, if that is not its own.
+    /// The name that limits and prices know it by, if that is not its own. A server of one's own reports what its streams used
+    /// only if it is asked, and is asked if this says what it is: `vllm`, `ollama`, `llamacpp`, `lm_studio` or `sglang`.
     #[serde(deserialize_with = "filled")]
     #[schemars(length(min = 1))]
     pub provider: Option<String>,
@@ -156,6 +157,7 @@ impl UpstreamConfig {
             url,
             auth,
             key: key.transpose()?,
+            is_provider: is_known,
             unmetered: self.unmetered.unwrap_or(unmetered),
         })
     }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{AUTHORIZATION, COOKIE},
+    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION},
     uri::PathAndQuery,
 };
 use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
 
 /// Where a key of this gateway may be beside the caller's own credentials, which then go to an upstream without a key.
 const OURS: HeaderName = HeaderName::from_static("x-quota-key");
@@ -68,24 +69,63 @@ pub(in crate::gateway) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes off what begins so, wherever it is.
-pub(in crate::gateway) fn strip_those(headers: &mut HeaderMap, begins: &str) {
-    let begins = |value: &HeaderValue| {
-        let text = value.to_str().unwrap_or_default();
-        let (_, token) = text.split_once(' ').unwrap_or(("", text));
-        token.trim().starts_with(begins)
-    };
-    for name in KEYS.iter().chain([&AUTHORIZATION]) {
-        if headers.get_all(name).iter().any(begins) {
-            headers.remove(name);
-        }
+/// What shows to any API who calls, or who pays. Whole names, and no parts of them: an API that nobody knows here may need its
+/// `mcp-session-id` or its `x-page-token`.
+static CALLERS: [HeaderName; 17] = [
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("apikey"),
+    HeaderName::from_static("x-auth-key"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-goog-user-project"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("anthropic-workspace-id"),
+    HeaderName::from_static("x-litellm-api-key"),
+    HeaderName::from_static("x-portkey-api-key"),
+    HeaderName::from_static("cf-aig-authorization"),
+    HeaderName::from_static("helicone-auth"),
+];
+
+/// Takes off what callers show of their own, on the way to an API that nobody knows here.
+pub(super) fn strip_callers(headers: &mut HeaderMap) {
+    for name in CALLERS.iter().chain(&KEYS) {
+        headers.remove(name);
     }
 }
 
-/// Whether the key in a query begins so.
-pub(in crate::gateway) fn query_key_begins(path: &PathAndQuery, begins: &str) -> bool {
-    let uri = Uri::from(path.clone());
-    query_key(&uri).is_some_and(|key| key.starts_with(begins))
+impl Shown {
+    /// Takes it off, wherever it is; and what begins as it does where keys are.
+    pub(in crate::gateway) fn strip(&self, headers: &mut HeaderMap, begins: &str) {
+        let shows = |(name, value): &(&HeaderName, &HeaderValue)| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let text = text.trim();
+            let (_, last) = text.split_once(' ').unwrap_or(("", text));
+            let last = last.trim();
+            let is_key = *name == AUTHORIZATION || KEYS.contains(name);
+            self.is_in(text, begins)
+                || self.is_in(last, begins)
+                || is_key && last.starts_with(begins)
+        };
+        let found: SmallVec<[HeaderName; 2]> = headers
+            .iter()
+            .filter(shows)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in found {
+            headers.remove(name);
+        }
+    }
+
+    /// Whether it is in this text, or the text is another token: all are as long. A mere word may begin as they do.
+    pub(in crate::gateway) fn is_in(&self, text: &str, begins: &str) -> bool {
+        let is_other = text.starts_with(begins) && text.len() == self.token.len();
+        is_other || text.contains(&self.token)
+    }
 }
 
 /// The value of `key` in a query, as Google's API takes it.
@@ -95,24 +135,104 @@ fn query_key(uri: &Uri) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
 }
 
-/// What keys are called in queries. Not all that has `token` in its name is one: a page of a list has such a name.
-const QUERY_KEYS: [&str; 5] = ["key", "api_key", "api-key", "apikey", "access_token"];
+/// What keys are called in queries, and nothing else is. Not all that has `token` in its name is one: a page of a list has such
+/// a name.
+const CREDENTIALS: [&str; 4] = ["api_key", "api-key", "apikey", "access_token"];
 
-/// The path without keys in its query.
-pub(in crate::gateway) fn without_query_key(path: &PathAndQuery) -> PathAndQuery {
-    let Some(query) = path.query() else {
-        return path.clone();
+/// Whether what has this name in a query shows who calls, of whatever API.
+pub(super) fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|key| key.eq_ignore_ascii_case(name))
+}
+
+/// The same of the APIs of providers, one of which takes its key as `key`.
+pub(in crate::gateway) fn is_query_key(name: &str) -> bool {
+    name.eq_ignore_ascii_case("key") || is_credential(name)
+}
+
+/// The address without those parts of its query that go, by their names and values. The others stay as they are written.
+pub(in crate::gateway) fn without(uri: Uri, goes: impl Fn(&str, &str) -> bool) -> Option<Uri> {
+    let Some(query) = uri.query() else {
+        return Some(uri);
     };
-    let others = query.split('&').filter(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        let name = percent_decode_str(name).decode_utf8_lossy();
-        !QUERY_KEYS.iter().any(|key| key.eq_ignore_ascii_case(&name))
-    });
-    let others: Vec<&str> = others.collect();
-    let kept = match others.is_empty() {
-        true => path.path().to_owned(),
-        false => format!("{}?{}", path.path(), others.join("&")),
+    let stays = |pair: &&str| {
+        let (name, value) = pair.split_once('=').unwrap_or((*pair, ""));
+        let read = |text| percent_decode_str(text).decode_utf8_lossy();
+        !goes(&read(name), &read(value))
     };
-    // It was one before.
-    PathAndQuery::try_from(kept).unwrap_or_else(|_| PathAndQuery::from_static("/"))
+    let kept: Vec<&str> = query.split('&').filter(stays).collect();
+    let kept = kept.join("&");
+    if kept.len() == query.len() {
+        return Some(uri);
+    }
+    let path = match kept.is_empty() {
+        true => uri.path().to_owned(),
+        false => format!("{}?{kept}", uri.path()),
+    };
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "tq-0123";
+
+    fn shown() -> Shown {
+        Shown {
+            token: TOKEN.to_owned(),
+            is_apart: true,
+        }
+    }
+
+    #[test]
+    fn a_query_keeps_all_but_what_goes_as_it_is_written() {
+        let left = |query: &str| {
+            let uri: Uri = format!("http://up/a%2Fb{query}").parse().unwrap();
+            let left = without(uri, |name, value| {
+                is_credential(name) || shown().is_in(value, "tq-")
+            });
+            left.unwrap().to_string()
+        };
+        for (query, expected) in [
+            ("", ""),
+            ("?", "?"),
+            ("?a", "?a"),
+            ("?a=%26&&b=c=d", "?a=%26&&b=c=d"),
+            ("?api_key=x&a=1&API%2DKEY=x", "?a=1"),
+            ("?apikey", ""),
+            ("?a=tq-0123&b=1", "?b=1"),
+            ("?b=1&a=%74q-0123", "?b=1"),
+            ("?a=x;key=tq-0123", ""),
+            // Another token, and what is none.
+            ("?a=tq-4567", ""),
+            ("?a=tq-45678&key=tq-1", "?a=tq-45678&key=tq-1"),
+        ] {
+            assert_eq!(left(query), format!("http://up/a%2Fb{expected}"), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_off_wherever_it_is() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer tq-x"),
+            ("x-api-key", "sk-mine"),
+            ("api-key", "tq-x"),
+            ("x-note", "tq-0123"),
+            ("x-other", "Token  tq-4567"),
+            ("referer", "https://here/?key=tq-0123&x"),
+            ("user-agent", "tq-agent/1.0 of mine"),
+            ("x-two", "plain"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        // Not all that may be in a header is a text.
+        headers.append("x-two", HeaderValue::from_bytes(b"\xe9 tq-0123").unwrap());
+        shown().strip(&mut headers, "tq-");
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["user-agent", "x-api-key"]);
+    }
 }

@@ -12,9 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) use choose::{Chosen, nowhere, shows_google_key};
 pub use config::{BadUpstream, Unmetered, UpstreamConfig};
-pub(super) use credentials::{query_key_begins, show, strip, strip_those, without_query_key};
+pub(super) use credentials::{Shown, is_query_key, show, strip, without};
 pub use url::{Upstream, UpstreamError};
 
+use self::credentials::{is_credential, strip_callers};
 use crate::failover::{Auth, hide};
 
 /// All upstreams.
@@ -36,6 +37,8 @@ pub(super) struct Place {
     auth: Auth,
     /// Its key, in the form of its header; without one callers' own go to it.
     key: Option<HeaderValue>,
+    /// Whether it is a provider of models, as far as its name, its `provider` or its host say.
+    pub(super) is_provider: bool,
     /// Whether calls go to it that are metered by nothing but their number.
     pub(super) unmetered: Unmetered,
 }
@@ -89,6 +92,7 @@ impl Place {
         Place {
             name: None,
             provider: None,
+            is_provider: known::is_host(url.host()),
             url,
             auth: Auth::Bearer,
             key: None,
@@ -112,12 +116,24 @@ impl Place {
         self.key.is_some()
     }
 
-    /// Puts the upstream's own credentials in place of all others, where it has some.
-    pub(super) fn authorize(&self, headers: &mut HeaderMap) {
+    /// Puts the upstream's own credentials in place of all others, where it has some. On the way to a provider of models
+    /// (`is_known`) all goes that may be one; what headers of other APIs are for, only they know.
+    pub(super) fn authorize(&self, headers: &mut HeaderMap, is_known: bool) {
         if let Some(key) = &self.key {
-            hide(headers, &[]);
+            match is_known {
+                true => hide(headers, &[]),
+                false => strip_callers(headers),
+            }
             headers.insert(self.auth.name().clone(), key.clone());
         }
+    }
+
+    /// Whether callers may show in a query, by this name, what its own key is there for.
+    pub(super) fn takes_in_query(&self, name: &str) -> bool {
+        let own = self.auth.name().as_str();
+        // Google takes its keys in both.
+        let is_googles = own == "x-goog-api-key" && name == "key";
+        is_googles || is_credential(name) || name.eq_ignore_ascii_case(own)
     }
 
     /// Where an answer sends the caller, as a path of this gateway; `None` where that is no place of this upstream: who

@@ -7,7 +7,7 @@ pub(crate) mod table;
 
 pub(crate) use args::{AdminArgs, pair};
 
-use super::failure::Failure;
+use super::{failure::Failure, output::print};
 
 /// Does one thing, and prints what came of it.
 pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
@@ -20,9 +20,8 @@ pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
             client.ask(method, &path, body.as_ref()).await?
         }
     };
-    match *json {
-        true => println!("{answer:#}"),
-        false => table::print(&answer),
-    }
-    Ok(())
+    print(|out| match *json {
+        true => writeln!(out, "{answer:#}"),
+        false => table::print(&answer, out),
+    })
 }

@@ -1,40 +1,52 @@
 //! Answers as people read them.
 
+use std::io::{self, Write};
+
 use serde_json::{Map, Value};
+
+use super::super::output::complain;
 
 /// Prints lists as tables, and all else a line each. Of a key that was made the token stands alone on stdout, so that a
 /// program can take it.
-pub(super) fn print(answer: &Value) {
+pub(super) fn print(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     if let Some(token) = answer["token"].as_str() {
         let name = answer["name"].as_str().unwrap_or_default();
-        eprintln!("the key `{name}` is made; this is its token, which is shown this once:");
-        return println!("{token}");
+        complain(format_args!(
+            "the key `{name}` is made; this is its token, which is shown this once:"
+        ));
+        return writeln!(out, "{token}");
     }
     let Value::Object(answer) = answer else {
-        return println!("{answer}");
+        return writeln!(out, "{answer}");
     };
     let lists = answer.values().filter_map(Value::as_array);
-    let lines = lists.clone().flatten().filter_map(Value::as_str);
-    lines.for_each(|line| println!("{}", plain(line)));
+    for line in lists.clone().flatten().filter_map(Value::as_str) {
+        writeln!(out, "{}", plain(line))?;
+    }
     let rows: Vec<&Map<String, Value>> = lists.flatten().filter_map(Value::as_object).collect();
     if rows.first().is_some_and(|row| row.contains_key("after")) {
-        return story(answer, &rows);
+        return story(answer, &rows, out);
     }
     let lists: Vec<&Vec<Value>> = answer.values().filter_map(Value::as_array).collect();
     match (rows.is_empty(), !lists.is_empty()) {
-        (true, true) if lists.iter().all(|list| list.is_empty()) => println!("none"),
-        (true, true) => {}
+        (true, true) if lists.iter().all(|list| list.is_empty()) => writeln!(out, "none"),
+        (true, true) => Ok(()),
         (true, false) => answer
             .iter()
-            .for_each(|(name, value)| println!("{name}: {}", text(value))),
-        (false, _) => table(&rows),
+            .try_for_each(|(name, value)| writeln!(out, "{name}: {}", text(value))),
+        (false, _) => table(&rows, out),
     }
 }
 
 /// What became of a call: what it is, then an event a line.
-fn story(answer: &Map<String, Value>, events: &[&Map<String, Value>]) {
-    let facts = answer.iter().filter(|(_, value)| !value.is_array());
-    facts.for_each(|(name, value)| println!("{}: {}", name.replace('_', " "), text(value)));
+fn story(
+    answer: &Map<String, Value>,
+    events: &[&Map<String, Value>],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (name, value) in answer.iter().filter(|(_, value)| !value.is_array()) {
+        writeln!(out, "{}: {}", name.replace('_', " "), text(value))?;
+    }
     for event in events {
         let after = event.get("after").and_then(Value::as_f64);
         let what = event.get("what").map_or_else(String::new, text);
@@ -52,11 +64,12 @@ fn story(answer: &Map<String, Value>, events: &[&Map<String, Value>]) {
             after.unwrap_or(0.0),
             rest.join("  ")
         );
-        println!("{}", line.trim_end());
+        writeln!(out, "{}", line.trim_end())?;
     }
+    Ok(())
 }
 
-fn table(rows: &[&Map<String, Value>]) {
+fn table(rows: &[&Map<String, Value>], out: &mut dyn Write) -> io::Result<()> {
     let mut names: Vec<&String> = Vec::new();
     for name in rows.iter().flat_map(|row| row.keys()) {
         if !names.contains(&name) {
@@ -69,7 +82,7 @@ fn table(rows: &[&Map<String, Value>]) {
         names.iter().map(cell).collect()
     });
     let lines: Vec<Vec<String>> = std::iter::once(titles).chain(cells).collect();
-    aligned(&lines).for_each(|line| println!("{line}"));
+    aligned(&lines).try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// Each cell as wide as its column.

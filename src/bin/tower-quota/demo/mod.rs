@@ -19,7 +19,7 @@ use tower_quota::{
     gateway::{self, Gateway},
 };
 
-use super::{failure::Failure, serve::announce, signals::Signals};
+use super::{failure::Failure, output::announce, signals::Signals};
 use tally::Tally;
 use world::World;
 

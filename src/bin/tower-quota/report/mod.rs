@@ -4,7 +4,7 @@
 mod ledger;
 mod online;
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -62,17 +62,12 @@ enum Format {
 
 /// Prints what was asked.
 pub(crate) async fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let printed = match ledger(args) {
+    match ledger(args) {
         #[cfg(feature = "sqlite")]
         Some(path) => ledger::run(args, &path),
         #[cfg(not(feature = "sqlite"))]
         Some(_) => Ok(()),
         None => online::run(args).await,
-    };
-    match printed {
-        // Nobody reads any more.
-        Err(Failure::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed,
     }
 }
 

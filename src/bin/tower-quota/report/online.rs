@@ -1,13 +1,16 @@
 //! What a gateway that runs knows.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use http::Method;
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::Value;
 
 use super::{
-    super::admin::table::{aligned, plain},
+    super::{
+        admin::table::{aligned, plain},
+        output::{complain, print},
+    },
     Failure, Format, ReportArgs,
 };
 
@@ -51,17 +54,17 @@ pub(super) async fn run(args: &ReportArgs) -> Result<(), Failure> {
         "yesterday" => before(periods).unwrap_or(&nothing),
         _ => periods.last().unwrap_or(&nothing),
     };
-    print(args, period).map_err(Failure::Print)?;
+    print(|out| figures(args, period, out))?;
     // Not among the figures: whoever reads them by program has it in `/quota/costs`.
     if let Some(since) = begun_within(period, &answer) {
-        eprintln!(
-            "tower-quota: the gateway counts from its start on, {since}; what was before is in its file, if it has one: --ledger"
-        );
+        complain(format_args!(
+            "the gateway counts from its start on, {since}; what was before is in its file, if it has one: --ledger"
+        ));
     }
     if period["is_whole"] == false {
-        eprintln!(
-            "tower-quota: with so many values some are counted together, whoever's they are: this is not all that is the key's own; a file knows it, with --ledger"
-        );
+        complain(format_args!(
+            "with so many values some are counted together, whoever's they are: this is not all that is the key's own; a file knows it, with --ledger"
+        ));
     }
     Ok(())
 }
@@ -87,8 +90,7 @@ fn before(periods: &[Value]) -> Option<&Value> {
     (before["end"] == last["start"]).then_some(before)
 }
 
-fn print(args: &ReportArgs, period: &Value) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn figures(args: &ReportArgs, period: &Value, out: &mut dyn Write) -> io::Result<()> {
     if args.format == Format::Json {
         return writeln!(out, "{period:#}");
     }

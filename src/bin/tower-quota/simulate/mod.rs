@@ -2,11 +2,7 @@
 
 mod args;
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use serde::Serialize;
 use tower_quota::{
@@ -18,7 +14,7 @@ use tower_quota::{
 pub(crate) use args::SimulateArgs;
 use args::{Format, LoadArgs};
 
-use super::{failure::Failure, source::Source};
+use super::{failure::Failure, output::print, source::Source};
 
 /// Says what the configuration does to the load.
 pub(crate) fn run(args: &SimulateArgs) -> Result<(), Failure> {
@@ -118,12 +114,11 @@ fn said<T: Serialize + std::fmt::Display>(
 }
 
 fn write(path: Option<&Path>, text: &str) -> Result<(), Failure> {
-    let written = match path {
-        Some(path) => fs::write(path, text),
-        None => io::stdout().write_all(text.as_bytes()),
+    let Some(path) = path else {
+        return print(|out| out.write_all(text.as_bytes()));
     };
-    written.map_err(|source| Failure::Output {
-        path: path.unwrap_or(Path::new("stdout")).to_owned(),
+    fs::write(path, text).map_err(|source| Failure::Output {
+        path: path.to_owned(),
         source,
     })
 }

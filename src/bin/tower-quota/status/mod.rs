@@ -5,7 +5,7 @@ mod draw;
 
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     time::Duration,
 };
 
@@ -15,7 +15,12 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use tower_quota::{config::Span, gateway::admin::AdminError};
 
-use super::{failure::Failure, reach::ReachArgs, signals::Signals};
+use super::{
+    failure::Failure,
+    output::{complain, print},
+    reach::ReachArgs,
+    signals::Signals,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -82,7 +87,7 @@ pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
             // Whoever watches wants to see it come back.
             Err(error) if next.is_some() && answered && may_pass(&error) => {
                 if args.json {
-                    eprintln!("tower-quota: {error}");
+                    complain(format_args!("{error}"));
                     String::new()
                 } else {
                     format!("tower-quota: {error}\n")
@@ -98,16 +103,7 @@ pub(crate) async fn run(args: StatusArgs) -> Result<(), Failure> {
         } else {
             text
         };
-        let mut out = io::stdout().lock();
-        if out
-            .write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .is_err()
-        {
-            // Nobody reads any more.
-            return Ok(());
-        }
-        drop(out);
+        print(|out| out.write_all(text.as_bytes()))?;
         let Some(next) = next else {
             return Ok(());
         };
