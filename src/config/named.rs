@@ -79,7 +79,6 @@ impl RateLimiting {
 
     /// The limits of presets, without what is said otherwise.
     fn published(&self, said: &[(String, Limit)]) -> Vec<(String, Limit)> {
-        let said: Vec<Identity> = said.iter().map(|(_, limit)| identity(limit)).collect();
         let presets = self.presets.iter().enumerate();
         let found = presets.filter_map(|(place, name)| Some((place, Preset::find(name)?)));
         let limits = found.flat_map(|(place, preset)| {
@@ -87,7 +86,7 @@ impl RateLimiting {
             let limits: Vec<Limit> = preset.limits().map(|(limit, _)| limit).collect();
             limits.into_iter().map(move |limit| (path.clone(), limit))
         });
-        let left = limits.filter_map(|(path, limit)| Some((path, said_otherwise(limit, &said)?)));
+        let left = limits.filter_map(|(path, limit)| Some((path, said_otherwise(limit, said)?)));
         left.collect()
     }
 
@@ -96,23 +95,22 @@ impl RateLimiting {
         for (tag, values) in &mut limit.when {
             match tag {
                 Tag::Model => {
-                    let aliases = self.model_aliases.iter().filter(|(_, model)| {
+                    for (alias, model) in &self.model_aliases {
                         let mut names = limited(model).into_iter();
-                        names.any(|(name, _)| values.iter().any(|value| **value == *name))
-                    });
-                    let aliases = aliases.map(|(alias, _)| bounded(alias.as_str().into()));
-                    limit.aliases = aliases.collect();
-                    limit.aliases.sort();
+                        if names.any(|(name, _)| values.iter().any(|value| **value == *name)) {
+                            values.push(bounded(alias.as_str().into()));
+                        }
+                    }
                 }
                 Tag::Provider => {
                     let ours = values.iter().map(|value| provider_name(value).into());
                     let ours: Vec<Arc<str>> = ours.collect();
                     values.extend(ours);
-                    values.sort();
-                    values.dedup();
                 }
-                _ => {}
+                _ => continue,
             }
+            values.sort();
+            values.dedup();
         }
     }
 
@@ -145,8 +143,15 @@ impl RateLimiting {
 
 /// A published limit without the models that have a limit of their own on the same; `None` where all of them have,
 /// or another limit is on just the same calls.
-fn said_otherwise(mut limit: Limit, said: &[Identity]) -> Option<Limit> {
-    let is_said = |limit: &Limit| said.iter().any(|other| other.same(&identity(limit)));
+fn said_otherwise(mut limit: Limit, said: &[(String, Limit)]) -> Option<Limit> {
+    // In the place of a published day of the calendar any 24 hours will do.
+    let by_days = limit.period == Some(Period::Calendar(CalendarUnit::Day));
+    let said = said.iter().map(|(_, limit)| identity(limit, by_days));
+    let said: Vec<Identity> = said.collect();
+    let is_said = |limit: &Limit| {
+        let identity = identity(limit, by_days);
+        said.iter().any(|other| other.same(&identity))
+    };
     if is_said(&limit) {
         return None;
     }
@@ -161,10 +166,10 @@ fn said_otherwise(mut limit: Limit, said: &[Identity]) -> Option<Limit> {
     (!limit.when[at].1.is_empty()).then_some(limit)
 }
 
-/// What a limit is on, with our name of the provider. A day is a day, whether of a calendar or any 24 hours.
-fn identity(limit: &Limit) -> Identity {
+/// What a limit is on, with our name of the provider. `by_days`: a day is a day, whether of a calendar or any 24 hours.
+fn identity(limit: &Limit, by_days: bool) -> Identity {
     let mut limit = limit.clone();
-    if limit.period == Some(Period::Calendar(CalendarUnit::Day)) {
+    if by_days && limit.period == Some(Period::Calendar(CalendarUnit::Day)) {
         limit.zone = None;
         limit = limit.every(DAY);
     }

@@ -123,8 +123,7 @@ pub(super) fn leads_to(
         return Some((None, Vec::new()));
     };
     let named = limited(model).into_iter();
-    let known = || values.iter().chain(&limit.aliases);
-    let mut known = named.filter(|(name, _)| known().any(|value| **value == **name));
+    let mut known = named.filter(|(name, _)| values.iter().any(|value| **value == **name));
     known
         .next()
         .map(|(name, steps)| (Some(name.into_owned()), steps))

@@ -1,6 +1,7 @@
 //! The client that speaks to the upstream, and to the targets of routes.
 
 use std::{
+    any::Any,
     error::Error,
     future::Future,
     pin::Pin,
@@ -68,6 +69,12 @@ pub(super) struct Failed {
     pub(super) source: legacy::Error,
 }
 
+/// Whether an attempt failed by that. Whoever has been silent for so long is not asked the same again.
+pub(super) fn is_silent(error: &(dyn Any + 'static)) -> bool {
+    let error = error.downcast_ref::<BoxError>();
+    error.is_some_and(|error| error.is::<Silent>())
+}
+
 /// It took the call, and had not begun to answer when its time was over.
 #[derive(Debug, thiserror::Error)]
 #[error("{host} has not answered within {} s", .within.as_secs_f64())]
@@ -93,8 +100,10 @@ impl Service<Request<RequestBody>> for Client {
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let uri = request.uri().clone();
-        let sent = self.0.http.request(request);
+        // Whoever still writes is not waited for in vain.
         let within = self.0.answers_within;
+        let within = within.filter(|_| request.body().is_whole());
+        let sent = self.0.http.request(request);
         Box::pin(async move {
             abreast().await;
             let answered = match within {

@@ -58,10 +58,11 @@ pub struct GatewayConfig {
     /// off, and counts as reserved. Whoever sends the signal should be as patient: Docker kills after ten seconds
     /// unless told otherwise.
     pub drain: Span,
-    /// How long an upstream that takes a call may be silent until its answer begins; how long the answer takes is not bounded.
-    /// After that the connection is closed and the attempt has failed: it counts as reserved, because it may be billed, routes
-    /// go on to the next target if they repeat what is uncertain, and a target that fails often is passed over. The
-    /// default, `15m`, is longer than the official SDKs wait for an answer. `0s`: as long as it likes.
+    /// How long an upstream may take until its answer begins, from when a call is sent, connecting included; how long the answer
+    /// takes is not bounded, nor is anything where a body of more than 32 MB is passed on as it comes. After that the connection
+    /// is closed and the attempt has failed: it counts as reserved, because it may be billed, and is not repeated at the same
+    /// upstream. Routes go on to the next target if they repeat what is uncertain, and a target that fails often is passed
+    /// over. The default, `15m`, is longer than the official SDKs wait for an answer. `0s`: as long as it likes.
     pub answers_within: Span,
     /// How much memory the bodies of all calls together may take, in MiB. Each body is kept until its call is answered,
     /// because it may have to be sent again. Calls for whose body there is no room are refused with 503, to come again

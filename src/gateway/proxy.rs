@@ -78,6 +78,8 @@ pub(super) struct Sending {
     pub(super) dialect: Dialect,
     /// The upstream, where it is for one.
     pub(super) place: Option<Place>,
+    /// Its name, where what it says of a key is for nobody else: a provider of models has a key of ours.
+    pub(super) hides_key: Option<Arc<str>>,
     pub(super) open: Open,
     pub(super) progress: Progress,
     /// What is left is asked of it.
@@ -208,6 +210,7 @@ impl Sending {
             open,
             progress,
             place,
+            hides_key,
             limiter,
             dialect,
         } = self;
@@ -221,7 +224,7 @@ impl Sending {
             drop(share);
             abreast().await;
             let mut response = sent?;
-            if let Some(name) = key_refused(place.as_ref(), &response, dialect) {
+            if let Some(name) = hides_key.filter(|_| is_key_refused(&response)) {
                 // So its attempt ends as it would, and its connection is free.
                 let body = Limited::new(response.into_body(), REFUSAL_CAP);
                 let _ = timeout(REFUSAL_IN, body.collect()).await;
@@ -264,15 +267,11 @@ impl Sending {
     }
 }
 
-/// The name of the upstream, where what it refuses is a key of ours and not the caller's.
-fn key_refused(place: Option<&Place>, response: &Response, dialect: Dialect) -> Option<Arc<str>> {
-    let place = place.filter(|place| place.has_key())?;
+/// Whether what an answer refuses is the key.
+fn is_key_refused(response: &Response) -> bool {
     let said = response.extensions().get::<ProviderError>();
     let says_so = said.is_some_and(|said| said.class == ErrorClass::KeyRefused);
-    // A 403 of an API that nobody knows here may be about anything.
-    let is_refused =
-        response.status() == StatusCode::UNAUTHORIZED || says_so && dialect != Dialect::Generic;
-    place.name.clone().filter(|_| is_refused)
+    says_so || response.status() == StatusCode::UNAUTHORIZED
 }
 
 async fn sent(

@@ -20,7 +20,7 @@ use super::{
     bodies::Bodies,
     calls::Calls,
     claims::{self, Claiming},
-    client::client,
+    client::{client, is_silent},
     minutes::Minutes,
     proxy::Proxy,
     server::{self, Certificate},
@@ -135,7 +135,8 @@ impl Gateway {
             let checked = retention.check();
             checked.map_err(|error| GatewayError::Retention(error.into()))?;
         }
-        let layer = &layer.clone().hiding(upstreams.key_headers());
+        let layer = layer.clone().hiding(upstreams.key_headers());
+        let layer = &layer.not_repeating(is_silent);
         let tags = config
             .metrics
             .tags

@@ -53,7 +53,6 @@ impl Limit {
             thresholds,
             circuit,
             shadow,
-            aliases,
             // By these it is the same.
             quantity: _,
             period: _,
@@ -73,7 +72,6 @@ impl Limit {
             ("charge", *charge == other.charge),
             ("count", *count == other.count),
             ("margin", *margin == other.margin),
-            ("model_aliases", *aliases == other.aliases),
             ("count_refused", *count_refused == other.count_refused),
             ("adaptive", *adaptive == other.adaptive),
             ("thresholds", *thresholds == other.thresholds),

@@ -36,9 +36,6 @@ pub struct Limit {
     pub(crate) zone: Option<Arc<str>>,
     /// Of each tag one of these values, sorted.
     pub(crate) when: Vec<(Tag, Values)>,
-    /// Further names of the models among those values, sorted. They may come and go: it is the same limit.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) aliases: Vec<Arc<str>>,
     pub(crate) per: Vec<Tag>,
     pub(crate) charge: Charge,
     pub(crate) count: Option<Count>,
@@ -85,7 +82,6 @@ impl Limit {
             period: None,
             zone: None,
             when: Vec::new(),
-            aliases: Vec::new(),
             per: Vec::new(),
             charge: Charge::default(),
             count: None,

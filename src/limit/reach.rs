@@ -1,7 +1,5 @@
 //! Which calls and which attempts a limit is on.
 
-use std::sync::Arc;
-
 use super::{Count, Limit, Period, Quantity};
 use crate::tags::{Tag, Tags};
 
@@ -15,12 +13,7 @@ impl Limit {
     #[inline(never)]
     fn matches(&self, tags: &Tags) -> bool {
         self.when.iter().all(|(tag, values)| {
-            let aliases = match tag {
-                Tag::Model => &self.aliases[..],
-                _ => &[],
-            };
-            let known = values.iter().chain(aliases);
-            let is_one = |value: &str| known.clone().any(|v| **v == *value);
+            let is_one = |value: &str| values.iter().any(|v| **v == *value);
             tags.get(tag).is_some_and(is_one)
                 || (*tag == Tag::Model && tags.plainer_models().iter().any(|name| is_one(name)))
         })
@@ -52,19 +45,6 @@ impl Limit {
             && !self.shadow
             && !self.is_callers()
             && self.counts_repeats()
-    }
-
-    /// The values that it is on, with their other names, sorted.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (&Tag, Vec<Arc<str>>)> {
-        self.when.iter().map(|(tag, values)| {
-            let mut named = values.to_vec();
-            if *tag == Tag::Model {
-                named.extend(self.aliases.iter().cloned());
-                named.sort();
-                named.dedup();
-            }
-            (tag, named)
-        })
     }
 
     /// The tags that it looks at.

@@ -91,11 +91,6 @@ pub(crate) struct Rule {
 impl Level {
     /// Whether a limit is on the same tags.
     pub(crate) fn is_of(&self, limit: &Limit) -> bool {
-        self.was_of(limit) && self.limit.aliases == limit.aliases
-    }
-
-    /// Whether it would be, with the same aliases.
-    pub(crate) fn was_of(&self, limit: &Limit) -> bool {
         self.limit.when == limit.when && self.limit.per == limit.per
     }
 }

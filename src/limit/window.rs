@@ -4,10 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Life, Rule, Tick, learnt::Learnt};
 
-fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
-    *number == N::default()
-}
-
 /// One count under one limit.
 ///
 /// Charges are *held* (granted, not yet dated: they never expire) or *dated*. Dated charges are kept in
@@ -23,8 +19,8 @@ pub(crate) struct Window {
     amount: u64,
     pub(super) held: u64,
     pub(super) dated: u64,
-    /// Of that, what calls in flight have dated at their send and may come to less, at most.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    /// Of that, what calls in flight have dated at their send and may come to less, at most: found again by their grants.
+    #[serde(skip)]
     open: u64,
     /// What answers have taught, where they have.
     pub(super) learnt: Option<Box<Learnt>>,

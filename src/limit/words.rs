@@ -43,7 +43,7 @@ impl fmt::Display for Limit {
             (None, Some(share)) => write!(f, " ({share} of {})", amount(self.amount))?,
             (None, None) => {}
         }
-        for (i, (tag, values)) in self.named().enumerate() {
+        for (i, (tag, values)) in self.when.iter().enumerate() {
             let values = values.join("|");
             write!(f, "{}{tag}={values}", if i > 0 { ", " } else { " for " })?;
         }

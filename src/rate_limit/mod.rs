@@ -141,6 +141,13 @@ impl RateLimitLayer {
         self
     }
 
+    /// Retries nothing that failed so, where it is not told otherwise: what may come of it elsewhere, failover decides.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn not_repeating(mut self, is: fn(&(dyn std::any::Any + 'static)) -> bool) -> Self {
+        self.retry = self.retry.not_repeating(is);
+        self
+    }
+
     /// The models that have a route, in order.
     #[cfg(feature = "gateway")]
     pub(crate) fn models(&self) -> Vec<String> {

@@ -17,6 +17,12 @@ impl Classifier {
         Classifier(Some(Arc::new(classify)))
     }
 
+    /// Whether the caller says nothing.
+    #[cfg(feature = "gateway")]
+    pub(super) fn is_default(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// What kind of failure `error` is, of an attempt that as far as can be seen `has_left`.
     pub(crate) fn classify(&self, error: &(dyn Any + 'static), has_left: bool) -> Failure {
         let told = self.0.as_ref().and_then(|classify| classify(error));

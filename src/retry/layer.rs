@@ -67,6 +67,15 @@ impl RetryLayer {
         self
     }
 
+    /// Repeats nothing that failed so, where nobody has said what [its errors](Self::classify) are.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn not_repeating(mut self, is: fn(&(dyn Any + 'static)) -> bool) -> Self {
+        if self.classifier.is_default() {
+            self.classifier = Classifier::new(move |error| is(error).then_some(Failure::Permanent));
+        }
+        self
+    }
+
     /// Sets a function that tells what kind of failure an error of the inner service is.
     ///
     /// It is asked first, with the error itself; if it returns `None`, the layer goes by the errors it knows. These are

@@ -127,7 +127,7 @@ impl MemoryStore {
 impl Part {
     /// The rule that it is charged by.
     #[inline]
-    fn rule<'a>(&self, rules: &'a [Rule]) -> &'a Rule {
+    pub(super) fn rule<'a>(&self, rules: &'a [Rule]) -> &'a Rule {
         &rules[self.limit as usize]
     }
 
@@ -144,9 +144,7 @@ impl Part {
             match self.sent {
                 None => {
                     window.unhold(early);
-                    if rule.may_shrink() {
-                        window.opens(early);
-                    }
+                    self.opens(window, rule);
                 }
                 Some(earlier) => window.rebook(rule, earlier, early, 0),
             }
@@ -192,6 +190,14 @@ impl Part {
         // What was not dated before is dated now.
         let early = self.sent.map_or(used.early, |_| 0);
         early.saturating_add(used.late.saturating_sub(seen))
+    }
+
+    /// What is dated of it at the send may be given back until it ends, where that is so.
+    #[inline]
+    pub(super) fn opens(&self, window: &mut Window, rule: &Rule) {
+        if rule.may_shrink() {
+            window.opens(self.amount - self.held(rule).0);
+        }
     }
 
     /// How much of it is held until the settlement, or until it has streamed; and how much of that for output.

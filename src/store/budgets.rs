@@ -112,8 +112,8 @@ fn standing(limits: &Limits, key: &LimitKey, window: &Window, now: Tick) -> Budg
     let (in_use, reserved) = (count.in_use(), count.reserved());
     let per = rule.limit.per.iter().zip(key.values());
     let per = per.map(|(tag, value)| (tag.clone(), vec![value.clone()]));
-    let when = rule.limit.named();
-    let when = when.map(|(tag, values)| (tag.clone(), values));
+    let when = rule.limit.when.iter();
+    let when = when.map(|(tag, values)| (tag.clone(), values.to_vec()));
     // A tag that is in both is split to one value, which is of those.
     let when = when.filter(|(tag, _)| !rule.limit.per.contains(tag));
     BudgetStanding {

@@ -51,10 +51,8 @@ impl Counts {
         let mut alone = std::mem::take(&mut self.alone);
         let mut shared = std::mem::take(&mut self.shared);
         for level in new.levels() {
-            let mut before = old.levels().iter();
-            let same = before.clone().position(|old| old.is_of(&level.limit));
-            let same = same.or_else(|| before.position(|old| old.was_of(&level.limit)));
-            let Some(number) = same else {
+            let before = old.levels().iter();
+            let Some(number) = before.clone().position(|old| old.is_of(&level.limit)) else {
                 self.tables.push(Default::default());
                 self.alone.push(None);
                 self.shared.push(None);

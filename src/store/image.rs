@@ -153,6 +153,10 @@ impl MemoryStore {
             let streamed: Vec<Streamed> = streamed.collect();
             for (_, part) in &kept {
                 counts.entries.at_mut(part.entry).open += 1;
+                if part.sent.is_some() {
+                    let rule = part.rule(limits.rules());
+                    part.opens(counts.entries.window(part), rule);
+                }
             }
             let name = counts
                 .grants

@@ -8,7 +8,6 @@ use std::fs;
 
 use folder::Folder;
 use tower_quota::{
-    Tag, Tags,
     config::{Config, ReloadError, Stack},
     limit::Limits,
     limiter::Call,
@@ -133,32 +132,5 @@ async fn a_reload_that_was_taken_back_holds_no_more_and_what_was_done_by_hand_si
         let next = ended(stack, "c.db");
         let stack = twenty.build_in(&next).unwrap();
         assert_eq!(words(&stack), ["requests 100/min"], "{crashes}");
-    }
-}
-
-/// Another name for a model makes no other limit of one that is on it.
-#[tokio::test(start_paused = true)]
-async fn an_alias_that_comes_or_goes_leaves_what_was_used_of_a_model() {
-    let folder = Folder::new();
-    let path = folder.file("a.db");
-    let limited = |aliases: &str| {
-        let limits = "[{ quantity: requests, amount: 9, every: 1h, when: { model: gpt-4o } }]";
-        let text = format!("rate_limiting: {{ model_aliases: {aliases}, limits: {limits} }}");
-        Config::from_yaml(&text).unwrap()
-    };
-    let call = |model: &str| Call::new().tags(Tags::new().with(Tag::Model, model));
-    for (used, aliases, model) in [
-        (1, "{}", "gpt-4o"),
-        (2, "{ our-chat: gpt-4o }", "our-chat"),
-        (3, "{ our-chat: gpt-4o, mine: openai/gpt-4o }", "mine"),
-        (4, "{ mine: gpt-4o }", "gpt-4o"),
-    ] {
-        let stack = limited(aliases).build_in(&path).unwrap();
-        drop(stack.limiter.try_acquire(call(model)).await.unwrap());
-        let limits = stack.limiter.explain(&call(model)).await.unwrap().limits;
-        let counted: Vec<u64> = limits.iter().map(|limit| limit.in_use).collect();
-        assert_eq!(counted, [used], "{aliases}");
-        drop(stack.limiter);
-        stack.file.unwrap().close().unwrap();
     }
 }

@@ -57,6 +57,10 @@ async fn what_is_called_a_key_in_headers_reaches_an_upstream_with_one_and_creden
         ("api-key", "sk-caller"),
         ("x-goog-api-key", "sk-caller"),
         ("x-auth-token", "sk-caller"),
+        ("x-forwarded-access-token", "sk-caller"),
+        ("x-amzn-oidc-accesstoken", "sk-caller"),
+        ("cf-access-client-secret", "sk-caller"),
+        ("private-token", "sk-caller"),
         ("openai-organization", "sk-caller"),
         ("openai-project", "sk-caller"),
     ];

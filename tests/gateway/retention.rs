@@ -122,8 +122,13 @@ async fn where_there_is_no_ledger_it_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(says), "{said}");
     }
-    let output = run(&["check", "--config", in_file.path()]).await;
-    assert!(output.status.success());
+    let there = format!("sqlite:{}", counts.path());
+    for args in [
+        &["check", "--config", in_file.path()][..],
+        &["check", "--config", in_memory.path(), "--store", &there],
+    ] {
+        assert!(run(args).await.status.success());
+    }
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ gateway:
             .post(gateway.url(&path))
             .header("authorization", "Bearer sk-caller-3")
             .header("x-amz-security-token", "sk-caller-4")
-            .header("x-auth-token", "sk-caller-5")
+            .header("x-a-key", "sk-caller-5")
             .header("openai-project", "sk-caller-6")
             .header("idempotency-key", "kept")
             .body("{}");

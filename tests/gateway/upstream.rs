@@ -128,6 +128,13 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Whether no further call has reached it.
+    pub(crate) fn is_unasked(&mut self) -> bool {
+        self.calls.try_recv().is_err()
+    }
+}
+
 impl HeldCall {
     /// Waits until nobody wants its answer.
     pub(crate) async fn given_up(mut self) {

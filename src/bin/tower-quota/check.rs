@@ -17,6 +17,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
         return print(|out| writeln!(out, "{:#}", Config::json_schema()));
     }
     let source = Source::from_files(args.config.clone(), args.litellm.clone());
+    let source = source.counted_in(args.store.as_ref())?;
     let read = source.read().and_then(|said| {
         let limits = said.rate_limiting.limits()?;
         said.rate_limiting.check_store()?;

@@ -111,6 +111,9 @@ pub(crate) struct CheckArgs {
     /// A config.yaml of LiteLLM, instead of a configuration.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) litellm: Option<PathBuf>,
+    /// Where counts are to be kept, instead of rate_limiting.store, as `serve` takes it. It is not opened.
+    #[arg(long, value_name = "STORE", value_parser = hidden)]
+    pub(crate) store: Option<SecretString>,
     /// Model names as callers write them, to show which limits and which price each leads to: gpt-4o-2024-08-06,
     /// azure/my-deployment.
     #[arg(value_name = "MODEL")]

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tower_quota::{
     config::{self, ConfigError, LiteLlmConfig, RateLimiting},
     gateway::{self, GatewayConfig},
@@ -40,13 +40,21 @@ impl Source {
     /// # Errors
     /// Where the command line names no store.
     pub(crate) fn of(args: &ServeArgs) -> Result<Self, StoreSettingError> {
-        let store = args
-            .store
-            .as_ref()
-            .map(|text| setting(text.expose_secret()));
+        Self::from_files(args.config.clone(), args.litellm.clone()).counted_in(args.store.as_ref())
+    }
+
+    /// The same, where the command line may say where counts are kept.
+    ///
+    /// # Errors
+    /// Where it names no store.
+    pub(crate) fn counted_in(
+        self,
+        store: Option<&SecretString>,
+    ) -> Result<Self, StoreSettingError> {
+        let store = store.map(|text| setting(text.expose_secret()));
         Ok(Source {
             store: store.transpose()?,
-            ..Self::from_files(args.config.clone(), args.litellm.clone())
+            ..self
         })
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION},
+    header::{AUTHORIZATION, COOKIE},
     uri::PathAndQuery,
 };
 use percent_encoding::percent_decode_str;
@@ -69,33 +69,73 @@ pub(in crate::gateway) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// What shows to any API who calls, or who pays. Whole names, and no parts of them: an API that nobody knows here may need its
-/// `mcp-session-id` or its `x-page-token`.
-static CALLERS: [HeaderName; 17] = [
-    AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("apikey"),
-    HeaderName::from_static("x-auth-key"),
-    HeaderName::from_static("x-auth-token"),
-    HeaderName::from_static("x-access-token"),
-    HeaderName::from_static("x-amz-security-token"),
-    HeaderName::from_static("x-goog-user-project"),
-    HeaderName::from_static("ocp-apim-subscription-key"),
-    HeaderName::from_static("openai-organization"),
-    HeaderName::from_static("openai-project"),
-    HeaderName::from_static("anthropic-workspace-id"),
-    HeaderName::from_static("x-litellm-api-key"),
-    HeaderName::from_static("x-portkey-api-key"),
-    HeaderName::from_static("cf-aig-authorization"),
-    HeaderName::from_static("helicone-auth"),
+/// What shows to any API who calls, or who pays, in words of a header's name. Not `session`, `project` and the like: an API that
+/// nobody knows here may need its `mcp-session-id`.
+const WORDS: [&str; 20] = [
+    "accesstoken",
+    "apikey",
+    "assertion",
+    "auth",
+    "authentication",
+    "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+    "idtoken",
+    "jwt",
+    "key",
+    "oidc",
+    "passwd",
+    "password",
+    "secret",
+    "signature",
+    "token",
+    "tokens",
+    "userinfo",
+];
+
+/// The keys and tokens that are none of somebody's: what precedes the word says so.
+const PLAIN: [(&str, &str); 11] = [
+    ("cache", "key"),
+    ("continuation", "token"),
+    ("cursor", "token"),
+    ("idempotency", "key"),
+    ("next", "token"),
+    ("page", "token"),
+    ("partition", "key"),
+    ("progress", "token"),
+    ("routing", "key"),
+    ("sort", "key"),
+    ("sync", "token"),
+];
+
+/// Providers' names for who pays.
+const ACCOUNTS: [&str; 4] = [
+    "openai-organization",
+    "openai-project",
+    "anthropic-workspace-id",
+    "x-goog-user-project",
 ];
 
 /// Takes off what callers show of their own, on the way to an API that nobody knows here.
 pub(super) fn strip_callers(headers: &mut HeaderMap) {
-    for name in CALLERS.iter().chain(&KEYS) {
+    let found = headers.keys().filter(|name| shows_caller(name.as_str()));
+    let found: SmallVec<[HeaderName; 4]> = found.cloned().collect();
+    for name in found {
         headers.remove(name);
     }
+}
+
+/// Whether a header's name says that it shows who calls, or who pays.
+fn shows_caller(name: &str) -> bool {
+    let mut before = "";
+    let mut words = name.split(['-', '_', '.']);
+    let has_word = words.any(|word| {
+        let is_plain = PLAIN.contains(&(before, word));
+        before = word;
+        !is_plain && WORDS.contains(&word)
+    });
+    has_word || ACCOUNTS.contains(&name)
 }
 
 impl Shown {
@@ -183,6 +223,48 @@ mod tests {
         Shown {
             token: TOKEN.to_owned(),
             is_apart: true,
+        }
+    }
+
+    #[test]
+    fn what_shows_who_calls_is_told_by_the_words_of_its_name() {
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "apikey",
+            "x-api-key",
+            "xi-api-key",
+            "x-goog-api-key",
+            "ocp-apim-subscription-key",
+            "private-token",
+            "x-vault-token",
+            "x-amz-security-token",
+            "x-forwarded-access-token",
+            "x-auth-request-user",
+            "x-amzn-oidc-accesstoken",
+            "x-amzn-oidc-data",
+            "cf-access-client-secret",
+            "cf-access-jwt-assertion",
+            "helicone-auth",
+            "openai-project",
+            "x_session_token",
+        ] {
+            assert!(shows_caller(name), "{name}");
+        }
+        for name in [
+            "mcp-session-id",
+            "idempotency-key",
+            "x-idempotency-key",
+            "x-page-token",
+            "x-project-id",
+            "x-author",
+            "x-monkey",
+            "x-tokenizer",
+            "user-agent",
+            "x-organization",
+        ] {
+            assert!(!shows_caller(name), "{name}");
         }
     }
 

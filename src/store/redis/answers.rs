@@ -250,11 +250,22 @@ impl Store for RedisStore {
     }
 
     fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
-        self.replace(limits, None, reason)
+        let (by, why) = (reason.who(&self.shared.by), reason.why().to_owned());
+        let limits = limits.iter().cloned().collect();
+        self.shared.done(Op::Reconfigure { limits, by, why })
     }
 
     fn reload(&self, limits: &Limits, given: &Limits, reason: &Reason) -> Answer<()> {
-        self.replace(limits, Some(given), reason)
+        // What a process brings that joins is what is given from then on; here it changes nothing any more.
+        let join = Op::Join {
+            limits: Some(given.iter().cloned().collect()),
+            by: reason.who(&self.shared.by),
+        };
+        let (changed, joined) = (self.reconfigure(limits, reason), self.shared.done(join));
+        Answer::Later(Box::pin(async move {
+            changed.get().await?;
+            joined.get().await
+        }))
     }
 
     fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
@@ -268,20 +279,6 @@ impl Store for RedisStore {
 
     fn events(&self) -> Vec<BudgetEvent> {
         self.shared.lock().take_events()
-    }
-}
-
-impl RedisStore {
-    /// Replaces the limits.
-    fn replace(&self, limits: &Limits, given: Option<&Limits>, reason: &Reason) -> Answer<()> {
-        let (by, why) = (reason.who(&self.shared.by), reason.why().to_owned());
-        let each = |limits: &Limits| limits.iter().cloned().collect();
-        self.shared.done(Op::Reconfigure {
-            limits: each(limits),
-            by,
-            why,
-            given: given.map(each),
-        })
     }
 }
 

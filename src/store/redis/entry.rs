@@ -153,9 +153,6 @@ pub(super) enum Op {
         /// Nothing, where nobody says.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         why: String,
-        /// What a configuration gives that was read again, where it is by one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        given: Option<Vec<Limit>>,
     },
     /// Something beside the store, by hand: the audit log alone has it.
     Note(Note),

@@ -189,13 +189,9 @@ impl Replica {
                 limits: new,
                 by,
                 why,
-                given,
             } => {
                 let before = limits();
                 self.reconfigure(new);
-                if let Some(given) = given {
-                    self.rest.given.clone_from(given);
-                }
                 let after = self.store.limits();
                 notes.extend(Note::of_limits(&before, &after, by, changed(why)));
                 done(true)
