@@ -58,12 +58,6 @@ impl RequestBody {
 }
 
 impl RequestBody {
-    /// Whether all of it is here.
-    #[cfg(feature = "gateway")]
-    pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.kind, Kind::Whole(_)) || self.is_end_stream()
-    }
-
     /// Has it date `attempt` when it is first read. False where it has nothing to be read.
     pub(super) fn watch(&mut self, attempt: &Arc<Attempt>) -> bool {
         self.attempt = Some(Arc::downgrade(attempt));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use http::{Request, Uri};
+use http_body::Body as _;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy,
@@ -24,7 +25,7 @@ use super::{
     abreast::abreast,
     connector::{Connector, InTime},
 };
-use crate::call::RequestBody;
+use crate::call::{BODY_CAP, RequestBody};
 
 type HttpClient = legacy::Client<InTime<HttpsConnector<Connector>>, RequestBody>;
 
@@ -100,9 +101,10 @@ impl Service<Request<RequestBody>> for Client {
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let uri = request.uri().clone();
-        // Whoever still writes is not waited for in vain.
-        let within = self.0.answers_within;
-        let within = within.filter(|_| request.body().is_whole());
+        // Whoever writes for long is not to blame for that.
+        let length = request.body().size_hint().upper();
+        let is_short = length.is_some_and(|length| length <= BODY_CAP as u64);
+        let within = self.0.answers_within.filter(|_| is_short);
         let sent = self.0.http.request(request);
         Box::pin(async move {
             abreast().await;

@@ -59,7 +59,7 @@ pub struct GatewayConfig {
     /// unless told otherwise.
     pub drain: Span,
     /// How long an upstream may take until its answer begins, from when a call is sent, connecting included; how long the answer
-    /// takes is not bounded, nor is anything where a body of more than 32 MB is passed on as it comes. After that the connection
+    /// takes is not bounded, nor is anything where a body of more than 32 MB, or of no known length, is passed on as it comes. After that the connection
     /// is closed and the attempt has failed: it counts as reserved, because it may be billed, and is not repeated at the same
     /// upstream. Routes go on to the next target if they repeat what is uncertain, and a target that fails often is passed
     /// over. The default, `15m`, is longer than the official SDKs wait for an answer. `0s`: as long as it likes.

@@ -94,6 +94,7 @@ mod dashboard;
 mod headers;
 mod heartbeat;
 mod incoming;
+mod key_refused;
 mod local;
 mod minutes;
 mod models;

@@ -114,9 +114,6 @@ impl Proxy {
         };
         let service = service.ok_or_else(|| Refusal::nowhere(&self.upstreams.names()))?;
         let place = chosen.as_ref().map(|chosen| chosen.place.clone());
-        // What another API refuses may be about what is asked for.
-        let hides_key = place.as_ref().filter(|place| is_known && place.has_key());
-        let hides_key = hides_key.and_then(|place| place.name.clone());
         parts.version = Version::HTTP_11;
         let progress = Progress::new();
         let open = self.calls.open(progress.clone(), tags.clone(), path.path());
@@ -128,7 +125,7 @@ impl Proxy {
             parts,
             dialect,
             place,
-            hides_key,
+            is_known,
             open,
             progress,
             limiter: self.limiter.clone(),

@@ -4,13 +4,12 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{
-    HeaderName, HeaderValue, StatusCode, Version,
+    HeaderName, HeaderValue, Version,
     header::{EXPECT, LOCATION},
     request::Parts,
 };
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Limited};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -21,6 +20,7 @@ use super::{
     client::Client,
     headers, heartbeat,
     incoming::Incoming,
+    key_refused::unless_key_refused,
     refusal::Refusal,
     state::State,
     told,
@@ -33,12 +33,8 @@ use crate::{
     rate_limit::RateLimitLayer,
     retry::asked::repeats_by_itself,
     tags::PREFIX,
-    wire::{Dialect, ErrorClass, ProviderError},
+    wire::Dialect,
 };
-
-/// How much is read of an answer that is not handed on, and for how long: providers say what went wrong in a few hundred bytes.
-const REFUSAL_CAP: usize = 64 << 10;
-const REFUSAL_IN: Duration = Duration::from_secs(1);
 
 type Layered = <RateLimitLayer as Layer<Client>>::Service;
 
@@ -78,8 +74,8 @@ pub(super) struct Sending {
     pub(super) dialect: Dialect,
     /// The upstream, where it is for one.
     pub(super) place: Option<Place>,
-    /// Its name, where what it says of a key is for nobody else: a provider of models has a key of ours.
-    pub(super) hides_key: Option<Arc<str>>,
+    /// Whether that is a provider of models, or the call is one of theirs.
+    pub(super) is_known: bool,
     pub(super) open: Open,
     pub(super) progress: Progress,
     /// What is left is asked of it.
@@ -210,7 +206,7 @@ impl Sending {
             open,
             progress,
             place,
-            hides_key,
+            is_known,
             limiter,
             dialect,
         } = self;
@@ -223,13 +219,7 @@ impl Sending {
             // What is answered now is not sent again.
             drop(share);
             abreast().await;
-            let mut response = sent?;
-            if let Some(name) = hides_key.filter(|_| is_key_refused(&response)) {
-                // So its attempt ends as it would, and its connection is free.
-                let body = Limited::new(response.into_body(), REFUSAL_CAP);
-                let _ = timeout(REFUSAL_IN, body.collect()).await;
-                return Err(Refusal::UpstreamKey(name).into());
-            }
+            let mut response = unless_key_refused(sent?, place.as_ref(), is_known).await?;
             let at = response
                 .headers()
                 .get(LOCATION)
@@ -265,13 +255,6 @@ impl Sending {
             false => Body::new(OpenBody::new(body, open)),
         }))
     }
-}
-
-/// Whether what an answer refuses is the key.
-fn is_key_refused(response: &Response) -> bool {
-    let said = response.extensions().get::<ProviderError>();
-    let says_so = said.is_some_and(|said| said.class == ErrorClass::KeyRefused);
-    says_so || response.status() == StatusCode::UNAUTHORIZED
 }
 
 async fn sent(

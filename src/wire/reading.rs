@@ -67,7 +67,7 @@ pub struct Served {
 #[non_exhaustive]
 pub struct Extras {
     /// Web searches by the provider's tools (Anthropic, OpenAI, Gemini). An answer of Gemini's that maps have a part in
-    /// counts as one at least.
+    /// counts as one at least, unless it is whole JSON of more than 1 MiB.
     pub web_searches: u64,
     /// Pages that the provider's tools fetched (Anthropic).
     pub web_fetches: u64,

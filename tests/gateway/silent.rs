@@ -12,7 +12,7 @@ use crate::{
 async fn an_upstream_that_does_not_begin_to_answer_has_failed_and_is_not_asked_again() {
     let mut upstream = Held::start().await;
     let text = format!(
-        "gateway: {{ listen: '127.0.0.1:0', upstream: 'http://{}', answers_within: 100ms }}\n\
+        "gateway: {{ listen: '127.0.0.1:0', upstream: 'http://{}', answers_within: 500ms }}\n\
          rate_limiting: {{ global: {{ concurrent_requests: 1 }}, retry: {{ max_attempts: 3 }} }}",
         upstream.addr
     );
@@ -29,7 +29,7 @@ async fn an_upstream_that_does_not_begin_to_answer_has_failed_and_is_not_asked_a
         assert_eq!(status, 504, "{body}");
         let message = body["error"]["message"].as_str().unwrap();
         assert!(
-            message.ends_with("has not answered within 0.1 s: see `gateway.answers_within`"),
+            message.ends_with("has not answered within 0.5 s: see `gateway.answers_within`"),
             "{message}"
         );
         assert!(upstream.is_unasked());

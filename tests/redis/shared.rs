@@ -176,6 +176,10 @@ async fn what_a_configuration_gives_that_is_read_again_is_what_all_are_opened_wi
     one.reload(&set(20), &set(20), &why).get().await.unwrap();
     one.reconfigure(&set(100), &why).get().await.unwrap();
     assert_eq!(held(&open(20)), "requests 100/min");
+    // One whose file says something else than that of who was opened last keeps what it had by hand.
+    one.reload(&set(50), &set(10), &why).get().await.unwrap();
+    assert_eq!(held(&one), "requests 50/min");
+    assert_eq!(held(&open(10)), "requests 50/min");
 }
 
 #[tokio::test]

@@ -71,13 +71,17 @@ pub(in crate::gateway) fn strip(headers: &mut HeaderMap) {
 
 /// What shows to any API who calls, or who pays, in words of a header's name. Not `session`, `project` and the like: an API that
 /// nobody knows here may need its `mcp-session-id`.
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 24] = [
+    "accesskey",
     "accesstoken",
     "apikey",
+    "apitoken",
     "assertion",
     "auth",
+    "authenticated",
     "authentication",
     "authorization",
+    "authtoken",
     "cookie",
     "credential",
     "credentials",
@@ -88,22 +92,28 @@ const WORDS: [&str; 20] = [
     "passwd",
     "password",
     "secret",
-    "signature",
+    "secretkey",
+    "sessiontoken",
     "token",
-    "tokens",
     "userinfo",
 ];
 
 /// The keys and tokens that are none of somebody's: what precedes the word says so.
-const PLAIN: [(&str, &str); 11] = [
+const PLAIN: [(&str, &str); 17] = [
     ("cache", "key"),
     ("continuation", "token"),
+    ("csrf", "token"),
     ("cursor", "token"),
+    ("dedup", "key"),
     ("idempotency", "key"),
+    ("lock", "token"),
     ("next", "token"),
+    ("object", "key"),
     ("page", "token"),
+    ("pagination", "token"),
     ("partition", "key"),
     ("progress", "token"),
+    ("resume", "token"),
     ("routing", "key"),
     ("sort", "key"),
     ("sync", "token"),

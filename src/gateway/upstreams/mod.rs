@@ -116,6 +116,14 @@ impl Place {
         self.key.is_some()
     }
 
+    /// Whether its key is somewhere in there.
+    pub(super) fn is_key_in(&self, text: &[u8]) -> bool {
+        let key = self.key.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        // Its header may have a scheme in front.
+        let key = key.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        !key.is_empty() && text.windows(key.len()).any(|window| window == key)
+    }
+
     /// Puts the upstream's own credentials in place of all others, where it has some. On the way to a provider of models
     /// (`is_known`) all goes that may be one; what headers of other APIs are for, only they know.
     pub(super) fn authorize(&self, headers: &mut HeaderMap, is_known: bool) {

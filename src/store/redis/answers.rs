@@ -256,16 +256,21 @@ impl Store for RedisStore {
     }
 
     fn reload(&self, limits: &Limits, given: &Limits, reason: &Reason) -> Answer<()> {
-        // What a process brings that joins is what is given from then on; here it changes nothing any more.
-        let join = Op::Join {
-            limits: Some(given.iter().cloned().collect()),
-            by: reason.who(&self.shared.by),
+        let each = |limits: &Limits| limits.iter().cloned().collect();
+        let by = || reason.who(&self.shared.by);
+        let reconfigure = || Op::Reconfigure {
+            limits: each(limits),
+            by: by(),
+            why: reason.why().to_owned(),
         };
-        let (changed, joined) = (self.reconfigure(limits, reason), self.shared.done(join));
-        Answer::Later(Box::pin(async move {
-            changed.get().await?;
-            joined.get().await
-        }))
+        // What a process brings that joins is what is given from then on, and may change what others have changed by hand:
+        // in the end the limits are these.
+        let join = Op::Join {
+            limits: Some(each(given)),
+            by: by(),
+        };
+        self.shared
+            .done_in_turn([reconfigure(), join, reconfigure()])
     }
 
     fn note(&self, note: Note, reason: &Reason) -> Answer<()> {
@@ -404,6 +409,19 @@ impl Shared {
     /// Has something done by hand.
     fn done(self: &Arc<Self>, op: Op) -> Answer<()> {
         self.ask(op, |_| Some(()))
+    }
+
+    /// The same of several things, with nothing of this process in between. It is done when the last is.
+    fn done_in_turn<const N: usize>(self: &Arc<Self>, ops: [Op; N]) -> Answer<()> {
+        let state = &mut *self.lock();
+        if let Some(error) = self.unable(state) {
+            return Answer::Now(Err(error));
+        }
+        let told = ops.map(|op| self.queue_and_wait(state, op).1);
+        match told.into_iter().last() {
+            Some(last) => self.later(last, |_| Some(())),
+            None => Answer::Now(Ok(())),
+        }
     }
 
     /// Asks, where somebody can be asked.
