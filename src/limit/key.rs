@@ -98,6 +98,17 @@ impl LimitKey {
         format!("cooldown of {}", named.join(", "))
     }
 
+    /// Whether it is the own count of these tags at the level of this limit.
+    pub(crate) fn is_of(&self, level: &Limit, tags: &Tags) -> bool {
+        let value = |tag| tags.get(tag).unwrap_or_default();
+        !self.shared
+            && self
+                .values()
+                .iter()
+                .map(AsRef::as_ref)
+                .eq(level.per.iter().map(value))
+    }
+
     pub(crate) fn to_shared(&self) -> Self {
         Self::shared(self.limit)
     }

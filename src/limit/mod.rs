@@ -4,6 +4,7 @@
 
 mod adapt;
 mod amount;
+mod around;
 mod by_calendar;
 mod calendar;
 mod change;
@@ -53,6 +54,7 @@ pub use set::Limits;
 pub use tick::Tick;
 pub use window::Room;
 
+pub(crate) use around::Around;
 pub(crate) use charge::Parts;
 pub(crate) use circuit::Happened;
 #[cfg(feature = "config")]

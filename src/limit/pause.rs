@@ -1,6 +1,6 @@
 //! Calls that are refused until somebody takes it back.
 
-use super::{Limit, LimitError, LimitKey, Limits, Quantity};
+use super::{Around, Limit, LimitError, LimitKey, Limits, Quantity};
 use crate::tags::Tags;
 
 impl Limit {
@@ -69,7 +69,8 @@ impl Limits {
             return None;
         }
         let mut pauses = self.live().filter(|(_, rule)| rule.limit.paused);
-        let (place, rule) = pauses.find(|(_, rule)| rule.limit.touches(tags))?;
+        let around = Around::of(tags);
+        let (place, rule) = pauses.find(|(_, rule)| around.touch(&rule.limit))?;
         Some(LimitKey::of(place, &rule.limit, tags))
     }
 }

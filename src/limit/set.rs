@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Hold, Identity, Life, Limit, LimitError, LimitKey, Quantity, Wall,
+    Around, Hold, Identity, Life, Limit, LimitError, LimitKey, Quantity, Wall,
     amount::{check_adaptive, check_amounts},
     circuit::check_alarms,
     life::{life, slice},
@@ -118,10 +118,11 @@ impl Limits {
     /// Whether any budget that acts is for calls with these tags.
     pub(crate) fn have_budgets(&self, tags: &Tags) -> bool {
         let mut limits = self.live().map(|(_, rule)| &rule.limit);
-        self.0.has.budgets
-            && limits.any(|limit| {
-                limit.quantity == Quantity::Cost && !limit.shadow && limit.touches(tags)
-            })
+        let acts = |limit: &Limit| limit.quantity == Quantity::Cost && !limit.shadow;
+        self.0.has.budgets && {
+            let around = Around::of(tags);
+            limits.any(|limit| acts(limit) && around.touch(limit))
+        }
     }
 
     /// Whether any limit goes by a calendar.
@@ -259,10 +260,13 @@ impl Limits {
 
     /// The counts that a call with these tags takes from.
     pub(crate) fn keys(&self, tags: &Tags) -> Vec<LimitKey> {
-        let touched = self.live().filter(|(_, rule)| rule.limit.touches(tags));
-        touched
-            .map(|(place, rule)| LimitKey::of(place, &rule.limit, tags))
-            .collect()
+        let around = Around::of(tags);
+        let of = |(place, rule): (u32, &Rule)| {
+            let limit = &rule.limit;
+            let keys = around.under(limit);
+            keys.map(|tags| LimitKey::of(place, limit, tags)).collect()
+        };
+        self.live().flat_map::<Vec<_>, _>(of).collect()
     }
 
     /// The counts where room may have come back when such a call ends: its own, and those that it may have

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Limit, LimitError, Limits, Period, Rule,
+    Around, Limit, LimitError, Limits, Period, Rule,
     amount::{is_share, millionths},
 };
 use crate::tags::{Tag, Tags};
@@ -47,8 +47,9 @@ impl Rule {
 impl Limits {
     /// The places of the shares that a call with these tags has.
     pub(crate) fn shares(&self, tags: &Tags) -> impl Iterator<Item = (u32, &Rule)> {
+        let around = Around::of(tags);
         let live = self.live();
-        live.filter(|(_, rule)| rule.is_share() && rule.limit.touches(tags))
+        live.filter(move |(_, rule)| rule.is_share() && around.touch(&rule.limit))
     }
 }
 

@@ -27,7 +27,7 @@ impl Shared {
         let keys = self.store.keys(claim);
         let need = |key: &LimitKey| {
             let rule = limits.rule_of(key)?;
-            claim.amount(key.place(), rule, limits.amount_of(key))
+            claim.amount(|| key.clone(), rule, limits.amount_of(key))
         };
         Wants {
             needs: keys

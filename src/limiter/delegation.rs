@@ -9,14 +9,16 @@ use std::{
 
 use super::{Limiter, Shared};
 use crate::{
-    limit::{Limit, LimitKey, Limits, Quantity},
+    limit::{Around, Limit, LimitKey, Limits, Quantity},
     tags::{self, Inherited, Tags},
 };
 
 /// What a call inherits from the calls in which it is made: their tags, and the concurrency slots that they hold, which
 /// it does not take again.
 ///
-/// Without this, as many calls as there are slots, each waiting for a call made inside it, would wait forever. Windows
+/// Limits on agents count a call for its own agent and for [each that it works for](Tags::outer_agents).
+///
+/// Without the slots, as many calls as there are slots, each waiting for a call made inside it, would wait forever. Windows
 /// and limits per run count every call regardless.
 ///
 /// It applies automatically to whatever is awaited inside [`Limiter::run`](super::Limiter::run), inside
@@ -127,7 +129,7 @@ impl Delegation {
         let callers = tags.callers();
         if !callers.is_empty() {
             let outer = self.tags.take().unwrap_or_default();
-            self.tags = Some(Arc::new(Tags::clone(&outer).overlaid(&callers)));
+            self.tags = Some(Arc::new(Tags::clone(&outer).enclosing(&callers)));
         }
         self
     }
@@ -168,27 +170,33 @@ impl Shared {
     /// The slots that a claim holds.
     fn slots(&self, claimed: &Claimed) -> Vec<LimitKey> {
         let limits = self.store.limits();
-        let key = |(place, limit)| LimitKey::of(place, limit, &claimed.tags);
-        let keys = claimed.of(&limits).map(key);
+        let around = Around::of(&claimed.tags);
+        let keys = claimed.of(&limits).flat_map(|(place, limit)| {
+            let all = around.under(limit);
+            all.map(move |tags| LimitKey::of(place, limit, tags))
+        });
         keys.filter(|key| !claimed.held.contains(key)).collect()
     }
 
     /// Whether it holds any.
     pub(super) fn has_slots(&self, claimed: &Claimed) -> bool {
         match claimed.held.is_empty() {
-            true => claimed.of(&self.store.limits()).next().is_some(),
+            true => {
+                let (limits, around) = (self.store.limits(), Around::of(&claimed.tags));
+                claimed.of(&limits).any(|(_, limit)| around.touch(limit))
+            }
             false => !self.slots(claimed).is_empty(),
         }
     }
 }
 
 impl Claimed {
-    /// The limits on slots that it touches, with their places.
+    /// The limits on slots that were there, with their places.
     fn of<'l>(&'l self, limits: &'l Limits) -> impl Iterator<Item = (u32, &'l Limit)> {
         limits
             .live()
             .filter(|(_, rule)| rule.limit.quantity == Quantity::Concurrency)
-            .filter(|(_, rule)| rule.since <= self.version && rule.limit.touches(&self.tags))
+            .filter(|(_, rule)| rule.since <= self.version)
             .map(|(place, rule)| (place, &rule.limit))
     }
 }

@@ -78,7 +78,7 @@ impl Limiter {
     /// # Cancel safety
     /// Once the future has been polled the usage counts, even if the future is dropped.
     pub async fn record(&self, tags: &Tags, usage: Usage) -> Result<(), StoreError> {
-        let inherited = tags::inherited().map(|outer| Tags::clone(&outer).overlaid(tags));
+        let inherited = tags::inherited().map(|outer| Tags::clone(&outer).enclosing(tags));
         let tags = inherited.as_ref().unwrap_or(tags);
         let shared = &self.shared;
         shared.get(shared.store.record(tags, usage)).await?;

@@ -26,7 +26,7 @@ impl Shared {
         }
         let shares = limits.shares(&claim.tags).filter_map(|(place, rule)| {
             let key = LimitKey::of(place, &rule.limit, &claim.tags);
-            let amount = claim.amount(place, rule, limits.amount_of(&key));
+            let amount = claim.amount(|| key.clone(), rule, limits.amount_of(&key));
             (amount > Some(0)).then_some(key)
         });
         let shares: Vec<LimitKey> = shares.collect();

@@ -67,10 +67,16 @@ impl Claim {
         }
     }
 
-    /// What it takes from a count that its tags touch and that holds `most`; `None`: it leaves it alone.
-    pub(crate) fn amount(&self, place: u32, rule: &Rule, most: u64) -> Option<u64> {
+    /// What it takes from a count of this name that holds `most`; `None`: it leaves it alone. The name is the count's own,
+    /// also where it is counted with others.
+    pub(crate) fn amount(
+        &self,
+        own: impl FnOnce() -> LimitKey,
+        rule: &Rule,
+        most: u64,
+    ) -> Option<u64> {
         let amount = self.asked().amount(rule.terms, most)?;
-        (!self.holds_already(place, &rule.limit)).then_some(amount)
+        (!self.holds_already(&rule.limit, own)).then_some(amount)
     }
 
     /// What it asks of any limit.
@@ -91,15 +97,16 @@ impl Claim {
     /// Whether it takes nothing of a limit, because a call around it holds a slot there.
     #[inline]
     pub(super) fn leaves_alone(&self, place: u32, terms: Terms, limits: &Limits) -> bool {
-        terms.take(Measure::Concurrency)
-            && !self.held.is_empty()
-            && self.holds_already(place, &limits.rules()[place as usize].limit)
+        terms.take(Measure::Concurrency) && !self.held.is_empty() && {
+            let limit = &limits.rules()[place as usize].limit;
+            self.holds_already(limit, || LimitKey::of(place, limit, &self.tags))
+        }
     }
 
-    fn holds_already(&self, place: u32, limit: &Limit) -> bool {
+    fn holds_already(&self, limit: &Limit, own: impl FnOnce() -> LimitKey) -> bool {
         limit.quantity == Quantity::Concurrency
             && !self.held.is_empty()
-            && self.held.contains(&LimitKey::of(place, limit, &self.tags))
+            && self.held.contains(&own())
     }
 
     /// The counts that it takes something from: what it takes nothing from it does not wait for either, nor
@@ -108,7 +115,9 @@ impl Claim {
         let mut keys = limits.keys(&self.tags);
         keys.retain(|key| {
             let acts = limits.rule_of(key).filter(|rule| !rule.limit.shadow);
-            acts.is_some_and(|rule| self.amount(key.place(), rule, limits.amount_of(key)) > Some(0))
+            acts.is_some_and(|rule| {
+                self.amount(|| key.clone(), rule, limits.amount_of(key)) > Some(0)
+            })
         });
         keys
     }
@@ -117,7 +126,7 @@ impl Claim {
     pub(crate) fn never_fits(&self, limits: &Limits) -> bool {
         self.keys(limits).iter().any(|key| {
             let most = limits.amount_of(key);
-            let amount = |rule| self.amount(key.place(), rule, most);
+            let amount = |rule| self.amount(|| key.clone(), rule, most);
             limits.rule_of(key).and_then(amount) > Some(most)
         })
     }

@@ -22,6 +22,7 @@ pub mod listening;
 pub mod pauses;
 pub mod settings;
 pub mod streams;
+pub mod sub_agents;
 mod trace;
 mod waiting;
 
@@ -71,6 +72,7 @@ pub async fn check(make: impl Fn(Limits) -> Arc<dyn Store>, pass: impl AsyncFn(D
     by_hand::check(&make).await;
     pauses::check(&make, &pass).await;
     streams::check(&make, &pass).await;
+    sub_agents::check(&make).await;
     for seed in 0..20 {
         random_trace(make(trace_limits()), &pass, seed).await;
     }

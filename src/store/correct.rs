@@ -33,7 +33,7 @@ impl MemoryStore {
         let now = self.now();
         state.counts.sweep_if_grown(&state.limits, || now);
         let (mut changed, limits) = (Vec::new(), state.limits.clone());
-        self.each_count(state, tags, now, |key, rule, count| {
+        self.each_count(state, tags, now, |name, rule, count| {
             if rule.limit.quantity != Quantity::Cost {
                 return;
             }
@@ -47,7 +47,7 @@ impl MemoryStore {
                 // A part of one that is told of.
                 return;
             }
-            let (key, reason) = (key(), reason.why().to_owned());
+            let (key, reason) = (name.key(), reason.why().to_owned());
             let corrected = BudgetChange::Corrected { before, reason };
             changed.push(BudgetEvent::of(&limits, &key, count, corrected));
             for happened in count.after_spending(rule, now) {
@@ -63,13 +63,13 @@ impl MemoryStore {
         let now = self.now();
         state.counts.sweep_if_grown(&state.limits, || now);
         let (mut changed, limits) = (Vec::new(), state.limits.clone());
-        self.each_count(state, tags, now, |key, rule, count| {
+        self.each_count(state, tags, now, |name, rule, count| {
             count.expire(rule, now);
             let before = Money::from_nanos(count.settled());
             if count.reset() {
                 let reason = reason.why().to_owned();
                 let reset = BudgetChange::Reset { before, reason };
-                changed.push(BudgetEvent::of(&limits, &key(), count, reset));
+                changed.push(BudgetEvent::of(&limits, &name.key(), count, reset));
             }
         });
         let reset = changed.len() as u64;

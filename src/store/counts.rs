@@ -19,7 +19,7 @@ use super::{
     values::Values,
 };
 use crate::{
-    limit::{Limit, LimitKey, Limits, Tick, Window},
+    limit::{Around, Limit, LimitKey, Limits, Tick, Window},
     tags::Tags,
 };
 
@@ -98,6 +98,30 @@ impl Counts {
             Err(hash) => self.make(limits, number, tags, hash, now()),
         };
         (place, self.entries.at_mut(place))
+    }
+
+    /// Shows each entry that a call takes from, with the number of its level and the tags under which it is found.
+    pub(super) fn each_entry<'t>(
+        &mut self,
+        limits: &'t Limits,
+        around: &'t Around<'_>,
+        now: impl Fn() -> Tick,
+        mut show: impl FnMut(usize, &'t Tags, u32, &mut Entry),
+    ) {
+        let mut seen = Vec::new();
+        for (number, level) in limits.levels().iter().enumerate() {
+            for tags in around.under(&level.limit) {
+                let (place, entry) = self.entry(limits, number, tags, &now);
+                // Several agents may share one.
+                if around.are_several() && seen.contains(&place) {
+                    continue;
+                }
+                if around.are_several() {
+                    seen.push(place);
+                }
+                show(number, tags, place, entry);
+            }
+        }
     }
 
     /// An entry for tags that have none: their own, or the one that is shared.

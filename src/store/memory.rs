@@ -1,6 +1,7 @@
 //! The store in this process's memory.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc,
@@ -17,7 +18,7 @@ use super::{
     counts::Counts, noted::Noted,
 };
 use crate::{
-    limit::{LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
+    limit::{Around, Limit, LimitKey, Limits, Quantity, Room, Rule, Tick, Window},
     tags::Tags,
     usage::Usage,
 };
@@ -186,21 +187,49 @@ impl MemoryStore {
         State { counts, limits }: &mut State,
         tags: &Tags,
         now: Tick,
-        mut show: impl FnMut(&dyn Fn() -> LimitKey, &Rule, &mut Window),
+        mut show: impl FnMut(Named<'_>, &Rule, &mut Window),
     ) {
         self.clock.set_calendars_at(|| now);
-        for (number, level) in limits.levels().iter().enumerate() {
-            if !level.limit.touches(tags) {
-                continue;
-            }
-            let (_, entry) = counts.entry(limits, number, tags, || now);
-            let shared = entry.is_shared(&level.limit);
-            for (place, window) in level.places.iter().zip(&mut entry.windows) {
-                let rule = &limits.rules()[*place as usize];
-                let key = || LimitKey::of_entry(*place, &rule.limit, tags, shared);
-                show(&key, rule, window);
-            }
-        }
+        let (limits, around) = (&*limits, Around::of(tags));
+        counts.each_entry(
+            limits,
+            &around,
+            || now,
+            |number, tags, _, entry| {
+                let level = &limits.levels()[number];
+                let shared = entry.is_shared(&level.limit);
+                for (place, window) in level.places.iter().zip(&mut entry.windows) {
+                    let rule = &limits.rules()[*place as usize];
+                    let name = Named {
+                        place: *place,
+                        limit: &rule.limit,
+                        tags,
+                        shared,
+                    };
+                    show(name, rule, window);
+                }
+            },
+        );
+    }
+}
+
+/// What a count is called, made where somebody asks.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    place: u32,
+    limit: &'a Limit,
+    tags: &'a Tags,
+    shared: bool,
+}
+
+impl Named<'_> {
+    pub(super) fn key(&self) -> LimitKey {
+        LimitKey::of_entry(self.place, self.limit, self.tags, self.shared)
+    }
+
+    /// The same by its own values, also where others share it.
+    pub(super) fn own(&self) -> LimitKey {
+        LimitKey::of(self.place, self.limit, self.tags)
     }
 }
 
@@ -250,14 +279,24 @@ impl Store for MemoryStore {
     fn keys(&self, claim: &Claim) -> Vec<LimitKey> {
         let State { counts, limits } = &mut *self.lock();
         let mut keys = claim.keys(limits);
-        let now = self.now();
+        let (now, around) = (self.now(), Around::of(&claim.tags));
         for (number, level) in limits.levels().iter().enumerate() {
             let of_level = |key: &LimitKey| level.places.contains(&key.place());
-            let any = keys.iter().any(of_level);
-            if any && counts.shares(limits, number, &claim.tags, now) {
-                let keys = keys.iter_mut().filter(|key| of_level(key));
-                keys.for_each(|key| *key = key.to_shared());
+            if !keys.iter().any(of_level) {
+                continue;
             }
+            for tags in around.under(&level.limit) {
+                if counts.shares(limits, number, tags, now) {
+                    let own = |key: &LimitKey| key.is_of(&level.limit, tags);
+                    let keys = keys.iter_mut().filter(|key| of_level(key) && own(key));
+                    keys.for_each(|key| *key = key.to_shared());
+                }
+            }
+        }
+        if around.are_several() {
+            // Several may share one.
+            let mut seen = HashSet::new();
+            keys.retain(|key| seen.insert(key.clone()));
         }
         // Also while it is open: who waits for something else goes apart from calls to other targets.
         if claim.is_held_back() {
@@ -316,12 +355,11 @@ impl Store for MemoryStore {
         let now = self.now();
         state.counts.sweep_if_grown(&state.limits, || now);
         let mut standings = Vec::new();
-        self.each_count(state, &claim.tags, now, |key, rule, count| {
-            let key = key();
-            if let Some(needed) = claim.amount(key.place(), rule, count.amount()) {
+        self.each_count(state, &claim.tags, now, |name, rule, count| {
+            if let Some(needed) = claim.amount(|| name.own(), rule, count.amount()) {
                 count.expire(rule, now);
                 standings.push(Standing {
-                    key,
+                    key: name.key(),
                     in_use: count.in_use_of_all(rule, now),
                     reserved: count.reserved(),
                     needed,
@@ -370,7 +408,7 @@ impl Store for MemoryStore {
         let now = self.now();
         state.counts.sweep_if_grown(&state.limits, || now);
         let (mut spent, limits) = (Vec::new(), state.limits.clone());
-        self.each_count(state, tags, now, |key, rule, count| {
+        self.each_count(state, tags, now, |name, rule, count| {
             let limit = &rule.limit;
             let amount = rule.recorded(&usage);
             if limit.quantity != Quantity::Concurrency && amount > 0 {
@@ -380,7 +418,12 @@ impl Store for MemoryStore {
                 count.book(rule, amount, now);
                 if rule.terms.are_watched() {
                     for happened in count.after_spending(rule, now) {
-                        spent.push(BudgetEvent::of(&limits, &key(), count, happened.into()));
+                        spent.push(BudgetEvent::of(
+                            &limits,
+                            &name.key(),
+                            count,
+                            happened.into(),
+                        ));
                     }
                 }
             }

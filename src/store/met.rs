@@ -5,7 +5,7 @@ use super::{
     grants::Part, memory::State,
 };
 use crate::{
-    limit::{Happened, LimitKey, Room, Rule, Tick},
+    limit::{Around, Happened, LimitKey, Room, Rule, Tick},
     tags::Tags,
 };
 
@@ -131,27 +131,28 @@ impl MemoryStore {
         if !counts.gates.is_empty() && claim.is_held_back() {
             met.look_at_gates(&mut counts.gates, &claim.tags, || self.now());
         }
-        let mut parts = Vec::new();
-        for (number, level) in limits.levels().iter().enumerate() {
-            let tagged = &level.limit;
-            if !tagged.touches(&claim.tags) {
-                continue;
-            }
-            let (place, entry) = counts.entry(limits, number, &claim.tags, || self.now());
-            for (window, limit) in (0u32..).zip(&level.places) {
-                let rule = &limits.rules()[*limit as usize];
-                let count = &entry.windows[window as usize];
-                let Some(amount) = claim.amount(*limit, rule, count.amount()) else {
-                    continue;
-                };
-                if !count.fits(amount) {
-                    let at = (*limit, place, window, amount);
-                    met.look_closer(rule, entry, at, &claim.tags, || self.now());
+        let (mut parts, around) = (Vec::new(), Around::of(&claim.tags));
+        counts.each_entry(
+            limits,
+            &around,
+            || self.now(),
+            |number, tags, place, entry| {
+                for (window, limit) in (0u32..).zip(&limits.levels()[number].places) {
+                    let rule = &limits.rules()[*limit as usize];
+                    let count = &entry.windows[window as usize];
+                    let own = || LimitKey::of(*limit, &rule.limit, tags);
+                    let Some(amount) = claim.amount(own, rule, count.amount()) else {
+                        continue;
+                    };
+                    if !count.fits(amount) {
+                        let at = (*limit, place, window, amount);
+                        met.look_closer(rule, entry, at, tags, || self.now());
+                    }
+                    let at = (*limit, place, window);
+                    parts.push(Part::new(at, rule.terms, &claim.demand, amount));
                 }
-                let at = (*limit, place, window);
-                parts.push(Part::new(at, rule.terms, &claim.demand, amount));
-            }
-        }
+            },
+        );
         for (limit, place, window) in met.tripped.drain(..) {
             let (entry, tripped) = (counts.entries.at(place), vec![Happened::Tripped]);
             counts.events.note(limits, entry, (limit, window), tripped);

@@ -7,12 +7,9 @@ use super::{
 };
 #[cfg(feature = "sqlite")]
 use crate::limit::Quantity;
-use crate::limit::{Rule, Window};
+use crate::limit::{Around, LimitKey, Rule, Window};
 #[cfg(feature = "redis")]
-use crate::{
-    limit::{LimitKey, Room},
-    tags::Tags,
-};
+use crate::{limit::Room, tags::Tags};
 
 impl MemoryStore {
     /// Takes what was granted elsewhere, whether there is room or not.
@@ -48,21 +45,24 @@ impl MemoryStore {
         let now = self.now();
         counts.sweep_if_grown(limits, || now);
         let mut parts = Vec::new();
-        for (number, level) in limits.levels().iter().enumerate() {
-            if !level.limit.touches(&claim.tags) {
-                continue;
-            }
-            let (place, entry) = counts.entry(limits, number, &claim.tags, || now);
-            for (window, limit) in (0u32..).zip(&level.places) {
-                let rule = &limits.rules()[*limit as usize];
-                let count = &mut entry.windows[window as usize];
-                if let Some(amount) = claim.amount(*limit, rule, count.amount()) {
-                    let amount = make(amount, rule, count);
-                    let at = (*limit, place, window);
-                    parts.push(Part::new(at, rule.terms, &claim.demand, amount));
+        let (limits, around) = (&*limits, Around::of(&claim.tags));
+        counts.each_entry(
+            limits,
+            &around,
+            || now,
+            |number, tags, place, entry| {
+                for (window, limit) in (0u32..).zip(&limits.levels()[number].places) {
+                    let rule = &limits.rules()[*limit as usize];
+                    let count = &mut entry.windows[window as usize];
+                    let own = || LimitKey::of(*limit, &rule.limit, tags);
+                    if let Some(amount) = claim.amount(own, rule, count.amount()) {
+                        let amount = make(amount, rule, count);
+                        let at = (*limit, place, window);
+                        parts.push(Part::new(at, rule.terms, &claim.demand, amount));
+                    }
                 }
-            }
-        }
+            },
+        );
         parts.iter().for_each(|part| counts.entries.open(part));
         let name = counts.grants.put(parts);
         Grant {
@@ -81,13 +81,13 @@ impl MemoryStore {
         let state = &mut *self.lock();
         let now = self.now();
         let mut rooms = Vec::new();
-        self.each_count(state, &claim.tags, now, |key, rule, count| {
-            let key = key();
-            let need = claim.amount(key.place(), rule, count.amount());
+        self.each_count(state, &claim.tags, now, |name, rule, count| {
+            let need = claim.amount(|| name.own(), rule, count.amount());
             let Some(need) = need.filter(|need| *need > 0 && !rule.limit.shadow) else {
                 return;
             };
             count.expire(rule, now);
+            let key = name.key();
             let both = need.saturating_add(beside(&key));
             let (alone, both) = (count.room(rule, need, now), count.room(rule, both, now));
             rooms.push((key, alone, both));
@@ -99,9 +99,10 @@ impl MemoryStore {
     #[cfg(feature = "redis")]
     pub(super) fn knows(&self, tags: &Tags) -> bool {
         let State { counts, limits } = &mut *self.lock();
-        let mut levels = limits.levels().iter().enumerate();
+        let (mut levels, around) = (limits.levels().iter().enumerate(), Around::of(tags));
         levels.all(|(number, level)| {
-            !level.limit.touches(tags) || counts.find(number, &level.limit, tags).is_ok()
+            let mut all = around.under(&level.limit);
+            all.all(|tags| counts.find(number, &level.limit, tags).is_ok())
         })
     }
 

@@ -8,6 +8,7 @@ mod bounded;
 mod headers;
 mod layer;
 pub(crate) mod model;
+mod outer;
 mod scope;
 mod stored;
 mod tag;
@@ -46,6 +47,8 @@ pub use tag::{FreeTag, Tag};
 pub struct Tags {
     known: [Option<Arc<str>>; Tag::KNOWN],
     free: Vec<(Arc<str>, Arc<str>)>,
+    /// The agents that the agent works for, the outermost first.
+    outer: Option<Arc<[Arc<str>]>>,
     plainer: Plainer,
 }
 
@@ -113,6 +116,9 @@ impl Tags {
         for (tag, value) in nearer.shared_pairs() {
             self.set(tag, value.clone());
         }
+        if nearer.outer.is_some() {
+            self.outer.clone_from(&nearer.outer);
+        }
         self
     }
 
@@ -143,6 +149,7 @@ impl Tags {
         let mut tags = Tags {
             known: std::array::from_fn(value),
             free: self.free.clone(),
+            outer: self.outer.clone(),
             plainer: target.plainer.clone(),
         };
         for (name, value) in &target.free {

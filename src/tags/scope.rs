@@ -21,6 +21,9 @@ pub(crate) struct Inherited {
 /// [`Call::new`](crate::limiter::Call::new) and the layers take them over. Scopes add up: an inner scope adds to the
 /// outer one and overrides it, and what a call says of itself overrides both.
 ///
+/// An agent that is named inside the scope of another one works for it: its calls carry its own name, and limits on the
+/// [outer agent](Tags::outer_agents) count them too. So a new name is no way round a window or a budget.
+///
 /// **Spawned tasks do not inherit.** Carry the tags over with `tokio::spawn(scope(Tags::current(), task))`, or use a
 /// [`Delegation`](crate::limiter::Delegation), which also carries the slots of the calls around it.
 ///
@@ -79,7 +82,7 @@ pub(crate) fn all_inherited() -> Inherited {
 /// `tags`, and what they leave open from the scopes around.
 pub(crate) fn inherit(tags: Arc<Tags>) -> Arc<Tags> {
     match inherited() {
-        Some(outer) => Arc::new(Tags::clone(&outer).overlaid(&tags)),
+        Some(outer) => Arc::new(Tags::clone(&outer).enclosing(&tags)),
         None => tags,
     }
 }

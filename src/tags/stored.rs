@@ -1,4 +1,6 @@
 //! Tags as data: an object of names and values.
+//!
+//! The agents around are one more of them, a list in its text: what does not know of them takes it for a free tag.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,9 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Tag, Tags};
 
+/// Under which name the agents around stand.
+const OUTER: &str = "outer_agents";
+
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+        let Some(outer) = self.outer_text() else {
+            return serializer.collect_map(self.iter());
+        };
+        let tags = self.iter().filter(|(tag, _)| tag.name() != OUTER);
+        serializer.collect_map(tags.chain([(Tag::from(OUTER), &*outer)]))
     }
 }
 
@@ -16,7 +25,10 @@ impl<'de> Deserialize<'de> for Tags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let pairs = BTreeMap::<Tag, Arc<str>>::deserialize(deserializer)?;
         let tags = pairs.into_iter();
-        Ok(tags.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value)))
+        Ok(tags.fold(Tags::new(), |tags, (tag, value)| {
+            let outer = (tag.name() == OUTER).then(|| tags.clone().with_outer(&value));
+            outer.flatten().unwrap_or_else(|| tags.with(tag, value))
+        }))
     }
 }
 

@@ -188,7 +188,7 @@ async fn a_child_that_waits_for_a_window_waits_without_a_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tags_add_up_and_the_nearest_wins() {
+async fn tags_add_up_and_who_is_inside_counts_for_those_around() {
     let limiter = Limiter::new(limits([Limit::requests(9).every_run().per(Tag::Agent)]));
     let tags = |run: &str, agent: &str| Tags::new().with(Tag::Run, run).with(Tag::Agent, agent);
     let outer = scope(tags("7", "planner"), async {
@@ -202,7 +202,7 @@ async fn tags_add_up_and_the_nearest_wins() {
         drop(limiter.acquire(Call::new()).await.unwrap());
     });
     outer.await;
-    for (agent, used) in [("planner", 2), ("scout", 2), ("critic", 1)] {
+    for (agent, used) in [("planner", 5), ("scout", 3), ("critic", 1)] {
         let call = Call::new().tags(tags("7", agent));
         assert_eq!(in_use(&limiter, call).await, used, "{agent}");
     }
@@ -276,7 +276,7 @@ mod http {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_layers_inherit_the_scope_and_what_the_request_says_wins() {
+    async fn the_layers_inherit_the_scope_and_what_the_request_says_is_inside_it() {
         let per_agent = Limit::requests(9).every(MINUTE).per(Tag::Agent);
         let limiter = Limiter::new(limits([per_agent]));
         let service = calling(AdmissionLayer::new(limiter.clone()), async |_| 200);
@@ -287,7 +287,7 @@ mod http {
         })
         .await;
         ask(&service, Tags::new()).await;
-        for (call, used) in [(agent("a"), 1), (agent("b"), 1), (Call::new(), 1)] {
+        for (call, used) in [(agent("a"), 2), (agent("b"), 1), (Call::new(), 1)] {
             assert_eq!(in_use(&limiter, call).await, used);
         }
     }

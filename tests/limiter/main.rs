@@ -23,6 +23,7 @@ mod races;
 mod reconfigure;
 mod shares;
 mod shares_property;
+mod sub_agents;
 mod turned;
 mod waiting;
 mod windows_property;

@@ -25,10 +25,13 @@ pub async fn random_trace(
     for _ in 0..200 {
         match random.u8(..10) {
             0..5 => {
-                let agent = ["a", "b", "c"][random.usize(..3)];
+                // The last one works for the first.
+                let agents = ["a", "b", "c", "a d"][random.usize(..4)].split(' ');
                 let size = random.u64(1..400);
                 let mut call = tokens(size, size / 2);
-                call.tags = Arc::new(Tags::new().with(Tag::Agent, agent));
+                let agents = agents.map(|agent| Tags::new().with(Tag::Agent, agent));
+                let tags = agents.reduce(|outer, inner| outer.enclosing(&inner));
+                call.tags = Arc::new(tags.unwrap_or_default());
                 let seen = aside::peek(&*store, &call).await;
                 let decision = store.claim(&call).get().await.expect("an answer");
                 aside::foretold(&seen, &decision);

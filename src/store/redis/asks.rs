@@ -92,7 +92,7 @@ pub(super) fn needs(claim: &Claim, limits: &Limits) -> Vec<(LimitKey, u64)> {
     let keys = claim.keys(limits).into_iter();
     let needs = keys.filter_map(|key| {
         let most = limits.amount_of(&key);
-        let amount = claim.amount(key.place(), limits.rule_of(&key)?, most)?;
+        let amount = claim.amount(|| key.clone(), limits.rule_of(&key)?, most)?;
         Some((key, amount))
     });
     needs.collect()

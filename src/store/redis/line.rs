@@ -138,7 +138,7 @@ impl Line {
         let limits = store.limits();
         let takes = |key: &LimitKey| {
             let rule = limits.rule_of(key);
-            rule.and_then(|rule| claim.amount(key.place(), rule, limits.amount_of(key)))
+            rule.and_then(|rule| claim.amount(|| key.clone(), rule, limits.amount_of(key)))
         };
         let keys = claim.keys(&limits);
         let keys: Vec<(LimitKey, u64)> = keys
