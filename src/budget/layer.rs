@@ -132,6 +132,7 @@ impl BudgetLayer {
         };
         Inspect {
             cap_output: self.cap_output.map(cap),
+            reads_all: true,
             ..self.inspect.clone()
         }
     }

@@ -137,6 +137,7 @@ enum Why {
 impl CallContext {
     /// The call's turn under a gate: where it waited before, it goes on from where it began.
     fn turn(&self, turn: Turn, gate: &Gate) -> Turn {
+        let turn = gate.limiter.bound(turn);
         let state = self.lock();
         let start = state
             .starts
@@ -175,6 +176,10 @@ impl CallContext {
                 // Where budgets only watch, nobody is refused.
                 Err(rejection) if gate.limiter.limits().have_budgets(tags) => {
                     return Err(rejection);
+                }
+                // Nor is booked what only has to be more than any budget has.
+                _ if facts.bound.is_unread() && !gate.limiter.limits().have_budgets(tags) => {
+                    facts.demand
                 }
                 demand => demand.unwrap_or(facts.demand),
             },

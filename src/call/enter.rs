@@ -16,7 +16,7 @@ use super::{
     handle::Handle,
     mark,
     output_cap::OutputCap,
-    priced::Bound,
+    priced::{Bound, UNREAD},
     read_body::{BODY_CAP, BoxError, ReadBody, read},
 };
 use crate::{
@@ -44,6 +44,9 @@ pub(crate) struct Inspect {
     pub(crate) as_is: bool,
     /// Whether requests are not looked into at all: everything passes as it is.
     pub(crate) off: bool,
+    /// Whether bodies are read of calls to APIs that we do not know: they may be sent again, or what they come to at most is
+    /// told by their length.
+    pub(crate) reads_all: bool,
     /// Whether they may go to another provider than they came for: what that one is to be asked for is put in then.
     pub(crate) reroutes: bool,
     /// Who is told what becomes of calls that come here first.
@@ -58,6 +61,7 @@ impl Inspect {
             cap_output: self.cap_output.or(inner.cap_output),
             as_is: self.as_is || inner.as_is,
             off: self.off,
+            reads_all: self.reads_all || inner.reads_all,
             reroutes: self.reroutes,
             observers: self.observers.or(inner.observers),
         }
@@ -106,23 +110,28 @@ where
             Some(_) => None,
         };
         let cap = inspect.body_cap.unwrap_or(BODY_CAP);
-        let body = read(body, cap).await.map_err(refuse)?;
+        let body = match dialect == Dialect::Generic && !inspect.reads_all {
+            // Nothing in it is for us: whoever is within may want it as it comes.
+            true => ReadBody::Unread(body),
+            false => read(body, cap).await.map_err(refuse)?,
+        };
         if let Some(entry) = further {
-            return Ok(Entered::new(entry, parts, body, None));
+            return Ok(Entered::new(entry.bound_by(&body), parts, body, None));
         }
         let mut facts = facts(dialect, &parts, &body, taken_in.as_deref()).map_err(refuse)?;
         if let Some(progress) = &taken_in {
             progress.reads(facts.streams);
         }
-        facts.as_is = inspect.as_is;
-        let may_be_capped = !inspect.as_is && !is_signed(&parts);
-        facts.cap_output = inspect.cap_output.clone().filter(|_| may_be_capped);
+        let is_signed = is_signed(&parts);
+        // What was signed has to arrive as it was signed.
+        facts.as_is = inspect.as_is || is_signed;
+        facts.cap_output = inspect.cap_output.clone().filter(|_| !facts.as_is);
         facts.observed = {
             let (tags, progress) = (&facts.tags, facts.progress.as_ref());
             let observers = &inspect.observers;
             observers.begin(dialect, tags, facts.streams, progress)
         };
-        if facts.dialect != Dialect::Generic {
+        if facts.dialect != Dialect::Generic && !is_signed {
             // What is compressed cannot be metered while it passes.
             parts
                 .headers
@@ -192,6 +201,19 @@ impl<B: From<Bytes> + Send> Entered<B> {
 }
 
 impl Entry {
+    /// With what the body tells that a layer around this one passed on unread.
+    fn bound_by<B>(self, body: &ReadBody<B>) -> Self {
+        let ReadBody::Whole(bytes) = body else {
+            return self;
+        };
+        if self.dialect() != Dialect::Generic || !self.facts().bound.is_unread() {
+            return self;
+        }
+        let mut facts = self.facts().clone();
+        facts.bound.input = bytes.len() as u64;
+        self.seeing(facts, bytes)
+    }
+
     /// The request to pass on in the present attempt.
     pub(crate) fn request<B: From<Bytes>>(&self, parts: &Parts, body: &Bytes) -> Request<B> {
         self.make_request(parts.clone(), body.clone())
@@ -372,7 +394,7 @@ fn text_bytes(options: CallOptions) -> u64 {
 fn bound<B>(body: &ReadBody<B>, facts: &RequestFacts) -> Bound {
     let input = match body {
         ReadBody::Whole(bytes) => bytes.len() as u64,
-        ReadBody::Unread(_) => u64::MAX,
+        ReadBody::Unread(_) => UNREAD,
     };
     Bound {
         input,
@@ -392,7 +414,7 @@ fn tags(
     let mut tags = match (inherited, said) {
         (None, said) => said.cloned().unwrap_or_default(),
         (Some(inherited), None) => Tags::clone(inherited),
-        (Some(inherited), Some(said)) => Tags::clone(inherited).overlaid(said),
+        (Some(inherited), Some(said)) => Tags::clone(inherited).enclosing(said),
     };
     if let (None, Some(provider)) = (tags.get(&Tag::Provider), dialect.provider()) {
         tags.set(Tag::Provider, provider);

@@ -15,13 +15,32 @@ pub enum Failure {
 }
 
 /// Whether the client itself says that the attempt did not leave: it made no connection, or no request of it. Not by what other
-/// errors are like, which may be of anything that is done with an answer.
+/// errors are like, which may be of anything that is done with an answer, nor by what they were caused by. In a box it is
+/// the client's own still: services that may fail otherwise too put it into one.
 pub(super) fn says_unsent(error: &(dyn Any + 'static)) -> bool {
+    if let Some(boxed) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return is_unsent(&**boxed);
+    }
+    if let Some(boxed) = error.downcast_ref::<Box<dyn Error + Send>>() {
+        return is_unsent(&**boxed);
+    }
+    #[cfg(feature = "reqwest")]
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return is_unsent(error);
+    }
+    #[cfg(feature = "hyper-util")]
+    if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+        return is_unsent(error);
+    }
+    false
+}
+
+fn is_unsent(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "reqwest")]
     if let Some(error) = error.downcast_ref::<reqwest::Error>() {
         return error.is_builder() || error.is_connect();
     }
-    #[cfg(feature = "gateway")]
+    #[cfg(feature = "hyper-util")]
     if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
         return error.is_connect();
     }
@@ -35,7 +54,7 @@ pub(crate) fn by_type(error: &(dyn Any + 'static)) -> Option<Failure> {
     if let Some(error) = error.downcast_ref::<reqwest::Error>() {
         return of_reqwest(error);
     }
-    #[cfg(feature = "gateway")]
+    #[cfg(feature = "hyper-util")]
     if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
         return Some(of_client(error));
     }
@@ -57,7 +76,7 @@ fn of_chain(error: &(dyn Error + 'static)) -> Option<Failure> {
         if let Some(error) = error.downcast_ref::<reqwest::Error>() {
             return of_reqwest(error);
         }
-        #[cfg(feature = "gateway")]
+        #[cfg(feature = "hyper-util")]
         if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
             return Some(of_client(error));
         }
@@ -77,14 +96,14 @@ fn of_reqwest(error: &reqwest::Error) -> Option<Failure> {
     }
 }
 
-#[cfg(feature = "gateway")]
+#[cfg(feature = "hyper-util")]
 fn of_client(error: &hyper_util::client::legacy::Error) -> Failure {
     of_asked(error.is_connect(), error).unwrap_or(Failure::Uncertain)
 }
 
 /// Of a client that says whether it had no connection. Where it had one, what it failed with does not tell that nothing
 /// was written to it.
-#[cfg(any(feature = "reqwest", feature = "gateway"))]
+#[cfg(any(feature = "reqwest", feature = "hyper-util"))]
 fn of_asked(is_connect: bool, error: &(dyn Error + 'static)) -> Option<Failure> {
     if is_connect {
         return Some(Failure::BeforeDispatch);
@@ -105,7 +124,7 @@ fn of_io(error: &io::Error) -> Option<Failure> {
 }
 
 #[cfg(test)]
-#[cfg(any(feature = "reqwest", feature = "gateway"))]
+#[cfg(any(feature = "reqwest", feature = "hyper-util"))]
 mod tests {
     use std::fmt;
 

@@ -44,8 +44,9 @@ impl Entry {
     pub(crate) async fn claim_around(&self) -> Result<(), Rejection> {
         let unfinished = self.unfinished();
         let claimed = self.claim().await;
-        if let Err(rejection) = &claimed {
-            self.refused(unfinished, rejection);
+        match &claimed {
+            Ok(()) => unfinished.goes_on(),
+            Err(rejection) => self.refused(unfinished, rejection),
         }
         claimed
     }

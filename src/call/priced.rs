@@ -11,7 +11,7 @@ use crate::{
     store::Settlement,
     tags::{Tag, Tags},
     usage::Usage,
-    wire::Dialect,
+    wire::{Dialect, Others},
 };
 
 /// How a gate prices attempts.
@@ -35,6 +35,16 @@ pub(super) struct Bound {
     pub(super) choices: u64,
     /// Whether it is generated to its end, whoever reads it.
     pub(super) goes_on: bool,
+}
+
+/// Of a body that was not read: more than anybody has.
+pub(super) const UNREAD: u64 = u64::MAX;
+
+impl Bound {
+    /// Whether its body was not read, so that nobody knows.
+    pub(super) fn is_unread(&self) -> bool {
+        self.input > UNREAD / 2
+    }
 }
 
 /// What the request allows of output.
@@ -165,11 +175,16 @@ impl Pricing {
         }
     }
 
-    /// Whether it was served in a tier that is dearer by an amount which its price does not say.
+    /// Whether it was served in a tier that is dearer by an amount which its price does not say, or another model had a part in
+    /// it whose price nobody knows.
     pub(super) fn lacks_rates(&self, tags: &Tags, ended: &Ended) -> bool {
         let Settlement::Usage(usage) = ended.settlement else {
             return false;
         };
+        let mut others = ended.others.iter();
+        if usage.cost.is_none() && others.any(|(model, _)| self.price_of(tags, model).is_none()) {
+            return true;
+        }
         if !ended.is_dearer || usage.total() == 0 {
             return false;
         }
@@ -177,11 +192,28 @@ impl Pricing {
         price.is_some_and(|price| !price.has_rates(usage.input, ended.tier))
     }
 
-    /// What the tokens cost that the provider says that it bills, where it says so.
+    /// The price of another model of the same provider.
+    fn price_of(&self, tags: &Tags, model: &str) -> Option<&Price> {
+        let found = self.table.find(tags.get(&Tag::Provider), model);
+        found.map(|found| found.price)
+    }
+
+    /// What so much costs, by the price of the model that was called, and what others used beside it: by their own prices, or by
+    /// that one where nobody knows theirs.
+    fn with_others(&self, tags: &Tags, price: &Price, usage: &Usage, ended: &Ended) -> Money {
+        let others = ended.others.iter().map(|(model, used)| {
+            let price = self.price_of(tags, model).unwrap_or(price);
+            price.cost(used, ended.tier)
+        });
+        let others: Money = others.sum();
+        price.cost(usage, ended.tier) + others
+    }
+
+    /// What the tokens cost that are charged, where these are not those that were used.
     fn billed(&self, tags: &Tags, ended: &Ended) -> Option<Money> {
-        let (input, output) = ended.billed?;
+        let billed = ended.billed?;
         let price = self.price(tags).ok().flatten()?;
-        Some(price.cost(&Usage::new(input, output), ended.tier))
+        Some(self.with_others(tags, price, &billed, ended))
     }
 
     /// How it ended, with what it cost: by our price, or more where the provider says that it charges more.
@@ -189,7 +221,7 @@ impl Pricing {
         let Settlement::Usage(mut usage) = ended.settlement else {
             return ended.settlement;
         };
-        if !ended.is_final && !ended.failed && usage.output == 0 {
+        if !ended.is_final && !ended.failed && !ended.is_all_input && usage.output == 0 {
             // Nothing was seen of it, and nobody knows what was generated: what was reserved.
             return Settlement::Unknown;
         }
@@ -214,7 +246,7 @@ impl Pricing {
             };
             usage.output = tokens.min(most).max(ended.told);
         }
-        let ours = price.map(|price| price.cost(&usage, ended.tier));
+        let ours = price.map(|price| self.with_others(tags, price, &usage, ended));
         Settlement::Usage(Usage {
             cost: ours.max(usage.cost),
             ..usage
@@ -239,14 +271,19 @@ pub(crate) struct Ended {
     /// Whether it said that it failed, before anything was seen of its output. Its usage is what was reported then, if
     /// anything.
     pub(crate) failed: bool,
-    /// The input and the output that are billed, where the provider counts them apart from what was read and written.
-    pub(crate) billed: Option<(u64, u64)>,
+    /// What is charged by the price of the model that was called, where that is not what was read and written: Cohere counts it
+    /// apart, and it may be others that wrote.
+    pub(crate) billed: Option<Usage>,
+    /// What other models used that had a part in it, at their own prices.
+    pub(crate) others: Others,
     /// How it was served.
     pub(crate) tier: ServiceTier,
     /// Whether that costs more than the standard tier, and the provider does not say what.
     pub(crate) is_dearer: bool,
     /// Whether it is charged for something that is in none of this.
     pub(crate) pays_beside: bool,
+    /// Whether nothing was to be generated: what is known of its input is all.
+    pub(crate) is_all_input: bool,
     pub(crate) input: Input,
 }
 
@@ -292,9 +329,11 @@ impl Ended {
             },
             failed: false,
             billed: None,
+            others: Others::default(),
             tier: ServiceTier::Standard,
             is_dearer: false,
             pays_beside: false,
+            is_all_input: false,
             input: Input::Unknown,
         }
     }

@@ -63,6 +63,11 @@ impl Unfinished {
         }
     }
 
+    /// It goes on, and whoever sends it will end it.
+    pub(super) fn goes_on(mut self) {
+        self.attempt = None;
+    }
+
     /// Gives back every claim: it was not sent.
     pub(crate) fn release(mut self) {
         if let Some(attempt) = self.attempt.take() {

@@ -244,6 +244,7 @@ impl FailoverLayer {
         });
         let mut inspect = Inspect {
             reroutes: true,
+            reads_all: true,
             ..self.inspect.clone()
         };
         // Without a route there is nothing to do.

@@ -117,7 +117,10 @@ impl RetryLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        self.inspect.clone()
+        Inspect {
+            reads_all: true,
+            ..self.inspect.clone()
+        }
     }
 
     /// Whether it repeats anything.
@@ -132,17 +135,22 @@ impl RetryLayer {
         self
     }
 
-    /// Leaves requests unchanged.
+    /// Leaves requests unchanged, but for `Accept-Encoding`.
     ///
     /// By default, a stream in OpenAI's chat dialect is asked for its usage (`stream_options.include_usage`) if the
     /// caller does not ask and the provider reports usage only when asked; the caller does not see the difference.
     /// Without that, such a stream is settled by an estimate.
+    ///
+    /// If a call's API is known, `Accept-Encoding` is set to `identity` all the same, because what is compressed cannot be
+    /// metered. Requests that are signed (AWS SigV4) are left entirely alone, with this or without.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self
     }
 
-    /// Sets how many bytes of a request body are kept to be sent again; 32 MiB by default.
+    /// Sets how many bytes of a request body are kept to be sent again; 32 MiB by default. It is read whole before the
+    /// first attempt, without its trailers, as [`AdmissionLayer::body_cap`](crate::AdmissionLayer::body_cap) says: streams
+    /// that go both ways must not go through the layers.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self

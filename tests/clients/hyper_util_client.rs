@@ -56,3 +56,21 @@ async fn an_answer_that_is_not_read_to_its_end_lets_the_next_call_in_when_it_is_
     drop(response);
     assert!(is_free(&limiter).await);
 }
+
+/// It is one service to many tasks by tower's buffer as well, in a task of its own.
+#[tokio::test]
+async fn a_buffer_around_a_layer_runs_in_a_spawned_task() {
+    let (provider, limiter) = (provider().await, one_at_a_time());
+    let service = ServiceBuilder::new()
+        .buffer(4)
+        .layer(AdmissionLayer::new(limiter.clone()))
+        .timeout(std::time::Duration::from_secs(60))
+        .service(client::<Full<Bytes>>());
+    let request = chat(&provider.base_url(), false).map(Full::from);
+    let called = async move {
+        let response = service.oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    };
+    tokio::spawn(called).await.unwrap();
+    assert!(is_free(&limiter).await);
+}

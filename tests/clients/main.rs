@@ -17,7 +17,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::net::TcpListener;
-use tower::{Layer, Service, ServiceExt as _, layer::util::Stack};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt as _, layer::util::Stack};
 use tower_quota::{
     AdmissionLayer, Limiter, RetryLayer,
     limit::{Limit, Limits},

@@ -60,7 +60,15 @@ async fn a_connection_that_was_never_made_counts_nothing() {
     let client = AdmissionLayer::new(by_hyper.clone()).layer(client);
     let request = chat(&nobody, false).map(http_body_util::Full::from);
     assert!(client.oneshot(request).await.is_err());
-    for limiter in [by_reqwest, by_hyper] {
+    // So does a client whose error is put into a box on its way.
+    let boxed = requests();
+    let client = ServiceBuilder::new()
+        .layer(AdmissionLayer::new(boxed.clone()))
+        .timeout(HOUR)
+        .service(Client::new().unwrap());
+    let request = chat(&nobody, false).map(reqwest::Body::from);
+    assert!(client.oneshot(request).await.is_err());
+    for limiter in [by_reqwest, by_hyper, boxed] {
         let explained = limiter.explain(&Call::new()).await.unwrap();
         assert_eq!(explained.limits[0].in_use, 0);
     }
