@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::money::Money;
 
 pub(crate) mod help;
+pub(crate) mod serialized;
 
 use help::kind;
 
@@ -14,26 +15,24 @@ use help::kind;
 /// extensions.
 ///
 /// ```
-/// use std::time::Duration;
-/// use tower_quota::{Rejection, Shortage, error::Unit};
+/// # use std::time::Duration;
+/// use tower_quota::{Limiter, Usage, limit::{Limit, Limits}, limiter::Call};
 ///
-/// let shortage = Shortage {
-///     limit: "tokens 90000/min for model=gpt-4o".into(),
-///     unit: Unit::Number,
-///     in_use: 88_200,
-///     reserved: 1_200,
-///     needed: 2_500,
-///     retry_after: Some(Duration::from_millis(3_200)),
-///     amount: Some(90_000),
-///     period: Some(Duration::from_secs(60)),
-///     of_target: true,
-///     rule: "tokens 90000/min for model=gpt-4o".to_owned().into(),
-/// };
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let minute = Duration::from_secs(60);
+/// let limiter = Limiter::new(Limits::new([Limit::tokens(90_000).every(minute)])?);
+/// limiter.acquire(Call::new().tokens(88_200, 0)).await?.settle(Usage::new(88_200, 0));
+///
+/// let rejection = limiter.try_acquire(Call::new().tokens(2_500, 0)).await.unwrap_err();
+/// assert_eq!(rejection.kind(), "rate_limited");
+/// assert_eq!(rejection.shortage().unwrap().needed, 2_500);
 /// assert_eq!(
-///     Rejection::RateLimited(shortage).to_string(),
-///     "rate limited here: tokens 90000/min for model=gpt-4o: 88200 in use, \
-///      this call needs 2500 (would be 90700); room in 3.2 s"
+///     rejection.to_string(),
+///     "rate limited here: tokens 90000/min: 88200 in use, this call needs 2500 (would be 90700); room in 60.5 s"
 /// );
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +42,7 @@ pub enum Rejection {
     RateLimited(Shortage),
     /// There is no room now, and too many calls wait already.
     #[error("rate limited here, and {waiting} calls wait already: {shortage}")]
+    #[non_exhaustive]
     QueueFull {
         /// How many calls wait.
         waiting: usize,
@@ -80,6 +80,7 @@ pub enum Rejection {
          `unknown_price: allow`",
         by = provider.as_ref().map(|name| format!(" of `{name}`")).unwrap_or_default()
     )]
+    #[non_exhaustive]
     UnknownPrice {
         /// The model.
         model: String,
@@ -96,12 +97,15 @@ pub enum Rejection {
     },
     /// The request cannot be understood, so nobody can say what it needs.
     #[error("the request cannot be counted: {message}")]
+    #[non_exhaustive]
     BadRequest {
         /// What is wrong with it.
         message: String,
     },
-    /// Every target of the call's route was passed over: none can serve for now.
+    /// Every target of the call's route was passed over: none can serve for now. In HTTP it is a 429 if all of them were
+    /// told to wait, and otherwise a 503.
     #[error("no target can serve `{model}` now: {reasons}{when}", when = room_at(*.retry_after))]
+    #[non_exhaustive]
     NoTarget {
         /// The model that was asked for.
         model: String,
@@ -116,6 +120,7 @@ pub enum Rejection {
         "no route for {what}; the models served here are {models}",
         what = model.as_ref().map_or_else(|| "a call without a model".to_owned(), |model| format!("the model `{model}`"))
     )]
+    #[non_exhaustive]
     NoRoute {
         /// The model that was asked for, if the call names one.
         model: Option<String>,
@@ -129,6 +134,7 @@ pub enum Rejection {
 
 /// What is short: the limit, what counts under it now, what the call needs, and when there will be room.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Shortage {
     /// The limit in words, such as `tokens 90000/min for model=gpt-4o`.
     pub limit: String,
@@ -243,6 +249,13 @@ fn room_at(wait: Option<Duration>) -> String {
     })
 }
 
+/// Whether each of the reasons why targets were passed over is a wait that its provider told, in the words that
+/// `PassedOverWhy` has for it. No other reason ends in these.
+fn are_waits(reasons: &str) -> bool {
+    let mut each = reasons.split(", ");
+    each.all(|reason| reason.ends_with(" was told to wait"))
+}
+
 /// Seconds with one decimal, rounded up: a wait that is read and obeyed must not come out short.
 fn tenths(wait: Duration) -> String {
     let tenths = wait.as_nanos().div_ceil(100_000_000);
@@ -277,10 +290,10 @@ impl Rejection {
     /// `Link: <…>; rel="help"`.
     ///
     /// ```
-    /// let rejection = tower_quota::Rejection::BadRequest { message: "no model".into() };
+    /// let rejection = tower_quota::Rejection::BodyTooLarge { cap: 1_024 };
     /// assert_eq!(
     ///     rejection.help(),
-    ///     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html#bad_request"
+    ///     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html#body_too_large"
     /// );
     /// ```
     #[must_use]
@@ -301,9 +314,10 @@ impl Rejection {
             | Rejection::UnknownPrice { .. } => http::StatusCode::PAYMENT_REQUIRED,
             Rejection::Paused { .. } => http::StatusCode::FORBIDDEN,
             Rejection::NoRoute { .. } => http::StatusCode::NOT_FOUND,
-            Rejection::NoTarget { .. } | Rejection::StoreUnavailable(_) => {
+            Rejection::NoTarget { reasons, .. } if !are_waits(reasons) => {
                 http::StatusCode::SERVICE_UNAVAILABLE
             }
+            Rejection::StoreUnavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
             _ => http::StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -385,5 +399,35 @@ mod tests {
             [text(3_200), text(3_201), text(1), text(0)],
             ["3.2", "3.3", "0.1", "0.0"]
         );
+    }
+
+    #[test]
+    fn that_no_target_can_serve_is_a_rate_limit_only_where_all_were_told_to_wait() {
+        let waits = "east/m (a) was told to wait, west/m, mini (b) was told to wait";
+        for (reasons, status) in [
+            ("east/m (a) was told to wait", 429),
+            (
+                "east/m (a) was told to wait, west/m (b) was told to wait",
+                429,
+            ),
+            (
+                "east/m (a) was told to wait, west/m (b) failed too often of late",
+                503,
+            ),
+            (
+                "east/m (a) is out of money or quota, west/m (b) was told to wait",
+                503,
+            ),
+            ("", 503),
+            // A name with a comma hides what it is about: then nothing is promised.
+            (waits, 503),
+        ] {
+            let rejection = Rejection::NoTarget {
+                model: "m".to_owned(),
+                reasons: reasons.to_owned(),
+                retry_after: None,
+            };
+            assert_eq!(rejection.status(), status, "{reasons}");
+        }
     }
 }

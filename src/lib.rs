@@ -41,6 +41,16 @@
 //! # }
 //! ```
 //!
+//! # In a server
+//!
+//! Use `AdmissionLayer::new(limiter).reject_when_full()` around a router: [`RateLimitLayer`] has callers wait, and runs a
+//! handler again that answers 503. A handler that asks a [`Limiter`] itself answers with [`Rejection::to_response`].
+//!
+//! # Runtime
+//!
+//! The layers and the limiter need a tokio runtime whose timer is enabled (`enable_time`, or `enable_all`). Without one
+//! they panic as soon as a call waits for anything.
+//!
 //! # The main types
 //!
 //! - [`limit::Limit`]: an amount of one quantity per period, for calls `when` tags match, counted `per` tag value.
@@ -88,7 +98,7 @@
 //! - `config` reads YAML, JSON and TOML.
 //! - `reqwest` brings the bridge to `reqwest::Client`, of `reqwest` 0.13.
 //! - `sim` brings a simulated provider.
-//! - `simulate` runs a configuration in virtual time.
+//! - `simulate` runs a configuration in virtual time. It turns on tokio's feature `test-util`, in the whole program.
 //! - `gateway` brings the binary `tower-quota`.
 //! - `demo` adds the command `tower-quota demo`: the gateway with simulated providers and agents.
 //! - `tiktoken` counts input by the tokenizers of OpenAI's models.
@@ -98,7 +108,7 @@
 //! - `alerts` brings webhooks that are told what happens.
 //! - `tracing` makes a span for each call.
 //! - `mimalloc` makes mimalloc the allocator of the binary.
-//! - `full` is all of them.
+//! - `full` is all of them, `simulate` and so tokio's `test-util` included.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

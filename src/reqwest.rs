@@ -21,6 +21,26 @@
 //! # }
 //! ```
 //!
+//! What reqwest's own builder makes converts into such a request, and the answer back into reqwest's own, but for its
+//! `url`, which is lost on the way:
+//!
+//! ```no_run
+//! use tower::{ServiceBuilder, ServiceExt as _};
+//! # use tower_quota::{Limiter, RateLimitLayer, limit::Limits};
+//!
+//! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
+//! # let layer = RateLimitLayer::new(Limiter::new(Limits::new([])?));
+//! let client = ServiceBuilder::new().layer(layer).service(tower_quota::reqwest::Client::new()?);
+//!
+//! let builder = reqwest::Client::new().get("http://localhost:8080/v1/models").header("accept", "application/json");
+//! let request = http::Request::<reqwest::Body>::try_from(builder.build()?)?;
+//! let answer = client.oneshot(request).await?;
+//! let response = reqwest::Response::from(answer.map(reqwest::Body::wrap));
+//! println!("{}", response.text().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This crate asks reqwest for no features, TLS included: name reqwest in your own `Cargo.toml` with those that
 //! you need.
 

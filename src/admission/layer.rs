@@ -61,11 +61,14 @@ impl AdmissionLayer {
         self
     }
 
-    /// Leaves requests unchanged.
+    /// Leaves requests unchanged, but for `Accept-Encoding`.
     ///
     /// By default, a stream in OpenAI's chat dialect is asked for its usage (`stream_options.include_usage`) if the
     /// caller does not ask and the provider reports usage only when asked; the caller does not see the difference.
     /// Without that, such a stream is settled by an estimate.
+    ///
+    /// If a call's API is known, `Accept-Encoding` is set to `identity` all the same, because what is compressed cannot be
+    /// metered. Requests that are signed (AWS SigV4) are left entirely alone, with this or without.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
         self
@@ -82,6 +85,10 @@ impl AdmissionLayer {
     ///
     /// A body whose known length is greater passes unread, and only limits that need no knowledge of it apply. A body
     /// of unknown length that grows beyond the cap is refused with 413.
+    ///
+    /// Any other body is read whole before the inner service is called, also of a request in no API that is known here.
+    /// Streams that go both ways, such as client streaming in gRPC, must therefore not go through the layers: the call
+    /// would not leave before the caller's side of it has ended. Trailers of a request that was read are dropped.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self

@@ -1,14 +1,17 @@
 //! What an answer used.
 
+mod shares;
+mod tier;
+
 use http::StatusCode;
 
+use self::shares::Shares;
 use crate::{
     call::{Allowed, Ended, Input},
     limit::Demand,
-    pricing::ServiceTier,
     store::Settlement,
     usage::Usage,
-    wire::{Dialect, Meter, Reading, Served},
+    wire::{Dialect, Meter, Reading},
 };
 
 /// An answer, besides its body.
@@ -54,7 +57,7 @@ impl Answer {
         let failed = reading.error.is_some() && reading.output_seen == 0;
         let is_final = is_last_word(reading);
         let seen = Usage::new(self.demand.input, reading.output_seen);
-        let mut usage = match reading.usage {
+        let whole = match reading.usage {
             // What was reported before it failed, and no estimate: it has generated nothing.
             reported if failed => reported.unwrap_or_default(),
             Some(usage) if is_final => usage,
@@ -70,12 +73,10 @@ impl Answer {
             }
             None => seen,
         };
-        // Anthropic leaves it out of its sums, and charges it.
-        let beside = &reading.extras;
-        usage.input = usage.input.saturating_add(beside.compaction_input);
-        usage.output = usage.output.saturating_add(beside.compaction_output);
+        let shares = Shares::of(reading, self.dialect, whole);
+        let mut usage = shares.used;
         usage.cost = reading.cost;
-        let tier = tier(&reading.served);
+        let tier = tier::tier(&reading.served);
         let is_untold = reading.cost.is_none();
         Ended {
             settlement: Settlement::Usage(usage),
@@ -84,12 +85,21 @@ impl Answer {
             text: reading.text_bytes,
             allowed: self.allowed,
             failed,
-            billed: billed(reading).filter(|_| is_final),
+            billed: billed(reading).filter(|_| is_final).or(shares.charged),
+            others: shares.others,
             tier,
-            is_dearer: is_untold && is_dearer(tier, self.dialect),
-            pays_beside: is_untold && pays_beside(reading),
+            is_dearer: is_untold && tier::is_dearer(tier, self.dialect),
+            pays_beside: is_untold && (shares.is_mixed || pays_beside(reading)),
+            is_all_input: self.is_all_input(reading),
             input: self.input(reading),
         }
+    }
+
+    /// Whether nothing was to be generated, and what was read is charged by something else than tokens: images, of which their
+    /// number is told.
+    fn is_all_input(&self, reading: &Reading) -> bool {
+        let is_told = reading.complete && reading.extras.images > 0;
+        is_told && reading.usage.is_none() && self.dialect == Dialect::CohereEmbed
     }
 
     /// What is known of its input.
@@ -119,38 +129,10 @@ fn is_last_word(reading: &Reading) -> bool {
 }
 
 /// The tokens that an answer says are billed, both sides of them. As above, nothing for output that was seen is no report.
-fn billed(reading: &Reading) -> Option<(u64, u64)> {
+fn billed(reading: &Reading) -> Option<Usage> {
     let extras = &reading.extras;
     let (input, output) = extras.billed_input.zip(extras.billed_output)?;
-    (output > 0 || reading.output_seen == 0).then_some((input, output))
-}
-
-/// The tier that an answer says it was served in. OpenAI's `fast` has the price of `priority`, as LiteLLM has it; Google's SDK
-/// names its tiers in capitals, with what was bought of them in front (`TrafficType`).
-fn tier(served: &Served) -> ServiceTier {
-    let tier = served.tier.as_deref().unwrap_or_default();
-    let tier = tier.strip_prefix("ON_DEMAND_").unwrap_or(tier);
-    let is = |name: &str| tier.eq_ignore_ascii_case(name);
-    if is("batch") {
-        ServiceTier::Batch
-    } else if is("flex") {
-        ServiceTier::Flex
-    } else if is("priority") || is("fast") {
-        ServiceTier::Priority
-    } else if matches!(served.speed.as_deref(), Some("fast" | "optimized")) {
-        ServiceTier::Fast
-    } else {
-        ServiceTier::Standard
-    }
-}
-
-/// Whether a tier costs more than the standard one. Anthropic's `priority` is capacity that was bought ahead, of which tokens
-/// take as much as they cost otherwise: <https://platform.claude.com/docs/en/api/service-tiers>.
-fn is_dearer(tier: ServiceTier, dialect: Dialect) -> bool {
-    match tier {
-        ServiceTier::Priority => dialect != Dialect::AnthropicMessages,
-        tier => tier == ServiceTier::Fast,
-    }
+    (output > 0 || reading.output_seen == 0).then_some(Usage::new(input, output))
 }
 
 /// Whether an answer is charged for what its tokens do not show. Of tools of the provider, fetching costs nothing:
@@ -168,39 +150,10 @@ fn pays_beside(reading: &Reading) -> bool {
         extras.audio_input,
         extras.audio_output,
         extras.image_output,
+        extras.image_input,
     ];
     let place = reading.served.geography.as_deref();
     counts.iter().any(|count| *count > 0)
+        || tier::is_unknown(&reading.served)
         || place.is_some_and(|place| !matches!(place, "global" | "not_available"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tier_is_known_by_the_words_of_each_provider() {
-        for (said, speed, expected) in [
-            (None, None, ServiceTier::Standard),
-            (Some("default"), None, ServiceTier::Standard),
-            (Some("standard"), Some("fast"), ServiceTier::Fast),
-            (Some("default"), Some("optimized"), ServiceTier::Fast),
-            (None, Some("standard"), ServiceTier::Standard),
-            (Some("flex"), None, ServiceTier::Flex),
-            (Some("priority"), None, ServiceTier::Priority),
-            (Some("fast"), None, ServiceTier::Priority),
-            (Some("batch"), None, ServiceTier::Batch),
-            (Some("ON_DEMAND"), None, ServiceTier::Standard),
-            (Some("ON_DEMAND_FLEX"), None, ServiceTier::Flex),
-            (Some("ON_DEMAND_PRIORITY"), None, ServiceTier::Priority),
-            (Some("PROVISIONED_THROUGHPUT"), None, ServiceTier::Standard),
-        ] {
-            let served = Served {
-                tier: said.map(Into::into),
-                speed: speed.map(Into::into),
-                ..Served::default()
-            };
-            assert_eq!(tier(&served), expected, "{said:?} {speed:?}");
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
     header::{CONTENT_TYPE, LINK, RETRY_AFTER},
@@ -29,10 +30,67 @@ pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-re
 /// draft-ietf-httpapi-ratelimit-headers-10). `Retry-After` is rounded up and never 0. `x-should-retry: false`,
 /// which the official SDKs obey, goes with a refusal that stays one. `Link` leads to what the guide says of its kind.
 pub(crate) fn refuse<R: Body>(dialect: Dialect, rejection: Rejection) -> Response<ResponseBody<R>> {
+    response(dialect, rejection, ResponseBody::local)
+}
+
+impl Rejection {
+    /// Returns the refusal as a response, for a handler that asks a [`Limiter`](crate::Limiter) itself: with a problem
+    /// document (RFC 9457) as its body, as the layers answer calls in no API that is known.
+    ///
+    /// The response has the [status](Self::status), `Retry-After` and `retry-after-ms` if it can be said when another try
+    /// is worthwhile, `RateLimit-Policy` and `RateLimit` if a limit of numbers is short, `x-should-retry: false` if an
+    /// [automatic retry](Self::is_retryable) makes no sense, and a `Link` to the guide's entry. The refusal itself is in
+    /// its extensions.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use bytes::Bytes;
+    /// use http::Response;
+    /// use http_body_util::Full;
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::Call};
+    ///
+    /// async fn handler(limiter: &Limiter) -> Response<Full<Bytes>> {
+    ///     match limiter.try_acquire(Call::new()).await {
+    ///         Ok(_permit) => Response::new(Full::from("hello")),
+    ///         Err(refused) => refused.to_response(),
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::new(Limits::new([Limit::requests(1).every(Duration::from_secs(60))])?);
+    /// assert_eq!(handler(&limiter).await.status(), 200);
+    ///
+    /// let refused = handler(&limiter).await;
+    /// assert_eq!(refused.status(), 429);
+    /// assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    /// assert_eq!(refused.headers()["retry-after"], "61");
+    /// assert_eq!(refused.headers()["ratelimit"], "\"requests 1/min\";r=0;t=61");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn to_response<B: From<Bytes>>(&self) -> Response<B> {
+        self.to_response_in(Dialect::Generic)
+    }
+
+    /// Returns the same response with a body in the form in which this API tells errors, so that its SDKs raise one of
+    /// their own. [`Dialect::detect`] tells the API of a request.
+    #[must_use]
+    pub fn to_response_in<B: From<Bytes>>(&self, dialect: Dialect) -> Response<B> {
+        response(dialect, self.clone(), B::from)
+    }
+}
+
+fn response<B>(
+    dialect: Dialect,
+    rejection: Rejection,
+    make: impl FnOnce(Bytes) -> B,
+) -> Response<B> {
     let status = rejection.status();
     let (content_type, body) =
         error_body(dialect, rejection.kind(), status, &rejection.to_string());
-    let mut response = Response::new(ResponseBody::local(body));
+    let mut response = Response::new(make(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
-use super::{metering::Metering, stream::Stream};
+use super::{keep::Kept, metering::Metering, stream::Stream};
 
 pin_project! {
     /// The body of every response that leaves one of this crate's layers.
@@ -19,7 +19,7 @@ pin_project! {
     /// It passes the inner body's bytes on unchanged and at once, and reads the usage that the provider reports. When
     /// it ends, fails or is dropped, the attempt is settled, once.
     ///
-    /// Three things differ from what the provider sends:
+    /// Four things differ from what the provider sends:
     /// - OpenAI chat streams are asked for their usage. If the caller did not ask for it, the extra chunk and each
     ///   `usage: null` are removed, so that events arrive whole.
     /// - The response to a stream is handed on when something was generated, or when the stream failed or ended before
@@ -27,6 +27,9 @@ pin_project! {
     ///   response's extensions, as a [`ProviderError`](crate::wire::ProviderError); its bytes pass unchanged.
     /// - Behind a [`BudgetLayer`](crate::BudgetLayer), a stream that comes to more than was reserved for it ends with
     ///   an error in its dialect if a budget has no more for it.
+    /// - An answer that is kept while a layer tries something else is cut off, without an error, after 64 KiB or a second:
+    ///   then it has no `Content-Length`, and if it was encoded, neither a `Content-Encoding` nor a body. One that breaks
+    ///   off before that breaks with the same error.
     pub struct ResponseBody<R>
     where
         R: Body,
@@ -48,7 +51,9 @@ pin_project! {
         Metered { #[pin] body: R, meter: Box<Metering> },
         /// Metered here, as it is generated.
         Stream { stream: Box<Stream<R>> },
-        /// Our own words.
+        /// What was kept of one that does not end with its data.
+        Kept { kept: Box<Kept<R::Error>> },
+        /// Our own words, or what was kept of one that does.
         Local { body: Full<Bytes> },
     }
 }
@@ -76,6 +81,14 @@ impl<R: Body> ResponseBody<R> {
         }
     }
 
+    pub(super) fn kept(kept: Kept<R::Error>) -> Self {
+        ResponseBody {
+            kind: Kind::Kept {
+                kept: Box::new(kept),
+            },
+        }
+    }
+
     pub(crate) fn local(body: Bytes) -> Self {
         ResponseBody {
             kind: Kind::Local {
@@ -97,6 +110,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             KindProjection::Passed { body } => body.poll_frame(cx),
             KindProjection::Metered { body, meter } => meter.poll_frame(body, cx),
             KindProjection::Stream { stream } => stream.poll_frame(cx),
+            KindProjection::Kept { kept } => Poll::Ready(kept.next()),
             KindProjection::Local { body } => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
@@ -108,6 +122,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             Kind::Passed { body } => body.is_end_stream(),
             Kind::Metered { body, meter } => meter.is_end(body),
             Kind::Stream { stream } => stream.is_end(),
+            Kind::Kept { kept } => kept.is_end(),
             Kind::Local { body } => body.is_end_stream(),
         }
     }
@@ -117,6 +132,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
             Kind::Passed { body } => body.size_hint(),
             Kind::Metered { body, meter } => meter.size_hint(body),
             Kind::Stream { stream } => stream.size_hint(),
+            Kind::Kept { kept } => kept.size_hint(),
             Kind::Local { body } => body.size_hint(),
         }
     }
@@ -128,6 +144,7 @@ impl<R: Body> fmt::Debug for ResponseBody<R> {
             Kind::Passed { .. } => "passed",
             Kind::Metered { .. } => "metered",
             Kind::Stream { .. } => "stream",
+            Kind::Kept { .. } => "kept",
             Kind::Local { .. } => "local",
         };
         f.debug_tuple("ResponseBody").field(&kind).finish()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::{error::Rejection, tags::Tags, usage::Usage};
 
 /// Something that happened to a call.
@@ -100,8 +102,10 @@ pub struct AttemptEnd<'e> {
     pub head_after: Option<Duration>,
 }
 
-/// The outcome of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The outcome of an attempt. In JSON: `{"answered": {"status": 429, "error": "rate_limit"}}`, `{"failed": {"sent": true}}`,
+/// `"given_up"` or `"not_sent"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttemptOutcome {
     /// There was an answer.
@@ -157,8 +161,10 @@ pub struct CallEnd {
     pub waited: Duration,
 }
 
-/// The outcome of a call: what was handed on, whatever happened before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The outcome of a call: what was handed on, whatever happened before. In JSON: `{"answered": {"status": 200}}`,
+/// `{"error": {"status": 500}}`, `{"refused": {"kind": "rate_limited"}}`, `"failed"` or `"given_up"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CallOutcome {
     /// An answer that is not an error.
@@ -195,6 +201,55 @@ impl CallOutcome {
             CallOutcome::Refused { .. } => "refused",
             CallOutcome::Failed => "failed",
             CallOutcome::GivenUp => "given_up",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::*;
+
+    #[test]
+    fn outcomes_are_data_by_their_names() {
+        let refused = AttemptOutcome::Answered {
+            status: 429,
+            error: Some("rate_limit"),
+        };
+        for (outcome, expected) in [
+            (
+                refused,
+                json!({"answered": {"status": 429, "error": "rate_limit"}}),
+            ),
+            (
+                AttemptOutcome::Failed { sent: true },
+                json!({"failed": {"sent": true}}),
+            ),
+            (AttemptOutcome::GivenUp, json!("given_up")),
+            (AttemptOutcome::NotSent, json!("not_sent")),
+        ] {
+            assert_eq!(to_value(outcome).unwrap(), expected);
+        }
+        for (outcome, expected) in [
+            (
+                CallOutcome::Answered { status: 200 },
+                json!({"answered": {"status": 200}}),
+            ),
+            (
+                CallOutcome::Error { status: 500 },
+                json!({"error": {"status": 500}}),
+            ),
+            (
+                CallOutcome::Refused {
+                    kind: "rate_limited",
+                },
+                json!({"refused": {"kind": "rate_limited"}}),
+            ),
+            (CallOutcome::Failed, json!("failed")),
+            (CallOutcome::GivenUp, json!("given_up")),
+        ] {
+            assert_eq!(to_value(outcome).unwrap(), expected);
         }
     }
 }

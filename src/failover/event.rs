@@ -2,33 +2,45 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::call::TargetName;
+use serde::Serialize;
+
+use crate::{call::TargetName, error::serialized::millis};
 
 /// Something that happened to a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// In JSON: `{"breaker_opened": {"target": {"provider": "openai", "model": "gpt-4o", "api_key": "main"}, "span_ms": 30000}}`,
+/// and in the same form `breaker_closed`, `parked` and `unparked`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailoverEvent {
     /// It failed so often that it is passed over for a while, and then tried by one call.
+    #[non_exhaustive]
     BreakerOpened {
         /// The target.
         target: TargetName,
         /// For how long it is passed over.
+        #[serde(rename = "span_ms", serialize_with = "millis")]
         span: Duration,
     },
     /// It serves again.
+    #[non_exhaustive]
     BreakerClosed {
         /// The target.
         target: TargetName,
     },
     /// Its money or quota is used up, or its key is refused: no call goes there for a while.
+    #[non_exhaustive]
     Parked {
         /// The target. If this is about the key's account, all targets that share the key are parked with it.
         target: TargetName,
         /// For how long it is parked.
+        #[serde(rename = "span_ms", serialize_with = "millis")]
         span: Duration,
     },
     /// What parked it was [taken back](crate::FailoverLayer::unpark) by hand: calls go there again. Nothing is told
     /// where the time of a parked target is over by itself.
+    #[non_exhaustive]
     Unparked {
         /// The target. Each one that is parked no more is told, those that were parked with it too.
         target: TargetName,
@@ -96,5 +108,52 @@ impl Listener {
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Listener").field(&self.0.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::*;
+
+    fn target() -> TargetName {
+        TargetName {
+            provider: Some("openai".into()),
+            model: Some("gpt-4o".into()),
+            api_key: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_data_by_its_name() {
+        let named = json!({"provider": "openai", "model": "gpt-4o", "api_key": null});
+        let span = Duration::from_secs(30);
+        for (event, expected) in [
+            (
+                FailoverEvent::BreakerOpened {
+                    target: target(),
+                    span,
+                },
+                json!({"breaker_opened": {"target": named, "span_ms": 30_000}}),
+            ),
+            (
+                FailoverEvent::BreakerClosed { target: target() },
+                json!({"breaker_closed": {"target": named}}),
+            ),
+            (
+                FailoverEvent::Parked {
+                    target: target(),
+                    span,
+                },
+                json!({"parked": {"target": named, "span_ms": 30_000}}),
+            ),
+            (
+                FailoverEvent::Unparked { target: target() },
+                json!({"unparked": {"target": named}}),
+            ),
+        ] {
+            assert_eq!(to_value(event).unwrap(), expected);
+        }
     }
 }

@@ -17,7 +17,8 @@
 //! When nothing is left to try, the caller gets the last answer of a provider, or else the error of the inner service,
 //! or else the refusal with the shortest wait. If all targets were passed over, the call is refused with
 //! [`NoTarget`](crate::Rejection::NoTarget); so it is if providers refused the keys of the routes, because what they
-//! say of those is not for the caller.
+//! say of those is not for the caller. An answer that is kept while others are tried is cut off after 64 KiB or a second,
+//! as [`ResponseBody`](crate::ResponseBody) says.
 //!
 //! # What is passed over
 //! - A target that was told to wait.

@@ -107,6 +107,19 @@ impl Limit {
     }
 
     /// Creates a limit on tokens, input and output together.
+    ///
+    /// They are charged by [`Charge::default`], which gives nothing back earlier than any provider does, and so may let
+    /// less through than yours. [`charge`](Self::charge) sets the provider's own way. A configuration takes that by itself
+    /// where the limit is for one provider.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Tag, limit::{Charge, Limit}};
+    ///
+    /// let limit = Limit::tokens(500_000).every(Duration::from_secs(60)).when(Tag::Provider, "openai");
+    /// let as_openai_does = limit.charge(Charge::openai());
+    /// # assert_eq!(as_openai_does.to_string(), "tokens 500000/min for provider=openai");
+    /// ```
     pub fn tokens(amount: u64) -> Self {
         Self::new(Quantity::Tokens, amount)
     }
@@ -252,7 +265,8 @@ impl Limit {
         self
     }
 
-    /// Sets how tokens are charged. By default input and output both count, corrected at completion.
+    /// Sets how tokens are charged. By default input and output both count, corrected at completion. [`Charge::of`] has
+    /// the rules of providers by their names.
     pub fn charge(mut self, charge: Charge) -> Self {
         self.charge = charge;
         self
@@ -438,5 +452,58 @@ impl Limit {
     pub fn adaptive(mut self, floor: f64) -> Self {
         self.adaptive = Some(floor);
         self
+    }
+}
+
+impl Limit {
+    /// Returns what it counts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_quota::{Tag, limit::{Limit, Period, Quantity}};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let limit = Limit::tokens(90_000).every(minute).when_any(Tag::Model, ["b", "a"]).per(Tag::Agent);
+    /// assert_eq!((limit.quantity(), limit.amount()), (Quantity::Tokens, 90_000));
+    /// assert_eq!(limit.period(), Some(Period::Sliding(minute)));
+    ///
+    /// let (tag, values) = limit.conditions().next().unwrap();
+    /// assert_eq!((tag, values.join("|")), (&Tag::Model, "a|b".to_owned()));
+    /// assert!(limit.split_by().eq([&Tag::Agent]));
+    /// ```
+    #[must_use]
+    pub fn quantity(&self) -> Quantity {
+        self.quantity
+    }
+
+    /// Returns the amount as it was given: [headroom](Self::headroom) and amounts for [single values](Self::amount_for)
+    /// are not considered. Cost is in billionths of a dollar: see [`Money::from_nanos`].
+    #[must_use]
+    pub fn amount(&self) -> u64 {
+        self.amount
+    }
+
+    /// Returns the time over which it counts. `None` if it counts calls in flight, or is a [pause](Self::paused).
+    #[must_use]
+    pub fn period(&self) -> Option<Period> {
+        self.period
+    }
+
+    /// Returns the name of the time zone whose [calendar](Self::every_calendar) it goes by.
+    #[must_use]
+    pub fn time_zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// Returns which calls it applies to: those that have, for each of these tags, one of the values. They are what
+    /// [`when`](Self::when) and [`when_any`](Self::when_any) were given, the values sorted.
+    pub fn conditions(&self) -> impl Iterator<Item = (&Tag, &[Arc<str>])> {
+        self.when.iter().map(|(tag, values)| (tag, &values[..]))
+    }
+
+    /// Returns the tags of which each value is counted separately: what [`per`](Self::per) was given, and `run` if it
+    /// counts over the life of one [run](Self::every_run).
+    pub fn split_by(&self) -> impl Iterator<Item = &Tag> {
+        self.per.iter()
     }
 }

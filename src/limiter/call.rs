@@ -157,6 +157,18 @@ impl Call {
 }
 
 impl Limiter {
+    /// A turn that waits no longer than any call does here.
+    pub(crate) fn bound(&self, turn: Turn) -> Turn {
+        let wait = self.shared.options.max_wait;
+        let Some(until) = wait.and_then(|wait| turn.arrived.checked_add(wait)) else {
+            return turn;
+        };
+        Turn {
+            deadline: Some(turn.deadline.map_or(until, |own| own.min(until))),
+            ..turn
+        }
+    }
+
     /// A call as its claim and its turn. The claim leaves alone the slots that are held around the call.
     pub(super) fn parts(&self, call: Call) -> (Claim, Turn) {
         let Call {
@@ -171,7 +183,7 @@ impl Limiter {
             held: Delegation::current().held(&self.shared),
             attempt: 0,
         };
-        (claim, turn)
+        (claim, self.bound(turn))
     }
 }
 

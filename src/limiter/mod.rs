@@ -317,6 +317,8 @@ impl Limiter {
         progress: Option<&Progress>,
     ) -> Result<Permit, Rejection> {
         let shared = &self.shared;
+        // It panics here, where the caller hears of it, if there is no timer: the drivers need one.
+        drop(tokio::time::sleep(std::time::Duration::ZERO));
         let (mut keys, mut comer) = shared.comer(claim, turn);
         if turn.deadline.is_some() {
             let in_time = self.ends_in_time(claim, refused.clone(), (&keys, &comer), turn);
@@ -335,9 +337,14 @@ impl Limiter {
             let mut queue = shared.queue();
             if comer.version < queue.version() {
                 // Limits have changed in between.
+                let since = comer.version;
                 drop(queue);
                 (keys, comer) = shared.comer(claim, turn);
-                continue;
+                if comer.version > since {
+                    continue;
+                }
+                // A store that has lost a change has those from before: whoever looks next stands anew once it has it again.
+                queue = shared.queue();
             }
             if let Some(paused) = refused::paused(queue.limits(), claim) {
                 return Err(paused);

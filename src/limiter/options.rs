@@ -21,17 +21,19 @@ use crate::tags::{Tag, Tags};
 #[must_use]
 pub struct QueueOptions {
     pub(super) max_waiting: usize,
+    pub(super) max_wait: Option<Duration>,
     pub(super) aging: Duration,
     share_by: Tag,
     weights: HashMap<Arc<str>, NonZeroU32>,
 }
 
 impl QueueOptions {
-    /// Creates the default options: 100 000 calls may wait, one step of priority is worth ten seconds, and all agents
-    /// have equal shares.
+    /// Creates the default options: 100 000 calls may wait, each for as long as it says itself, one step of priority is
+    /// worth ten seconds, and all agents have equal shares.
     pub fn new() -> Self {
         QueueOptions {
             max_waiting: 100_000,
+            max_wait: None,
             aging: Duration::from_secs(10),
             share_by: Tag::Agent,
             weights: HashMap::new(),
@@ -41,6 +43,32 @@ impl QueueOptions {
     /// Sets how many calls may wait; any further call is refused. With 0, no call may wait.
     pub fn max_waiting(mut self, calls: usize) -> Self {
         self.max_waiting = calls;
+        self
+    }
+
+    /// Sets how long a call may wait at most, as if each had said so itself: a call that says
+    /// [less](super::Call::max_wait) waits for less. It counts from when the call came, over all attempts.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// use tower_quota::{Limiter, limit::{Limit, Limits}, limiter::{Call, QueueOptions}, store::MemoryStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let a_day = Duration::from_secs(86_400);
+    /// let store = MemoryStore::new(Limits::new([Limit::requests(1).every(a_day)])?);
+    /// let options = QueueOptions::new().max_wait(Duration::from_secs(30));
+    /// let limiter = Limiter::build(Arc::new(store), options);
+    /// drop(limiter.acquire(Call::new()).await?);
+    ///
+    /// let refused = limiter.acquire(Call::new()).await.unwrap_err();
+    /// assert_eq!(refused.kind(), "deadline_exceeded");
+    /// assert!(refused.retry_after().unwrap() >= a_day, "there will be room tomorrow");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = Some(wait);
         self
     }
 

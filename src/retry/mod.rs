@@ -40,7 +40,9 @@
 //!
 //! If there are several [`RetryLayer`]s around one call, the outermost repeats.
 //!
-//! What became of each attempt is in the response's extensions, as [`Attempts`].
+//! What became of each attempt is in the response's extensions, as [`Attempts`]. An answer is kept while the call waits, in
+//! case that it is the last one after all: of a body that is longer than 64 KiB or takes longer than a second only the
+//! beginning, as [`ResponseBody`](crate::ResponseBody) says.
 //!
 //! # Cancel safety
 //! Dropping a call while it waits loses nothing, because it holds nothing. Dropping it while an attempt is in flight

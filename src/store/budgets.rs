@@ -5,20 +5,46 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
+use serde::{Serialize, Serializer, ser::Error as _};
+
 use super::{MemoryStore, Store as _, entry::Entry};
 use crate::{
+    error::serialized::millis,
     limit::{Life, LimitKey, Limits, Period, Quantity, Tick, Window},
     money::Money,
     tags::Tag,
 };
 
 /// How one budget stands. A budget is a limit on cost; if it is split by tags, this is for one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use tower_quota::{Limiter, Money, Tag, Tags, Usage, limit::{CalendarUnit, Limit, Limits}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let budget = Limit::cost(Money::from_dollars(10)).every_calendar(CalendarUnit::Day, "UTC").per(Tag::Agent);
+/// let limiter = Limiter::new(Limits::new([budget])?);
+/// let mut usage = Usage::default();
+/// usage.cost = Some("2.50".parse()?);
+/// limiter.record(&Tags::new().with(Tag::Agent, "scout"), usage).await?;
+///
+/// let json = serde_json::to_value(limiter.budgets().await?)?;
+/// assert_eq!(json[0]["budget"], "cost $10.00/calendar day in UTC for agent=scout");
+/// assert_eq!(json[0]["of"]["agent"][0], "scout");
+/// assert_eq!(json[0]["settled"], "2.50");
+/// assert!(json[0]["comes_back"]["at"].as_str().unwrap().ends_with("T00:00:00Z"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BudgetStanding {
     /// The budget in words, such as `cost $10.00/hour for agent=scout`.
     pub budget: String,
     /// Which calls it is for: those that have, for each of these tags, one of the values. An empty value stands for
-    /// calls without the tag. `None` for values that have no count of their own.
+    /// calls without the tag. `None` for values that have no count of their own. In JSON, an object.
+    #[serde(serialize_with = "by_tag")]
     pub of: Option<Vec<(Tag, Vec<Arc<str>>)>>,
     /// How much may be spent.
     pub amount: Money,
@@ -34,14 +60,17 @@ pub struct BudgetStanding {
     pub comes_back: ComesBack,
 }
 
-/// When the money of a budget comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When the money of a budget comes back. In JSON: `{"at": "2026-11-26T00:00:00Z"}`, `{"after_ms": 3600000}` or
+/// `"never"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ComesBack {
     /// All of it at this moment of the wall clock.
-    At(SystemTime),
+    At(#[serde(serialize_with = "moment")] SystemTime),
     /// Each part this long after it was spent.
-    After(Duration),
+    #[serde(rename = "after_ms")]
+    After(#[serde(serialize_with = "millis")] Duration),
     /// Never.
     Never,
 }
@@ -52,6 +81,23 @@ impl BudgetStanding {
     pub fn left(&self) -> Money {
         self.amount - self.settled - self.reserved
     }
+}
+
+/// An object of tags.
+pub(super) fn by_tag<V: Serialize, S: Serializer>(
+    of: &Option<Vec<(Tag, V)>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match of {
+        Some(of) => serializer.collect_map(of.iter().map(|one| (&one.0, &one.1))),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// `2026-11-26T00:00:00Z`.
+fn moment<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let at = Timestamp::try_from(*at).map_err(S::Error::custom)?;
+    serializer.collect_str(&at)
 }
 
 impl MemoryStore {
@@ -134,5 +180,54 @@ fn standing(limits: &Limits, key: &LimitKey, window: &Window, now: Tick) -> Budg
             (_, Some(Period::Sliding(length))) => ComesBack::After(length),
             _ => ComesBack::Never,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::*;
+
+    fn standing(comes_back: ComesBack) -> BudgetStanding {
+        BudgetStanding {
+            budget: "cost $10.00/hour for agent=scout".into(),
+            of: Some(vec![(Tag::Agent, vec!["scout".into()])]),
+            amount: Money::from_dollars(10),
+            settled: Money::from_nanos(1_234_500_000),
+            reserved: Money::ZERO,
+            shadow: false,
+            stopped: true,
+            comes_back,
+        }
+    }
+
+    #[test]
+    fn a_standing_is_an_object_with_money_in_dollars() {
+        let hour = Duration::from_secs(3_600);
+        let expected = json!({
+            "budget": "cost $10.00/hour for agent=scout", "of": {"agent": ["scout"]},
+            "amount": "10.00", "settled": "1.2345", "reserved": "0.00",
+            "shadow": false, "stopped": true, "comes_back": {"after_ms": 3_600_000},
+        });
+        assert_eq!(
+            to_value(standing(ComesBack::After(hour))).unwrap(),
+            expected
+        );
+        let of_others = BudgetStanding {
+            of: None,
+            ..standing(ComesBack::Never)
+        };
+        let of_others = to_value(of_others).unwrap();
+        assert!(of_others["of"].is_null());
+        assert_eq!(of_others["comes_back"], "never");
+    }
+
+    #[test]
+    fn a_moment_is_one_of_the_calendar() {
+        let day = Duration::from_secs(86_400);
+        let back = ComesBack::At(SystemTime::UNIX_EPOCH + day);
+        let expected = json!({"at": "1970-01-02T00:00:00Z"});
+        assert_eq!(to_value(back).unwrap(), expected);
     }
 }

@@ -13,6 +13,9 @@
 //! # });
 //! ```
 //!
+//! # Stability
+//! This module is exempt from semantic versioning: any release may add a check, change one or remove it.
+//!
 //! # Panics
 //! Every function here panics if the store breaks its promise, and says which.
 

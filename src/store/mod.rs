@@ -80,6 +80,9 @@ use crate::{
 
 /// A place where counts are kept.
 ///
+/// Outside of this crate a store can only wrap another one, because what a [`Grant`] is made of is private; this trait is
+/// exempt from semantic versioning for those who implement it, and may change in any release.
+///
 /// # Promises
 /// - A claim takes from every limit that its tags touch, or from none.
 /// - A grant is *held* until it is [dated](Store::date); until then it does not expire.

@@ -2,7 +2,9 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{MemoryStore, Store as _, counts::Counts};
+use serde::Serialize;
+
+use super::{MemoryStore, Store as _, budgets::by_tag, counts::Counts};
 use crate::{
     limit::{LimitKey, Limits, Quantity, Rule, Tick},
     tags::Tag,
@@ -12,7 +14,26 @@ use crate::{
 const LOOKED_AT: usize = 10_000;
 
 /// How one count stands. A count is a limit; if the limit is split by tags, it is for one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// # use std::time::Duration;
+/// use tower_quota::{Limiter, Tag, Tags, limit::{Limit, Limits}, limiter::Call};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limit = Limit::requests(60).every(Duration::from_secs(60)).per(Tag::Agent);
+/// let limiter = Limiter::new(Limits::new([limit])?);
+/// drop(limiter.acquire(Call::new().tags(Tags::new().with(Tag::Agent, "scout"))).await?);
+///
+/// let json = serde_json::to_value(limiter.counts(10).await?)?;
+/// assert_eq!(json[0]["rule"], "requests 60/min per agent");
+/// assert_eq!(json[0]["of"]["agent"], "scout");
+/// assert_eq!(json[0]["in_use"], 1);
+/// assert_eq!(json[0]["amount"], 60);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CountStanding {
     /// The limit's place in its [`Limits`].
@@ -22,7 +43,8 @@ pub struct CountStanding {
     /// What is counted. Cost is in billionths of a dollar.
     pub quantity: Quantity,
     /// Whose count it is: a value for each tag that the limit is split by; empty for calls without the tag. `None` for
-    /// the count of all values that have none of their own.
+    /// the count of all values that have none of their own. In JSON, an object.
+    #[serde(serialize_with = "by_tag")]
     pub of: Option<Vec<(Tag, Arc<str>)>>,
     /// How much may be used now.
     pub amount: u64,

@@ -4,6 +4,7 @@
 #[path = "../support/later.rs"]
 mod later;
 
+mod as_data;
 mod cancellation;
 mod claims_ahead;
 mod count_refused;
@@ -24,6 +25,7 @@ mod reconfigure;
 mod shares;
 mod shares_property;
 mod sub_agents;
+mod to_response;
 mod turned;
 mod waiting;
 mod windows_property;

@@ -76,6 +76,27 @@ async fn the_upstreams_answer_stands_where_there_is_no_room_to_ask_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_breaks_for_the_caller_where_it_broke_here() {
+    for order in WITHOUT_ROOM {
+        let broken = Frames::of(["come "]).then(Broken(7));
+        let upstream = Upstream::new().answers([Answer::Busy(1, broken)]);
+        let service = stack::<Body, _, _>(order, &one_a_minute(), upstream.clone());
+        let mut request = chat();
+        let hurried = CallOptions::new().max_wait(secs(5));
+        request.extensions_mut().insert(hurried);
+        let response = ends(service.oneshot(request)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS, "{order}");
+        let mut body = response.into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "come ", "{order}");
+        let last = body.frame().await.unwrap();
+        assert_eq!(last.unwrap_err(), Broken(7), "{order}");
+        assert!(body.frame().await.is_none(), "{order}");
+        assert_eq!(upstream.sent().len(), 1, "{order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn our_refusal_stands_where_the_upstream_was_never_asked() {
     for order in WITHOUT_ROOM {
         let (limiter, upstream) = (one_a_minute(), Upstream::new());

@@ -88,8 +88,7 @@ pub enum LedgerError {
     Write(#[from] io::Error),
 }
 
-impl From<rusqlite::Error> for LedgerError {
-    fn from(error: rusqlite::Error) -> Self {
-        LedgerError::Read(error.to_string())
-    }
+/// What SQLite refused. No `From`, which would make its crate a part of our interface.
+pub(super) fn unread(error: &rusqlite::Error) -> LedgerError {
+    LedgerError::Read(error.to_string())
 }

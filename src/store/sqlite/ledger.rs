@@ -5,8 +5,8 @@ use std::{io::Write, path::Path, sync::Mutex, time::SystemTime};
 use rusqlite::{Connection, params, types::ValueRef};
 
 use super::{
-    AuditEntry, LedgerError, Query, Report, file, note::audit, query::millis, report::line,
-    row::EACH_MILLISECOND,
+    AuditEntry, LedgerError, Query, Report, error::unread, file, note::audit, query::millis,
+    report::line, row::EACH_MILLISECOND,
 };
 
 /// The ledger of a [`SqliteStore`](super::SqliteStore), for reading, also while that store counts, and from another
@@ -113,7 +113,7 @@ impl Ledger {
     /// # Errors
     /// If it cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditEntry>, LedgerError> {
-        Ok(audit(&self.conn())?)
+        audit(&self.conn()).map_err(|error| unread(&error))
     }
 
     /// Shows the names of what is known of an attempt, then every attempt, from the oldest on.
@@ -123,19 +123,20 @@ impl Ledger {
         until: SystemTime,
         mut show: impl FnMut(&[String], Option<Vec<serde_json::Value>>) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
+        let failed = |error: rusqlite::Error| unread(&error);
         let conn = self.conn();
-        let mut query =
-            conn.prepare("SELECT * FROM attempts WHERE id >= ? AND id < ? ORDER BY id")?;
+        let select = "SELECT * FROM attempts WHERE id >= ? AND id < ? ORDER BY id";
+        let mut query = conn.prepare(select).map_err(failed)?;
         let names: Vec<String> = query.column_names().map(str::to_owned).collect();
         let ids = params![
             millis(from) * EACH_MILLISECOND,
             millis(until) * EACH_MILLISECOND
         ];
-        let mut rows = query.query(ids)?;
+        let mut rows = query.query(ids).map_err(failed)?;
         show(&names, None)?;
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next().map_err(failed)? {
             let value = |place| {
-                Ok::<_, LedgerError>(match row.get_ref(place)? {
+                Ok::<_, LedgerError>(match row.get_ref(place).map_err(failed)? {
                     ValueRef::Integer(figure) => figure.into(),
                     ValueRef::Real(figure) => figure.into(),
                     ValueRef::Text(text) => String::from_utf8_lossy(text).into(),

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, Row, types::ValueRef};
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerError, Query, query::Sums};
+use super::{LedgerError, Query, error::unread, query::Sums};
 use crate::{
     money::Money,
     tags::{Tag, Tags},
@@ -122,11 +122,14 @@ impl Totals {
 }
 
 fn sets(conn: &Connection, sums: &Sums) -> Result<HashMap<i64, Tags>, LedgerError> {
-    let mut find = conn.prepare_cached("SELECT tags FROM tag_set WHERE id = ?")?;
+    let failed = |error: rusqlite::Error| unread(&error);
+    let select = "SELECT tags FROM tag_set WHERE id = ?";
+    let mut find = conn.prepare_cached(select).map_err(failed)?;
     let mut sets = HashMap::new();
     for (set, _) in sums.keys() {
         if let Entry::Vacant(place) = sets.entry(*set) {
-            let text: Option<String> = find.query_row([set], |row| row.get(0)).optional()?;
+            let text = find.query_row([set], |row| row.get(0)).optional();
+            let text: Option<String> = text.map_err(failed)?;
             // One that is gone, as the clock went back while it was looked for what is named: the sums are told all the same.
             let tags = text.map_or(Ok(Tags::new()), |text| serde_json::from_str(&text));
             place.insert(tags.map_err(|error| LedgerError::Read(error.to_string()))?);
@@ -149,12 +152,13 @@ fn runs(conn: &Connection, sums: &Sums) -> rusqlite::Result<HashMap<i64, String>
 
 impl Report {
     pub(super) fn of(conn: &Connection, query: &Query) -> Result<Self, LedgerError> {
+        let failed = |error: rusqlite::Error| unread(&error);
         // One moment, whatever is written meanwhile.
-        let tx = conn.unchecked_transaction()?;
-        let sums = query.sums(&tx)?;
+        let tx = conn.unchecked_transaction().map_err(failed)?;
+        let sums = query.sums(&tx).map_err(failed)?;
         let sets = sets(&tx, &sums)?;
         let runs = if query.wants_runs() {
-            runs(&tx, &sums)?
+            runs(&tx, &sums).map_err(failed)?
         } else {
             HashMap::new()
         };
