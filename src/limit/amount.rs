@@ -124,12 +124,22 @@ impl Rule {
             ..Demand::default()
         };
         let asked = Asked::of(&demand, Quantities::ALL, (false, NewTarget::default()));
-        let reserved = Parts::early(asked.whole(Measure::of(&self.limit)));
+        let whole = asked.whole(Measure::of(&self.limit));
+        let reserved = self.split(whole, self.terms.apart(&demand, whole));
         let used = self
             .limit
             .charge
             .settled(self.limit.quantity, reserved, usage);
         used.early.saturating_add(used.late)
+    }
+
+    /// The parts of `amount`, given what was kept to know them.
+    fn split(&self, amount: u64, apart: u64) -> Parts {
+        let (late, _) = self.hold.parts(amount, apart);
+        Parts {
+            early: amount - late,
+            late,
+        }
     }
 
     /// Whether any of a charge is dated when the attempt ends.

@@ -36,9 +36,14 @@ impl Window {
         date.max(self.last.last)
     }
 
+    /// Whether what is booked under this date was charged in this period.
+    pub(super) fn is_of_this_period(&self, date: Tick) -> bool {
+        self.has_slots() && date >= self.last.last
+    }
+
     /// Changes a charge of this period; one of an earlier one has gone with it.
     pub(super) fn rebook_by_calendar(&mut self, date: Tick, old: u64, new: u64) {
-        if self.has_slots() && date >= self.last.last {
+        if self.is_of_this_period(date) {
             self.dated = self.dated.saturating_sub(old).saturating_add(new);
         }
     }

@@ -89,6 +89,19 @@ fn a_correction_of_an_earlier_period_changes_nothing() {
 }
 
 #[test]
+fn charges_of_one_period_leave_together_and_those_of_two_do_not_wherever_the_clock_is_set() {
+    let (limits, rule) = hourly(HOUR - 20);
+    let mut window = Window::new(10);
+    let [first, second] = [0, 9].map(|date| window.book(&rule, 1, at(date)));
+    assert!(window.same_slot(&rule, first, second));
+    // By this clock all of them are in one hour.
+    set(&limits, 10, HOUR + 30);
+    let [third, fourth] = [10, 12].map(|date| window.book(&rule, 1, at(date)));
+    assert!(window.same_slot(&rule, third, fourth));
+    assert!(!window.same_slot(&rule, second, third));
+}
+
+#[test]
 fn a_clock_that_is_set_back_begins_no_period_again() {
     let (limits, rule) = hourly(HOUR - 10);
     let mut window = Window::new(10);

@@ -63,7 +63,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn early(amount: u64) -> Self {
+    fn early(amount: u64) -> Self {
         Parts {
             early: amount,
             late: 0,

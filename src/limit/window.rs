@@ -433,12 +433,13 @@ impl Window {
         self.until = Tick::from_micros(begin.saturating_add(length));
     }
 
-    /// Whether charges of these dates leave together.
-    pub(crate) fn same_slot(rule: &Rule, one: Tick, other: Tick) -> bool {
-        let Life::Sliding { slot, .. } = rule.life else {
-            return true;
-        };
-        number(one, slot) == number(other, slot)
+    /// Whether charges of these dates leave together, or have left both.
+    pub(crate) fn same_slot(&self, rule: &Rule, one: Tick, other: Tick) -> bool {
+        match rule.life {
+            Life::Sliding { slot, .. } => number(one, slot) == number(other, slot),
+            Life::Calendar(_) => self.is_of_this_period(one) == self.is_of_this_period(other),
+            Life::Run | Life::Flight => true,
+        }
     }
 
     /// Changes a charge booked under `date` from `old` to `new`. One that has left stays gone.

@@ -258,7 +258,7 @@ impl Streamed {
         let date = window.book(rule, came, now);
         self.total = total;
         match self.dated.last_mut() {
-            Some((last, amount)) if Window::same_slot(rule, *last, date) => {
+            Some((last, amount)) if window.same_slot(rule, *last, date) => {
                 *last = date;
                 *amount += came;
             }
@@ -276,3 +276,7 @@ impl Streamed {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "attempt_tests.rs"]
+mod tests;

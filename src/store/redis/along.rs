@@ -36,8 +36,15 @@ impl Along {
         }
     }
 
+    /// It was not granted, or nobody is there who would end it.
     pub(super) fn refused(&mut self, number: u64) {
         self.open.remove(&number);
+    }
+
+    /// How many there are that have not ended.
+    #[cfg(test)]
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
     }
 
     /// It ends. `given_back`: as nothing has left, so that its attempt may claim it once more.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, FromRedisValue, RedisError, RedisResult, Script, Value,
+    AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
 };
 use tokio::time::timeout;
@@ -28,6 +28,51 @@ pub(super) struct Link {
     told: Option<Node>,
     open: Option<MultiplexedConnection>,
     pub(super) scripts: Scripts,
+}
+
+/// A script, and the hash by which a server knows it that has run it.
+pub(super) struct Script {
+    source: &'static str,
+    hash: String,
+}
+
+impl Script {
+    fn new(source: &'static str) -> Self {
+        let hash = redis::Script::new(source).get_hash().to_owned();
+        Script { source, hash }
+    }
+
+    /// Runs it by its hash, or with its source where the server does not know it: from then on it does. Nothing is asked
+    /// beside that, which a proxy may not pass on, or a user may have no right to.
+    async fn run(
+        &self,
+        connection: &mut MultiplexedConnection,
+        keys: &[&str],
+        args: &[Vec<u8>],
+    ) -> RedisResult<Value> {
+        let by_hash = command("EVALSHA", &self.hash, keys, args);
+        let answer: RedisResult<Value> = by_hash.query_async(connection).await;
+        match answer {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                let whole = command("EVAL", self.source, keys, args);
+                whole.query_async(connection).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// The command that runs a script, which is named by its hash or is there as a whole.
+fn command(name: &str, script: &str, keys: &[&str], args: &[Vec<u8>]) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(script).arg(keys.len());
+    for key in keys {
+        command.arg(*key);
+    }
+    for arg in args {
+        command.arg(arg);
+    }
+    command
 }
 
 pub(super) struct Scripts {
@@ -103,16 +148,8 @@ impl Link {
                 Ask::Append => self.timeout,
                 _ => self.timeout * LONG,
             };
-            let script = self.script(what);
-            let mut invocation = script.prepare_invoke();
-            for key in self.keys_of(what) {
-                invocation.key(key);
-            }
-            for arg in args {
-                invocation.arg(arg);
-            }
-            let answer: Result<RedisResult<Value>, _> =
-                timeout(span, invocation.invoke_async(&mut connection)).await;
+            let (script, keys) = (self.script(what), self.keys_of(what));
+            let answer = timeout(span, script.run(&mut connection, &keys, args)).await;
             match answer {
                 Err(_) => return Err(self.silent(span)),
                 Ok(Ok(Value::Array(parts))) => return Ok(parts),

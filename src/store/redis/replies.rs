@@ -35,6 +35,7 @@ impl Worker {
             if alone {
                 self.shared.end_alone(state, number, None, at);
             }
+            state.along.refused(number);
             self.shared.queue_at(state, Op::Release(number), None, at);
         }
     }
@@ -101,6 +102,8 @@ impl Worker {
             self.replies.push((number, reply, standings));
         }
         for (number, asked, reply) in unsure {
+            // What it gets now has another number.
+            state.along.refused(number);
             let claim = asked.to(&state.replica.store().limits());
             let outcome = shared.claim_alone(state, (&claim, asked), at, error.clone());
             self.replies.push((number, reply, outcome));
@@ -136,6 +139,7 @@ impl Worker {
                     if let Some(waiter) = waiter {
                         state.asks.answered(waiter);
                     }
+                    state.along.refused(number);
                     self.replies
                         .extend(reply.map(|reply| (number, reply, Err(error))));
                 }

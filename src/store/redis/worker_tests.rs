@@ -4,6 +4,7 @@ use crate::{
     store::{
         Claim, Store as _,
         asked::Asked,
+        later::Told,
         redis::{
             RedisOptions,
             entry::{Place, Process},
@@ -18,9 +19,14 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// One that reaches no server: what would come from there is put in by hand.
 fn worker() -> Worker {
+    worker_with_lease(Duration::ZERO)
+}
+
+/// The same, which takes room so far ahead.
+fn worker_with_lease(lease: Duration) -> Worker {
     let limits = Limits::new([Limit::requests(10).every(DAY)]).unwrap();
     let options = RedisOptions::new("redis://127.0.0.1:1", limits.clone()).unwrap();
-    let options = options.on_error(OnError::Local);
+    let options = options.on_error(OnError::Local).lease(lease);
     let replica = Replica::new(limits, None, "one", At::default());
     let keys = Keys::of(&options.namespace);
     Worker {
@@ -38,7 +44,7 @@ fn worker() -> Worker {
             form: options.form,
         },
         asked: instant(),
-        pace: Pace::new(Duration::ZERO),
+        pace: Pace::new(options.lease_span()),
         replies: Vec::new(),
         notes: Vec::new(),
         renewed: instant(),
@@ -148,4 +154,68 @@ fn what_was_granted_alone_counts_in_the_next_outage_too_where_nobody_was_told_of
     goes_away(&worker);
     assert!(is_granted_alone(&worker));
     assert!(!is_granted_alone(&worker));
+}
+
+/// One that takes room ahead, and has just asked for one of an attempt that may ask for several: under which number, and
+/// where the answer comes.
+fn asks_ahead() -> (Worker, u64, Told<Outcome>) {
+    let mut worker = worker_with_lease(Duration::from_secs(1));
+    queue(&worker, Op::Nothing);
+    goes(&mut worker, 1);
+    let limits = worker.shared.lock().replica.store().limits();
+    let one_of_several = Claim {
+        attempt: 7,
+        ..claim()
+    };
+    let asked = Asked::of(&one_of_several, &limits);
+    let (number, told) = {
+        let state = &mut *worker.shared.lock();
+        let asking = Op::Claim(asked.clone());
+        let (number, told) = worker.shared.queue_and_wait(state, asking);
+        state.along.asks(number, &asked);
+        (number, told)
+    };
+    worker.take();
+    assert_eq!((worker.pending.len(), not_ended(&worker)), (1, 1));
+    (worker, number, told)
+}
+
+/// Of how many claims it is remembered what they asked for.
+fn not_ended(worker: &Worker) -> usize {
+    worker.shared.lock().along.open()
+}
+
+#[test]
+fn a_claim_whose_connection_breaks_is_remembered_no_more() {
+    let (mut worker, number, mut told) = asks_ahead();
+    worker.failed(&Failure {
+        reason: "it is away".into(),
+        unknown: true,
+    });
+    let said = told.try_recv().unwrap();
+    assert!(matches!(said, Ok(Outcome::GrantedAlone(other)) if other != number));
+    assert_eq!(not_ended(&worker), 0);
+}
+
+#[test]
+fn nor_is_one_that_is_granted_to_somebody_who_has_gone_away() {
+    let (mut worker, number, told) = asks_ahead();
+    drop(told);
+    let (me, granted) = (worker.shared.me, worker.pending[0].op.clone());
+    comes(&mut worker, me, vec![(number, granted)]);
+    assert_eq!(not_ended(&worker), 0);
+}
+
+#[test]
+fn nor_is_one_whose_answer_was_lost() {
+    let (mut worker, number, mut told) = asks_ahead();
+    // It is known that it was done, and not what came of it.
+    let (me, pending) = (worker.shared.me, std::mem::take(&mut worker.pending));
+    comes(&mut worker, me, vec![(number, Op::Nothing)]);
+    worker.pending = pending;
+    let shared = worker.shared.clone();
+    worker.answer_done(&mut shared.lock());
+    worker.deliver();
+    assert!(told.try_recv().unwrap().is_err());
+    assert_eq!(not_ended(&worker), 0);
 }
