@@ -97,6 +97,7 @@
 //!
 //! - `config` reads YAML, JSON and TOML.
 //! - `reqwest` brings the bridge to `reqwest::Client`, of `reqwest` 0.13.
+//! - `hyper-util` knows from the errors of hyper-util's client whether an attempt left.
 //! - `sim` brings a simulated provider.
 //! - `simulate` runs a configuration in virtual time. It turns on tokio's feature `test-util`, in the whole program.
 //! - `gateway` brings the binary `tower-quota`.

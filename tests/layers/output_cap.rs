@@ -164,6 +164,42 @@ async fn a_request_that_is_signed_or_leaves_as_it_came_gets_none() {
     }
 }
 
+/// Nor is a signed stream asked for its usage, and its headers stay as well: the signature is of all of it.
+#[tokio::test(start_paused = true)]
+async fn a_signed_stream_leaves_as_it_was_signed() {
+    const STREAM: &str = r#"{"model":"m","messages":[],"stream":true}"#;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let inner = {
+        let seen = seen.clone();
+        tower::service_fn(move |request: Request<Full<Bytes>>| {
+            let seen = seen.clone();
+            async move {
+                let encoding = request.headers().get("accept-encoding").cloned();
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                seen.lock().unwrap().push((encoding.unwrap(), body));
+                Ok::<_, Infallible>(http::Response::new(Full::<Bytes>::default()))
+            }
+        })
+    };
+    let service = BudgetLayer::new(rich(), prices())
+        .cap_output(CAP)
+        .layer(inner);
+    for signature in ["AWS4-HMAC-SHA256 Credential=…", "Bearer sk-…"] {
+        let mut request = chat(STREAM);
+        let headers = request.headers_mut();
+        headers.insert("authorization", signature.parse().unwrap());
+        headers.insert("accept-encoding", "gzip".parse().unwrap());
+        drop(service.clone().oneshot(request).await.unwrap());
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(
+        (&seen[0].0, &seen[0].1[..]),
+        (&"gzip".parse().unwrap(), STREAM.as_bytes())
+    );
+    assert_eq!(seen[1].0, "identity");
+    assert!(seen[1].1.len() > STREAM.len(), "{:?}", seen[1].1);
+}
+
 /// It is not the caller's own figure: what has room for a part of it is not passed over.
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_is_smaller_than_the_cap_refuses_nothing_because_of_it() {

@@ -16,6 +16,7 @@ mod explain_settings;
 mod fairness;
 mod goodput;
 mod late_answers;
+mod lost;
 mod newcomers;
 mod pins;
 mod queue_steps;

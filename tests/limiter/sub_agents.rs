@@ -46,7 +46,7 @@ async fn a_new_name_is_no_new_window() {
     let limiter = limiter([Limit::requests(3).every(MINUTE).per(Tag::Agent)]);
     let run = || {
         let limiter = limiter.clone();
-        async move { limiter.run(call(), async {}).await }
+        Box::pin(async move { limiter.run(call(), async {}).await })
     };
     scope(agent("lead"), async {
         run().await.unwrap();
@@ -109,12 +109,12 @@ async fn a_slot_that_is_held_around_is_not_taken_again() {
     let limiter = limiter([Limit::concurrency(1).per(Tag::Agent)]);
     scope(agent("lead"), async {
         let inside = scope(agent("scout"), async {
-            let held = limiter.acquire(call()).await.unwrap();
-            let refused = limiter.acquire(call()).await.unwrap_err();
+            let held = Box::pin(limiter.acquire(call())).await.unwrap();
+            let refused = Box::pin(limiter.acquire(call())).await.unwrap_err();
             assert!(refused_by(&refused).contains("agent=scout"), "{refused}");
             drop(held);
         });
-        limiter.run(call(), inside).await.unwrap();
+        Box::pin(limiter.run(call(), inside)).await.unwrap();
     })
     .await;
     // Two for whom nobody waits are two of the one around.

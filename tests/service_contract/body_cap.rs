@@ -2,15 +2,21 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _};
 use tower_quota::{
-    AdmissionLayer, Limiter, RateLimitLayer, Rejection, RequestBody, RetryLayer, Tag, limit::Limit,
+    AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, Rejection, RequestBody,
+    RetryLayer, Tag, limit::Limit, limiter::Call, pricing::PriceTable,
 };
 
 use crate::support::{upstream::Reads, *};
@@ -107,5 +113,40 @@ async fn a_body_under_the_cap_falls_under_the_limits_of_its_model() {
         let body = RequestBody::from(Bytes::from(r#"{"model":"m","messages":[]}"#));
         let response = service.clone().oneshot(post(body)).await.unwrap();
         assert_eq!(response.status(), expected);
+    }
+}
+
+/// What nobody has read costs nobody knows how much: where a budget only watches, nothing is made up.
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_watches_books_nothing_absurd_for_a_body_that_was_not_read() {
+    let minute = std::time::Duration::from_secs(60);
+    let dollar = || Limit::cost(Money::from_dollars(1)).every(minute);
+    for (budget, calls) in [(dollar().shadow(), 1), (dollar(), 0)] {
+        let limiter = limiter([budget]);
+        let layer = BudgetLayer::new(limiter.clone(), PriceTable::built_in().into()).body_cap(CAP);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let breaks = {
+            let sent = sent.clone();
+            tower::service_fn(move |_: Request<Full<Bytes>>| {
+                sent.fetch_add(1, Ordering::Relaxed);
+                async { Err::<http::Response<Full<Bytes>>, _>(Broken) }
+            })
+        };
+        let request = Request::post("http://upstream/v1beta/models/gemini-2.5-pro:generateContent");
+        let request = request.body(Full::from(vec![b' '; CAP + 1])).unwrap();
+        let answer = layer.layer(breaks).oneshot(request).await;
+        assert_eq!(
+            (sent.load(Ordering::Relaxed), answer.is_err()),
+            (calls, calls == 1)
+        );
+        let left = limiter
+            .explain(&Call::new().cost(Money::from_nanos(1)))
+            .await
+            .unwrap();
+        assert!(
+            left.limits[0].in_use < 1_000_000_000,
+            "{:?}",
+            left.limits[0]
+        );
     }
 }

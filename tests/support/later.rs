@@ -1,6 +1,9 @@
 //! A store that answers later: everything it says comes as a future, as from a disk or another machine.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tower_quota::{
     Tags, Usage,
@@ -13,7 +16,7 @@ use tower_quota::{
 
 /// The memory store, asked through futures that yield before they answer.
 #[derive(Debug)]
-pub(crate) struct LaterStore(Arc<MemoryStore>, Duration);
+pub(crate) struct LaterStore(Arc<MemoryStore>, Duration, Arc<Mutex<Option<Limits>>>);
 
 #[allow(dead_code, reason = "not every test needs all of it")]
 impl LaterStore {
@@ -23,7 +26,12 @@ impl LaterStore {
 
     /// One that takes so long for each answer.
     pub(crate) fn after(span: Duration, limits: Limits) -> Self {
-        LaterStore(Arc::new(MemoryStore::new(limits)), span)
+        LaterStore(Arc::new(MemoryStore::new(limits)), span, Arc::default())
+    }
+
+    /// What it says of its limits once something is in there.
+    pub(crate) fn said(&self) -> Arc<Mutex<Option<Limits>>> {
+        self.2.clone()
     }
 
     fn later<T: Send + 'static>(
@@ -45,7 +53,8 @@ impl LaterStore {
 
 impl Store for LaterStore {
     fn limits(&self) -> Limits {
-        self.0.limits()
+        let said = self.2.lock().unwrap().clone();
+        said.unwrap_or_else(|| self.0.limits())
     }
 
     fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
