@@ -68,6 +68,7 @@ fn by_the_book(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         seconds(text, 1.0).or_else(|| date(text))
     };
     let others = millis("retry-after-ms").or_else(|| millis("x-ms-retry-after-ms"));
+    let others = others.or_else(|| millis("x-amz-retry-after"));
     others.or_else(plain)
 }
 

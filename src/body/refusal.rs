@@ -17,8 +17,9 @@ use crate::{
 };
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// Azure's, which is read beside the two that are written.
+/// Azure's and Amazon's, which are read beside the two that are written.
 const AZURES_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+const AMAZONS_RETRY_AFTER: HeaderName = HeaderName::from_static("x-amz-retry-after");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// By which providers overrule what the official SDKs do by themselves.
@@ -138,7 +139,12 @@ pub(crate) fn tell_wait(headers: &mut HeaderMap, wait: Duration) {
 
 /// Has the headers say nothing of how long to wait: neither in those that are written here nor in any other that is read.
 pub(crate) fn untell_wait(headers: &mut HeaderMap) {
-    for name in [RETRY_AFTER_MS, AZURES_RETRY_AFTER_MS, RETRY_AFTER] {
+    for name in [
+        RETRY_AFTER_MS,
+        AZURES_RETRY_AFTER_MS,
+        AMAZONS_RETRY_AFTER,
+        RETRY_AFTER,
+    ] {
         headers.remove(name);
     }
 }

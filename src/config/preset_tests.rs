@@ -96,6 +96,10 @@ fn c3_a_family_shares_a_limit_and_other_models_of_a_line_have_each_their_own() {
     assert!(has(
         "tokens 500000/min for provider=openai, model=gpt-6-astra"
     ));
+    // One name leads to the other.
+    assert!(has(
+        "tokens 500000/min for provider=openai, model=gpt-5.6|gpt-5.6-sol"
+    ));
     assert!(has(
         "requests 10000/day for provider=openai, model=gpt-4o-mini"
     ));

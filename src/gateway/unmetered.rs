@@ -5,9 +5,12 @@ use http::Method;
 use crate::wire::Dialect;
 
 /// Ends of paths that cost nothing, or nothing by the token: what they begin is metered where it is done.
-const FREE: [&str; 9] = [
+const FREE: [&str; 11] = [
     "/count_tokens",
     ":counttokens",
+    // Bedrock, and Anthropic's models on Vertex.
+    "/count-tokens",
+    "/count-tokens:rawpredict",
     "/cancel",
     "/moderations",
     "/files",
@@ -99,6 +102,8 @@ mod tests {
             "/v1/uploads/u/complete",
             "/v1/messages/count_tokens",
             "/v1beta/models/m:countTokens",
+            "/model/anthropic.claude-opus-5-5/count-tokens",
+            "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict",
             "/v1/responses/r/cancel",
         ] {
             assert!(!costs(Method::POST, path), "{path}");

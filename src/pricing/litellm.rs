@@ -18,7 +18,7 @@ pub struct LiteLlm {
     /// How many models have a price now.
     pub models: usize,
     /// For models that have a price: prices in the file that are for something other than tokens, or in a form that is
-    /// not known. These are not counted.
+    /// not known, and what regions cost more. These are not counted.
     pub not_understood: BTreeMap<String, Vec<String>>,
     /// Models without a usable price for tokens: they are left out, and have no price.
     pub left_out: Vec<String>,
@@ -60,11 +60,15 @@ const KINDS: [(&str, Kind); 6] = [
     ("cache_creation_input_token_cost", Kind::CacheWrite),
 ];
 
-const TIERS: [(&str, ServiceTier); 3] = [
+const TIERS: [(&str, ServiceTier); 4] = [
     ("_batches", ServiceTier::Batch),
     ("_flex", ServiceTier::Flex),
     ("_priority", ServiceTier::Priority),
+    ("_ultrafast", ServiceTier::Ultrafast),
 ];
+
+/// In the names of factors on all rates of a region.
+const OF_REGION: &str = "_uplift_multiplier";
 
 impl PriceTable {
     /// Reads LiteLLM's price file on top of what is here.
@@ -136,8 +140,11 @@ fn price(provider: &str, fields: &Fields<'_>) -> (Option<Price>, Vec<String>) {
             "max_output_tokens" => price.max_output = count(),
             "tiered_pricing" => all.lengths(value),
             "off_peak_pricing" => all.not_understood.push(name.clone()),
-            // Descriptions, and prices that are null.
-            _ if !name.contains("cost") || value.get() == "null" => {}
+            "provider_specific_entry" => all.factors(name, value),
+            _ if value.get() == "null" => {}
+            _ if name.contains(OF_REGION) => all.not_understood.push(name.clone()),
+            // Descriptions.
+            _ if !name.contains("cost") => {}
             _ => all.rate(name, value, None),
         }
     }
@@ -211,6 +218,16 @@ impl All {
             (field, _) => {
                 self.is_whole &= field.is_none();
                 self.not_understood.push(name.to_owned());
+            }
+        }
+    }
+
+    /// Factors on all rates. Only that of being served fast is understood; the others are of regions.
+    fn factors(&mut self, entry: &str, factors: &RawValue) {
+        let factors: Fields<'_> = serde_json::from_str(factors.get()).unwrap_or_default();
+        for (name, factor) in factors {
+            if name != "fast" && factor.get().parse::<f64>().is_ok() {
+                self.not_understood.push(format!("{entry}.{name}"));
             }
         }
     }

@@ -26,6 +26,10 @@ fn names_of_fields_say_what_of_which_length_and_in_which_tier() {
             "input_cost_per_token_cache_hit",
             of(Kind::CacheRead, None, standard),
         ),
+        (
+            "cache_creation_input_token_cost_above_12hr_above_272k_tokens_ultrafast",
+            of(Kind::CacheWriteLong, Some(272_000), ServiceTier::Ultrafast),
+        ),
         ("input_cost_per_audio_token", None),
         ("output_cost_per_image", None),
         ("input_cost_per_token_balanced", None),
@@ -166,6 +170,31 @@ fn being_served_fast_has_its_factor() {
     let price = table.find(Some("p"), "m").unwrap().price;
     let usage = crate::Usage::new(1_000, 0);
     assert_eq!(price.cost(&usage, ServiceTier::Fast).to_string(), "$0.004");
+}
+
+#[test]
+fn what_regions_cost_more_is_said_not_to_be_understood() {
+    let (table, read) = read(
+        r#"{"m": {"litellm_provider": "p", "input_cost_per_token": 2e-06,
+            "provider_specific_entry": {"us": 1.1, "fast": 2.0, "schema": "x"},
+            "regional_processing_uplift_multiplier_eu": 1.1, "regional_processing_uplift_multiplier_us": null,
+            "regional_endpoint_uplift_multiplier": 1.1},
+        "n": {"litellm_provider": "p", "input_cost_per_token": 2e-06, "provider_specific_entry": {"fast": 2},
+            "regional_endpoint_uplift_multiplier": null},
+        "o": {"litellm_provider": "p", "input_cost_per_token": 2e-06, "provider_specific_entry": null}}"#,
+    );
+    assert_eq!(
+        read.not_understood["m"],
+        [
+            "provider_specific_entry.us",
+            "regional_endpoint_uplift_multiplier",
+            "regional_processing_uplift_multiplier_eu",
+        ]
+    );
+    assert_eq!((read.not_understood.len(), read.models), (1, 3));
+    let price = table.find(Some("p"), "m").unwrap().price;
+    let cost = price.cost(&crate::Usage::new(1_000, 0), ServiceTier::Standard);
+    assert_eq!(cost.to_string(), "$0.002");
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod table;
 pub use litellm::{LiteLlm, LiteLlmError};
 pub use name::Found;
 pub(crate) use name::provider as provider_name;
+#[cfg(feature = "config")]
+pub(crate) use name::providers as provider_names;
 pub use price::{Long, Price, Rates, ServiceTier};
 pub use rate::Rate;
 pub use table::{BUILT_IN_DATE, PriceTable};

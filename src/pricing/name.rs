@@ -42,6 +42,14 @@ pub(crate) fn provider(name: &str) -> &str {
     known.map_or(name, |(_, ours)| ours)
 }
 
+/// All names of providers that have more than one, ours among them.
+#[cfg(feature = "config")]
+pub(crate) fn providers() -> impl Iterator<Item = &'static str> {
+    PROVIDERS
+        .into_iter()
+        .flat_map(|(other, ours)| [other, ours])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -89,22 +89,53 @@ pub enum ServiceTier {
     Priority,
     /// Generated faster: Anthropic's fast mode, Bedrock's optimized latency.
     Fast,
+    /// Before others and generated faster: OpenAI's `ultrafast`.
+    Ultrafast,
 }
 
 impl Price {
-    /// Whether tokens cost the same, as a rule and in tiers that both have, for inputs of any length.
+    /// Whether tokens cost the same, as a rule and in tiers that both have, for inputs of any length. What only one of them
+    /// states is no difference.
     pub(super) fn asks_as_much_as(&self, other: &Price) -> bool {
-        let long = |price: &Price| -> Vec<(u64, Rates)> {
-            let long = price.long.iter();
-            long.map(|long| (long.above, long.standard)).collect()
-        };
-        let tiers = || {
-            self.tiers.iter().all(|(tier, rates)| {
-                let mut others = other.tiers.iter();
-                others.all(|(known, other)| known != tier || other == rates)
+        let long = || {
+            let mut both = self.long.iter().zip(&other.long);
+            both.all(|(long, other)| {
+                long.above == other.above && long.standard.agree_with(&other.standard)
             })
         };
-        self.standard == other.standard && long(self) == long(other) && tiers()
+        let tiers = || {
+            let mut both = self.tiers_beside(other);
+            both.all(|(_, rates, other)| rates.agree_with(other))
+        };
+        self.standard.agree_with(&other.standard)
+            && self.long.len() == other.long.len()
+            && long()
+            && tiers()
+    }
+
+    /// Whether no token costs less than it does by `other`, as a rule, at the lengths of this, and in tiers that both have.
+    pub(super) fn costs_no_less_than(&self, other: &Price) -> bool {
+        let lengths = self.long.iter().map(|long| long.above.saturating_add(1));
+        let standard = lengths
+            .chain([0])
+            .map(|length| (length, ServiceTier::Standard));
+        let tiers = self.tiers_beside(other).map(|(tier, ..)| (0, tier));
+        standard.chain(tiers).all(|(length, tier)| {
+            let (ours, theirs) = (self.rates(length, tier), other.rates(length, tier));
+            let mut kinds = ours.each().into_iter().zip(theirs.each());
+            kinds.all(|(ours, theirs)| ours >= theirs)
+        })
+    }
+
+    /// The tiers that both have, with the rates of this and of `other`.
+    fn tiers_beside<'p>(
+        &'p self,
+        other: &'p Price,
+    ) -> impl Iterator<Item = (ServiceTier, &'p Rates, &'p Rates)> {
+        self.tiers.iter().filter_map(|(tier, rates)| {
+            let (_, theirs) = other.tiers.iter().find(|(known, _)| known == tier)?;
+            Some((*tier, rates, theirs))
+        })
     }
 
     /// Creates a price of input and output alone.
@@ -173,19 +204,18 @@ impl Price {
     /// Returns what `usage` costs, rounded up to the nano-dollar once. `tier` is the service tier that served it.
     #[must_use]
     pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Money {
-        let rates = self.rates(usage.input, tier);
-        let write = rates.cache_write.unwrap_or(rates.input);
+        let [input, cached, write, keep, output, reason] = self.rates(usage.input, tier).each();
         let read = usage.cache_read.min(usage.input);
         let written = usage.cache_write.min(usage.input - read);
         let long = usage.cache_write_long.min(written);
         let reasoning = usage.reasoning.min(usage.output);
         sum([
-            (usage.input - read - written, rates.input),
-            (read, rates.cache_read.unwrap_or(rates.input)),
+            (usage.input - read - written, input),
+            (read, cached),
             (written - long, write),
-            (long, rates.cache_write_long.unwrap_or(write)),
-            (usage.output - reasoning, rates.output),
-            (reasoning, rates.reasoning.unwrap_or(rates.output)),
+            (long, keep),
+            (usage.output - reasoning, output),
+            (reasoning, reason),
         ])
     }
 
@@ -244,14 +274,7 @@ impl Price {
             (Some(tier), _) => tier.filled(&standard),
             (None, None) => standard,
             // As much dearer as the tier is for others.
-            (None, Some(tier)) => {
-                let dearer = Rates {
-                    input: standard.input.like(self.standard.input, tier.input),
-                    output: standard.output.like(self.standard.output, tier.output),
-                    ..Rates::default()
-                };
-                dearer.filled(&standard)
-            }
+            (None, Some(tier)) => standard.in_tier(&self.standard, &tier).filled(&standard),
         }
     }
 }
@@ -268,6 +291,50 @@ impl Rates {
             .into_iter()
             .chain(others.into_iter().flatten());
         all.all(|rate| rate == Rate::default())
+    }
+
+    /// What a token of each kind comes to: input, read from a cache, written to one, and to be kept there longer; output,
+    /// and reasoning.
+    pub(super) fn each(&self) -> [Rate; 6] {
+        let written = self.cache_write.unwrap_or(self.input);
+        [
+            self.input,
+            self.cache_read.unwrap_or(self.input),
+            written,
+            self.cache_write_long.unwrap_or(written),
+            self.output,
+            self.reasoning.unwrap_or(self.output),
+        ]
+    }
+
+    /// Whether these are no others than `other`, as far as both state them.
+    fn agree_with(&self, other: &Rates) -> bool {
+        let optional = |rates: &Rates| {
+            [
+                rates.reasoning,
+                rates.cache_read,
+                rates.cache_write,
+                rates.cache_write_long,
+            ]
+        };
+        let mut both = optional(self).into_iter().zip(optional(other));
+        (self.input, self.output) == (other.input, other.output)
+            && both.all(|(ours, theirs)| ours.is_none() || theirs.is_none() || ours == theirs)
+    }
+
+    /// These, as much dearer as `tier` is beside `like`. What `tier` leaves open is left open.
+    fn in_tier(&self, like: &Rates, tier: &Rates) -> Self {
+        let (own, from, to) = (self.each(), like.each(), tier.each());
+        let [input, read, written, kept, output, reasoning] =
+            std::array::from_fn(|kind| own[kind].like(from[kind], to[kind]));
+        Rates {
+            input,
+            output,
+            reasoning: tier.reasoning.and(Some(reasoning)),
+            cache_read: tier.cache_read.and(Some(read)),
+            cache_write: tier.cache_write.and(Some(written)),
+            cache_write_long: tier.cache_write_long.and(Some(kept)),
+        }
     }
 
     /// These times a decimal factor.

@@ -116,6 +116,19 @@ fn a_tier_has_its_price_and_caches_in_proportion() {
 }
 
 #[test]
+fn caches_that_a_tier_has_a_price_for_are_as_much_dearer_in_a_long_input() {
+    let mut price = price();
+    let mut flex = Price::new(rate("2"), rate("10")).standard;
+    flex.cache_read = price.standard.cache_read;
+    price.tiers.push((ServiceTier::Flex, flex));
+    let cost = |usage| price.cost(&usage, ServiceTier::Flex).as_nanos();
+    assert_eq!(cost(usage(100, 100, 0, 0, 0)), 100 * 200);
+    assert_eq!(cost(usage(101, 101, 0, 0, 0)), 101 * 400);
+    // Half of it, as other input is.
+    assert_eq!(cost(usage(101, 0, 101, 0, 0)), 101 * 5_000);
+}
+
+#[test]
 fn more_parts_than_there_are_tokens_cost_no_less_than_the_tokens() {
     let cost = |usage| nanos(usage, ServiceTier::Standard);
     assert_eq!(cost(usage(5, 9, 9, 9, 0)), 5 * 200);

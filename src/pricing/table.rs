@@ -113,7 +113,8 @@ impl PriceTable {
     /// or a snapshot's date. A name that leads to several prices leads to the most specific one.
     ///
     /// If the provider is not named, or no list of its prices is known, the price under that name is taken if all who
-    /// list it agree; if they do not, there is none. A provider whose list is known and does not have the model has no
+    /// list it agree; if they do not, there is none. What only some of them state, such as the price of cached input, is
+    /// no disagreement: the dearest of them counts. A provider whose list is known and does not have the model has no
     /// price for it.
     #[must_use]
     pub fn find(&self, provider: Option<&str>, model: &str) -> Option<Found<'_>> {
@@ -169,33 +170,43 @@ impl PriceTable {
     }
 
     /// The price under this name, where all who list it agree: on what tokens cost as a rule and in tiers that both have, not on
-    /// how long an input may be. Of those who agree it is the one with the dearest tier, and then with most of them.
+    /// how long an input may be, nor on what only some of them state. Of those who agree it is the one with the dearest tier,
+    /// then with the dearest tokens, and then with most tiers; none if something is dearer by another one.
     fn agreed(&self, name: &str, steps: &[&'static str]) -> Option<Found<'_>> {
-        let mut listed = self.prices.iter().filter_map(|(provider, models)| {
+        let listed = self.prices.iter().filter_map(|(provider, models)| {
             let (model, price) = models.get_key_value(name)?;
             Some((provider, model, price))
         });
-        let rank = |&(provider, _, price): &(&'_ String, _, &Price)| {
-            let dearest = price.tiers.iter().map(|(_, rates)| rates.input).max();
-            (Reverse((dearest, price.tiers.len())), provider.clone())
+        let listed: Vec<Listed<'_>> = listed.collect();
+        let (provider, model, price) = listed.iter().copied().min_by_key(rank)?;
+        let agree = listed.iter().enumerate().all(|(at, (.., one))| {
+            let mut before = listed[..at].iter();
+            before.all(|(.., other)| one.asks_as_much_as(other))
+        });
+        let is_dearest = || {
+            let mut all = listed.iter();
+            all.all(|(.., other)| price.costs_no_less_than(other))
         };
-        let mut found = listed.next()?;
-        for other in listed {
-            if !other.2.asks_as_much_as(found.2) {
-                return None;
-            }
-            if rank(&other) < rank(&found) {
-                found = other;
-            }
-        }
-        let (provider, model, price) = found;
-        Some(Found {
+        (agree && is_dearest()).then(|| Found {
             price,
             provider,
             model,
             steps: steps.to_vec(),
         })
     }
+}
+
+/// A price, with the provider and the model that it is listed under.
+type Listed<'t> = (&'t String, &'t String, &'t Price);
+
+/// How dear a price is: in its dearest tier, in each kind of token, and in how many tiers it has.
+type Dear = (Option<Rate>, [Rate; 6], usize);
+
+/// The first of several by this is the dearest.
+fn rank<'t>(&(provider, _, price): &Listed<'t>) -> (Reverse<Dear>, &'t String) {
+    let dearest = price.tiers.iter().map(|(_, rates)| rates.input).max();
+    let dear = (dearest, price.standard.each(), price.tiers.len());
+    (Reverse(dear), provider)
 }
 
 /// One line of the built-in prices.
@@ -229,6 +240,7 @@ fn built_in(fields: &HashMap<&str, &str>) -> Price {
             ServiceTier::Fast,
             text("fast_times").and_then(|factor| standard.scaled(factor)),
         ),
+        (ServiceTier::Ultrafast, pair("ultrafast")),
     ];
     Price {
         standard,
@@ -248,3 +260,7 @@ fn built_in(fields: &HashMap<&str, &str>) -> Price {
         max_output: count("max_output"),
     }
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

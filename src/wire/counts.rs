@@ -22,9 +22,8 @@ pub(super) struct Counts {
     /// Cohere's second account.
     pub(super) billed_input: Option<u64>,
     pub(super) billed_output: Option<u64>,
-    /// The sums over Anthropic's `iterations`.
-    pub(super) iterated_input: Option<u64>,
-    pub(super) iterated_output: Option<u64>,
+    /// The images in it, which are not in `billed_input`.
+    pub(super) billed_images: Option<u64>,
     /// Where the total does not tell, reasoning comes on top of the output (Gemini).
     pub(super) reasoning_apart: bool,
     /// What the total has more than the two sides is input: audio that is counted in seconds (Mistral).
@@ -57,7 +56,7 @@ impl<K: Copy + Default> Entry<K> {
 }
 
 /// How many counts there are.
-const PLACES: usize = 13;
+const PLACES: usize = 12;
 
 /// Which of them is the total, the last one.
 const TOTAL: usize = PLACES - 1;
@@ -78,8 +77,7 @@ impl Counts {
             &mut self.reasoning,
             &mut self.billed_input,
             &mut self.billed_output,
-            &mut self.iterated_input,
-            &mut self.iterated_output,
+            &mut self.billed_images,
             &mut self.total,
         ]
     }
@@ -128,7 +126,7 @@ impl Counts {
 
     /// Whether both sides, input and output, were reported.
     pub(super) fn both(&self) -> bool {
-        let input = self.input.or(self.uncached).or(self.billed_input);
+        let input = self.input.or(self.uncached).or(self.charged_input());
         let output = self.output.or(self.billed_output);
         input.is_some() && (output.is_some() || self.output_may_be_absent)
     }
@@ -139,7 +137,7 @@ impl Counts {
     /// is read as the larger amount.
     pub(super) fn usage(&self) -> Option<Usage> {
         let sides = [self.input, self.uncached, self.output];
-        let billed = [self.billed_input, self.billed_output];
+        let billed = [self.charged_input(), self.billed_output];
         // Nothing reported is nothing to convert.
         sides.into_iter().chain(billed).flatten().next()?;
         let cache_read = self.cache_read.unwrap_or(0);
@@ -152,7 +150,7 @@ impl Counts {
                 .saturating_add(self.tool_input.unwrap_or(0))
                 .max(cached),
             (None, Some(uncached)) => cached.saturating_add(uncached),
-            (None, None) => self.billed_input.unwrap_or(0).max(cached),
+            (None, None) => self.charged_input().unwrap_or(0).max(cached),
         };
         let told = self.output.or(self.billed_output).unwrap_or(0);
         let mut output = told;
@@ -184,16 +182,20 @@ impl Counts {
         self.total?.checked_sub(sides)
     }
 
+    /// The input that Cohere charges, with the images in it.
+    fn charged_input(&self) -> Option<u64> {
+        let both = [self.billed_input, self.billed_images];
+        let parts = both.into_iter().flatten();
+        parts.reduce(u64::saturating_add)
+    }
+
     /// What is counted besides the usage.
     pub(super) fn extras(&self, extras: &Extras) -> Extras {
-        let whole = self.usage().unwrap_or_default();
-        let beside = |iterated: Option<u64>, told: u64| iterated.unwrap_or(0).saturating_sub(told);
         Extras {
             tool_input: self.tool_input.unwrap_or(0),
-            billed_input: self.billed_input,
+            billed_input: self.charged_input(),
             billed_output: self.billed_output,
-            compaction_input: beside(self.iterated_input, whole.input),
-            compaction_output: beside(self.iterated_output, whole.output),
+            image_input: self.billed_images.unwrap_or(0),
             ..*extras
         }
     }

@@ -13,8 +13,8 @@ const THIN: usize = 256 * 1024;
 /// Longer strings are long parts, such as texts and images. The names that are counted by are shorter.
 const LONG: usize = 256;
 
-/// So is what stands in more brackets than these, such as the probabilities of tokens. No counts do. (Sources from Gemini's maps do:
-/// in a large answer they are not seen.)
+/// So is what stands in more brackets than these, such as the probabilities of tokens. No counts do. (Sources from Gemini's maps do,
+/// and tools and pages in chats: in a large answer they are not seen.)
 const DEEP: usize = 5;
 
 /// Its end is kept too, and is read where the rest is more than that: usage comes last in the dialects we know.

@@ -11,7 +11,7 @@ use super::{
     framing::Framing,
     note::{First, Note},
     read::read_event,
-    reading::Reading,
+    reading::{Extras, Reading},
     request::tokens,
 };
 
@@ -297,6 +297,7 @@ impl Meter {
     fn report(&self, note: Note, text_bytes: u64, complete: bool) -> Reading {
         let is_last = note.closes || (note.done && !self.counts_first());
         let output_seen = self.output_of(&note, text_bytes);
+        let compacted = note.iterations.compacted();
         Reading {
             text_bytes: if output_seen > 0 { text_bytes } else { 0 },
             usage: note.counts.usage(),
@@ -309,7 +310,12 @@ impl Meter {
             finish: note.finish,
             served: note.served,
             cost: note.cost,
-            extras: note.counts.extras(&note.extras),
+            extras: Extras {
+                compaction_input: compacted.input,
+                compaction_output: compacted.output,
+                ..note.counts.extras(&note.extras)
+            },
+            iterations: note.iterations.into_told(),
         }
     }
 }

@@ -46,6 +46,7 @@ mod error_body;
 mod exact;
 mod framing;
 mod hide_usage;
+mod iterations;
 mod kept;
 #[cfg(feature = "tiktoken")]
 mod lately;
@@ -53,6 +54,7 @@ mod limits;
 mod meter;
 mod note;
 mod object;
+mod others;
 mod quoted;
 mod read;
 mod readdress;
@@ -79,6 +81,7 @@ pub use self::{
     dialect::Dialect,
     error_body::error_body,
     hide_usage::HideUsage,
+    iterations::Iteration,
     limits::{Observed, ObservedQuantity, rate_limits},
     meter::{Meter, Stage},
     readdress::{endpoint, with_model},
@@ -86,4 +89,7 @@ pub use self::{
     request::{FactsError, RequestFacts, inspect, inspect_call},
     retry_after::{go_duration, retry_after, should_retry},
 };
-pub(crate) use self::{limits::may_show_limits, readdress::path_end};
+pub(crate) use self::{
+    iterations::together, limits::may_show_limits, note::REFUSAL, others::Others,
+    readdress::path_end,
+};

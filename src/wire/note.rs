@@ -3,6 +3,7 @@
 use super::{
     alike::More,
     counts::{Counts, Entry},
+    iterations::Iterations,
     reading::{Extras, Served, StreamError},
     walk::Scalar,
 };
@@ -13,6 +14,9 @@ const MAX_ERROR_TEXT: usize = 2 * 1024;
 
 /// The longest name that is kept, in bytes: of a model, a tier, a reason.
 const MAX_NAME: usize = 256;
+
+/// How an answer has ended that the model did not give, in Anthropic's word.
+pub(crate) const REFUSAL: &str = "refusal";
 
 /// What one body or event said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub(super) struct Note {
     pub(super) served: Served,
     pub(super) cost: Option<Money>,
     pub(super) extras: Extras,
+    pub(super) iterations: Iterations,
     /// The entry that is being read of a list of modalities (Gemini).
     pub(super) modality: Entry<Modality>,
     /// What came first. Stays as it was found.
@@ -82,6 +87,9 @@ impl Note {
         self.finish = later.finish.or_else(|| self.finish.take());
         self.cost = later.cost.or(self.cost);
         self.extras.raise(&later.extras);
+        if !later.iterations.is_empty() {
+            self.iterations = later.iterations;
+        }
         for (mine, later) in [
             (&mut self.served.tier, later.served.tier),
             (&mut self.served.speed, later.served.speed),
@@ -106,12 +114,16 @@ impl Note {
 
     /// This, of a body that is like the one which said it; with names that nothing is counted by only if they are `wanted`.
     pub(super) fn with(&self, more: &More, wanted: bool) -> Note {
+        // What several models had a part in is counted by their names, and a refusal may cost nothing.
+        let by_model = wanted || !self.iterations.is_empty();
+        let by_finish = wanted || self.finish.as_deref() == Some(REFUSAL);
         let mut note = Note {
-            model: if wanted { self.model.clone() } else { None },
-            finish: if wanted { self.finish.clone() } else { None },
+            model: if by_model { self.model.clone() } else { None },
+            finish: if by_finish { self.finish.clone() } else { None },
             error: self.error.clone(),
             beside: self.beside.clone(),
             served: self.served.clone(),
+            iterations: self.iterations.clone(),
             text: 0,
             ..*self
         };

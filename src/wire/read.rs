@@ -124,6 +124,10 @@ impl Sink for Reader<'_> {
             _ => Value::Fixed,
         });
     }
+
+    fn leave(&mut self, path: &[&str]) {
+        self.spec.leave(path, &mut self.note);
+    }
 }
 
 /// Which count a number is, whatever stands beside it.

@@ -1,6 +1,6 @@
 //! What was read of a response.
 
-use super::classify::Details;
+use super::{classify::Details, iterations::Iteration};
 use crate::{money::Money, usage::Usage};
 
 /// What a [`Meter`](super::Meter) knows so far.
@@ -47,6 +47,9 @@ pub struct Reading {
     pub cost: Option<Money>,
     /// What is counted besides the tokens of `usage`.
     pub extras: Extras,
+    /// How often models were asked for it, where that is told (Anthropic). What the model itself was asked is in `usage`;
+    /// compaction and what other models used are not.
+    pub iterations: Vec<Iteration>,
 }
 
 /// How a provider served a call, in its own words, as far as it says so. None of it is interpreted.
@@ -54,7 +57,7 @@ pub struct Reading {
 #[non_exhaustive]
 pub struct Served {
     /// The service tier that served it, which may not be the one that was asked for: `default`, `priority`, `flex`
-    /// (OpenAI), `standard`, `batch` (Anthropic), `on_demand` (Groq), `PROVISIONED_THROUGHPUT` (Vertex).
+    /// (OpenAI), `standard`, `batch` (Anthropic, Gemini), `on_demand` (Groq), `PROVISIONED_THROUGHPUT` (Vertex).
     pub tier: Option<String>,
     /// Anthropic's `speed`, or Bedrock's latency.
     pub speed: Option<String>,
@@ -66,16 +69,17 @@ pub struct Served {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extras {
-    /// Web searches by the provider's tools (Anthropic, OpenAI, Gemini). An answer of Gemini's that maps have a part in
-    /// counts as one at least, unless it is whole JSON of more than 1 MiB.
+    /// Web searches by the provider's tools (Anthropic, OpenAI, Gemini), and other tools that Groq says it has run. An
+    /// answer that maps have a part in (Gemini), or that cites pages (OpenAI's models that search), counts as one at least,
+    /// unless it is whole JSON of more than 1 MiB.
     pub web_searches: u64,
     /// Pages that the provider's tools fetched (Anthropic).
     pub web_fetches: u64,
     /// Searches in files that are stored with the provider (OpenAI).
     pub file_searches: u64,
-    /// Runs of code on the provider's side (OpenAI, Anthropic).
+    /// Runs of code on the provider's side (OpenAI, Anthropic, Groq).
     pub code_runs: u64,
-    /// Images that the provider's tools made (OpenAI).
+    /// Images that the provider's tools made (OpenAI), or that are charged as such where they are input (Cohere).
     pub images: u64,
     /// Sources of live search (xAI).
     pub sources: u64,
@@ -93,6 +97,8 @@ pub struct Extras {
     pub audio_output: u64,
     /// The part of the output that is images, which have a price of their own (Gemini, OpenRouter).
     pub image_output: u64,
+    /// The part of the input that is charged that is images, which have a price of their own (Cohere).
+    pub image_input: u64,
     /// The input of compaction, which Anthropic leaves out of its usage.
     pub compaction_input: u64,
     /// The output of compaction, which Anthropic leaves out as well.

@@ -14,7 +14,8 @@ pub(super) const MAX_SECONDS: u64 = 10 * 365 * 24 * 3_600;
 ///
 /// 1. `retry-after-ms`: milliseconds, possibly with a fraction (OpenAI, Azure; their SDKs prefer it to the next).
 /// 2. `x-ms-retry-after-ms`: the same (Azure services).
-/// 3. `retry-after`: seconds, possibly with a fraction, or an HTTP date (RFC 9110, 10.2.3). A date counts from the
+/// 3. `x-amz-retry-after`: the same (Amazon's services; their SDKs read it).
+/// 4. `retry-after`: seconds, possibly with a fraction, or an HTTP date (RFC 9110, 10.2.3). A date counts from the
 ///    response's own `date`, whatever our clock shows, and from `now` if there is none; one before that is a wait of zero.
 ///
 /// Nothing is read from bodies, and the status plays no part: Anthropic has sent `retry-after` with a 200.
@@ -36,6 +37,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let millis = |name: &str| number(text(name)?, 1e-3);
     millis("retry-after-ms")
         .or_else(|| millis("x-ms-retry-after-ms"))
+        .or_else(|| millis("x-amz-retry-after"))
         .or_else(|| {
             let value = text("retry-after")?;
             let date = || httpdate::parse_http_date(text("date")?).ok();
@@ -134,6 +136,11 @@ fn until(date: &str, now: SystemTime) -> Option<Duration> {
     from_now(httpdate::parse_http_date(date).ok()?, now)
 }
 
+/// From `now` to the instant that is so long after the beginning of 1970.
+pub(super) fn since_1970(since: Duration, now: SystemTime) -> Option<Duration> {
+    from_now(SystemTime::UNIX_EPOCH.checked_add(since)?, now)
+}
+
 /// From `now` to `instant`; zero if that is over.
 pub(super) fn from_now(instant: SystemTime, now: SystemTime) -> Option<Duration> {
     checked(instant.duration_since(now).unwrap_or_default().as_nanos())
@@ -173,6 +180,13 @@ mod tests {
         assert_eq!(wait(&[seconds, ("x-ms-retry-after-ms", "7")]), Some(7));
         let both = [("x-ms-retry-after-ms", "7"), ("retry-after-ms", "8")];
         assert_eq!(wait(&both), Some(8));
+        assert_eq!(wait(&[("x-amz-retry-after", "1146")]), Some(1_146));
+        assert_eq!(wait(&[seconds, ("x-amz-retry-after", "250.5")]), Some(251));
+        assert_eq!(wait(&[seconds, ("x-amz-retry-after", "soon")]), Some(2_000));
+        assert_eq!(
+            wait(&[("x-amz-retry-after", "9"), ("retry-after-ms", "8")]),
+            Some(8)
+        );
     }
 
     #[test]

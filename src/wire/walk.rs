@@ -65,6 +65,9 @@ pub(super) trait Sink {
     }
 
     fn scalar(&mut self, path: &[&str], value: Scalar<'_>);
+
+    /// The object at this path was read to its end. Elements of a list are told apart by this alone.
+    fn leave(&mut self, _path: &[&str]) {}
 }
 
 /// Shows every value of `json` to `sink`.
@@ -146,6 +149,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
                 Step::Stop => return Err(de::Error::custom("stopped")),
             }
         }
+        self.sink.leave(&self.path[..self.depth.min(PATH)]);
         Ok(())
     }
 

@@ -104,3 +104,56 @@ async fn without_both_billed_counts_tokens_are_charged() {
     let billed_alone = json!({"billed_units": {"input_tokens": 12, "output_tokens": 7}});
     assert_eq!(counted(false, &billed_alone).await, [12, 7, 100_000]);
 }
+
+/// What counts as input and as money once Cohere has embedded something and charges so.
+async fn embedded(billed: &Value) -> [u64; 2] {
+    let limiter = Limiter::new(
+        Limits::new([
+            Limit::input_tokens(100_000).every(HOUR),
+            Limit::cost(Money::from_dollars(10)).every(HOUR),
+        ])
+        .unwrap(),
+    );
+    let answer = json!({
+        "id": "1", "embeddings": {"float": [[0.5]]}, "meta": {"billed_units": billed},
+    });
+    let prices = Arc::new(PriceTable::built_in());
+    let service = RateLimitLayer::new(limiter.clone())
+        .budget(BudgetLayer::new(limiter.clone(), prices))
+        .layer(service_fn(move |_: Request<Full<Bytes>>| {
+            let body = Full::<Bytes>::from(answer.to_string());
+            let answer = Response::builder().header("content-type", "application/json");
+            let answer = answer.body(body).unwrap();
+            async { Ok::<_, Infallible>(answer) }
+        }));
+    let call = json!({
+        "model": "embed-v4.0", "texts": ["Quartz."], "images": ["data:image/png;base64,QUJD"],
+    });
+    let request = Request::post("http://provider/v2/embed")
+        .body(Full::from(call.to_string()))
+        .unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.into_body().collect().await.is_ok());
+    let call = Call::new().cost(Money::ZERO);
+    let limits = limiter.explain(&call).await.unwrap().limits;
+    let [input, money] = &limits[..] else {
+        panic!("{limits:?}");
+    };
+    [input.in_use, money.in_use]
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_are_charged_as_input() {
+    for (billed, tokens) in [
+        (json!({"input_tokens": 3}), 3),
+        (json!({"input_tokens": 3, "image_tokens": 258}), 261),
+        (json!({"image_tokens": 258}), 258),
+    ] {
+        // At $0.12 a million.
+        assert_eq!(embedded(&billed).await, [tokens, tokens * 120], "{billed}");
+    }
+    let [estimate, money] = embedded(&json!({"images": 1})).await;
+    assert!(estimate > 0);
+    assert_eq!(money, estimate * 120);
+}

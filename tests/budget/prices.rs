@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use tower_quota::{
     Usage,
-    pricing::{BUILT_IN_DATE, PriceTable, ServiceTier},
+    pricing::{BUILT_IN_DATE, Price, PriceTable, ServiceTier},
 };
 
 const LIST: &str = include_str!("../../src/pricing/prices.tsv");
@@ -42,6 +42,7 @@ impl Row {
             ServiceTier::Batch => "batch",
             ServiceTier::Flex => "flex",
             ServiceTier::Priority => "priority",
+            ServiceTier::Ultrafast => "ultrafast",
             ServiceTier::Fast => {
                 let factor = standard("fast_times").unwrap_or(1.0);
                 return [input, read, written, kept, output].map(|rate| rate * factor);
@@ -56,9 +57,12 @@ impl Row {
         let outputs = standard("output")
             .filter(|rate| *rate > 0.0)
             .map_or(0.0, |rate| tier_output / rate);
+        // Its own price of cached input, or as much less as other input.
+        let reads = standard(&format!("{name}_cache_read"))
+            .map_or(inputs, |rate| rate / standard("cache_read").unwrap());
         [
             input * inputs,
-            read * inputs,
+            read * reads,
             written * inputs,
             kept * inputs,
             output * outputs,
@@ -106,6 +110,7 @@ fn every_model_kind_tier_and_length_costs_what_the_list_says() {
         ServiceTier::Flex,
         ServiceTier::Priority,
         ServiceTier::Fast,
+        ServiceTier::Ultrafast,
     ];
     for row in &rows {
         let found = table.find(Some(row.0["provider"]), row.0["model"]).unwrap();
@@ -200,6 +205,12 @@ fn the_names_in_many_configurations_have_a_price() {
         assert_eq!(found.price.standard, own.price.standard, "{model}");
         assert!(found.price.tiers.len() >= own.price.tiers.len(), "{model}");
     }
+    // One of the two states no price of cached input, which costs as much as other input there.
+    let found = table.find(None, "openai/gpt-oss-120b").unwrap();
+    assert_eq!(found.provider, "together");
+    let mut table = PriceTable::built_in();
+    let dearer = Price::new("0.2".parse().unwrap(), "0.6".parse().unwrap());
+    table.insert("my-proxy", "openai/gpt-oss-120b", dearer);
     assert!(
         table.find(None, "openai/gpt-oss-120b").is_none(),
         "two providers, two prices"

@@ -31,14 +31,22 @@ async fn the_first_serves_as_long_as_it_can() {
 #[tokio::test(start_paused = true)]
 async fn each_reason_moves_on_and_can_be_switched_off() {
     let long = "status=400;code=context_length_exceeded";
+    let too_long = "status=400;message=request (9 tokens) exceeds the available context size";
+    let day = "status=429;message=Too many tokens per day, please wait before trying again.";
+    let spent = "status=400;code=blocked_api_access";
+    let suspended = "status=412;message=Account a is suspended, possibly due to reaching the monthly spending limit";
     for (fault, trigger, status) in [
         ("status=429;retry-after=30", Trigger::RateLimited, 429),
         ("status=429", Trigger::RateLimited, 429),
         ("insufficient-quota", Trigger::QuotaUsedUp, 429),
+        (day, Trigger::QuotaUsedUp, 429),
+        (spent, Trigger::QuotaUsedUp, 400),
+        (suspended, Trigger::QuotaUsedUp, 412),
         ("status=500", Trigger::ServerError, 500),
         ("status=503", Trigger::ServerError, 503),
         ("status=401", Trigger::KeyRefused, 401),
         (long, Trigger::ContextLength, 400),
+        (too_long, Trigger::ContextLength, 400),
     ] {
         let providers = Providers::new(["first", "second"]);
         providers.fault("first", fault);

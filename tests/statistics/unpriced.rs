@@ -25,7 +25,7 @@ async fn unpriced_by(
         .statistics(statistics.clone())
         .layer(provider);
     let body = json!({
-        "model": model, "max_tokens": 50, "max_output_tokens": 50, "input": "hello",
+        "model": model, "max_tokens": 50, "max_output_tokens": 50, "input": "hello", "texts": ["hello"],
         "messages": [{"role": "user", "content": "hello"}],
     });
     let request = Request::post(format!("http://sim{path}"))
@@ -134,6 +134,47 @@ async fn searches_of_gemini_are_said_not_to_be_in_the_cost() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn tools_of_chats_are_said_not_to_be_in_the_cost() {
+    let path = "/v1/chat/completions";
+    let chat = |message: serde_json::Value, told: Option<f64>| {
+        json!({
+            "model": "gpt-4o", "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            "usage": {
+                "prompt_tokens": 30, "completion_tokens": 8, "total_tokens": 38, "cost": told,
+            },
+        })
+    };
+    let searched = json!({"executed_tools": [{"index": 0, "type": "search", "arguments": "{}"}]});
+    let computed = json!({"executed_tools": [{"index": 0, "type": "python", "arguments": "{}"}]});
+    let cites = json!({"annotations": [{"type": "url_citation", "url_citation": {"url": "u"}}]});
+    let none = json!({"annotations": [], "executed_tools": null});
+    for (message, count) in [(searched, 1), (computed, 1), (cites, 1), (none, 0)] {
+        let seen = unpriced(path, "gpt-4o", chat(message.clone(), None)).await;
+        assert_eq!(seen, count, "{message}");
+        let told = unpriced(path, "gpt-4o", chat(message.clone(), Some(0.01))).await;
+        assert_eq!(told, 0, "{message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_that_cohere_charges_are_said_not_to_be_in_the_cost() {
+    let embed = |billed: serde_json::Value| {
+        let meta = json!({ "billed_units": billed });
+        json!({"id": "1", "embeddings": {"float": [[0.5]]}, "meta": meta})
+    };
+    for (billed, count) in [
+        (json!({"input_tokens": 30}), 0),
+        (json!({"input_tokens": 30, "image_tokens": 258}), 1),
+        (json!({"image_tokens": 258}), 1),
+        // No tokens at all: it is paid for as it was estimated.
+        (json!({"images": 1}), 1),
+    ] {
+        let seen = unpriced("/v2/embed", "embed-v4.0", embed(billed.clone())).await;
+        assert_eq!(seen, count, "{billed}");
+    }
+}
+
 /// B13: dearer tiers of which nobody knows what they cost.
 #[tokio::test(start_paused = true)]
 async fn a_dearer_tier_without_rates_is_said_not_to_be_in_the_cost() {
@@ -196,6 +237,10 @@ async fn a_price_of_ones_own_knows_the_tiers_that_it_names() {
         ("flex", None, 0),
         ("priority", None, 1),
         ("priority", Some(0.01), 0),
+        ("ultrafast", None, 1),
+        // Whatever that is.
+        ("turbo", None, 1),
+        ("turbo", Some(0.01), 0),
     ] {
         let seen = unpriced_by(prices(), path, "m", chat(tier, told)).await;
         assert_eq!(seen, count, "{tier}, {told:?}");

@@ -16,7 +16,7 @@ use super::{
     text::{Stated, count},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Google's status of an error that is about a quota, of whatever time.
 pub(super) const USED_UP: &str = "RESOURCE_EXHAUSTED";

@@ -1,6 +1,7 @@
 //! What kind of error a response is, and whether it is worth repeating.
 
 mod gemini;
+mod openrouter;
 mod rules;
 mod said;
 mod text;
@@ -95,9 +96,10 @@ pub struct ProviderError {
     /// - What [`retry_after`](super::retry_after) reads from the headers.
     /// - For errors that may pass, what the body says: Google's `RetryInfo`, or a text such as "try again in 1.146s".
     /// - For a 429, the time until those limits are whole again of which the headers say that 0 remain; the longest, if
-    ///   there are several.
+    ///   there are several. OpenRouter has such headers in its body too.
     ///
-    /// For a quota, the time until the day that Anthropic's text names.
+    /// For a quota, the time until the day that Anthropic's text names; for OpenRouter's of models that are free, until
+    /// its reset.
     pub wait: Option<Duration>,
     /// What the limit counts, if that is stated.
     pub quantity: Option<ObservedQuantity>,
@@ -122,8 +124,8 @@ pub struct ProviderError {
 ///
 /// `body` may be cut off, or be anything else; 64 KiB of it are read. It must not be compressed.
 ///
-/// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota"; Groq, "Rate Limits" and
-/// "Flex Processing"; Anthropic, "Errors" and "Rate limits"; Google, "Gemini API: Rate limits" and
+/// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota"; Groq, "Rate Limits",
+/// "Flex Processing" and "Spend Limits"; Anthropic, "Errors" and "Rate limits"; Google, "Gemini API: Rate limits" and
 /// `google.rpc.RetryInfo`; Amazon Bedrock, "Common errors", whose names are in the header `x-amzn-errortype`;
 /// OpenRouter, "Errors". Texts are not documented as such; those are known from reports.
 ///
@@ -159,15 +161,16 @@ pub fn classify(
     let wait = told.filter(|wait| !wait.is_zero());
     let mut error = judge(provider, Some(status.as_u16()), &said, wait);
     if status == StatusCode::TOO_MANY_REQUESTS
-        && error.class.is_about_time()
+        && (error.class.is_about_time() || openrouter::is_about(&said))
         && error.wait.is_none()
     {
         let used_up = used_up(provider, headers, now);
-        error.wait = used_up.reset;
+        error.wait = used_up.reset.or_else(|| said.reset(now));
         if used_up.for_a_month {
             (error.class, error.retryable) = (ErrorClass::Quota, false);
         }
     }
+    error = error.or_quota_of_a_day();
     if let Some(told) = should_retry(headers) {
         error.retryable = told;
     }
@@ -188,7 +191,20 @@ impl ProviderError {
         let said = Said::of(error);
         let status = error.code.as_ref().and_then(|code| code.parse().ok());
         let status = status.filter(|status| (400..600).contains(status));
-        judge(provider, status, &said, None)
+        judge(provider, status, &said, None).or_quota_of_a_day()
+    }
+
+    /// A limit of a day is as good as a quota where nothing tells when it is there again.
+    fn or_quota_of_a_day(self) -> ProviderError {
+        let is_of_a_day = self.window.is_some_and(|window| window >= gemini::DAY);
+        if self.class != ErrorClass::RateLimit || !is_of_a_day || self.wait.is_some() {
+            return self;
+        }
+        ProviderError {
+            class: ErrorClass::Quota,
+            retryable: false,
+            ..self
+        }
     }
 
     /// What it means that the body of an answer broke before anything was generated. `may_repeat`: what its headers say of that.
@@ -215,7 +231,11 @@ fn judge(
 ) -> ProviderError {
     let by_status = || rules::by_status(status, said.is_blank);
     let mut class = rules::class(provider, status, said, wait).unwrap_or_else(by_status);
-    let quotas = gemini::stated(&said.details.violations);
+    let of_free_models = || {
+        let is_of_them = class == ErrorClass::RateLimit && openrouter::is_about(said);
+        is_of_them.then(openrouter::stated)
+    };
+    let quotas = gemini::stated(&said.details.violations).or_else(of_free_models);
     let mut stated = Stated::default();
     if quotas.is_some() || class.is_about_a_limit() {
         stated = quotas.unwrap_or_else(|| Stated::read(&said.message, &said.words));

@@ -53,6 +53,10 @@ const OPENAI: &[Rule] = &[
     rule(&[400], Says::Word(&["context_length_exceeded"]), ContextLength),
     // vLLM and OpenRouter have the text without the code.
     rule(&[400], Says::Contains(&["maximum context length is"]), ContextLength),
+    // vLLM, of its engine; Mistral; llama.cpp.
+    rule(&[400], Says::Contains(&["longer than the maximum model length"]), ContextLength),
+    rule(&[400], Says::Contains(&["too large for model with", "maximum context length"]), ContextLength),
+    rule(&[400], Says::Contains(&["exceeds the available context size"]), ContextLength),
     // OpenRouter has a 403 for it.
     rule(&[400, 403], Says::Word(&[
         "content_filter", "content_policy_violation", "moderation_blocked",
@@ -64,6 +68,8 @@ const OPENAI: &[Rule] = &[
 const GROQ: &[Rule] = &[
     // The flex tier is full.
     rule(&[498], Says::Word(&["capacity_exceeded"]), Overloaded),
+    // What its owner has set for a month is spent.
+    rule(&[400], Says::Word(&["blocked_api_access"]), Quota),
 ];
 
 #[rustfmt::skip]
@@ -77,7 +83,8 @@ const ANTHROPIC: &[Rule] = &[
     rule(&[400], Says::Starts("Your credit balance is too low"), Quota),
     rule(&[429], Says::Word(&["ramp_limit_exceeded"]), Ramp),
     rule(&[400], Says::Starts("prompt is too long"), ContextLength),
-    rule(&[400], Says::Starts("input length and `max_tokens` exceed context limit"), ContextLength),
+    // Bedrock has words in front.
+    rule(&[400], Says::Contains(&["input length and `max_tokens` exceed context limit"]), ContextLength),
     rule(&[413], Says::Word(&["request_too_large"]), RequestTooLarge),
     rule(&[], Says::Word(&["overloaded_error"]), Overloaded),
 ];
@@ -92,8 +99,9 @@ const OTHERS: &[Rule] = &[
     rule(&[403], Says::Starts("CachedContent not found"), Invalid),
     // Gemini.
     rule(&[400], Says::Contains(&["input token count", "exceeds the maximum number of tokens"]), ContextLength),
-    // Bedrock.
-    rule(&[400], Says::Starts("Input is too long"), ContextLength),
+    // Bedrock, by itself or after words about what its model says.
+    rule(&[400], Says::Contains(&["Input is too long"]), ContextLength),
+    rule(&[400], Says::Contains(&["The model returned the following errors", "prompt is too long"]), ContextLength),
     rule(&[400], Says::Word(&["ServiceQuotaExceededException"]), Quota),
     rule(&[429], Says::Word(&["ModelNotReadyException"]), Overloaded),
     // OpenRouter: the credit does for smaller calls.
@@ -106,6 +114,8 @@ const OTHERS: &[Rule] = &[
     rule(&[403], Says::Starts("Key limit exceeded"), Quota),
     // xAI.
     rule(&[403, 429], Says::Contains(&["used all available credits or reached its monthly spending limit"]), Quota),
+    // Fireworks, of an account. It may be old bills, too.
+    rule(&[412], Says::Contains(&["is suspended", "monthly spending limit"]), Quota),
     // Ollama's cloud, of a session or a week.
     rule(&[429], Says::Contains(&["usage limit", "upgrade for higher limits"]), Quota),
 ];

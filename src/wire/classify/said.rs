@@ -1,9 +1,12 @@
 //! The parts of an error body that anything is made of, whoever wrote it.
 
+use std::time::{Duration, SystemTime};
+
 use super::{
     super::{
         note::shortened,
         reading::StreamError,
+        retry_after::since_1970,
         walk::{Scalar, Sink, walk},
     },
     gemini::Details,
@@ -20,6 +23,8 @@ pub(super) struct Said {
     pub(super) message: String,
     /// Google's, beside it.
     pub(super) details: Details,
+    /// When what is used up is there again, in milliseconds since 1970: OpenRouter's metadata.
+    reset: Option<u64>,
     /// Whether it says what was found in the content: OpenRouter's metadata.
     pub(super) is_flagged: bool,
     /// Whether there is nothing of it. What cannot be read may say anything: a firewall's page speaks of one call.
@@ -44,6 +49,7 @@ impl Said {
             words: words.into_iter().flatten().cloned().collect(),
             message: error.message.clone(),
             details: error.details.clone(),
+            reset: None,
             is_flagged: false,
             is_blank: false,
         }
@@ -54,6 +60,12 @@ impl Said {
         self.words
             .iter()
             .any(|said| said.eq_ignore_ascii_case(word))
+    }
+
+    /// In how long what is used up is there again, by the body. A reset that is over tells nothing.
+    pub(super) fn reset(&self, now: SystemTime) -> Option<Duration> {
+        let reset = since_1970(Duration::from_millis(self.reset?), now)?;
+        Some(reset).filter(|reset| !reset.is_zero())
     }
 
     fn add_word(&mut self, value: &Scalar<'_>) {
@@ -82,6 +94,12 @@ impl Sink for Said {
             | ["error", "details", "error_code"]
             | ["error", "innererror", "code"]
             | ["error", "metadata", "limit_source" | "error_type"] => self.add_word(&value),
+            ["error", "metadata", "headers", name]
+                if name.eq_ignore_ascii_case("x-ratelimit-reset") =>
+            {
+                let millis = value.text().and_then(|text| text.parse().ok());
+                self.reset = millis.or(self.reset);
+            }
             ["error", "metadata", "reasons" | "flagged_input"] => {
                 self.is_flagged |= value.text().is_some();
             }

@@ -1,4 +1,5 @@
 mod keys;
+mod quotas;
 
 use http::HeaderValue;
 use serde_json::json;
@@ -196,12 +197,24 @@ fn context_and_content() {
     let long = "prompt is too long: 12 tokens > 10 maximum";
     let both = "input length and `max_tokens` exceed context limit: 9 + 2 > 10, decrease";
     let gemini = "The input token count (12) exceeds the maximum number of tokens allowed (10).";
+    let by_model = |text: &str| format!("The model returned the following errors: {text}");
+    let [bedrock, bedrock_both] = [by_model(long), by_model(both)];
+    let bedrock_input = by_model("Input is too long for requested model.");
+    let mistral = "Prompt contains 9 tokens, too large for model with 8 maximum context length";
+    let llama = "request (9 tokens) exceeds the available context size (8 tokens)";
+    let engine = "The decoder prompt (length 9) is longer than the maximum model length of 8.";
     for (provider, text) in [
         ("openai", openai),
         ("vllm", openai),
         ("anthropic", long),
         ("anthropic", both),
         ("gemini", gemini),
+        ("bedrock", bedrock.as_str()),
+        ("bedrock", bedrock_both.as_str()),
+        ("bedrock", bedrock_input.as_str()),
+        ("mistral", mistral),
+        ("llamacpp", llama),
+        ("vllm", engine),
     ] {
         let error = with(provider, 400, &[], message(text));
         assert_eq!(

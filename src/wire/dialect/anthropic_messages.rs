@@ -1,7 +1,8 @@
 //! Anthropic "Messages".
 //!
 //! Sources, all in Anthropic's documentation: API reference, "Messages", "Streaming messages",
-//! "Errors", "Versions"; "Claude on Vertex AI", where the model is in the URL.
+//! "Errors", "Versions"; "Claude on Vertex AI", where the model is in the URL; "Compaction", "Advisor
+//! tool", "Refusals and fallback".
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -13,8 +14,12 @@ use super::{
     },
     Field, InUrl, Spec,
 };
+use crate::usage::Usage;
 
 pub(super) struct AnthropicMessages;
+
+/// Stands on Vertex where else a model does: what it counts costs nothing.
+const COUNT_TOKENS: &str = "count-tokens";
 
 impl Spec for AnthropicMessages {
     fn provider(&self) -> Option<&'static str> {
@@ -28,8 +33,9 @@ impl Spec for AnthropicMessages {
 
     fn in_url(&self, path: &str) -> InUrl {
         let model = |suffix| InUrl::model(path, "/publishers/anthropic/models/", suffix);
+        let named = model(":rawPredict").or_else(|| model(":streamRawPredict"));
         InUrl {
-            model: model(":rawPredict").or_else(|| model(":streamRawPredict")),
+            model: named.filter(|named| named != COUNT_TOKENS),
             // The body says so there too.
             stream: None,
         }
@@ -67,6 +73,15 @@ impl Spec for AnthropicMessages {
             ["error", "type"] => note.error_kind(value),
             ["error", "details", "error_code"] => note.error_code(value),
             _ => {}
+        }
+    }
+
+    fn leave(&self, path: &[&str], note: &mut Note) {
+        if matches!(
+            path,
+            ["usage", "iterations"] | ["message", "usage", "iterations"]
+        ) {
+            note.iterations.close();
         }
     }
 
@@ -125,7 +140,7 @@ fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         }
         ["output_tokens"] => count(&mut counts.output, value),
         ["output_tokens_details", "thinking_tokens"] => count(&mut counts.reasoning, value),
-        ["iterations", key] => iteration(key, value, note),
+        ["iterations", rest @ ..] => iteration(rest, value, note),
         ["server_tool_use", key] => tool(key, value, note),
         ["service_tier"] => name(&mut note.served.tier, value),
         ["speed"] => name(&mut note.served.speed, value),
@@ -134,17 +149,35 @@ fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
     }
 }
 
-/// Iterations are in the usage, save those that compact the context.
-fn iteration(key: &str, value: &Scalar<'_>, note: &mut Note) {
-    let sum = match key {
-        "input_tokens" | "cache_read_input_tokens" | "cache_creation_input_tokens" => {
-            &mut note.counts.iterated_input
+/// One time that a model was asked for the answer.
+fn iteration(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
+    match path {
+        ["type"] => name(&mut note.iterations.open().kind, value),
+        ["model"] => name(&mut note.iterations.open().model, value),
+        _ => {
+            if let Some(tokens) = value.count() {
+                used(path, tokens, &mut note.iterations.open().usage);
+            }
         }
-        "output_tokens" => &mut note.counts.iterated_output,
-        _ => return,
-    };
-    if let Some(more) = value.count() {
-        *sum = Some(sum.unwrap_or(0).saturating_add(more));
+    }
+}
+
+/// A count of one iteration, of which the input leaves cached tokens out as well.
+fn used(path: &[&str], tokens: u64, usage: &mut Usage) {
+    let more = |count: &mut u64| *count = count.saturating_add(tokens);
+    match path {
+        ["input_tokens"] => more(&mut usage.input),
+        ["cache_read_input_tokens"] => {
+            more(&mut usage.input);
+            more(&mut usage.cache_read);
+        }
+        ["cache_creation_input_tokens"] => {
+            more(&mut usage.input);
+            more(&mut usage.cache_write);
+        }
+        ["cache_creation", "ephemeral_1h_input_tokens"] => more(&mut usage.cache_write_long),
+        ["output_tokens"] => more(&mut usage.output),
+        _ => {}
     }
 }
 
@@ -204,9 +237,55 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_iterations_are_not_added() {
-        let usage = r#"{"usage":{"input_tokens":5,"iterations":[{"input_tokens":70}]}}"#;
-        assert_eq!(note(usage).counts.uncached, Some(5));
+    fn tokens_of_iterations_are_apart_from_the_whole_by_their_kinds() {
+        let advisor =
+            r#""model":"b","input_tokens":70,"cache_read_input_tokens":9,"output_tokens":2"#;
+        let message = r#""cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":3},
+            "cache_creation_input_tokens":4,"input_tokens":5,"output_tokens":6"#;
+        // Fields come in any order, and some are not there.
+        for entries in [
+            format!(r#"{{"type":"message",{message}}},{{"type":"advisor_message",{advisor}}}"#),
+            format!(r#"{{{message},"type":"message"}},{{{advisor},"type":"advisor_message"}}"#),
+        ] {
+            let usage = format!(r#"{{"input_tokens":5,"iterations":[{entries}]}}"#);
+            for json in [
+                format!(r#"{{"usage":{usage}}}"#),
+                format!(r#"{{"message":{{"usage":{usage}}}}}"#),
+            ] {
+                let note = note(&json);
+                assert_eq!((note.counts.uncached, note.counts.output), (Some(5), None));
+                let told = note.iterations.into_told();
+                let names: Vec<_> = told
+                    .iter()
+                    .map(|told| (told.kind.as_deref(), told.model.as_deref()))
+                    .collect();
+                let expected = [
+                    (Some("message"), None),
+                    (Some("advisor_message"), Some("b")),
+                ];
+                assert_eq!(names, expected, "{json}");
+                let mut usage = Usage::new(9, 6);
+                (usage.cache_write, usage.cache_write_long) = (4, 3);
+                assert_eq!(told[0].usage, usage, "{json}");
+                let mut usage = Usage::new(79, 2);
+                usage.cache_read = 9;
+                assert_eq!(told[1].usage, usage, "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn iterations_that_say_nothing_are_none() {
+        for nothing in [
+            "null",
+            "[]",
+            "[{}]",
+            "5",
+            r#"[{"type":null,"input_tokens":-1}]"#,
+        ] {
+            let note = note(&format!(r#"{{"usage":{{"iterations":{nothing}}}}}"#));
+            assert!(note.iterations.is_empty(), "{nothing}");
+        }
     }
 
     #[test]

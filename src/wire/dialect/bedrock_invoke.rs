@@ -118,6 +118,10 @@ impl Spec for BedrockInvoke {
         }
     }
 
+    fn leave(&self, path: &[&str], note: &mut Note) {
+        AnthropicMessages.leave(path, note);
+    }
+
     /// The vendor's JSON is in base64.
     fn unwrapped<'d>(&self, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
         #[derive(Deserialize)]

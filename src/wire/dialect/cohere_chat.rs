@@ -87,7 +87,11 @@ pub(super) fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         ["tokens", "output_tokens"] => count(&mut counts.output, value),
         ["cached_tokens"] => count(&mut counts.cache_read, value),
         ["billed_units", "input_tokens"] => count(&mut counts.billed_input, value),
+        ["billed_units", "image_tokens"] => count(&mut counts.billed_images, value),
         ["billed_units", "output_tokens"] => count(&mut counts.billed_output, value),
+        ["billed_units", "images"] => {
+            note.extras.images = value.count().unwrap_or(note.extras.images);
+        }
         ["billed_units", "search_units"] => {
             note.extras.search_units = value.count().unwrap_or(note.extras.search_units);
         }
@@ -158,6 +162,25 @@ mod tests {
         let usage = end.counts.usage().unwrap();
         assert_eq!((usage.input, usage.output), (1, 2));
         assert!(end.counts.both());
+    }
+
+    #[test]
+    fn images_that_are_charged_are_input_with_a_price_of_its_own() {
+        for (billed, input) in [
+            (r#""input_tokens":3,"image_tokens":258"#, 261),
+            (r#""image_tokens":258,"input_tokens":3"#, 261),
+            (r#""image_tokens":258"#, 258),
+        ] {
+            let note = note(&format!(r#"{{"usage":{{"billed_units":{{{billed}}}}}}}"#));
+            let extras = note.counts.extras(&note.extras);
+            assert_eq!(note.counts.usage().unwrap().input, input, "{billed}");
+            assert_eq!(
+                (extras.billed_input, extras.image_input),
+                (Some(input), 258)
+            );
+        }
+        let alone = note(r#"{"usage":{"billed_units":{"images":2}}}"#);
+        assert_eq!((alone.counts.usage(), alone.extras.images), (None, 2));
     }
 
     #[test]

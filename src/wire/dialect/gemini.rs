@@ -1,7 +1,8 @@
 //! Google's `generateContent` and `streamGenerateContent`, of the Gemini API and of Vertex.
 //!
 //! Sources: Gemini API reference, "Generating content", "GenerateContentResponse",
-//! "UsageMetadata", "GroundingMetadata", and the guides to grounding; Vertex AI, "Inference";
+//! "UsageMetadata", "GroundingMetadata", and the guides to grounding, "Flex inference", "Priority
+//! inference"; Vertex AI, "Inference";
 //! `google.rpc.Status`. That the total tells whether thoughts are in the candidates is known from
 //! answers that differ.
 
@@ -20,6 +21,8 @@ use super::{
 pub(super) struct Gemini;
 
 const STREAMS: &str = ":streamGenerateContent";
+
+const TIER: &str = "x-gemini-service-tier";
 
 /// Events may bring images.
 const EVENT_CAP: usize = 8 * 1024 * 1024;
@@ -100,6 +103,17 @@ impl Spec for Gemini {
         }
     }
 
+    /// The tier is in a header too. Most are served in the usual one, of which nothing need be kept.
+    fn headers(&self, headers: &HeaderMap) -> Option<Box<Note>> {
+        let tier = headers.get(TIER)?.to_str().ok()?;
+        if tier.eq_ignore_ascii_case("standard") {
+            return None;
+        }
+        let mut note = Box::<Note>::default();
+        name(&mut note.served.tier, &Scalar::Text(tier));
+        Some(note)
+    }
+
     fn idle(&self) -> &'static [&'static [&'static str]] {
         &[&["candidates", "index"], &["responseId"]]
     }
@@ -177,7 +191,8 @@ fn usage(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
         ] => {
             modality(list, key, value, note);
         }
-        ["trafficType"] => name(&mut note.served.tier, value),
+        // The one on Vertex, the other in the Gemini API.
+        ["trafficType" | "serviceTier"] => name(&mut note.served.tier, value),
         _ => {}
     }
 }

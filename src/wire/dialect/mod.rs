@@ -92,7 +92,7 @@ impl Dialect {
     /// | `/api/chat`, `/api/generate` and nothing before it | Ollama |
     ///
     /// Everything else is generic, including the neighbours of these paths that generate nothing, such as
-    /// `/v1/messages/count_tokens`.
+    /// `/v1/messages/count_tokens` and `…/publishers/anthropic/models/count-tokens:rawPredict`.
     ///
     /// ```
     /// use http::HeaderMap;

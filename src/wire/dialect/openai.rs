@@ -59,6 +59,21 @@ pub(super) fn charges(key: &str, value: &Scalar<'_>, note: &mut Note) {
     }
 }
 
+/// Tools of the provider's that have a part in a chat: those that Groq says it has run, and the search behind pages that are
+/// cited, by OpenAI's models that search.
+pub(super) fn tool(list: &str, value: &Scalar<'_>, note: &mut Note) {
+    let extras = &mut note.extras;
+    match (list, value.text()) {
+        ("executed_tools", Some("python" | "code_interpreter" | "code_execution")) => {
+            one_more(&mut extras.code_runs);
+        }
+        ("executed_tools", Some(_)) => one_more(&mut extras.web_searches),
+        // However many pages it found.
+        ("annotations", Some("url_citation")) => extras.web_searches = extras.web_searches.max(1),
+        _ => {}
+    }
+}
+
 /// What the answer says of itself.
 pub(super) fn about(key: &str, value: &Scalar<'_>, note: &mut Note) {
     match key {
@@ -87,7 +102,10 @@ pub(super) fn error_object(kind: &str, status: StatusCode, message: &str) -> Val
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{super::read::read, openai_chat::OpenAiChat},
+        *,
+    };
 
     fn cost(key: &str, value: Scalar<'_>) -> Option<String> {
         let mut note = Note::default();
@@ -112,5 +130,33 @@ mod tests {
         assert_eq!(cost("cost", Scalar::OtherNumber(1e300)), None);
         assert_eq!(cost("cost", Scalar::Whole(u64::MAX)), None);
         assert_eq!(cost("cost", Scalar::Text("0.1")), None);
+    }
+
+    #[test]
+    fn tools_that_were_run_and_pages_that_are_cited() {
+        let tools = r#""executed_tools":[{"index":0,"type":"search","arguments":"{}","output":"x",
+            "search_results":{"results":[{"title":"t","type":"x"}]}},{"type":"python","output":"2"},
+            {"type":"visit"}]"#;
+        let pages = r#""annotations":[{"type":"url_citation","url_citation":{"url":"u","type":"x"}},
+            {"type":"url_citation"}]"#;
+        let documents = r#""annotations":[{"type":"document_citation"},{"type":"file_citation"}]"#;
+        for place in ["message", "delta"] {
+            for (what, searches, runs) in [
+                (tools, 2, 1),
+                (pages, 1, 0),
+                (documents, 0, 0),
+                (r#""annotations":[],"executed_tools":null"#, 0, 0),
+            ] {
+                let json = format!(r#"{{"choices":[{{"{place}":{{{what}}}}}]}}"#);
+                let note = read(&OpenAiChat, json.as_bytes()).unwrap();
+                let extras = note.extras;
+                assert_eq!(
+                    (extras.web_searches, extras.code_runs),
+                    (searches, runs),
+                    "{json}"
+                );
+                assert_eq!(note.text, 0, "{json}");
+            }
+        }
     }
 }

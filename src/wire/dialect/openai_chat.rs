@@ -116,6 +116,7 @@ impl Spec for OpenAiChat {
 fn output(path: &[&str], value: &Scalar<'_>, note: &mut Note) {
     match path {
         ["audio", "data"] | ["images", "image_url", "url"] => note.add_other(value),
+        [list @ ("executed_tools" | "annotations"), "type"] => openai::tool(list, value, note),
         _ if is_output(path) => note.add_text(value),
         _ => {}
     }

@@ -42,6 +42,9 @@ pub(in super::super) trait Spec: Sync {
     /// each event of a stream. Paths are those of [`Sink`](super::super::walk::Sink).
     fn response(&self, path: &[&str], value: &Scalar<'_>, note: &mut Note);
 
+    /// An object of a response was read to its end: in a list, the values that come next are of another one.
+    fn leave(&self, _path: &[&str], _note: &mut Note) {}
+
     /// Where values of events stand that [`response`](Spec::response) passes over, and that differ from one event to
     /// the next. Nothing else need be named.
     fn idle(&self) -> &'static [&'static [&'static str]] {

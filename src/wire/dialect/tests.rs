@@ -115,6 +115,10 @@ fn takes_no_other_path_for_a_dialect() {
         ("/v1/chat/completions/chatcmpl-1", None),
         ("/v1/messages", None),
         ("/v1/messages/count_tokens", anthropic),
+        (
+            "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict",
+            anthropic,
+        ),
         ("/v1/messages/batches", anthropic),
         ("/v1/models", anthropic),
         ("/v1/responses/resp_1", None),

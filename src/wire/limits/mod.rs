@@ -64,13 +64,13 @@ pub struct Observed {
 /// | Groq | requests a day, tokens a minute | "Rate Limits", "Rate Limit Headers" |
 /// | Mistral | in the name: 10 seconds, a minute, a month | recorded answers |
 /// | Together | a second | "Rate limits" |
-/// | OpenRouter, xAI | as OpenAI; OpenRouter also without a quantity in the name | "Limits"; not verified for xAI |
+/// | OpenRouter, xAI | as OpenAI; OpenRouter also without a quantity in the name, with a reset in milliseconds since 1970 | "Limits"; not verified for xAI |
 /// | Cohere | unknown | its SDK reads the one header there is |
 ///
 /// Anthropic's `anthropic-priority-*` and `anthropic-fast-*` headers are ignored: they count only requests of that
 /// tier, and which tier served a request is not in them.
 ///
-/// Instants (Anthropic, Cohere) are compared with `now`, so a clock that is off shifts them.
+/// Instants (Anthropic, Cohere, OpenRouter) are compared with `now`, so a clock that is off shifts them.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

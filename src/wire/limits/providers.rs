@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     super::{
-        retry_after::{from_now, go_duration, number},
+        retry_after::{from_now, go_duration, number, since_1970},
         timestamp::rfc3339,
     },
     ObservedQuantity::{self, Images, InputTokens, OutputTokens, Requests, Tokens},
@@ -43,6 +43,7 @@ pub(super) enum Reset {
     Seconds,
     Rfc3339,
     UnixSeconds,
+    UnixMillis,
 }
 
 impl Reset {
@@ -52,10 +53,8 @@ impl Reset {
             Reset::Millis => number(text, 1e-3),
             Reset::Seconds => number(text, 1.0),
             Reset::Rfc3339 => from_now(rfc3339(text)?, now),
-            Reset::UnixSeconds => {
-                let since = Duration::from_secs(text.parse().ok()?);
-                from_now(SystemTime::UNIX_EPOCH.checked_add(since)?, now)
-            }
+            Reset::UnixSeconds => since_1970(Duration::from_secs(text.parse().ok()?), now),
+            Reset::UnixMillis => since_1970(Duration::from_millis(text.parse().ok()?), now),
         }
     }
 }
@@ -146,7 +145,10 @@ const TOGETHER: &[Row] = &[
     row!(Tokens, Window::Seconds(1), "x-tokenlimit-", ""),
 ];
 
-const OPENROUTER: &[Row] = &[row!(Requests, Window::Unknown, "x-ratelimit-", "")];
+#[rustfmt::skip]
+const OPENROUTER: &[Row] = &[
+    row!(Requests, Window::Unknown, "x-ratelimit-", "", UnixMillis),
+];
 
 const COHERE: &[Row] = &[Row {
     quantity: Requests,

@@ -147,6 +147,14 @@ fn openrouter_counts_requests_without_saying_so() {
     let headers = [("x-ratelimit-limit", "50"), ("x-ratelimit-remaining", "0")];
     let expected = (Requests, None, Some(50), Some(0), None);
     assert_eq!(limits("openrouter", &headers), [expected]);
+    // 2026-11-23T00:00:00Z, in milliseconds.
+    let reset = [
+        headers[0],
+        headers[1],
+        ("x-ratelimit-reset", "1795392000000"),
+    ];
+    let expected = (Requests, None, Some(50), Some(0), Some(53_070_000));
+    assert_eq!(limits("openrouter", &reset), [expected]);
     assert_eq!(limits("openai", &headers), []);
     assert_eq!(limits("somebody", &headers), []);
 }

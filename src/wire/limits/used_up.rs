@@ -110,6 +110,11 @@ mod tests {
         let cohere = [("x-ratelimit-reset", "1795338990")];
         assert_eq!(reset("cohere", &cohere), Some(60_000));
         assert_eq!(reset("openai", &cohere), None);
+        let openrouter = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "1795338990500"),
+        ];
+        assert_eq!(reset("openrouter", &openrouter), Some(60_500));
     }
 
     #[test]
