@@ -86,9 +86,10 @@ impl AdmissionLayer {
     /// A body whose known length is greater passes unread, and only limits that need no knowledge of it apply. A body
     /// of unknown length that grows beyond the cap is refused with 413.
     ///
-    /// Any other body is read whole before the inner service is called, also of a request in no API that is known here.
-    /// Streams that go both ways, such as client streaming in gRPC, must therefore not go through the layers: the call
-    /// would not leave before the caller's side of it has ended. Trailers of a request that was read are dropped.
+    /// Any other body is read whole before the inner service is called, and its trailers are dropped. A request in no API
+    /// that is known here passes this layer as it comes, whatever its length; layers that may send it again, or that look
+    /// at cost, read it all the same. Streams that go both ways, such as client streaming in gRPC, must not go through
+    /// those: the call would not leave before the caller's side of it has ended.
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.inspect.body_cap = Some(bytes);
         self

@@ -73,7 +73,7 @@ impl Answer {
             }
             None => seen,
         };
-        let shares = Shares::of(reading, self.dialect, whole);
+        let shares = Shares::of(reading, self.dialect, whole, is_final);
         let mut usage = shares.used;
         usage.cost = reading.cost;
         let tier = tier::tier(&reading.served);

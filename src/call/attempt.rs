@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How old a date may be for its claim still to be good: no period is shorter.
-const GOOD_FOR: Duration = Duration::from_millis(1);
+pub(super) const GOOD_FOR: Duration = Duration::from_millis(1);
 
 /// One HTTP exchange. It ends once: later ends find nothing to end.
 #[derive(Debug)]

@@ -59,11 +59,13 @@ pub enum Outcome {
         error: Option<&'static str>,
     },
     /// With an error of the inner service.
+    #[non_exhaustive]
     Failed {
         /// Whether it may have been sent, and so may have been billed.
         sent: bool,
     },
     /// It was refused here, and did not leave.
+    #[non_exhaustive]
     Refused {
         /// The kind of the refusal, as in [`Rejection::kind`].
         kind: &'static str,
@@ -101,7 +103,7 @@ pub struct PassedOver {
 pub enum PassedOverWhy {
     /// Its provider told a wait that is not over.
     CoolingDown,
-    /// Its money or its quota is used up.
+    /// Its money or its quota is used up, or its key is refused.
     Parked,
     /// It failed too often of late.
     BreakerOpen,
@@ -153,7 +155,7 @@ impl PassedOverWhy {
     pub fn words(self) -> &'static str {
         match self {
             PassedOverWhy::CoolingDown => "was told to wait",
-            PassedOverWhy::Parked => "is out of money or quota",
+            PassedOverWhy::Parked => "is out of money or quota, or its key is refused",
             PassedOverWhy::BreakerOpen => "failed too often of late",
             PassedOverWhy::TooLong => "does not take so long a call",
             PassedOverWhy::OtherApi => "has no such API",

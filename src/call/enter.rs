@@ -1,6 +1,6 @@
 //! How a request comes into one of our layers: the body is read and inspected once, by the first of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -9,9 +9,11 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::{
     CallOptions, Entry,
+    attempt::GOOD_FOR,
     context::Facts,
     handle::Handle,
     mark,
@@ -113,7 +115,14 @@ where
         let body = match dialect == Dialect::Generic && !inspect.reads_all {
             // Nothing in it is for us: whoever is within may want it as it comes.
             true => ReadBody::Unread(body),
-            false => read(body, cap).await.map_err(refuse)?,
+            false => {
+                let began = Instant::now();
+                let body = read(body, cap).await.map_err(refuse)?;
+                if let Some(entry) = &further {
+                    entry.was_held_up(began.elapsed());
+                }
+                body
+            }
         };
         if let Some(entry) = further {
             return Ok(Entered::new(entry.bound_by(&body), parts, body, None));
@@ -201,6 +210,13 @@ impl<B: From<Bytes> + Send> Entered<B> {
 }
 
 impl Entry {
+    /// It took so long to read its body, after it was handed on by the layers around.
+    fn was_held_up(&self, span: Duration) {
+        if span >= GOOD_FOR {
+            self.attempt().release_dated();
+        }
+    }
+
     /// With what the body tells that a layer around this one passed on unread.
     fn bound_by<B>(self, body: &ReadBody<B>) -> Self {
         let ReadBody::Whole(bytes) = body else {

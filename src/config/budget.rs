@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     OneOrMore, Span,
-    schema::{Share, alias},
+    limit::one_or_more,
+    schema::{Share, TagNames, alias},
 };
 use crate::{
     limit::{CalendarUnit, Limit},
@@ -51,8 +52,9 @@ pub struct BudgetConfig {
     /// Only calls whose tags have these values count: one value for a tag, or a list of which any one will do.
     #[serde(default)]
     pub when: BTreeMap<String, OneOrMore>,
-    /// The tags that the budget is split by: it counts separately for each of their values.
-    #[serde(default)]
+    /// The tags that the budget is split by, one or a list: it counts separately for each of their values.
+    #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "TagNames")]
     pub per: Vec<String>,
     /// Other amounts for some values of the tag in `per`, of which there must be exactly one.
     #[serde(default)]

@@ -25,7 +25,9 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stack {
-    /// The layer to wrap a client or a router with.
+    /// The layer to wrap a client with. In a server, use
+    /// [`AdmissionLayer::new(limiter).reject_when_full()`](AdmissionLayer::reject_when_full) instead: this one has callers
+    /// wait, and runs a handler again that answers 503.
     pub layer: RateLimitLayer,
     /// The limiter inside the layer.
     pub limiter: Limiter,
@@ -224,6 +226,9 @@ impl RateLimiting {
             .max_waiting(self.queue.max_waiting)
             .aging(self.queue.aging.into())
             .share_by(Tag::from(self.queue.share_by.as_str()));
+        if let Some(wait) = self.queue.max_wait {
+            queue = queue.max_wait(wait.into());
+        }
         for (party, weight) in &self.queue.weights {
             queue = queue.weight(party.as_str(), checked(*weight));
         }
@@ -233,6 +238,7 @@ impl RateLimiting {
         let (prices, price_file) = self.price_table(&mut doubts)?;
         doubts.extend(self.failover.doubts(limiter.limits().count_cost()));
         doubts.extend(self.doubt_uncapped(&prices));
+        doubts.extend(self.doubts());
         let doubts = doubts.iter().map(|doubt| self.hidden(doubt)).collect();
         let budget = BudgetLayer::new(limiter.clone(), Arc::new(prices))
             .patience(self.budget_patience.into());

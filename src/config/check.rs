@@ -12,6 +12,7 @@ const MONEY: &str = "must be more than 0; leave it out where there is no budget"
 impl RateLimiting {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_queue()?;
+        self.check_tags()?;
         self.retry.check()?;
         self.failover.check()?;
         if self.max_counts == 0 {

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     ConfigError,
+    error::of_limit,
     tree::{At, Node, Value},
 };
 
@@ -73,7 +74,7 @@ impl Replaced {
     pub(super) fn hide(&self, error: ConfigError) -> ConfigError {
         let (path, said) = match &error {
             ConfigError::Value { path, reason } => (path, reason.clone()),
-            ConfigError::Limit { path, source } => (path, source.to_string()),
+            ConfigError::Limit { path, source } => (path, of_limit(source)),
             ConfigError::Store(said) => {
                 return ConfigError::Store(self.hide_in("rate_limiting.store", said));
             }

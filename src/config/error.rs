@@ -40,13 +40,23 @@ pub enum ConfigError {
         reason: String,
     },
     /// A limit makes no sense.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", of_limit(source))]
     Limit {
         /// Where it stands: `rate_limiting.providers.openai.gpt-4.requests_per_minute`.
         path: String,
         /// What is wrong with it.
         source: LimitError,
     },
+}
+
+/// What is wrong with a limit, by the names that its fields have in a file.
+pub(super) fn of_limit(source: &LimitError) -> String {
+    match source {
+        LimitError::NoPeriod { place, limit } => {
+            format!("limit {place} ({limit}): `every` is missing; write a length, as `every: 1m`")
+        }
+        other => other.to_string().replace("`period`", "`every`"),
+    }
 }
 
 /// A place in front of what is said of it.

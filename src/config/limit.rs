@@ -8,7 +8,10 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-use super::{Span, schema::Share};
+use super::{
+    Span,
+    schema::{Counted, Share, TagNames},
+};
 use crate::{
     limit::{Charge, Count, Limit, Quantity},
     pricing::provider_name,
@@ -35,6 +38,7 @@ use crate::{
 #[non_exhaustive]
 pub struct LimitConfig {
     /// What the limit counts: `requests`, `tokens`, `input_tokens`, `output_tokens` or `concurrency`.
+    #[schemars(with = "Counted")]
     pub quantity: Quantity,
     /// How much of that quantity is allowed.
     #[schemars(range(min = 1))]
@@ -45,8 +49,9 @@ pub struct LimitConfig {
     /// Only calls whose tags have these values count: one value for a tag, or a list of which any one will do.
     #[serde(default)]
     pub when: BTreeMap<String, OneOrMore>,
-    /// The tags that the limit is split by: it counts separately for each of their values.
-    #[serde(default)]
+    /// The tags that the limit is split by, one or a list: it counts separately for each of their values.
+    #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "TagNames")]
     pub per: Vec<String>,
     /// Whose rule tokens are charged by. The default is the rule of the provider in `when`.
     #[serde(default)]
@@ -124,6 +129,14 @@ impl<'de> Deserialize<'de> for OneOrMore {
 
         deserializer.deserialize_any(Values)
     }
+}
+
+/// Reads a name, a list of names, or nothing.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    let names = Option::<OneOrMore>::deserialize(deserializer)?;
+    Ok(names.unwrap_or_default().0)
 }
 
 /// The provider whose rule tokens are charged by.

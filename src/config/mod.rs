@@ -35,6 +35,7 @@
 mod budget;
 mod build;
 mod check;
+mod doubt;
 mod environment;
 mod error;
 mod failover;
@@ -88,6 +89,7 @@ pub(crate) use schema::of as schema_of;
 pub use span::Span;
 
 use crate::{money::Money, store::StoreSetting};
+use doubt::Elsewhere;
 use environment::Replaced;
 
 /// A configuration file. Unknown keys are errors.
@@ -184,6 +186,9 @@ pub struct RateLimiting {
     /// What was replaced in the text that this block was read from.
     #[serde(skip)]
     pub(super) replaced: Replaced,
+    /// The providers that the file names beside this block.
+    #[serde(skip)]
+    pub(super) elsewhere: Elsewhere,
 }
 
 /// What happens to calls for models that have no price, where there is a budget.
@@ -206,6 +211,9 @@ pub struct QueueConfig {
     /// How many calls may wait in line. A further call that finds no room is refused.
     #[schemars(range(min = 1))]
     pub max_waiting: usize,
+    /// How long a call waits at most, counted from when it came; less if its caller waits for less. A call that cannot have
+    /// room in time is refused at once, and told when there will be. The default is no bound but the caller's.
+    pub max_wait: Option<Span>,
     /// How much waiting time one step of priority is worth.
     pub aging: Span,
     /// The tag whose values share the limits fairly.
@@ -247,6 +255,7 @@ impl Default for RateLimiting {
             currency: None,
             alert_threshold: None,
             replaced: Replaced::default(),
+            elsewhere: Elsewhere::default(),
         }
     }
 }
@@ -255,6 +264,7 @@ impl Default for QueueConfig {
     fn default() -> Self {
         QueueConfig {
             max_waiting: 100_000,
+            max_wait: None,
             aging: Span::from_secs(10),
             share_by: "agent".to_owned(),
             weights: BTreeMap::new(),

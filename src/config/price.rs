@@ -6,11 +6,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ConfigError, RateLimiting};
-use crate::pricing::{LiteLlm, Price, PriceTable, Rate};
+use crate::pricing::{Found, LiteLlm, Price, PriceTable, Rate, Rates};
 
 /// What a model costs, in dollars per million tokens. If the model has a built-in price, or one in the price file, its
 /// prices in other service tiers and for long inputs change in proportion, and its longest output stays as it is unless
 /// `max_output` is set.
+///
+/// Prices of caches that are not set keep their proportion to `input` as well: that of the known price, or, for a Claude
+/// model of which none is known, that of Anthropic's price list. With `cost_per_1k`, they are the price of other input.
 ///
 /// ```
 /// use tower_quota::config::Config;
@@ -36,11 +39,14 @@ pub struct PriceConfig {
     pub output: Option<Rate>,
     /// Reasoning, if it costs something else than other output.
     pub reasoning: Option<Rate>,
-    /// Input that was read from a cache. The default is the price of other input.
+    /// Input that was read from a cache. The default is in proportion to `input` if the model has a known price or is a
+    /// Claude, and otherwise the price of other input.
     pub cache_read: Option<Rate>,
-    /// Input that was written to a cache. The default is the price of other input.
+    /// Input that was written to a cache. The default is in proportion to `input` if the model has a known price or is a
+    /// Claude, and otherwise the price of other input.
     pub cache_write: Option<Rate>,
-    /// Input that was written to a cache to be kept there longer than usual.
+    /// Input that was written to a cache to be kept there longer than usual. The default is in proportion to `input` if
+    /// the model has a known price or is a Claude, and otherwise `cache_write`.
     pub cache_write_long: Option<Rate>,
     /// Dollars per thousand tokens, for input and output alike. Use it instead of `input` and `output`.
     pub cost_per_1k: Option<Rate>,
@@ -50,8 +56,8 @@ pub struct PriceConfig {
 }
 
 impl PriceConfig {
-    /// In place of the one that is known.
-    fn price(&self, known: Option<&Price>) -> Result<Price, &'static str> {
+    /// What is said, and nothing else.
+    fn said(&self) -> Result<Price, &'static str> {
         let mut price = match (self.input, self.output, self.cost_per_1k) {
             (Some(input), Some(output), None) => Price::new(input, output),
             (None, None, Some(both)) => {
@@ -68,12 +74,77 @@ impl PriceConfig {
         price.standard.cache_read = self.cache_read;
         price.standard.cache_write = self.cache_write;
         price.standard.cache_write_long = self.cache_write_long;
-        if let Some(known) = known {
-            price = known.with_rates(price.standard);
-        }
-        price.max_output = self.max_output.or(price.max_output);
+        price.max_output = self.max_output;
         Ok(price)
     }
+
+    /// What is said, in place of the price that is `known` under this name, with caches as `like` has them where nothing is
+    /// said of these.
+    fn whole(&self, mut said: Price, known: Option<&Price>, like: Option<Rates>) -> Price {
+        // One price for all tokens is that of cached ones too.
+        if let Some(like) = like.filter(|_| self.cost_per_1k.is_none()) {
+            fill_caches(&mut said.standard, &like);
+        }
+        let Some(known) = known else {
+            return said;
+        };
+        let mut price = known.with_rates(said.standard);
+        price.max_output = said.max_output.or(price.max_output);
+        price
+    }
+}
+
+/// What caches cost where that is not said: in the proportion to other input that it has there.
+fn fill_caches(rates: &mut Rates, like: &Rates) {
+    let input = rates.input;
+    let filled = |known: Option<Rate>| in_proportion(known?, like.input, input);
+    rates.cache_read = rates.cache_read.or_else(|| filled(like.cache_read));
+    // What is kept for longer costs no less than what is said of the rest.
+    let said = rates.cache_write.unwrap_or_default();
+    let long = || filled(like.cache_write_long).map(|long| long.max(said));
+    rates.cache_write_long = rates.cache_write_long.or_else(long);
+    rates.cache_write = rates.cache_write.or_else(|| filled(like.cache_write));
+}
+
+/// What is to `input` as a known rate is to that of other input there, rounded up; nothing where that is free.
+fn in_proportion(known: Rate, other_input: Rate, input: Rate) -> Option<Rate> {
+    let whole = u128::from(other_input.as_nanos());
+    if whole == 0 {
+        return None;
+    }
+    let product = u128::from(known.as_nanos()) * u128::from(input.as_nanos());
+    let nanos = u64::try_from(product.div_ceil(whole)).unwrap_or(u64::MAX);
+    Some(Rate::from_nanos(nanos))
+}
+
+/// How Anthropic's rates for caches are to that of other input: a tenth of it for what is read, a quarter more for what is
+/// written, and twice as much for what is kept for an hour.
+fn anthropics() -> Rates {
+    let rate = Rate::from_nanos;
+    Rates {
+        input: rate(20),
+        cache_read: Some(rate(2)),
+        cache_write: Some(rate(25)),
+        cache_write_long: Some(rate(40)),
+        ..Rates::default()
+    }
+}
+
+/// Whether they say what a cache costs.
+fn say_caches(rates: &Rates) -> bool {
+    rates.cache_read.or(rates.cache_write).is_some()
+}
+
+/// The price that is known of the model that an alias leads to.
+fn behind<'t>(table: &'t PriceTable, model: &str) -> Option<Found<'t>> {
+    let of_provider = model.split_once('/');
+    let found = of_provider.and_then(|(provider, model)| table.find(Some(provider), model));
+    found.or_else(|| table.find(None, model))
+}
+
+/// Whether a model is a Claude, as its name has it.
+fn is_claude(model: &str) -> bool {
+    model.to_lowercase().contains("claude")
 }
 
 impl RateLimiting {
@@ -87,9 +158,7 @@ impl RateLimiting {
             {
                 continue;
             }
-            let of_provider = model.split_once('/');
-            let found = of_provider.and_then(|(provider, model)| table.find(Some(provider), model));
-            match found.or_else(|| table.find(None, model)) {
+            match behind(table, model) {
                 Some(found) => {
                     let price = found.price.clone();
                     table.set(alias, price);
@@ -100,6 +169,20 @@ impl RateLimiting {
                 )),
             }
         }
+    }
+
+    /// Rates that say what caches cost beside other input: those that are known of the model under any of its names, or of
+    /// the one that it is an alias of; of a Claude of which nothing is known, those of the list.
+    fn like(&self, known: &PriceTable, provider: &str, model: &str) -> Option<Rates> {
+        let alias_of = self.model_aliases.get(model).map(String::as_str);
+        let found = known.find(Some(provider), model);
+        let found = found.or_else(|| behind(known, alias_of?));
+        let rates = found.map(|found| found.price.standard);
+        let claude = || {
+            let mut names = [Some(model), alias_of].into_iter().flatten();
+            names.any(is_claude).then(anthropics)
+        };
+        rates.filter(say_caches).or_else(claude)
     }
 
     /// The built-in prices, those of the file over them, and those of the configuration over all; and what was read
@@ -129,14 +212,15 @@ impl RateLimiting {
                 let own = found
                     .filter(|found| found.model == model)
                     .map(|found| found.price);
-                let price = price.price(own).map_err(|reason| ConfigError::Value {
+                let said = price.said().map_err(|reason| ConfigError::Value {
                     path: path.clone(),
                     reason: reason.to_owned(),
                 })?;
-                if let Some(doubt) = known.doubt(&provider, model, &price) {
+                if let Some(doubt) = known.doubt(&provider, model, &said) {
                     doubts.push(format!("{path}: {doubt}"));
                 }
-                table.insert(&provider, model, price);
+                let like = self.like(&known, &provider, model);
+                table.insert(&provider, model, price.whole(said, own, like));
             }
         }
         self.price_aliases(&mut table, doubts);

@@ -2,18 +2,24 @@
 
 use std::{fs, path::Path};
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, de::DeserializeOwned};
 
 use super::{
-    Config, ConfigError, Format, RateLimiting,
+    Config, ConfigError, Format, Quota, RateLimiting,
+    doubt::Elsewhere,
     environment::{self, Environment, Keys},
     schema,
-    tree::{Node, TreeError},
+    tree::{At, Key, LIMITS, Node, TreeError, Value},
 };
 
 /// A whole file: what holds the block of this crate.
 pub(crate) trait Root: DeserializeOwned {
     fn rate_limiting(&mut self) -> &mut RateLimiting;
+
+    /// The providers that are named beside that block.
+    fn providers(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 pub(crate) fn from_path<T: Root>(path: &Path) -> Result<T, ConfigError> {
@@ -75,7 +81,10 @@ fn with_keys<T: Root>(
     let mut node = Node::of(text, format)?;
     let replaced = environment::replace(&mut node, environment, keys)?;
     let mut read: T = from_node(node)?;
-    read.rate_limiting().replaced = replaced;
+    let elsewhere = Elsewhere(read.providers());
+    let block = read.rate_limiting();
+    block.replaced = replaced;
+    block.elsewhere = elsewhere;
     Ok(read)
 }
 
@@ -85,13 +94,43 @@ pub(super) fn from_node<T: DeserializeOwned>(node: Node) -> Result<T, ConfigErro
         let path = error.path().to_string();
         let TreeError { reason, at, .. } = error.into_inner();
         ConfigError::Syntax {
+            reason: of_whole_provider(&path, &reason).unwrap_or(reason),
             // The whole file is not a place.
             path: if path == "." { String::new() } else { path },
-            reason,
             line: at.line,
             column: at.column,
         }
     })
+}
+
+/// What helps where limits are written for a whole provider, in the place of its models.
+fn of_whole_provider(path: &str, reason: &str) -> Option<String> {
+    let place = path.strip_prefix("rate_limiting.providers.")?;
+    let (provider, key) = place.rsplit_once('.')?;
+    (reason.contains(LIMITS) && is_of_limits(key)).then(|| {
+        format!(
+            "`{key}` is no model: limits stand under a model here, as `gpt-4o: {{ rpm: 60 }}`; for a whole provider write \
+             them under `rate_limiting.limits`, or `budgets`, with `when: {{ provider: {provider} }}`"
+        )
+    })
+}
+
+/// Whether a block of limits has this key.
+fn is_of_limits(key: &str) -> bool {
+    let at = At::default();
+    let key = Key {
+        at,
+        name: key.to_owned(),
+    };
+    let nothing = Node {
+        at,
+        value: Value::Null,
+    };
+    let block = Node {
+        at,
+        value: Value::Map(vec![(key, nothing)]),
+    };
+    Quota::deserialize(block).is_ok()
 }
 
 impl Config {

@@ -159,6 +159,7 @@ impl Stack {
             .map_err(|error| block.replaced.hide(error))?;
         doubts.extend(block.failover.doubts(limits.count_cost()));
         doubts.extend(block.doubt_uncapped(&prices));
+        doubts.extend(block.doubts());
         let _one_at_a_time = self.running.changing.lock().await;
         let old = self.running.config();
         let paths = fixed(&old, block);
@@ -253,7 +254,9 @@ fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
         // These make prices.
         prices: _,
         price_file: _,
+        // These are beside the block.
         replaced: _,
+        elsewhere: _,
     } = new;
     let same = [
         ("enabled", *enabled == old.enabled),
@@ -305,6 +308,7 @@ fn fixed(old: &RateLimiting, new: &RateLimiting) -> Vec<&'static str> {
             "queue.max_waiting",
             queue.max_waiting == old.queue.max_waiting,
         ),
+        ("queue.max_wait", queue.max_wait == old.queue.max_wait),
         ("queue.aging", queue.aging == old.queue.aging),
         ("queue.share_by", queue.share_by == old.queue.share_by),
         ("queue.weights", queue.weights == old.queue.weights),

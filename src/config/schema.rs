@@ -9,7 +9,7 @@ use schemars::{
 use serde_json::{Map, Value, json};
 
 use super::{BudgetPeriod, OneOrMore, Preset, Span};
-use crate::{money::Money, pricing::Rate, store::StoreSetting};
+use crate::{limit::Quantity, money::Money, pricing::Rate, store::StoreSetting};
 
 /// The schema of a whole file, as text in it may have names of the environment.
 pub(crate) fn of<T: JsonSchema>() -> Value {
@@ -148,6 +148,27 @@ impl JsonSchema for PresetName {
     }
 }
 
+/// What a limit counts that is no budget, in a schema alone.
+pub(super) struct Counted;
+
+impl JsonSchema for Counted {
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Quantity::json_schema(generator);
+        let words = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+        if let Some(words) = words {
+            words.retain(|word| word["const"] != Quantity::Cost.name());
+        }
+        schema
+    }
+}
+
+/// The name of a tag, or a list of names, in a schema alone.
+pub(super) struct TagNames;
+
 /// A share of something, in a schema alone.
 pub(super) struct Share;
 
@@ -201,6 +222,11 @@ schema_of! {
         "type": "number",
         "exclusiveMinimum": 0,
         "maximum": 1,
+    };
+    TagNames, "TagNames": {
+        "type": ["string", "array"],
+        "items": { "type": "string", "minLength": 1 },
+        "minLength": 1,
     };
     OneOrMore, "OneOrMore": {
         "type": ["string", "array"],

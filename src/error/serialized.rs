@@ -164,6 +164,7 @@ mod tests {
         let nowhere = Rejection::NoTarget {
             model: "m".into(),
             reasons: "none".into(),
+            waits: false,
             retry_after: Some(Duration::MAX),
         };
         let nowhere = to_value(nowhere).unwrap();

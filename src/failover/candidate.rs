@@ -27,13 +27,30 @@ pub(super) struct Candidate {
     pub(super) tags: Arc<Tags>,
 }
 
-fn tags(target: &Target, key: Option<&ApiKey>) -> Tags {
-    let tags = Tags::new()
-        .with(Tag::Provider, target.provider.name.clone())
-        .with(Tag::Model, target.model.clone());
-    match key {
-        Some(key) => tags.with(Tag::ApiKey, key.shared_label().clone()),
-        None => tags,
+fn tags(name: &TargetName) -> Tags {
+    let mut tags = Tags::new();
+    for (tag, value) in [
+        (Tag::Provider, &name.provider),
+        (Tag::Model, &name.model),
+        (Tag::ApiKey, &name.api_key),
+    ] {
+        if let Some(value) = value {
+            tags.set(tag, value.clone());
+        }
+    }
+    tags
+}
+
+/// What it is known as. Without a key, it has the label of its provider in place of the key's, if there is one.
+fn name(target: &Target, key: Option<&ApiKey>) -> TargetName {
+    let Target {
+        provider, model, ..
+    } = target;
+    let label = key.map(ApiKey::shared_label);
+    TargetName {
+        provider: Some(provider.name.clone()),
+        model: Some(model.clone()),
+        api_key: label.or(provider.label.as_ref()).cloned(),
     }
 }
 
@@ -212,18 +229,15 @@ impl Numbers {
             .entry((account.clone(), target.sent_as.clone()))
             .or_insert(next);
         let next = self.accounts.len();
+        let name = name(target, key);
         Arc::new(Candidate {
             number,
             account: *self.accounts.entry(account).or_insert(next),
-            tags: Arc::new(tags(target, key)),
+            tags: Arc::new(tags(&name)),
             target: target.clone(),
             key: key.cloned(),
             credentials: key.and_then(|key| key.header(provider.auth.scheme())),
-            name: TargetName {
-                provider: Some(provider.name.clone()),
-                model: Some(target.model.clone()),
-                api_key: key.map(|key| key.shared_label().clone()),
-            },
+            name,
         })
     }
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     body::{ResponseBody, SHOULD_RETRY, refuse, tell_wait},
+    call::PassedOverWhy,
     error::Rejection,
     tags::Tag,
 };
@@ -53,7 +54,9 @@ impl Run<'_> {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(wait) = wait {
-            tell_wait(response.headers_mut(), wait);
+            if !tells_wait(&response) {
+                tell_wait(response.headers_mut(), wait);
+            }
             self.entry.note_retry_after(wait);
         }
         Ok(self.entry.with_attempts(response))
@@ -76,7 +79,18 @@ impl Run<'_> {
                 .unwrap_or_default()
                 .to_owned(),
             reasons: reasons.join(", "),
+            waits: !passed.is_empty() && passed.iter().all(|passed| waits(passed.why)),
             retry_after: soonest.into_iter().chain(told).min(),
         }
     }
+}
+
+fn waits(why: PassedOverWhy) -> bool {
+    matches!(why, PassedOverWhy::CoolingDown)
+}
+
+/// Whether it is a refusal of our own that says itself when another try is worthwhile: no other wait belongs beside its words.
+fn tells_wait<B>(response: &Response<B>) -> bool {
+    let refused = response.extensions().get::<Rejection>();
+    refused.and_then(Rejection::retry_after).is_some()
 }

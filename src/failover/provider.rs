@@ -29,6 +29,8 @@ pub struct Provider {
     pub(super) auth: Auth,
     pub(super) keys: Vec<ApiKey>,
     pub(super) pool: Pool,
+    /// What its targets have in place of a key's label where it has no keys.
+    pub(super) label: Option<Arc<str>>,
 }
 
 /// A base URL, in its parts.
@@ -104,6 +106,7 @@ impl Provider {
             auth,
             keys: Vec::new(),
             pool: Pool::Ordered,
+            label: None,
         })
     }
 
@@ -111,6 +114,23 @@ impl Provider {
     /// others are sent without any, as to a server of one's own.
     pub fn key(mut self, key: ApiKey) -> Self {
         self.keys.push(key);
+        self
+    }
+
+    /// Sets what tells the provider from others of its name if it has no keys: its targets have this as their tag `api_key`,
+    /// though no key is sent. Without a label, the limits and the told waits of one model are the same for all of these
+    /// providers. An empty label is none.
+    ///
+    /// ```
+    /// use tower_quota::failover::Provider;
+    ///
+    /// let east = Provider::new("vllm", "http://east:8000/v1")?.label("east");
+    /// let west = Provider::new("vllm", "http://west:8000/v1")?.label("west");
+    /// # Ok::<(), tower_quota::failover::RouteError>(())
+    /// ```
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        let label = label.into();
+        self.label = (!label.is_empty()).then_some(label);
         self
     }
 

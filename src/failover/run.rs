@@ -8,6 +8,7 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
+    ApiKey,
     candidate::Candidate,
     health::Trial,
     learn::{KEY_REFUSED, learn},
@@ -26,7 +27,7 @@ use crate::{
         asked::Asked,
         backoff::{Backoff, spread_out},
     },
-    tags::Tag,
+    tags::{Tag, Tags},
     wire::{ErrorClass, ProviderError, path_end},
 };
 
@@ -315,8 +316,9 @@ impl<'r> Run<'r> {
             self.pass_over(candidate, PassedOverWhy::OtherApi, None);
             return None;
         };
+        let own = self.with_callers_key(candidate, &to);
         let toward = Toward {
-            tags: &candidate.tags,
+            tags: own.as_ref().unwrap_or(&candidate.tags),
             model: &candidate.target.sent_as,
             keeps_key: to.keeps_key,
             until,
@@ -337,6 +339,21 @@ impl<'r> Run<'r> {
             keeps_key: to.keeps_key,
             trial,
         })
+    }
+
+    /// The tags of an attempt that shows the caller's own key, where neither the call nor the target says which one that is. What
+    /// its answer says of limits is said of that key's account, and holds back no caller with another.
+    fn with_callers_key(&self, candidate: &Candidate, to: &Rewritten) -> Option<Arc<Tags>> {
+        let is_said = candidate.name.api_key.is_some();
+        if !to.keeps_key || is_said || self.entry.tags().get(&Tag::ApiKey).is_some() {
+            return None;
+        }
+        let provider = &candidate.target.provider;
+        let (name, own) = (Some(provider.name()), provider.auth.name());
+        let (headers, query) = (&to.parts.headers, to.parts.uri.query());
+        let label = ApiKey::label_of_callers(headers, query, name, own)?;
+        let tags = Tags::clone(&candidate.tags);
+        Some(Arc::new(tags.with(Tag::ApiKey, label)))
     }
 
     /// The request of a view that was prepared, which was taken before: a layer further in repeats it.

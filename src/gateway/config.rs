@@ -240,6 +240,12 @@ impl Root for Config {
     fn rate_limiting(&mut self) -> &mut RateLimiting {
         &mut self.rate_limiting
     }
+
+    fn providers(&self) -> Vec<String> {
+        let upstreams = self.gateway.upstreams.iter();
+        let names = upstreams.flat_map(|(name, upstream)| [Some(name), upstream.provider.as_ref()]);
+        names.flatten().cloned().collect()
+    }
 }
 
 #[cfg(test)]

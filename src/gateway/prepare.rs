@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use http::{HeaderMap, Method, Uri, Version, request::Parts};
+use http::{HeaderMap, HeaderName, Method, Uri, Version, header::AUTHORIZATION, request::Parts};
 
 use super::{
     headers, models, path,
@@ -16,7 +16,13 @@ use super::{
         without,
     },
 };
-use crate::{call::BODY_CAP, limiter::Progress, tags::Tag, wire::Dialect};
+use crate::{
+    call::BODY_CAP,
+    failover::ApiKey,
+    limiter::Progress,
+    tags::{Tag, Tags},
+    wire::Dialect,
+};
 
 impl Proxy {
     /// In which API refusals are said: that of the call, else that of the provider whose paths it is among.
@@ -49,8 +55,10 @@ impl Proxy {
 
     /// Makes the head of a call what is sent on. `length`: how long its body is at least.
     pub(super) fn prepare(&self, mut parts: Parts, length: u64) -> Result<Ready, Refusal> {
-        if parts.method == Method::TRACE {
-            // It would be answered with the upstream's key in it.
+        let tunnel = parts.method == Method::CONNECT && parts.uri.path().starts_with('/');
+        if parts.method == Method::TRACE || tunnel {
+            // The one would be answered with the upstream's key in it; the other asks for a tunnel to anywhere, and is no call
+            // that is counted.
             return Err(Refusal::Method);
         }
         if parts.method == Method::GET && headers::ask_for_websocket(&parts.headers) {
@@ -107,6 +115,9 @@ impl Proxy {
                 tags.set(Tag::Provider, provider.clone());
             }
             chosen.place.authorize(&mut parts.headers, is_known);
+            if !chosen.place.has_key() {
+                tag_key(&mut tags, &parts, chosen.place.known_as(), dialect);
+            }
         }
         let service = match &chosen {
             Some(_) => Some(&self.open),
@@ -147,6 +158,33 @@ impl Proxy {
             true => Err(Refusal::Unmetered(path.to_owned())),
             false => Ok(()),
         }
+    }
+}
+
+/// Tags a call that goes with its caller's own key by that key, from which nobody learns it: what a provider says of one account,
+/// and limits on each `api_key`, are about nobody with another. Only what this provider takes as a key counts, or, where nothing
+/// is there, what providers of this API do: no other header makes somebody else of a caller.
+fn tag_key(tags: &mut Tags, parts: &Parts, provider: Option<&str>, dialect: Dialect) {
+    if tags.get(&Tag::ApiKey).is_some() {
+        return;
+    }
+    let spoken = dialect.provider();
+    let of = |takes: Option<&str>| {
+        let (query, own) = (parts.uri.query(), key_header(takes));
+        ApiKey::label_of_callers(&parts.headers, query, provider, &own)
+    };
+    if let Some(label) = of(provider.or(spoken)).or_else(|| of(spoken)) {
+        tags.set(Tag::ApiKey, label);
+    }
+}
+
+/// The header in which a provider takes its keys.
+fn key_header(provider: Option<&str>) -> HeaderName {
+    match provider {
+        Some("anthropic") => HeaderName::from_static("x-api-key"),
+        Some("azure") => HeaderName::from_static("api-key"),
+        Some("gemini") => HeaderName::from_static("x-goog-api-key"),
+        _ => AUTHORIZATION,
     }
 }
 

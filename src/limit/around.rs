@@ -1,7 +1,9 @@
-//! A call as limits see it: as one of its own agent, and as one of each agent that it works for.
+//! A call as limits see it: as one of its own agent and run, and as one of each that it is made for.
+
+use smallvec::SmallVec;
 
 use super::Limit;
-use crate::tags::{Tag, Tags};
+use crate::tags::Tags;
 
 /// Under which tags a call counts.
 pub(crate) struct Around<'t> {
@@ -12,19 +14,21 @@ pub(crate) struct Around<'t> {
 impl<'t> Around<'t> {
     #[inline]
     pub(crate) fn of(own: &'t Tags) -> Self {
-        let outer = own.as_outer_agents();
+        let outer = own.as_outer();
         Around { own, outer }
     }
 
-    /// Under which of them it counts by this limit: as a call of each agent where the limit is split by agents, otherwise
-    /// once.
+    /// Under which of them it counts by this limit, once in each of its counts.
     pub(crate) fn under<'a>(&'a self, limit: &'a Limit) -> impl Iterator<Item = &'a Tags> {
-        let most = match limit.per.contains(&Tag::Agent) {
-            true => usize::MAX,
-            false => 1,
-        };
+        let mut earlier = SmallVec::<[&Tags; 2]>::new();
         let all = std::iter::once(self.own).chain(&self.outer);
-        all.filter(|tags| limit.touches(tags)).take(most)
+        all.filter(|tags| limit.touches(tags)).filter(move |tags| {
+            let is_new = !earlier.iter().any(|other| are_one(limit, other, tags));
+            if is_new && self.are_several() {
+                earlier.push(*tags);
+            }
+            is_new
+        })
     }
 
     /// Whether it counts under any by this limit.
@@ -39,9 +43,15 @@ impl<'t> Around<'t> {
     }
 }
 
+/// Whether they are counted in one count.
+fn are_one(limit: &Limit, one: &Tags, other: &Tags) -> bool {
+    limit.per.iter().all(|tag| one.get(tag) == other.get(tag))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tags::Tag;
 
     fn agent(name: &str) -> Tags {
         Tags::new().with(Tag::Agent, name).with(Tag::Model, "m")
@@ -74,6 +84,25 @@ mod tests {
         let other = limit().when(Tag::Agent, "lead").when(Tag::Model, "n");
         assert_eq!(counted(&tags, &other), [""; 0]);
         assert!(!Around::of(&tags).touch(&limit().when(Tag::Agent, "other")));
+    }
+
+    #[test]
+    fn a_run_within_a_run_counts_in_both() {
+        let run = |name: &str| Tags::new().with(Tag::Run, name);
+        let tags = agent("lead").enclosing(&run("7")).enclosing(&run("8"));
+        let of = |limit: &Limit| {
+            let around = Around::of(&tags);
+            let runs = around
+                .under(limit)
+                .map(|tags| tags.get(&Tag::Run).map(str::to_owned));
+            runs.flatten().collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of(&Limit::requests(1).per(Tag::Agent).every_run()),
+            ["8", "7"]
+        );
+        assert_eq!(of(&Limit::requests(1).when(Tag::Run, "7")), ["7"]);
+        assert_eq!(of(&Limit::requests(1).per(Tag::Agent)), ["8"]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Turn {
         self,
         answer: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        match self.deadline.filter(|deadline| *deadline > self.arrived) {
+        match self.deadline.filter(|deadline| *deadline > Instant::now()) {
             None => answer.await,
             Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_| {
                 let late = "it has not answered before the deadline of the call";

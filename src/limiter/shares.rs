@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Shared, Turn, keep::one_of, order::Comer, owners::Shares};
 use crate::{
     error::StoreError,
-    limit::{LimitKey, Limits, Room, Tick},
+    limit::{Around, LimitKey, Limits, Room, Tick},
     store::Claim,
 };
 
@@ -24,12 +24,15 @@ impl Shared {
         if !limits.have_shares() {
             return None;
         }
-        let shares = limits.shares(&claim.tags).filter_map(|(place, rule)| {
-            let key = LimitKey::of(place, &rule.limit, &claim.tags);
-            let amount = claim.amount(|| key.clone(), rule, limits.amount_of(&key));
-            (amount > Some(0)).then_some(key)
-        });
-        let shares: Vec<LimitKey> = shares.collect();
+        let around = Around::of(&claim.tags);
+        let mut shares: Vec<LimitKey> = Vec::new();
+        for (place, rule) in limits.shares(&claim.tags) {
+            for tags in around.under(&rule.limit) {
+                let key = LimitKey::of(place, &rule.limit, tags);
+                let amount = claim.amount(|| key.clone(), rule, limits.amount_of(&key));
+                shares.extend((amount > Some(0)).then_some(key));
+            }
+        }
         (!shares.is_empty()).then(|| shares.into())
     }
 
@@ -101,9 +104,9 @@ impl Shared {
             };
             let one = one_of(claim, &rule.limit, 1);
             let standings = self.get(self.store.peek(&one)).await?;
-            let mut counts = standings.iter();
-            let count = counts.find(|count| count.key.limit() == share.limit());
-            last = last.max(count.map_or(Room::Now, |count| count.room));
+            let counts = standings.iter();
+            let counts = counts.filter(|count| count.key.limit() == share.limit());
+            last = counts.fold(last, |last, count| last.max(count.room));
         }
         let at = match last {
             Room::At(at) => Some(at),

@@ -1,6 +1,6 @@
 //! What the memory store learns from answers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Grant, MemoryStore, Observation, Store as _,
@@ -14,6 +14,28 @@ use crate::{
     tags::{Tag, Tags},
     wire::{Observed, ObservedQuantity},
 };
+
+/// How the name begins that a caller's own key has here.
+const CALLERS: &str = "caller-";
+/// How many digits of its digest follow.
+const DIGITS: usize = 12;
+
+impl Tags {
+    /// What a caller's own key with this digest is called, as the tag `api_key`: its account is another than that of others,
+    /// and of none that is ours.
+    pub(crate) fn callers_key(digest: u64) -> Arc<str> {
+        format!("{CALLERS}{:0DIGITS$x}", digest >> 16).into()
+    }
+
+    /// Whether the key is a caller's own.
+    fn name_callers_key(&self) -> bool {
+        let key = self.get(&Tag::ApiKey);
+        let digest = key.and_then(|key| key.strip_prefix(CALLERS));
+        digest.is_some_and(|digest| {
+            digest.len() == DIGITS && digest.bytes().all(|digit| digit.is_ascii_hexdigit())
+        })
+    }
+}
 
 /// What a count has learnt; see [`MemoryStore::learnt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +192,7 @@ impl Heard<'_> {
                 continue;
             };
             let tightest = self.tightest(shown, rule, published);
+            let tightest = tightest.filter(|_| self.is_of_one_account(&rule.limit));
             let window = entries.window(part);
             if refused {
                 window.note_refused(rule, &charged, now);
@@ -187,6 +210,12 @@ impl Heard<'_> {
             heard |= window.hear(rule, &charged, shown, now);
         }
         heard
+    }
+
+    /// Whether what an answer shows may be of all that counts under a limit. Callers with keys of their own have accounts of
+    /// their own: what is left in one of them is no news of a count that has them all.
+    fn is_of_one_account(&self, limit: &Limit) -> bool {
+        !self.tags.name_callers_key() || limit.tags().any(|tag| *tag == Tag::ApiKey)
     }
 
     /// What is published of the limit that a part was taken from; `None` where its count is shared by many

@@ -14,7 +14,7 @@ impl Counts {
     /// needed.
     #[inline]
     pub(super) fn take(&mut self, limits: &Limits, claim: &Claim) -> Option<Name> {
-        if !self.gates.is_empty() || claim.tags.has_outer_agents() {
+        if !self.gates.is_empty() || claim.tags.has_outer() {
             return None;
         }
         let place = self.grants.begin();

@@ -21,6 +21,7 @@ pub use headers::BadHeader;
 pub(crate) use headers::{PREFIX, tag_of, value_of};
 pub use layer::{TagLayer, Tagged};
 use model::Plainer;
+use outer::Outer;
 pub use scope::scope;
 pub(crate) use scope::{Inherited, all_inherited, enter, inherit, inherited, sync_enter};
 pub use tag::{FreeTag, Tag};
@@ -47,8 +48,8 @@ pub use tag::{FreeTag, Tag};
 pub struct Tags {
     known: [Option<Arc<str>>; Tag::KNOWN],
     free: Vec<(Arc<str>, Arc<str>)>,
-    /// The agents that the agent works for, the outermost first.
-    outer: Option<Arc<[Arc<str>]>>,
+    /// Whom the agent works for, the outermost first.
+    outer: Option<Arc<[Outer]>>,
     plainer: Plainer,
 }
 

@@ -21,8 +21,10 @@ pub(crate) struct Inherited {
 /// [`Call::new`](crate::limiter::Call::new) and the layers take them over. Scopes add up: an inner scope adds to the
 /// outer one and overrides it, and what a call says of itself overrides both.
 ///
-/// An agent that is named inside the scope of another one works for it: its calls carry its own name, and limits on the
-/// [outer agent](Tags::outer_agents) count them too. So a new name is no way round a window or a budget.
+/// An agent that is named inside the scope of another one works for it, and a run that begins inside another one is a part
+/// of it: calls carry the inner names, and limits count them for the [outer agent](Tags::outer_agents) and the outer run
+/// too. So a new name is no way round a window or a budget. To name another agent, put a scope inside the scope; where a
+/// name is *replaced* in what [`Tags::current`] returned, nothing is left of the one before.
 ///
 /// **Spawned tasks do not inherit.** Carry the tags over with `tokio::spawn(scope(Tags::current(), task))`, or use a
 /// [`Delegation`](crate::limiter::Delegation), which also carries the slots of the calls around it.

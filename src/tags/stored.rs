@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Tag, Tags};
 
 /// Under which name the agents around stand.
-const OUTER: &str = "outer_agents";
+const OUTER: &str = "(outer)";
 
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,7 +4,7 @@ use super::iterations::together;
 use crate::usage::Usage;
 
 /// So many are told apart.
-const MANY: usize = 2;
+const MANY: usize = 4;
 
 /// Longer names are not kept. No model that is listed has one.
 const LONGEST: usize = 63;
@@ -75,9 +75,13 @@ mod tests {
         assert!(others.add("a", &Usage::new(1, 2)));
         assert!(others.add("ü", &Usage::new(10, 20)));
         assert!(others.add("a", &Usage::new(3, 4)));
-        assert!(!others.add("c", &Usage::new(5, 6)), "a third one");
-        let all: Vec<_> = others.iter().collect();
-        assert_eq!(all, [("a", &Usage::new(4, 6)), ("ü", &Usage::new(10, 20))]);
+        let few: Vec<_> = others.iter().collect();
+        assert_eq!(few, [("a", &Usage::new(4, 6)), ("ü", &Usage::new(10, 20))]);
+        for number in 2..MANY {
+            assert!(others.add(&number.to_string(), &Usage::new(5, 6)));
+        }
+        assert!(!others.add("c", &Usage::new(5, 6)), "one too many");
+        assert_eq!(others.iter().count(), MANY);
     }
 
     #[test]

@@ -210,3 +210,66 @@ async fn a_refusal_that_looks_like_one_that_was_paid_for_is_free() {
     assert_eq!(answer("Qua", 5).await, (5, 18 * 2_000 + 5 * 10_000, 0));
     assert_eq!(answer("", 0).await, (0, 0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_model_that_takes_over_is_paid_for_without_output() {
+    let (called, by) = ("claude-fable-5-1", "claude-opus-4-8");
+    let written = |mut usage: Value| {
+        usage["cache_creation_input_tokens"] = json!(500_000);
+        usage
+    };
+    let served = written(iteration("fallback_message", Some(by), 0, 0));
+    let refused = iteration("message", Some(called), 408, 0);
+    let usage = with(written(usage(0, 0)), vec![refused, served]);
+    let counted = both(called, by, "max_tokens", "", &usage).await;
+    // $6.25 a million that are written.
+    assert_eq!(counted, (0, 500_000 * 6_250, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_iterations_leave_out_is_paid_for() {
+    let (called, by) = ("claude-fable-5-1", "claude-opus-4-8");
+    for served in [
+        iteration("fallback_message", Some(by), 400, 4),
+        iteration("fallback_message", None, 412, 264),
+    ] {
+        let usage = with(usage(412, 264), vec![served]);
+        let counted = both(called, by, "end_turn", "Quartz.", &usage).await;
+        assert_eq!(counted, (264, 412 * 5_000 + 264 * 25_000, 0), "{usage}");
+    }
+}
+
+/// Nothing for a text that was seen is no report, whoever has taken over.
+#[tokio::test(start_paused = true)]
+async fn the_model_that_takes_over_gives_no_text_for_nothing() {
+    let (called, by) = ("claude-fable-5-1", "claude-opus-4-8");
+    let served = iteration("fallback_message", Some(by), 412, 0);
+    let usage = with(usage(412, 0), vec![served]);
+    let text = "Quartz. ".repeat(500);
+    let (output, money, _) = both(called, by, "end_turn", &text, &usage).await;
+    assert!(output >= 1_000, "{output}");
+    assert!(money >= 412 * 5_000 + output * 25_000, "{money}");
+}
+
+/// A caller who hangs up pays for what was seen, whoever has taken over.
+#[tokio::test(start_paused = true)]
+async fn the_model_that_takes_over_is_paid_for_where_nobody_reads_on() {
+    let (called, by) = ("claude-fable-5-1", "claude-opus-4-8");
+    let served = iteration("fallback_message", Some(by), 412, 1);
+    let message = json!({
+        "type": "message", "id": "msg_1", "role": "assistant", "model": by, "content": [],
+        "stop_reason": null, "usage": with(usage(412, 1), vec![served]),
+    });
+    let delta = json!({"type": "text_delta", "text": "Quartz. ".repeat(2_000)});
+    let events = [
+        json!({"type": "message_start", "message": message}),
+        json!({"type": "content_block_delta", "index": 0, "delta": delta}),
+    ];
+    let events = events.map(|event| {
+        let name = event["type"].as_str().unwrap();
+        format!("event: {name}\ndata: {event}\n\n")
+    });
+    let (output, money, _) = counted(called, STREAM, events.concat()).await;
+    assert!(output >= 4_000, "{output}");
+    assert!(money >= 412 * 5_000 + output * 25_000, "{money}");
+}

@@ -9,11 +9,13 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_quota::{
-    Limiter, Money, Rejection, Tag, Tags, Usage,
+    AdmissionLayer, Limiter, Money, Rejection, Tag, Tags, Usage,
     config::{Config, Format},
     limiter::Call,
+    pricing::Rate,
     store::BudgetEvent,
 };
 
@@ -152,6 +154,49 @@ async fn prices_of_the_file_go_over_the_built_in_ones_and_those_of_the_configura
     }
 }
 
+/// Caches for which no price is set do not cost what other input costs: writes to them are dearer.
+#[test]
+fn prices_of_caches_that_are_not_set_keep_their_proportion_to_the_input() {
+    let stack = Config::from_yaml(
+        "rate_limiting:
+           model_aliases: { our-profile: bedrock/anthropic.claude-sonnet-5-5 }
+           prices:
+             anthropic:
+               claude-sonnet-4-6: { input: 6, output: 30 }
+               claude-opus-5-5-20261120: { input: 8, output: 40 }
+               claude-sonnet-4: { input: 3, output: 15 }
+               claude-not-known: { input: 3, output: 15 }
+               claude-sonnet-5: { input: 4, output: 20, cache_read: 1, cache_write: 9 }
+               claude-haiku-4-5: { cost_per_1k: 0.002 }
+             bedrock: { our-profile: { input: 4, output: 20 } }
+             openai:
+               gpt-4o: { input: 5, output: 20 }
+               our-fine-tune: { input: 3, output: 12 }",
+    );
+    let stack = stack.unwrap().build().unwrap();
+    assert_eq!(stack.doubts, Vec::<String>::new());
+    let prices = stack.prices();
+    // Read, written, and written for long; nothing is the price of other input.
+    for (provider, model, [read, write, long]) in [
+        ("anthropic", "claude-sonnet-4-6", ["0.6", "7.5", "12"]),
+        ("anthropic", "claude-opus-5-5-20261120", ["0.4", "10", "16"]),
+        ("anthropic", "claude-sonnet-4", ["0.3", "3.75", "6"]),
+        ("anthropic", "claude-not-known", ["0.3", "3.75", "6"]),
+        ("anthropic", "claude-sonnet-5", ["1", "9", "9"]),
+        ("anthropic", "claude-haiku-4-5", ["", "", ""]),
+        ("bedrock", "our-profile", ["0.2", "5", "8"]),
+        ("openai", "gpt-4o", ["2.5", "", ""]),
+        ("openai", "our-fine-tune", ["", "", ""]),
+    ] {
+        let found = prices.find(Some(provider), model).unwrap();
+        assert_eq!(found.model, model);
+        let rates = found.price.standard;
+        let caches = [rates.cache_read, rates.cache_write, rates.cache_write_long];
+        let expected = [read, write, long].map(|rate| rate.parse::<Rate>().ok());
+        assert_eq!(caches, expected, "{model}");
+    }
+}
+
 #[test]
 fn json_and_short_names_mean_the_same() {
     let long = Config::from_yaml(
@@ -230,6 +275,72 @@ async fn switched_off_means_that_everything_passes() {
     }
 }
 
+/// A8: by the file, for callers that name no deadline.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_longer_than_the_queue_lets_them() {
+    let text = "rate_limiting: {
+        margin: 0s, queue: { max_wait: 2m }, agents: {
+            slow: { rpd: 1 }, quick: { rpm: 1 }, busy: { concurrent_requests: 1 } } }";
+    let stack = Config::from_yaml(text).unwrap().build().unwrap();
+    let of = |agent: &'static str| Tags::new().with(Tag::Agent, agent);
+    let call = |agent| Call::new().tags(of(agent));
+    let limiter = &stack.limiter;
+    for agent in ["slow", "quick"] {
+        drop(limiter.acquire(call(agent)).await.unwrap());
+    }
+    let began = Instant::now();
+    let late = |refused: &Rejection| matches!(refused, Rejection::DeadlineExceeded(_));
+    let refused = limiter.acquire(call("slow")).await.unwrap_err();
+    assert!(late(&refused), "{refused}");
+    let room = refused.retry_after().unwrap();
+    assert!(room > Duration::from_secs(86_000), "{room:?}");
+    let foretold = limiter.peek(&call("slow")).await.unwrap_err();
+    assert!(late(&foretold), "{foretold}");
+    // What the caller says is less.
+    let hurried = call("quick").max_wait(Duration::from_secs(30));
+    let refused = limiter.acquire(hurried).await.unwrap_err();
+    assert!(late(&refused), "{refused}");
+
+    let inner = service_fn(|_: Request<Full<Bytes>>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let request = |agent| {
+        let body = Full::from(r#"{"model":"m","max_tokens":1,"messages":[]}"#);
+        let request = Request::post("http://provider/v1/chat/completions").extension(of(agent));
+        request.body(body).unwrap()
+    };
+    let paved = ServiceBuilder::new().layer(stack.layer.clone());
+    let alone = ServiceBuilder::new().layer(AdmissionLayer::new(limiter.clone()));
+    let paved = paved.service(inner).oneshot(request("slow")).await.unwrap();
+    let alone = alone.service(inner).oneshot(request("slow")).await.unwrap();
+    for extensions in [paved.extensions(), alone.extensions()] {
+        let refused = extensions.get::<Rejection>().unwrap();
+        assert!(late(refused), "{refused}");
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "all of them at once");
+
+    // In time there is room.
+    drop(limiter.acquire(call("quick")).await.unwrap());
+    let waited = began.elapsed().as_secs();
+    assert!((59..62).contains(&waited), "{waited}");
+    // Nobody knows when this one ends.
+    let held = limiter.acquire(call("busy")).await.unwrap();
+    let began = Instant::now();
+    let refused = limiter.acquire(call("busy")).await.unwrap_err();
+    assert!(late(&refused), "{refused}");
+    let waited = began.elapsed().as_secs();
+    assert!((119..122).contains(&waited), "{waited}");
+    drop(held);
+
+    // Nor does a reload end it.
+    let other = Config::from_yaml(&text.replace("rpm: 1", "rpm: 2")).unwrap();
+    assert_eq!(stack.reload(&other).await.unwrap().changed.len(), 1);
+    let began = Instant::now();
+    let refused = limiter.acquire(call("slow")).await.unwrap_err();
+    assert!(late(&refused), "{refused}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
 #[test]
 fn a_limit_in_full_has_every_field() {
     let stack = Config::from_yaml(
@@ -263,5 +374,6 @@ fn durations_and_defaults_are_what_the_docs_say() {
         Duration::from_secs(60)
     );
     assert_eq!(config.queue.max_waiting, 100_000);
+    assert_eq!(config.queue.max_wait, None);
     assert_eq!(Duration::from(config.queue.aging), Duration::from_secs(10));
 }

@@ -1,7 +1,7 @@
 //! What makes no sense in a configuration is refused: by its path, with what is wrong and what was meant.
 #![cfg(feature = "config")]
 
-use tower_quota::config::{Config, ConfigError};
+use tower_quota::config::{Config, ConfigError, Format};
 
 /// The path that an error names, and what it says.
 fn refused(yaml: &str) -> (String, String) {
@@ -188,6 +188,7 @@ const BLOCKS: &[Block] = &[
         path: "rate_limiting.queue",
         cases: &[
             ("max_waiting", "0", "is 0"),
+            ("max_wait", "soon", "no duration"),
             ("aging", "-1s", ""),
             ("share_by", "''", "is empty"),
             ("weights", "[]", ""),
@@ -203,10 +204,10 @@ const LIMITS: &[(&str, &str)] = &[
     ("quantity: requests, every: 1m", "amount"),
     ("quantity: requests, amount: 0, every: 1m", "amount"),
     ("quantity: requests, amount: -1, every: 1m", "amount"),
-    ("quantity: requests, amount: 1", "period"),
-    ("quantity: requests, amount: 1, every: 20000w", "period"),
-    ("quantity: requests, amount: 1, every: 0s", "period"),
-    ("quantity: concurrency, amount: 1, every: 1s", "period"),
+    ("quantity: requests, amount: 1", "every"),
+    ("quantity: requests, amount: 1, every: 20000w", "every"),
+    ("quantity: requests, amount: 1, every: 0s", "every"),
+    ("quantity: concurrency, amount: 1, every: 1s", "every"),
     ("quantity: requests, amount: 1, every: soon", "every"),
     (
         "quantity: requests, amount: 1, every: 1m, when: { model: [] }",
@@ -220,7 +221,16 @@ const LIMITS: &[(&str, &str)] = &[
         "quantity: requests, amount: 1, every: 1m, per: [run, run]",
         "per",
     ),
-    ("quantity: requests, amount: 1, every: 1m, per: run", "per"),
+    ("quantity: requests, amount: 1, every: 1m, per: 5", "per"),
+    ("quantity: requests, amount: 1, every: 1m, per: ['']", "per"),
+    (
+        "quantity: requests, amount: 1, every: 1m, when: { '': a }",
+        "when",
+    ),
+    (
+        "quantity: requests, amount: 1, every: 1m, shares: { ' ': { a: 0.5 } }",
+        "shares",
+    ),
     (
         "quantity: requests, amount: 1, every: 1m, charge: mine",
         "charge",
@@ -299,6 +309,8 @@ const BUDGETS: &[(&str, &str)] = &[
     ("amount: 1, every: day, when: 5", "when"),
     ("amount: 1, every: day, per: 5", "per"),
     ("amount: 1, every: day, per: [team, team]", "per"),
+    ("amount: 1, every: day, per: ''", "per"),
+    ("amount: 1, every: day, when: { '': a }", "when"),
     ("amount: 1, every: day, amounts: { a: 2 }", "amounts"),
     (
         "amount: 1, every: day, per: [team], amounts: { a: 0 }",
@@ -428,6 +440,139 @@ fn the_file_itself_is_held_to_the_same() {
     assert!(refused("rate_limiting: [").1.contains("line"));
     let twice = "rate_limiting: { global: { rpm: 5 }, limits: [ { quantity: requests, amount: 6, every: 1m } ] }";
     assert!(refused(twice).1.contains("same thing"));
+}
+
+/// What is said of a block, without its place.
+fn said(block: &str) -> String {
+    let (path, said) = refused(&format!("rate_limiting: {{ {block} }}"));
+    let said = said.strip_prefix(&format!("{path}: ")).unwrap_or(&said);
+    let said = said.split(" (line ").next().unwrap_or(said);
+    said.to_owned()
+}
+
+#[test]
+fn what_is_wanted_is_said_in_words_of_a_file() {
+    for (block, says) in [
+        (
+            "global: { rpm: five }",
+            "invalid type: a text, expected a whole number, as 60",
+        ),
+        (
+            "global: { rpm: '5' }",
+            "invalid type: a text, expected a whole number, as 60, without quotes",
+        ),
+        (
+            "global: { rpm: 5.0 }",
+            "invalid type: floating point `5.0`, expected a whole number, as 60",
+        ),
+        (
+            "global: { rpm: -5 }",
+            "invalid value: integer `-5`, expected a whole number, as 60",
+        ),
+        (
+            "retry: { max_attempts: 99999999999 }",
+            "invalid value: integer `99999999999`, expected a smaller one",
+        ),
+        (
+            "headroom: most",
+            "invalid type: a text, expected a number, as 0.5",
+        ),
+        (
+            "global: 5",
+            "invalid type: integer `5`, expected limits, as `{ rpm: 60 }`",
+        ),
+        ("queue: 5", "invalid type: integer `5`, expected a block"),
+        ("limits: 5", "invalid type: integer `5`, expected a list"),
+        (
+            "global: { rpm: '${TQ_NOT_SET:-five}' }",
+            "what `${TQ_NOT_SET:-five}` stands for does not belong here; wanted is a whole number, as 60",
+        ),
+        (
+            "global: { rpm: '${TQ_NOT_SET:-}' }",
+            "what `${TQ_NOT_SET:-}` stands for is empty: set its variable; wanted is a whole number, as 60",
+        ),
+        (
+            "unknown_price: '${TQ_NOT_SET:-}'",
+            "what `${TQ_NOT_SET:-}` stands for is empty: set its variable; wanted is one of deny, allow",
+        ),
+        (
+            "limits: [{ quantity: requests, amount: 5 }]",
+            "limit 0 (requests 5): `every` is missing; write a length, as `every: 1m`",
+        ),
+        (
+            "limits: [{ quantity: requests, amount: 5, every: 1m, per: [agent, ''] }]",
+            "has a tag without a name; name one: `agent`, `team`",
+        ),
+    ] {
+        assert_eq!(said(block), says, "{block}");
+    }
+}
+
+#[test]
+fn limits_that_stand_in_the_place_of_models_are_told_where_they_belong() {
+    for limit in ["rpm: 5", "tpm: '${TQ_NOT_SET:-5}'", "headroom: 0.5"] {
+        let key = limit.split(':').next().unwrap();
+        let block = format!("providers: {{ my.openai: {{ {limit} }} }}");
+        assert_eq!(
+            said(&block),
+            format!(
+                "`{key}` is no model: limits stand under a model here, as `gpt-4o: {{ rpm: 60 }}`; for a whole provider \
+                 write them under `rate_limiting.limits`, or `budgets`, with `when: {{ provider: my.openai }}`"
+            )
+        );
+    }
+    let model = said("providers: { openai: { gpt-4.1: 5 } }");
+    assert_eq!(
+        model,
+        "invalid type: integer `5`, expected limits, as `{ rpm: 60 }`"
+    );
+}
+
+#[test]
+fn a_limit_is_split_by_one_tag_or_by_a_list() {
+    let limits = |per: &str| {
+        let text = format!(
+            "rate_limiting:
+               limits: [{{ quantity: requests, amount: 5, every: 1m, per: {per} }}]
+               budgets: [{{ amount: 5, every: day, per: {per} }}]"
+        );
+        let limits = Config::from_yaml(&text).unwrap().limits().unwrap();
+        limits.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(limits("agent"), limits("[agent]"));
+    assert_eq!(limits(""), limits("[]"));
+    assert_ne!(limits("agent"), limits("[agent, team]"));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_told_by_its_name() {
+    for (text, format) in [
+        ("rate_limiting: {}\nrate_limiting: {}", Format::Yaml),
+        (
+            r#"{"rate_limiting": {}, "rate_limiting": {}}"#,
+            Format::Json,
+        ),
+        ("[rate_limiting]\n[rate_limiting]", Format::Toml),
+    ] {
+        let error = Config::from_text(text, format, |_| None).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with("the key `rate_limiting` stands twice (line "),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn several_documents_are_told_to_be_several() {
+    let (_, said) = refused("rate_limiting: {}\n---\nrate_limiting: {}");
+    assert_eq!(
+        said,
+        "it holds several documents, as `---` parts them; one is read (line 3, column 1)"
+    );
+    // Where a library says the place, it is said once.
+    let (_, said) = refused("rate_limiting: { time_zone: *nowhere }");
+    assert_eq!(said.matches("line 1").count(), 1, "{said}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_mistake_has_the_same_path_and_words_in_all_formats_and_its_own_place() {
             "{\"rate_limiting\":\n {\"global\": {\"rpm\": \"many\"} } }",
             "[rate_limiting.global]\nrpm = 'many'",
             "rate_limiting.global.rpm",
-            "invalid type: a text, expected u64",
+            "invalid type: a text, expected a whole number, as 60",
             [(2, 18), (2, 21), (2, 7)],
         ),
         (

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use tower_quota::{config::LiteLlmConfig, limiter::Call};
+use tower_quota::{config::LiteLlmConfig, limiter::Call, pricing::Rate};
 
 /// A file of `tests/litellm/`.
 struct Case {
@@ -354,6 +354,41 @@ fn c4_prices_are_exact_and_deployments_have_that_of_the_model_behind_them() {
     let found = stack.resolve(Some("azure"), "our-chat-eu");
     assert_eq!(found.alias_of.as_deref(), Some("azure/gpt-4o"));
     assert!(found.price.is_some(), "{found}");
+}
+
+#[test]
+fn c4_prices_of_caches_that_are_not_set_keep_their_proportion_to_the_input() {
+    let text = "model_list:
+  - model_name: claude
+    litellm_params:
+      model: anthropic/claude-sonnet-4-6
+      api_key: sk-one
+      input_cost_per_token: 0.000006
+      output_cost_per_token: 0.00003
+  - model_name: chat
+    litellm_params:
+      model: azure/our-chat
+      api_base: 'https://east.example.com'
+      api_key: sk-two
+      input_cost_per_token: 0.000005
+      output_cost_per_token: 0.00002
+    model_info: { base_model: azure/gpt-4o }
+";
+    let read = LiteLlmConfig::from_text(text, |_| None).unwrap();
+    let prices = read.config.build().unwrap().prices();
+    let caches = |provider, model| {
+        let found = prices.find(Some(provider), model).unwrap();
+        assert_eq!(found.model, model);
+        let rates = found.price.standard;
+        let caches = [rates.cache_read, rates.cache_write, rates.cache_write_long];
+        caches.map(|rate| rate.map_or(0, Rate::as_nanos))
+    };
+    let millions = |millions: [u64; 3]| millions.map(|millions| millions * 1_000_000);
+    assert_eq!(
+        caches("anthropic", "claude-sonnet-4-6"),
+        millions([600, 7_500, 12_000])
+    );
+    assert_eq!(caches("azure", "our-chat"), millions([2_500, 0, 0]));
 }
 
 #[tokio::test(start_paused = true)]

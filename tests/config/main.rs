@@ -7,6 +7,7 @@
 mod folder;
 
 mod block;
+mod doubts;
 mod enforced;
 mod errors;
 mod failover;

@@ -263,6 +263,7 @@ async fn c6_what_cannot_change_is_named_and_nothing_changes() {
         ("retry: { max_attempts: 9 }", "retry.max_attempts"),
         ("retry: { longest_wait: 1s }", "retry.longest_wait"),
         ("queue: { max_waiting: 9 }", "queue.max_waiting"),
+        ("queue: { max_wait: 9s }", "queue.max_wait"),
         ("queue: { aging: 1s }", "queue.aging"),
         ("queue: { share_by: team }", "queue.share_by"),
         ("queue: { weights: { a: 2 } }", "queue.weights"),

@@ -49,6 +49,7 @@ fn every_field() -> Value {
         .replace("\"${REQUESTS}\"", "77");
     let mut file: Value = serde_json::from_str(&text.replace("${CITY:-Berlin}", "Berlin")).unwrap();
     file["gateway"] = serde_json::from_str(GATEWAY).unwrap();
+    file["rate_limiting"]["queue"]["max_wait"] = json!("10m");
     file
 }
 
@@ -410,6 +411,17 @@ fn every_field_of_the_schema_is_read_and_refuses_what_is_wrong_and_misspelled() 
         walk.fields,
         walk.cases
     );
+}
+
+#[test]
+fn no_limit_counts_cost_by_the_schema_and_one_tag_is_as_good_as_a_list() {
+    let schema = Config::json_schema();
+    let quantity = schema["$defs"]["Quantity"].to_string();
+    assert!(quantity.contains("concurrency") && !quantity.contains("cost"));
+    for kind in ["LimitConfig", "BudgetConfig"] {
+        let per = &schema["$defs"][kind]["properties"]["per"];
+        assert_eq!(per["type"], json!(["string", "array"]), "{kind}");
+    }
 }
 
 #[test]

@@ -212,3 +212,118 @@ litellm_settings: {{ fallbacks: [{{ {MODEL}: [other] }}], num_retries: 0 }}"
         }
     }
 }
+
+/// Two servers without keys, both of them known as `vllm`, with these routes.
+fn servers(routes: &str) -> Stack {
+    built(&format!(
+        "rate_limiting:
+  failover:
+    providers:
+      east: {{ provider: vllm, base_url: http://one/v1 }}
+      west: {{ provider: vllm, base_url: http://two/v1 }}
+    routes: {routes}"
+    ))
+}
+
+#[tokio::test(start_paused = true)]
+async fn f1_a_server_without_a_key_that_says_wait_leaves_the_other_one_alone() {
+    let providers = Providers::new(["one", "two"]);
+    providers.fault("one", "status=429;retry-after=30");
+    let stack = servers(&format!("{{ {MODEL}: [east/{MODEL}, west/{MODEL}] }}"));
+    let start = tokio::time::Instant::now();
+    for _ in 0..3 {
+        let came = sent(&stack, &providers).await;
+        assert_eq!(came.status, 200, "{}", came.body);
+        let last = came.attempts.made.last().unwrap();
+        assert_eq!(last.target.to_string(), format!("vllm/{MODEL} (west)"));
+    }
+    let took = start.elapsed();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    assert_eq!(["one", "two"].map(|host| providers.attempts(host)), [1, 3]);
+    for host in ["one", "two"] {
+        let ledger = providers.at(host).ledger();
+        assert!(ledger.entries().iter().all(|entry| entry.key.is_empty()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f1_a_server_without_a_key_has_its_name_as_a_tag_only_where_it_has_to() {
+    let providers = Providers::new(["one", "two"]);
+    for (routes, named) in [
+        (format!("{{ {MODEL}: [east/{MODEL}] }}"), None),
+        (
+            format!("{{ {MODEL}: [east/{MODEL}], other: [west/gpt-5.4] }}"),
+            None,
+        ),
+        (
+            format!("{{ {MODEL}: [east/{MODEL}], other: [west/{MODEL}] }}"),
+            Some("east"),
+        ),
+    ] {
+        let came = sent(&servers(&routes), &providers).await;
+        let target = &came.attempts.made[0].target;
+        assert_eq!(target.api_key.as_deref(), named, "{routes}");
+    }
+}
+
+/// What is in a file of LiteLLM, with a deployment of one model at each of these addresses.
+fn deployed(at: &[(&str, &str)]) -> Stack {
+    let mut text = "model_list:\n".to_owned();
+    for (host, more) in at {
+        text += &format!(
+            "  - {{ model_name: {MODEL}, litellm_params: {{ model: hosted_vllm/m-1, api_base: http://{host}/v1{more} }} }}\n"
+        );
+    }
+    let read = LiteLlmConfig::from_text(&text, |_| None).unwrap();
+    assert!(read.not_understood.is_empty(), "{:?}", read.not_understood);
+    read.config.build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_a_limit_of_one_deployment_holds_though_none_of_them_has_a_key() {
+    let providers = Providers::new(["one", "two"]);
+    let stack = deployed(&[("one", ", rpm: 3"), ("two", "")]);
+    for _ in 0..8 {
+        let came = sent(&stack, &providers).await;
+        assert_eq!(came.status, 200, "{}", came.body);
+    }
+    assert_eq!(["one", "two"].map(|host| providers.attempts(host)), [3, 5]);
+    let ledger = providers.at("one").ledger();
+    assert!(ledger.entries().iter().all(|entry| entry.key.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_deployments_without_keys_at_one_address_are_one() {
+    let limits = |stack: &Stack| -> Vec<String> {
+        let limits = stack.limiter.limits();
+        limits.iter().map(ToString::to_string).collect()
+    };
+    let providers = Providers::new(["one", "two"]);
+    let stack = deployed(&[
+        ("one", ", rpm: 2"),
+        ("one", ", rpm: 3"),
+        ("two", ", rpm: 5"),
+    ]);
+    assert_eq!(
+        limits(&stack),
+        [
+            "requests 10/min for provider=hosted_vllm, model=m-1".to_owned(),
+            format!("requests 5/min for api_key={MODEL}#0, model=m-1, provider=hosted_vllm"),
+            format!("requests 5/min for api_key={MODEL}#2, model=m-1, provider=hosted_vllm"),
+        ]
+    );
+    let mut named = Vec::new();
+    for _ in 0..2 {
+        let came = sent(&stack, &providers).await;
+        named.extend(came.attempts.made[0].target.api_key.clone());
+    }
+    named.sort();
+    let expected = [format!("{MODEL}#0"), format!("{MODEL}#2")];
+    let named: Vec<&str> = named.iter().map(|name| &**name).collect();
+    assert_eq!(named, expected);
+
+    // One that is alone is told from nobody.
+    let stack = deployed(&[("one", ", rpm: 2")]);
+    let came = sent(&stack, &providers).await;
+    assert_eq!(came.attempts.made[0].target.api_key, None);
+}

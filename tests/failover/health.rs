@@ -224,3 +224,30 @@ async fn where_all_are_parked_the_refusal_says_why_and_until_when() {
     assert_eq!(providers.attempts("first"), before);
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_all_were_told_to_wait_it_is_a_rate_limit_and_else_it_is_not() {
+    for (fault, status, kind) in [
+        ("status=429;retry-after=300", 429, "rate_limit_error"),
+        ("insufficient-quota", 503, "server_error"),
+    ] {
+        let providers = Providers::new(["first", "second"]);
+        providers.fault("first", "status=429;retry-after=300");
+        providers.fault("second", fault);
+        let service = stack(failover(two()), limiter([]), &providers);
+        assert_eq!(send(&service, request()).await.unwrap().status, 429);
+        let before = providers.attempts("first") + providers.attempts("second");
+        let came = send(&service, request()).await.unwrap();
+        assert_eq!(came.status, status, "{}", came.body);
+        assert!(came.body.contains("no_target"), "{}", came.body);
+        assert!(came.body.contains(kind), "{}", came.body);
+        let after: u64 = came.headers["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((290..=300).contains(&after), "{after}");
+        let asked = providers.attempts("first") + providers.attempts("second");
+        assert_eq!(asked, before, "nobody was asked");
+    }
+}

@@ -1,8 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
+use tokio::time::Instant;
 use tower_layer::Layer as _;
 use tower_quota::{
-    RateLimitLayer, Tag,
+    CallOptions, RateLimitLayer, Tag,
     failover::{ApiKey, Pool, Route, Target},
     limit::Limit,
 };
@@ -239,4 +240,50 @@ async fn a_caller_whose_own_key_is_bad_parks_nothing_for_others() {
             .iter()
             .all(|entry| &*entry.key == "KEY-of-the-caller")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_the_account_of_a_caller_was_told_holds_back_nobody_with_another() {
+    let providers = Providers::new(["called"]);
+    let route = Route::ordered([Target::new(&provider("called", &[]), MODEL)]);
+    let service = stack(failover(route), limiter([]), &providers);
+    let rule = tower_quota::sim::FaultRule {
+        fault: "status=429;retry-after=30".parse().unwrap(),
+        probability: 0.0,
+        nth: Some(1),
+    };
+    providers.at("called").set_faults(vec![rule]);
+    let mut hurried = request();
+    let options = CallOptions::new().max_wait(Duration::from_secs(5));
+    hurried.extensions_mut().insert(options);
+    assert_eq!(send(&service, hurried).await.unwrap().status, 429);
+
+    let told = Instant::now();
+    let mut other = request();
+    let key = "Bearer KEY-of-another".parse().unwrap();
+    other.headers_mut().insert("authorization", key);
+    let came = send(&service, other).await.unwrap();
+    assert_eq!(came.status, 200);
+    assert!(told.elapsed() < Duration::from_secs(1), "{came:?}");
+    let named = came.attempts.made[0].target.api_key.as_deref().unwrap();
+    assert!(named.starts_with("caller-"), "{named}");
+
+    // With the same key it is waited for, whoever calls.
+    assert_eq!(send(&service, request()).await.unwrap().status, 200);
+    let waited = told.elapsed().as_secs_f64();
+    assert!((29.0..32.0).contains(&waited), "{waited}");
+    let expected = counts(&[("KEY-of-another", 1), ("KEY-of-the-caller", 2)]);
+    assert_eq!(used(&providers, "called"), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_label_of_a_target_without_keys_stays_whatever_its_callers_show() {
+    let providers = Providers::new(["called"]);
+    let labelled = provider("called", &[]).label("east");
+    let route = Route::ordered([Target::new(&labelled, MODEL)]);
+    let service = stack(failover(route), limiter([]), &providers);
+    let came = send(&service, request()).await.unwrap();
+    assert_eq!(came.status, 200);
+    let named = came.attempts.made[0].target.api_key.as_deref();
+    assert_eq!(named, Some("east"));
 }

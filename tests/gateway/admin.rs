@@ -7,7 +7,7 @@ use tower_quota::sim::{SimConfig, SimServer, Simulator};
 use crate::{
     calls::{client, json_of},
     keys::Keyed,
-    process::{Gateway, soon, tower_quota},
+    process::{Gateway, run, soon, tower_quota},
     unpark::without_money,
 };
 
@@ -299,6 +299,60 @@ async fn the_same_is_done_from_the_command_line() {
             "{complaint}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_means_is_not_made() {
+    let (keyed, _sim, ops) = started().await;
+    let (gateway, state) = (&keyed.gateway, keyed.state.to_str().unwrap());
+    for (more, word) in [
+        (
+            &["--expires", "2001-01-01T00:00:00Z"][..],
+            "is over already",
+        ),
+        (&["--expires", "0s"], "is over already"),
+        (&["--tag", "=a"], "are written as team=blue"),
+        (&["--may", "=a"], "are written as team=blue"),
+        (
+            &["--tag", "team=a", "--tag", "team=b"],
+            "`team` is there more than once",
+        ),
+        (&["--max-priority", "5000"], "-1000..=1000"),
+        (&["--max-priority", "-1001"], "-1000..=1000"),
+    ] {
+        let create = [&["key", "create", "new"], more].concat();
+        let (code, _, complaint) = admin(gateway, &ops, &create).await;
+        assert!(code == 2 && complaint.contains(word), "{complaint}");
+        let offline = [&["admin", "--state", state], &*create].concat();
+        let output = run(&offline).await;
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{complaint}");
+        assert!(complaint.contains(word), "{complaint}");
+    }
+    for (more, word) in [
+        (
+            json!({ "expires": "2001-01-01T00:00:00Z" }),
+            "is over already",
+        ),
+        (json!({ "tags": { "": "a" } }), "a tag has no name"),
+        (json!({ "may": { "": ["a"] } }), "a tag has no name"),
+        (json!({ "max_priority": 1_001 }), "from -1000 to 1000"),
+    ] {
+        let mut body = more;
+        body["name"] = "new".into();
+        let asked = (Method::POST, "/quota/keys");
+        let (status, said) = ask(gateway, Some(&ops), asked, Some(body)).await;
+        assert_eq!(status, 400, "{said}");
+        assert!(said["detail"].as_str().unwrap().contains(word), "{said}");
+    }
+    let (_, keys) = ask(gateway, Some(&ops), (Method::GET, "/quota/keys"), None).await;
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "{keys}");
+    let pause = ["pause", "begin", "agent=a", "agent=b"];
+    let (code, _, complaint) = admin(gateway, &ops, &pause).await;
+    assert!(
+        code == 2 && complaint.contains("`agent` is there more than once"),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]

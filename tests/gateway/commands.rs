@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::process::{ConfigFile, run, soon, tower_quota};
+use crate::process::{ConfigFile, Gateway, run, soon, tower_quota};
 
 async fn check(text: &str, more: &[&str]) -> (i32, String, String) {
     let config = ConfigFile::new(text);
@@ -47,6 +47,112 @@ async fn c5_names_of_models_are_resolved() {
         said.contains("nobody-knows") && said.contains("no price"),
         "{said}"
     );
+}
+
+const ROUTED: &str = "rate_limiting:
+  max_daily_spend: 10
+  cap_output: 8192
+  providers:
+    openai: { gpt-4o: { rpm: 500 } }
+    azure: { gpt-4o: { rpm: 7 } }
+  prices:
+    openai: { house: { input: 1, output: 2 } }
+    azure: { gpt-4o: { input: 3, output: 12 } }
+    groq: { openai/own-20b: { input: 5, output: 6 } }
+  failover:
+    providers:
+      openai: { keys: [sk-of-openai] }
+      west: { provider: azure, keys: [sk-of-west], base_url: 'http://127.0.0.1:1/openai/v1' }
+    routes:
+      fast: { ordered: [openai/gpt-4o, west/gpt-4o], degraded: { from: 0.9, targets: [openai/house] } }
+      odd: [openai/house, west/house]
+gateway: { listen: '127.0.0.1:0' }";
+
+#[tokio::test]
+async fn a_name_that_begins_with_a_provider_has_that_providers_price_or_none() {
+    let names = ["west/gpt-4o", "azure/house", "west/house", "groq/house"];
+    let (code, said, _) = check(ROUTED, &names).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("west/gpt-4o\n  requests 7/min for provider=azure"),
+        "{said}"
+    );
+    assert!(said.contains("price of azure gpt-4o: $3.00"), "{said}");
+    assert!(!said.contains("price of openai"), "{said}");
+    assert_eq!(said.matches("no price: ").count(), 3, "{said}");
+    // A maker in front is part of the name where somebody lists it so.
+    let (_, said, _) = check(ROUTED, &["openai/house", "openai/own-20b"]).await;
+    for price in ["openai house: $1.00", "groq openai/own-20b: $5.00"] {
+        assert!(said.contains(&format!("  price of {price}")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_is_shown_by_its_targets() {
+    let (code, said, _) = check(ROUTED, &["fast"]).await;
+    assert_eq!(code, 0, "{said}");
+    let told: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.starts_with("warning: ") && !line.contains("cost "))
+        .collect();
+    let expected = "fast, a route to
+  openai/gpt-4o
+    requests 500/min for provider=openai, model=gpt-4o
+    price of openai gpt-4o: $2.50 per million tokens of input, $10.00 per million tokens of output
+  west/gpt-4o
+    requests 7/min for provider=azure, model=gpt-4o
+    price of azure gpt-4o: $3.00 per million tokens of input, $12.00 per million tokens of output
+fast, from 0.9 of a budget on, to
+  openai/house
+    price of openai house: $1.00 per million tokens of input, $2.00 per million tokens of output";
+    assert_eq!(told.join("\n"), expected);
+}
+
+#[tokio::test]
+async fn a_target_without_a_price_is_warned_of_where_a_budget_would_refuse_its_calls() {
+    let warning =
+        "warning: rate_limiting.failover.routes.odd: no price is known for its target `west/house`";
+    let (code, said, _) = check(ROUTED, &[]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with(warning), "{said}");
+    assert_eq!(said.matches("warning: ").count(), 1, "{said}");
+    for enough in [
+        ROUTED.replace("cap_output", "unknown_price: allow\n  cap_output"),
+        ROUTED
+            .replace("max_daily_spend: 10", "max_counts: 10")
+            .replace(", degraded: { from: 0.9, targets: [openai/house] }", ""),
+    ] {
+        let (code, said, complaint) = check(&enough, &[]).await;
+        assert_eq!(code, 0, "{complaint}");
+        assert!(!said.contains("warning"), "{said}");
+    }
+    let mut gateway = Gateway::start_text("", ROUTED).await;
+    let said = gateway.complaint().await;
+    assert!(
+        said.starts_with(&format!("tower-quota: {warning}")),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_serve_refuses_without_keys_is_warned_of() {
+    let text = |more: &str| {
+        format!(
+            "rate_limiting: {{}}
+gateway: {{ listen: '0.0.0.0:8080', upstream: 'http://127.0.0.1:1'{more} }}"
+        )
+    };
+    let (code, said, _) = check(&text(""), &[]).await;
+    assert_eq!(code, 0, "{said}");
+    let warning = "warning: gateway.listen: 0.0.0.0:8080 can be reached from other machines";
+    assert!(
+        said.starts_with(warning) && said.contains("--listen"),
+        "{said}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    let (code, said, _) = check(&text(&format!(", state: '{}'", state.display())), &[]).await;
+    assert!(code == 0 && !said.contains("warning"), "{said}");
 }
 
 #[tokio::test]
@@ -178,4 +284,30 @@ async fn g7_init_writes_what_check_finds_sound_of_the_keys_there_are() {
         !text.contains("anthropic") && !text.contains("default: true"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn init_writes_under_no_name_that_would_be_read_as_another_format() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, is_written) in [
+        ("quota.toml", false),
+        ("quota.json", false),
+        ("quota.txt", false),
+        ("quota", false),
+        ("quota.yml", true),
+    ] {
+        let path = folder.path().join(name);
+        let mut command = tower_quota(&["init", "--output", path.to_str().unwrap()]);
+        command.env_clear().env("OPENAI_API_KEY", "sk-marked");
+        let output = soon(command.output()).await.unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(path.exists(), is_written, "{complaint}");
+        let code = if is_written { 0 } else { 2 };
+        assert_eq!(output.status.code(), Some(code), "{complaint}");
+        assert_eq!(
+            complaint.contains(".yaml or .yml"),
+            !is_written,
+            "{complaint}"
+        );
+    }
 }

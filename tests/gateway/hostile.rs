@@ -210,11 +210,31 @@ async fn what_connection_names_is_not_what_a_call_is_known_by() {
     assert_eq!(sim.ledger().attempts(), 0);
     let answer = raw(&gateway, request("connection: close\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let trace = "TRACE / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    let answer = raw(&gateway, trace.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
-    let allowed = "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
-    assert!(answer.contains(allowed), "{answer}");
+}
+
+#[tokio::test]
+async fn methods_that_are_about_no_call_go_nowhere() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let url = sim.base_url();
+    let text = format!(
+        "rate_limiting: {{}}
+gateway: {{ listen: '127.0.0.1:0', upstreams: {{ openai: {{ url: '{url}', key: sk-marked }} }} }}"
+    );
+    let gateway = Gateway::start_text("", &text).await;
+    for line in [
+        "TRACE /",
+        "TRACE /v1/chat/completions",
+        "CONNECT /v1/chat/completions",
+        "CONNECT /openai/v1/models",
+    ] {
+        let request = format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = raw(&gateway, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 405"), "{line}: {answer}");
+        assert!(answer.contains("bad_method"), "{line}: {answer}");
+        let allowed = "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+        assert!(answer.contains(allowed), "{line}: {answer}");
+    }
+    assert_eq!(sim.ledger().attempts(), 0);
 }
 
 #[tokio::test]
@@ -270,6 +290,10 @@ async fn bodies_that_are_none_or_too_large_are_refused() {
         let text = answer.text().await.unwrap();
         assert!((400..500).contains(&status), "{status}: {text}");
     }
+    let nameless = post(br#"{"messages":[]}"#.to_vec()).send().await;
+    let (_, body) = json_of(nameless.unwrap()).await;
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the call names no model"), "{message}");
     let large = vec![b' '; 33 << 20];
     let (status, body) = json_of(post(large).send().await.unwrap()).await;
     assert_eq!(

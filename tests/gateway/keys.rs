@@ -169,8 +169,11 @@ async fn what_is_no_good_key_is_the_error_of_the_callers_api() {
     let upstreams = format!("{{ sim: {{ url: '{}' }} }}", sim.base_url());
     let mut keyed = Keyed::start(&upstreams, "{}").await;
     let old = keyed
-        .key(&["old", "--expires", "2001-01-01T00:00:00Z"])
+        .key(&["old", "--expires", "2999-01-01T00:00:00Z"])
         .await;
+    // A thousand years later.
+    let kept = std::fs::read_to_string(&keyed.state).unwrap();
+    std::fs::write(&keyed.state, kept.replace("2999-", "2001-")).unwrap();
     let off = keyed.key(&["off"]).await;
     let state = keyed.state.to_str().unwrap();
     let done = run(&["admin", "--state", state, "key", "disable", "off"]).await;

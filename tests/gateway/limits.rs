@@ -93,6 +93,23 @@ async fn who_finds_the_queue_full_gets_a_429_at_once() {
 }
 
 #[tokio::test]
+async fn a_caller_that_names_no_timeout_waits_no_longer_than_the_queue_lets_it() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let limits = "{ global: { rpd: 1 }, queue: { max_wait: 30s } }";
+    let gateway = Gateway::start(&sim.base_url(), limits).await;
+    let first = chat(&gateway, json!({})).send().await.unwrap();
+    assert_eq!(first.status(), 200);
+    let refused = soon(chat(&gateway, json!({})).send()).await.unwrap();
+    let after = refused.headers()["retry-after"].to_str().unwrap();
+    let after: u64 = after.parse().unwrap();
+    assert!(after > 86_000, "{after}");
+    let (status, body) = json_of(refused).await;
+    assert_eq!(status, 429, "{body}");
+    assert_eq!(body["error"]["code"], "deadline_exceeded");
+    assert_eq!(sim.ledger().attempts(), 1);
+}
+
+#[tokio::test]
 async fn tags_in_headers_choose_the_limits() {
     let sim = Simulator::start(SimConfig::default()).await.unwrap();
     let limits = "

@@ -8,6 +8,7 @@
 #[path = "../support/certificates.rs"]
 mod certificates;
 
+mod accounts;
 mod admin;
 mod alerts;
 mod calls;

@@ -29,9 +29,13 @@ gateway: {{ listen: '127.0.0.1:0' }}
 }
 
 async fn failing() -> SimServer {
+    failing_by("status=500").await
+}
+
+async fn failing_by(fault: &str) -> SimServer {
     let config = SimConfig {
         faults: vec![FaultRule {
-            fault: "status=500".parse().unwrap(),
+            fault: fault.parse().unwrap(),
             probability: 1.0,
             nth: None,
         }],
@@ -76,6 +80,33 @@ async fn f2_where_the_first_fails_the_second_serves_and_nobody_sees_a_key_of_ano
         said,
         "tower-quota: failover: one/gpt-5.5 (key-1) fails; passed over for 3600 s"
     );
+}
+
+#[tokio::test]
+async fn where_no_target_serves_the_header_says_the_wait_that_the_words_say() {
+    let (first, second) = (
+        failing_by("status=429;retry-after=300").await,
+        failing_by("insufficient-quota").await,
+    );
+    let text = file(&first.base_url(), &second.base_url())
+        .replace("    breaker: ", "    park_for: 90s\n    breaker: ");
+    let gateway = Gateway::start_text("", &text).await;
+    let call = || chat(&gateway, json!({"model": "gpt-5.5", "max_tokens": 50}));
+    assert_eq!(call().send().await.unwrap().status(), 429);
+
+    let answer = call().send().await.unwrap();
+    let after = answer.headers()["retry-after"].to_str().unwrap();
+    let after: u64 = after.parse().unwrap();
+    let (status, body) = json_of(answer).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("no_target")));
+    let message = body["error"]["message"].as_str().unwrap();
+    let parked = "gpt-5.5 (west) is out of money or quota, or its key is refused";
+    assert!(message.contains(parked), "{message}");
+    let (_, wait) = message.rsplit_once("; worth another try in ").unwrap();
+    let wait: f64 = wait.trim_end_matches(" s").parse().unwrap();
+    assert!(wait <= 90.0 && wait > 30.0, "{message}");
+    let early = after as f64 - wait;
+    assert!((0.0..=1.0).contains(&early), "{after}: {message}");
 }
 
 #[tokio::test]

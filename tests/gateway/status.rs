@@ -259,6 +259,11 @@ async fn a_report_of_a_file_is_of_any_tags_and_time_and_equals_the_bill() {
     for (args, word) in [
         (&["--since", "soon"][..], "`soon` is none of"),
         (&["--time-zone", "Mars/Base"], "Mars/Base"),
+        (&["--since", "2999-01-01"], "--since: it begins after now"),
+        (
+            &["--since", "today", "--until", "yesterday"],
+            "--until: it ends before it begins",
+        ),
     ] {
         let (code, _, error) = report(args).await;
         assert!(code == 2 && error.contains(word), "{error}");
@@ -267,6 +272,11 @@ async fn a_report_of_a_file_is_of_any_tags_and_time_and_equals_the_bill() {
         .await
         .unwrap();
     assert_eq!(missing.status.code(), Some(2));
+    let error = String::from_utf8(missing.stderr).unwrap();
+    assert!(
+        error.contains("No such file") && !error.contains("its directory"),
+        "{error}"
+    );
 }
 
 #[cfg(all(feature = "demo", unix))]

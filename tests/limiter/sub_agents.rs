@@ -70,6 +70,24 @@ async fn a_new_name_is_no_new_window() {
         .unwrap();
 }
 
+/// B7: nor is a new run.
+#[tokio::test(start_paused = true)]
+async fn a_run_within_a_run_uses_up_both() {
+    let limiter = limiter([Limit::requests(2).every_run()]);
+    let run = |name: &str| Tags::new().with(Tag::Run, name);
+    let made = scope(run("7"), async {
+        let mut made = 0;
+        for inner in ["a", "b", "c"] {
+            let tags = run(inner).with(Tag::Agent, "scout");
+            made += u32::from(limiter.run(call().tags(tags), async {}).await.is_ok());
+        }
+        made
+    });
+    assert_eq!(made.await, 2);
+    let explained = limiter.explain(&call().tags(run("a"))).await.unwrap();
+    assert_eq!(explained.limits[0].in_use, 1);
+}
+
 /// Who is not inside is nobody's sub-agent.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_inherits_nothing_counts_for_itself() {
@@ -181,6 +199,9 @@ async fn what_is_recorded_counts_for_both_and_tags_are_kept_whole() {
         assert_eq!(explained.limits[0].in_use, 30, "{name}");
     }
     let text = serde_json::to_string(&tags).unwrap();
-    assert_eq!(text, r#"{"agent":"scout","outer_agents":"[\"lead\"]"}"#);
+    assert_eq!(
+        text,
+        r#"{"agent":"scout","(outer)":"[{\"agent\":\"lead\"}]"}"#
+    );
     assert_eq!(serde_json::from_str::<Tags>(&text).unwrap(), tags);
 }

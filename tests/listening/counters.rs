@@ -19,18 +19,26 @@ async fn others(
     provider: &str,
     headers: &[(&'static str, &str)],
 ) -> Vec<(String, u64)> {
+    let tags = Tags::new().with(Tag::Provider, provider);
+    others_with(tags, limits, headers).await
+}
+
+/// The same of a call with these tags, among them its provider.
+async fn others_with(
+    tags: Tags,
+    limits: impl IntoIterator<Item = Limit>,
+    headers: &[(&'static str, &str)],
+) -> Vec<(String, u64)> {
     let (limiter, store): (Limiter, _) = limiter(limits, true);
-    let tags = Tags::new()
-        .with(Tag::Provider, provider)
-        .with(Tag::Model, "m")
-        .with(Tag::Agent, "a");
+    let provider = tags.get(&Tag::Provider).unwrap().to_owned();
+    let tags = tags.with(Tag::Model, "m").with(Tag::Agent, "a");
     let permit = limiter.acquire(Call::new().tags(tags).tokens(10, 10)).await;
     let permit = permit.unwrap();
     let headers: HeaderMap = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
         .collect();
-    let shown = rate_limits(provider, &headers, SystemTime::now());
+    let shown = rate_limits(&provider, &headers, SystemTime::now());
     assert!(!shown.is_empty(), "{headers:?}");
     permit.observe(&Observation::Counters {
         shown,
@@ -103,6 +111,27 @@ async fn counters_of_one_model_are_about_limits_on_several_only_where_they_are_t
     let per_model = [Limit::requests(150).every(MINUTE).per(Tag::Model)];
     let own = named("requests 150/min for model=m", 90);
     assert_eq!(others(per_model, "openai", MINUTELY).await, own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_of_a_callers_own_key_are_about_limits_on_keys_alone() {
+    let with = |key: &str| {
+        let tags = Tags::new().with(Tag::Provider, "openai");
+        tags.with(Tag::ApiKey, key)
+    };
+    let own = || with("caller-0123456789ab");
+    let all = || [requests(100, MINUTE)];
+    assert_eq!(others_with(own(), all(), MINUTELY).await, []);
+    let of_each = [requests(100, MINUTE).per(Tag::ApiKey)];
+    let its_own = named(
+        "requests 100/min for model=m, api_key=caller-0123456789ab",
+        40,
+    );
+    assert_eq!(others_with(own(), of_each, MINUTELY).await, its_own);
+    for ours in ["main", "caller-1", "caller-0123456789ax"] {
+        let known = named("requests 100/min for model=m", 40);
+        assert_eq!(others_with(with(ours), all(), MINUTELY).await, known);
+    }
 }
 
 #[tokio::test(start_paused = true)]

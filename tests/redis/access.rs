@@ -22,12 +22,11 @@ use tower_quota::{
 };
 
 /// What a store does there, in the words of `ACL SETUSER`.
-const RIGHTS: [&str; 21] = [
+const RIGHTS: [&str; 20] = [
     "resetchannels",
     "-@all",
     "+eval",
     "+evalsha",
-    "+script|load",
     "+time",
     "+get",
     "+set",

@@ -45,7 +45,11 @@ fn where_and_what_is_wrong_is_said_all_the_same() {
         ),
         (
             "rate_limiting:\n  global: { rpm: MARKED }",
-            ["rate_limiting.global.rpm", "expected u64", "line 2"],
+            [
+                "rate_limiting.global.rpm",
+                "expected a whole number",
+                "line 2",
+            ],
         ),
         (
             "rate_limiting: {}\napi_key: MARKED",

@@ -21,13 +21,13 @@ use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _};
 use tower_quota::{
     AdmissionLayer, BudgetLayer, Limiter, Money, RateLimitLayer, RetryLayer, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits},
+    limit::{Demand, Limit, Limits, Quantities},
     limiter::{Call, QueueOptions},
     pricing::{Price, PriceTable},
     scope,
     sim::{SimConfig, SimError, Simulator},
     store::{
-        Claim, Correction, SqliteStore, Store as _,
+        Claim, Correction, Decision, Settlement, SqliteStore, Store as _,
         sqlite::{Ledger, Query, Retention, SqliteOptions},
     },
 };
@@ -221,6 +221,58 @@ async fn a_model_without_a_price_is_no_model_that_costs_nothing() {
     assert_eq!(rows(&path, query), [["settled", "reported", "-"]]);
     let query = "SELECT attempts, unpriced, cost_nanos FROM hours";
     assert_eq!(rows(&path, query), [["1", "1", "0"]]);
+}
+
+/// Of a stream that was hung up on before anything was seen of it: admission estimates no output, money takes what was
+/// reserved.
+#[tokio::test(start_paused = true)]
+async fn an_estimate_that_money_does_not_go_by_is_not_in_the_ledger() {
+    let demand = Demand {
+        input: 10,
+        output: 7,
+        cost: 80_000,
+        ..Demand::default()
+    };
+    let mut estimate = Usage::new(9, 0);
+    estimate.estimated = true;
+    let mut reported = Usage::new(9, 3);
+    reported.cache_read = 2;
+    for (admission, expected) in [
+        (estimate, ["unknown", "10", "7", "80000"]),
+        (reported, ["reported", "9", "3", "80000"]),
+    ] {
+        for is_money_last in [true, false] {
+            let folder = Folder::new();
+            let path = folder.file("ledger.db");
+            let store = open(&path);
+            let mut open = Vec::new();
+            for (quantities, settlement) in [
+                (Quantities::ADMISSION, Settlement::Usage(admission)),
+                (Quantities::BUDGET, Settlement::Unknown),
+            ] {
+                let claim = Claim {
+                    quantities,
+                    attempt: 1,
+                    ..Claim::new(Tags::new(), demand)
+                };
+                let Decision::Granted(grant) = store.claim(&claim).get().await.unwrap() else {
+                    panic!("there is room");
+                };
+                open.push((grant, settlement));
+            }
+            if !is_money_last {
+                open.reverse();
+            }
+            for (grant, settlement) in open {
+                store.settle(grant, settlement).get().await.unwrap();
+            }
+            store.flush().await.unwrap();
+            let query = "SELECT usage, input_tokens, output_tokens, cost_nanos FROM attempts";
+            assert_eq!(rows(&path, query), [expected], "{is_money_last}");
+            let [hours, recounted] = sums(&path);
+            assert_eq!(hours, recounted);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

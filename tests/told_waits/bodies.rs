@@ -76,6 +76,43 @@ fn texts_that_tell_a_wait() {
             TooLong(120_000),
         ),
         (
+            "in parts",
+            busy(
+                "somebody",
+                r#"{"error":"try again in 1 minute 47 seconds"}"#,
+            ),
+            TooLong(107_000),
+        ),
+        (
+            "in parts, as Go has them",
+            busy("somebody", r#"{"error":"Resets in: 1s 500ms."}"#),
+            Told(1_500),
+        ),
+        (
+            "Gemini, of a plan",
+            busy(
+                "gemini",
+                r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"You have exhausted your capacity on this model. Your quota will reset after 4s."}}"#,
+            ),
+            Told(4_000),
+        ),
+        (
+            "Moonshot",
+            busy(
+                "moonshot",
+                r#"{"error":{"type":"rate_limit_reached_error","message":"request reached max request: 3, please try again after 1 seconds"}}"#,
+            ),
+            Told(1_000),
+        ),
+        (
+            "a plain request to wait",
+            busy(
+                "somebody",
+                r#"{"error":{"message":"Rate limit of 10 per 60s exceeded. Please wait 20 seconds before retrying."}}"#,
+            ),
+            Told(20_000),
+        ),
+        (
             "a 503 that tells",
             Form::status(503).body(r#"{"error":{"message":"Please try again in 3s."}}"#),
             Told(3_000),

@@ -226,3 +226,81 @@ fn what_is_counted_over_a_month_does_not_come_back_soon() {
         ),
     ]);
 }
+
+#[test]
+fn others_name_them_by_words_of_their_own() {
+    let of = |provider, status, body: &'static str| {
+        let form = Form::status(status).of(provider).body(body);
+        form.header("retry-after", "1")
+    };
+    check_all([
+        (
+            "Moonshot",
+            of(
+                "moonshot",
+                429,
+                r#"{"error":{"message":"m","type":"exceeded_current_quota_error"}}"#,
+            ),
+            Not,
+        ),
+        (
+            "Z.ai, its balance",
+            of(
+                "zai",
+                429,
+                r#"{"error":{"code":"1113","message":"Insufficient balance or no resource package. Please recharge."}}"#,
+            ),
+            Not,
+        ),
+        (
+            "Z.ai, of a plan",
+            of(
+                "zai",
+                429,
+                r#"{"error":{"code":"1308","message":"Usage limit reached for 5 hour. Your limit will reset at 2026-08-17 02:56:15"}}"#,
+            ),
+            Not,
+        ),
+        (
+            "Z.ai, a common limit",
+            of(
+                "zai",
+                429,
+                r#"{"error":{"code":"1302","message":"Rate limit reached for requests"}}"#,
+            ),
+            Told(1_000),
+        ),
+        (
+            "DashScope",
+            of("dashscope", 400, r#"{"code":"Arrearage","message":"m"}"#),
+            Not,
+        ),
+        (
+            "LiteLLM",
+            of(
+                "litellm",
+                429,
+                r#"{"error":{"message":"m","type":"budget_exceeded","code":"429"}}"#,
+            ),
+            Not,
+        ),
+        (
+            "new-api",
+            of(
+                "newapi",
+                403,
+                r#"{"error":{"message":"m","code":"insufficient_user_quota"}}"#,
+            ),
+            Not,
+        ),
+        (
+            "Codex",
+            of(
+                "openai",
+                429,
+                r#"{"error":{"message":"m","type":"usage_limit_reached","resets_in_seconds":1}}"#,
+            ),
+            Not,
+        ),
+    ]);
+}

@@ -186,6 +186,34 @@ fn anthropics_instants() {
 }
 
 #[test]
+fn a_subscription_of_anthropics() {
+    let at = |from_now: u64| {
+        let since = UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(from_now);
+        since.as_secs().to_string()
+    };
+    let window = |days: &'static str| {
+        Form::status(429)
+            .of("anthropic")
+            .header("anthropic-ratelimit-unified-status", "rejected")
+            .header("anthropic-ratelimit-unified-5h-status", "rejected")
+            .header("anthropic-ratelimit-unified-5h-reset", at(20))
+            .header("anthropic-ratelimit-unified-7d-status", days)
+            .header("anthropic-ratelimit-unified-7d-reset", at(50))
+    };
+    check("five hours", Date(20_000), || window("allowed"));
+    check("seven days too", Date(50_000), || window("rejected"));
+    let whole = || {
+        let busy = Form::status(429).of("anthropic");
+        let busy = busy.header("anthropic-ratelimit-unified-status", "rejected");
+        busy.header("anthropic-ratelimit-unified-reset", at(30))
+    };
+    check("no window named", Date(30_000), whole);
+    check("told", Told(2_000), || {
+        window("rejected").header("retry-after", "2")
+    });
+}
+
+#[test]
 fn coheres_seconds_of_unix() {
     let at = |provider, from_now: i64| {
         let now = SystemTime::now()

@@ -115,7 +115,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "STORE", value_parser = hidden)]
     pub(crate) store: Option<SecretString>,
     /// Model names as callers write them, to show which limits and which price each leads to: gpt-4o-2024-08-06,
-    /// azure/my-deployment.
+    /// azure/my-deployment. Of a name that has a route, each target is shown.
     #[arg(value_name = "MODEL")]
     pub(crate) models: Vec<String>,
     /// Print the JSON Schema of a configuration.
@@ -125,7 +125,7 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The file to write.
+    /// The file to write, in YAML: its name ends in .yaml or .yml.
     #[arg(long, value_name = "FILE", default_value = "quota.yaml")]
     pub(crate) output: PathBuf,
     /// Overwrite an existing file.

@@ -1,8 +1,8 @@
 //! `tower-quota init`
 
-use std::{env, fs::OpenOptions, io::Write as _};
+use std::{env, fs::OpenOptions, io::Write as _, path::Path};
 
-use tower_quota::config::Preset;
+use tower_quota::config::{Format, Preset};
 
 use super::{cli::InitArgs, failure::Failure, output::print};
 
@@ -25,6 +25,7 @@ const KEYS: [(&str, &str); 13] = [
 
 /// Writes a first configuration, of the keys that are in the environment. The keys themselves are not in it.
 pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
+    check_ending(&args.output)?;
     let mut found: Vec<(&str, &str)> = Vec::new();
     for (variable, provider) in KEYS {
         let is_set = env::var(variable).is_ok_and(|key| !key.trim().is_empty());
@@ -64,6 +65,17 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
             "look at its limits and its budget, then: tower-quota serve --config {path}"
         )
     })
+}
+
+/// What is written is YAML: under a name that says otherwise nobody could read it.
+fn check_ending(path: &Path) -> Result<(), Failure> {
+    match Format::of_path(path) {
+        Ok(Format::Yaml) => Ok(()),
+        _ => Err(Failure::Argument(format!(
+            "--output {}: it is written in YAML; give it a name that ends in .yaml or .yml",
+            path.display()
+        ))),
+    }
 }
 
 fn text(found: &[(&str, &str)]) -> String {

@@ -23,6 +23,7 @@ mod signals;
 mod simulate;
 mod source;
 mod status;
+mod targets;
 mod threads;
 
 use std::{io, process::ExitCode};

@@ -19,6 +19,7 @@ use super::{
     reload,
     signals::{Hangups, Signals},
     source::Source,
+    targets,
 };
 
 /// Serves until a signal comes and the calls that came are answered. What they used is in the store then, where that
@@ -81,7 +82,8 @@ async fn serve(args: ServeArgs, built: &mut Option<Stack>) -> Result<(), Failure
     for part in &said.not_understood {
         complain(format_args!("not in force: {part}"));
     }
-    for doubt in &stack.doubts {
+    let unpriced = targets::unpriced(&said.rate_limiting, stack);
+    for doubt in stack.doubts.iter().chain(&unpriced) {
         complain(format_args!("warning: {doubt}"));
     }
     stack

@@ -22,7 +22,7 @@ fn reading(whole: Usage, finish: &str, iterations: Vec<Iteration>) -> Reading {
 
 fn shares(whole: Usage, finish: &str, iterations: Vec<Iteration>) -> Shares {
     let reading = reading(whole, finish, iterations);
-    Shares::of(&reading, Dialect::AnthropicMessages, whole)
+    Shares::of(&reading, Dialect::AnthropicMessages, whole, true)
 }
 
 /// What others have used.
@@ -145,7 +145,9 @@ fn a_refusal_is_free_where_nothing_was_generated() {
     assert_eq!(shares(nothing, "refusal", Vec::new()).used, nothing);
 
     let refusal = || reading(nothing, "refusal", Vec::new());
-    let charged = |reading: &Reading, dialect| Shares::of(reading, dialect, nothing).charged;
+    let charged = |reading: &Reading, dialect| {
+        Shares::of(reading, dialect, nothing, reading.usage_is_final).charged
+    };
     let seen = Reading {
         output_seen: 1,
         ..refusal()
@@ -174,10 +176,105 @@ fn what_is_refused_at_once_has_advice_and_summaries_paid_for() {
 
 #[test]
 fn of_more_models_than_are_told_apart_nothing_is_lost() {
-    let advised =
-        ["b", "c", "d", "e"].map(|model| iteration("advisor_message", Some(model), 10, 1));
+    let models = ["b", "c", "d", "e", "f", "g"];
+    let advised = models.map(|model| iteration("advisor_message", Some(model), 10, 1));
     let shares = shares(Usage::new(100, 50), "end_turn", Vec::from(advised));
-    assert_eq!(others(&shares), [used("b", 10, 1), used("c", 10, 1)]);
+    let apart: Vec<_> = models[..4].iter().map(|model| used(model, 10, 1)).collect();
+    assert_eq!(others(&shares), apart);
     assert!(shares.is_mixed);
     assert_eq!(shares.used, Usage::new(120, 52));
+}
+
+#[test]
+fn who_takes_over_counts_once_where_there_is_no_room_for_it() {
+    let models = ["b", "c", "d", "e"];
+    let refused = models.map(|model| iteration("message", Some(model), 10, 1));
+    let served = iteration("fallback_message", Some("a"), 412, 264);
+    let iterations = Vec::from(refused).into_iter().chain([served]).collect();
+    let shares = shares(Usage::new(412, 264), "end_turn", iterations);
+    assert_eq!(shares.used, Usage::new(412, 264));
+    assert_eq!(shares.charged, Some(Usage::new(412, 264)));
+    assert!(shares.is_mixed);
+    assert_eq!(others(&shares).len(), 4);
+}
+
+#[test]
+fn who_takes_over_without_a_name_is_the_one_that_answers() {
+    let whole = Usage::new(412, 264);
+    let served = vec![iteration("fallback_message", None, 412, 264)];
+    let named = shares(whole, "end_turn", served.clone());
+    assert_eq!(named.used, whole);
+    assert_eq!(named.charged, Some(Usage::default()));
+    assert_eq!(others(&named), [used("a", 412, 264)]);
+    let reading = Reading {
+        model: None,
+        ..reading(whole, "end_turn", served)
+    };
+    let unnamed = Shares::of(&reading, Dialect::AnthropicMessages, whole, true);
+    assert_eq!((unnamed.used, unnamed.charged), (whole, Some(whole)));
+    assert!(others(&unnamed).is_empty());
+}
+
+#[test]
+fn before_the_last_word_what_was_seen_counts() {
+    let whole = Usage::new(412, 10_000);
+    let iterations = vec![
+        iteration("fallback_message", Some("a"), 412, 1),
+        iteration("advisor_message", Some("b"), 20, 2),
+    ];
+    let reading = reading(whole, "", iterations);
+    let shares = Shares::of(&reading, Dialect::AnthropicMessages, whole, false);
+    assert_eq!((shares.used, shares.charged), (whole, None));
+    assert_eq!(others(&shares), [used("b", 20, 2)]);
+}
+
+#[test]
+fn what_no_iteration_tells_of_is_paid_for_by_its_kinds() {
+    let mut whole = Usage::new(1_412, 264);
+    (whole.cache_read, whole.cache_write) = (600, 400);
+    let mut told = iteration("fallback_message", Some("a"), 700, 64);
+    told.usage.cache_read = 300;
+    let refused = iteration("message", Some("called"), 408, 30);
+    let short = shares(whole, "end_turn", vec![refused, told]);
+    assert_eq!((short.used, short.charged), (whole, Some(Usage::default())));
+    let mut served = Usage::new(1_412, 264);
+    (served.cache_read, served.cache_write) = (600, 400);
+    assert_eq!(
+        others(&short),
+        [used("called", 408, 30), ("a".to_owned(), served)]
+    );
+    // None of them was the one that answers.
+    let refused = ["b", "c"].map(|model| iteration("message", Some(model), 10, 1));
+    let none = shares(Usage::new(412, 264), "end_turn", Vec::from(refused));
+    assert_eq!(others(&none)[2], used("a", 412, 264));
+}
+
+#[test]
+fn who_takes_over_is_paid_for_without_output() {
+    let mut whole = Usage::new(500_412, 0);
+    whole.cache_write = 500_000;
+    let mut served = iteration("fallback_message", Some("a"), 500_412, 0);
+    served.usage.cache_write = 500_000;
+    let refused = iteration("message", Some("called"), 408, 0);
+    let shares = shares(whole, "max_tokens", vec![refused, served]);
+    assert_eq!(others(&shares), [("a".to_owned(), whole)]);
+    assert_eq!(
+        (shares.used, shares.charged),
+        (whole, Some(Usage::default()))
+    );
+}
+
+#[test]
+fn who_refused_before_a_word_is_free_whoever_the_stream_began_with() {
+    let whole = Usage::new(412, 264);
+    let iterations = vec![
+        iteration("message", Some("a"), 408, 0),
+        iteration("fallback_message", Some("b"), 412, 264),
+    ];
+    let shares = shares(whole, "end_turn", iterations);
+    assert_eq!(
+        (shares.used, shares.charged),
+        (whole, Some(Usage::default()))
+    );
+    assert_eq!(others(&shares), [used("b", 412, 264)]);
 }

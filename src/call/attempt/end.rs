@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Attempt, Claims, State, held_besides};
+use super::{Attempt, Claims, Leaves, State, held_besides};
 use crate::{
     call::{Ended, gate::Held, record::Told, watch::charge},
     event::Watched,
@@ -29,6 +29,19 @@ impl Attempt {
         let claims = {
             let mut state = self.lock();
             if state.sender != 0 || state.claims.is_empty() {
+                return;
+            }
+            std::mem::take(&mut state.claims)
+        };
+        claims.into_iter().for_each(|held| held.permit.release());
+    }
+
+    /// The same, where claims were dated when it was handed on: the room may be somebody else's by now. It is claimed for
+    /// again.
+    pub(in crate::call) fn release_dated(&self) {
+        let claims = {
+            let mut state = self.lock();
+            if state.sender != 0 || state.leaves != Leaves::AtOnce {
                 return;
             }
             std::mem::take(&mut state.claims)

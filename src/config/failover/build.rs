@@ -38,7 +38,12 @@ impl FailoverConfig {
     pub(in crate::config) fn routes(&self) -> Result<Routes, ConfigError> {
         let mut providers = BTreeMap::new();
         for (name, provider) in &self.providers {
-            providers.insert(name.as_str(), provider.build(name)?);
+            let built = provider.build(name)?;
+            let built = match self.label_without_keys(name, provider) {
+                Some(label) => built.label(label),
+                None => built,
+            };
+            providers.insert(name.as_str(), built);
         }
         let target = |target: &TargetConfig| {
             let provider = providers.get(target.provider.as_str())?;
@@ -62,9 +67,46 @@ impl FailoverConfig {
             other @ RouteError::Key { .. } => wrong("providers", other.to_string()),
         })
     }
+
+    /// What the targets of a provider have in place of a key's label if it has no keys: what was said; or else its name here,
+    /// if limits could not tell it from another one.
+    fn label_without_keys<'n>(
+        &self,
+        name: &'n str,
+        provider: &'n ProviderConfig,
+    ) -> Option<&'n str> {
+        let has_twin = || provider.keys.is_empty() && self.has_twins(provider.known_as(name));
+        let said = provider.label.as_deref();
+        said.or_else(|| has_twin().then_some(name))
+    }
+
+    /// Whether a model is served at several addresses without a key, all of them known by this name.
+    fn has_twins(&self, known_as: &str) -> bool {
+        let mut served = BTreeMap::new();
+        let mut targets = self.routes.values().flat_map(RouteConfig::all);
+        targets.any(|target| {
+            let name = &target.provider;
+            let provider = self.providers.get(name);
+            let is_one =
+                |one: &&ProviderConfig| one.keys.is_empty() && one.known_as(name) == known_as;
+            let Some(provider) = provider.filter(is_one) else {
+                return false;
+            };
+            let address = provider.address(name);
+            let address = address.map(|url| url.trim_end_matches('/'));
+            let before = served.insert(target.model.as_str(), address);
+            before.is_some_and(|before| before != address)
+        })
+    }
 }
 
 impl ProviderConfig {
+    /// Its base URL: what was said, or else the usual one.
+    fn address(&self, name: &str) -> Option<&str> {
+        let said = self.base_url.as_deref();
+        said.or_else(|| known::address(self.known_as(name)))
+    }
+
     fn build(&self, name: &str) -> Result<Provider, ConfigError> {
         let path = |field: &str| format!("providers.{name}.{field}");
         if name.is_empty() {
@@ -77,11 +119,7 @@ impl ProviderConfig {
             );
         }
         let known_as = self.known_as(name);
-        let Some(base_url) = self
-            .base_url
-            .as_deref()
-            .or_else(|| known::address(known_as))
-        else {
+        let Some(base_url) = self.address(name) else {
             return wrong(
                 path("base_url"),
                 format!("is missing; it is known only of {}", known::names()),

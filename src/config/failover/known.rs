@@ -25,6 +25,11 @@ pub(in crate::config) fn address(provider: &str) -> Option<&'static str> {
     known.map(|(_, address)| *address)
 }
 
+/// Our names of the providers whose address is known.
+pub(in crate::config) fn all() -> impl Iterator<Item = &'static str> {
+    ADDRESSES.into_iter().map(|(name, _)| name)
+}
+
 /// Whose address is known.
 pub(super) fn names() -> String {
     ADDRESSES.map(|(name, _)| name).join(", ")

@@ -41,6 +41,9 @@ pub struct ProviderConfig {
     /// The order in which the keys are tried: `ordered` as they are listed, `round_robin` with each first in turn, `weighted`
     /// with each first as often as its weight says, `most_headroom` with the one first that has the most room left.
     pub pool: PoolName,
+    /// What its targets have as their tag `api_key` where it has no keys, if that was said elsewhere.
+    #[serde(skip)]
+    pub(in crate::config) label: Option<String>,
 }
 
 /// How a provider takes keys.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Deployment, LiteLlmConfig, notes::Notes};
+use super::{Deployment, LiteLlmConfig, notes::Notes, terms};
 use crate::config::{KeyConfig, PoolName, ProviderConfig, RouteConfig, TargetConfig, TriggerName};
 
 /// Deployments of a route that differ in their keys alone: one target.
@@ -36,7 +36,8 @@ pub(super) fn routes(read: &mut LiteLlmConfig, notes: &Notes<'_>) {
         let mut targets = Vec::new();
         let mut providers = Vec::new();
         for bucket in &buckets {
-            let (entry, provider) = bucket.provider(&read.config.rate_limiting.failover.providers);
+            let others = &read.config.rate_limiting.failover.providers;
+            let (entry, provider) = bucket.provider(others, &read.deployments);
             let first = bucket.deployments[0].0;
             targets.push(TargetConfig {
                 weight: bucket.weight,
@@ -194,6 +195,7 @@ impl Bucket<'_> {
     fn provider(
         &self,
         others: &std::collections::BTreeMap<String, ProviderConfig>,
+        all: &[Deployment],
     ) -> (String, ProviderConfig) {
         let first = self.deployments[0].0;
         let keys = self.deployments.iter().filter_map(|(deployment, weight)| {
@@ -209,6 +211,7 @@ impl Bucket<'_> {
             auth: None,
             keys: keys.collect(),
             pool: PoolName::Weighted,
+            label: terms::label(first, all).map(str::to_owned),
         };
         let mut name = first.id.clone();
         let mut number = 1;

@@ -57,30 +57,72 @@ pub(super) fn limits(deployments: &[Deployment], config: &mut Config) {
         together(&place, config);
         if place.len() > 1 {
             for deployment in place {
-                let mut when = when(deployment);
-                when.insert("api_key".to_owned(), OneOrMore(vec![deployment.id.clone()]));
-                push(deployment.amounts, &when, config);
+                apart(deployment, deployments, config);
             }
         }
     }
 }
 
-/// What goes to one model of one provider in all.
-fn together(place: &[&Deployment], config: &mut Config) {
-    let sum = |amount: fn(&Amounts) -> Option<u64>| {
-        let amounts = place.iter().map(|deployment| amount(&deployment.amounts));
-        // Where one has none, there is none for all of them.
-        amounts
-            .into_iter()
-            .try_fold(0_u64, |sum, amount| Some(sum.saturating_add(amount?)))
+/// What the calls that go to a deployment without a key have as their `api_key`, so that its limits hold for it alone: where
+/// there are others of its model. Those at one address are told apart by nothing, and have the name of the first.
+pub(super) fn label<'d>(deployment: &'d Deployment, all: &'d [Deployment]) -> Option<&'d str> {
+    let beside = beside(deployment, all);
+    let alike = all.iter().filter(|one| is_alike(one, deployment));
+    let first = beside.first()?;
+    (alike.count() > beside.len()).then_some(first.id.as_str())
+}
+
+/// The deployments without a key at the address of one, itself among them; none of one that has a key.
+fn beside<'d>(deployment: &'d Deployment, all: &'d [Deployment]) -> Vec<&'d Deployment> {
+    let base = keyless(deployment);
+    let is_beside =
+        |one: &&Deployment| base.is_some() && keyless(one) == base && is_alike(one, deployment);
+    all.iter().filter(is_beside).collect()
+}
+
+/// The address of a deployment that calls go to without a key.
+fn keyless(deployment: &Deployment) -> Option<&str> {
+    let place = deployment.place.as_ref()?;
+    place.key.is_none().then_some(place.base_url.as_str())
+}
+
+/// Whether both are of one model of one provider.
+fn is_alike(one: &Deployment, other: &Deployment) -> bool {
+    one.provider == other.provider && one.model == other.model
+}
+
+/// What goes to one deployment of several.
+fn apart(deployment: &Deployment, all: &[Deployment], config: &mut Config) {
+    let amounts = match label(deployment, all) {
+        None => deployment.amounts,
+        Some(label) if label == deployment.id => sum(&beside(deployment, all)),
+        // It counts with the first at its address.
+        Some(_) => return,
     };
-    let amounts = Amounts {
+    let mut when = when(deployment);
+    when.insert("api_key".to_owned(), OneOrMore(vec![deployment.id.clone()]));
+    push(amounts, &when, config);
+}
+
+/// What several have in all.
+fn sum(place: &[&Deployment]) -> Amounts {
+    let sum = |amount: fn(&Amounts) -> Option<u64>| {
+        let mut amounts = place.iter().map(|deployment| amount(&deployment.amounts));
+        // Where one has none, there is none for all of them.
+        amounts.try_fold(0_u64, |sum, amount| Some(sum.saturating_add(amount?)))
+    };
+    Amounts {
         rpm: sum(|one| one.rpm),
         tpm: sum(|one| one.tpm),
         itpm: sum(|one| one.itpm),
         otpm: sum(|one| one.otpm),
         parallel: sum(|one| one.parallel),
-    };
+    }
+}
+
+/// What goes to one model of one provider in all.
+fn together(place: &[&Deployment], config: &mut Config) {
+    let amounts = sum(place);
     let first = place[0];
     match &first.provider {
         Some(provider) if !first.model.contains('*') && amounts != Amounts::default() => {

@@ -9,6 +9,11 @@ use super::At;
 /// How alike two names must be for one to be the other misspelled, of 1.
 const ALIKE: f64 = 0.7;
 
+/// What a block of limits is, in words.
+pub(in crate::config) const LIMITS: &str = "limits, as `{ rpm: 60 }`";
+const WHOLE: &str = "a whole number, as 60";
+const NUMBER: &str = "a number, as 0.5";
+
 /// What does not fit, and where.
 #[derive(Debug)]
 pub(crate) struct TreeError {
@@ -27,14 +32,14 @@ impl TreeError {
         }
     }
 
-    /// Where names were replaced, no error shows by what: only what was written, and what is wanted.
-    pub(super) fn hidden(self, written: &str, wanted: Option<&str>) -> Self {
+    /// Where names were replaced, no error shows by what: only that it does not fit, and what is wanted.
+    pub(super) fn hidden(self, misfit: &str, wanted: Option<&str>) -> Self {
         if self.is_hidden {
             return self;
         }
         let wanted = wanted.map_or(String::new(), |wanted| format!("; wanted is {wanted}"));
         TreeError {
-            reason: format!("what `{written}` stands for does not belong here{wanted}"),
+            reason: format!("{misfit}{wanted}"),
             at: self.at,
             is_hidden: true,
         }
@@ -62,12 +67,12 @@ impl de::Error for TreeError {
         TreeError::new(reason.to_string())
     }
 
-    /// Without the text that is wrong: it may be a key that has slipped into the wrong line.
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        TreeError::new(match unexpected {
-            Unexpected::Str(_) => format!("invalid type: a text, expected {expected}"),
-            other => format!("invalid type: {other}, expected {expected}"),
-        })
+        TreeError::new(format!("invalid type: {}", instead(unexpected, expected)))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        TreeError::new(format!("invalid value: {}", instead(unexpected, expected)))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -86,6 +91,43 @@ impl de::Error for TreeError {
         TreeError::new(format!(
             "`{field}` is said twice, or under two of its names"
         ))
+    }
+}
+
+/// What is there, and what is wanted. Without a text that is wrong: it may be a key that has slipped into the wrong line.
+fn instead(unexpected: Unexpected<'_>, expected: &dyn Expected) -> String {
+    let wanted = in_words(&expected.to_string());
+    let wants_number = [WHOLE, NUMBER].contains(&wanted.as_str());
+    match unexpected {
+        Unexpected::Str(text) if wants_number && text.trim().parse::<f64>().is_ok() => {
+            format!("a text, expected {wanted}, without quotes")
+        }
+        Unexpected::Str(_) => format!("a text, expected {wanted}"),
+        Unexpected::Unsigned(_) if wanted == WHOLE => {
+            format!("{unexpected}, expected a smaller one")
+        }
+        other => format!("{other}, expected {wanted}"),
+    }
+}
+
+/// What serde expects, in words of a file and not of a program.
+pub(super) fn in_words(expected: &str) -> String {
+    let words = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => WHOLE,
+        "f64" => NUMBER,
+        "struct Quota" => LIMITS,
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "a block",
+        other => other,
+    };
+    words.to_owned()
+}
+
+/// That what stands for names does not belong where they were written. It is not shown.
+pub(super) fn misfit(written: &str, text: &str) -> String {
+    match text.trim().is_empty() {
+        true => format!("what `{written}` stands for is empty: set its variable"),
+        false => format!("what `{written}` stands for does not belong here"),
     }
 }
 

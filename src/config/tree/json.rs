@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Deserializer, value::RawValue};
 
-use super::{At, ConfigError, DEEPEST, Key, Node, Value, at, unreadable};
+use super::{At, ConfigError, DEEPEST, Key, Node, Value, at, twice, unreadable};
 
 pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
     // Not with a mark in front, as some editors write it.
@@ -44,10 +44,7 @@ fn node(whole: &str, raw: &str, depth: usize) -> Result<Node, ConfigError> {
             let mut pairs: Vec<(Key, Node)> = Vec::new();
             for (key, value) in members.map_err(wrong)? {
                 if pairs.iter().any(|(other, _)| other.name == key.name) {
-                    return Err(unreadable(
-                        format!("the key `{}` is there twice", key.name),
-                        key.at,
-                    ));
+                    return Err(unreadable(twice(&key.name), key.at));
                 }
                 pairs.push((key, node(whole, value.get(), depth + 1)?));
             }

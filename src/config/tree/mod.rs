@@ -6,7 +6,7 @@ mod read;
 mod toml;
 mod yaml;
 
-pub(super) use error::{TreeError, unknown};
+pub(super) use error::{LIMITS, TreeError, unknown};
 
 use super::{ConfigError, Format};
 
@@ -77,6 +77,11 @@ fn at(text: &str, offset: usize) -> At {
         line: before.matches('\n').count() as u64 + 1,
         column: line.chars().count() as u64 + 1,
     }
+}
+
+/// What is said of a key that is there already.
+fn twice(key: &str) -> String {
+    format!("the key `{key}` stands twice")
 }
 
 /// What does not read at all.

@@ -9,13 +9,16 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{Key, Node, TreeError, Value};
+use super::{
+    Key, Node, TreeError, Value,
+    error::{in_words, misfit},
+};
 
 type Read<T> = Result<T, TreeError>;
 
 /// What a visitor wants, in words.
 fn wanted<'de>(visitor: &impl Visitor<'de>) -> String {
-    (visitor as &dyn Expected).to_string()
+    in_words(&(visitor as &dyn Expected).to_string())
 }
 
 impl Node {
@@ -37,19 +40,25 @@ impl Node {
             Ok(value) => visit(visitor, value),
             Err(_) => Err(TreeError::new(String::new())),
         };
-        read.map_err(|error| error.hidden(written, Some(&words)).or_at(self.at))
+        read.map_err(|error| {
+            let misfit = misfit(written, text);
+            error.hidden(&misfit, Some(&words)).or_at(self.at)
+        })
     }
 
     /// Reads a value by its type, which may refuse it when it is read already.
     fn seeded<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Read<S::Value> {
         let at = self.at;
-        let written = match &self.value {
-            Value::Text { written, .. } => written.clone(),
+        let misfit = match &self.value {
+            Value::Text {
+                text,
+                written: Some(written),
+            } => Some(misfit(written, text)),
             _ => None,
         };
         let read = seed.deserialize(self).map_err(|error| error.or_at(at));
-        read.map_err(|error| match &written {
-            Some(written) => error.hidden(written, None),
+        read.map_err(|error| match &misfit {
+            Some(misfit) => error.hidden(misfit, None),
             None => error,
         })
     }
@@ -82,9 +91,9 @@ impl<'de> Deserializer<'de> for Node {
                 text,
                 written: Some(written),
             } => {
-                let words = wanted(&visitor);
+                let (words, misfit) = (wanted(&visitor), misfit(&written, &text));
                 let read = visitor.visit_string::<TreeError>(text);
-                read.map_err(|error| error.hidden(&written, Some(&words)))
+                read.map_err(|error| error.hidden(&misfit, Some(&words)))
             }
             Value::List(nodes) => visitor.visit_seq(List(nodes.into_iter())),
             Value::Map(pairs) => visitor.visit_map(Map {
@@ -159,13 +168,16 @@ impl<'de> Deserializer<'de> for Node {
     ) -> Read<V::Value> {
         let at = self.at;
         let read = match self.value {
-            Value::Text { text, written } => visitor.visit_enum(Word(text)).map_err(|error| {
-                let words = format!("one of {}", names.join(", "));
-                match written {
-                    Some(written) => error.hidden(&written, Some(&words)),
-                    None => error,
-                }
-            }),
+            Value::Text { text, written } => {
+                let misfit = written.map(|written| misfit(&written, &text));
+                visitor.visit_enum(Word(text)).map_err(|error| {
+                    let words = format!("one of {}", names.join(", "));
+                    match misfit {
+                        Some(misfit) => error.hidden(&misfit, Some(&words)),
+                        None => error,
+                    }
+                })
+            }
             other => {
                 let words = format!("one of {}", names.join(", "));
                 Err(TreeError::invalid_type(other.unexpected(), &words.as_str()))

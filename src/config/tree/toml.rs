@@ -5,19 +5,29 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{At, ConfigError, DEEPEST, Key, Node, Value, at, unreadable};
+use super::{At, ConfigError, DEEPEST, Key, Node, Value, at, twice, unreadable};
 
 pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| {
         let place = error
             .span()
             .map_or(At::default(), |span| at(text, span.start));
-        unreadable(error.message().trim_end(), place)
+        unreadable(said(text, &error), place)
     })?;
     Ok(Node {
         at: At { line: 1, column: 1 },
         value: map(text, table.into_inner(), 0)?,
     })
+}
+
+/// What is wrong, in the words of the other formats where they have some.
+fn said(text: &str, error: &toml::de::Error) -> String {
+    let said = error.message().trim_end();
+    let there = error.span().and_then(|span| text.get(span));
+    match there.filter(|key| said == "duplicate key" && !key.contains('\n')) {
+        Some(key) => twice(key.trim_matches(['"', '\''])),
+        None => said.to_owned(),
+    }
 }
 
 fn map(text: &str, table: DeTable<'_>, depth: usize) -> Result<Value, ConfigError> {

@@ -6,9 +6,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
+use serde_saphyr::{Error, Location, NonFiniteFloatPolicy, Spanned};
 
-use super::{At, ConfigError, Key, Node, Value, unreadable};
+use super::{At, ConfigError, Key, Node, Value, twice, unreadable};
 
 pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
     // What is no number is refused where one is wanted, by the field's own words.
@@ -20,7 +20,7 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
             // Without the lines of the file around it: a configuration may hold secrets, and errors are logged.
             let error = error.without_snippet();
             let at = error.location().map_or(At::default(), place);
-            Err(unreadable(without_place(&error.to_string()), at))
+            Err(unreadable(said(error), at))
         }
     }
 }
@@ -42,11 +42,31 @@ fn place(at: Location) -> At {
     }
 }
 
-/// The message without the line and column in front of it.
+/// What is wrong, without what only programs could do about it.
+fn said(error: &Error) -> String {
+    match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => twice(key),
+        Error::DuplicateMappingKey { key: None, .. } => "a key stands twice".to_owned(),
+        Error::MultipleDocuments { .. } => {
+            "it holds several documents, as `---` parts them; one is read".to_owned()
+        }
+        other => without_place(&other.to_string()).to_owned(),
+    }
+}
+
+/// The message without the line and column in front of it or behind it.
 fn without_place(message: &str) -> &str {
     let rest = message.strip_prefix("error: ").unwrap_or(message);
-    match rest.split_once(": ") {
+    let rest = match rest.split_once(": ") {
         Some((place, reason)) if place.starts_with("line ") => reason,
+        _ => rest,
+    };
+    let is_place = |words: &str| {
+        let mut numbers = words.split(", column ");
+        numbers.all(|number| number.parse::<u64>().is_ok())
+    };
+    match rest.rsplit_once(" at line ") {
+        Some((reason, place)) if is_place(place) => reason,
         _ => rest,
     }
 }
@@ -128,5 +148,7 @@ mod tests {
         assert_eq!(without_place("line 2 column 3: a: b"), "a: b");
         assert_eq!(without_place("error: line 2 column 3: a"), "a");
         assert_eq!(without_place("a: b"), "a: b");
+        assert_eq!(without_place("a: b at line 2, column 3"), "a: b");
+        assert_eq!(without_place("a at line: b"), "a at line: b");
     }
 }

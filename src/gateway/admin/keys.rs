@@ -1,6 +1,6 @@
 //! `/quota/keys`
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use axum::{
     Json,
@@ -98,6 +98,30 @@ impl Why {
     }
 }
 
+/// The priorities that a call may ask for.
+const PRIORITIES: RangeInclusive<i32> = -1_000..=1_000;
+
+/// Refuses what can be read of a new key and nobody means.
+fn check(key: &NewKey) -> Result<(), Problem> {
+    let no = |reason: String| Err(Problem::Body(reason));
+    let may = key.may.iter().flat_map(BTreeMap::keys);
+    if key.tags.keys().chain(may).any(|tag| tag.name().is_empty()) {
+        return no("tags, may: a tag has no name; write it as { \"team\": \"blue\" }".to_owned());
+    }
+    if !PRIORITIES.contains(&key.max_priority) {
+        return no(format!(
+            "max_priority: {} is no priority; there are those from -1000 to 1000",
+            key.max_priority
+        ));
+    }
+    match key.expires {
+        Some(expires) if expires <= Timestamp::now() => {
+            no(format!("expires: {expires} is over already"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Operated {
     fn keys(&self) -> Result<&state::State, Problem> {
         self.state.as_ref().ok_or(Problem::Unkeyed)
@@ -131,6 +155,7 @@ pub(super) async fn make(
     let reason = admin.because(why);
     whole(async move {
         let state = operated.keys()?.clone();
+        check(&key)?;
         let (key, token) = in_file(move || state.make_key(key)).await?;
         let note = Note::new("key", key.name.as_str()).now(role_of(&key));
         // The token is nowhere else: it is told whatever becomes of the note.

@@ -74,20 +74,28 @@ impl Figures {
             .then_some(kept.demand.cost);
         let reserved = reserved.filter(|cost| *cost > 0).map(bounded_cost);
         let Settlement::Usage(usage) = settlement else {
-            if self.known.is_none() {
-                (self.known, self.input, self.output) = (
-                    Some(Known::Not),
-                    bounded(kept.demand.input),
-                    bounded(kept.demand.output),
-                );
+            // Money did not go by the estimate, so neither do the tokens beside it.
+            let is_estimate = self.known == Some(Known::Estimated) && self.cost.is_none();
+            if self.known.is_none() || is_estimate && reserved.is_some() {
+                *self = Figures {
+                    known: Some(Known::Not),
+                    input: bounded(kept.demand.input),
+                    output: bounded(kept.demand.output),
+                    ..Figures::default()
+                };
             }
             self.cost = self.cost.or(reserved);
             return;
         };
         let new = Self::used(usage);
         let cost = new.cost.or(reserved);
-        let knows = self.known.is_none_or(|known| known == Known::Not) || cost.is_some();
-        if knows {
+        let is_more = match self.known {
+            None => true,
+            // The same where money was settled first.
+            Some(Known::Not) => self.cost.is_none() || !usage.estimated,
+            Some(_) => false,
+        };
+        if is_more || cost.is_some() {
             *self = Figures {
                 cost: cost.or(self.cost),
                 ..new

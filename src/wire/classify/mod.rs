@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 
 use self::{said::Said, text::Stated};
+use crate::clock::time_of_day;
+
 use super::{
     ObservedQuantity, StreamError, dialect::error_type, limits::used_up, retry_after, should_retry,
 };
@@ -96,10 +98,11 @@ pub struct ProviderError {
     /// - What [`retry_after`](super::retry_after) reads from the headers.
     /// - For errors that may pass, what the body says: Google's `RetryInfo`, or a text such as "try again in 1.146s".
     /// - For a 429, the time until those limits are whole again of which the headers say that 0 remain; the longest, if
-    ///   there are several. OpenRouter has such headers in its body too.
+    ///   there are several. OpenRouter has such headers in its body too. For a subscription of Anthropic, the reset of
+    ///   the window that is rejected.
     ///
-    /// For a quota, the time until the day that Anthropic's text names; for OpenRouter's of models that are free, until
-    /// its reset.
+    /// For a quota, the time until the day that Anthropic's text names, or the reset that Codex or, with its zone, Z.ai
+    /// tells; for OpenRouter's of models that are free, until its reset.
     pub wait: Option<Duration>,
     /// What the limit counts, if that is stated.
     pub quantity: Option<ObservedQuantity>,
@@ -127,7 +130,7 @@ pub struct ProviderError {
 /// Sources: OpenAI, guides "Error codes" and "Rate limits"; Azure, "Manage Azure OpenAI quota"; Groq, "Rate Limits",
 /// "Flex Processing" and "Spend Limits"; Anthropic, "Errors" and "Rate limits"; Google, "Gemini API: Rate limits" and
 /// `google.rpc.RetryInfo`; Amazon Bedrock, "Common errors", whose names are in the header `x-amzn-errortype`;
-/// OpenRouter, "Errors". Texts are not documented as such; those are known from reports.
+/// OpenRouter, "Errors"; Moonshot, Z.ai and DashScope, "Error codes". Texts are not documented as such; those are known from reports.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -175,7 +178,7 @@ pub fn classify(
         error.retryable = told;
     }
     if error.class == ErrorClass::Quota && error.wait.is_none() {
-        error.wait = text::regained(&said.message, now);
+        error.wait = said.regained(now);
     }
     error.wait = error.wait.or(told);
     Some(error)
@@ -185,13 +188,25 @@ impl ProviderError {
     /// Does the same for an error that came after a 200, in a body or in an event of a stream.
     ///
     /// A code that is a number, as vLLM and OpenRouter send it, stands for the status. If neither that nor the wording
-    /// tells, it is a failure of the server.
+    /// tells, it is a failure of the server. Instants are compared with the time of day.
     #[must_use]
     pub fn in_stream(provider: &str, error: &StreamError) -> ProviderError {
+        ProviderError::in_stream_at(provider, error, time_of_day)
+    }
+
+    fn in_stream_at(
+        provider: &str,
+        error: &StreamError,
+        now: impl FnOnce() -> SystemTime,
+    ) -> ProviderError {
         let said = Said::of(error);
         let status = error.code.as_ref().and_then(|code| code.parse().ok());
         let status = status.filter(|status| (400..600).contains(status));
-        judge(provider, status, &said, None).or_quota_of_a_day()
+        let mut error = judge(provider, status, &said, None).or_quota_of_a_day();
+        if error.class == ErrorClass::Quota && error.wait.is_none() {
+            error.wait = said.regained(now());
+        }
+        error
     }
 
     /// A limit of a day is as good as a quota where nothing tells when it is there again.

@@ -45,7 +45,11 @@ const OPENAI: &[Rule] = &[
         "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
         "project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_not_active",
         "billing_hard_limit_reached",
+        // LiteLLM and new-api, which are made alike.
+        "budget_exceeded", "insufficient_user_quota",
     ]), Quota),
+    // Codex, of a plan.
+    rule(&[429], Says::Word(&["usage_limit_reached", "usage_not_included"]), Quota),
     // Under the code of a common rate limit. Groq says it with a 413.
     rule(&[413, 429], Says::Starts("Request too large"), RequestTooLarge),
     rule(&[429], Says::Word(&["slow_down"]), Ramp),
@@ -116,6 +120,15 @@ const OTHERS: &[Rule] = &[
     rule(&[403, 429], Says::Contains(&["used all available credits or reached its monthly spending limit"]), Quota),
     // Fireworks, of an account. It may be old bills, too.
     rule(&[412], Says::Contains(&["is suspended", "monthly spending limit"]), Quota),
+    // Moonshot.
+    rule(&[429], Says::Word(&["exceeded_current_quota_error"]), Quota),
+    // Z.ai: the balance, and a plan's hours or weeks.
+    rule(&[429], Says::Word(&["1113"]), Quota),
+    rule(&[429], Says::Contains(&["Your limit will reset at"]), Quota),
+    // DashScope.
+    rule(&[400], Says::Word(&["Arrearage"]), Quota),
+    // Perplexity, whose key is good all the same.
+    rule(&[401], Says::Word(&["insufficient_quota"]), Quota),
     // Ollama's cloud, of a session or a week.
     rule(&[429], Says::Contains(&["usage limit", "upgrade for higher limits"]), Quota),
 ];

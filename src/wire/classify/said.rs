@@ -6,10 +6,11 @@ use super::{
     super::{
         note::shortened,
         reading::StreamError,
-        retry_after::since_1970,
+        retry_after::{number, since_1970},
         walk::{Scalar, Sink, walk},
     },
     gemini::Details,
+    text,
 };
 
 /// How many words are kept.
@@ -25,6 +26,10 @@ pub(super) struct Said {
     pub(super) details: Details,
     /// When what is used up is there again, in milliseconds since 1970: OpenRouter's metadata.
     reset: Option<u64>,
+    /// In how long a quota is there again: Codex.
+    resets_in: Option<Duration>,
+    /// When it is, in seconds since 1970: Codex.
+    resets_at: Option<u64>,
     /// Whether it says what was found in the content: OpenRouter's metadata.
     pub(super) is_flagged: bool,
     /// Whether there is nothing of it. What cannot be read may say anything: a firewall's page speaks of one call.
@@ -49,9 +54,7 @@ impl Said {
             words: words.into_iter().flatten().cloned().collect(),
             message: error.message.clone(),
             details: error.details.clone(),
-            reset: None,
-            is_flagged: false,
-            is_blank: false,
+            ..Said::default()
         }
     }
 
@@ -66,6 +69,14 @@ impl Said {
     pub(super) fn reset(&self, now: SystemTime) -> Option<Duration> {
         let reset = since_1970(Duration::from_millis(self.reset?), now)?;
         Some(reset).filter(|reset| !reset.is_zero())
+    }
+
+    /// In how long a quota is there again, by fields of the error or by its text.
+    pub(super) fn regained(&self, now: SystemTime) -> Option<Duration> {
+        let at = || since_1970(Duration::from_secs(self.resets_at?), now);
+        let told = self.resets_in.or_else(at);
+        told.or_else(|| text::regained(&self.message, now))
+            .or_else(|| text::resets(&self.message, now))
     }
 
     fn add_word(&mut self, value: &Scalar<'_>) {
@@ -100,11 +111,22 @@ impl Sink for Said {
                 let millis = value.text().and_then(|text| text.parse().ok());
                 self.reset = millis.or(self.reset);
             }
+            ["error", "resets_in_seconds"] => self.resets_in = seconds(&value),
+            ["error", "resets_at"] => self.resets_at = value.count(),
             ["error", "metadata", "reasons" | "flagged_input"] => {
                 self.is_flagged |= value.text().is_some();
             }
             ["error", "details", rest @ ..] => self.details.read(rest, &value),
             _ => {}
         }
+    }
+}
+
+/// Seconds as JSON has them.
+fn seconds(value: &Scalar<'_>) -> Option<Duration> {
+    match value {
+        Scalar::Whole(whole) => number(&whole.to_string(), 1.0),
+        Scalar::OtherNumber(other) => number(&other.to_string(), 1.0),
+        _ => None,
     }
 }

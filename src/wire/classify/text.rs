@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::{
     ObservedQuantity::{self, Images, InputTokens, OutputTokens, Requests, Tokens},
-    retry_after::{from_now, go_duration, number},
+    retry_after::{MAX_SECONDS, from_now, go_duration, number},
     timestamp::rfc3339,
     walk::MAX_COUNT,
 };
@@ -12,16 +12,43 @@ use super::super::{
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// What stands before a wait.
-const BEFORE_WAIT: [&str; 4] = ["try again in", "retry in", "retry after", "resets in"];
+const BEFORE_WAIT: &[&str] = &[
+    "try again in",
+    "try again after",
+    "retry in",
+    "retry after",
+    "resets in",
+    "reset in",
+    "resets after",
+    "reset after",
+    "wait for",
+    "wait at least",
+    "wait",
+];
 
 /// The wait that a message asks for: "Please try again in 1.146s.", "Please retry after 22
-/// seconds.", "Resets in: 45s." A number without a unit is not read.
+/// seconds.", "Resets in: 45s.", "Please wait 1 minute 47 seconds". A number without a unit is not read.
 pub(super) fn wait(message: &str) -> Option<Duration> {
     let message = message.to_ascii_lowercase();
     BEFORE_WAIT.iter().find_map(|before| {
         let mut found = message.match_indices(before);
-        found.find_map(|(at, _)| span(&message[at + before.len()..]))
+        found.find_map(|(at, _)| {
+            let (head, tail) = (&message[..at], &message[at + before.len()..]);
+            let is_asked = !before.starts_with("wait") || asks(head);
+            is_asked.then(|| span(tail)).flatten()
+        })
     })
+}
+
+/// Whether a "wait" after this is for who reads it: others tell how long something has waited.
+fn asks(head: &str) -> bool {
+    let head = head.trim_end();
+    let words = [
+        "please", "must", "should", "need to", "have to", "and", "then",
+    ];
+    head.is_empty()
+        || head.ends_with(['.', ',', ';', '!'])
+        || words.iter().any(|word| head.ends_with(word))
 }
 
 /// Until a message names the day on which money or a quota is there again: "You will regain access on 2026-12-01 at
@@ -37,22 +64,82 @@ pub(super) fn regained(message: &str, now: SystemTime) -> Option<Duration> {
     from_now(rfc3339(&format!("{day}T{time}:00Z"))?, now)
 }
 
+/// Until a message says that a quota resets: "Your limit will reset at 2026-08-17 02:56:15 UTC." Without a zone nobody
+/// knows when that is.
+pub(super) fn resets(message: &str, now: SystemTime) -> Option<Duration> {
+    let (_, rest) = message.split_once("will reset at ")?;
+    let (day, rest) = rest.split_once([' ', 'T'])?;
+    let (time, zone) = rest.split_at_checked("00:00:00".len())?;
+    from_now(rfc3339(&format!("{day}T{time}{}", offset(zone)?))?, now)
+}
+
+/// The zone after a time, as RFC 3339 has it: of "UTC", " (UTC+8)" and "+08:00".
+fn offset(zone: &str) -> Option<String> {
+    let zone = zone.trim_start().trim_start_matches('(');
+    let word = bare(zone.split_whitespace().next()?);
+    let ahead = word.trim_start_matches("UTC").trim_start_matches("GMT");
+    match ahead.strip_prefix(['+', '-']) {
+        None if ahead == "Z" || (ahead.is_empty() && !word.is_empty()) => Some("Z".to_owned()),
+        None => None,
+        Some(hours) if hours.contains(':') => Some(ahead.to_owned()),
+        Some(hours) => Some(format!("{}{hours:0>2}:00", &ahead[..1])),
+    }
+}
+
+/// A span at the beginning of a text: "1.146s", "22 seconds", "2m 13s", "1 hour, 5 minutes and 3 seconds".
 fn span(text: &str) -> Option<Duration> {
     let text = text.strip_prefix(':').unwrap_or(text);
     // Otherwise it was only the beginning of a longer word.
-    let mut words = text.strip_prefix(' ')?.split_whitespace().map(bare);
-    let first = words.next()?;
-    go_duration(first).filter(|_| first != "0").or_else(|| {
-        let unit = match words.next()? {
-            "ms" | "millisecond" | "milliseconds" => 1e-3,
-            "s" | "sec" | "second" | "seconds" => 1.0,
-            "min" | "minute" | "minutes" => 60.0,
-            "hour" | "hours" => 3_600.0,
-            "day" | "days" => 86_400.0,
-            _ => return None,
+    let mut words = text.strip_prefix(' ')?.split_whitespace().peekable();
+    let (mut sum, mut ended) = part(&mut words)?;
+    while !ended {
+        words.next_if_eq(&"and");
+        let Some((more, ends)) = part(&mut words) else {
+            break;
         };
-        number(first, unit)
+        // What is longer is of something else.
+        if more >= sum && !sum.is_zero() {
+            break;
+        }
+        (sum, ended) = (sum.checked_add(more)?, ends);
+    }
+    (sum <= Duration::from_secs(MAX_SECONDS)).then_some(sum)
+}
+
+/// A number and its unit, in one word or in two, and whether a sentence ends there.
+fn part<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<(Duration, bool)> {
+    let word = words.next()?;
+    let first = bare(word);
+    if first != "0"
+        && let Some(length) = go_duration(first).or_else(|| in_one(first))
+    {
+        return Some((length, ends(word)));
+    }
+    let next = words.next()?;
+    Some((number(first, unit(bare(next))?)?, ends(next)))
+}
+
+/// A number and its unit that Go does not write so: "2d", "5min".
+fn in_one(word: &str) -> Option<Duration> {
+    let at = word.find(|c: char| c.is_ascii_alphabetic())?;
+    number(&word[..at], unit(&word[at..])?)
+}
+
+/// The seconds of a unit.
+fn unit(word: &str) -> Option<f64> {
+    Some(match word {
+        "ms" | "millisecond" | "milliseconds" => 1e-3,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
     })
+}
+
+/// Whether nothing that belongs to a word follows it. A list goes on after a comma.
+fn ends(word: &str) -> bool {
+    word.ends_with(['.', ';', '!', ')'])
 }
 
 /// Without the punctuation after it.
@@ -217,10 +304,73 @@ mod tests {
             ("retry after 250 ms", 250),
             ("retry after a while; try again in 3s", 3_000),
             ("try again in a moment. Please try again in 4s", 4_000),
+            ("try again after 1 seconds", 1_000),
+            ("Your quota will reset after 4s.", 4_000),
+            ("Please wait 45 seconds before retrying", 45_000),
+            ("You must wait for 2 minutes", 120_000),
+            ("Too fast. Wait at least 2 seconds", 2_000),
+            ("please wait and try again in 3s", 3_000),
+            ("wait 5s", 5_000),
         ] {
             let found = wait(text).map(|wait| wait.as_millis());
             assert_eq!(found, Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn a_wait_of_several_parts_is_all_of_them() {
+        for (text, expected) in [
+            ("try again in 1 minute 47 seconds.", 107),
+            ("resets in 2m 13s", 133),
+            ("try again in 1h 5m", 3_900),
+            ("try again in 1 hour, 5 minutes, and 3 seconds.", 3_903),
+            ("try again in 1 hour and 5 minutes", 3_900),
+            ("resets in 2d 4h", 187_200),
+            ("resets in 1 day 2min 3 secs", 86_523),
+            ("try again in 0 minutes 30 seconds", 30),
+            // What follows is of something else.
+            ("try again in 5s. 3s is the window", 5),
+            ("try again in 5s, 10 seconds a call", 5),
+            ("try again in 5s 10 requests", 5),
+            ("try again in 1 minute and wait", 60),
+            ("try again in 2 minutes, 3", 120),
+        ] {
+            let found = wait(text).map(|wait| wait.as_secs());
+            assert_eq!(found, Some(expected), "{text}");
+        }
+        assert_eq!(wait("try again in 3650 days 1 ms"), None);
+    }
+
+    #[test]
+    fn a_reset_needs_a_zone() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_338_930); // 2026-11-22T09:15:30Z
+        let until = |text: &str| {
+            let text = format!("Usage limit reached. Your limit will reset at {text}");
+            resets(&text, now).map(|wait| wait.as_secs())
+        };
+        for text in [
+            "2026-11-22 10:15:30 UTC.",
+            "2026-11-22T10:15:30Z",
+            "2026-11-22 18:15:30 (UTC+8)",
+            "2026-11-22 18:15:30 +08:00",
+            "2026-11-22 18:15:30+08:00, then",
+            "2026-11-22 05:15:30 GMT-5",
+        ] {
+            assert_eq!(until(text), Some(3_600), "{text}");
+        }
+        for text in [
+            "2026-11-22 10:15:30",
+            "2026-11-22 10:15:30.",
+            "2026-11-22 10:15:30 CST",
+            "2026-11-22 10:15:30 UTC+\u{e9}",
+            "2026-11-22 10:15:3\u{e9} UTC",
+            "1pm UTC",
+            "2026-11-22",
+            "",
+        ] {
+            assert_eq!(until(text), None, "{text}");
+        }
+        assert_eq!(until("2026-11-22 09:00:00 UTC"), Some(0));
     }
 
     #[test]
@@ -240,7 +390,13 @@ mod tests {
             "retry after 2026-12-01",
             "retry afterwards 5s",
             "retry int 5s",
-            "wait 5s",
+            "we await 5s",
+            "it waited 5s",
+            "in the queue after a wait of 5s",
+            "longer than the longest wait 5s",
+            "timeout in wait: 600s",
+            "please wait before trying again",
+            "try again in 0.",
             "try again in 99999999999999 days",
         ] {
             assert_eq!(wait(text), None, "{text}");

@@ -1,6 +1,7 @@
 //! The provider's own counters, as its response headers show them.
 
 mod providers;
+mod unified;
 mod used_up;
 mod window;
 
@@ -68,7 +69,8 @@ pub struct Observed {
 /// | Cohere | unknown | its SDK reads the one header there is |
 ///
 /// Anthropic's `anthropic-priority-*` and `anthropic-fast-*` headers are ignored: they count only requests of that
-/// tier, and which tier served a request is not in them.
+/// tier, and which tier served a request is not in them. So are `anthropic-ratelimit-unified-*` of its subscriptions,
+/// which show no amounts.
 ///
 /// Instants (Anthropic, Cohere, OpenRouter) are compared with `now`, so a clock that is off shifts them.
 ///

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-use super::{providers::rows, read};
+use super::{providers::rows, read, unified};
 
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
@@ -32,6 +32,7 @@ pub(in crate::wire) fn used_up(provider: &str, headers: &HeaderMap, now: SystemT
         all.reset = all.reset.max(reset);
         all.for_a_month |= shown.window.is_some_and(|window| window >= MONTH);
     }
+    all.reset = all.reset.max(unified::reset(headers, now));
     all
 }
 

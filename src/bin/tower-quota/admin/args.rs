@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 use tower_quota::gateway::Role;
 
 use super::super::reach::ReachArgs;
@@ -123,12 +123,13 @@ pub(crate) struct CreateArgs {
     /// at all.
     #[arg(long = "may", value_name = "TAG=VALUE", value_parser = pair)]
     pub(crate) may: Vec<(String, String)>,
-    /// The highest priority that the key's holder may ask for.
+    /// The highest priority that the key's holder may ask for, from -1000 to 1000.
     #[arg(
         long,
         value_name = "NUMBER",
         default_value_t = 0,
-        allow_negative_numbers = true
+        allow_negative_numbers = true,
+        value_parser = value_parser!(i32).range(-1_000..=1_000)
     )]
     pub(crate) max_priority: i32,
     /// When the key expires: an instant, 2027-01-01T00:00:00Z, or a time from now, 90d.
@@ -226,9 +227,8 @@ pub(crate) enum CircuitWhat {
 }
 
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
-    let (tag, value) = text
-        .split_once('=')
-        .ok_or("a tag and a value are written as team=blue")?;
+    let pair = text.split_once('=').filter(|(tag, _)| !tag.is_empty());
+    let (tag, value) = pair.ok_or("a tag and a value are written as team=blue")?;
     Ok((tag.to_owned(), value.to_owned()))
 }
 

@@ -45,8 +45,8 @@ pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
         },
         What::Pause { what } => match what {
             PauseWhat::List => get("/quota/pauses"),
-            PauseWhat::Begin { tags } => post("/quota/pauses", json!({ "tags": object(tags) })),
-            PauseWhat::End { tags } => post("/quota/pauses/end", json!({ "tags": object(tags) })),
+            PauseWhat::Begin { tags } => post("/quota/pauses", json!({ "tags": object(tags)? })),
+            PauseWhat::End { tags } => post("/quota/pauses/end", json!({ "tags": object(tags)? })),
         },
         What::Target {
             what:
@@ -66,12 +66,12 @@ pub(super) fn of(what: &What, why: Option<&str>) -> Result<Asked, Failure> {
                 (Some(more), _) => json!({ "more": more }),
                 (None, less) => json!({ "less": less }),
             };
-            let body = json!({ "tags": object(tags), "correction": correction });
+            let body = json!({ "tags": object(tags)?, "correction": correction });
             post("/quota/spend/correct", body)
         }
         What::Circuit {
             what: CircuitWhat::Reset { tags },
-        } => post("/quota/circuits/reset", json!({ "tags": object(tags) })),
+        } => post("/quota/circuits/reset", json!({ "tags": object(tags)? })),
         What::Calls => get("/quota/calls"),
         What::Call { id } => get(&format!("/quota/calls/{id}")),
         What::Refusals { tags } => get(&refusals(tags)),
@@ -85,7 +85,7 @@ pub(super) fn key(args: &CreateArgs) -> Result<Value, Failure> {
     let mut key = json!({
         "name": args.name,
         "role": args.role,
-        "tags": object(&args.tags),
+        "tags": object(&args.tags)?,
         "max_priority": args.max_priority,
     });
     if !args.may.is_empty() {
@@ -99,9 +99,20 @@ pub(super) fn key(args: &CreateArgs) -> Result<Value, Failure> {
         key["may"] = may.into();
     }
     if let Some(when) = &args.expires {
-        key["expires"] = instant(when)?.to_string().into();
+        key["expires"] = later(when)?.to_string().into();
     }
     Ok(key)
+}
+
+/// An instant that is still to come.
+fn later(text: &str) -> Result<Timestamp, Failure> {
+    let instant = instant(text)?;
+    match instant > Timestamp::now() {
+        true => Ok(instant),
+        false => Err(Failure::Argument(format!(
+            "--expires: `{text}` is over already; name an instant to come, or a time from now, 90d"
+        ))),
+    }
 }
 
 fn instant(text: &str) -> Result<Timestamp, Failure> {
@@ -119,10 +130,17 @@ fn instant(text: &str) -> Result<Timestamp, Failure> {
         })
 }
 
-fn object(pairs: &[(String, String)]) -> Value {
-    let pairs = pairs.iter();
-    let pairs = pairs.map(|(tag, value)| (tag.clone(), Value::from(value.as_str())));
-    Value::Object(pairs.collect())
+/// Each tag has one value.
+fn object(pairs: &[(String, String)]) -> Result<Value, Failure> {
+    let mut object = Map::new();
+    for (tag, value) in pairs {
+        if object.insert(tag.clone(), value.as_str().into()).is_some() {
+            return Err(Failure::Argument(format!(
+                "the tag `{tag}` is there more than once; name one value of it"
+            )));
+        }
+    }
+    Ok(object.into())
 }
 
 fn refusals(of: &[(String, String)]) -> String {

@@ -1,6 +1,7 @@
 //! What a file of counts knows.
 
 use std::{
+    fs,
     io::{self, Write as _},
     path::Path,
     time::{Duration, SystemTime},
@@ -36,10 +37,18 @@ pub(super) fn run(args: &ReportArgs, path: &Path) -> Result<(), Failure> {
         None => end,
     };
     if until <= from {
-        return Err(Failure::Argument(
-            "--until: it ends before it begins; an end is an instant, and a day is its beginning"
-                .to_owned(),
-        ));
+        let why = match &args.until {
+            Some(_) => {
+                "--until: it ends before it begins; an end is an instant, and a day is its beginning"
+            }
+            None => "--since: it begins after now, where there is nothing yet",
+        };
+        return Err(Failure::Argument(why.to_owned()));
+    }
+    // To read it nothing is created, so that it has to be there itself.
+    if let Err(error) = fs::metadata(path) {
+        let path = path.display();
+        return Err(Failure::Argument(format!("--ledger {path}: {error}")));
     }
     let ledger = Ledger::open(path).map_err(failed)?;
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -55,7 +55,7 @@ fn a_day_that_is_used_up_by_the_headers_comes_back_by_them() {
     assert_eq!(class("groq", 429, &day), Quota);
 }
 
-fn openrouter(
+fn busy(
     provider: &str,
     headers: &[(&'static str, &'static str)],
     body: &serde_json::Value,
@@ -112,13 +112,13 @@ fn free_models_of_openrouter_are_used_up_until_the_reset_of_their_day() {
             Some(Duration::from_secs(60)),
         ),
     ] {
-        let error = openrouter("openrouter", headers, &body);
+        let error = busy("openrouter", headers, &body);
         assert_eq!((error.class, error.retryable), (Quota, false), "{body}");
         assert_eq!(error.wait, wait, "{headers:?} {body}");
         let stated = (error.quantity, error.window);
         assert_eq!(stated, (Some(ObservedQuantity::Requests), Some(DAY)));
     }
-    let error = openrouter("somebody", &[], &free(text, &named));
+    let error = busy("somebody", &[], &free(text, &named));
     assert_eq!((error.class, error.wait), (Quota, wait));
 }
 
@@ -128,14 +128,14 @@ fn free_models_of_openrouter_are_there_again_in_a_minute() {
     let body = free("free-models-per-min.", &until(soon));
     let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", soon)];
     for headers in [&headers[..], &[][..]] {
-        let error = openrouter("openrouter", headers, &body);
+        let error = busy("openrouter", headers, &body);
         assert_eq!((error.class, error.retryable), (RateLimit, true));
         assert_eq!(error.wait, Some(Duration::from_secs(60)));
     }
     let behind = json!({ "error": { "message": "Provider returned error", "code": 429, "metadata": {
         "raw": "m:free is temporarily rate-limited upstream.", "provider_name": "Google",
     }}});
-    let error = openrouter("openrouter", &[], &behind);
+    let error = busy("openrouter", &[], &behind);
     assert_eq!((error.class, error.wait), (RateLimit, None));
     // Elsewhere the text may be quoted.
     assert_eq!(
@@ -164,4 +164,150 @@ fn money_may_be_spent_under_a_status_that_says_something_else() {
     assert_eq!((error.quantity, error.window), (None, None));
     assert_eq!(class("fireworks", 400, &fireworks), Invalid);
     assert_eq!(class("fireworks", 412, message("no")), Invalid);
+}
+
+#[test]
+fn money_has_a_word_of_its_own_at_each_provider() {
+    let moonshot = "exceeded_current_quota_error";
+    for (provider, status, word) in [
+        ("moonshot", 429, moonshot),
+        ("zai", 429, "1113"),
+        ("dashscope", 400, "Arrearage"),
+        ("litellm", 429, "budget_exceeded"),
+        ("openai", 400, "budget_exceeded"),
+        ("newapi", 403, "insufficient_user_quota"),
+        ("openai", 403, "insufficient_user_quota"),
+        ("perplexity", 401, "insufficient_quota"),
+        ("openai", 429, "usage_limit_reached"),
+        ("openai", 429, "usage_not_included"),
+    ] {
+        let by_type = json!({ "error": { "message": "no", "type": word } });
+        for body in [code(word), by_type] {
+            let error = with(provider, status, &[("retry-after", "1")], &body);
+            let found = (error.class, error.retryable);
+            assert_eq!(found, (Quota, false), "{provider} {body}");
+        }
+        assert_eq!(class(provider, 500, code(word)), Server, "{word}");
+    }
+    let bare = json!({ "code": "Arrearage", "message": "no" });
+    assert_eq!(class("dashscope", 400, bare), Quota);
+    assert_eq!(class("moonshot", 401, code(moonshot)), KeyRefused);
+    let other = code("rate_limit_reached_error");
+    assert_eq!(class("moonshot", 429, other), RateLimit);
+    assert_eq!(class("zai", 429, code("1302")), RateLimit);
+    let key = code("invalid_api_key");
+    assert_eq!(class("perplexity", 401, key), KeyRefused);
+}
+
+fn zai(reset: &str) -> serde_json::Value {
+    let message = format!("Usage limit reached for 5 hour. Your limit will reset at {reset}");
+    json!({ "error": { "code": "1308", "message": message } })
+}
+
+fn codex(resets: &serde_json::Value) -> serde_json::Value {
+    let message = "The usage limit has been reached";
+    let mut error = json!({ "type": "usage_limit_reached", "message": message });
+    for (name, value) in resets.as_object().unwrap() {
+        error[name] = value.clone();
+    }
+    json!({ "error": error })
+}
+
+#[test]
+fn a_plan_tells_when_it_is_there_again() {
+    let nothing = json!({});
+    for (body, wait) in [
+        (zai("2026-11-22 10:15:30 UTC"), Some(3_600)),
+        (zai("2026-11-22 18:15:30+08:00"), Some(3_600)),
+        // Nobody says where.
+        (zai("2026-11-22 10:15:30"), None),
+        (codex(&json!({ "resets_in_seconds": 13_872 })), Some(13_872)),
+        (codex(&json!({ "resets_at": 1_795_338_990 })), Some(60)),
+        (
+            codex(&json!({ "resets_in_seconds": 59.5, "resets_at": 1_795_400_000 })),
+            Some(60),
+        ),
+        (codex(&json!({ "resets_at": 1_795_338_929 })), Some(0)),
+        (
+            codex(&json!({ "resets_in_seconds": -5, "resets_at": "soon" })),
+            None,
+        ),
+        (codex(&nothing), None),
+    ] {
+        let error = busy("somebody", &[], &body);
+        assert_eq!((error.class, error.retryable), (Quota, false), "{body}");
+        let found = error.wait.map(|wait| wait.as_millis().div_ceil(1_000));
+        assert_eq!(found, wait, "{body}");
+    }
+    let told = [("retry-after", "7")];
+    let error = busy("openai", &told, &codex(&json!({ "resets_in_seconds": 9 })));
+    assert_eq!(error.wait, Some(Duration::from_secs(7)));
+    // It is no news of a limit that is not a quota.
+    let mut other = codex(&json!({ "resets_in_seconds": 9 }));
+    other["error"]["type"] = json!("rate_limit_exceeded");
+    let error = busy("openai", &[], &other);
+    assert_eq!((error.class, error.wait), (RateLimit, None));
+}
+
+#[test]
+fn a_stream_names_the_day_too_when_a_quota_is_there_again() {
+    let wait = |text: &str| {
+        let error = StreamError {
+            kind: "invalid_request_error".to_owned(),
+            message: format!("You have reached your specified API usage limits. {text}"),
+            ..StreamError::default()
+        };
+        let now = || SystemTime::UNIX_EPOCH + NOW;
+        let error = ProviderError::in_stream_at("anthropic", &error, now);
+        assert_eq!((error.class, error.retryable), (Quota, false));
+        error.wait.map(|wait| wait.as_secs())
+    };
+    let text = "You will regain access on 2026-12-01 at 00:00 UTC.";
+    assert_eq!(wait(text), Some(744_270));
+    assert_eq!(wait("Soon."), None);
+
+    let ahead = time_of_day() + 2 * DAY;
+    let day = httpdate::fmt_http_date(ahead);
+    let error = StreamError {
+        code: Some("1308".to_owned()),
+        message: format!("Your limit will reset at {}", numbers(&day)),
+        ..StreamError::default()
+    };
+    let error = ProviderError::in_stream("zai", &error);
+    let left = error.wait.unwrap().abs_diff(2 * DAY);
+    assert!(left < Duration::from_secs(60), "{left:?}");
+}
+
+/// A date of HTTP as numbers.
+fn numbers(date: &str) -> String {
+    let month = &date[8..11];
+    let month = 1 + "JanFebMarAprMayJunJulAugSepOctNovDec".find(month).unwrap() / 3;
+    let (year, day, time) = (&date[12..16], &date[5..7], &date[17..25]);
+    format!("{year}-{month:02}-{day} {time} UTC")
+}
+
+#[test]
+fn a_subscription_waits_for_the_window_that_is_rejected() {
+    let body = json!({ "type": "error", "error": {
+        "type": "rate_limit_error",
+        "message": "This request would exceed your account's rate limit. Please try again later.",
+    }});
+    let headers = [
+        ("anthropic-ratelimit-unified-status", "rejected"),
+        ("anthropic-ratelimit-unified-5h-status", "rejected"),
+        ("anthropic-ratelimit-unified-5h-reset", "1795342530"),
+        ("anthropic-ratelimit-unified-7d-status", "allowed"),
+        ("anthropic-ratelimit-unified-7d-reset", "1795400000"),
+        ("anthropic-ratelimit-unified-reset", "1795342530"),
+    ];
+    let mut told = vec![("retry-after", "60")];
+    told.extend(headers);
+    for provider in ["anthropic", "somebody"] {
+        for (headers, seconds) in [(&headers[..], 3_600), (&headers[..1], 0), (&told, 60)] {
+            let error = busy(provider, headers, &body);
+            assert_eq!((error.class, error.retryable), (RateLimit, true));
+            let wait = error.wait.unwrap_or_default();
+            assert_eq!(wait.as_secs(), seconds, "{provider}");
+        }
+    }
 }
