@@ -17,13 +17,18 @@ const TAGS: [&str; 7] = [
 /// Words that are near one of these, and good names of free tags.
 const WORDS: [&str; 2] = ["mode", "term"];
 /// Further providers, whose address is not known.
-const PROVIDERS: [&str; 7] = [
+const PROVIDERS: [&str; 12] = [
     "vertex",
     "perplexity",
     "vllm",
     "ollama",
     "llamacpp",
+    "llama_cpp",
+    "llama",
+    "llm",
     "lm_studio",
+    "lmstudio",
+    "llama.cpp",
     "sglang",
 ];
 
@@ -45,14 +50,20 @@ type Scope<'c> = (String, &'c BTreeMap<String, OneOrMore>, &'c [String]);
 impl RateLimiting {
     /// A tag without a name is that of no call.
     pub(super) fn check_tags(&self) -> Result<(), ConfigError> {
-        let tags = self.tags();
-        match tags.into_iter().find(|(_, tag)| tag.trim().is_empty()) {
-            Some((path, _)) => Err(ConfigError::Value {
+        for (path, tag) in self.tags() {
+            let reason = match tag.trim() {
+                "" => "has a tag without a name; name one: `agent`, `team`",
+                name if name.contains(',') => {
+                    "names several tags in one text; write a list: `[agent, team]`"
+                }
+                _ => continue,
+            };
+            return Err(ConfigError::Value {
                 path: format!("rate_limiting.{path}"),
-                reason: "has a tag without a name; name one: `agent`, `team`".to_owned(),
-            }),
-            None => Ok(()),
+                reason: reason.to_owned(),
+            });
         }
+        Ok(())
     }
 
     /// What of the names is in force, and may not be meant.

@@ -99,9 +99,15 @@ fn fill_caches(rates: &mut Rates, like: &Rates) {
     let input = rates.input;
     let filled = |known: Option<Rate>| in_proportion(known?, like.input, input);
     rates.cache_read = rates.cache_read.or_else(|| filled(like.cache_read));
-    // What is kept for longer costs no less than what is said of the rest.
-    let said = rates.cache_write.unwrap_or_default();
-    let long = || filled(like.cache_write_long).map(|long| long.max(said));
+    // What is kept for longer is to what is said of the rest as it is there.
+    let long = || match rates.cache_write {
+        None => filled(like.cache_write_long),
+        Some(said) if said == Rate::default() => Some(said),
+        Some(said) => like
+            .cache_write
+            .and_then(|write| in_proportion(like.cache_write_long?, write, said))
+            .or_else(|| filled(like.cache_write_long).map(|long| long.max(said))),
+    };
     rates.cache_write_long = rates.cache_write_long.or_else(long);
     rates.cache_write = rates.cache_write.or_else(|| filled(like.cache_write));
 }

@@ -18,6 +18,7 @@ mod difference;
 mod error;
 mod even;
 mod foreign;
+mod getters;
 mod hear;
 mod hold;
 mod identity;

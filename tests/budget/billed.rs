@@ -1,57 +1,20 @@
 //! Providers that keep two accounts: limits go by what was read and written, money by what is billed.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
-
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http::Request;
 use serde_json::{Value, json};
-use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_quota::{
-    BudgetLayer, Limiter, Money, RateLimitLayer,
-    limit::{Limit, Limits},
-    limiter::Call,
-    pricing::PriceTable,
-};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+use crate::answered::{Of, answered, typed};
 
 /// What counts as input, as output and as money once Cohere has answered a call with this usage.
 async fn counted(stream: bool, usage: &Value) -> [u64; 3] {
-    let limiter = Limiter::new(
-        Limits::new([
-            Limit::input_tokens(100_000).every(HOUR),
-            Limit::output_tokens(100_000).every(HOUR),
-            Limit::cost(Money::from_dollars(10)).every(HOUR),
-        ])
-        .unwrap(),
-    );
     let (kind, body) = answer(stream, usage);
-    let prices = Arc::new(PriceTable::built_in());
-    let service = RateLimitLayer::new(limiter.clone())
-        .budget(BudgetLayer::new(limiter.clone(), prices))
-        .layer(service_fn(move |_: Request<Full<Bytes>>| {
-            let answer = Response::builder().header("content-type", kind);
-            let answer = answer.body(Full::<Bytes>::from(body.clone())).unwrap();
-            async { Ok::<_, Infallible>(answer) }
-        }));
     let call = json!({
         "model": "command-a-03-2025", "max_tokens": 20, "stream": stream,
         "messages": [{"role": "user", "content": "Name a mineral."}],
     });
-    let request = Request::post("http://provider/v2/chat")
-        .body(Full::from(call.to_string()))
-        .unwrap();
-    let response = service.oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert!(response.into_body().collect().await.is_ok());
-    let call = Call::new().cost(Money::ZERO);
-    let limits = limiter.explain(&call).await.unwrap().limits;
-    assert!(limits.iter().all(|limit| limit.reserved == 0), "{limits:?}");
-    let [input, output, money] = &limits[..] else {
-        panic!("{limits:?}");
-    };
-    [input.in_use, output.in_use, money.in_use]
+    let asked = (Request::post("http://provider/v2/chat"), call);
+    let of = [Of::Input, Of::Output, Of::Money];
+    answered(of, asked, typed(kind, body)).await.0
 }
 
 /// Seven letters, whole or as a stream.
@@ -107,40 +70,15 @@ async fn without_both_billed_counts_tokens_are_charged() {
 
 /// What counts as input and as money once Cohere has embedded something and charges so.
 async fn embedded(billed: &Value) -> [u64; 2] {
-    let limiter = Limiter::new(
-        Limits::new([
-            Limit::input_tokens(100_000).every(HOUR),
-            Limit::cost(Money::from_dollars(10)).every(HOUR),
-        ])
-        .unwrap(),
-    );
     let answer = json!({
         "id": "1", "embeddings": {"float": [[0.5]]}, "meta": {"billed_units": billed},
     });
-    let prices = Arc::new(PriceTable::built_in());
-    let service = RateLimitLayer::new(limiter.clone())
-        .budget(BudgetLayer::new(limiter.clone(), prices))
-        .layer(service_fn(move |_: Request<Full<Bytes>>| {
-            let body = Full::<Bytes>::from(answer.to_string());
-            let answer = Response::builder().header("content-type", "application/json");
-            let answer = answer.body(body).unwrap();
-            async { Ok::<_, Infallible>(answer) }
-        }));
     let call = json!({
         "model": "embed-v4.0", "texts": ["Quartz."], "images": ["data:image/png;base64,QUJD"],
     });
-    let request = Request::post("http://provider/v2/embed")
-        .body(Full::from(call.to_string()))
-        .unwrap();
-    let response = service.oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert!(response.into_body().collect().await.is_ok());
-    let call = Call::new().cost(Money::ZERO);
-    let limits = limiter.explain(&call).await.unwrap().limits;
-    let [input, money] = &limits[..] else {
-        panic!("{limits:?}");
-    };
-    [input.in_use, money.in_use]
+    let asked = (Request::post("http://provider/v2/embed"), call);
+    let answer = typed("application/json", answer.to_string());
+    answered([Of::Input, Of::Money], asked, answer).await.0
 }
 
 #[tokio::test(start_paused = true)]

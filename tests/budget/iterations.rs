@@ -1,62 +1,24 @@
 //! Answers that several models had a part in, and some that nobody gave: each is paid for what it used, at its own price.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
-
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http::Request;
 use serde_json::{Value, json};
-use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_quota::{
-    BudgetLayer, Limiter, Money, RateLimitLayer, Statistics,
-    limit::{CalendarUnit, Limit, Limits},
-    limiter::Call,
-    pricing::PriceTable,
-};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+use crate::answered::{Of, answered, typed};
 
 /// What has counted as output and as money, and whether some of it has no price.
 type Counted = (u64, u64, u64);
 
 /// What counts once Anthropic has answered a call for a model so.
 async fn counted(model: &str, kind: &'static str, body: String) -> Counted {
-    let limiter = Limiter::new(
-        Limits::new([
-            Limit::output_tokens(100_000).every(HOUR),
-            Limit::cost(Money::from_dollars(10)).every(HOUR),
-        ])
-        .unwrap(),
-    );
-    let statistics = Statistics::new();
-    let prices = Arc::new(PriceTable::built_in());
-    let budget = BudgetLayer::new(limiter.clone(), prices).statistics(statistics.clone());
-    let service = RateLimitLayer::new(limiter.clone())
-        .budget(budget)
-        .layer(service_fn(move |_: Request<Full<Bytes>>| {
-            let answer = Response::builder().header("content-type", kind);
-            let answer = answer.body(Full::<Bytes>::from(body.clone())).unwrap();
-            async { Ok::<_, Infallible>(answer) }
-        }));
     let call = json!({
         "model": model, "max_tokens": 5_000, "stream": kind == STREAM,
         "messages": [{"role": "user", "content": "Name a mineral."}],
     });
-    let request = Request::post("http://provider/v1/messages")
-        .header("anthropic-version", "2023-06-01")
-        .body(Full::from(call.to_string()))
-        .unwrap();
-    let response = service.oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert!(response.into_body().collect().await.is_ok());
-    let call = Call::new().cost(Money::ZERO);
-    let limits = limiter.explain(&call).await.unwrap().limits;
-    assert!(limits.iter().all(|limit| limit.reserved == 0), "{limits:?}");
-    let [output, money] = &limits[..] else {
-        panic!("{limits:?}");
-    };
-    let all = statistics.report(CalendarUnit::Day, &[]).unwrap().total();
-    (output.in_use, money.in_use, all.unpriced)
+    let request = Request::post("http://provider/v1/messages");
+    let asked = (request.header("anthropic-version", "2023-06-01"), call);
+    let counted = answered([Of::Output, Of::Money], asked, typed(kind, body)).await;
+    let ([output, money], unpriced) = counted;
+    (output, money, unpriced)
 }
 
 const STREAM: &str = "text/event-stream";

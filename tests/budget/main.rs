@@ -5,6 +5,7 @@
 #[path = "../support/folder.rs"]
 mod folder;
 
+mod answered;
 mod audit;
 mod billed;
 mod events;

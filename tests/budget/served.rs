@@ -1,18 +1,9 @@
 //! Tiers that Google's answers say they were served in.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
-
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http::Request;
 use serde_json::{Value, json};
-use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_quota::{
-    BudgetLayer, Limiter, Money, RateLimitLayer,
-    limit::{Limit, Limits},
-    limiter::Call,
-    pricing::PriceTable,
-};
+
+use crate::answered::{Of, answered, typed};
 
 const MODEL: &str = "gemini-2.5-flash";
 
@@ -32,34 +23,17 @@ async fn cost(header: Option<&'static str>, stream: bool, usage: &Value) -> u64 
         ),
         false => ("application/json", "generateContent", answer.to_string()),
     };
-    let budget = Limit::cost(Money::from_dollars(10)).every(Duration::from_secs(3_600));
-    let limiter = Limiter::new(Limits::new([budget]).unwrap());
-    let prices = Arc::new(PriceTable::built_in());
-    let service = RateLimitLayer::new(limiter.clone())
-        .budget(BudgetLayer::new(limiter.clone(), prices))
-        .layer(service_fn(move |_: Request<Full<Bytes>>| {
-            let answer = Response::builder().header("content-type", kind);
-            let answer = match header {
-                Some(tier) => answer.header("x-gemini-service-tier", tier),
-                None => answer,
-            };
-            let answer = answer.body(Full::<Bytes>::from(body.clone())).unwrap();
-            async { Ok::<_, Infallible>(answer) }
-        }));
     let call = json!({
         "contents": [{"parts": [{"text": "Name a mineral."}]}],
         "generationConfig": {"maxOutputTokens": 20},
     });
-    let request = Request::post(format!("http://provider/v1beta/models/{MODEL}:{method}"))
-        .body(Full::from(call.to_string()))
-        .unwrap();
-    let response = service.oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert!(response.into_body().collect().await.is_ok());
-    let call = Call::new().cost(Money::ZERO);
-    let limits = limiter.explain(&call).await.unwrap().limits;
-    assert!(limits.iter().all(|limit| limit.reserved == 0), "{limits:?}");
-    limits[0].in_use
+    let request = Request::post(format!("http://provider/v1beta/models/{MODEL}:{method}"));
+    let mut answer = typed(kind, body);
+    if let Some(tier) = header {
+        let tier = tier.parse().unwrap();
+        answer.headers_mut().insert("x-gemini-service-tier", tier);
+    }
+    answered([Of::Money], (request, call), answer).await.0[0]
 }
 
 /// $0.30 a million in and $2.50 out; half of it where there is room, and 1.8 times as much before others.

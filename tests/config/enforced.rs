@@ -166,6 +166,7 @@ fn prices_of_caches_that_are_not_set_keep_their_proportion_to_the_input() {
                claude-opus-5-5-20261120: { input: 8, output: 40 }
                claude-sonnet-4: { input: 3, output: 15 }
                claude-not-known: { input: 3, output: 15 }
+               claude-free-writes: { input: 3, output: 15, cache_write: 0 }
                claude-sonnet-5: { input: 4, output: 20, cache_read: 1, cache_write: 9 }
                claude-haiku-4-5: { cost_per_1k: 0.002 }
              bedrock: { our-profile: { input: 4, output: 20 } }
@@ -182,7 +183,8 @@ fn prices_of_caches_that_are_not_set_keep_their_proportion_to_the_input() {
         ("anthropic", "claude-opus-5-5-20261120", ["0.4", "10", "16"]),
         ("anthropic", "claude-sonnet-4", ["0.3", "3.75", "6"]),
         ("anthropic", "claude-not-known", ["0.3", "3.75", "6"]),
-        ("anthropic", "claude-sonnet-5", ["1", "9", "9"]),
+        ("anthropic", "claude-free-writes", ["0.3", "0", "0"]),
+        ("anthropic", "claude-sonnet-5", ["1", "9", "14.4"]),
         ("anthropic", "claude-haiku-4-5", ["", "", ""]),
         ("bedrock", "our-profile", ["0.2", "5", "8"]),
         ("openai", "gpt-4o", ["2.5", "", ""]),

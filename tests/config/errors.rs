@@ -503,6 +503,10 @@ fn what_is_wanted_is_said_in_words_of_a_file() {
             "limits: [{ quantity: requests, amount: 5, every: 1m, per: [agent, ''] }]",
             "has a tag without a name; name one: `agent`, `team`",
         ),
+        (
+            "limits: [{ quantity: requests, amount: 5, every: 1m, per: 'agent, team' }]",
+            "names several tags in one text; write a list: `[agent, team]`",
+        ),
     ] {
         assert_eq!(said(block), says, "{block}");
     }
