@@ -27,7 +27,7 @@ impl Limit {
     }
 
     /// Returns the amount as it was given: [headroom](Self::headroom) and amounts for [single values](Self::amount_for)
-    /// are not considered. Cost is in billionths of a dollar: see [`Money::from_nanos`].
+    /// are not considered. Cost is in billionths of a dollar: see [`Money::from_nanos`](crate::Money::from_nanos).
     #[must_use]
     pub fn amount(&self) -> u64 {
         self.amount
