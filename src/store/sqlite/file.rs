@@ -25,10 +25,33 @@ const COPIED_AFTER: i64 = 3_000;
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) conn: Connection,
-    /// Held for as long as the file is; the system lets go of it when a process ends, however it does.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
     /// Where it is, whatever links lead there: what is beside it has this name in front.
     pub(super) path: PathBuf,
+}
+
+/// That this store alone counts in the file. The system lets go of it when the process ends, however it does.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// `None`: somebody else has it.
+    fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = private(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a program that is just being started from this process has a copy of it, and with it the
+    /// lock, until it runs.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// Opens the file to count in it, making it where there is none, and brings it to this version's schema.
@@ -38,16 +61,10 @@ pub(super) fn open(path: &Path, survives: Survives) -> Result<Opened, OpenError>
         reason,
     };
     let real = real(path).map_err(unreachable)?;
-    let lock = private(&lock_path(&real)).map_err(unreachable)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::InUse {
-                path: path.to_owned(),
-            });
-        }
-        Err(TryLockError::Error(reason)) => return Err(unreachable(reason)),
-    }
+    let lock = Lock::take(&lock_path(&real)).map_err(unreachable)?;
+    let lock = lock.ok_or_else(|| OpenError::InUse {
+        path: path.to_owned(),
+    })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn =
         Connection::open_with_flags(&real, flags).map_err(|error| refused(path, &error))?;
@@ -219,4 +236,24 @@ fn options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_open_file_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("counts.db-lock");
+        let take = || Lock::take(&path).unwrap();
+        let first = take().expect("nobody has it");
+        let copy = first.0.try_clone().unwrap();
+        assert!(take().is_none());
+        drop(first);
+        let second = take().expect("it is free, copy or not");
+        drop(copy);
+        assert!(take().is_none(), "nor does the copy free what others have");
+        drop(second);
+    }
 }

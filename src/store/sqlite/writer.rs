@@ -1,6 +1,6 @@
 //! The thread that writes: all that waits in one transaction, then it wakes who waits for it.
 
-use std::{collections::VecDeque, fs::File, mem, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -8,6 +8,7 @@ use super::{
     ahead::Ahead,
     book::Book,
     brief::Log,
+    file::Lock,
     note::audit,
     op::{Done, Queued},
     pruning::Pruning,
@@ -30,7 +31,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     conn: Connection,
     /// Goes with the file.
-    lock: File,
+    lock: Lock,
     /// Brings what is written to the disk, where no commit does.
     sync: Option<Syncer>,
     /// Whether several waited for the last commit.
@@ -61,7 +62,7 @@ impl Drop for Gone {
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (conn, lock, sync): (Connection, File, Option<Syncer>),
+        (conn, lock, sync): (Connection, Lock, Option<Syncer>),
         standing: Standing,
         book: Book,
     ) -> Self {
