@@ -29,7 +29,8 @@
 //!   until it is over, including calls that wait already. While more is left of it than a call
 //!   [waits out](AdmissionLayer::longest_wait), calls are refused at once and told when it ends. A told wait that comes
 //!   with an error that is not about the target, or to a call with none of these tags, holds back nobody; nor does one
-//!   of more than a minute for a quota that is used up.
+//!   of more than a minute for a quota that is used up. When it is over, those who waited leave in groups that double
+//!   every 50 ms, from one call on: so the first of them find out whether the provider has room again.
 //! - Rate headers (`x-ratelimit-*`, `anthropic-ratelimit-*` and others, see
 //!   [`wire::rate_limits`](crate::wire::rate_limits)) show what everybody uses on the account. What this program did
 //!   not use is left to others, in limits of the same quantity and period. What no counter shows is not seen: others

@@ -237,6 +237,9 @@ impl Driver {
     fn answered(&self, waiter: &Arc<Waiter>, asked: Asked, key: &LimitKey, first: bool) -> Outcome {
         let starts = asked.starts();
         let (answer, kept) = asked.noted();
+        if let Err(Refused::NotNow(refused)) = &answer {
+            self.shared.queue().lasts(&refused.key);
+        }
         match answer {
             Ok(mut permit) => {
                 permit.waited_from(waiter.rank().seat.start);

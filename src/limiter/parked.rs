@@ -3,6 +3,7 @@
 //! Each count knows the heads of the groups parked there and the instant at which the first of them is worth
 //! another try. Plain data: no clock, lock or task.
 
+mod opening;
 mod registered;
 
 use std::{
@@ -47,6 +48,8 @@ struct Parked {
     wake: Option<Tick>,
     /// The one for whom the store keeps room: it was the head when it was refused.
     registered: Option<Arc<Waiter>>,
+    /// How many went on since this cooldown was over; `None`: it lasts, or nobody has tried yet.
+    opening: Option<opening::Opening>,
 }
 
 /// Why to look at a count again.

@@ -330,6 +330,13 @@ impl Queue {
         self.pins.lifted(waiter, from);
     }
 
+    /// One was not granted because of this count.
+    pub(super) fn lasts(&mut self, key: &LimitKey) {
+        if key.is_cooldown() {
+            self.counts.lasts(key);
+        }
+    }
+
     fn holds(&self, waiter: &Waiter) -> bool {
         let group = self.groups.get(&waiter.stand().keys);
         group.is_some_and(|group| group.waiters.holds(waiter.rank()))

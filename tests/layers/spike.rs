@@ -195,11 +195,14 @@ async fn every_call_succeeds_in_the_least_time_against_slices_of_a_second() {
 }
 
 /// The window of a minute is kept, and the provider refuses a good part of it: what slices are for. Told waits hold
-/// back those that would be refused next, or hardly two in a hundred would succeed.
+/// back those that would be refused next, or hardly two in a hundred would succeed, and let them go on in groups.
 #[tokio::test(start_paused = true)]
 async fn without_pacing_slices_refuse_what_the_minute_has_room_for() {
     let (ok, ledger, limits) = send_spike(SLICED, None, MINUTE).await;
-    assert!((CALLS / 2..CALLS * 3 / 4).contains(&ok), "{ok} succeeded");
+    assert!(
+        (CALLS * 3 / 4..CALLS * 9 / 10).contains(&ok),
+        "{ok} succeeded"
+    );
     assert_eq!(ledger.refused(), CALLS - ok);
     assert_eq!(ledger.over_limit(&limits), CALLS - ok);
 }

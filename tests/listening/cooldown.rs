@@ -1,169 +1,20 @@
 //! A told wait holds back its target until then, and nothing else.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use tokio::{
-    task::{JoinHandle, yield_now},
-    time::Instant,
-};
-use tower::{Layer, ServiceExt as _, service_fn, util::BoxCloneService};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use tokio::task::yield_now;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_quota::{
-    AdmissionLayer, CallOptions, Limiter, Rejection, RetryLayer, Tag, Tags,
+    AdmissionLayer, CallOptions, Limiter, Rejection, Tag, Tags,
     limit::{Limit, Limits},
     limiter::{Call, Peek},
     store::MemoryStore,
 };
 
-use crate::{later::LaterStore, work::*};
-
-type Http = BoxCloneService<Request<Full<Bytes>>, Response<Bytes>, Infallible>;
-
-/// A provider that does what a request says it should.
-#[derive(Clone)]
-struct Upstream {
-    start: Instant,
-    came: Arc<Mutex<Vec<(Duration, String)>>>,
-}
-
-/// What a request asks for.
-#[derive(Clone, Debug)]
-struct Say {
-    status: u16,
-    headers: Vec<(&'static str, &'static str)>,
-    body: &'static str,
-    after: Duration,
-    /// Only the first attempt of it.
-    once: Arc<Mutex<bool>>,
-}
-
-fn say(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Say {
-    Say {
-        status,
-        headers: headers.to_vec(),
-        body,
-        after: Duration::ZERO,
-        once: Arc::default(),
-    }
-}
-
-fn five() -> Say {
-    say(429, &[("retry-after", "5")], "")
-}
-
-impl Upstream {
-    fn new() -> Self {
-        Upstream {
-            start: Instant::now(),
-            came: Arc::default(),
-        }
-    }
-
-    /// When each call came, by its name.
-    fn came(&self) -> Vec<(Duration, String)> {
-        self.came.lock().unwrap().clone()
-    }
-
-    fn came_as(&self, name: &str) -> Vec<Duration> {
-        let came = self.came().into_iter();
-        came.filter(|(_, n)| n == name).map(|(at, _)| at).collect()
-    }
-
-    async fn answer(
-        self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
-        let name = request.extensions().get::<String>().cloned();
-        let came = (self.start.elapsed(), name.unwrap_or_default());
-        self.came.lock().unwrap().push(came);
-        let said = request.extensions().get::<Say>().cloned();
-        let said = said.filter(|said| !std::mem::replace(&mut *said.once.lock().unwrap(), true));
-        let said = said.unwrap_or_else(|| say(200, &[], "{}"));
-        tokio::time::sleep(said.after).await;
-        let mut response = Response::new(Full::from(said.body));
-        *response.status_mut() = StatusCode::from_u16(said.status).unwrap();
-        for (name, value) in said.headers {
-            response.headers_mut().insert(name, value.parse().unwrap());
-        }
-        Ok(response)
-    }
-
-    /// The layers of `order`, outermost first, around it.
-    fn behind(&self, order: &str, limiter: &Limiter) -> Http {
-        let upstream = self.clone();
-        let inner = service_fn(move |request| upstream.clone().answer(request));
-        let admission = || AdmissionLayer::new(limiter.clone());
-        let retry = RetryLayer::new;
-        match order {
-            "A" => whole(admission().layer(inner)),
-            "F" => whole(admission().reject_when_full().layer(inner)),
-            "R" => whole(retry().layer(inner)),
-            "RA" => whole(retry().layer(admission().layer(inner))),
-            "AR" => whole(admission().layer(retry().layer(inner))),
-            "ARA" => whole(admission().layer(retry().layer(admission().layer(inner)))),
-            _ => panic!("no such order: {order}"),
-        }
-    }
-}
-
-/// Reads answers to their ends.
-fn whole<S, R>(service: S) -> Http
-where
-    S: tower::Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-    R: http_body::Body<Data = Bytes> + Send + 'static,
-    R::Error: std::fmt::Debug,
-{
-    let read = async |response: Response<R>| {
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Ok::<_, Infallible>(Response::from_parts(parts, body))
-    };
-    let read = move |response| {
-        Box::pin(read(response)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
-    };
-    BoxCloneService::new(service.and_then(read))
-}
-
-fn request(name: &str, tags: &[(Tag, &str)], said: Option<&Say>) -> Request<Full<Bytes>> {
-    let body = r#"{"model":"m","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}"#;
-    let mut request = Request::post("http://provider/v1/chat/completions")
-        .body(Full::from(body))
-        .unwrap();
-    let tags = tags.iter().cloned();
-    let tags = tags.fold(Tags::new(), |tags, (tag, value)| tags.with(tag, value));
-    let extensions = request.extensions_mut();
-    extensions.insert(name.to_owned());
-    extensions.insert(tags);
-    if let Some(said) = said {
-        extensions.insert(said.clone());
-    }
-    request
-}
-
-async fn send(service: &Http, request: Request<Full<Bytes>>) -> Response<Bytes> {
-    service.clone().oneshot(request).await.unwrap()
-}
-
-async fn sent(service: &Http, request: Request<Full<Bytes>>) -> JoinHandle<Response<Bytes>> {
-    let task = tokio::spawn(service.clone().oneshot(request));
-    yield_now().await;
-    tokio::spawn(async { task.await.unwrap().unwrap() })
-}
-
-fn plenty() -> Limiter {
-    let limit = Limit::requests(1_000).every(MINUTE);
-    Limiter::new(Limits::new([limit]).unwrap())
-}
+use crate::{later::LaterStore, upstream::*, work::*};
 
 /// A16: a told wait closes the gate for its target.
 #[tokio::test(start_paused = true)]
@@ -194,7 +45,7 @@ async fn the_same_target_waits_until_the_told_instant_and_others_do_not() {
         }
         assert_eq!(
             upstream.came_as("sibling"),
-            [secs(5); 3],
+            [0, 50, 50].map(|ms| secs(5) + Duration::from_millis(ms)),
             "{order}: not a tick more"
         );
     }
@@ -242,9 +93,11 @@ async fn when_it_opens_the_windows_hold_and_the_order_stays() {
     let order: Vec<String> = came[1..].iter().map(|(_, name)| name.clone()).collect();
     let expected: Vec<String> = (0..50).map(|number| number.to_string()).collect();
     assert_eq!(order, expected);
-    assert_eq!(came[9].0, secs(5));
+    assert_eq!(came[1].0, secs(5));
+    let fourth_group = secs(5) + Duration::from_millis(150);
+    assert_eq!(came[9].0, fourth_group);
     assert_eq!(came[10].0, MINUTE, "the first call's room");
-    assert_eq!(came[11].0, secs(65));
+    assert_eq!(came[11].0, fourth_group + MINUTE);
     for eleven in came.windows(11) {
         assert!(eleven[10].0 - eleven[0].0 >= MINUTE, "{eleven:?}");
     }

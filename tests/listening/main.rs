@@ -12,5 +12,7 @@ mod foreign;
 mod hearing;
 #[path = "../support/later.rs"]
 mod later;
+mod opening;
+mod upstream;
 mod waiting;
 mod work;

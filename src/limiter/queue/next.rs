@@ -19,7 +19,7 @@ pub(in crate::limiter) enum Next {
     Try(Arc<Waiter>, Vec<Kept>),
     /// Try this one, who is first when all are granted that are asked for.
     TryBehind(Arc<Waiter>, Vec<Kept>),
-    /// Nobody, until one is answered that is asked for on this count.
+    /// Nobody, until one is answered that is asked for on this count, or until a cooldown lets the next group go.
     Wait,
     /// Nobody, until this one is answered, which is asked for on another count.
     WaitFor(u64),
@@ -33,6 +33,20 @@ impl Queue {
         now: Tick,
         claimed: &Claimed,
     ) -> Next {
+        if !key.is_cooldown() {
+            return self.next_in_turn(key, now, claimed);
+        }
+        if self.counts.holds_on(key, now) {
+            return Next::Wait;
+        }
+        let next = self.next_in_turn(key, now, claimed);
+        if matches!(next, Next::Try(..) | Next::TryBehind(..)) {
+            self.counts.lets_go(key, now);
+        }
+        next
+    }
+
+    fn next_in_turn(&mut self, key: &LimitKey, now: Tick, claimed: &Claimed) -> Next {
         if claimed.is_busy(key) {
             return self.next_behind(key, now, claimed);
         }
