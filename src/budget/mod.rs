@@ -31,7 +31,8 @@
 //!   how much dearer a faster tier is (`priority`, `fast`) for which the model's price has no rates. An attempt that
 //!   paid for any of these is counted as [`unpriced`](crate::statistics::Figures::unpriced), unless its provider named
 //!   the whole cost.
-//! - Requests in no known dialect, such as those that make images or batches: they pass and count nothing.
+//! - Requests in no known dialect, such as those that make images or batches: they pass and count nothing, unless their
+//!   tags name a model. Then they need a price, and what they may cost at most is reserved.
 //! - What an answer in the background came to (`background: true` of the responses API), unless its stream is read to its
 //!   end: what was reserved is charged, and what is read of it later changes nothing.
 //! - What a provider bills for an answer that is an error.

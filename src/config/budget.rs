@@ -60,7 +60,8 @@ pub struct BudgetConfig {
     #[serde(default)]
     pub amounts: BTreeMap<String, Money>,
     /// What happens to a call that does not fit: `hard` refuses it, `soft` lets it pass and counts it, `circuit` refuses it
-    /// and then stops every call under the budget until somebody resets it.
+    /// and, once half of the budget is spent, stops every call under it until somebody resets it; so it does when more than
+    /// the amount is spent.
     #[serde(default)]
     pub mode: BudgetMode,
     /// The shares of the budget at which it warns. The default is `alert_threshold`.

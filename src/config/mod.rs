@@ -171,7 +171,7 @@ pub struct RateLimiting {
     /// for models that give less.
     #[schemars(range(min = 1))]
     pub cap_output: Option<u64>,
-    /// How long a call waits for money that other calls have reserved.
+    /// How long a call waits for money that other calls have reserved, or that comes back by itself within this time.
     pub budget_patience: Span,
     /// What happens to a call for a model without a price where there is a budget: `deny` refuses it, `allow` lets it pass
     /// uncounted.

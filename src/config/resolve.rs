@@ -158,7 +158,7 @@ impl fmt::Display for Resolution {
                     rates.output
                 )
             }
-            None => f.write_str("\n  no price: where there is a budget, such calls are refused"),
+            None => f.write_str("\n  no price: where there is a budget, such calls are refused, unless `unknown_price` is `allow`"),
         }
     }
 }

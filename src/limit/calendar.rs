@@ -61,8 +61,7 @@ impl fmt::Display for CalendarUnit {
 /// The error for a time zone that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the time zone `{0}` is not known here; write a name of the IANA database, such as `Europe/Berlin` or `UTC`, and \
-     see that the database is installed"
+    "the time zone `{0}` is not known here; write a name of the IANA database, such as `Europe/Berlin` or `UTC`"
 )]
 pub struct CalendarError(String);
 
@@ -71,7 +70,7 @@ impl Calendar {
     /// known.
     ///
     /// # Errors
-    /// If the database on this machine does not know the name.
+    /// If the database, which is built in, does not know the name.
     pub fn new(unit: CalendarUnit, zone: &str) -> Result<Self, CalendarError> {
         let known = if zone.eq_ignore_ascii_case("UTC") {
             Ok(TimeZone::UTC)

@@ -8,7 +8,7 @@ impl Limiter {
     ///
     /// # Errors
     /// A [`Rejection`] if waiting makes no sense: the call never fits, its wait cannot end in time, the queue is full,
-    /// or the store cannot answer.
+    /// its run is used up, a circuit is open, it is paused, or the store cannot answer.
     ///
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
@@ -45,7 +45,8 @@ impl Limiter {
     /// Takes room if there is any now, without waiting and without overtaking a call that waits.
     ///
     /// # Errors
-    /// [`Rejection::RateLimited`] if there is no room now, and otherwise as for [`acquire`](Self::acquire).
+    /// [`Rejection::RateLimited`] if there is no room now, [`Rejection::BudgetExceeded`] if the money is spent, and
+    /// otherwise as for [`acquire`](Self::acquire).
     ///
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.

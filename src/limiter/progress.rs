@@ -231,7 +231,7 @@ impl Progress {
         self.now().last.clone()
     }
 
-    /// Returns what the last attempt to end was settled with, including its cost if a budget looks at it.
+    /// Returns what the last attempt to end was settled with, including its cost if its model has a price.
     ///
     /// Only layers report this; for a call made without them, its permit is told instead.
     #[must_use]

@@ -30,7 +30,10 @@
 //!
 //! # Labels
 //! Provider and model are labels (`gen_ai.provider.name`, `gen_ai.request.model`), and so are those of the caller's
-//! tags that [`Builder::tags`] names: none by default. The tag `agent` is the label `tower_quota.agent`. A tag whose label
+//! tags that [`Builder::tags`] names: none by default; `gen_ai.operation.name` is one of calls and attempts. What is of a
+//! call as a whole has no provider and model: `calls.active`, `call.duration`, `waiting`, `wait.duration`; nor have
+//! budgets' events. What is of a target has no tags of callers: `retries`, `failovers`, `cooldowns` and
+//! `time_to_first_chunk`. Budgets also have `tower_quota.quantity`. The tag `agent` is the label `tower_quota.agent`. A tag whose label
 //! would be one of those above, or `tower_quota.others`, has another one: `kind` is `tower_quota.tag.kind`. `run` is
 //! never a label. Each label has at most [so many values](Builder::max_values), whoever makes them up; further values
 //! become `other`, and so do those that only calls have had of which nothing left: refused ones, for example. Limits are

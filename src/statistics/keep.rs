@@ -40,7 +40,7 @@ impl Statistics {
     /// is recorded or restored.
     ///
     /// # Errors
-    /// If the database on this machine does not know the name.
+    /// If the database, which is built in, does not know the name.
     pub fn time_zone(self, zone: &str) -> Result<Self, CalendarError> {
         self.book.lock().set_zone(zone)?;
         Ok(self)

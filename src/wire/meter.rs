@@ -19,7 +19,7 @@ use super::{
 ///
 /// - `text/event-stream`, NDJSON and `application/vnd.amazon.eventstream` are parsed as they pass, and so is JSON that
 ///   begins with `[` in [`Dialect::Gemini`]. An event of more than 1 MiB (8 MiB where events may contain images:
-///   [`Dialect::Gemini`] and [`Dialect::OpenAiResponses`]), or with a wrong checksum, is not read; its bytes count as
+///   [`Dialect::Gemini`], [`Dialect::OpenAiChat`] and [`Dialect::OpenAiResponses`]), or with a wrong checksum, is not read; its bytes count as
 ///   text.
 /// - `application/json` (and `+json`) is kept, and read as soon as it is complete. Of a body of more than 1 MiB, strings of
 ///   more than 256 bytes and what stands in more than five brackets are left out. If the rest is still more than 256 KiB,

@@ -1,7 +1,7 @@
 //! What providers say on the wire: the facts of a request, the usage and errors of a response, and waits.
 //!
-//! Everything here is a pure function of bytes and headers. Nothing reads a clock, takes a lock, waits, or does I/O;
-//! where the time matters, it is an argument. Whatever a peer sends, nothing panics, and what is kept of it is capped.
+//! Everything here is a pure function of bytes and headers. Nothing takes a lock, waits, or does I/O. Where the
+//! time matters it is an argument, except that a date in an error within a stream is compared with the time of day. Whatever a peer sends, nothing panics, and what is kept of it is capped.
 //!
 //! | question | answer |
 //! |---|---|

@@ -477,6 +477,6 @@ rate_limiting:
     let nothing = stack.resolve(Some("openai"), "gpt-99");
     assert_eq!(
         nothing.to_string(),
-        "gpt-99\n  no limit\n  no price: where there is a budget, such calls are refused"
+        "gpt-99\n  no limit\n  no price: where there is a budget, such calls are refused, unless `unknown_price` is `allow`"
     );
 }

@@ -28,7 +28,8 @@ pub(crate) enum Command {
     ///
     /// On SIGHUP it reads its configuration again: changed limits, budgets, prices and webhooks take effect at once,
     /// and what counts under limits that stay goes on counting. A file that is invalid, or that changes anything else,
-    /// is rejected as a whole, and what was in force stays in force.
+    /// is rejected as a whole, and what was in force stays in force. The certificate and the callers' keys are read again
+    /// either way.
     ///
     /// On SIGTERM or SIGINT it takes no more calls, and ends when the open ones are answered, or after gateway.drain at
     /// the latest. A second signal ends it at once.
