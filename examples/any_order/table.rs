@@ -135,7 +135,8 @@ impl Row {
                 bill += billed.abs_diff(charged);
             } else if key.0 == Gate::Budget {
                 let of = |attempt: &&Attempt| {
-                    let is_cut = attempt.stream && attempt.outcome == Outcome::Aborted;
+                    // What its caller left unread may all have been sent by then.
+                    let is_cut = attempt.stream && (hung_up || attempt.outcome == Outcome::Aborted);
                     measure.billed(attempt, is_cut.then(|| delivered.tokens(&attempt.key)))
                 };
                 let billed: u64 = attempts.iter().map(of).sum();

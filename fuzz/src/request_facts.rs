@@ -16,7 +16,15 @@ pub fn run(bytes: &[u8]) {
     let value = serde_json::from_slice::<Value>(body);
     match &found {
         Ok(facts) => sane(dialect, body, facts),
-        Err(FactsError::Malformed) => assert!(!matches!(value, Ok(Value::Object(_)))),
+        Err(FactsError::Malformed) => {
+            // But for very many keys, and for escaped ones in other capitals.
+            let is_odd = body.len() > 16_384 || body.contains(&b'\\');
+            assert!(is_odd || !matches!(value, Ok(Value::Object(_))));
+        }
+        Err(FactsError::OtherCapitals { key }) => {
+            let of_key = |part: &[u8]| part.eq_ignore_ascii_case(key.as_bytes());
+            assert!(body.windows(key.len()).any(of_key), "{key}");
+        }
         Err(FactsError::DuplicateKey { key }) => {
             // Written out, or with escapes.
             let is_there = body
@@ -32,7 +40,14 @@ pub fn run(bytes: &[u8]) {
     };
     // Each key once, and in order.
     let value = Value::Object(object);
-    let again = inspect(dialect, value.to_string().as_bytes()).expect("a JSON object");
+    let again = match inspect(dialect, value.to_string().as_bytes()) {
+        Ok(again) => again,
+        Err(FactsError::OtherCapitals { .. }) => return,
+        Err(FactsError::Malformed) if value.as_object().is_some_and(|keys| keys.len() > 4_096) => {
+            return;
+        }
+        Err(other) => panic!("a JSON object: {other}"),
+    };
     let spread = serde_json::to_string_pretty(&value).expect("it was JSON");
     assert_eq!(
         inspect(dialect, spread.as_bytes()).as_ref(),

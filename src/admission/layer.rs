@@ -8,6 +8,7 @@ use crate::{
     event::Observer,
     limit::Quantities,
     limiter::Limiter,
+    statistics::Statistics,
 };
 
 /// Makes [`Admission`] services, which all share the limiter.
@@ -36,6 +37,11 @@ impl AdmissionLayer {
     /// Sets the longest [told wait](crate::retry#waits) of its target that a call waits out in line. While more than that
     /// is left of one, calls are [refused](crate::Rejection::RateLimited), also those that waited for room before.
     ///
+    /// It bounds told waits and nothing else. How long a call waits for *room* is bounded by
+    /// [`QueueOptions::max_wait`](crate::limiter::QueueOptions::max_wait) for all calls and by
+    /// [`CallOptions::max_wait`](crate::CallOptions::max_wait) for one; if neither is set, a call waits for room for as
+    /// long as it takes.
+    ///
     /// If it is not set, it is what the retry and failover layers around this one wait out, or a minute if there are none.
     pub fn longest_wait(mut self, wait: Duration) -> Self {
         self.gate = self.gate.waiting_out(wait);
@@ -55,8 +61,43 @@ impl AdmissionLayer {
         self.inspect.clone()
     }
 
-    /// Everything passes as it is.
-    pub(crate) fn off(mut self) -> Self {
+    /// Tells those too who are told further in.
+    pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
+        self.inspect = self.inspect.over(inside);
+        self
+    }
+
+    /// Records there too.
+    pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
+        self.gate = self.gate.recording(statistics);
+        self
+    }
+
+    /// Switches the layer off: every request passes untouched and unread, waits for nothing, is counted under no limit,
+    /// and is told to no observer of this layer. Whatever else is set, before or after, has no effect.
+    ///
+    /// This is how a configuration switches a layer off: the type stays the same. (`option_layer` of tower's
+    /// `ServiceBuilder` does not compile, because this layer wraps the bodies of answers.) All four layers have it, and
+    /// [`RateLimitLayer`](crate::RateLimitLayer::off) as a whole.
+    ///
+    /// ```
+    /// use tower::ServiceBuilder;
+    /// use tower_quota::{AdmissionLayer, Limiter, limit::{Limit, Limits}};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = tower::service_fn(|_: http::Request<http_body_util::Full<bytes::Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+    /// # });
+    /// let is_limited = std::env::var_os("UNLIMITED").is_none();
+    /// let admission = AdmissionLayer::new(Limiter::new(Limits::new([Limit::concurrency(8)])?));
+    /// let admission = if is_limited { admission } else { admission.off() };
+    /// let client = ServiceBuilder::new().layer(admission).service(client);
+    /// # fn is_service<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
+    /// # is_service(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn off(mut self) -> Self {
         self.inspect.off = true;
         self
     }

@@ -30,7 +30,8 @@
 //!   [waits out](AdmissionLayer::longest_wait), calls are refused at once and told when it ends. A told wait that comes
 //!   with an error that is not about the target, or to a call with none of these tags, holds back nobody; nor does one
 //!   of more than a minute for a quota that is used up. When it is over, those who waited leave in groups that double
-//!   every 50 ms, from one call on: so the first of them find out whether the provider has room again.
+//!   every 50 ms, from one call on: so the first of them find out whether the provider has room again. If it tells the
+//!   first group to wait once more, that is twice as large the next time.
 //! - Rate headers (`x-ratelimit-*`, `anthropic-ratelimit-*` and others, see
 //!   [`wire::rate_limits`](crate::wire::rate_limits)) show what everybody uses on the account. What this program did
 //!   not use is left to others, in limits of the same quantity and period. What no counter shows is not seen: others

@@ -6,7 +6,7 @@ use http::{HeaderMap, Uri};
 use tokio::time::{sleep, timeout};
 
 use super::{Alert, Webhook, client::Post};
-use crate::{clock::time_of_day, retry::backoff::spread_out, wire::retry_after};
+use crate::{clock::time_of_day, retry::backoff::jitter, wire::retry_after};
 
 /// The longest wait where none is told.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -128,7 +128,7 @@ impl Webhook {
             };
             tried += 1;
             let wait = match no.told {
-                Some(told) => spread_out(told),
+                Some(told) => told.saturating_add(jitter(told)),
                 None => self.wait(tried),
             };
             let is_too_long = no.told.is_some_and(|told| told > LONGEST_TOLD);

@@ -71,6 +71,10 @@ impl Answer {
                 usage.output = usage.output.max(seen.output);
                 usage
             }
+            // Google leaves it out only where a caller has it left out, and then nobody knows what was billed.
+            None if self.dialect == Dialect::Gemini && reading.complete => {
+                return Ended::with(Settlement::Unknown);
+            }
             None => seen,
         };
         let shares = Shares::of(reading, self.dialect, whole, is_final);

@@ -3,10 +3,12 @@ use std::{sync::Arc, time::Duration};
 use tower_layer::Layer;
 
 use super::{Budget, PricedGate, prices::Prices};
+#[cfg(feature = "gateway")]
+use crate::call::Places;
 use crate::{
     admission::AdmissionLayer,
     call::{Gate, Inspect, OutputCap, Pricing},
-    event::{Observer, Observers},
+    event::Observer,
     limit::Quantities,
     limiter::Limiter,
     pricing::PriceTable,
@@ -130,14 +132,23 @@ impl BudgetLayer {
                 now.table.find(provider, model)?.price.max_output
             })
         };
-        Inspect {
-            cap_output: self.cap_output.map(cap),
-            reads_all: true,
-            ..self.inspect.clone()
+        let mut inspect = self.inspect.clone();
+        if !inspect.off {
+            inspect.cap_output = self.cap_output.map(cap).or(inspect.cap_output);
+            inspect.reads_all = true;
         }
+        inspect
     }
 
-    /// Records in `statistics` what every attempt used and what was refused, even if the limiter has no budgets.
+    /// Reads requests as layers further in are told to, where nothing is said here, and tells those too who are told
+    /// there: they hear what attempts cost.
+    pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
+        self.inspect = self.inspect.over(inside);
+        self
+    }
+
+    /// Records in `statistics` what every attempt used and what was refused, even if the limiter has no budgets. Where
+    /// it was told to record before, it goes on to.
     ///
     /// Attempts that layers outside of this one refuse do not come to it, and are not recorded. Budgets that the
     /// limiter has now can be [forecast](Statistics::forecast), and those that come when a stack reads its configuration
@@ -150,13 +161,39 @@ impl BudgetLayer {
         self
     }
 
+    /// Where it records.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn places(&self) -> &Places {
+        self.gate.places()
+    }
+
     /// Has everything that records its calls, or those of its clones, know the budgets that there are now.
     pub(crate) fn watch_budgets(&self) {
         self.recorders.watch(&self.gate.limiter.limits());
     }
 
-    /// Everything passes as it is.
-    pub(crate) fn off(mut self) -> Self {
+    /// Switches the layer off, as [`AdmissionLayer::off`](crate::AdmissionLayer::off) does: every call passes untouched,
+    /// and nothing is reserved, charged, refused or recorded.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tower::ServiceBuilder;
+    /// use tower_quota::{BudgetLayer, Limiter, limit::Limits, pricing::PriceTable};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = tower::service_fn(|_: http::Request<http_body_util::Full<bytes::Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+    /// # });
+    /// # let has_budgets = false;
+    /// let budget = BudgetLayer::new(Limiter::new(Limits::new([])?), Arc::new(PriceTable::built_in()));
+    /// let budget = if has_budgets { budget } else { budget.off() };
+    /// let client = ServiceBuilder::new().layer(budget).service(client);
+    /// # fn is_service<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
+    /// # is_service(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn off(mut self) -> Self {
         self.inspect.off = true;
         self
     }
@@ -165,12 +202,6 @@ impl BudgetLayer {
     /// an effect if this is the first of this crate's layers that a request comes to, because that one looks into it.
     pub fn as_it_came(mut self) -> Self {
         self.inspect.as_is = true;
-        self
-    }
-
-    /// For others as well, who may be told by a layer outside: they hear what attempts cost.
-    pub(crate) fn observed_by(mut self, observers: &Observers) -> Self {
-        self.inspect.observers = observers.clone().or(self.inspect.observers);
         self
     }
 

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{Gate, gate::Held, repeat::Noted};
 use crate::{
     event::Watched,
-    limiter::{Delegation, Flight, Progress},
+    limiter::{Delegation, Flight, LookAgain, Progress},
     tags::Tags,
 };
 
@@ -39,6 +39,9 @@ pub(crate) struct Attempt {
 
 /// What gates have claimed.
 type Claims = SmallVec<[Held; 2]>;
+
+/// Who is to look again, once the attempt's lock is let go: that may wake anybody.
+type LooksAgain = SmallVec<[LookAgain; 2]>;
 
 #[derive(Debug)]
 struct State {
@@ -81,6 +84,13 @@ impl State {
     fn may_leave(&self) -> bool {
         self.sender != 0 && (self.dated.is_some() || self.leaves == Leaves::WithItsBody)
     }
+
+    /// It leaves now.
+    fn date(&mut self, now: Instant) -> LooksAgain {
+        self.dated = Some(now);
+        let claims = self.claims.iter_mut();
+        claims.filter_map(|held| held.permit.date()).collect()
+    }
 }
 
 impl Attempt {
@@ -100,28 +110,25 @@ impl Attempt {
             output: 0,
             watched: None,
         };
-        // After four thousand millions it begins again: those are over by then. What has 0 goes by itself.
-        static IDS: AtomicU32 = AtomicU32::new(1);
         Arc::new(Attempt {
             number,
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             watches: AtomicBool::new(false),
             state: Mutex::new(state),
             progress: OnceLock::new(),
         })
     }
 
-    /// Whether some gate has claimed for what `gate` looks at. Then it also records for that one, where it does not
-    /// record itself.
+    /// Whether some gate has claimed for what `gate` looks at. Then it also records where that one does.
     pub(super) fn holds(&self, gate: &Gate) -> bool {
         let mut state = self.lock();
         let mut claims = state.claims.iter_mut();
         let held = claims.find(|held| held.gate.same_count(gate));
-        let is_held = held.is_some();
-        if let (Some(held), Some(recorder)) = (held, &gate.recorder) {
-            held.recorder.get_or_insert_with(|| recorder.clone());
-        }
-        is_held
+        let Some(held) = held else {
+            return false;
+        };
+        held.places.add(&gate.places);
+        true
     }
 
     pub(super) fn holds_nothing(&self) -> bool {
@@ -142,21 +149,21 @@ impl Attempt {
     /// The layer at `depth` hands the attempt on. It leaves now, or, where the body will say when
     /// ([`left`](Self::left)), at some moment until its answer.
     pub(super) fn send(&self, depth: u32, tags: &Arc<Tags>, body_tells: bool, now: Instant) {
-        let mut state = self.lock();
-        state.sender = depth;
-        state.sent_as = Some(tags.clone());
-        state.dated = (!body_tells).then_some(now);
-        state.leaves = match body_tells {
-            true => Leaves::WithItsBody,
-            false => Leaves::AtOnce,
-        };
-        for Held { permit, .. } in &mut state.claims {
+        let look_again = {
+            let mut state = self.lock();
+            state.sender = depth;
+            state.sent_as = Some(tags.clone());
             if body_tells {
-                permit.leaving();
-            } else {
-                permit.sent();
+                state.dated = None;
+                state.leaves = Leaves::WithItsBody;
+                let claims = state.claims.iter_mut();
+                claims.for_each(|held| held.permit.leaving());
+                return;
             }
-        }
+            state.leaves = Leaves::AtOnce;
+            state.date(now)
+        };
+        look_again.into_iter().for_each(LookAgain::now);
     }
 
     /// It leaves with these tags, and is shown from now on.
@@ -180,11 +187,14 @@ impl Attempt {
 
     /// It has left, just now at the latest. Later calls change nothing.
     pub(crate) fn left(&self) {
-        let mut state = self.lock();
-        if state.sender != 0 && state.dated.is_none() {
-            state.dated = Some(Instant::now());
-            state.claims.iter_mut().for_each(|held| held.permit.sent());
-        }
+        let look_again = {
+            let mut state = self.lock();
+            if state.sender == 0 || state.dated.is_some() {
+                return;
+            }
+            state.date(Instant::now())
+        };
+        look_again.into_iter().for_each(LookAgain::now);
     }
 
     /// Its body is gone, and nothing was taken of it.
@@ -276,10 +286,15 @@ impl Attempt {
 
     /// So many output tokens have come by now.
     pub(super) fn streamed(&self, output: u64) {
-        let mut state = self.lock();
-        state.output = output;
-        let claims = state.claims.iter_mut();
-        claims.for_each(|held| held.permit.streamed(output));
+        let look_again: LooksAgain = {
+            let mut state = self.lock();
+            state.output = output;
+            let claims = state.claims.iter_mut();
+            claims
+                .filter_map(|held| held.permit.note_streamed(output))
+                .collect()
+        };
+        look_again.into_iter().for_each(LookAgain::now);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -295,6 +310,13 @@ impl Flight for Attempt {
     fn output(&self) -> u64 {
         self.lock().output
     }
+}
+
+/// What claims say that they are for: no other attempt of the process has it that is open.
+pub(crate) fn next_id() -> u32 {
+    // After four thousand millions it begins again: those are over by then. What has 0 goes by itself.
+    static IDS: AtomicU32 = AtomicU32::new(1);
+    IDS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The money that is held besides for a gate's claim.

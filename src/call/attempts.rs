@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::turned_away::TurnedAway;
 use crate::{
     error::Rejection,
     tags::{Tag, Tags},
@@ -196,6 +198,10 @@ pub(super) struct Log {
     waited: Duration,
     /// How many attempts have left, shown or not.
     made: u32,
+    /// How many the layer makes at one target that repeats them, where there is one.
+    most_repeated: Option<u32>,
+    /// What it was refused.
+    pub(super) turned_away: TurnedAway,
 }
 
 impl Log {
@@ -205,6 +211,8 @@ impl Log {
             since,
             waited: Duration::ZERO,
             made: 0,
+            most_repeated: None,
+            turned_away: TurnedAway::default(),
         }
     }
 
@@ -261,6 +269,15 @@ impl Log {
     /// How many attempts have left.
     pub(super) fn made(&self) -> u32 {
         self.made
+    }
+
+    /// A layer repeats attempts until so many are made at one target.
+    pub(super) fn repeats_up_to(&mut self, most: NonZeroU32) {
+        self.most_repeated = Some(most.get());
+    }
+
+    pub(super) fn most_repeated(&self) -> Option<u32> {
+        self.most_repeated
     }
 
     pub(super) fn retry_after(&mut self, wait: Duration) {

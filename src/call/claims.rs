@@ -35,7 +35,9 @@ impl Entry {
         let mut missing = self.wait_for_stores(attempt, Some(missing)).await?;
         while let Some((gate, claim, refused)) = missing {
             if !gate.wait {
-                return Err(gate.limiter.turn_away(&claim, refused).await);
+                let rejection = gate.limiter.turn_away(&claim, refused).await;
+                self.turned_away(&gate.limiter, &claim);
+                return Err(rejection);
             }
             attempt.release();
             let since = Instant::now();
@@ -44,7 +46,8 @@ impl Entry {
             let from = since.checked_sub(waited).unwrap_or(since);
             let turn = gate.turn(self.context().turn(self.facts().turn, &gate), from);
             let (waiting, progress) = (self.waits(&gate.limiter, &refused), self.progress());
-            let permit = gate.limiter.wait(&claim, turn, refused, progress).await?;
+            let permit = gate.limiter.wait(&claim, turn, refused, progress).await;
+            let permit = permit.inspect_err(|_| self.turned_away(&gate.limiter, &claim))?;
             if let Some(waiting) = waiting {
                 waiting.has_room();
             }
@@ -82,7 +85,10 @@ impl Entry {
             match answer {
                 Ok(permit) => attempt.add(Held::new(gate, claim.demand, permit)),
                 Err(Refused::NotNow(refused)) => return Ok(Some((gate, claim, refused))),
-                Err(Refused::Rejected(rejection)) => return Err(rejection),
+                Err(Refused::Rejected(rejection)) => {
+                    self.turned_away(&gate.limiter, &claim);
+                    return Err(rejection);
+                }
             }
             missing = self.claim_at_once(attempt)?;
         }
@@ -111,7 +117,10 @@ impl Entry {
                     attempt.add(Held::new(gate, claim.demand, permit));
                     continue;
                 }
-                Tried::Now(Err(Refused::Rejected(rejection))) => return Err(rejection),
+                Tried::Now(Err(Refused::Rejected(rejection))) => {
+                    self.turned_away(&gate.limiter, &claim);
+                    return Err(rejection);
+                }
                 Tried::Now(Err(Refused::NotNow(refused))) => Why::NoRoom(refused),
                 Tried::Later(answer) => Why::NoAnswer(answer),
             };

@@ -20,6 +20,7 @@ use super::{
     mark::mark,
     output_cap::OutputCap,
     priced::{Allowed, Bound},
+    toward::AtTarget,
     unfitted::Unfitted,
 };
 use crate::{
@@ -62,6 +63,8 @@ pub(super) struct Facts {
     /// For those who observe the call.
     pub(super) observed: Option<Arc<ObservedCall>>,
     pub(super) turn: Turn,
+    /// Where it goes, if a layer has sent it there that may send it elsewhere.
+    pub(super) at_target: Option<AtTarget>,
     /// Where it is shown what becomes of it.
     pub(super) progress: Option<Progress>,
     /// What the call inherits from those around it; and, of tags, what those inside inherit from it.
@@ -260,7 +263,7 @@ impl Entry {
             .gates
             .iter()
             .filter(|passed| passed.depth <= self.depth);
-        let recorders = gates.filter_map(|passed| passed.gate.recorder.as_ref());
+        let recorders = gates.flat_map(|passed| passed.gate.places.iter());
         recorders.cloned().collect()
     }
 

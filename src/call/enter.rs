@@ -1,6 +1,6 @@
 //! How a request comes into one of our layers: the body is read and inspected once, by the first of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -56,16 +56,20 @@ pub(crate) struct Inspect {
 }
 
 impl Inspect {
-    /// With what a layer further in says, where this one says nothing.
+    /// With what a layer further in says, where this one says nothing; and with those whom that one tells. One that is
+    /// switched off says nothing itself.
     pub(crate) fn over(self, inner: Inspect) -> Self {
+        if self.off {
+            return Inspect { off: true, ..inner };
+        }
         Inspect {
             body_cap: self.body_cap.or(inner.body_cap),
             cap_output: self.cap_output.or(inner.cap_output),
             as_is: self.as_is || inner.as_is,
-            off: self.off,
+            off: false,
             reads_all: self.reads_all || inner.reads_all,
             reroutes: self.reroutes,
-            observers: self.observers.or(inner.observers),
+            observers: self.observers.and(&inner.observers),
         }
     }
 }
@@ -245,9 +249,18 @@ impl Entry {
 /// Whether a caller has said anything of the call.
 fn is_said(parts: &Parts) -> bool {
     let extensions = &parts.extensions;
-    extensions.get::<Tags>().is_some()
+    said(parts).is_some()
         || extensions.get::<CallOptions>().is_some()
         || extensions.get::<Delegation>().is_some()
+}
+
+/// The tags that a caller has given a call: shared ones, and over them those that are not.
+fn said(parts: &Parts) -> Option<Cow<'_, Tags>> {
+    let shared = parts.extensions.get::<Arc<Tags>>();
+    match (shared, parts.extensions.get::<Tags>()) {
+        (Some(shared), Some(said)) => Some(Cow::Owned(Tags::clone(shared).overlaid(said))),
+        (shared, said) => said.or(shared.map(|shared| &**shared)).map(Cow::Borrowed),
+    }
 }
 
 fn facts<B>(
@@ -283,7 +296,8 @@ fn facts<B>(
         .get::<Delegation>()
         .cloned()
         .unwrap_or_else(Delegation::current);
-    let said = parts.extensions.get::<Tags>();
+    let said = said(parts);
+    let said = said.as_deref();
     let model: Option<Arc<str>> = found.model.as_deref().map(Arc::from);
     Ok(Facts {
         dialect,
@@ -298,6 +312,7 @@ fn facts<B>(
         asked_model: model.filter(|_| !found.model_in_url),
         observed: None,
         turn: Facts::turn(options),
+        at_target: None,
         progress: progress.cloned(),
         delegation: match said {
             Some(said) => delegation.with_caller(said),
@@ -333,8 +348,16 @@ pub(super) fn set_length(parts: &mut Parts, body: &Bytes) {
 
 /// Whether the request's signature would not go with another body.
 pub(super) fn is_signed(parts: &Parts) -> bool {
-    let authorization = parts.headers.get(AUTHORIZATION);
-    authorization.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"))
+    let Some(value) = parts.headers.get(AUTHORIZATION) else {
+        return false;
+    };
+    if !value.as_bytes().starts_with(b"AWS4-") {
+        return false;
+    }
+    // All of it, so that nobody is spared by two letters.
+    let parts = ["Credential=", "SignedHeaders=", "Signature="];
+    let has_all = |value: &str| parts.iter().all(|part| value.contains(part));
+    value.to_str().is_ok_and(has_all)
 }
 
 /// The body that asks for what this provider is to be asked for: a cap on output, and the usage of a stream. Nothing where

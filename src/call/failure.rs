@@ -14,9 +14,20 @@ pub enum Failure {
     Permanent,
 }
 
+/// An error of the gateway's client, with whom it asked.
+#[cfg(feature = "gateway")]
+#[derive(Debug, thiserror::Error)]
+#[error("{host}")]
+pub(crate) struct ClientError {
+    /// `https://api.openai.com`
+    pub(crate) host: String,
+    pub(crate) source: hyper_util::client::legacy::Error,
+}
+
 /// Whether the client itself says that the attempt did not leave: it made no connection, or no request of it. Not by what other
 /// errors are like, which may be of anything that is done with an answer, nor by what they were caused by. In a box it is
-/// the client's own still: services that may fail otherwise too put it into one.
+/// the client's own still: services that may fail otherwise too put it into one. So it is beside the name of whom the client
+/// asked.
 pub(super) fn says_unsent(error: &(dyn Any + 'static)) -> bool {
     if let Some(boxed) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
         return is_unsent(&**boxed);
@@ -43,6 +54,10 @@ fn is_unsent(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "hyper-util")]
     if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
         return error.is_connect();
+    }
+    #[cfg(feature = "gateway")]
+    if let Some(error) = error.downcast_ref::<ClientError>() {
+        return error.source.is_connect();
     }
     let _ = error;
     false

@@ -26,6 +26,7 @@ pub(super) struct Left {
 impl Entry {
     /// Starts the next attempt. Gates further in will register again when it passes them.
     pub(crate) fn next_attempt(&self) {
+        self.goes_on_from_refusal();
         let by = self.depth();
         loop {
             let context = self.context();

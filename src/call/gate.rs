@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Ended, Input, Inspect, Pricing};
+use super::{Ended, Input, Inspect, Pricing, record::Places};
 use crate::{
     limit::{Demand, Quantities, Quantity},
     limiter::{Limiter, Permit, Turn},
@@ -24,7 +24,7 @@ pub(crate) struct Gate {
     pub(crate) quantities: Quantities,
     pub(crate) wait: bool,
     /// Whether a gate stands further in that claims of the same limiter, for every attempt that passes this one.
-    pub(super) is_followed: bool,
+    pub(crate) is_followed: bool,
     /// For how long at most; `None`: as long as the caller does.
     pub(super) patience: Option<Duration>,
     /// The longest told wait that a call waits out here; `None`: as the layers around it say.
@@ -32,7 +32,7 @@ pub(crate) struct Gate {
     /// By which prices, where it looks at cost.
     pub(super) pricing: Option<Arc<Pricing>>,
     /// Where it records what becomes of attempts.
-    pub(super) recorder: Option<Statistics>,
+    pub(super) places: Places,
     /// How requests are looked into that come to it first.
     pub(crate) inspect: Inspect,
 }
@@ -49,8 +49,8 @@ pub(super) struct Passed {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) gate: Arc<Gate>,
-    /// Where it is recorded what becomes of the attempt: by this gate, or by another that counts the same.
-    pub(super) recorder: Option<Statistics>,
+    /// Where it is recorded what becomes of the attempt: by this gate, and by others that count the same.
+    pub(super) places: Places,
     pub(super) reserved: Demand,
     pub(super) permit: Permit,
 }
@@ -58,7 +58,7 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(gate: Arc<Gate>, reserved: Demand, permit: Permit) -> Self {
         Held {
-            recorder: gate.recorder.clone(),
+            places: gate.places.clone(),
             gate,
             reserved,
             permit,
@@ -76,7 +76,7 @@ impl Gate {
             patience: None,
             longest_wait: None,
             pricing: None,
-            recorder: None,
+            places: Places::default(),
             inspect: Inspect::default(),
         }
     }
@@ -111,10 +111,16 @@ impl Gate {
         self
     }
 
-    /// This gate, which records there what becomes of attempts.
+    /// This gate, which records there too what becomes of attempts.
     pub(crate) fn recording(mut self, statistics: Statistics) -> Self {
-        self.recorder = Some(statistics);
+        self.places = self.places.with(statistics);
         self
+    }
+
+    /// Where it records.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Whether these are its prices.
@@ -125,7 +131,7 @@ impl Gate {
 
     /// Whether it records anywhere.
     pub(crate) fn is_recording(&self) -> bool {
-        self.recorder.is_some()
+        self.places.are_there()
     }
 
     /// How an attempt under these tags ended, with what it cost, where this gate looks at that. So much money is `held`
@@ -192,8 +198,16 @@ impl Gate {
         self.pricing.is_some() && self.limiter.limits().have_budgets(tags)
     }
 
+    /// Whether it refuses calls with these tags of which nobody knows what they cost.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn wants_price(&self, tags: &Tags) -> bool {
+        let pricing = self.pricing.as_ref();
+        let is_wanted = pricing.is_some_and(|pricing| !pricing.unknown_passes);
+        is_wanted && self.acts_as_budget(tags)
+    }
+
     /// A turn of no longer than it waits.
-    pub(super) fn turn(&self, turn: Turn, from: Instant) -> Turn {
+    pub(crate) fn turn(&self, turn: Turn, from: Instant) -> Turn {
         let until = self.patience.and_then(|span| from.checked_add(span));
         Turn {
             deadline: turn.deadline.into_iter().chain(until).min(),
@@ -202,7 +216,7 @@ impl Gate {
     }
 
     /// The longest told wait that a call waits out here, around which layers wait out so much, where they say.
-    pub(super) fn longest_wait(&self, around: Option<Duration>) -> Duration {
+    pub(crate) fn longest_wait(&self, around: Option<Duration>) -> Duration {
         self.longest_wait.or(around).unwrap_or(LONGEST_WAIT)
     }
 

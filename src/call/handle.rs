@@ -59,6 +59,7 @@ impl KeptFacts {
             ref tags,
             observed: _,
             turn,
+            at_target,
             progress: _,
             ref delegation,
         } = **facts;
@@ -75,6 +76,7 @@ impl KeptFacts {
             tags: tags.clone(),
             observed: None,
             turn,
+            at_target,
             progress: None,
             delegation: delegation.clone(),
         };
@@ -139,6 +141,7 @@ impl Handle {
             tags: Arc::default(),
             observed: None,
             turn: Facts::turn(super::CallOptions::default()),
+            at_target: None,
             progress: None,
             delegation: crate::limiter::Delegation::default(),
         };

@@ -36,15 +36,20 @@ mod repeat;
 mod request_body;
 mod send;
 mod toward;
+mod turned_away;
 mod unfinished;
 mod unfitted;
 mod watch;
 
+#[cfg(feature = "gateway")]
+pub(crate) use attempt::next_id as next_attempt;
 pub use attempts::{AttemptReport, Attempts, Outcome, PassedOver, PassedOverWhy, TargetName};
 pub(crate) use context::Entry;
 #[cfg(feature = "simulate")]
 pub(crate) use context::tags_passed_on;
 pub(crate) use enter::{Entered, Inspect, Refusal};
+#[cfg(feature = "gateway")]
+pub(crate) use failure::ClientError;
 pub use failure::Failure;
 pub(crate) use failure::by_type;
 pub(crate) use gate::Gate;
@@ -55,9 +60,10 @@ pub(crate) use priced::{Allowed, Ended, Input, Pricing};
 #[cfg(feature = "gateway")]
 pub(crate) use read_body::BODY_CAP;
 pub(crate) use read_body::ReadBody;
+pub(crate) use record::Places;
 pub(crate) use repeat::Heard;
 pub use request_body::RequestBody;
 pub(crate) use send::{MakeRequest, Sent};
-pub(crate) use toward::Toward;
+pub(crate) use toward::{Elsewhere, Failing, Toward};
 pub(crate) use unfinished::Unfinished;
 pub(crate) use watch::hands_on;

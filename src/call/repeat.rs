@@ -1,6 +1,6 @@
 //! What a layer that makes further attempts sees of a call.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use http::{Response, StatusCode};
 use tokio::time::Instant;
@@ -9,6 +9,8 @@ use super::{
     Entry,
     attempt::Attempt,
     attempts::{Attempts, Log, Outcome, PassedOver},
+    context::State,
+    turned_away::Refused,
 };
 use crate::{
     clock::time_of_day,
@@ -43,18 +45,32 @@ impl Entry {
         state.most = state.most.min(most);
         state.longest_wait = state.longest_wait.max(Some(longest_wait));
         state.log_at(self.depth(), || now);
+        if let Some(log) = &state.log {
+            log.lock().turned_away.may_go_on = true;
+        }
     }
 
-    /// A layer that may repeat attempts is around the call from here on, and waits out told waits of up to `longest_wait`.
-    /// Whether it is to: of several the outermost, or they would multiply.
-    pub(crate) fn repeats(&self, longest_wait: Duration) -> bool {
+    /// A layer that may repeat attempts is around the call from here on, so that there are `most` at one target, and waits
+    /// out told waits of up to `longest_wait`. Whether it is to: of several the outermost, or they would multiply.
+    pub(crate) fn repeats(&self, most: NonZeroU32, longest_wait: Duration) -> bool {
         let mut state = self.state();
         state.log_at(self.depth(), Instant::now);
         if state.repeater == 0 {
             state.repeater = self.depth();
             state.longest_wait = state.longest_wait.max(Some(longest_wait));
+            if let Some(log) = &state.log {
+                log.lock().repeats_up_to(most);
+            }
         }
         state.repeater == self.depth()
+    }
+
+    /// How many attempts at one target a layer further in makes that repeats them, where a call has come to one.
+    pub(crate) fn most_repeated(&self) -> Option<u32> {
+        let state = self.state();
+        let log = state.log.as_ref()?;
+        let is_inside = state.repeater > self.depth();
+        is_inside.then(|| log.lock().most_repeated()).flatten()
     }
 
     /// Whether somebody may repeat it.
@@ -62,18 +78,22 @@ impl Entry {
         self.state().log.is_some()
     }
 
-    /// Whether it may have another attempt, as far as their number goes.
+    /// Whether it may have another attempt, as far as their number goes, and whoever may end it has not done so.
     pub(crate) fn may_have_another(&self) -> bool {
         let state = self.state();
-        let made = state.log.as_ref().map_or(0, |log| log.lock().made());
-        made < state.most
+        let made = state.made();
+        let is_over = || self.progress().is_some_and(|progress| progress.is_over());
+        made < state.most && (made == 0 || !is_over())
+    }
+
+    /// How many attempts of it have left so far.
+    pub(crate) fn made(&self) -> u32 {
+        self.state().made()
     }
 
     /// Whether no attempt of it has left so far.
     pub(crate) fn is_untried(&self) -> bool {
-        let state = self.state();
-        let log = state.log.as_ref();
-        log.is_none_or(|log| log.lock().made() == 0)
+        self.made() == 0
     }
 
     /// Whether the present attempt has left or may still, or a call that a foreign layer has made of it may have.
@@ -90,7 +110,10 @@ impl Entry {
 
     /// Puts what became of its attempts into the answer, where the layer is the outermost of those that may make further ones.
     pub(crate) fn with_attempts<B>(&self, mut response: Response<B>) -> Response<B> {
-        if let Some(mut attempts) = self.attempts_to_show() {
+        if let Some((mut attempts, refused)) = self.attempts_to_show() {
+            if let Some(refused) = refused {
+                refused.count();
+            }
             let began = response.extensions().get::<ProviderError>();
             if response.status().is_success() && began.is_none() {
                 // Whatever was told on the way.
@@ -101,10 +124,14 @@ impl Entry {
         response
     }
 
-    fn attempts_to_show(&self) -> Option<Attempts> {
+    /// With the refusal that it has ended with, where it has.
+    fn attempts_to_show(&self) -> Option<(Attempts, Option<Refused>)> {
         let state = self.state();
         let log = state.log.as_ref().filter(|_| state.shows == self.depth());
-        log.map(|log| log.lock().take())
+        log.map(|log| {
+            let mut log = log.lock();
+            (log.take(), log.turned_away.ends())
+        })
     }
 
     /// In how long it is worth another try.
@@ -168,5 +195,12 @@ impl Entry {
         if let Some(log) = &self.state().log {
             note(&mut log.lock());
         }
+    }
+}
+
+impl State {
+    /// How many attempts of the call have left so far.
+    fn made(&self) -> u32 {
+        self.log.as_ref().map_or(0, |log| log.lock().made())
     }
 }

@@ -31,6 +31,18 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// # let _: http::Request<RequestBody> = request;
 /// ```
 ///
+/// A request that a program builds itself has its body from `Bytes`, a `String`, a `Vec<u8>`, a literal, or `()`, which
+/// is no body:
+///
+/// ```
+/// use tower_quota::RequestBody;
+///
+/// let body = r#"{"model": "gpt-4o", "messages": []}"#;
+/// let request = http::Request::post("https://api.openai.com/v1/chat/completions").body(RequestBody::from(body))?;
+/// # let _ = request;
+/// # Ok::<(), http::Error>(())
+/// ```
+///
 /// It also tells the layers when the client first takes from it to write to the wire, so that a call is dated at that
 /// instant: after the wait for a connection, not before. A call that is given up before then costs nothing if its
 /// body is dropped unread by then; if somebody has the body still, such as a queue, it may leave later, and counts as
@@ -87,6 +99,37 @@ impl From<Kind> for RequestBody {
 impl From<Bytes> for RequestBody {
     fn from(bytes: Bytes) -> Self {
         Kind::Whole(Full::new(bytes)).into()
+    }
+}
+
+impl From<Vec<u8>> for RequestBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for RequestBody {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for RequestBody {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<&'static [u8]> for RequestBody {
+    fn from(bytes: &'static [u8]) -> Self {
+        Bytes::from_static(bytes).into()
+    }
+}
+
+impl From<()> for RequestBody {
+    /// Creates an empty body.
+    fn from((): ()) -> Self {
+        Self::default()
     }
 }
 

@@ -7,6 +7,8 @@ use crate::{
 };
 
 const SHARE: &str = "must be more than 0 and at most 1: 0.9 is nine tenths";
+const IDLE: &str = "is for the limits that stand beside it, and there are none; write their amounts, as `rpm: 500`, also \
+                    where a preset has them";
 const MONEY: &str = "must be more than 0; leave it out where there is no budget";
 
 impl RateLimiting {
@@ -52,7 +54,31 @@ impl RateLimiting {
             }
         }
         share("headroom", self.headroom)?;
+        self.check_limits()?;
         self.check_money()
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let counts_tokens = |limit: &LimitConfig| {
+            !matches!(limit.quantity, Quantity::Requests | Quantity::Concurrency)
+        };
+        let mut limits = self.limits.iter();
+        if let Some(place) =
+            limits.position(|limit| limit.charge.is_some() && !counts_tokens(limit))
+        {
+            return wrong(
+                &format!("limits[{place}].charge"),
+                "means something for tokens alone; leave it out",
+            );
+        }
+        check_quota("global", &self.global)?;
+        for (provider, models) in &self.providers {
+            for (model, quota) in models {
+                check_quota(&format!("providers.{provider}.{model}"), quota)?;
+            }
+        }
+        let mut agents = self.agents.iter();
+        agents.try_for_each(|(agent, quota)| check_quota(&format!("agents.{agent}"), quota))
     }
 
     fn check_presets(&self) -> Result<(), ConfigError> {
@@ -134,20 +160,21 @@ impl RateLimiting {
                 return wrong(&path("time_zone"), &error.to_string());
             }
         }
-        check_quota("global", &self.global)?;
-        for (provider, models) in &self.providers {
-            for (model, quota) in models {
-                check_quota(&format!("providers.{provider}.{model}"), quota)?;
-            }
-        }
-        let mut agents = self.agents.iter();
-        agents.try_for_each(|(agent, quota)| check_quota(&format!("agents.{agent}"), quota))
+        Ok(())
     }
 }
 
 fn check_quota(path: &str, quota: &Quota) -> Result<(), ConfigError> {
     share(&format!("{path}.headroom"), quota.headroom)?;
     share(&format!("{path}.adaptive"), quota.adaptive)?;
+    for (field, is_idle) in [
+        ("headroom", quota.has_idle_headroom()),
+        ("adaptive", quota.has_idle_adaptive()),
+    ] {
+        if is_idle {
+            return wrong(&format!("{path}.{field}"), IDLE);
+        }
+    }
     money(&format!("{path}.max_cost_per_run"), quota.max_cost_per_run)?;
     money(
         &format!("{path}.max_cost_per_hour"),

@@ -61,7 +61,7 @@ impl RateLimiting {
             if limit.quantity == Quantity::Cost {
                 continue;
             }
-            if limit.margin.is_none() && limit.quantity != Quantity::Concurrency {
+            if limit.margin.is_none() && matches!(limit.period, Some(Period::Sliding(_))) {
                 limit.margin = self.margin.map(Into::into);
             }
             limit.headroom = limit.headroom.or(self.headroom);

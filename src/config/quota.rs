@@ -65,7 +65,7 @@ pub struct Quota {
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub headroom: Option<f64>,
     /// Lets each of these limits learn from 429s how much is really allowed, down to this share: `0.25`. Not those of runs,
-    /// nor those in dollars.
+    /// nor those in dollars; limits of agents learn nothing, and it is refused there.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub adaptive: Option<f64>,
     /// Dollars in one run.
@@ -148,6 +148,16 @@ impl Quota {
             None => (key, limit),
         });
         counted.chain(self.budgets())
+    }
+
+    /// Whether there is no limit that its headroom is of.
+    pub(super) fn has_idle_headroom(&self) -> bool {
+        self.headroom.is_some() && !self.limits().any(|(_, limit)| limit.headroom.is_some())
+    }
+
+    /// Whether there is no limit that might learn.
+    pub(super) fn has_idle_adaptive(&self) -> bool {
+        self.adaptive.is_some() && !self.limits().any(|(_, limit)| limit.adaptive.is_some())
     }
 
     /// The same, beside a preset of a provider whose days end in this zone.

@@ -171,7 +171,7 @@ impl Stack {
                 paths: paths.collect(),
             });
         }
-        let (before, prices) = (self.limiter.limits(), Arc::new(prices));
+        let prices = Arc::new(prices);
         let other_prices = *prices != *self.prices();
         let then = {
             let (layer, running) = (self.layer.clone(), self.running.clone());
@@ -185,12 +185,15 @@ impl Stack {
             }
         };
         let given: Vec<Limit> = old.limits()?.iter().cloned().collect();
-        let kept = move |held: &Limits| {
+        let mut before = None;
+        let kept = |held: &Limits| {
+            before = Some(held.clone());
             let now = limits.opened_with(&given, held);
             Ok::<_, StoreError>((now, Some(limits)))
         };
         self.limiter.change_and(reason, kept, then).await?;
         let now = self.limiter.limits();
+        let before = before.unwrap_or_else(|| now.clone());
         let mut reloaded = said(&before.difference(&now), &old, block);
         reloaded.prices = other_prices;
         let doubts = doubts.iter().map(|doubt| block.hidden(doubt));

@@ -7,7 +7,7 @@ const PAGE: &str =
     "https://docs.rs/tower-quota/latest/tower_quota/guide/troubleshooting/index.html";
 
 /// The kinds that the page has entries of, in its order: those of the layers, then the gateway's own.
-pub(crate) const ENTRIES: [&str; 36] = [
+pub(crate) const ENTRIES: [&str; 37] = [
     "rate_limited",
     "queue_full",
     "deadline_exceeded",
@@ -28,6 +28,7 @@ pub(crate) const ENTRIES: [&str; 36] = [
     "body_compressed",
     "no_upstream",
     "not_local",
+    "no_page",
     "missing_api_key",
     "invalid_api_key",
     "disabled_api_key",

@@ -12,7 +12,7 @@ const LONGEST: u32 = 8;
 /// When the breaker of a target opens and closes.
 ///
 /// Failures are answers that are the provider's fault (5xx, overload, a stream that begins with one of these) and
-/// connections that fail; not answers for which a limit, a quota or the request itself is to blame.
+/// connections that fail; not answers for which a limit, a quota or the request itself is to blame, as with a 501 or 505.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct BreakerOptions {

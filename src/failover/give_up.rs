@@ -47,7 +47,12 @@ impl Run<'_> {
             self.entry.tell_refusal(&no);
             Ok(refuse(self.entry.dialect(), no))
         };
-        let mut response = best.take().unwrap_or_else(refused)?;
+        let ended = best.take().unwrap_or_else(refused);
+        if ended.is_err() {
+            // What an attempt was refused last was not the call's end.
+            self.entry.goes_on_from_refusal();
+        }
+        let mut response = ended?;
         let is_error = response.status() >= StatusCode::BAD_REQUEST;
         if self.asked.by_itself && is_error && self.entry.attempts().made.len() > 1 {
             let headers = response.headers_mut();

@@ -3,6 +3,8 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use http::HeaderName;
 use tower_layer::Layer;
 
+#[cfg(feature = "gateway")]
+use super::ApiKey;
 use super::{
     BreakerOptions, Failover, FailoverEvent, Routes, Trigger,
     candidate::{Way, ways},
@@ -48,8 +50,8 @@ impl FailoverLayer {
     }
 
     /// Sets how long a call waits for one target (for room here, or for a told wait) while there are others that were
-    /// not tried; a second by default. If none has room within that time, the call waits for the one that has room
-    /// first, as long as it may.
+    /// not tried, or whose told waits are waited out; a second by default. If none has room within that time, the call waits
+    /// for the one that has room first, as long as it may.
     pub fn patience(mut self, span: Duration) -> Self {
         self.options.patience = span;
         self
@@ -126,7 +128,8 @@ impl FailoverLayer {
     }
 
     /// Sets the limiter whose budgets [degrade](super::Route::degraded) routes, and whose limits tell which key has the
-    /// [most headroom](super::Pool::MostHeadroom).
+    /// [most headroom](super::Pool::MostHeadroom). No call waits for a target for longer than its
+    /// [queue](crate::limiter::QueueOptions::max_wait) allows.
     pub fn watch(mut self, limiter: Limiter) -> Self {
         self.options.limiter = Some(limiter);
         self
@@ -189,6 +192,12 @@ impl FailoverLayer {
         models.into_iter()
     }
 
+    /// The keys that targets are sent.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ApiKey> {
+        self.routes.keys()
+    }
+
     /// Leaves requests unchanged, as [`AdmissionLayer::as_it_came`](crate::AdmissionLayer::as_it_came) does. The model,
     /// the address and the credentials are changed all the same.
     pub fn as_it_came(mut self) -> Self {
@@ -209,6 +218,10 @@ impl FailoverLayer {
         self
     }
 
+    pub(crate) fn inspect(&self) -> Inspect {
+        self.inspect.clone()
+    }
+
     /// Reads requests as layers further in are told to, where nothing is said here.
     pub(crate) fn inspects_for(mut self, inside: Inspect) -> Self {
         self.inspect = self.inspect.over(inside);
@@ -227,8 +240,24 @@ impl FailoverLayer {
         !self.inspect.off && self.routes.models().next().is_some()
     }
 
-    /// Everything passes as it is.
-    pub(crate) fn off(mut self) -> Self {
+    /// Switches the layer off, as [`AdmissionLayer::off`](crate::AdmissionLayer::off) does: every call passes untouched
+    /// and unread, and goes where it was addressed, with or without a route.
+    ///
+    /// ```
+    /// use tower::ServiceBuilder;
+    /// use tower_quota::{FailoverLayer, failover::Routes};
+    ///
+    /// # let client = tower::service_fn(|_: http::Request<http_body_util::Full<bytes::Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+    /// # });
+    /// # let is_on = false;
+    /// let failover = FailoverLayer::new(Routes::default()).routed_only();
+    /// let failover = if is_on { failover } else { failover.off() };
+    /// let client = ServiceBuilder::new().layer(failover).service(client);
+    /// # fn is_service<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
+    /// # is_service(client);
+    /// ```
+    pub fn off(mut self) -> Self {
         self.inspect.off = true;
         self
     }

@@ -23,6 +23,7 @@ pub(super) fn learn(
     trial: &mut Trial,
 ) {
     match failed {
+        Some(Trigger::ServerError) if is_about_the_call(status, error) => trial.succeeded(),
         Some(Trigger::ServerError | Trigger::Connection) => trial.failed(),
         _ => trial.succeeded(),
     }
@@ -39,7 +40,9 @@ pub(super) fn learn(
             } else {
                 Parks::Account
             };
-            trial.parks(what, wait.unwrap_or(park_for));
+            // Who says zero, or a time that is over, names none.
+            let named = wait.filter(|wait| !wait.is_zero());
+            trial.parks(what, named.unwrap_or(park_for));
         }
         // What is forbidden to one call is no news of the key.
         (Some(Trigger::KeyRefused), _) if error.class != ErrorClass::KeyRefused => {}
@@ -50,4 +53,13 @@ pub(super) fn learn(
         (Some(Trigger::KeyRefused), _) => trial.parks(Parks::Target, KEY_REFUSED),
         _ => {}
     }
+}
+
+/// Whether it is the call that asks for what is not there: its target may serve all others.
+fn is_about_the_call(status: StatusCode, error: &ProviderError) -> bool {
+    let is_missing = matches!(
+        status,
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+    );
+    is_missing && !error.retryable
 }

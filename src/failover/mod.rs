@@ -8,12 +8,16 @@
 //! # When a call goes on to the next target
 //! [`Trigger`] lists the reasons; each can be switched on and off. A refusal by this crate is a reason only if the
 //! limit that refused looks at the target, or is a budget: another target may have room, or cost less. While there are
-//! other targets, a call spends no longer on a [told wait](crate::retry#waits) than [`FailoverLayer::patience`].
-//! Nothing is sent elsewhere once a part of an answer was handed on.
+//! other targets, a call spends no longer on a [told wait](crate::retry#waits) than [`FailoverLayer::patience`]; one that is
+//! told to wait is another target if that wait is waited out. What is no reason to go on is repeated by a
+//! [`RetryLayer`](crate::RetryLayer) inside at the same target, as if there were no other. Nothing is sent elsewhere once a
+//! part of an answer was handed on.
 //!
 //! When every target was tried, the call waits for the one that has room first or was told the shortest wait: as long
-//! as it may, but for a told wait no longer than [`FailoverLayer::longest_wait`]. One target is asked three times at
-//! most. Coming back to one that failed (5xx, overload) is charged to a [retry budget](FailoverLayer::retry_budget).
+//! as it may, but for a told wait no longer than [`FailoverLayer::longest_wait`]. While others may serve later, it spends
+//! no longer on a told wait than until then. One target is asked three times at most, or, if there is a
+//! [`RetryLayer`](crate::RetryLayer) inside, as often as that [says](crate::RetryLayer::max_attempts), its repeats included.
+//! Coming back to one that failed (5xx, overload) is charged to a [retry budget](FailoverLayer::retry_budget).
 //! When nothing is left to try, the caller gets the last answer of a provider, or else the error of the inner service,
 //! or else the refusal with the shortest wait. If all targets were passed over, the call is refused with
 //! [`NoTarget`](crate::Rejection::NoTarget); so it is if providers refused the keys of the routes, because what they
@@ -53,7 +57,9 @@
 //! # Cancel safety
 //! As for [`retry`](crate::retry).
 
+mod ahead;
 mod breaker;
+mod caller_key;
 mod candidate;
 mod event;
 mod give_up;
@@ -76,9 +82,9 @@ pub use event::FailoverEvent;
 pub use key::ApiKey;
 pub use layer::FailoverLayer;
 pub use provider::{Auth, Pool, Provider};
-#[cfg(feature = "gateway")]
-pub(crate) use rewrite::hide;
 pub use route::{Route, RouteError, Routes, Target};
 pub use service::Failover;
 pub use trigger::Trigger;
+#[cfg(feature = "gateway")]
+pub(crate) use {key::shows, rewrite::hide};
 pub(crate) use {run::Run, service::Settings};

@@ -11,8 +11,7 @@ use super::{
 };
 use crate::{
     call::{Entry, PassedOver, PassedOverWhy},
-    error::Unit,
-    limiter::{Call, Explained, Limiter, Outlook},
+    limiter::Limiter,
     tags::{Tag, Tags},
 };
 
@@ -102,9 +101,7 @@ pub(super) async fn held_up_by_none(
 ) -> Option<Arc<Candidate>> {
     for candidate in candidates {
         let tags = tags.callers().overlaid(&candidate.tags);
-        let limits = standing(limiter, tags).await;
-        let holds = |limit: &Explained| limit.room != Outlook::Now || limit.ahead > 0;
-        if !limits.iter().any(|limit| limit.of_target && holds(limit)) {
+        if !limiter.is_held_up_by_target(tags).await {
             return Some(candidate.clone());
         }
     }
@@ -113,8 +110,8 @@ pub(super) async fn held_up_by_none(
 
 /// The share that is left of the limit that has least left; 1 where nobody can say.
 async fn headroom(limiter: &Limiter, tags: Tags) -> f64 {
-    let limits = standing(limiter, tags).await;
-    let left = limits.iter().map(|limit| 1.0 - share(limit));
+    let fills = limiter.fills(tags).await;
+    let left = fills.iter().map(|fill| 1.0 - fill.share);
     left.fold(1.0, f64::min)
 }
 
@@ -123,25 +120,6 @@ async fn is_spent(limiter: Option<&Limiter>, tags: Tags, from: f64) -> bool {
     let Some(limiter) = limiter else {
         return false;
     };
-    let limits = standing(limiter, tags).await;
-    let mut budgets = limits.iter().filter(|limit| limit.unit == Unit::NanoDollar);
-    budgets.any(|budget| share(budget) >= from)
-}
-
-async fn standing(limiter: &Limiter, tags: Tags) -> Vec<Explained> {
-    let explained = limiter.explain(&Call::new().tags(tags)).await;
-    let mut limits = explained
-        .map(|explained| explained.limits)
-        .unwrap_or_default();
-    limits.retain(|limit| !limit.shadow);
-    limits
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
-fn share(limit: &Explained) -> f64 {
-    match limit.amount {
-        // A cooldown.
-        0 => 1.0,
-        amount => limit.in_use as f64 / amount as f64,
-    }
+    let fills = limiter.fills(tags).await;
+    fills.iter().any(|fill| fill.is_money && fill.share >= from)
 }

@@ -7,8 +7,10 @@ use http_body::Body;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::candidate::Candidate;
-use crate::{body::ResponseBody, wire::ProviderError};
+use super::{candidate::Candidate, trigger};
+use crate::{
+    body::ResponseBody, error::Rejection, retry::backoff::spread_out, wire::ProviderError,
+};
 
 /// What came of one target.
 pub(super) enum Came<R: Body, E> {
@@ -94,12 +96,43 @@ fn broke_off<B>(response: &Response<B>) -> bool {
 pub(super) struct Later {
     pub(super) candidate: Arc<Candidate>,
     /// When, where that can be said.
-    pub(super) at: Option<Instant>,
+    at: Option<Instant>,
+    /// How much later whoever was told so comes back.
+    jitter: Duration,
     /// Whether its provider said so: nobody is to come sooner. Else there is no room here, which is waited for in the
     /// queue.
     pub(super) told: bool,
     /// Whether it was sent an attempt of this call, and failed: to come back costs of the retry budget.
     pub(super) failed: bool,
+    /// Whether it lacks money that others have reserved.
+    lacks_money: bool,
+}
+
+impl Later {
+    fn new(candidate: &Arc<Candidate>, at: Option<Instant>) -> Self {
+        Later {
+            candidate: candidate.clone(),
+            at,
+            jitter: Duration::ZERO,
+            told: false,
+            failed: false,
+            lacks_money: false,
+        }
+    }
+
+    /// When to come back, where that can be said.
+    pub(super) fn comes_back(&self, deadline: Option<Instant>) -> Option<Instant> {
+        self.at.map(|at| spread_out(at, self.jitter, deadline))
+    }
+
+    /// Whether it is no later than the `deadline`, and what is told no later than `longest`.
+    fn fits(&self, longest: Option<Instant>, deadline: Option<Instant>) -> bool {
+        let within = |bound: Option<Instant>| {
+            let both = self.at.zip(bound);
+            both.is_none_or(|(at, bound)| at <= bound)
+        };
+        within(deadline) && (!self.told || within(longest))
+    }
 }
 
 /// What may come of the targets still.
@@ -114,30 +147,80 @@ pub(super) struct Outlook {
     too_long_for: Vec<Arc<Candidate>>,
     /// When targets may serve, as they have told.
     told: Vec<Instant>,
-    /// The targets that were asked, as often as they were.
-    asked: SmallVec<[usize; 2]>,
+    /// How many attempts have left of the call when that was looked at last.
+    made: u32,
+    /// The targets that were asked, and how often.
+    asked: SmallVec<[(usize, u32); 2]>,
     /// Whether only targets are left whose breakers are open.
     is_last_resort: bool,
 }
 
 impl Outlook {
-    pub(super) fn later(&mut self, candidate: &Arc<Candidate>, at: Option<Instant>, told: bool) {
+    /// Of a call of which so many attempts have left before.
+    pub(super) fn after(made: u32) -> Self {
+        Outlook {
+            made,
+            ..Outlook::default()
+        }
+    }
+
+    /// There may be room for it then.
+    pub(super) fn has_room(&mut self, candidate: &Arc<Candidate>, at: Option<Instant>) {
+        self.later.push(Later::new(candidate, at));
+    }
+
+    /// It told when to come back; who does comes so much later.
+    pub(super) fn comes_back(
+        &mut self,
+        candidate: &Arc<Candidate>,
+        at: Option<Instant>,
+        jitter: Duration,
+    ) {
         self.later.push(Later {
-            candidate: candidate.clone(),
-            at,
-            told,
-            failed: false,
+            jitter,
+            told: true,
+            ..Later::new(candidate, at)
         });
     }
 
-    /// It failed, and told when to come back.
-    pub(super) fn failed(&mut self, candidate: &Arc<Candidate>, at: Option<Instant>) {
+    /// The same of one that failed.
+    pub(super) fn failed(
+        &mut self,
+        candidate: &Arc<Candidate>,
+        at: Option<Instant>,
+        jitter: Duration,
+    ) {
         self.later.push(Later {
-            candidate: candidate.clone(),
-            at,
+            jitter,
             told: true,
             failed: true,
+            ..Later::new(candidate, at)
         });
+    }
+
+    /// It was refused here, which another target may not be. `may_wait`: a longer wait may help.
+    pub(super) fn was_refused(
+        &mut self,
+        candidate: &Arc<Candidate>,
+        rejection: &Rejection,
+        may_wait: bool,
+    ) {
+        let is_reserved = trigger::lacks_reserved_money(rejection);
+        match (may_wait, is_reserved) {
+            (true, false) => {
+                let wait = rejection.retry_after();
+                let at = wait.and_then(|wait| Instant::now().checked_add(wait));
+                self.has_room(candidate, at);
+            }
+            // Nobody knows when that is given back.
+            (true, true) => self.later.push(Later {
+                lacks_money: true,
+                ..Later::new(candidate, None)
+            }),
+            // It was waited for: it is not for each target anew.
+            (false, true) => self.later.retain(|later| !later.lacks_money),
+            (false, false) => {}
+        }
     }
 
     /// A target has told when it may serve.
@@ -150,15 +233,19 @@ impl Outlook {
         self.is_last_resort
     }
 
-    /// It is asked once more.
-    pub(super) fn asks(&mut self, candidate: &Candidate) {
-        self.asked.push(candidate.number);
+    /// It was asked, so often at `least`: by all attempts of the call that have left since the last time. `made`: how many
+    /// have by now.
+    pub(super) fn was_asked(&mut self, candidate: &Candidate, made: u32, least: u32) {
+        let times = made.saturating_sub(self.made).max(least);
+        self.made = made;
+        self.asked.push((candidate.number, times));
     }
 
     /// How often it was asked.
-    pub(super) fn asked(&self, candidate: &Candidate) -> usize {
-        let same = |number: &&usize| **number == candidate.number;
-        self.asked.iter().filter(same).count()
+    pub(super) fn asked(&self, candidate: &Candidate) -> u32 {
+        let of_it = self.asked.iter();
+        let of_it = of_it.filter(|(number, _)| *number == candidate.number);
+        of_it.map(|(_, times)| times).sum()
     }
 
     pub(super) fn is_open(&mut self, candidate: &Arc<Candidate>, until: Instant) {
@@ -197,13 +284,8 @@ impl Outlook {
         deadline: Option<Instant>,
         was_sent: bool,
     ) -> Option<Later> {
-        let within = |at: Option<Instant>, bound: Option<Instant>| {
-            at.is_none_or(|at| bound.is_none_or(|bound| at <= bound))
-        };
-        let fits = |later: &Later| {
-            within(later.at, deadline) && (!later.told || within(later.at, longest))
-        };
-        let places = (0..self.later.len()).filter(|place| fits(&self.later[*place]));
+        let fits = |place: &usize| self.later[*place].fits(longest, deadline);
+        let places = (0..self.later.len()).filter(fits);
         // Who cannot say when comes last.
         let first = places.min_by_key(|place| {
             let at = self.later[*place].at;
@@ -218,11 +300,19 @@ impl Outlook {
         self.open.sort_by_key(|(until, _)| *until);
         let (_, candidate) = self.open.remove(0);
         self.is_last_resort = true;
-        Some(Later {
-            candidate,
-            at: None,
-            told: false,
-            failed: false,
-        })
+        Some(Later::new(&candidate, None))
+    }
+
+    /// When the first of the others serves, of those that are left and can say so.
+    pub(super) fn soonest(
+        &self,
+        longest: Option<Instant>,
+        deadline: Option<Instant>,
+        but: &Candidate,
+    ) -> Option<Instant> {
+        let others = self.later.iter();
+        let others = others.filter(|later| later.candidate.number != but.number);
+        let others = others.filter(|later| later.fits(longest, deadline));
+        others.filter_map(|later| later.at).min()
     }
 }

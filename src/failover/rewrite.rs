@@ -14,16 +14,22 @@ use super::{candidate::Candidate, provider::Base};
 use crate::wire::{Dialect, path_end, with_model};
 
 /// What names of headers and of parameters have in them that show who calls, or who pays.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 17] = [
     "auth",
     "key",
     "token",
     "secret",
     "credential",
     "password",
+    "passwd",
     "cookie",
     "signature",
     "session",
+    // What proxies in front of us say of who calls, signed: as good as a key to whoever believes it.
+    "jwt",
+    "assertion",
+    "oidc",
+    "userinfo",
     "organization",
     "project",
     "workspace",

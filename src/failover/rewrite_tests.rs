@@ -27,7 +27,7 @@ fn with_key(name: &str, base: &str) -> Provider {
 }
 
 /// Headers that callers show who they are in.
-const CREDENTIALS: [&str; 18] = [
+const CREDENTIALS: [&str; 24] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -45,6 +45,12 @@ const CREDENTIALS: [&str; 18] = [
     "cf-aig-authorization",
     "helicone-auth",
     "x-portkey-api-key",
+    "cf-access-jwt-assertion",
+    "x-goog-iap-jwt-assertion",
+    "x-amzn-oidc-data",
+    "x-amzn-oidc-identity",
+    "x-userinfo",
+    "x-passwd",
     "x-odd",
 ];
 
@@ -163,7 +169,7 @@ fn credentials_of_one_never_reach_another() {
         (Target::new(&keyless, "b"), None),
     ] {
         let uri = "https://first/v1/chat/completions?key=SECRET&API_KEY=SECRET&apiKey=SECRET&%6Bey=SECRET\
-                   &sig=SECRET&x-amz-signature=SECRET&oauth_token=SECRET&kept=1";
+                   &sig=SECRET&x-amz-signature=SECRET&oauth_token=SECRET&client_assertion=SECRET&kept=1";
         let (parts, _) = sent(uri, CHAT, Dialect::OpenAiChat, target).unwrap();
         assert_eq!(parts.uri.query(), Some("kept=1"));
         let secrets: Vec<(&str, &[u8])> = parts

@@ -4,6 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderName;
 
+#[cfg(feature = "gateway")]
+use super::ApiKey;
 use super::Provider;
 
 /// A model of a provider that calls can go to. It makes one target with each of the provider's keys.
@@ -248,6 +250,13 @@ impl Routes {
             }
         }
         all
+    }
+
+    /// The keys that any target is sent.
+    #[cfg(feature = "gateway")]
+    pub(super) fn keys(&self) -> impl Iterator<Item = &ApiKey> {
+        let targets = self.0.values().flat_map(Route::all);
+        targets.flat_map(|target| &target.provider.keys)
     }
 
     /// Returns the models that have a route.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     ApiKey,
+    ahead::Patience,
     candidate::Candidate,
     health::Trial,
     learn::{KEY_REFUSED, learn},
@@ -16,29 +17,22 @@ use super::{
     outcome::{Best, Came, Outlook, Step},
     rewrite::{Rewritten, rewrite},
     service::{Options, Settings, Shared},
-    trigger::{self, Trigger},
+    trigger::{self, Trigger, Triggers},
 };
 use crate::{
     body::{Answered, Onward, keep},
-    call::{Entered, Entry, Heard, PassedOver, PassedOverWhy, Toward},
-    error::Rejection,
-    retry::{
-        Failure,
-        asked::Asked,
-        backoff::{Backoff, spread_out},
-    },
+    call::{Elsewhere, Entered, Entry, Failing, Heard, PassedOverWhy, Toward},
+    retry::{Failure, asked::Asked, classifier::is_of_this_machine},
     tags::{Tag, Tags},
-    wire::{ErrorClass, ProviderError, path_end},
+    wire::{ErrorClass, path_end},
 };
 
 /// How long the body of an answer may take to come that is not handed on.
 const LONGEST_READ: Duration = Duration::from_secs(1);
-/// How often one target is asked for one call, by this layer.
-const MOST_EACH: usize = 3;
 
 pub(crate) struct Run<'r> {
-    options: &'r Options,
-    shared: &'r Shared,
+    pub(super) options: &'r Options,
+    pub(super) shared: &'r Shared,
     pub(super) entry: &'r Entry,
     pub(crate) asked: Asked,
     parts: &'r Parts,
@@ -86,7 +80,8 @@ impl<'r> Run<'r> {
         // The clock is asked once for each attempt: that is a good part of what a call costs.
         let mut now = entry.came().unwrap_or_else(Instant::now);
         entry.reroutes(options.max_attempts, options.longest_wait, now);
-        if let Some(budget) = options.budget.as_ref().filter(|_| entry.is_untried()) {
+        let made = entry.made();
+        if let Some(budget) = options.budget.as_ref().filter(|_| made == 0) {
             budget.call();
         }
         let candidates = match order::fixed(self.shared, entry) {
@@ -98,8 +93,8 @@ impl<'r> Run<'r> {
                 candidates
             }
         };
-        let is_alone = self.is_alone(&candidates, now);
-        let (mut best, mut outlook) = (Best::new(), Outlook::default());
+        let others = self.others(&candidates, now);
+        let (mut best, mut outlook) = (Best::new(), Outlook::after(made));
         for candidate in candidates.iter() {
             if !entry.may_have_another() || best.was_sent() && self.is_late() {
                 break;
@@ -107,10 +102,12 @@ impl<'r> Run<'r> {
             if !self.may_be_tried(candidate, &mut outlook, now) {
                 continue;
             }
-            let until = now.checked_add(options.patience);
-            let until = until.filter(|_| !is_alone);
+            let patience = Patience {
+                until: others.until(now, options.patience),
+                for_room: true,
+            };
             match self
-                .attempt(next, candidate, until, &mut outlook, now)
+                .attempt(next, candidate, patience, &mut outlook, now)
                 .await
             {
                 Step::Done(done) => return done.map(|response| self.entry.with_attempts(response)),
@@ -121,7 +118,7 @@ impl<'r> Run<'r> {
                     best.add(came);
                     let free = Box::pin(self.free_to_wait(&candidates)).await;
                     let waits = free.as_ref().unwrap_or(candidate);
-                    outlook.later(waits, Some(Instant::now()), false);
+                    outlook.has_room(waits, Some(Instant::now()));
                     break;
                 }
             }
@@ -130,7 +127,7 @@ impl<'r> Run<'r> {
         // Nobody serves at once: whoever does first is waited for.
         let longest = Instant::now().checked_add(options.longest_wait);
         while entry.may_have_another() {
-            let deadline = entry.turn().deadline;
+            let deadline = self.deadline();
             let Some(later) = outlook.first(longest, deadline, best.was_sent()) else {
                 break;
             };
@@ -138,7 +135,7 @@ impl<'r> Run<'r> {
             if budget.is_some_and(|budget| !budget.take(Instant::now())) {
                 continue;
             }
-            if let (true, Some(at)) = (later.told, later.at) {
+            if let (true, Some(at)) = (later.told, later.comes_back(deadline)) {
                 entry.let_go();
                 entry.back_off(at).await;
                 // Others may have learnt otherwise meanwhile.
@@ -147,8 +144,15 @@ impl<'r> Run<'r> {
                 }
             }
             let candidate = &later.candidate;
+            let patience = Patience {
+                until: outlook.soonest(longest, deadline, candidate),
+                for_room: false,
+            };
             now = Instant::now();
-            match self.attempt(next, candidate, None, &mut outlook, now).await {
+            match self
+                .attempt(next, candidate, patience, &mut outlook, now)
+                .await
+            {
                 Step::Done(done) => return done.map(|response| self.entry.with_attempts(response)),
                 Step::Next(came) | Step::Wait(came) => best.add(came),
                 Step::Over(refusal) => return self.over(best, refusal, &mut outlook),
@@ -158,62 +162,12 @@ impl<'r> Run<'r> {
         self.give_up(best, &outlook)
     }
 
-    /// Whether there is one target at most that can be tried now: it is waited for.
-    fn is_alone(&self, candidates: &[Arc<Candidate>], now: Instant) -> bool {
-        let may =
-            |candidate: &&Arc<Candidate>| self.shared.health.passes_over(candidate, now).is_none();
-        candidates.iter().filter(may).nth(1).is_none()
-    }
-
-    /// Whether the call's deadline is over.
-    fn is_late(&self) -> bool {
-        let deadline = self.entry.turn().deadline;
-        deadline.is_some_and(|deadline| deadline <= Instant::now())
-    }
-
-    /// Whether there is any use in trying a target now.
-    fn may_be_tried(
-        &self,
-        candidate: &Arc<Candidate>,
-        outlook: &mut Outlook,
-        now: Instant,
-    ) -> bool {
-        if outlook.is_too_long(candidate) {
-            self.pass_over(candidate, PassedOverWhy::TooLong, None);
-            return false;
-        }
-        let Some((why, until)) = self.shared.health.passes_over(candidate, now) else {
-            return true;
-        };
-        match why {
-            PassedOverWhy::CoolingDown => {
-                outlook.tells(Some(until));
-                let at = now.checked_add(spread_out(until - now));
-                outlook.later(candidate, at, true);
-            }
-            PassedOverWhy::BreakerOpen => outlook.is_open(candidate, until),
-            _ => {}
-        }
-        self.pass_over(candidate, why, Some(until - now));
-        false
-    }
-
-    /// Where room lacks that every target needs: the first of them that waits for nothing else.
-    async fn free_to_wait(&self, candidates: &[Arc<Candidate>]) -> Option<Arc<Candidate>> {
-        let limiter = self.options.limiter.as_ref()?;
-        let now = Instant::now();
-        let well = candidates
-            .iter()
-            .filter(|candidate| self.shared.health.passes_over(candidate, now).is_none());
-        order::held_up_by_none(limiter, self.entry.tags(), well).await
-    }
-
-    /// One attempt at one target. `until` then it may wait for room there; `None`: as long as the call may.
+    /// One attempt at one target, which has so much patience there.
     async fn attempt<N, B>(
         &self,
         next: &mut N,
         candidate: &Arc<Candidate>,
-        until: Option<Instant>,
+        patience: Patience,
         outlook: &mut Outlook,
         now: Instant,
     ) -> Step<N::Body, N::Error>
@@ -221,7 +175,7 @@ impl<'r> Run<'r> {
         N: Onward<B>,
         B: From<Bytes> + Send + 'static,
     {
-        let Some(prepared) = self.prepare(candidate, until, outlook, now) else {
+        let Some(prepared) = self.prepare(candidate, patience, outlook, now) else {
             return Step::Skip;
         };
         let Prepared {
@@ -238,6 +192,7 @@ impl<'r> Run<'r> {
         let response = match next.send(&view, &mut make).await {
             Ok(response) => response,
             Err(error) => {
+                outlook.was_asked(candidate, self.entry.made(), 1);
                 let step = self.broke(error, view.has_left(), &mut trial);
                 if matches!(step, Step::Next(_)) {
                     view.moves_on(Trigger::Connection.name());
@@ -251,17 +206,16 @@ impl<'r> Run<'r> {
                 Step::Done(Ok(response))
             }
             Heard::Refused(rejection) => {
-                let wait = rejection.retry_after();
+                outlook.was_asked(candidate, self.entry.made(), 0);
                 let goes_on = trigger::of_refusal(&rejection)
                     .filter(|trigger| self.options.triggers.contain(*trigger));
                 if let Some(trigger) = goes_on {
                     view.moves_on(trigger.name());
                 }
-                let goes_on = goes_on.is_some();
-                let may_wait = until.is_some() && may_have_room_later(&rejection);
-                if may_wait && goes_on {
-                    let at = wait.and_then(|wait| Instant::now().checked_add(wait));
-                    outlook.later(candidate, at, false);
+                let (wait, goes_on) = (rejection.retry_after(), goes_on.is_some());
+                let may_wait = patience.was_short_of(&rejection);
+                if goes_on {
+                    outlook.was_refused(candidate, &rejection, may_wait);
                 }
                 match (goes_on, may_wait) {
                     (true, _) => Step::Next(Came::Refused(response, wait)),
@@ -270,19 +224,24 @@ impl<'r> Run<'r> {
                 }
             }
             Heard::Failed(error) => {
+                outlook.was_asked(candidate, self.entry.made(), 1);
                 let failed = trigger::of_answer(response.status(), &error);
-                // What a provider says of an account that is the caller's own is no news to other callers.
-                let is_ours = candidate.key.is_some() && !keeps_key;
+                // What a provider says of an account that is the caller's own is no news to other callers. A server that is
+                // sent no key has one account for all.
+                let is_ours = !keeps_key;
                 let account = is_ours.then_some(self.options.park_for);
                 learn(response.status(), failed, &error, account, &mut trial);
-                let goes_on = failed.filter(|trigger| self.goes_on(*trigger, &error));
+                let triggers = self.triggers();
+                let goes_on = failed.filter(|trigger| triggers.contain_of(*trigger, &error));
                 if let Some(trigger) = goes_on {
                     view.moves_on(trigger.name());
                 }
                 match goes_on {
                     None => Step::Done(Ok(response)),
                     Some(Trigger::KeyRefused)
-                        if is_ours && error.class == ErrorClass::KeyRefused =>
+                        if candidate.key.is_some()
+                            && is_ours
+                            && error.class == ErrorClass::KeyRefused =>
                     {
                         // What is said of our key is not for the caller.
                         self.pass_over(candidate, PassedOverWhy::KeyRefused, Some(KEY_REFUSED));
@@ -305,7 +264,7 @@ impl<'r> Run<'r> {
     fn prepare(
         &self,
         candidate: &Arc<Candidate>,
-        until: Option<Instant>,
+        patience: Patience,
         outlook: &mut Outlook,
         now: Instant,
     ) -> Option<Prepared> {
@@ -321,7 +280,13 @@ impl<'r> Run<'r> {
             tags: own.as_ref().unwrap_or(&candidate.tags),
             model: &candidate.target.sent_as,
             keeps_key: to.keeps_key,
-            until,
+            until: patience.until.filter(|_| patience.for_room),
+            elsewhere: patience.until.map(|from| Elsewhere {
+                from,
+                reasons: self.triggers().number(),
+                goes_on: trigger::goes_on,
+            }),
+            before: outlook.asked(candidate),
         };
         let (view, body) = entry.toward(&toward, &mut to.parts, to.body);
         let last_resort = outlook.is_last_resort();
@@ -332,7 +297,6 @@ impl<'r> Run<'r> {
             return None;
         };
         view.begin(entry);
-        outlook.asks(candidate);
         Some(Prepared {
             view,
             request: Some((to.parts, body)),
@@ -368,15 +332,11 @@ impl<'r> Run<'r> {
         (parts, body)
     }
 
-    /// Whether the call goes on to the next target for this reason.
-    fn goes_on(&self, trigger: Trigger, error: &ProviderError) -> bool {
-        let may = !error.broke_off || self.repeats_uncertain();
-        may && self.options.triggers.contain(trigger)
-    }
-
-    /// Whether it is sent once more where it may have been billed.
-    fn repeats_uncertain(&self) -> bool {
-        self.options.repeats_uncertain && self.asked.repeatable
+    /// For which reasons the call goes on to the next target, also where it may have been billed if it may be sent once more
+    /// then.
+    fn triggers(&self) -> Triggers {
+        let repeats = self.options.repeats_uncertain && self.asked.repeatable;
+        self.options.triggers.with_uncertain(repeats)
     }
 
     /// What an error of the inner service means.
@@ -391,64 +351,13 @@ impl<'r> Run<'r> {
         if failure == Failure::Permanent {
             return Step::Done(Err(error));
         }
-        trial.failed();
-        let is_safe = failure == Failure::BeforeDispatch || self.repeats_uncertain();
-        if is_safe && options.triggers.contain(Trigger::Connection) {
+        if !is_of_this_machine(&error) {
+            trial.failed();
+        }
+        if trigger::goes_on(self.triggers().number(), Failing::Broke(failure)) {
             Step::Next(Came::Failed(error))
         } else {
             Step::Done(Err(error))
         }
     }
-
-    /// Whether the target may serve the call later.
-    fn look_ahead(
-        &self,
-        trigger: Trigger,
-        error: &ProviderError,
-        candidate: &Arc<Candidate>,
-        outlook: &mut Outlook,
-    ) {
-        if trigger == Trigger::ContextLength {
-            // One that is too large for a limit may fit that of another key.
-            if error.class == ErrorClass::ContextLength {
-                outlook.was_too_long(candidate);
-            }
-            return;
-        }
-        let after = |wait| Instant::now().checked_add(wait);
-        outlook.tells(error.wait.and_then(after));
-        // As often as one target is asked by a layer that repeats; a caller that repeats by itself has had that before.
-        if !error.retryable || self.asked.again || outlook.asked(candidate) >= MOST_EACH {
-            return;
-        }
-        match (trigger, error.wait) {
-            (Trigger::RateLimited, Some(wait)) => {
-                outlook.later(candidate, after(spread_out(wait)), true);
-            }
-            (Trigger::ServerError, Some(wait)) => {
-                outlook.failed(candidate, after(spread_out(wait)));
-            }
-            (Trigger::RateLimited, None) => {
-                let repeat = u32::try_from(outlook.asked(candidate)).unwrap_or(u32::MAX);
-                outlook.later(candidate, after(Backoff::default().wait(repeat)), true);
-            }
-            _ => {}
-        }
-    }
-
-    fn pass_over(&self, candidate: &Candidate, why: PassedOverWhy, still: Option<Duration>) {
-        let passed = PassedOver::new(&candidate.name, why, still);
-        self.entry.pass_over(passed);
-    }
-}
-
-/// Whether a wait may help that was not waited for.
-fn may_have_room_later(rejection: &Rejection) -> bool {
-    matches!(
-        rejection,
-        Rejection::RateLimited(_)
-            | Rejection::QueueFull { .. }
-            | Rejection::DeadlineExceeded(_)
-            | Rejection::BudgetExceeded(_)
-    )
 }

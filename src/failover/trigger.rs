@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::{
+    call::{Failing, Failure},
     error::{Rejection, Shortage, Unit},
     wire::{ErrorClass, ProviderError},
 };
@@ -23,7 +24,7 @@ pub enum Trigger {
     ServerError,
     /// The inner service fails: no connection, a broken connection, a time-out.
     Connection,
-    /// A budget does not have enough left for this target, or the target has no price.
+    /// A budget does not have enough left for this target, also if the rest is only reserved, or the target has no price.
     OverBudget,
     /// The call is longer than the model takes, or larger than a limit of the provider: a larger model may take it.
     ContextLength,
@@ -55,6 +56,9 @@ impl Trigger {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Triggers(u16);
 
+/// Beside them: whether they also hold for an attempt that may have been billed.
+const UNCERTAIN: u16 = 1 << 15;
+
 impl Default for Triggers {
     /// All but refused content: what one provider refuses is not to be shopped around by default.
     fn default() -> Self {
@@ -73,6 +77,40 @@ impl Triggers {
 
     pub(super) fn contain(self, trigger: Trigger) -> bool {
         self.0 & (1 << trigger as u16) != 0
+    }
+
+    pub(super) fn with_uncertain(self, holds: bool) -> Self {
+        match holds {
+            true => Triggers(self.0 | UNCERTAIN),
+            false => Triggers(self.0 & !UNCERTAIN),
+        }
+    }
+
+    /// The same, where this is why an answer is an error.
+    pub(super) fn contain_of(self, trigger: Trigger, error: &ProviderError) -> bool {
+        let may = !error.broke_off || self.0 & UNCERTAIN != 0;
+        may && self.contain(trigger)
+    }
+
+    /// For whoever asks [`goes_on`].
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// Whether a call goes on to the next target after it failed so, for one of these reasons.
+pub(super) fn goes_on(reasons: u16, failing: Failing) -> bool {
+    let reasons = Triggers(reasons);
+    match failing {
+        Failing::Answered(status, error) => {
+            let trigger = of_answer(status, &error);
+            trigger.is_some_and(|trigger| reasons.contain_of(trigger, &error))
+        }
+        Failing::Broke(Failure::Permanent) => false,
+        Failing::Broke(failure) => {
+            let may = failure == Failure::BeforeDispatch || reasons.0 & UNCERTAIN != 0;
+            may && reasons.contain(Trigger::Connection)
+        }
     }
 }
 
@@ -94,15 +132,12 @@ pub(super) fn of_answer(status: StatusCode, error: &ProviderError) -> Option<Tri
 
 /// What a refusal of our own is: only where another target may fare better.
 pub(super) fn of_refusal(rejection: &Rejection) -> Option<Trigger> {
-    let is_money = |shortage: &Shortage| shortage.unit == Unit::NanoDollar;
     match rejection {
         // What a call may cost depends on its target.
         Rejection::BudgetExceeded(_) | Rejection::UnknownPrice { .. } => Some(Trigger::OverBudget),
-        Rejection::NeverFits(shortage) | Rejection::DeadlineExceeded(shortage)
-            if is_money(shortage) =>
-        {
-            Some(Trigger::OverBudget)
-        }
+        Rejection::NeverFits(shortage) if is_money(shortage) => Some(Trigger::OverBudget),
+        // So it may where the money is only reserved.
+        _ if lacks_reserved_money(rejection) => Some(Trigger::OverBudget),
         Rejection::RateLimited(shortage)
         | Rejection::QueueFull { shortage, .. }
         | Rejection::DeadlineExceeded(shortage)
@@ -116,4 +151,18 @@ pub(super) fn of_refusal(rejection: &Rejection) -> Option<Trigger> {
         } => Some(Trigger::NoRoom),
         _ => None,
     }
+}
+
+/// Whether there would be enough money if others had not reserved it.
+pub(super) fn lacks_reserved_money(rejection: &Rejection) -> bool {
+    match rejection {
+        Rejection::RateLimited(shortage) | Rejection::QueueFull { shortage, .. } => {
+            is_money(shortage)
+        }
+        _ => false,
+    }
+}
+
+fn is_money(shortage: &Shortage) -> bool {
+    shortage.unit == Unit::NanoDollar
 }

@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tower_service::Service as _;
 
-use super::client::{Client, Failed};
+use super::client::Client;
 use crate::{
     alerts::{Form, Kind, Post, Webhook, causes},
-    call::RequestBody,
+    call::{ClientError, RequestBody},
     config::{ConfigError, Secret, Span},
 };
 
@@ -158,7 +158,7 @@ pub(super) fn post(client: Client) -> Post {
         Box::pin(async move {
             let answer = sent
                 .await
-                .map_err(|error| match error.downcast_ref::<Failed>() {
+                .map_err(|error| match error.downcast_ref::<ClientError>() {
                     // It names the host itself.
                     Some(failed) => causes(&failed.source),
                     None => causes(&*error),

@@ -5,13 +5,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::body::Body;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use http_body::{Frame, SizeHint};
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 use super::{rest::Rest, state::keys::key_tag};
 use crate::{
@@ -32,32 +35,37 @@ pub(super) struct OpenCall {
     /// Of what it is asked: `/v1/chat/completions`.
     pub(super) path: Box<str>,
     rest: Rest,
+    /// Whether the layers look at it on its way: where they do not, nobody knows where it is.
+    is_seen: bool,
 }
 
 /// A call's own handle: as long as it is there the call is open.
 #[derive(Debug)]
 pub(super) struct Open {
     calls: Calls,
-    id: u64,
+    progress: Progress,
     rest: Rest,
+    /// Until when its key is good, where that ends by itself.
+    until: Option<Instant>,
 }
 
 impl Calls {
     /// Another is open.
     pub(super) fn open(&self, progress: Progress, tags: Tags, path: &str) -> Open {
         let rest = Rest::default();
-        let id = progress.id();
         let call = OpenCall {
-            progress,
+            progress: progress.clone(),
             tags,
             path: path.into(),
             rest: rest.clone(),
+            is_seen: true,
         };
-        self.0.lock().insert(id, call);
+        self.0.lock().insert(progress.id(), call);
         Open {
             calls: self.clone(),
-            id,
+            progress,
             rest,
+            until: None,
         }
     }
 
@@ -88,34 +96,88 @@ impl Calls {
 }
 
 impl Calls {
-    /// Ends those that wait, of a key that is good no more.
+    /// Ends those of a key that is good no more: at once where they wait, back off, or are still received. What is under way goes
+    /// on, and is not sent once more. Each looks at that itself: seen from here, what waits may have left just now.
     pub(super) fn cancel_waiting_of(&self, key: &str) {
-        let waits = |progress: &Progress| {
-            matches!(
-                progress.state_without_ahead(),
-                CallState::Waiting(_) | CallState::BackingOff { .. }
-            )
+        // Who is woken may take locks: not under this one.
+        let of_key: Vec<(Rest, Progress)> = {
+            let calls = self.0.lock();
+            let of_key = calls.values().filter(|call| {
+                let is_of_key = call.tags.get(&key_tag()) == Some(key);
+                is_of_key && call.is_seen
+            });
+            let both = of_key.map(|call| (call.rest.clone(), call.progress.clone()));
+            both.collect()
         };
-        let all = self.each(|id, progress, tags, _| {
-            let is_of_key = tags.get(&key_tag()) == Some(key);
-            (is_of_key && waits(progress)).then_some(id)
-        });
-        all.into_iter()
-            .flatten()
-            .for_each(|id| drop(self.cancel(id)));
+        for (rest, progress) in of_key {
+            progress.end();
+            rest.wake();
+        }
     }
 }
 
+/// Whether nothing of a call is under way, though it is to be sent.
+fn is_idle(progress: &Progress) -> bool {
+    matches!(
+        progress.state_without_ahead(),
+        CallState::Received | CallState::Waiting(_) | CallState::BackingOff { .. }
+    )
+}
+
 impl Open {
-    /// Completes when somebody cancels it.
+    /// The same of a call that no layer looks at: it is under way from the beginning.
+    pub(super) fn unseen(self) -> Self {
+        if let Some(call) = self.calls.0.lock().get_mut(&self.progress.id()) {
+            call.is_seen = false;
+        }
+        self
+    }
+
+    /// The same with a key that expires then, where it does.
+    pub(super) fn good_until(self, expires: Option<Timestamp>) -> Self {
+        let left = expires.map(|at| at.duration_since(Timestamp::now()));
+        // One that is over by now is over at once.
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+        match left.and_then(|left| Instant::now().checked_add(left)) {
+            Some(until) => self.until(until),
+            None => self,
+        }
+    }
+
+    fn until(mut self, until: Instant) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Completes when somebody cancels it, or when its key is good no more and nothing of it is under way. Polled before the call
+    /// itself, it is asked each time before something of that can leave.
     pub(super) async fn cancelled(&self) {
-        poll_fn(|cx| self.rest.poll_cancelled(cx)).await;
+        // On the heap: few keys end by themselves.
+        let mut ends = self.until.map(|until| Box::pin(sleep_until(until)));
+        poll_fn(|cx| {
+            if self.rest.poll_cancelled(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let has_ended = ends.as_mut().is_some_and(|ends| {
+                let ended = ends.as_mut().poll(cx);
+                ended.is_ready()
+            });
+            if has_ended {
+                ends = None;
+                self.progress.end();
+            }
+            match self.progress.is_over() && is_idle(&self.progress) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let call = self.calls.0.lock().remove(&self.id);
+        let call = self.calls.0.lock().remove(&self.progress.id());
         drop(call);
     }
 }
@@ -162,5 +224,113 @@ impl http_body::Body for OpenBody {
 
     fn size_hint(&self) -> SizeHint {
         self.rest.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        limit::{Limit, Limits},
+        limiter::{Call, Limiter},
+    };
+
+    fn open(calls: &Calls, progress: &Progress, key: &str) -> Open {
+        let tags = Tags::new().with("key", key);
+        calls.open(progress.clone(), tags, "/v1/chat/completions")
+    }
+
+    async fn is_cancelled(open: &Open) -> bool {
+        let soon = timeout(Duration::from_millis(5), open.cancelled());
+        soon.await.is_ok()
+    }
+
+    fn limiter() -> Limiter {
+        Limiter::new(Limits::new([Limit::concurrency(1)]).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_key_that_is_good_no_more_what_is_received_or_waits_ends() {
+        let (calls, limiter) = (Calls::default(), limiter());
+        let [received, waiting, other] = [(); 3].map(|()| Progress::new());
+        let held = limiter.acquire(Call::new()).await.unwrap();
+        let call = Call::new().progress(&waiting);
+        let waits = tokio::spawn(async move { limiter.acquire(call).await });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(matches!(waiting.state(), CallState::Waiting(_)));
+
+        let of_ci = [&received, &waiting].map(|progress| open(&calls, progress, "ci"));
+        let of_other = open(&calls, &other, "other");
+        calls.cancel_waiting_of("ci");
+        for open in &of_ci {
+            assert!(is_cancelled(open).await);
+        }
+        assert!(!is_cancelled(&of_other).await);
+        drop(of_ci);
+        assert_eq!(calls.each(|id, _, _, _| id), [other.id()]);
+        waits.abort();
+        drop(held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_nothing_else_wakes_ends_with_its_key() {
+        let calls = Calls::default();
+        let open = open(&calls, &Progress::new(), "ci");
+        let waits = tokio::spawn(async move { open.cancelled().await });
+        for is_over in [false, true] {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(waits.is_finished(), is_over);
+            calls.cancel_waiting_of("ci");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_goes_on_and_is_not_sent_once_more() {
+        let calls = Calls::default();
+        for by_itself in [false, true] {
+            let progress = Progress::new();
+            let in_hand = progress.taken_in();
+            let permit = limiter().acquire(Call::new().progress(&progress)).await;
+            let permit = permit.unwrap();
+            let ends = Instant::now() + Duration::from_secs(60);
+            let open = open(&calls, &progress, "ci");
+            let open = match by_itself {
+                true => open.until(ends),
+                false => open,
+            };
+            assert!(!is_cancelled(&open).await);
+            tokio::time::sleep_until(ends).await;
+            if !by_itself {
+                calls.cancel_waiting_of("ci");
+            }
+            assert!(!is_cancelled(&open).await, "an attempt is under way");
+            drop(permit);
+            assert!(is_cancelled(&open).await, "it would be sent once more");
+            drop(in_hand);
+            assert!(!is_cancelled(&open).await, "it is answered");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_ends_with_its_key() {
+        let calls = Calls::default();
+        let ends = Instant::now() + Duration::from_secs(60);
+        let open = open(&calls, &Progress::new(), "ci").until(ends);
+        let soon = timeout(Duration::from_secs(59), open.cancelled()).await;
+        assert!(soon.is_err(), "its key is good still");
+        let late = timeout(Duration::from_secs(2), open.cancelled()).await;
+        assert!(late.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_layer_looks_at_is_under_way() {
+        let calls = Calls::default();
+        let open = open(&calls, &Progress::new(), "ci").unseen();
+        calls.cancel_waiting_of("ci");
+        assert!(!is_cancelled(&open).await);
+        assert!(calls.cancel(open.progress.id()).is_some());
+        assert!(is_cancelled(&open).await, "by hand it ends");
     }
 }

@@ -25,7 +25,7 @@ use super::{
     abreast::abreast,
     connector::{Connector, InTime},
 };
-use crate::call::{BODY_CAP, RequestBody};
+use crate::call::{BODY_CAP, ClientError, RequestBody};
 
 type HttpClient = legacy::Client<InTime<HttpsConnector<Connector>>, RequestBody>;
 
@@ -59,15 +59,6 @@ pub(super) struct Client(Arc<Settled>);
 struct Settled {
     http: HttpClient,
     answers_within: Option<Duration>,
-}
-
-/// What went wrong, and with whom.
-#[derive(Debug, thiserror::Error)]
-#[error("{host}")]
-pub(super) struct Failed {
-    /// `https://api.openai.com`
-    pub(super) host: String,
-    pub(super) source: legacy::Error,
 }
 
 /// Whether an attempt failed by that. Whoever has been silent for so long is not asked the same again.
@@ -117,7 +108,7 @@ impl Service<Request<RequestBody>> for Client {
             };
             answered.map_err(|source| {
                 let host = host(&uri);
-                Failed { host, source }.into()
+                ClientError { host, source }.into()
             })
         })
     }

@@ -69,7 +69,8 @@ pub struct GatewayConfig {
     /// later: with the default, 1024, some 17 000 calls of 60 KB each can wait. A body counts with the length in which
     /// its caller sends it; one that is rewritten for its target is in memory twice. It counts as soon as its length is
     /// declared, if that leaves half of the memory free, else as it arrives. At least 32, which is the longest body of
-    /// one call.
+    /// one call. Where callers have keys, the calls of one key may take all but 32 while no other key has any, and half
+    /// of it beside others, but never less than 32: the rest is for others.
     #[serde(deserialize_with = "body_memory")]
     #[schemars(range(min = 32))]
     pub body_memory_mib: u32,

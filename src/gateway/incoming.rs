@@ -17,10 +17,11 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::bodies::Share;
 
-/// What a body may take beside its length: the time before it begins, and what a network is slow at times.
+/// How far a body may fall behind: the time before it begins, and what a network is slow at times. Where it is held in memory, who
+/// was fast before may not be silent for longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many bytes have to come in a second on the average beyond that.
+/// How many bytes have to come in a second, not to fall behind.
 const BYTES_A_SECOND: u64 = 10_000;
 
 /// How much is read of a body whose call is refused, and for how long.
@@ -34,11 +35,15 @@ pub(super) struct Incoming {
     body: Body,
     /// How long it was waited for until now.
     waited: Duration,
+    /// How long it may be waited for still, if nothing comes.
+    left: Duration,
     /// Since when it is waited for again.
     since: Option<Instant>,
     received: u64,
     /// Where it is kept, it takes of the memory that there is for bodies.
     share: Option<Share>,
+    /// Whether it is held in memory until its call is answered, by whomever.
+    is_held: bool,
     /// Whether it is copied out of what is read from the connection, which small parts would hold all of.
     is_copied: bool,
     /// Nearly always it is there already.
@@ -68,9 +73,11 @@ impl Incoming {
         Incoming {
             body,
             waited: Duration::ZERO,
+            left: PATIENCE,
             since: None,
             received: 0,
             share: None,
+            is_held: true,
             is_copied: false,
             due: None,
         }
@@ -80,6 +87,14 @@ impl Incoming {
     pub(super) fn kept(self, share: Share) -> Self {
         Incoming {
             share: Some(share),
+            ..self
+        }
+    }
+
+    /// One that is passed on as it comes: nothing is held of it.
+    pub(super) fn passed_on(self) -> Self {
+        Incoming {
+            is_held: false,
             ..self
         }
     }
@@ -115,7 +130,21 @@ impl Incoming {
 }
 
 impl Incoming {
-    /// Whether it was waited for too long in all.
+    /// So much has come of it.
+    fn comes(&mut self, length: usize) {
+        self.received += length as u64;
+        let waited = self.since.take().map(|since| since.elapsed());
+        let waited = waited.unwrap_or_default();
+        self.waited += waited;
+        let worth = Duration::from_micros(length as u64 * 1_000_000 / BYTES_A_SECOND);
+        let left = self.left.saturating_sub(waited).saturating_add(worth);
+        self.left = match self.is_held {
+            true => left.min(PATIENCE),
+            false => left,
+        };
+    }
+
+    /// Whether it has fallen behind too far.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.due.get_or_insert_with(|| {
             // Set at once.
@@ -123,9 +152,7 @@ impl Incoming {
         });
         let since = *self.since.get_or_insert_with(|| {
             let now = Instant::now();
-            let worth = Duration::from_millis(self.received * 1_000 / BYTES_A_SECOND);
-            let left = (PATIENCE + worth).saturating_sub(self.waited);
-            due.as_mut().reset(now + left);
+            due.as_mut().reset(now + self.left);
             now
         });
         std::task::ready!(due.as_mut().poll(cx));
@@ -146,9 +173,7 @@ impl http_body::Body for Incoming {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                this.received += length as u64;
-                let waited = this.since.take().map(|since| since.elapsed());
-                this.waited += waited.unwrap_or_default();
+                this.comes(length);
                 if let Some(share) = &this.share
                     && let Err(none) = share.grow(length)
                 {
@@ -228,7 +253,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_there_is_no_memory_for_is_left_unread_and_can_be_drained() {
-        let bodies = Bodies::new(250);
+        let bodies = Bodies::new(250, 250);
         let share = bodies.share();
         let whole = pieces(2, 100, Duration::ZERO).kept(share.clone());
         assert_eq!(whole.collect().await.unwrap().to_bytes().len(), 200);
@@ -255,9 +280,42 @@ mod tests {
         );
         let sure = pieces(100, 20_000, Duration::from_secs(2)).collect().await;
         assert_eq!(sure.unwrap().to_bytes().len(), 2_000_000);
+        // As it comes on the whole, and so that it is late now and then.
+        let uneven = pieces(20, 300_000, Duration::from_secs(29)).collect().await;
+        assert!(uneven.is_ok());
         let nothing = pieces(1, 1, Duration::from_secs(31)).collect().await;
         assert!(nothing.is_err());
         let late = pieces(1, 1, Duration::from_secs(29)).collect().await;
         assert!(late.is_ok());
+    }
+
+    /// What came fast buys no time for what does not come: memory would be held for all of it.
+    #[tokio::test(start_paused = true)]
+    async fn who_was_fast_may_be_silent_for_no_longer_than_others() {
+        let fast = Bytes::from(vec![b'x'; 4 << 20]);
+        let first = || stream::iter([Ok::<_, std::io::Error>(fast.clone())]);
+        let then = |number: usize, span: Duration| {
+            stream::iter(0..number).then(move |_| async move {
+                sleep(span).await;
+                Ok::<_, std::io::Error>(Bytes::from_static(b"x"))
+            })
+        };
+        let incoming = |number, span| {
+            let pieces = first().chain(then(number, span));
+            Incoming::new(Body::from_stream(pieces))
+        };
+        let body = |number, span| incoming(number, span).collect();
+        // One that says nothing more, and one that says a word just before it is too late.
+        for span in [31, 29] {
+            let body = body(60, Duration::from_secs(span));
+            let ended = timeout(Duration::from_secs(31), body).await;
+            let said = ended.unwrap().unwrap_err().to_string();
+            assert!(said.contains("too slowly"), "{said}");
+        }
+        assert!(body(1, Duration::from_secs(29)).await.is_ok());
+        // Of one that is passed on nothing is held: on the whole it comes fast enough, until it does not.
+        let passed_on = |number, span| incoming(number, span).passed_on().collect();
+        assert!(passed_on(6, Duration::from_secs(60)).await.is_ok());
+        assert!(passed_on(60, Duration::from_secs(60)).await.is_err());
     }
 }

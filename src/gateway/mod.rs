@@ -26,7 +26,8 @@
 //! An upstream that has a key is sent that key and none of the caller's credentials.
 //!
 //! `tower-quota serve --config quota.yaml` is this, [`bind`] and three signals. On SIGHUP it [reads its configuration
-//! again](crate::config::Stack::reload), with its certificate, keys and webhooks, and applies all of it or nothing.
+//! again](crate::config::Stack::reload), with its webhooks, and applies all of it or nothing. The certificate and the callers' keys are read again
+//! either way. If the file of keys is gone, that is said, its keys stay in force, and all else is applied.
 //!
 //! # Who calls
 //!
@@ -53,7 +54,8 @@
 //! # What it changes
 //!
 //! It changes the authority, the headers that concern one connection only (in both directions), `Host`, `Expect`,
-//! credentials, and what the layers change: `accept-encoding: identity` where usage is read from the answer. A JSON
+//! credentials, and what the layers change: `accept-encoding: identity` where usage is read from the answer, and where the
+//! upstream has a key, which no error may repeat. HTML and XML get a policy by which nothing in them runs. A JSON
 //! answer to a call that is metered is sent on when it is complete, if it has at most a megabyte and arrives within a
 //! second; all other answers are sent on as they come. Neither `Via` nor `Forwarded` is added. If nobody answers, the
 //! caller gets a 502 in the error shape of its API. If both the caller, as the official SDKs do, and the layers repeat
@@ -63,15 +65,18 @@
 //!
 //! - Paths that are not metered as they are written, but that an upstream may read as one that is:
 //!   `/v1/chat/completions/`, `/v1/chat/%63ompletions`; and paths with `..` in them.
+//! - What tells an upstream that the call is of another method (`x-http-method-override`), and what would take the usage
+//!   out of an answer of Google's (`fields`, `callback`, `alt` other than `json` and `sse`, `x-goog-fieldmask`).
+//! - What a browser wants to show as a page, or to run in one: the dashboard is of the same origin.
 //! - Work whose cost cannot be known, such as images, audio and batches, if there are budgets: see [`Unmetered`].
 //! - WebSockets; and bodies with a `content-encoding`, if they would be metered.
-//! - Bodies of more than 32 MB, if they would be metered, and bodies that come more slowly than 10 KB a second on
-//!   average after the first half minute; more than 100 headers, or headers of more than 64 KB.
+//! - Bodies of more than 32 MB, if they would be metered, and bodies that fall behind 10 KB a second by more than half a
+//!   minute; more than 100 headers, or headers of more than 64 KB.
 //!
 //! # What it does not do
 //!
 //! No HTTP/2 towards callers, no log of calls. It uses a proxy (`HTTPS_PROXY`) for `https` only.
-//! Requests are read into memory before they are sent, because the layers need that. Keys belong to one gateway:
+//! Requests that are metered are read into memory before they are sent, because the layers need that. Keys belong to one gateway:
 //! several gateways on one store share counts, pauses and changed limits, but not keys.
 //!
 //! To upstreams it speaks HTTP/1.1, with one connection for every call in flight: if streams shared a connection, calls
@@ -91,6 +96,9 @@ mod client;
 mod config;
 mod connector;
 mod dashboard;
+mod disguise;
+mod found;
+mod google_parameters;
 mod headers;
 mod heartbeat;
 mod incoming;
@@ -98,6 +106,7 @@ mod key_refused;
 mod local;
 mod minutes;
 mod models;
+mod page;
 mod path;
 mod prepare;
 mod proxy;

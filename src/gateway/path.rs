@@ -1,11 +1,11 @@
-//! Paths that say one thing to us and another to the upstream.
+//! Calls that say one thing to us and another to the upstream: by their path, and by what stands beside it.
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
 use crate::wire::Dialect;
 
-/// Why a path is not passed on.
+/// Why a call is not passed on as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadPath {
     /// As an upstream may read it, it is a path that is metered, or one with another model, and as it stands it is not.
@@ -18,6 +18,14 @@ pub(super) enum BadPath {
         "calls to this path need the header anthropic-version, without which they would not be counted as what they are"
     )]
     NoVersion,
+    #[error(
+        "leave out {0}: it says that the call is of another method than its own, and it would not be counted as what it is"
+    )]
+    OtherMethod(&'static str),
+    #[error(
+        "leave out {0}: what the call used could not be read from the answer, and it would not be counted as what it is"
+    )]
+    Unreadable(&'static str),
 }
 
 /// Checks that the path is what it looks like. `dialect` is what a call of its method and headers is taken for.

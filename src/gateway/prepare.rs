@@ -3,10 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use http::{HeaderMap, HeaderName, Method, Uri, Version, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version,
+    header::{ACCEPT_ENCODING, AUTHORIZATION},
+    request::Parts,
+};
 
 use super::{
-    headers, models, path,
+    bodies::Share,
+    calls::Open,
+    disguise, google_parameters, headers, models, page, path,
+    path::BadPath,
     proxy::{Proxy, Ready, Sending},
     refusal::Refusal,
     state::keys::{Key, TOKEN_PREFIX},
@@ -53,12 +60,20 @@ impl Proxy {
         Ok(Some((key, shown)))
     }
 
-    /// Makes the head of a call what is sent on. `length`: how long its body is at least.
-    pub(super) fn prepare(&self, mut parts: Parts, length: u64) -> Result<Ready, Refusal> {
+    /// Makes the head of a call what is sent on. `length`: how long its body is at least; `share`: the memory that this takes.
+    pub(super) fn prepare(
+        &self,
+        mut parts: Parts,
+        length: u64,
+        share: &Share,
+    ) -> Result<Ready, Refusal> {
+        if page::is_asked_for(&parts.headers) {
+            return Err(Refusal::Page);
+        }
         let tunnel = parts.method == Method::CONNECT && parts.uri.path().starts_with('/');
-        if parts.method == Method::TRACE || tunnel {
-            // The one would be answered with the upstream's key in it; the other asks for a tunnel to anywhere, and is no call
-            // that is counted.
+        if parts.method == Method::TRACE || tunnel || disguise::is_in_other_letters(&parts.method) {
+            // The first would be answered with the upstream's key in it; the second asks for a tunnel to anywhere, and is no call
+            // that is counted; nor is the third counted as what some take it for.
             return Err(Refusal::Method);
         }
         if parts.method == Method::GET && headers::ask_for_websocket(&parts.headers) {
@@ -76,9 +91,11 @@ impl Proxy {
         if let Some((key, shown)) = &caller {
             tags = key.admit(&tags, options.priority)?;
             shown.strip(&mut parts.headers, TOKEN_PREFIX);
+            share.is_of(&key.name);
         }
         // From here on all is looked at as it is sent on: what `Connection` names is none of it.
         headers::strip_request(&mut parts.headers);
+        disguise::strip_paths(&mut parts.headers);
         let chosen = self.upstreams.choose(&parts.uri, &parts.headers, google);
         let path = chosen.as_ref().map_or(asked, |chosen| chosen.path.clone());
         let uri = match &chosen {
@@ -92,6 +109,9 @@ impl Proxy {
         let shown = caller.as_ref().map(|(_, shown)| shown);
         let uri = without_credentials(parts.uri, place, shown, is_known);
         parts.uri = uri.ok_or(Refusal::NoPath)?;
+        if let Some(by) = disguise::of_another_method(&parts.headers, &parts.uri) {
+            return Err(BadPath::OtherMethod(by).into());
+        }
         if chosen.is_none() && !self.models.is_empty() {
             let upstreams = &self.upstreams;
             let spoken = upstreams.dialect_of(path.path(), &parts.headers, google);
@@ -109,6 +129,13 @@ impl Proxy {
         if is_read && length > BODY_CAP as u64 {
             return Err(Refusal::TooLarge);
         }
+        // A target of a route may be Google's, whatever API the call is in.
+        let is_googles = matches!(dialect, Dialect::Gemini | Dialect::GeminiEmbed)
+            || place.is_none_or(Place::is_googles)
+            || !self.models.is_empty();
+        if is_read && is_googles {
+            parts.uri = google_parameters::readable(parts.uri, &parts.headers)?;
+        }
         if let Some(chosen) = &chosen {
             self.meters(chosen, &parts.method, parts.uri.path(), dialect)?;
             if let Some(provider) = &chosen.place.provider {
@@ -117,6 +144,10 @@ impl Proxy {
             chosen.place.authorize(&mut parts.headers, is_known);
             if !chosen.place.has_key() {
                 tag_key(&mut tags, &parts, chosen.place.known_as(), dialect);
+            } else if parts.headers.contains_key(ACCEPT_ENCODING) {
+                // An error in which its key is repeated is known by that.
+                let plain = HeaderValue::from_static("identity");
+                parts.headers.insert(ACCEPT_ENCODING, plain);
             }
         }
         let service = match &chosen {
@@ -128,6 +159,7 @@ impl Proxy {
         parts.version = Version::HTTP_11;
         let progress = Progress::new();
         let open = self.calls.open(progress.clone(), tags.clone(), path.path());
+        let open = self.while_good(open, caller.as_ref())?;
         parts.extensions.insert(progress.clone());
         parts.extensions.insert(tags);
         parts.extensions.insert(options);
@@ -140,7 +172,21 @@ impl Proxy {
             open,
             progress,
             limiter: self.limiter.clone(),
+            routed_keys: self.upstreams.routed_keys().clone(),
         })))
+    }
+
+    /// The call, open for as long as its key is good. It is asked for once more: who disables a key ends the calls of it that are
+    /// open, of which this is one only now.
+    fn while_good(&self, open: Open, caller: Option<&(Arc<Key>, Shown)>) -> Result<Open, Refusal> {
+        let (Some(state), Some((_, shown))) = (&self.state, caller) else {
+            return Ok(open);
+        };
+        if !self.keeps_bodies {
+            return Ok(open.unseen());
+        }
+        let key = state.key_of(&shown.token)?;
+        Ok(open.good_until(key.expires))
     }
 
     /// Whether what the call costs is known here, as far as it has to be.

@@ -21,6 +21,7 @@ use super::{
     headers, heartbeat,
     incoming::Incoming,
     key_refused::unless_key_refused,
+    page,
     refusal::Refusal,
     state::State,
     told,
@@ -28,6 +29,7 @@ use super::{
 };
 use crate::{
     call::{BODY_CAP, RequestBody},
+    failover::ApiKey,
     limiter::{Limiter, Progress},
     metrics::Metrics,
     rate_limit::RateLimitLayer,
@@ -55,7 +57,7 @@ pub(super) struct Proxy {
     pub(super) metrics: Metrics,
     /// How long a stream waits until comments begin, and then until the next one; none, where that is zero.
     pub(super) heartbeat: Duration,
-    /// Whether the layers repeat what fails.
+    /// Whether the layers repeat what fails where it went to.
     pub(super) repeats: bool,
     /// Whether they keep bodies in memory.
     pub(super) keeps_bodies: bool,
@@ -80,23 +82,25 @@ pub(super) struct Sending {
     pub(super) progress: Progress,
     /// What is left is asked of it.
     pub(super) limiter: Limiter,
+    /// The keys that targets of routes are sent.
+    pub(super) routed_keys: Arc<[ApiKey]>,
 }
 
 impl Proxy {
     /// Answers a call, whatever comes of it.
     pub(super) async fn answer(self: Arc<Self>, request: Request) -> Response {
         let spoken = self.spoken(&request);
-        let is_repeated = self.repeats && repeats_by_itself(request.headers());
+        let by_itself = repeats_by_itself(request.headers());
         let (parts, body) = request.into_parts();
         // Who asks first hears it before it sends anything.
         let asks_first = parts.headers.contains_key(EXPECT);
         let body = Incoming::new(body);
         let length = body.size_hint();
         let share = self.bodies.share();
-        let ready = self.prepare(parts, length.lower());
+        let ready = self.prepare(parts, length.lower(), &share);
+        // A longer one passes as it comes, and where nothing is kept, all do.
+        let is_kept = self.keeps_bodies && length.lower() <= BODY_CAP as u64;
         let ready = ready.and_then(|ready| {
-            // A longer one passes as it comes, and where nothing is kept, all do.
-            let is_kept = self.keeps_bodies && length.lower() <= BODY_CAP as u64;
             let said = length.exact().and_then(|said| usize::try_from(said).ok());
             let is_taken = match said {
                 _ if !is_kept => true,
@@ -116,7 +120,7 @@ impl Proxy {
                     }
                 }
                 // It is no call: it has no number.
-                return self.refuse(&refusal, (spoken, is_repeated), None);
+                return self.refuse(&refusal, (spoken, by_itself), None);
             }
         };
         let answered = match ready {
@@ -124,7 +128,8 @@ impl Proxy {
                 let progress = sending.progress.clone();
                 let body = match is_taken {
                     false => body.kept(share.clone()),
-                    true => body,
+                    true if is_kept => body,
+                    true => body.passed_on(),
                 };
                 let answered = sending.answered((body, share), self.heartbeat).await;
                 abreast().await;
@@ -133,7 +138,7 @@ impl Proxy {
             Ready::Answer(response) => Ok(response),
         };
         answered.unwrap_or_else(|(refusal, progress)| {
-            self.refuse(&refusal, (spoken, is_repeated), Some(&progress))
+            self.refuse(&refusal, (spoken, by_itself), Some(&progress))
         })
     }
 
@@ -142,15 +147,20 @@ impl Proxy {
     fn refuse(
         &self,
         refusal: &Refusal,
-        (spoken, is_repeated): (Dialect, bool),
+        (spoken, by_itself): (Dialect, bool),
         progress: Option<&Progress>,
     ) -> Response {
         self.count(refusal);
-        let mut response = refusal.answer(spoken, is_repeated);
+        let mut response = refusal.answer(spoken, by_itself && self.is_repeated(progress));
         if let Some(progress) = progress {
             told::tell(&mut response, progress);
         }
         response
+    }
+
+    /// Whether the layers repeat a call, at the target that it went to or, as they have done, at another one.
+    fn is_repeated(&self, progress: Option<&Progress>) -> bool {
+        self.repeats || progress.is_some_and(|progress| progress.answers() > 1)
     }
 
     /// Whoever runs this sees what it lacks.
@@ -209,6 +219,7 @@ impl Sending {
             is_known,
             limiter,
             dialect,
+            routed_keys,
         } = self;
         let request = http::Request::from_parts(parts, RequestBody::new(body));
         let answered = async {
@@ -219,11 +230,12 @@ impl Sending {
             // What is answered now is not sent again.
             drop(share);
             abreast().await;
-            let mut response = unless_key_refused(sent?, place.as_ref(), is_known).await?;
+            let of_place = (place.as_ref(), is_known);
+            let mut response = unless_key_refused(sent?, of_place, &routed_keys).await?;
             let at = response
                 .headers()
                 .get(LOCATION)
-                .and_then(|at| at.to_str().ok());
+                .map(|at| at.to_str().unwrap_or_default());
             if let Some(at) = at {
                 let here = place.as_ref().and_then(|place| place.location(at));
                 let here = here.and_then(|here| HeaderValue::try_from(here).ok());
@@ -237,8 +249,10 @@ impl Sending {
             Ok(whole.map_err(Refusal::BrokeOffWithin)?)
         };
         let answered = tokio::select! {
-            answered = answered => answered,
+            // In this order: what is over is not sent.
+            biased;
             () = open.cancelled() => return Err(Refusal::Cancelled),
+            answered = answered => answered,
         };
         let response = match answered {
             Ok(response) => response,
@@ -268,6 +282,7 @@ async fn sent(
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     headers::strip_response(&mut parts.headers);
+    page::disarm(&mut parts.headers);
     // What another gateway behind this one says of its own.
     let ours = parts
         .headers

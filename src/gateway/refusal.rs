@@ -11,14 +11,14 @@ use hyper_util::client::legacy;
 
 use super::{
     bodies::NoMemory,
-    client::{BoxError, Failed, Silent},
+    client::{BoxError, Silent},
     path::BadPath,
     rest,
     state::keys::{NotAllowed, NotTaken},
 };
 use crate::{
     body::{SHOULD_RETRY, tell_help},
-    call::BODY_CAP,
+    call::{BODY_CAP, ClientError},
     error::help::kind,
     tags::BadHeader,
     wire::{Dialect, error_body},
@@ -46,6 +46,10 @@ pub(super) enum Refusal {
         "WebSockets are not passed on here: use the HTTP API of the provider, or connect to the provider directly and claim what the connection may use at /quota/claims"
     )]
     WebSocket,
+    #[error(
+        "a browser asks for this to show it as a page or to run it in one, and what upstreams answer is for programs; the dashboard of this gateway is at /quota/"
+    )]
+    Page,
     #[error(transparent)]
     Path(#[from] BadPath),
     #[error(
@@ -73,16 +77,16 @@ pub(super) enum Refusal {
     #[error("this path leads to no upstream; those there are begin with {0}")]
     Nowhere(String),
     #[error("the upstream {host} could not be reached: {reason}", host = .0.host, reason = why(&.0.source))]
-    NotReached(Failed),
+    NotReached(ClientError),
     #[error("the upstream {host} broke off before it answered: {reason}", host = .0.host, reason = why(&.0.source))]
-    BrokeOff(Failed),
+    BrokeOff(ClientError),
     #[error("the upstream {0}: see `gateway.answers_within`")]
     Silent(Silent),
     #[error("the upstream broke off within its answer: {0}")]
     BrokeOffWithin(axum::Error),
     /// The upstream's name. What it says of our key is not for the caller.
     #[error(
-        "the upstream `{0}` refused the key that this gateway has for it, or does not let that key do this; it is not the caller's key, and whoever runs this gateway has to put it right"
+        "the upstream `{0}` refused the key that this gateway has for it, does not let that key do this, or repeats it in an error; it is not the caller's key, and whoever runs this gateway has to put it right"
     )]
     UpstreamKey(Arc<str>),
     #[error("{0}", rest::Cancelled)]
@@ -105,7 +109,7 @@ impl Refusal {
     }
 
     pub(super) fn failed(error: BoxError) -> Self {
-        match error.downcast::<Failed>() {
+        match error.downcast::<ClientError>() {
             Ok(failed) if failed.source.is_connect() => Refusal::NotReached(*failed),
             Ok(failed) => Refusal::BrokeOff(*failed),
             Err(other) => match other.downcast::<Silent>() {
@@ -126,6 +130,7 @@ impl Refusal {
             Refusal::Foreign => (StatusCode::FORBIDDEN, kind!("not_local")),
             Refusal::Method => (StatusCode::METHOD_NOT_ALLOWED, kind!("bad_method")),
             Refusal::WebSocket => (StatusCode::NOT_IMPLEMENTED, kind!("no_websocket")),
+            Refusal::Page => (StatusCode::FORBIDDEN, kind!("no_page")),
             Refusal::NoKey => (StatusCode::UNAUTHORIZED, kind!("missing_api_key")),
             Refusal::Key(NotTaken::Unknown) => (StatusCode::UNAUTHORIZED, kind!("invalid_api_key")),
             Refusal::Key(NotTaken::Disabled(_)) => {
@@ -146,14 +151,12 @@ impl Refusal {
         }
     }
 
-    /// Whether it is the upstream that failed, which may pass.
+    /// Whether it is the upstream that failed before it answered, which may pass. What breaks off within its answer nobody has
+    /// repeated.
     fn may_pass(&self) -> bool {
         matches!(
             self,
-            Refusal::NotReached(..)
-                | Refusal::BrokeOff(..)
-                | Refusal::BrokeOffWithin(_)
-                | Refusal::Silent(_)
+            Refusal::NotReached(..) | Refusal::BrokeOff(..) | Refusal::Silent(_)
         )
     }
 

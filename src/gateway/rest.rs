@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 /// A call was cut off by hand.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("an operator cancelled this call")]
+#[error("this call was cancelled: an operator ended it, or its key is good no more")]
 pub(super) struct Cancelled;
 
 /// What is left of a call's answer. All clones are of the same.
@@ -43,6 +43,14 @@ impl Rest {
         };
         // Whoever meters it settles it then, and takes locks.
         drop(body);
+        if let Some(asks) = asks {
+            asks.wake();
+        }
+    }
+
+    /// Has whoever asked last ask again.
+    pub(super) fn wake(&self) {
+        let asks = self.0.lock().asks.take();
         if let Some(asks) = asks {
             asks.wake();
         }

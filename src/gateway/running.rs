@@ -21,9 +21,11 @@ use super::{
     calls::Calls,
     claims::{self, Claiming},
     client::{client, is_silent},
+    found,
     minutes::Minutes,
     proxy::Proxy,
     server::{self, Certificate},
+    state::keys::Difference,
     tls,
     upstreams::Upstreams,
 };
@@ -33,7 +35,7 @@ use crate::{
     alerts::{Alerts, Webhook},
     clock::time_of_day,
     config::ConfigError,
-    error::Rejection,
+    error::{Rejection, StoreError},
     limiter::{Call, Limiter},
     metrics::Metrics,
     rate_limit::RateLimitLayer,
@@ -74,19 +76,41 @@ pub struct Renewed {
     certificate: Option<Arc<ServerConfig>>,
     /// Where they may be others.
     webhooks: Option<Vec<Webhook>>,
+    gone: Option<StateFileError>,
 }
 
 impl Renewed {
-    /// Puts them in force.
-    pub fn take(self) {
+    /// Returns why the keys stay as they are, if their file [is gone](StateFileError::Gone). All else is put in force.
+    #[must_use]
+    pub fn keys_gone(&self) -> Option<&StateFileError> {
+        self.gone.as_ref()
+    }
+
+    /// Puts them in force. What others have changed in the file of keys is noted in the [audit log](Limiter::audit), and
+    /// calls end that wait with a key that was disabled or deleted.
+    ///
+    /// # Errors
+    /// If a change of the keys could not be noted. All is in force all the same.
+    ///
+    /// # Cancel safety
+    /// All is in force, and those calls end, once the future has been polled. If it is dropped, some changes may
+    /// not be noted.
+    pub async fn take(self) -> Result<(), StoreError> {
+        let proxy = self.gateway.proxy.clone();
+        let found = self.put_in_force();
+        found::heed(&found, &proxy.calls, &proxy.limiter).await
+    }
+
+    /// What others have changed in the file of keys.
+    fn put_in_force(self) -> Vec<Difference> {
         self.gateway.certificate.set(self.certificate);
         if let Some(webhooks) = self.webhooks {
             self.gateway.alerts.set_webhooks(webhooks);
         }
-        if let Some(state) = &self.gateway.proxy.state {
-            // It could be read just before. Should it be gone since, what was in force stays.
-            let _ = state.read_again();
-        }
+        let state = self.gateway.proxy.state.as_ref();
+        // It could be read just before. Should it be gone since, what was in force stays.
+        let found = state.and_then(|state| state.find_changes().ok());
+        found.unwrap_or_default()
     }
 }
 
@@ -128,6 +152,7 @@ impl Gateway {
         config: &GatewayConfig,
     ) -> Result<Self, GatewayError> {
         let upstreams = Upstreams::of(&config.upstreams, config.upstream.clone())?;
+        let upstreams = upstreams.beside_routes(layer.keys());
         if upstreams.is_empty() && !layer.has_routes() {
             return Err(GatewayError::Nowhere);
         }
@@ -196,7 +221,8 @@ impl Gateway {
             #[cfg(feature = "sqlite")]
             file: None,
         };
-        gateway.renewed()?.take();
+        // The keys were read just now.
+        let _ = gateway.renewed()?.put_in_force();
         Ok(gateway)
     }
 
@@ -223,19 +249,25 @@ impl Gateway {
     }
 
     /// Reads the certificate and the state again, which others may have renewed or changed. They come into force when
-    /// the result is [taken](Renewed::take).
+    /// the result is [taken](Renewed::take). If the state's file is gone, its keys stay in force, and the result
+    /// [says so](Renewed::keys_gone).
     ///
     /// # Errors
-    /// If one of them cannot be read.
+    /// If one of them cannot be read, and it is not that.
     pub fn renewed(&self) -> Result<Renewed, GatewayError> {
         let certificate = self.tls.as_ref().map(TlsConfig::server).transpose()?;
-        if let Some(state) = &self.proxy.state {
-            state.check_file()?;
-        }
+        let checked = self.proxy.state.as_ref().map(State::check_file);
+        let gone = match checked.transpose() {
+            Ok(_) => None,
+            // A certificate that was renewed does not wait for that.
+            Err(gone @ StateFileError::Gone { .. }) => Some(gone),
+            Err(error) => return Err(error.into()),
+        };
         Ok(Renewed {
             gateway: self.clone(),
             certificate,
             webhooks: None,
+            gone,
         })
     }
 

@@ -7,7 +7,10 @@ use std::{
     io::{self, Write as _},
     net::SocketAddr,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,6 +34,10 @@ use super::answers::Answers;
 
 /// How long a caller may take to send the headers of a request, and how long its connection may lie idle.
 const HEADERS_IN: Duration = Duration::from_secs(75);
+
+/// The same of the first request: as long as there is none, nobody has shown a key, and the connection has a place of those that
+/// the system has for all.
+const FIRST_IN: Duration = Duration::from_secs(15);
 
 /// How long it may take to agree on TLS.
 const HANDSHAKE_IN: Duration = Duration::from_secs(10);
@@ -181,7 +188,10 @@ async fn requests(
     answers: Answers,
     watcher: Watcher,
 ) {
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let begins = has_begun.clone();
     let answer = service_fn(move |request: http::Request<Incoming>| {
+        begins.store(true, Ordering::Relaxed);
         let answered = answers.clone().answer(request.map(Body::new));
         async { Ok::<_, Infallible>(answered.await) }
     });
@@ -190,8 +200,12 @@ async fn requests(
         .header_read_timeout(HEADERS_IN)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(watcher.watch(connection));
     // However it ends: what it was about is told by the call.
-    let _ = watcher.watch(connection).await;
+    let first = timeout(FIRST_IN, &mut connection).await;
+    if first.is_err() && has_begun.load(Ordering::Relaxed) {
+        let _ = connection.await;
+    }
 }
 
 #[cfg(test)]

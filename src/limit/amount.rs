@@ -155,10 +155,8 @@ impl Rule {
 
     /// Over which time it counts; a minute where it does not say.
     pub(super) fn period(&self) -> Duration {
-        match self.limit.period {
-            Some(Period::Sliding(length)) => length,
-            _ => Duration::from_secs(60),
-        }
+        let length = self.limit.period.and_then(Period::length);
+        length.unwrap_or(Duration::from_secs(60))
     }
 
     /// How long nothing may be refused before more is tried: a slice is learnt as slowly as its whole.

@@ -88,6 +88,12 @@ impl Window {
         self.learnt.as_ref().is_some_and(|learnt| learnt.tripped)
     }
 
+    /// Whether there may be anything to tell. Only less can have happened once it has [expired](Self::expire).
+    pub(crate) fn may_have_passed(&self, rule: &Rule) -> bool {
+        let may_trip = rule.limit.circuit && !self.is_tripped() && self.dated > self.amount();
+        may_trip || self.passed(rule) > self.warned()
+    }
+
     /// What has happened since it was looked at last: something was spent.
     pub(crate) fn after_spending(&mut self, rule: &Rule, now: Tick) -> Vec<Happened> {
         let mut happened = Vec::new();

@@ -90,6 +90,26 @@ fn with_another_amount_what_is_not_spent_of_it_is_warned_of_again() {
 }
 
 #[test]
+fn there_may_be_something_to_tell_until_it_is_told() {
+    let (rule, mut window) = (rolling(), Window::new(100));
+    window.book(&rule, 49, at(0));
+    assert!(!window.may_have_passed(&rule));
+    window.book(&rule, 1, at(1));
+    assert!(window.may_have_passed(&rule));
+    assert_eq!(window.after_spending(&rule, at(1)).len(), 1);
+    assert!(!window.may_have_passed(&rule));
+    window.go_by(&rule, &rule, 60);
+    assert!(window.may_have_passed(&rule), "50 of 60: four fifths");
+    let (rule, mut window) = (circuit(), Window::new(100));
+    window.book(&rule, 100, at(0));
+    assert!(!window.may_have_passed(&rule));
+    window.book(&rule, 1, at(1));
+    assert!(window.may_have_passed(&rule));
+    assert_eq!(window.after_spending(&rule, at(1)), [Happened::Tripped]);
+    assert!(!window.may_have_passed(&rule));
+}
+
+#[test]
 fn what_is_taken_back_leaves_with_nothing_behind() {
     let (rule, mut window) = (rolling(), Window::new(100));
     for second in [0, 600, 1_200] {

@@ -1,8 +1,11 @@
 //! What differs between limits and those that come in their place.
 
-use super::{Identity, Limit, Limits, pairs};
+use super::Limit;
+#[cfg(feature = "config")]
+use super::{Identity, Limits, pairs};
 
 /// What differs between two sets of limits.
+#[cfg(feature = "config")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Difference<'a> {
     pub(crate) added: Vec<&'a Limit>,
@@ -11,6 +14,7 @@ pub(crate) struct Difference<'a> {
     pub(crate) changed: Vec<(&'a Limit, &'a Limit, Vec<&'static str>)>,
 }
 
+#[cfg(feature = "config")]
 impl Limits {
     /// What differs from these to others.
     pub(crate) fn difference<'a>(&'a self, new: &'a Limits) -> Difference<'a> {
@@ -36,7 +40,29 @@ impl Limits {
     }
 }
 
+/// A field of a limit that is another one now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OtherField {
+    /// By its name in a configuration.
+    pub(crate) name: &'static str,
+    pub(crate) before: String,
+    pub(crate) now: String,
+}
+
 impl Limit {
+    /// In what it differs from what it is now, of what the words for both do not say.
+    pub(crate) fn differs_unsaid(&self, now: &Limit) -> Vec<OtherField> {
+        let differ = self.fields_that_differ(now).into_iter();
+        let unsaid = differ.filter_map(|name| {
+            Some(OtherField {
+                name,
+                before: self.unsaid(name)?,
+                now: now.unsaid(name)?,
+            })
+        });
+        unsaid.collect()
+    }
+
     /// In what it differs from one that is the same limit, by the names of a configuration.
     fn fields_that_differ(&self, other: &Limit) -> Vec<&'static str> {
         let Limit {

@@ -156,6 +156,18 @@ pub enum LimitError {
         /// The limit, in words.
         limit: String,
     },
+    /// A setting that changes nothing on a limit of this kind.
+    #[error("limit {place} ({limit}): `{field}` means something for {of} alone; leave it out")]
+    IdleSetting {
+        /// Its place in the list.
+        place: usize,
+        /// The limit, in words.
+        limit: String,
+        /// `count` or `margin`.
+        field: &'static str,
+        /// What it is for.
+        of: &'static str,
+    },
     /// A headroom that is not more than 0 and at most 1.
     #[error(
         "limit {place} ({limit}): `headroom` is {share}; it must be more than 0 and at most 1: 0.9 uses nine tenths"
@@ -232,6 +244,7 @@ impl LimitError {
             | LimitError::BadAmounts { place, .. }
             | LimitError::BadShare { place, .. }
             | LimitError::RefusedOfOthers { place, .. }
+            | LimitError::IdleSetting { place, .. }
             | LimitError::BadHeadroom { place, .. }
             | LimitError::NoValue { place, .. }
             | LimitError::BadAdaptive { place, .. }

@@ -52,7 +52,7 @@ impl Limits {
             .iter()
             .map(|place| kept.rules.get(*place as usize));
         let limits: Option<Vec<Limit>> = limits.map(|rule| Some(rule?.limit.clone())).collect();
-        let fresh = Limits::new(limits?).ok()?;
+        let fresh = Limits::taken_before(limits?).ok()?;
         let wall = Arc::default();
         let rules = kept.rules.iter().enumerate().map(|(place, rule)| {
             let life = life(place, &rule.limit, &wall).ok()?;
@@ -126,6 +126,26 @@ mod tests {
         }
         assert!(limits.kept().rules.len() > limits.kept().live.len());
         assert!(limits.kept().rules.iter().any(|rule| rule.before.is_some()));
+    }
+
+    #[test]
+    fn a_setting_that_was_taken_once_and_changes_nothing_is_no_reason_to_lose_them() {
+        let slots = Limit::concurrency(3);
+        let mut kept = of([slots.clone()]).kept();
+        kept.rules[0].limit.margin = Some(Duration::from_secs(1));
+        let limits = Limits::of_kept(&kept).unwrap();
+        assert!(Limits::new(limits.iter().cloned()).is_err(), "not any more");
+        assert_eq!(limits.without(&slots).iter().count(), 0);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_margin_that_was_given_once_and_changed_nothing_is_as_good_as_none() {
+        let day = || Limit::requests(9).every_calendar(CalendarUnit::Day, "UTC");
+        let minute = || Limit::requests(9).every(Duration::from_secs(60));
+        let before = |limit: Limit| limit.margin(Duration::from_secs(1));
+        assert!(of([day()]).are_as_given(&[before(day())]));
+        assert!(!of([minute()]).are_as_given(&[before(minute())]));
     }
 
     #[test]

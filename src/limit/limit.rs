@@ -162,8 +162,9 @@ impl Limit {
     /// Counts over successive hours, days, weeks or months of a calendar, in a time zone given by its name in the IANA
     /// database. The whole amount is available again when the next period begins.
     ///
-    /// The wall clock tells which period it is, and setting the clock back does not begin a period again. A call that
-    /// is open when a period ends counts in both periods until it ends, and then only in the one in which it ends.
+    /// The wall clock tells which period it is, and setting the clock back does not begin a period again. What was counted
+    /// while the clock was far ahead is gone after two such periods. A call that is open when a period ends counts in both
+    /// periods until it ends, and then only in the one in which it ends.
     pub fn every_calendar(mut self, unit: CalendarUnit, zone: impl Into<Arc<str>>) -> Self {
         self.period = Some(Period::Calendar(unit));
         self.zone = Some(zone.into());
@@ -266,13 +267,13 @@ impl Limit {
     }
 
     /// Sets how tokens are charged. By default input and output both count, corrected at completion. [`Charge::of`] has
-    /// the rules of providers by their names.
+    /// the rules of providers by their names. It changes nothing about limits that do not count tokens.
     pub fn charge(mut self, charge: Charge) -> Self {
         self.charge = charge;
         self
     }
 
-    /// Sets whether requests count once per call or at every attempt.
+    /// Sets whether requests count once per call or at every attempt. For limits on requests.
     pub fn count(mut self, count: Count) -> Self {
         self.count = Some(count);
         self
@@ -280,7 +281,8 @@ impl Limit {
 
     /// Sets how much later than one period after its send a charge expires. Default: 1 % of the period, at most 500 ms.
     ///
-    /// The margin covers the jitter between this program's send and the clock of whoever enforces the limit.
+    /// The margin covers the jitter between this program's send and the clock of whoever enforces the limit. It is for limits
+    /// over any interval of a length.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = Some(margin);
         self
@@ -373,6 +375,10 @@ impl Limit {
     /// guaranteed calls for a period of that limit (for concurrency, for one [aging] span). So nobody waits forever,
     /// even if all of a limit is guaranteed and in use.
     ///
+    /// This is so among the calls that wait at one limiter. If several processes share a store, a call that is below its
+    /// share still waits for the first calls of other processes that came before it, whoever makes them. So between
+    /// processes a share is not guaranteed, only within each.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use tower_quota::{Tag, limit::{Limit, LimitError, Limits}};
@@ -405,7 +411,9 @@ impl Limit {
     /// Also counts calls that were refused here, by this limit or another. For requests only.
     ///
     /// This is for limits on callers who must not gain from trying again and again. A call counts once, however often
-    /// it was refused while it waited; a call that gave up waiting by itself was not refused.
+    /// it was refused while it waited; a call that gave up waiting by itself was not refused. Where a refused call may go
+    /// on to another target, it counts as refused once, if no target serves it. Limits that count attempts count each
+    /// that is refused, and limits that look at where a call goes count it at each target that it is refused at.
     ///
     /// ```
     /// use std::time::Duration;
@@ -435,10 +443,11 @@ impl Limit {
     /// never below `floor`, a share of the amount. After every quiet period it grows by a twentieth of the amount,
     /// until it is whole again. It never exceeds the amount.
     ///
-    /// If the 429 names a quantity or a period, only limits on that are cut; otherwise, all limits that the attempt
-    /// took from. A call that is larger than what was learnt, but not larger than the amount, goes when nothing else
-    /// counts. The floor must be more than 0 and at most 1, and is kept to the millionth. This is for limits on where
-    /// calls go: limits on who makes them are your own, and no provider refuses because of them.
+    /// If the 429 names a quantity or a period, only limits on that are cut, whether the period is one of a calendar or
+    /// any interval of that length (a month has 30 days); otherwise, all limits that the attempt took from. A call that is
+    /// larger than what was learnt, but not larger than the amount, goes when nothing else counts. The floor must be more
+    /// than 0 and at most 1, and is kept to the millionth. This is for limits on where calls go: limits on who makes them
+    /// are your own, and no provider refuses because of them.
     ///
     /// ```
     /// use std::time::Duration;

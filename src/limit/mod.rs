@@ -6,6 +6,7 @@ mod adapt;
 mod amount;
 mod around;
 mod by_calendar;
+mod by_run;
 mod calendar;
 mod change;
 mod charge;
@@ -13,7 +14,6 @@ mod circuit;
 #[path = "limit.rs"]
 mod definition;
 mod demand;
-#[cfg(feature = "config")]
 mod difference;
 mod error;
 mod even;
@@ -22,6 +22,7 @@ mod getters;
 mod hear;
 mod hold;
 mod identity;
+mod idle;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod kept;
 mod key;

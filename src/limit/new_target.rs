@@ -47,6 +47,28 @@ impl NewTarget {
         }
     }
 
+    /// By what a call is new where it was refused, to limits that count refused calls: by all that it was not refused by
+    /// before, where it went `earlier`, and not by what it was `counted` by, where it was admitted before. To limits that look
+    /// at no tag of the target it is new once, where that was its end.
+    pub(crate) fn of_refused<'t>(
+        counted: Option<NewTarget>,
+        now: &Tags,
+        earlier: impl IntoIterator<Item = &'t Tags>,
+        is_end: bool,
+    ) -> Self {
+        let mut earlier = earlier.into_iter().peekable();
+        let is_first = earlier.peek().is_none();
+        let not_refused = if is_first {
+            u8::MAX
+        } else {
+            NewTarget::of(now, earlier).0
+        };
+        let not_counted = counted.map_or(u8::MAX, |counted| counted.0);
+        // The lowest bit is of the set that is empty.
+        let once = u8::from(is_end && counted.is_none());
+        NewTarget((not_refused & not_counted & !1) | once)
+    }
+
     /// Whether it is new by nothing.
     pub(crate) fn is_none(&self) -> bool {
         self.0 == 0
@@ -107,6 +129,29 @@ mod tests {
         for alone in [Tag::Provider, Tag::Model, Tag::ApiKey] {
             assert!(!is_new(&now, &earlier, &[alone]));
         }
+    }
+
+    #[test]
+    fn a_refused_call_is_new_to_each_target_once_and_to_limits_on_callers_at_its_end() {
+        let [first, second] = [to("p", "m", "k"), to("q", "m", "k")];
+        let new = |counted, earlier: &[Tags], is_end| {
+            let new = NewTarget::of_refused(counted, &second, earlier, is_end);
+            let looks_at: [&[Tag]; 4] = [&[], &[Tag::Agent], &[Tag::Provider], &[Tag::Model]];
+            looks_at.map(|tags| {
+                let limit = tags.iter().cloned().fold(Limit::requests(1), Limit::per);
+                new.is_to(looked_at(&limit))
+            })
+        };
+        let before = std::slice::from_ref(&first);
+        assert_eq!(new(None, &[], false), [false, false, true, true]);
+        assert_eq!(new(None, &[], true), [true; 4]);
+        assert_eq!(new(None, before, false), [false, false, true, false]);
+        assert_eq!(new(None, before, true), [true, true, true, false]);
+        // It was admitted at the first, and counts there.
+        let counted = Some(NewTarget::of(&second, before));
+        assert_eq!(new(counted, &[], true), [false, false, true, false]);
+        let both = [first, second.clone()];
+        assert_eq!(new(None, &both, true), [true, true, false, false]);
     }
 
     #[test]

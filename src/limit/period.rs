@@ -27,6 +27,23 @@ pub enum Period {
     Calendar(CalendarUnit),
 }
 
+impl Period {
+    /// How long it is by its name, as a provider names it: a day has 24 hours, and a month 30 days. `None`: as long as a run
+    /// goes on, or for ever.
+    pub(crate) fn length(self) -> Option<Duration> {
+        const HOUR: u64 = 3_600;
+        let seconds = match self {
+            Period::Sliding(length) => return Some(length),
+            Period::Run | Period::Total => return None,
+            Period::Calendar(CalendarUnit::Hour) => HOUR,
+            Period::Calendar(CalendarUnit::Day) => 24 * HOUR,
+            Period::Calendar(CalendarUnit::Week) => 7 * 24 * HOUR,
+            Period::Calendar(CalendarUnit::Month) => 30 * 24 * HOUR,
+        };
+        Some(Duration::from_secs(seconds))
+    }
+}
+
 impl fmt::Display for Period {
     /// Writes `min`, `hour`, `day`, `run`, `total`, or the length: `6s`, `1.5s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,5 +75,23 @@ mod tests {
         );
         assert_eq!(Period::Run.to_string(), "run");
         assert_eq!(Period::Total.to_string(), "total");
+    }
+
+    #[test]
+    fn a_period_of_a_calendar_is_as_long_as_its_name_says() {
+        let days = |period: Period| {
+            period
+                .length()
+                .map(|length| length.as_secs_f64() / 86_400.0)
+        };
+        assert_eq!(days(Period::Calendar(CalendarUnit::Day)), Some(1.0));
+        assert_eq!(days(Period::Calendar(CalendarUnit::Week)), Some(7.0));
+        assert_eq!(days(Period::Calendar(CalendarUnit::Month)), Some(30.0));
+        let hour = Period::Calendar(CalendarUnit::Hour);
+        assert_eq!(
+            hour.length(),
+            Period::Sliding(Duration::from_secs(3_600)).length()
+        );
+        assert_eq!((days(Period::Run), days(Period::Total)), (None, None));
     }
 }

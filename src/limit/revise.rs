@@ -1,8 +1,10 @@
 //! The same limits but for one: what operators change.
 
+use std::sync::Arc;
+
+use super::{Identity, Limit, LimitError, Limits, idle::check_idle};
 #[cfg(any(test, feature = "config", feature = "redis", feature = "sqlite"))]
-use super::identity::pairs;
-use super::{Identity, Limit, LimitError, Limits};
+use super::{identity::pairs, idle::has_no_margin};
 
 impl Limits {
     /// Returns these limits and one more at the end; or, if the same limit (same quantity, period, `when` and `per`, and as
@@ -12,11 +14,14 @@ impl Limits {
     /// If the new limit makes no sense.
     pub fn with(&self, limit: Limit) -> Result<Self, LimitError> {
         let mut all: Vec<Limit> = self.iter().cloned().collect();
-        match all.iter_mut().find(|other| same(other, &limit)) {
-            Some(place) => *place = limit,
+        let place = all.iter().position(|other| same(other, &limit));
+        // The others were taken before, maybe by a version that took more.
+        check_idle(place.unwrap_or(all.len()), &limit)?;
+        match place {
+            Some(place) => all[place] = limit,
             None => all.push(limit),
         }
-        Limits::new(all)
+        Limits::on_wall(all, Arc::default())
     }
 
     /// Returns these limits without the given one, or all of them if it is not among them. Other settings of it may
@@ -24,7 +29,7 @@ impl Limits {
     #[must_use]
     pub fn without(&self, limit: &Limit) -> Self {
         let rest = self.iter().filter(|other| !same(other, limit));
-        Limits::new(rest.cloned()).expect("they were checked")
+        Limits::on_wall(rest.cloned(), Arc::default()).expect("they were checked")
     }
 
     /// Returns these limits with another amount for the limit that has this text, or for one value of the tag that it
@@ -71,7 +76,7 @@ impl Limits {
                 *found = found.clone().amount_for(value, amount);
             }
         }
-        Limits::new(all)
+        Limits::on_wall(all, Arc::default())
     }
 
     /// The limits that hold where these are given to what was given `given` before, a store that is opened or a configuration
@@ -94,17 +99,22 @@ impl Limits {
         let given = |pause: &&Limit| given.iter().any(|given| same(given, pause));
         let known = |pause: &&Limit| self.iter().any(|limit| same(limit, pause));
         let pauses = held.pauses().filter(|pause| !given(pause) && !known(pause));
-        let now = Limits::new(now.chain(pauses.cloned())).ok();
+        let now = Limits::on_wall(now.chain(pauses.cloned()), Arc::default()).ok();
         now.unwrap_or_else(|| self.clone().for_a_store())
     }
 }
 
-/// As it comes back when it is written and read: the last digit of a share may differ.
+/// As it comes back when it is written and read: the last digit of a share may differ. And without a margin that changes
+/// nothing, as it may have been given once.
 #[cfg(any(test, feature = "config", feature = "redis", feature = "sqlite"))]
 pub(super) fn as_kept(limit: &Limit) -> Limit {
     let text = serde_json::to_string(limit);
     let kept = text.and_then(|text| serde_json::from_str(&text));
-    kept.unwrap_or_else(|_| limit.clone())
+    let mut kept: Limit = kept.unwrap_or_else(|_| limit.clone());
+    if has_no_margin(&kept) {
+        kept.margin = None;
+    }
+    kept
 }
 
 pub(super) fn same(one: &Limit, other: &Limit) -> bool {
@@ -116,7 +126,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tags::Tag;
+    use crate::{limit::CalendarUnit, tags::Tag};
 
     fn words(limits: &Limits) -> Vec<String> {
         limits.iter().map(ToString::to_string).collect()
@@ -133,6 +143,51 @@ mod tests {
         // Whoever changes the file says what holds.
         let other = limits(budget(5).shadow());
         assert_eq!(words(&other.opened_with(&given, &held)), words(&other));
+    }
+
+    #[test]
+    fn a_margin_that_was_given_once_and_changed_nothing_makes_no_other_limit() {
+        let second = Duration::from_secs(1);
+        let day = |amount| Limit::requests(amount).every_calendar(CalendarUnit::Day, "UTC");
+        let run = |amount| Limit::requests(amount).every_run();
+        let before = |limit: Limit| Limit {
+            margin: Some(second),
+            ..limit
+        };
+        let taken = |all: [Limit; 2]| Limits::on_wall(all, Arc::default()).unwrap();
+        let file = Limits::new([day(9), run(9)]).unwrap();
+        let given = [before(day(9)), before(run(9))];
+        let held = taken([before(day(20)), before(run(30))]);
+        assert_eq!(words(&file.opened_with(&given, &held)), words(&held));
+        // Where it means something, another one is another limit.
+        let minute = |amount| Limit::requests(amount).every(second * 60);
+        let file = Limits::new([minute(9)]).unwrap();
+        let held = Limits::new([before(minute(20))]).unwrap();
+        let now = file.opened_with(&[before(minute(9))], &held);
+        assert_eq!(words(&now), words(&file));
+    }
+
+    #[test]
+    fn an_idle_setting_that_was_taken_once_is_in_nobodys_way_and_a_new_one_is_refused() {
+        let idle = |amount| Limit {
+            margin: Some(Duration::from_secs(1)),
+            ..Limit::requests(amount).every_calendar(CalendarUnit::Day, "UTC")
+        };
+        let minute = Limit::requests(5).every(Duration::from_secs(60));
+        let limits = Limits::on_wall([idle(9), minute.clone()], Arc::default()).unwrap();
+        let text = idle(9).to_string();
+        let pause = Limit::paused().when(Tag::Agent, "a");
+        assert_eq!(limits.with(pause).unwrap().iter().count(), 3);
+        for of in [text, minute.to_string()] {
+            assert!(limits.with_amount(&of, None, 7).is_ok(), "{of}");
+        }
+        let place = |limits: &Limits, limit| match limits.with(limit).map(|_| ()) {
+            Err(LimitError::IdleSetting { place, .. }) => place,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(place(&limits, idle(7)), 0);
+        let others = Limits::new([minute]).unwrap();
+        assert_eq!(place(&others, idle(9)), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     Around, Hold, Identity, Life, Limit, LimitError, LimitKey, Quantity, Wall,
     amount::{check_adaptive, check_amounts},
     circuit::check_alarms,
+    idle::check_idle,
     life::{life, slice},
     pause::check_pause,
     share::check_shares,
@@ -101,6 +102,18 @@ impl Limits {
     /// # Errors
     /// The first value that makes no sense, with the name of its field.
     pub fn new(limits: impl IntoIterator<Item = Limit>) -> Result<Self, LimitError> {
+        let limits: Vec<Limit> = limits.into_iter().collect();
+        let mut places = limits.iter().enumerate();
+        places.try_for_each(|(place, limit)| check_idle(place, limit))?;
+        Self::on_wall(limits, Arc::default())
+    }
+
+    /// The same of limits that were taken before, by this version or an earlier one, which may have taken settings that change
+    /// nothing.
+    #[cfg(any(feature = "redis", feature = "sqlite"))]
+    pub(crate) fn taken_before(
+        limits: impl IntoIterator<Item = Limit>,
+    ) -> Result<Self, LimitError> {
         Self::on_wall(limits, Arc::default())
     }
 

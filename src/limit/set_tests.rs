@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::*;
 use crate::{
     limit::{
-        CalendarUnit,
+        CalendarUnit, Count,
         life::{LONGEST, SHORTEST},
     },
+    money::Money,
     tags::Tag,
 };
 
@@ -19,7 +20,26 @@ fn error(limits: impl IntoIterator<Item = Limit>) -> LimitError {
 
 #[test]
 fn every_field_has_a_value_that_is_refused_by_name() {
-    let cases: [(Limit, &str); 25] = [
+    let cases: [(Limit, &str); 31] = [
+        (
+            Limit::tokens(1).every(MINUTE).count(Count::Calls),
+            "`count`",
+        ),
+        (Limit::concurrency(1).count(Count::Attempts), "`count`"),
+        (Limit::concurrency(1).margin(SHORTEST), "`margin`"),
+        (Limit::requests(1).every_run().margin(SHORTEST), "`margin`"),
+        (
+            Limit::requests(1)
+                .every_calendar(CalendarUnit::Day, "UTC")
+                .margin(SHORTEST),
+            "`margin`",
+        ),
+        (
+            Limit::cost(Money::from_dollars(1))
+                .every(MINUTE)
+                .adaptive(0.5),
+            "`adaptive`",
+        ),
         (
             Limit::tokens(1).every(MINUTE).count_refused(),
             "`count_refused`",
@@ -95,6 +115,25 @@ fn every_field_has_a_value_that_is_refused_by_name() {
     for (limit, field) in cases {
         let text = error([limit]).to_string();
         assert!(text.contains(field), "{text} does not name {field}");
+    }
+}
+
+#[test]
+fn a_setting_is_taken_where_it_changes_something() {
+    for limit in [
+        Limit::requests(1).every(MINUTE).count(Count::Calls),
+        Limit::requests(1).every_run().count(Count::Attempts),
+        Limit::tokens(1).every(MINUTE).margin(SHORTEST),
+        Limit::cost(Money::from_dollars(1))
+            .every(MINUTE)
+            .margin(SHORTEST),
+        Limit::concurrency(1).adaptive(0.5),
+        Limit::tokens(1)
+            .every_calendar(CalendarUnit::Day, "UTC")
+            .adaptive(0.5),
+    ] {
+        let words = limit.to_string();
+        assert!(Limits::new([limit]).is_ok(), "{words}");
     }
 }
 

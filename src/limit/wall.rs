@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Calendar, Tick};
+use super::{Calendar, CalendarUnit, Tick};
 
 /// What the clock on the wall shows at a tick. The store sets it, which asks the clocks; nobody asks one here.
 #[derive(Debug, Default)]
@@ -60,6 +60,19 @@ impl WallCalendar {
         since_epoch(end).max(1)
     }
 
+    /// For how long a period goes on at most, in microseconds: twice as long as periods are, so that there is room for days
+    /// on which clocks change, and for a clock that is set back by a period.
+    pub(super) fn longest(&self) -> u64 {
+        const HOUR: u64 = 3_600_000_000;
+        let hours = match self.calendar.unit() {
+            CalendarUnit::Hour => 1,
+            CalendarUnit::Day => 24,
+            CalendarUnit::Week => 7 * 24,
+            CalendarUnit::Month => 31 * 24,
+        };
+        2 * hours * HOUR
+    }
+
     /// What the clock shows at this tick, in microseconds since the epoch.
     pub(crate) fn shown(&self, at: Tick) -> u64 {
         since_epoch(self.wall.at(at))
@@ -90,7 +103,6 @@ impl PartialEq for WallCalendar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::CalendarUnit;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)

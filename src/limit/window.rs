@@ -27,7 +27,7 @@ pub(crate) struct Window {
     /// Charges dated before this belong to the last slot or to an older one; zero where there is no slot. By a calendar:
     /// what the clock on the wall shows when the period ends.
     pub(super) until: Tick,
-    /// The last slot stands apart, because nearly every charge goes there.
+    /// The last slot stands apart, because nearly every charge goes there. Of a run it is when something was charged last.
     pub(super) last: Slot,
     /// The slots but the last, from the oldest on.
     older: Vec<Slot>,
@@ -42,7 +42,7 @@ pub(super) struct Slot {
 /// A charge as it is kept where no clock is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent {
-    /// How long ago it was, in microseconds.
+    /// How long ago it was, in microseconds; by a calendar: the first of its period.
     pub(crate) age: u64,
     pub(crate) amount: u64,
     /// Until when it counts by the clock on the wall, in microseconds since the epoch, where it goes by a calendar.
@@ -152,17 +152,7 @@ impl Window {
                 copy.expire(rule, now);
                 return copy.spent_by_calendar(calendar, now).into_iter().collect();
             }
-            Life::Run => {
-                let amount = self.in_use();
-                return (amount > 0)
-                    .then_some(Spent {
-                        age: 0,
-                        amount,
-                        until: None,
-                    })
-                    .into_iter()
-                    .collect();
-            }
+            Life::Run => return self.spent_by_run(now).into_iter().collect(),
             Life::Sliding { .. } => {}
         }
         copy.expire(rule, now);
@@ -182,7 +172,7 @@ impl Window {
     pub(crate) fn book_spent(&mut self, rule: &Rule, spent: &[Spent], now: Tick) {
         for Spent { age, amount, until } in spent {
             if let (Some(until), Life::Calendar(calendar)) = (until, &rule.life) {
-                self.book_until(calendar, *amount, *until, now);
+                self.book_until(calendar, (*age, *amount, *until), now);
                 continue;
             }
             let date = Tick::from_micros(now.as_micros().saturating_sub(*age));
@@ -400,7 +390,8 @@ impl Window {
         let (stay, length) = match &rule.life {
             Life::Sliding { stay, slot } => (*stay, *slot),
             Life::Calendar(calendar) => return self.book_by_calendar(calendar, amount, date),
-            Life::Run | Life::Flight => {
+            Life::Run => return self.book_by_run(amount, date),
+            Life::Flight => {
                 self.dated = self.dated.saturating_add(amount);
                 return date;
             }

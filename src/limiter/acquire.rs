@@ -1,7 +1,7 @@
 //! From a call to its permit.
 
 use super::{Call, Limiter, Permit, Refused};
-use crate::{error::Rejection, store::NotNow};
+use crate::error::Rejection;
 
 impl Limiter {
     /// Waits for room and takes it. The permit is dated at the moment this returns.
@@ -13,33 +13,21 @@ impl Limiter {
     /// # Cancel safety
     /// Dropping the future at any moment gives everything back.
     pub async fn acquire(&self, call: Call) -> Result<Permit, Rejection> {
-        let (permit, _) = self.acquire_telling(call, |_| ()).await?;
-        Ok(permit)
-    }
-
-    /// The same. `waits` is told what it waits for, where it does; what that makes comes back with the permit, and is dropped
-    /// where there is none.
-    pub(crate) async fn acquire_telling<W>(
-        &self,
-        call: Call,
-        waits: impl FnOnce(&NotNow) -> W,
-    ) -> Result<(Permit, Option<W>), Rejection> {
         let progress = call.shown();
         let (claim, turn) = self.parts(call);
-        let (mut permit, waited) = match self.try_claim(&claim, turn).get().await {
-            Ok(permit) => (permit, None),
+        let mut permit = match self.try_claim(&claim, turn).get().await {
+            Ok(permit) => permit,
             Err(Refused::Rejected(rejection)) => return Err(rejection),
             Err(Refused::NotNow(refused)) => {
-                let waited = waits(&refused);
                 let permit = self.wait(&claim, turn, refused, progress.as_deref());
-                (permit.await?, Some(waited))
+                permit.await?
             }
         };
         permit.sent();
         if let Some(progress) = &progress {
             progress.sent(permit.tags(), permit.flight());
         }
-        Ok((permit, waited))
+        Ok(permit)
     }
 
     /// Takes room if there is any now, without waiting and without overtaking a call that waits.

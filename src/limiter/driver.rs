@@ -243,7 +243,11 @@ impl Driver {
         match answer {
             Ok(mut permit) => {
                 permit.waited_from(waiter.rank().seat.start);
-                self.shared.queue().granted(waiter, first);
+                {
+                    let mut queue = self.shared.queue();
+                    queue.went(key);
+                    queue.granted(waiter, first);
+                }
                 match starts {
                     // Where nobody wants it any more it is dropped here, and gives everything back.
                     None => drop(waiter.answer(Ok(permit))),

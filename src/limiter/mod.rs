@@ -33,8 +33,10 @@ mod estimates;
 mod explain;
 mod hand_over;
 mod heads;
+mod into_store;
 mod keep;
 mod locked;
+mod look_again;
 mod observe;
 mod options;
 mod order;
@@ -73,6 +75,9 @@ pub(crate) use call::Turn;
 pub use call_state::{Awaited, CallState};
 pub use delegation::Delegation;
 pub use explain::{Explained, Explanation, Outlook};
+pub use into_store::IntoStore;
+pub(crate) use look_again::LookAgain;
+pub(crate) use observe::Observed;
 pub use options::QueueOptions;
 pub use peek::Peek;
 pub use permit::Permit;
@@ -170,10 +175,22 @@ impl Limiter {
         Ok(Self::build(store, QueueOptions::new()))
     }
 
-    /// Creates a limiter that counts in `store`.
+    /// Creates a limiter that counts in `store`, which may be shared with others.
+    ///
+    /// ```
+    /// use tower_quota::{Limiter, limit::Limits, store::{MemoryStore, StoreSetting}};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limits = Limits::new([])?;
+    /// let owned = Limiter::with_store(MemoryStore::new(limits.clone()));
+    /// let named = Limiter::with_store("memory".parse::<StoreSetting>()?.open(limits)?);
+    /// # let _ = (owned, named);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub fn with_store(store: impl Store) -> Self {
-        Self::build(Arc::new(store), QueueOptions::new())
+    pub fn with_store(store: impl IntoStore) -> Self {
+        Self::build(store.into_store(), QueueOptions::new())
     }
 
     /// Like [`with_store`](Self::with_store), with options for the queue.

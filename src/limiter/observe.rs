@@ -1,11 +1,12 @@
 //! What answers tell goes to the store, and those who wait look again where it makes room.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{Permit, Shared};
 use crate::{
     limit::{LimitKey, Tick},
     store::{Answer, Observation},
+    tags::Tags,
 };
 
 impl Permit {
@@ -38,10 +39,21 @@ impl Permit {
     /// # Errors
     /// None. A store that cannot take this in will take in the next one, and what it counts is right all the same.
     pub fn observe(&self, seen: &Observation) {
-        if let Some(grant) = &self.grant {
-            let answer = self.shared.store.observe(&self.tags, grant, seen);
-            self.shared.observed(answer, || self.keys_of_target());
+        if let Some(observed) = self.hear(seen) {
+            observed.see_to();
         }
+    }
+
+    /// The same under a lock: what comes of it is to be seen to when that is let go.
+    pub(crate) fn hear(&self, seen: &Observation) -> Option<Observed> {
+        let grant = self.grant.as_ref()?;
+        let answer = self.shared.store.observe(&self.tags, grant, seen);
+        let makes_no_room = matches!(&answer, Answer::Now(news) if *news != Ok(true));
+        (!makes_no_room).then(|| Observed {
+            shared: self.shared.clone(),
+            tags: self.tags.clone(),
+            answer,
+        })
     }
 
     /// Returns the store's time, by which [observations](Observation) are dated.
@@ -49,15 +61,41 @@ impl Permit {
     pub fn now(&self) -> Tick {
         self.shared.store.now()
     }
+}
 
-    fn keys_of_target(&self) -> Vec<LimitKey> {
-        let mut keys = self.keys();
-        keys.extend(LimitKey::cooldown(&self.tags));
-        keys
+/// What the store says to an observation. Not to be seen to under a lock: those who wait may be woken.
+#[must_use = "those who wait may have room"]
+pub(crate) struct Observed {
+    shared: Arc<Shared>,
+    tags: Arc<Tags>,
+    answer: Answer<bool>,
+}
+
+impl Observed {
+    /// Has those who wait look again, where there may be room now.
+    pub(crate) fn see_to(self) {
+        let Observed {
+            shared,
+            tags,
+            answer,
+        } = self;
+        shared.observed(answer, || shared.keys_of_target(&tags));
+    }
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observed").field(&self.answer).finish()
     }
 }
 
 impl Shared {
+    fn keys_of_target(&self, tags: &Tags) -> Vec<LimitKey> {
+        let mut keys = self.limits().keys_given_back(tags);
+        keys.extend(LimitKey::cooldown(tags));
+        keys
+    }
+
     fn observed(self: &Arc<Self>, answer: Answer<bool>, keys: impl FnOnce() -> Vec<LimitKey>) {
         match answer {
             Answer::Now(Ok(true)) => self.look_again(keys),

@@ -33,7 +33,7 @@ impl Shared {
     }
 }
 
-/// Work on its way. Where its runtime goes down before it is done, it goes back to the outbox.
+/// Work on its way. Where its runtime goes down before it is done, it goes back to the outbox. Where it panics it is gone.
 struct Posted {
     shared: Arc<Shared>,
     work: Option<BoxFuture<()>>,
@@ -43,12 +43,13 @@ impl Future for Posted {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut self.work else {
+        // Taken: what has panicked is not to be polled again.
+        let Some(mut work) = self.work.take() else {
             return Poll::Ready(());
         };
         let done = work.as_mut().poll(cx);
-        if done.is_ready() {
-            self.work = None;
+        if done.is_pending() {
+            self.work = Some(work);
         }
         done
     }
@@ -56,16 +57,19 @@ impl Future for Posted {
 
 impl Drop for Posted {
     fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            self.shared.outbox().push(work);
-            // A driver that sleeps on another runtime takes it up.
-            self.shared.changed.send_replace(());
+        match self.work.take() {
+            Some(work) => self.shared.outbox().push(work),
+            // It panicked, and may have given something back before.
+            None if std::thread::panicking() => self.shared.queue().kick_all(),
+            None => return,
         }
+        // A driver that sleeps, perhaps on another runtime, takes it up.
+        self.shared.changed.send_replace(());
     }
 }
 
 /// Runs `future` to its end even where whoever polls it goes away: the rest is then the outbox's. A result
-/// that nobody takes is dropped, and a permit in it gives everything back.
+/// that nobody takes is dropped, and a permit in it gives everything back. What panics has come to its end.
 pub(super) struct RunToEnd<T: Send + 'static> {
     shared: Arc<Shared>,
     future: Option<BoxFuture<T>>,
@@ -83,13 +87,16 @@ impl<T: Send + 'static> RunToEnd<T> {
     }
 
     pub(super) async fn get(mut self) -> T {
-        let result = std::future::poll_fn(|cx| {
-            let future = self.future.as_mut().expect("polled after it was ready");
-            Future::poll(future.as_mut(), cx)
+        std::future::poll_fn(|cx| {
+            // Taken: what has panicked is not to be polled again.
+            let mut future = self.future.take().expect("polled after it was ready");
+            let result = future.as_mut().poll(cx);
+            if result.is_pending() {
+                self.future = Some(future);
+            }
+            result
         })
-        .await;
-        self.future = None;
-        result
+        .await
     }
 }
 

@@ -48,7 +48,7 @@ struct Parked {
     wake: Option<Tick>,
     /// The one for whom the store keeps room: it was the head when it was refused.
     registered: Option<Arc<Waiter>>,
-    /// How many went on since this cooldown was over; `None`: it lasts, or nobody has tried yet.
+    /// How those go on who waited for this cooldown; `None`: nobody has yet.
     opening: Option<opening::Opening>,
 }
 

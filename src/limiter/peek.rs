@@ -2,9 +2,10 @@
 
 use super::{Call, Limiter, Turn};
 use crate::{
-    error::{Rejection, Shortage, StoreError},
+    error::{Rejection, Shortage, StoreError, Unit},
     limit::Room,
     store::{Claim, NotNow, Standing},
+    tags::Tags,
 };
 
 /// What [`Limiter::peek`] says about a call that would not be refused.
@@ -24,6 +25,15 @@ pub(super) struct Look {
     pub(super) turn: Turn,
     pub(super) standings: Vec<Standing>,
     pub(super) answer: Result<Peek, Rejection>,
+}
+
+/// How full a limit is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fill {
+    /// The share of it that is in use; 1 of one under which nothing passes.
+    pub(crate) share: f64,
+    /// Whether it is a budget.
+    pub(crate) is_money: bool,
 }
 
 impl Limiter {
@@ -67,6 +77,45 @@ impl Limiter {
     #[cfg(feature = "gateway")]
     pub(crate) async fn health(&self) -> Result<(), StoreError> {
         self.shared.get(self.shared.store.health()).await
+    }
+
+    /// How full the limits are that a call with these tags touches and that do not only watch; nothing where nobody can say.
+    /// For decisions, which each call waits for: by what is known here, where the store knows, and without a look at those
+    /// who wait.
+    pub(crate) async fn fills(&self, tags: Tags) -> Vec<Fill> {
+        let (claim, _) = self.parts(Call::new().tags(tags));
+        let standings = self.shared.get(self.shared.store.look(&claim)).await;
+        let limits = self.limits();
+        let acting = standings.iter().flatten().filter(|count| !count.shadow);
+        let fill = |count: &Standing| Fill {
+            share: share(count.in_use, limits.amount_of(&count.key)),
+            is_money: limits.unit_of(&count.key) == Unit::NanoDollar,
+        };
+        acting.map(fill).collect()
+    }
+
+    /// Whether a limit that looks at where a call goes holds one with these tags up, as far as anybody can say.
+    pub(crate) async fn is_held_up_by_target(&self, tags: Tags) -> bool {
+        let (claim, turn) = self.parts(Call::new().tags(tags));
+        let Ok(standings) = self.shared.get(self.shared.store.look(&claim)).await else {
+            return false;
+        };
+        let limits = self.limits();
+        let counts = standings.iter();
+        let counts = counts.filter(|count| !count.shadow && limits.is_of_target(&count.key));
+        let of_target: Vec<&Standing> = counts.collect();
+        if of_target.iter().any(|count| count.room != Room::Now) {
+            return true;
+        }
+        if of_target.is_empty() || self.waiting() == 0 {
+            return false;
+        }
+        let Ok((_, comer)) = self.shared.comer_now(&claim, turn).await else {
+            return false;
+        };
+        let queue = self.shared.queue();
+        let mut counts = of_target.iter();
+        counts.any(|count| queue.is_behind(&count.key, &comer))
     }
 
     pub(super) async fn look(&self, call: &Call) -> Result<Look, StoreError> {
@@ -136,5 +185,57 @@ impl Limiter {
             return Err(Rejection::QueueFull { waiting, shortage });
         }
         Ok(Peek::Wait(shortage))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+fn share(in_use: u64, amount: u64) -> f64 {
+    match amount {
+        // A cooldown, or a pause.
+        0 => 1.0,
+        amount => in_use as f64 / amount as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        limit::{Limit, Limits},
+        limiter::Outlook,
+        tags::Tag,
+    };
+
+    fn at(provider: &str) -> Tags {
+        Tags::new().with(Tag::Provider, provider)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_on_a_target_holds_up_those_who_stand_behind_others_there() {
+        let tokens = Limit::tokens(100).every(Duration::from_secs(60));
+        let limits = Limits::new([tokens.when(Tag::Provider, "a")]).unwrap();
+        let limiter = Limiter::new(limits);
+        let call = || Call::new().tags(at("a"));
+        let held = limiter.acquire(call().tokens(60, 0)).await.unwrap();
+        assert!(!limiter.is_held_up_by_target(at("a")).await);
+        let fills = limiter.fills(at("a")).await;
+        assert_eq!(fills.len(), 1);
+        assert!((fills[0].share - 0.6).abs() < 1e-9 && !fills[0].is_money);
+
+        let waits = limiter.clone();
+        let waits = tokio::spawn(async move {
+            let call = Call::new().tags(at("a")).tokens(60, 0);
+            waits.acquire(call).await.map(drop)
+        });
+        while limiter.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let seen = &limiter.explain(&call()).await.unwrap().limits[0];
+        assert_eq!((seen.room, seen.ahead), (Outlook::Now, 1));
+        assert!(limiter.is_held_up_by_target(at("a")).await);
+        assert!(!limiter.is_held_up_by_target(at("b")).await);
+        drop((held, waits));
     }
 }

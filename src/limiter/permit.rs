@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
 };
 
-use super::{Delegation, Flight, Shared, delegation::Claimed};
+use super::{Delegation, Flight, LookAgain, Shared, delegation::Claimed};
 #[cfg(feature = "gateway")]
 use crate::{error::StoreError, store::Answer};
 use crate::{
@@ -69,12 +69,18 @@ impl Permit {
 
     /// The attempt leaves now. What is charged at the send expires one period after this instant.
     pub(crate) fn sent(&mut self) {
-        self.sent = true;
-        if let Some(grant) = &mut self.grant {
-            self.shared.store.date(grant);
-            // Whoever was refused because of it knew of no instant to look again. Now there is one.
-            self.shared.look_again(|| self.keys());
+        if let Some(look_again) = self.date() {
+            look_again.now();
         }
+    }
+
+    /// The same under a lock: when that is let go, those who wait are to look again.
+    pub(crate) fn date(&mut self) -> Option<LookAgain> {
+        self.sent = true;
+        let grant = self.grant.as_mut()?;
+        self.shared.store.date(grant);
+        // Whoever was refused because of it knew of no instant to look again. Now there is one.
+        LookAgain::of(&self.shared, &self.tags)
     }
 
     /// Shows whether it has ended.
@@ -157,11 +163,17 @@ impl Permit {
     /// # });
     /// ```
     pub fn streamed(&mut self, output: u64) {
-        if let Some(grant) = &mut self.grant {
-            self.shared.store.streamed(grant, output);
-            // What is dated now has an instant at which it leaves.
-            self.shared.look_again(|| self.keys());
+        if let Some(look_again) = self.note_streamed(output) {
+            look_again.now();
         }
+    }
+
+    /// The same under a lock: when that is let go, those who wait are to look again.
+    pub(crate) fn note_streamed(&mut self, output: u64) -> Option<LookAgain> {
+        let grant = self.grant.as_mut()?;
+        self.shared.store.streamed(grant, output);
+        // What is dated now has an instant at which it leaves.
+        LookAgain::of(&self.shared, &self.tags)
     }
 
     /// Gives everything back, because the call never left.

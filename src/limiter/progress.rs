@@ -5,7 +5,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -50,6 +50,8 @@ pub struct Progress(Arc<Known>);
 struct Known {
     id: u64,
     came: Instant,
+    /// Whether no further attempt of it is to be made.
+    is_over: AtomicBool,
     now: Mutex<Now>,
 }
 
@@ -120,6 +122,7 @@ impl Progress {
         Progress(Arc::new(Known {
             id: next_id(),
             came: Instant::now(),
+            is_over: AtomicBool::new(false),
             now: Mutex::new(Now {
                 stage: Stage::Received,
                 answered: 0,
@@ -296,6 +299,17 @@ impl Progress {
     /// An attempt has ended so.
     pub(crate) fn ended(&self, settlement: Settlement) {
         self.now().settled = Some(settlement);
+    }
+
+    /// No further attempt of it is made. The answer of one that is under way is handed on.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn end(&self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has [ended](Self::end) it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_over.load(Ordering::Relaxed)
     }
 
     /// It is taken in, until what this gives is dropped.

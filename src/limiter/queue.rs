@@ -330,6 +330,13 @@ impl Queue {
         self.pins.lifted(waiter, from);
     }
 
+    /// One was granted that had been tried on this count.
+    pub(super) fn went(&mut self, key: &LimitKey) {
+        if key.is_cooldown() {
+            self.counts.went(key);
+        }
+    }
+
     /// One was not granted because of this count.
     pub(super) fn lasts(&mut self, key: &LimitKey) {
         if key.is_cooldown() {

@@ -106,14 +106,15 @@ impl Limiter {
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
         let limits = limits.clone();
-        self.change_and(reason, move |_| Ok((limits, None)), then)
-            .await
+        let _one_at_a_time = self.shared.changing.lock().await;
+        self.put(limits, None, reason, then).await
     }
 
     /// Replaces the limits with new ones made from those now in force.
     ///
-    /// Changes that others make through this limiter at the same time are not lost. Between processes that share a
-    /// store, the last change wins.
+    /// Changes that others make through this limiter at the same time are not lost, nor is what other processes that share
+    /// the store have changed before: the store is asked first what holds. If two processes change something at the same
+    /// moment, the last change wins.
     ///
     /// ```
     /// use tower_quota::{Limiter, limit::{Limit, LimitError, Limits}, limiter::ChangeError, store::Reason};
@@ -136,7 +137,7 @@ impl Limiter {
     /// Whatever `change` returns, and as for [`reconfigure`](Self::reconfigure). Nothing has changed then.
     ///
     /// # Cancel safety
-    /// As for [`reconfigure`](Self::reconfigure).
+    /// As for [`reconfigure`](Self::reconfigure). A change that has not heard yet what holds is not made either.
     pub async fn change(
         &self,
         reason: impl Into<Reason>,
@@ -148,16 +149,30 @@ impl Limiter {
 
     /// The same, and changes something else together with it. Beside the limits there may be those that a configuration gives
     /// which was read again.
-    pub(crate) async fn change_and<E: From<StoreError> + Send + 'static>(
+    pub(crate) async fn change_and<E: From<StoreError>>(
         &self,
         reason: Reason,
         change: impl FnOnce(&Limits) -> Result<(Limits, Option<Limits>), E>,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<(), E> {
-        let shared = self.shared.clone();
         // Let go with this future: a change that is made without it must not keep others waiting for its runtime.
         let _one_at_a_time = self.shared.changing.lock().await;
-        let (limits, given) = change(&shared.store.limits())?;
+        // What another process has changed may not be known here yet, and would be taken back.
+        self.shared.get(self.shared.store.catch_up()).await?;
+        let (limits, given) = change(&self.shared.store.limits())?;
+        self.put(limits, given, reason, then).await?;
+        Ok(())
+    }
+
+    /// Has other limits hold, while nobody else changes them through this limiter.
+    async fn put(
+        &self,
+        limits: Limits,
+        given: Option<Limits>,
+        reason: Reason,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let shared = self.shared.clone();
         let answer = match given {
             Some(given) => shared.store.reload(&limits, &given, &reason),
             None => shared.store.reconfigure(&limits, &reason),

@@ -11,7 +11,7 @@ impl Limiter {
     /// Refuses a call that does not wait.
     pub(crate) async fn turn_away(&self, claim: &Claim, refused: NotNow) -> Rejection {
         let figures = self.in_figures(claim, refused).await;
-        self.count_refused(claim);
+        self.refuses(claim);
         match figures {
             Ok((true, refused)) => self.shared.never(&refused),
             Ok((false, refused)) => self.shared.not_now(&refused),
@@ -31,17 +31,25 @@ impl Limiter {
         if let Some(progress) = progress {
             progress.goes_on();
         }
-        answer.inspect_err(|_| self.count_refused(claim))
+        answer.inspect_err(|_| self.refuses(claim))
     }
 
     /// A refusal that there is nothing to wait for is the end of the call; another is not yet.
     pub(super) fn note_refused(&self, claim: &Claim, refused: &Refused) {
         if let Refused::Rejected(_) = refused {
+            self.refuses(claim);
+        }
+    }
+
+    /// A call is refused. Of an attempt it is not known here whether its call goes on elsewhere: who makes it counts it.
+    fn refuses(&self, claim: &Claim) {
+        if claim.attempt == 0 {
             self.count_refused(claim);
         }
     }
 
-    fn count_refused(&self, claim: &Claim) {
+    /// Counts a refusal, under limits that count refused calls.
+    pub(crate) fn count_refused(&self, claim: &Claim) {
         // What is refused is the call, whichever gate has claimed: requests count where money was refused.
         let all = Claim {
             quantities: Quantities::ALL,

@@ -1,19 +1,23 @@
 //! One layer that is all of them in the recommended order: failover around retry around budget around admission.
 
 mod gated;
+mod listeners;
+mod put_together;
 mod service;
 
 use std::sync::Arc;
 
 #[cfg(feature = "gateway")]
 use http::HeaderName;
-use tower_layer::Layer;
 
-use self::service::Layers;
+use self::listeners::Listeners;
 pub use self::service::RateLimit;
+#[cfg(feature = "gateway")]
+use crate::failover::ApiKey;
 use crate::{
     admission::AdmissionLayer,
     budget::BudgetLayer,
+    call::Places,
     event::{Observer, Observers},
     failover::{FailoverEvent, FailoverLayer, Routes},
     limiter::Limiter,
@@ -26,7 +30,10 @@ use crate::{
 /// All layers in the order that suits most programs: failover around retry around budget around admission.
 ///
 /// It has no logic of its own; what it does is done by [`FailoverLayer`], [`RetryLayer`], [`BudgetLayer`] and
-/// [`AdmissionLayer`]. How requests are read (`as_it_came`, `body_cap`, `cap_output`) may be set on any of them.
+/// [`AdmissionLayer`]. How requests are read (`as_it_came`, `body_cap`, `cap_output`) may be set on any of them. Observers
+/// and statistics may be given to any of them, or to this layer: all are told of all of its calls, each once.
+///
+/// The order in which its parts and settings are given makes no difference.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -75,8 +82,12 @@ pub struct RateLimitLayer {
     retry: RetryLayer,
     budget: BudgetLayer,
     admission: AdmissionLayer,
-    statistics: Option<Statistics>,
+    statistics: Places,
     observers: Observers,
+    /// Who hears of targets, of whichever failover layer.
+    listeners: Listeners,
+    routed_only: bool,
+    off: bool,
 }
 
 impl RateLimitLayer {
@@ -94,24 +105,30 @@ impl RateLimitLayer {
             retry,
             budget: BudgetLayer::new(limiter, Arc::new(PriceTable::built_in())),
             admission,
-            statistics: None,
+            statistics: Places::default(),
             observers: Observers::default(),
+            listeners: Listeners::default(),
+            routed_only: false,
+            off: false,
         }
     }
 
     /// Sets routes to other targets. Unless `failover` [watches](FailoverLayer::watch) another limiter, it watches that
-    /// of the admission.
+    /// of the admission. It is listened to by those that were [added](Self::on_failover) here before, too.
     pub fn failover(mut self, failover: FailoverLayer) -> Self {
-        self.failover = failover.watching(self.admission.limiter());
+        let failover = failover.watching(self.admission.limiter());
+        self.failover = self.listeners.listen_to(failover);
         self
     }
 
-    /// Adds a listener, as [`FailoverLayer::on_event`] does.
+    /// Adds a listener, as [`FailoverLayer::on_event`] does, whichever failover layer is set.
     pub fn on_failover(
         mut self,
         listener: impl Fn(&FailoverEvent) + Send + Sync + 'static,
     ) -> Self {
-        self.failover = self.failover.on_event(listener);
+        let listener = Listeners::of(listener);
+        self.failover = listener.listen_to(self.failover);
+        self.listeners.add(listener);
         self
     }
 
@@ -124,14 +141,14 @@ impl RateLimitLayer {
 
     /// Refuses calls without a route, as [`FailoverLayer::routed_only`] does.
     pub fn routed_only(mut self) -> Self {
-        self.failover = self.failover.routed_only();
+        self.routed_only = true;
         self
     }
 
     /// Returns whether any call goes to a target of a route.
     #[must_use]
     pub fn has_routes(&self) -> bool {
-        self.failover.reroutes()
+        !self.off && self.failover.reroutes()
     }
 
     /// Headers that go to no target of a route.
@@ -151,9 +168,15 @@ impl RateLimitLayer {
     /// The models that have a route, in order.
     #[cfg(feature = "gateway")]
     pub(crate) fn models(&self) -> Vec<String> {
-        let reroutes = self.failover.reroutes();
+        let reroutes = self.has_routes();
         let models = self.failover.models().filter(|_| reroutes);
         models.map(str::to_owned).collect()
+    }
+
+    /// The keys that targets of routes are sent.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ApiKey> {
+        self.failover.keys()
     }
 
     /// Replaces the settings of retries.
@@ -185,16 +208,20 @@ impl RateLimitLayer {
         self.budget.watch_budgets();
     }
 
-    /// Records what attempts use, as [`BudgetLayer::statistics`] does. What admission refuses is recorded as well.
+    /// Records what attempts use, as [`BudgetLayer::statistics`] does. What admission refuses is recorded as well. Where
+    /// it was told to record before, it goes on to.
+    ///
+    /// If the budget layer alone is switched [off](BudgetLayer::off), nobody knows what attempts cost: they are recorded
+    /// as [unpriced](crate::statistics::Figures::unpriced).
     pub fn statistics(mut self, statistics: Statistics) -> Self {
-        self.statistics = Some(statistics);
+        self.statistics = self.statistics.with(statistics);
         self
     }
 
-    /// Where attempts are recorded, if they are.
+    /// Where attempts are recorded, if they are: of several places the first.
     #[cfg(feature = "gateway")]
     pub(crate) fn recorded(&self) -> Option<&Statistics> {
-        self.statistics.as_ref()
+        self.statistics.iter().next()
     }
 
     /// Adds an observer, which is told what becomes of the calls that come to these layers; see
@@ -204,60 +231,12 @@ impl RateLimitLayer {
         self
     }
 
-    /// Who is told of its calls, and where they are recorded; of what is claimed beside it they are told the same.
-    #[cfg(feature = "gateway")]
-    pub(crate) fn watched_by(&self) -> (Observers, Option<Statistics>) {
-        match self.keeps_bodies() {
-            true => (self.observers.clone(), self.statistics.clone()),
-            // Switched off: whoever was added since hears of no calls either.
-            false => Default::default(),
-        }
-    }
-
-    /// Whether a call may have more than one attempt.
-    #[cfg(feature = "gateway")]
-    pub(crate) fn repeats(&self) -> bool {
-        self.retry.repeats() || self.failover.reroutes()
-    }
-
-    /// Whether the bodies of calls are kept in memory until they are answered; all its layers are switched off together.
-    #[cfg(feature = "gateway")]
-    pub(crate) fn keeps_bodies(&self) -> bool {
-        !self.admission.inspect().off
-    }
-
-    /// Switches the layer off: everything passes unchanged, unread and uncounted, and goes to no other target.
-    pub fn off(self) -> Self {
-        RateLimitLayer {
-            failover: self.failover.off(),
-            retry: self.retry.off(),
-            budget: self.budget.off(),
-            admission: self.admission.off(),
-            statistics: None,
-            observers: Observers::default(),
-        }
-    }
-}
-
-impl<S> Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
-
-    fn layer(&self, inner: S) -> RateLimit<S> {
-        let budget = self.budget.clone().observed_by(&self.observers);
-        let inside = budget.inspect().over(self.admission.inspect());
-        let retry = self.retry.clone().inspects_for(inside);
-        let failover = self.failover.clone().inspects_for(retry.inspect());
-        let budget = match &self.statistics {
-            Some(statistics) => budget.statistics(statistics.clone()),
-            None => budget,
-        };
-        let budget = budget.around(&self.admission);
-        let layers = Layers {
-            failover: failover.settings(),
-            retry: retry.settings(),
-            budget: budget.gate(),
-            admission: Arc::new(self.admission.gate()),
-        };
-        RateLimit::new(inner, layers)
+    /// Switches the layer off: everything passes unchanged, unread and uncounted, and goes to no other target. Whatever
+    /// else is set, before or after, has no effect.
+    ///
+    /// To switch off one of its parts, give it one that is [off](AdmissionLayer::off).
+    pub fn off(mut self) -> Self {
+        self.off = true;
+        self
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// By how much of itself a told wait is lengthened at most.
 const JITTER: f64 = 0.1;
 /// By how much a told wait is lengthened at most that is too short for that to spread anybody out.
@@ -39,10 +41,16 @@ impl Backoff {
     }
 }
 
-/// A told wait, never shorter, so lengthened that those who are told the same do not come back together.
-pub(crate) fn spread_out(told: Duration) -> Duration {
+/// By how much a told wait is lengthened, so that those who are told the same do not come back together.
+pub(crate) fn jitter(told: Duration) -> Duration {
     let most = told.mul_f64(JITTER).max(LEAST_JITTER);
-    told.saturating_add(most.mul_f64(fastrand::f64()))
+    most.mul_f64(fastrand::f64())
+}
+
+/// The end of a told wait, so much later: never sooner, and not past a `deadline` that it keeps itself.
+pub(crate) fn spread_out(told: Instant, jitter: Duration, deadline: Option<Instant>) -> Instant {
+    let later = told.checked_add(jitter).unwrap_or(told);
+    deadline.map_or(later, |deadline| later.min(deadline).max(told))
 }
 
 #[cfg(test)]
@@ -70,8 +78,24 @@ mod tests {
     }
 
     #[test]
+    fn a_told_wait_is_never_shorter_and_passes_no_deadline_that_it_keeps_itself() {
+        let (told, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!(spread_out(told, second, None), told + second);
+        for (deadline, expected) in [
+            (told + 2 * second, told + second),
+            (told + second / 2, told + second / 2),
+            (told, told),
+            (told - second, told),
+        ] {
+            assert_eq!(spread_out(told, second, Some(deadline)), expected);
+        }
+    }
+
+    #[test]
     fn a_wait_too_long_to_add_to_stays_one() {
-        assert_eq!(spread_out(Duration::MAX), Duration::MAX);
+        let told = Instant::now();
+        assert_eq!(spread_out(told, Duration::MAX, None), told);
+        assert!(jitter(Duration::MAX) < Duration::MAX);
         let backoff = Backoff {
             base: Duration::MAX,
             cap: Duration::from_secs(1),

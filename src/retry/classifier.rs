@@ -1,6 +1,6 @@
 //! What kind of failure an error of the inner service is.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, error::Error, fmt, io, sync::Arc};
 
 use crate::call::{Failure, by_type};
 
@@ -38,6 +38,45 @@ impl Classifier {
     }
 }
 
+/// Whether this machine has no descriptors left to make a connection of: no fault of whoever is asked. That it has no port left is
+/// not told from an address that it cannot reach at all (`EADDRNOTAVAIL`), such as one of IPv6 where there is none of that.
+pub(crate) fn is_of_this_machine(error: &(dyn Any + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return has_nothing_left(&**error);
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send>>() {
+        return has_nothing_left(&**error);
+    }
+    #[cfg(feature = "reqwest")]
+    if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+        return has_nothing_left(error);
+    }
+    #[cfg(feature = "hyper-util")]
+    if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+        return has_nothing_left(error);
+    }
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| has_nothing_left(error))
+}
+
+/// ENFILE and EMFILE, which are no kinds of the standard library.
+const TOO_MANY_FILES: [i32; 2] = [23, 24];
+
+fn has_nothing_left(error: &(dyn Error + 'static)) -> bool {
+    let is_lack = |error: &io::Error| {
+        let code = error.raw_os_error().filter(|_| cfg!(unix));
+        code.is_some_and(|code| TOO_MANY_FILES.contains(&code))
+    };
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(is_lack) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = self.0.as_ref().map(|_| "by the caller");
@@ -47,8 +86,6 @@ impl fmt::Debug for Classifier {
 
 #[cfg(test)]
 mod tests {
-    use std::{error::Error, io};
-
     use super::*;
 
     fn of(error: &(dyn Any + 'static), has_left: bool) -> Failure {
@@ -97,6 +134,29 @@ mod tests {
             let deep: Box<dyn Error + Send + Sync> = Box::new(Wraps(io(kind)));
             assert_eq!(of(&deep, true), expected, "{kind}, as a cause");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_this_machine_lacks_is_told_from_what_others_do() {
+        let is = |error: io::Error| {
+            let deep: Box<dyn Error + Send + Sync> = Box::new(Wraps(error));
+            is_of_this_machine(&deep)
+        };
+        for code in TOO_MANY_FILES {
+            assert!(is_of_this_machine(&io::Error::from_raw_os_error(code)));
+            assert!(is(io::Error::from_raw_os_error(code)), "{code}");
+        }
+        for kind in [
+            io::ErrorKind::AddrNotAvailable,
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::HostUnreachable,
+        ] {
+            assert!(!is_of_this_machine(&io(kind)) && !is(io(kind)), "{kind}");
+        }
+        assert!(!is_of_this_machine(&"some error"));
     }
 
     #[test]

@@ -23,7 +23,8 @@ impl RetryLayer {
         Self::default()
     }
 
-    /// Sets how many attempts a call has in all. With 1, nothing is repeated.
+    /// Sets how many attempts a call has in all, or, inside a [`FailoverLayer`](crate::FailoverLayer), at each target.
+    /// With 1, nothing is repeated.
     pub fn max_attempts(mut self, attempts: NonZeroU32) -> Self {
         self.policy.max_attempts = attempts;
         self
@@ -79,7 +80,7 @@ impl RetryLayer {
     /// Sets a function that tells what kind of failure an error of the inner service is.
     ///
     /// It is asked first, with the error itself; if it returns `None`, the layer goes by the errors it knows. These are
-    /// `std::io::Error` and, with the features `reqwest` and `gateway`, the errors of those clients; of a boxed error,
+    /// `std::io::Error` and, with the features `reqwest` and `hyper-util`, the errors of those clients; of a boxed error,
     /// the first cause that is one of these. All other errors may have been billed, unless the request's body is a
     /// [`RequestBody`](crate::RequestBody) from which nothing was taken, and that is gone.
     ///
@@ -117,10 +118,15 @@ impl RetryLayer {
     }
 
     pub(crate) fn inspect(&self) -> Inspect {
-        Inspect {
-            reads_all: true,
-            ..self.inspect.clone()
-        }
+        let mut inspect = self.inspect.clone();
+        inspect.reads_all |= !inspect.off;
+        inspect
+    }
+
+    /// The longest told wait that a call waits out at it.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn waits_out(&self) -> Option<Duration> {
+        (!self.inspect.off).then_some(self.policy.longest_wait)
     }
 
     /// Whether it repeats anything.
@@ -129,8 +135,23 @@ impl RetryLayer {
         !self.inspect.off && self.policy.max_attempts.get() > 1
     }
 
-    /// Everything passes as it is.
-    pub(crate) fn off(mut self) -> Self {
+    /// Switches the layer off, as [`AdmissionLayer::off`](crate::AdmissionLayer::off) does: every call passes untouched
+    /// and unread, and none is repeated.
+    ///
+    /// ```
+    /// use tower::ServiceBuilder;
+    /// use tower_quota::RetryLayer;
+    ///
+    /// # let client = tower::service_fn(|_: http::Request<http_body_util::Full<bytes::Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+    /// # });
+    /// # let repeats = false;
+    /// let retry = if repeats { RetryLayer::new() } else { RetryLayer::new().off() };
+    /// let client = ServiceBuilder::new().layer(retry).service(client);
+    /// # fn is_service<S: tower_service::Service<http::Request<http_body_util::Full<bytes::Bytes>>>>(_: S) {}
+    /// # is_service(client);
+    /// ```
+    pub fn off(mut self) -> Self {
         self.inspect.off = true;
         self
     }

@@ -30,7 +30,8 @@
 //! The answer is handed on at once instead, with the wait in `retry-after-ms` and `Retry-After`, wherever the provider
 //! put it. Until no more than `longest_wait` is left of it, the
 //! [`AdmissionLayer`](crate::AdmissionLayer::longest_wait) refuses further calls to that target at once. The deadline
-//! covers all attempts, whoever makes them.
+//! covers all attempts, whoever makes them; it is the call's own, or that of the limiters whose gates it has passed
+//! ([`QueueOptions::max_wait`](crate::limiter::QueueOptions::max_wait)) if that is earlier.
 //!
 //! # No storm
 //! Repeats of anything but a 429 are taken out of a [`RetryBudget`], so that an outage is not multiplied. A caller that

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::{
     RetryBudget,
     asked::Asked,
-    backoff::{Backoff, spread_out},
+    backoff::{Backoff, jitter, spread_out},
 };
 use crate::{
-    call::Failure,
+    call::{Failing, Failure},
     wire::{ErrorClass, ProviderError},
 };
 
@@ -45,6 +45,15 @@ pub(super) enum Failed {
     Broke(Failure),
 }
 
+impl From<Failing> for Failed {
+    fn from(failing: Failing) -> Self {
+        match failing {
+            Failing::Answered(_, error) => Failed::Answered(error),
+            Failing::Broke(failure) => Failed::Broke(failure),
+        }
+    }
+}
+
 impl Failed {
     /// In a word.
     pub(super) fn name(self) -> &'static str {
@@ -73,7 +82,7 @@ pub(super) enum Verdict {
 }
 
 impl Policy {
-    /// What to do after attempt number `attempt` of this layer, of a call that may have another one by what all layers
+    /// What to do after attempt number `attempt` at its target, of a call that may have another one by what all layers
     /// have made (`may_have_another`).
     pub(super) fn judge(
         &self,
@@ -97,13 +106,15 @@ impl Policy {
         let now = Instant::now();
         let wait = match told {
             Some(told) if told > self.longest_wait => return Verdict::GivenUp(Some(told)),
-            Some(told) => spread_out(told),
+            Some(told) => told,
             None => self.backoff.wait(attempt),
         };
+        // Whether it ends in time hangs on what was told, and on no chance.
         let at = match now.checked_add(wait) {
             Some(at) if deadline.is_none_or(|deadline| at <= deadline) => at,
             _ => return Verdict::GivenUp(told),
         };
+        let at = told.map_or(at, |told| spread_out(at, jitter(told), deadline));
         let budget = self.budget.as_ref().filter(|_| !is_well(failed));
         if budget.is_none_or(|budget| budget.take(now)) {
             Verdict::Again(at)

@@ -174,6 +174,25 @@ async fn a_wait_that_is_too_long_is_not_begun_and_is_said() {
     assert!(matches!(within(6), Verdict::Again(_)));
 }
 
+/// What is told decides, and the jitter that is added to it does not.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_just_keeps_the_deadline_is_begun_every_time() {
+    let (policy, now) = (unbounded(), Instant::now());
+    for within in [5_000, 5_100] {
+        let deadline = now + Duration::from_millis(within);
+        for _ in 0..200 {
+            let verdict = policy.judge(1, true, chat(), busy(), Some(deadline));
+            let Verdict::Again(at) = verdict else {
+                panic!("{within}: {verdict:?}");
+            };
+            assert!(at >= now + Duration::from_secs(5) && at <= deadline);
+        }
+    }
+    let deadline = now + Duration::from_millis(4_999);
+    let verdict = policy.judge(1, true, chat(), busy(), Some(deadline));
+    assert_eq!(verdict, Verdict::GivenUp(Some(Duration::from_secs(5))));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_last_attempt_is_the_last_by_whoever_counts() {
     let policy = unbounded();

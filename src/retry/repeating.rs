@@ -32,7 +32,8 @@ impl<N: Onward<B>, B> Onward<B> for Repeating<'_, N> {
             next,
         } = self;
         let entry = entry.inward();
-        if settings.inspect.off || !entry.repeats(settings.policy.longest_wait) {
+        let policy = &settings.policy;
+        if settings.inspect.off || !entry.repeats(policy.max_attempts, policy.longest_wait) {
             // On the heap: most calls may be repeated.
             return Box::pin(next.send(&entry, request)).await;
         }

@@ -20,7 +20,7 @@ use crate::{
         Answered, Onward, Out, ResponseBody, ResponseFuture, SHOULD_RETRY, keep, pass, refuse,
         send_once, tell_wait, untell_wait,
     },
-    call::{Entered, Entry, Heard, Inspect, MakeRequest, Refusal},
+    call::{Entered, Entry, Failing, Heard, Inspect, MakeRequest, Refusal},
     event::Event,
 };
 
@@ -102,7 +102,9 @@ impl Settings {
     {
         if let Some((parts, body)) = entered.whole()
             && !self.inspect.off
-            && entered.entry.repeats(self.policy.longest_wait)
+            && entered
+                .entry
+                .repeats(self.policy.max_attempts, self.policy.longest_wait)
         {
             let call = Repeated {
                 settings: self,
@@ -146,21 +148,26 @@ impl Repeated<'_> {
             budget.call();
         }
         let mut answered: Option<Response<ResponseBody<N::Body>>> = None;
-        for attempt in 1.. {
-            let response = match next.send(entry, request).await {
+        // Of a call that stays where it is although there are others.
+        let mut stays: Option<Box<Entry>> = None;
+        for attempt in entry.tried_before().saturating_add(1).. {
+            let view = stays.as_deref().unwrap_or(entry);
+            let response = match next.send(view, request).await {
                 Ok(response) => response,
                 Err(error) => {
                     let failure = settings.classifier.classify(&error, entry.has_left());
-                    let Verdict::Again(at) = self.judge(attempt, Failed::Broke(failure)) else {
+                    let failing = Failing::Broke(failure);
+                    let Verdict::Again(at) = self.judge(attempt, failing) else {
                         return Err(error);
                     };
+                    stays = entry.staying(failing).map(Box::new);
                     self.wait_until(at).await;
                     // What an earlier attempt was answered is older than this.
                     answered = None;
                     continue;
                 }
             };
-            let failed = match entry.hear(&response) {
+            let failing = match entry.hear(&response) {
                 Heard::Fine => return Ok(self.entry.with_attempts(response)),
                 Heard::Refused(rejection) => {
                     // Where the provider has spoken: that there is no room to ask again, here or further in, is not
@@ -177,9 +184,10 @@ impl Repeated<'_> {
                         None => self.entry.with_attempts(response),
                     });
                 }
-                Heard::Failed(error) => Failed::Answered(error),
+                Heard::Failed(error) => Failing::Answered(response.status(), error),
             };
-            match self.judge(attempt, failed) {
+            let failed = Failed::from(failing);
+            match self.judge(attempt, failing) {
                 Verdict::Final => return Ok(self.is_final(response, failed)),
                 Verdict::GivenUp(told) => return Ok(self.given_up(response, told)),
                 Verdict::Again(at) => {
@@ -190,6 +198,7 @@ impl Repeated<'_> {
                         true => response,
                         false => Box::pin(keep(response, read)).await,
                     });
+                    stays = entry.staying(failing).map(Box::new);
                     self.wait_until(at).await;
                 }
             }
@@ -197,11 +206,11 @@ impl Repeated<'_> {
         unreachable!("an endless loop ends by returning")
     }
 
-    fn judge(&self, attempt: u32, failed: Failed) -> Verdict {
-        let (entry, deadline) = (self.entry, self.entry.turn().deadline);
-        let may = entry.may_have_another();
+    fn judge(&self, attempt: u32, failing: Failing) -> Verdict {
+        let (entry, failed) = (self.entry, Failed::from(failing));
+        let (may, until) = (entry.may_have_another(), entry.waits_until(failing));
         let policy = &self.settings.policy;
-        let verdict = policy.judge(attempt, may, self.asked, failed, deadline);
+        let verdict = policy.judge(attempt, may, self.asked, failed, until);
         if let Verdict::Again(at) = verdict {
             entry.tell(&Event::Repeats {
                 cause: failed.name(),

@@ -207,13 +207,16 @@ impl Note {
                 None => added.push(limit),
             }
         }
-        let note = |old: Option<&Limit>, new: Option<&Limit>| Note {
-            what: Cow::Borrowed("limit"),
-            subject: new.or(old).map(ToString::to_string).unwrap_or_default(),
-            old: old.map(words),
-            new: new.map(words),
-            by: by.to_owned().into(),
-            why: why.to_owned(),
+        let note = |old: Option<&Limit>, new: Option<&Limit>| {
+            let [before, now] = in_words(old, new);
+            Note {
+                what: Cow::Borrowed("limit"),
+                subject: new.or(old).map(ToString::to_string).unwrap_or_default(),
+                old: before,
+                new: now,
+                by: by.to_owned().into(),
+                why: why.to_owned(),
+            }
         };
         let changed = old.into_iter().zip(now);
         let changed = changed.filter(|(old, now)| *now != Some(*old));
@@ -249,6 +252,19 @@ impl Note {
     }
 }
 
+/// A limit as it was and as it is; of what differs also what the words for both leave out.
+fn in_words(old: Option<&Limit>, new: Option<&Limit>) -> [Option<String>; 2] {
+    let mut both = [old.map(words), new.map(words)];
+    let unsaid = old.zip(new).map(|(old, new)| old.differs_unsaid(new));
+    for field in unsaid.into_iter().flatten() {
+        let values = [field.before, field.now];
+        for (text, value) in both.iter_mut().flatten().zip(values) {
+            *text = format!("{text}; {}: {value}", field.name);
+        }
+    }
+    both
+}
+
 /// With the amounts that some values have of their own.
 fn words(limit: &Limit) -> String {
     let own = limit.amounts.iter();
@@ -269,3 +285,7 @@ pub(super) fn instant(at: SystemTime) -> String {
     let millis = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{millis:.3}")
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

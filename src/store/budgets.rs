@@ -172,9 +172,7 @@ fn standing(limits: &Limits, key: &LimitKey, window: &Window, now: Tick) -> Budg
         stopped: count.is_tripped(),
         comes_back: match (&rule.life, rule.limit.period) {
             (Life::Calendar(calendar), _) => {
-                let spent = count.spent(rule, now);
-                let until = spent.first().and_then(|spent| spent.until);
-                let until = until.unwrap_or_else(|| calendar.end(now));
+                let until = count.period_ends(calendar, now);
                 ComesBack::At(SystemTime::UNIX_EPOCH + Duration::from_micros(until))
             }
             (_, Some(Period::Sliding(length))) => ComesBack::After(length),

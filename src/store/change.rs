@@ -1,6 +1,7 @@
 //! Other limits for counts that there are.
 
 use super::{
+    MemoryStore, Store as _,
     counts::Counts,
     entry::Entry,
     grants::{Grants, Part},
@@ -26,6 +27,15 @@ impl State {
         counts.let_parts_go(&old, new);
         counts.change_levels(&old, new);
         counts.look_at_budgets(new, now);
+    }
+}
+
+impl MemoryStore {
+    /// Notes what has happened to budgets by other amounts than those of the store that this one goes on for.
+    pub(super) fn look_at_budgets(&self) {
+        let State { counts, limits } = &mut *self.lock();
+        counts.look_at_budgets(limits, self.now());
+        self.has_news(counts);
     }
 }
 
@@ -85,10 +95,19 @@ impl Counts {
                 let places = self.tables[number].iter().chain(self.shared[number]);
                 for place in places {
                     let count = &mut self.entries.at_mut(place).windows[window as usize];
-                    count.expire(rule, now);
-                    let happened = count.after_spending(rule, now);
-                    let entry = self.entries.at(place);
-                    self.events.note(limits, entry, (*limit, window), happened);
+                    if !count.may_have_passed(rule) {
+                        continue;
+                    }
+                    // What has left is let go for good only where something has happened: when a program starts, the
+                    // clock on the wall may be wrong for a moment.
+                    let mut expired = count.clone();
+                    expired.expire(rule, now);
+                    let happened = expired.after_spending(rule, now);
+                    if !happened.is_empty() {
+                        *count = expired;
+                        let entry = self.entries.at(place);
+                        self.events.note(limits, entry, (*limit, window), happened);
+                    }
                 }
             }
         }

@@ -14,7 +14,6 @@ use super::{
     gates::Gates,
     grants::Grants,
     index::Index,
-    resting::Resting,
     sweep::SWEEP_FROM,
     values::Values,
 };
@@ -48,7 +47,6 @@ pub(super) struct Counts {
     /// For each limit that only watches, what it would have refused.
     pub(super) over: Vec<u64>,
     pub(super) swept: Option<Tick>,
-    pub(super) resting: Resting,
     pub(super) events: Events,
 }
 
@@ -67,7 +65,6 @@ impl Counts {
             gates: Gates::default(),
             sweep_at: SWEEP_FROM,
             swept: None,
-            resting: Resting::default(),
             events: Events::default(),
             hasher: DefaultHashBuilder::default(),
         }
@@ -286,10 +283,7 @@ impl Counts {
             return true;
         };
         let entry = self.entries.at_mut(place);
-        let idle = entry.expire(limits, number, now)
-            || self
-                .resting
-                .is_over(place, entry.used_by_runs(limits, number), now);
+        let idle = entry.expire(limits, number, now) || entry.is_over(limits, number, now);
         if idle {
             self.shared[number] = None;
             self.forget(place);
@@ -335,7 +329,6 @@ impl Counts {
 
     pub(super) fn forget(&mut self, place: u32) {
         *self.entries.at_mut(place) = Entry::default();
-        self.resting.forget(place);
         self.free.push(place);
         self.len -= 1;
     }
@@ -347,7 +340,6 @@ impl Counts {
             + self.entries.bytes()
             + self.grants.bytes()
             + self.free.capacity() * size_of::<u32>()
-            + self.resting.bytes()
     }
 }
 

@@ -1,8 +1,13 @@
 //! The counts of one level under one set of tag values.
 
+use std::time::Duration;
+
 use super::grants::Part;
 use super::{sweep::is_of_run, values::Values, windows::Windows};
 use crate::limit::{Limit, Limits, Tick, Window};
+
+/// A run that used nothing for so long is over, where its room is needed.
+const RESTS: Duration = Duration::from_secs(24 * 3_600);
 
 /// The counts of one level under one set of tag values.
 #[derive(Debug, Default)]
@@ -83,15 +88,23 @@ impl Entry {
         idle
     }
 
-    /// What runs used of it, where nothing else counts here and no call is in flight.
-    pub(super) fn used_by_runs(&self, limits: &Limits, number: usize) -> Option<u64> {
-        let places = limits.levels()[number].places.iter().zip(&self.windows);
-        let mut counting = places.filter(|(_, window)| !window.is_idle());
-        let used = counting.try_fold(0u64, |used, (place, window)| {
-            is_of_run(limits, *place).then(|| used.saturating_add(window.in_use()))
-        });
-        let stopped = self.windows.iter().any(Window::is_tripped);
-        used.filter(|_| self.open == 0 && !stopped)
+    /// Whether runs alone count here, and are over: they have used nothing for long, and no call of theirs is in flight.
+    pub(super) fn is_over(&mut self, limits: &Limits, number: usize, now: Tick) -> bool {
+        if self.open > 0 {
+            return false;
+        }
+        let mut last: Option<Tick> = None;
+        let places = &limits.levels()[number].places;
+        for (place, window) in places.iter().zip(&mut self.windows) {
+            if window.is_idle() {
+                continue;
+            }
+            if window.is_tripped() || !is_of_run(limits, *place) {
+                return false;
+            }
+            last = last.max(Some(window.used_last(now)));
+        }
+        last.is_some_and(|last| last.after(RESTS) <= now)
     }
 
     fn bytes(&self) -> usize {

@@ -171,7 +171,7 @@ impl Heard<'_> {
             let limit = &self.rule(part).limit;
             let of_quantity = quantity.is_none_or(|quantity| quantity == Some(limit.quantity));
             // Slices are refused in the name of the whole.
-            let over = limit.whole.or(sliding(limit));
+            let over = limit.whole.or(limit.period.and_then(Period::length));
             limit.adaptive.is_some()
                 && of_quantity
                 && (period.is_none() || over.is_none() || over == period)

@@ -32,10 +32,11 @@ use crate::{
 /// # Bounds
 /// At most a million counts are kept, or as many as [`max_counts`](Self::max_counts) says. When that many are in use,
 /// idle ones are removed first; they are looked for when a claim finds no count or no room, at most once a second. Runs
-/// that from then on use nothing for a day are removed too: nothing tells that a run has ended, and otherwise new runs
-/// would never find room. When all counts are busy, further values of a limit *share one count*, which holds as much as
-/// one value may use: too strict for them, but never unlimited. Values with a count of their own are not affected.
-/// Messages name the shared count as that of all others, and it ends when nothing counts there any more.
+/// that have used nothing for a day, in this process or before it, are removed too: nothing tells that a run has ended,
+/// and otherwise new runs would never find room. When all counts are busy, further values of a limit *share one count*,
+/// which holds as much as one value may use: too strict for them, but never unlimited. Values with a count of their own
+/// are not affected. Messages name the shared count as that of all others, and it ends when nothing counts there any
+/// more.
 ///
 /// # The audit log
 /// The last 1 024 entries are kept, and are lost when the process ends.

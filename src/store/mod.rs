@@ -39,7 +39,6 @@ pub mod redis;
 mod remaining;
 #[cfg(any(feature = "redis", feature = "sqlite"))]
 mod replay;
-mod resting;
 mod setting;
 mod snapshot;
 #[cfg(feature = "sqlite")]
@@ -94,8 +93,19 @@ use crate::{
 /// The limiter runs the futures of [`Answer::Later`] to their end, even if the caller that wanted the answer has gone
 /// away.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Returns the limits that this store counts under now.
+    /// Returns the limits that this store counts under now, as far as it is known here without asking.
     fn limits(&self) -> Limits;
+
+    /// Learns what others have done by now, so that [`limits`](Self::limits) tells what holds and a change that is made
+    /// from them takes back nothing that somebody else was told is done.
+    ///
+    /// By default this does nothing: nobody else changes anything.
+    ///
+    /// # Errors
+    /// If nobody can be asked.
+    fn catch_up(&self) -> Answer<()> {
+        Answer::Now(Ok(()))
+    }
 
     /// Records that a call was refused, for whatever reason, under limits that
     /// [count refused calls](crate::limit::Limit::count_refused). The claim asks for every quantity, whichever of them the
@@ -270,12 +280,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn peek(&self, claim: &Claim) -> Answer<Vec<Standing>>;
 
     /// Says whether claims can be granted at present, as far as it is known here without making one: a store that writes
-    /// down what it grants fails here while it cannot.
+    /// down what it grants fails here while it cannot, and while something stands against it that is sure to keep it from
+    /// doing so if it lasts.
     ///
     /// By default nothing is known against it, and whoever asks had better [peek](Self::peek) too.
     ///
     /// # Errors
-    /// If claims are refused at present, whatever they ask for.
+    /// If claims are refused at present, whatever they ask for, or will be if nothing is done.
     fn health(&self) -> Answer<()> {
         Answer::Now(Ok(()))
     }

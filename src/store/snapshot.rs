@@ -82,7 +82,8 @@ impl MemoryStore {
     /// one in the other store, because idle counts are not kept in a snapshot.
     ///
     /// Counts are matched by quantity, period, `when` and `per`, so amounts may have changed, and a limit that only
-    /// watched may act now; counts of limits that no longer exist are dropped. Grants of the other store may be settled
+    /// watched may act now; counts of limits that no longer exist are dropped. What a budget passes because its amount is
+    /// less now is told as an [event](super::BudgetEvent), and may open its circuit. Grants of the other store may be settled
     /// and released here and change nothing: they already count as spent.
     ///
     /// ```
@@ -120,7 +121,10 @@ impl MemoryStore {
         let began = Tick::from_micros(snapshot.clock.saturating_add(micros(since)));
         let clock = Clock::new(began, &limits);
         let counts = snapshot.counts(&limits)?;
-        Ok(Self::of(limits, counts, clock))
+        let store = Self::of(limits, counts, clock);
+        // Of a budget that is less now more may be spent than was told.
+        store.look_at_budgets();
+        Ok(store)
     }
 }
 
@@ -227,4 +231,34 @@ pub(super) fn tags(per: &[Tag], values: &[Arc<str>]) -> Tags {
         .fold(Tags::new(), |tags, (tag, value)| {
             tags.with(tag.clone(), value.clone())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{limit::Limit, money::Money, usage::Usage};
+
+    fn budget(dollars: u64) -> Limits {
+        let hour = Duration::from_secs(3_600);
+        let budget = Limit::cost(Money::from_dollars(dollars)).every(hour);
+        Limits::new([budget.thresholds([0.8])]).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_passed_because_less_may_be_spent_is_told_once() {
+        let store = MemoryStore::new(budget(100));
+        let mut usage = Usage::new(1, 1);
+        usage.cost = Some(Money::from_dollars(60));
+        store.record(&Tags::new(), usage).get().await.unwrap();
+        let snapshot = store.snapshot();
+        let restored =
+            |dollars, since| MemoryStore::restore(budget(dollars), &snapshot, since).unwrap();
+        assert_eq!(restored(100, Duration::ZERO).events(), []);
+        let less = restored(50, Duration::ZERO);
+        assert_eq!(less.events().len(), 1);
+        let again = MemoryStore::restore(budget(50), &less.snapshot(), Duration::ZERO).unwrap();
+        assert_eq!(again.events(), []);
+        // Nor where it is past.
+        assert_eq!(restored(50, Duration::from_secs(7_200)).events(), []);
+    }
 }

@@ -34,7 +34,6 @@ impl Counts {
             alone,
             len,
             shared,
-            resting,
             ..
         } = self;
         for (number, (table, shared)) in tables.iter_mut().zip(shared).enumerate() {
@@ -42,12 +41,10 @@ impl Counts {
             let mut keep = |place: u32| {
                 let entry = entries.at_mut(place);
                 let idle = entry.expire(limits, number, now);
-                let used = || entry.used_by_runs(limits, number);
-                let over = runs && resting.is_over(place, used(), now);
+                let over = runs && entry.is_over(limits, number, now);
                 let keep = !(idle || over && full);
                 if !keep {
                     *entry = Entry::default();
-                    resting.forget(place);
                     free.push(place);
                     alone[number] = None;
                     *len -= 1;
@@ -57,16 +54,7 @@ impl Counts {
             table.retain(&mut keep);
             *shared = shared.filter(|place| keep(*place));
         }
-        let mut most = self.most;
-        if limits
-            .levels()
-            .iter()
-            .any(|level| counts_runs(limits, level))
-        {
-            // Half of what is left at a time: by the time it is full it is known which runs rest.
-            most = self.len + most.saturating_sub(self.len).div_ceil(2);
-        }
-        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(most);
+        self.sweep_at = (self.len * 2).max(SWEEP_FROM).min(self.most);
     }
 }
 

@@ -28,9 +28,9 @@ pub use tag::{FreeTag, Tag};
 
 /// The tags of one call: at most one value for each name.
 ///
-/// Put a `Tags` into a request's extensions, and every layer of this crate counts the call under it, and under what it
-/// inherits from the [`scope`] in which it is made. `provider` and `model` are filled in from the request if they are
-/// not set.
+/// Put a `Tags`, or an `Arc<Tags>`, into a request's extensions, and every layer of this crate counts the call under it,
+/// and under what it inherits from the [`scope`] in which it is made. `provider` and `model` are filled in from the
+/// request if they are not set.
 ///
 /// A value longer than 256 bytes is cut, and ends with a digest of the whole, so that what callers send cannot take
 /// unbounded memory when it is counted. The digest tells values apart but does not resist attackers: two values made to

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::{
     Dialect, ProviderError,
     alike::Alike,
-    framing::Framing,
+    framing::{Framing, is_encoded},
     note::{First, Note},
     read::read_event,
     reading::{Extras, Reading},
@@ -25,7 +25,8 @@ use super::{
 ///   more than 256 bytes and what stands in more than five brackets are left out. If the rest is still more than 256 KiB,
 ///   only the last 64 KiB are read; usage is found if it is in there, as it is in all known dialects, but an error is not,
 ///   nor are the tools that were used.
-/// - Anything else, anything with a `content-encoding`, and every [`Dialect::Generic`] response is only counted.
+/// - Anything else, anything with a `content-encoding`, and every [`Dialect::Generic`] response is only counted. What has a
+///   `content-encoding` is never complete, unless its headers told the usage: how long it is says nothing of its text.
 ///
 /// Memory stays below a few times these caps. A meter holds text of the answer, which its `Debug` does not show.
 ///
@@ -51,6 +52,8 @@ pub struct Meter {
     note: Option<Box<Note>>,
     pub(super) alike: Alike,
     framing: Framing,
+    /// Whether its content is encoded, so that nothing of it can be read.
+    is_encoded: bool,
 }
 
 /// How far a stream has come; see [`Meter::stage`].
@@ -81,6 +84,7 @@ impl Meter {
             note: spec.headers(headers),
             alike: Alike::default(),
             framing: Framing::of(spec, headers),
+            is_encoded: is_encoded(headers),
         }
     }
 
@@ -160,7 +164,12 @@ impl Meter {
                 }
                 None => self.report(self.note(), self.bytes, self.is_ended && kept.is_cut()),
             },
-            Framing::Counted => self.report(self.note(), self.bytes, self.is_ended),
+            Framing::Counted => {
+                let note = self.note();
+                // Of what is compressed, its length says nothing.
+                let is_read = !self.is_encoded || note.counts.usage().is_some();
+                self.report(note, self.bytes, self.is_ended && is_read)
+            }
             _ => self.report(self.note(), self.streamed_text(), self.is_done()),
         }
     }

@@ -55,6 +55,7 @@ mod meter;
 mod note;
 mod object;
 mod others;
+mod prompts;
 mod quoted;
 mod read;
 mod readdress;

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
     Dialect,
     dialect::Field,
-    object::Members,
+    prompts::prompts,
     quoted::Quoted,
     scan::{Look, scan},
     walk::{Scalar, Step},
@@ -21,6 +20,9 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// order of a large image with Anthropic ("Vision": about 1 600) and of a mid-sized one with
 /// OpenAI ("Images and vision": 765).
 const PAYLOAD_TOKENS: u64 = 1_000;
+
+/// So many keys may a body have itself: what is made of each takes memory, and no API has more than some dozens.
+const MOST_KEYS: u32 = 4_096;
 
 /// Tokens for this many bytes of text, rounded up.
 pub(super) const fn tokens(text_bytes: u64) -> u64 {
@@ -81,6 +83,16 @@ pub enum FactsError {
         /// The key.
         key: &'static str,
     },
+    /// A key is one that decides what the call costs, but for capitals. Some servers take it for that one (those that are
+    /// written in Go or C#, for example), so what is counted here might not be what is billed.
+    #[error(
+        "the request body has a key that is `{key}` but for capitals, which some servers take for the same: write it \
+         as `{key}`"
+    )]
+    OtherCapitals {
+        /// The key as it is to be written.
+        key: &'static str,
+    },
 }
 
 /// Reads the facts of a request from its body.
@@ -96,8 +108,9 @@ pub enum FactsError {
 ///
 /// # Errors
 ///
-/// [`FactsError::Malformed`] if the body is not a JSON object, [`FactsError::DuplicateKey`] if a key that is read
-/// occurs twice.
+/// [`FactsError::Malformed`] if the body is not a JSON object, or one of more than 4 096 keys;
+/// [`FactsError::DuplicateKey`] if a key that is read, or one that leads there, occurs twice;
+/// [`FactsError::OtherCapitals`] if there is one that differs from it only in capitals.
 ///
 /// ```
 /// use tower_quota::wire::{Dialect, inspect};
@@ -144,7 +157,9 @@ fn look_through(
     let mut facts = Facts {
         fields,
         seen: 0,
-        duplicate: None,
+        blocks: 0,
+        keys: 0,
+        refused: None,
         is_malformed: false,
         within: None,
         found: facts,
@@ -155,8 +170,8 @@ fn look_through(
         payloads: 0,
     };
     let scanned = scan(body, &mut facts);
-    if let Some(key) = facts.duplicate {
-        return Err(FactsError::DuplicateKey { key });
+    if let Some(refused) = facts.refused {
+        return Err(refused);
     }
     // The scan makes no difference between an object and a list of them.
     let is_object = body.trim_ascii_start().starts_with(b"{");
@@ -209,21 +224,15 @@ pub fn inspect_call(dialect: Dialect, path: &str, body: &[u8]) -> Result<Request
     Ok(facts)
 }
 
-/// How many prompts a request of the older completions has: each is answered by itself, as often as is asked for.
-fn prompts(body: &[u8]) -> u64 {
-    let prompt = Members::read(body).and_then(|members| members.only("prompt").flatten());
-    let list = prompt.and_then(|prompt| serde_json::from_str::<Vec<&RawValue>>(prompt.get()).ok());
-    // A list of numbers is one prompt, in tokens.
-    let is_one = |part: &&&RawValue| part.get().starts_with(['"', '[']);
-    let prompts = list.map_or(1, |list| list.iter().filter(is_one).count());
-    prompts.max(1) as u64
-}
-
 struct Facts<'t> {
     fields: &'static [(&'static [&'static str], Field)],
     /// One bit for each of `fields` that was met.
     seen: u64,
-    duplicate: Option<&'static str>,
+    /// The same for the objects that they stand in, each under the first field that does.
+    blocks: u64,
+    /// So many keys does the body itself have.
+    keys: u32,
+    refused: Option<FactsError>,
     /// A string that matters is none.
     is_malformed: bool,
     /// The text that the values are in which come now, and how many keys lead to it.
@@ -257,6 +266,39 @@ impl Facts<'_> {
         Some((index, self.fields[index].1))
     }
 
+    /// Enters what is no field, but may have fields in it.
+    fn enter_block(&mut self, path: &[&str]) -> Step {
+        let leads_there = |(keys, _): &(&[&str], Field)| keys.starts_with(path);
+        if let Some(index) = self.fields.iter().position(leads_there) {
+            // No field is deeper than in one object.
+            return match path.len() > 1 || first_of(&mut self.blocks, index) {
+                true => Step::Read,
+                false => self.refuse_twice(path),
+            };
+        }
+        let same = |(a, b): (&&str, &&str)| a.eq_ignore_ascii_case(b);
+        let is_it = |keys: &[&str]| keys.len() >= path.len() && keys.iter().zip(path).all(same);
+        let meant = self.fields.iter().find(|(keys, _)| is_it(keys));
+        match meant.map(|(keys, _)| keys[path.len() - 1]) {
+            Some(key) => self.refused = Some(FactsError::OtherCapitals { key }),
+            None if path.last() == Some(&IN_CAPITALS) => {
+                self.refused = Some(FactsError::Malformed);
+            }
+            None => return Step::Skip,
+        }
+        Step::Stop
+    }
+
+    fn refuse_twice(&mut self, path: &[&str]) -> Step {
+        let mut keys = self
+            .fields
+            .iter()
+            .filter_map(|(keys, _)| keys.get(path.len() - 1));
+        let key = keys.find(|key| Some(*key) == path.last());
+        self.refused = key.map(|key| FactsError::DuplicateKey { key });
+        Step::Stop
+    }
+
     /// The field of a value, whose key was entered.
     fn field_of(&self, path: &[&str]) -> Option<Field> {
         let within = self.within.map(|(field, _)| field);
@@ -270,22 +312,17 @@ impl Look for Facts<'_> {
             return Step::Read;
         }
         self.within = None;
+        self.keys += u32::from(path.len() == 1);
+        if self.keys > MOST_KEYS {
+            self.refused = Some(FactsError::Malformed);
+            return Step::Stop;
+        }
         let Some((index, field)) = self.field(path) else {
-            let on_the_way = |(keys, _): &(&[&str], Field)| keys.starts_with(path);
-            return if self.fields.iter().any(on_the_way) {
-                Step::Read
-            } else {
-                Step::Skip
-            };
+            return self.enter_block(path);
         };
         let keys = self.fields[index].0;
-        if path.len() == keys.len() {
-            let bit = 1 << index;
-            if self.seen & bit != 0 {
-                self.duplicate = keys.last().copied();
-                return Step::Stop;
-            }
-            self.seen |= bit;
+        if path.len() == keys.len() && !first_of(&mut self.seen, index) {
+            return self.refuse_twice(path);
         }
         if let Field::Text | Field::TextOrTokens = field {
             self.within = Some((field, path.len()));
@@ -347,10 +384,23 @@ impl Look for Facts<'_> {
     }
 
     fn known(&self, key: &str) -> Option<&'static str> {
-        let fields = self.fields.iter().flat_map(|(keys, _)| keys.iter());
-        let all = fields.chain(&PAYLOAD_KEYS);
-        all.copied().find(|known| *known == key)
+        let fields = || self.fields.iter().flat_map(|(keys, _)| keys.iter());
+        let all = fields().chain(&PAYLOAD_KEYS);
+        let exactly = all.copied().find(|known| *known == key);
+        let in_capitals = || fields().any(|known| known.eq_ignore_ascii_case(key));
+        exactly.or_else(|| in_capitals().then_some(IN_CAPITALS))
     }
+}
+
+/// Stands for a key with escapes in it that is a field's but for capitals.
+const IN_CAPITALS: &str = "\0";
+
+/// Notes that a field was met. Returns whether that is the first time.
+fn first_of(met: &mut u64, field: usize) -> bool {
+    let bit = 1 << field;
+    let is_first = *met & bit == 0;
+    *met |= bit;
+    is_first
 }
 
 /// The keys that [`is_payload`] knows.
@@ -394,3 +444,7 @@ fn is_payload(path: &[&str], text: &Quoted<'_>) -> bool {
 #[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "request_keys_tests.rs"]
+mod keys_tests;

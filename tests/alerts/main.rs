@@ -12,6 +12,8 @@ mod delivery;
 mod kinds;
 mod sockets;
 
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -12,7 +12,7 @@ use tower_quota::{
 };
 
 use super::{
-    agent, run,
+    agent, ports, run,
     support::{HOUR, limiter, millis},
 };
 
@@ -47,9 +47,7 @@ fn receive(socket: TcpSocket, answers: &[u16]) -> Got {
 
 /// A place where nobody listens yet.
 fn socket() -> (TcpSocket, String) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let addr = socket.local_addr().unwrap();
+    let (socket, addr) = ports::taken();
     (socket, format!("http://{addr}/s3cret?token=s3cret"))
 }
 

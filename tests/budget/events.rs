@@ -410,7 +410,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     /// Against a list of everything: a period begins with what is spent first after the last one's end, and ends
-    /// with the hour of the clock then; no clock that is set to and fro ends it sooner or begins it twice.
+    /// with the hour of the clock then; no clock that is set to and fro ends it sooner or begins it twice. None goes on for
+    /// longer than two hours.
     #[test]
     fn by_a_calendar_each_is_told_once_a_period_whatever_the_clock_does(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -430,7 +431,7 @@ proptest! {
             let store = MemoryStore::new(Limits::new([limit]).unwrap()).wall_clock(clock.clone());
             let limiter = Limiter::build(Arc::new(store), QueueOptions::new());
             let heard = listen(&limiter);
-            let (mut spent, mut told, mut ends) = (0, 0, None);
+            let (mut spent, mut told, mut ends) = (0, 0, None::<(u64, Duration)>);
             for step in steps {
                 match step {
                     Step::Pass(minutes) => tokio::time::advance(Duration::from_secs(60 * minutes)).await,
@@ -441,9 +442,10 @@ proptest! {
                     Step::Spend(amount) => {
                         limiter.record(&Tags::new(), cost(amount)).await.unwrap();
                         let now = clock().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-                        if ends.is_none_or(|end| now >= end) {
+                        let steady = start.elapsed();
+                        if ends.is_none_or(|(end, latest)| now >= end || steady >= latest) {
                             (spent, told) = (0, 0);
-                            ends = Some((now / 3_600 + 1) * 3_600);
+                            ends = Some(((now / 3_600 + 1) * 3_600, steady + HOUR * 2));
                         }
                         spent += amount;
                         let passed = [50, 80, 100].iter().filter(|share| spent >= **share).count();

@@ -16,3 +16,4 @@ mod refused;
 mod served;
 mod spent;
 mod total;
+mod unread;

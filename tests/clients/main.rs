@@ -7,6 +7,8 @@
 
 mod axum_router;
 mod hyper_util_client;
+#[path = "../support/ports.rs"]
+mod ports;
 mod proxy;
 mod reqwest_client;
 

@@ -39,17 +39,11 @@ async fn reqwests_error_comes_through_four_layers_as_it_is_and_holds_nothing() {
     assert!(is_free(&outer).await && is_free(&inner).await);
 }
 
-/// An address at which nobody listens.
-async fn nobody() -> String {
-    let (listener, addr) = listener().await;
-    drop(listener);
-    format!("http://{addr}")
-}
-
 /// A7: nothing was sent, so nothing counts, whatever the client's type of bodies.
 #[tokio::test]
 async fn a_connection_that_was_never_made_counts_nothing() {
-    let nobody = nobody().await;
+    let (_taken, addr) = ports::taken();
+    let nobody = format!("http://{addr}");
     let requests = || Limiter::new(Limits::new([Limit::requests(9).every(HOUR)]).unwrap());
     let (by_reqwest, by_hyper) = (requests(), requests());
     let client = AdmissionLayer::new(by_reqwest.clone()).layer(Client::new().unwrap());

@@ -4,7 +4,7 @@
 use tower_quota::config::{Config, ConfigError, Format};
 
 /// The path that an error names, and what it says.
-fn refused(yaml: &str) -> (String, String) {
+pub(crate) fn refused(yaml: &str) -> (String, String) {
     let built = Config::from_yaml(yaml).and_then(|config| config.build().map(drop));
     let error = built.expect_err(yaml);
     let said = error.to_string();
@@ -251,6 +251,17 @@ const LIMITS: &[(&str, &str)] = &[
         "quantity: tokens, amount: 1, every: 1m, count_refused: true",
         "count_refused",
     ),
+    (
+        "quantity: tokens, amount: 1, every: 1m, count: calls",
+        "count",
+    ),
+    ("quantity: concurrency, amount: 1, count: attempts", "count"),
+    ("quantity: concurrency, amount: 1, margin: 1s", "margin"),
+    (
+        "quantity: requests, amount: 1, every: 1m, charge: openai",
+        "charge",
+    ),
+    ("quantity: concurrency, amount: 1, charge: openai", "charge"),
     (
         "quantity: requests, amount: 1, every: 1m, amounts: { a: 5 }",
         "amounts",

@@ -12,6 +12,7 @@ mod enforced;
 mod errors;
 mod failover;
 mod formats;
+mod idle;
 mod junk;
 mod limit_settings;
 mod litellm;

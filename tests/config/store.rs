@@ -68,8 +68,9 @@ async fn counts_are_where_it_says_and_in_memory_where_it_says_nothing() {
 #[tokio::test]
 async fn two_that_name_one_server_share_its_counts() {
     let server = server::Server::start(&[]);
+    let url = format!("{}?timeout=10s", server.url());
     let stack = || {
-        config("store: \"${STORE}\",", &server.url())
+        config("store: \"${STORE}\",", &url)
             .unwrap()
             .build()
             .unwrap()

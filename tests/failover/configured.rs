@@ -247,6 +247,18 @@ async fn f1_a_server_without_a_key_that_says_wait_leaves_the_other_one_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn f6_a_server_without_a_key_whose_quota_is_used_up_is_left_alone() {
+    let providers = Providers::new(["one", "two"]);
+    providers.fault("one", "insufficient-quota");
+    let stack = servers(&format!("{{ {MODEL}: [east/{MODEL}, west/{MODEL}] }}"));
+    for _ in 0..3 {
+        let came = sent(&stack, &providers).await;
+        assert_eq!(came.status, 200, "{}", came.body);
+    }
+    assert_eq!(["one", "two"].map(|host| providers.attempts(host)), [1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn f1_a_server_without_a_key_has_its_name_as_a_tag_only_where_it_has_to() {
     let providers = Providers::new(["one", "two"]);
     for (routes, named) in [

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower_quota::{
-    Limiter, Tag, Tags,
+    CallOptions, Limiter, Tag, Tags,
     failover::Route,
     limit::{Count, Limit},
+    limiter::Call,
 };
 
 use crate::providers::{Providers, failover, limiter, request, send, stack, target};
@@ -74,4 +75,87 @@ async fn it_counts_once_where_nothing_that_a_limit_looks_at_has_changed() {
         let [_, second] = two_that_move_on(limiter([limit])).await;
         assert!(second < MINUTE, "{said}: {second:?}");
     }
+}
+
+/// A limit of the scout on calls that counts refused ones, and one call a minute at each of these targets.
+fn strict<const N: usize>(full: [&str; N]) -> Limiter {
+    let of_agent = Limit::requests(4).every(MINUTE).per(Tag::Agent);
+    let full = full.map(|provider| one().when(Tag::Provider, provider));
+    limiter([of_agent.count_refused()].into_iter().chain(full))
+}
+
+/// What is in use of the limit that these words begin with.
+async fn in_use(limiter: &Limiter, words: &str) -> u64 {
+    let tags = Tags::new().with(Tag::Agent, "scout");
+    let call = Call::new().tags(tags.with(Tag::Provider, "first"));
+    let explained = limiter.explain(&call).await.unwrap();
+    let mut limits = explained.limits.iter();
+    let limit = limits.find(|limit| limit.limit.starts_with(words));
+    limit.unwrap().in_use
+}
+
+/// A call that does not wait for another minute.
+fn in_a_hurry() -> Request<Full<Bytes>> {
+    let mut request = of_scout();
+    let options = CallOptions::new().max_wait(Duration::from_secs(2));
+    request.extensions_mut().insert(options);
+    request
+}
+
+/// A23: a call that the first target has no room for and the second serves was not refused.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_another_target_serves_counts_as_admitted_and_not_as_refused() {
+    let providers = Providers::new(["first", "second"]);
+    let route = Route::ordered([target("first"), target("second")]);
+    let limiter = strict(["first"]);
+    let service = stack(failover(route), limiter.clone(), &providers);
+    for serves in ["first", "second", "second", "second"] {
+        let came = send(&service, in_a_hurry()).await.unwrap();
+        assert_eq!((came.status.as_u16(), came.asked()), (200, vec![serves]));
+    }
+    assert_eq!(in_use(&limiter, "requests 4/min").await, 4);
+    let fifth = send(&service, in_a_hurry()).await.unwrap();
+    assert_eq!((fifth.status.as_u16(), fifth.asked().len()), (429, 0));
+    assert_eq!(
+        in_use(&limiter, "requests 4/min").await,
+        5,
+        "it was refused"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_no_target_serves_counts_once_and_each_attempt_where_those_are_counted() {
+    let providers = Providers::new(["first", "second"]);
+    let route = Route::ordered([target("first"), target("second")]);
+    let of_attempts = Limit::requests(20).every(MINUTE * 2);
+    let of_attempts = of_attempts.when(Tag::Provider, "first").count_refused();
+    let limits = strict(["first", "second"]).limits();
+    let limiter = limiter(limits.iter().cloned().chain([of_attempts]));
+    let service = stack(failover(route), limiter.clone(), &providers);
+    let mut at_first = 0;
+    for expected in [200, 200, 429] {
+        let came = send(&service, in_a_hurry()).await.unwrap();
+        assert_eq!(came.status.as_u16(), expected);
+        let made = came.attempts.made.iter();
+        let made = made.filter(|made| made.target.provider.as_deref() == Some("first"));
+        at_first += made.count() as u64;
+    }
+    assert_eq!(in_use(&limiter, "requests 4/min").await, 3);
+    assert_eq!(in_use(&limiter, "requests 20/").await, at_first);
+    assert!(at_first >= 3, "one was served there, two were refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_gives_up_waiting_after_it_went_on_was_not_refused() {
+    let providers = Providers::new(["first", "second"]);
+    let route = Route::ordered([target("first"), target("second")]);
+    let limiter = strict(["first", "second"]);
+    let service = stack(failover(route), limiter.clone(), &providers);
+    for _ in 0..2 {
+        let came = send(&service, of_scout()).await.unwrap();
+        assert_eq!(came.status.as_u16(), 200);
+    }
+    let waits = send(&service, of_scout());
+    assert!(timeout(MINUTE / 2, waits).await.is_err());
+    assert_eq!(in_use(&limiter, "requests 4/min").await, 2);
 }

@@ -251,3 +251,45 @@ async fn where_all_were_told_to_wait_it_is_a_rate_limit_and_else_it_is_not() {
         assert_eq!(asked, before, "nobody was asked");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_money_that_says_zero_names_no_time() {
+    for told in ["retry-after=0", "retry-after-ms=0"] {
+        let (providers, heard) = (Providers::new(["first", "second"]), Heard::default());
+        let fault = format!("status=429;code=insufficient_quota;{told}");
+        providers.fault("first", &fault);
+        let layer = failover(two()).on_event(heard.listener());
+        let service = stack(layer, limiter([]), &providers);
+        for _ in 0..3 {
+            assert_eq!(send(&service, request()).await.unwrap().status, 200);
+        }
+        assert_eq!(providers.attempts("first"), 1, "{told}");
+        let told = heard.all();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].ends_with("parked for 3600 s"), "{told:?}");
+    }
+}
+
+/// What a call asks for that is not there is no news of the target.
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_does_not_have_opens_no_breaker() {
+    for fault in ["status=501", "status=505"] {
+        let (providers, heard) = (Providers::new(["first", "second"]), Heard::default());
+        providers.fault("first", fault);
+        let breaker = BreakerOptions::new().failures(3);
+        let layer = failover(two()).breaker(breaker).on_event(heard.listener());
+        let service = stack(layer, limiter([]), &providers);
+        for _ in 0..10 {
+            let came = send(&service, request()).await.unwrap();
+            assert_eq!(came.asked(), ["first", "second"]);
+            assert_eq!(came.status, 200);
+        }
+        assert_eq!(heard.all(), [""; 0], "{fault}");
+        // Nor does it hide that others fail there.
+        providers.fault("first", "status=500");
+        for _ in 0..3 {
+            assert_eq!(send(&service, request()).await.unwrap().status, 200);
+        }
+        assert_eq!(heard.all().len(), 1, "{fault}");
+    }
+}

@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod asked;
+mod bounded;
 mod broken;
 mod configured;
 mod counts;
+mod decisions;
 mod degrade;
 mod health;
 mod keys;
+mod money;
 mod moves_on;
+mod own_lack;
 mod providers;
 mod shown;
+mod stays;
 mod unpark;
 mod waits;

@@ -271,7 +271,10 @@ async fn where_only_routed_calls_are_wanted_others_are_refused_and_nobody_is_ask
     let body = |model: &str| Full::from(format!(r#"{{"model":"{model}","messages":[]}}"#));
     let chat = || http::Request::post("http://called/v1/chat/completions");
     let signed = chat()
-        .header("authorization", "AWS4-HMAC-SHA256 …")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=x, SignedHeaders=host, Signature=x",
+        )
         .body(body(MODEL))
         .unwrap();
     let listing = http::Request::get("http://called/v1/models");

@@ -62,6 +62,16 @@ impl Providers {
         self.at(host).set_faults(vec![rule]);
     }
 
+    /// This goes wrong there with the first attempt, and nothing with those after it.
+    pub(crate) fn fault_once(&self, host: &str, fault: &str) {
+        let rule = FaultRule {
+            fault: fault.parse().unwrap(),
+            probability: 0.0,
+            nth: Some(1),
+        };
+        self.at(host).set_faults(vec![rule]);
+    }
+
     pub(crate) fn attempts(&self, host: &str) -> usize {
         self.at(host).ledger().attempts()
     }

@@ -7,6 +7,7 @@ use tower_quota::sim::{SimConfig, Simulator};
 
 use crate::{
     calls::{chat, client},
+    ports::taken,
     process::{ConfigFile, Gateway, run, soon},
 };
 
@@ -27,8 +28,8 @@ async fn webhook(status: u16) -> (String, mpsc::UnboundedReceiver<Value>) {
 
 fn config(upstream: &str, alerts: &str) -> String {
     format!(
-        "rate_limiting: {{ max_daily_spend: 0.004, alert_threshold: 0.000001 }}\ngateway:\n  listen: 127.0.0.1:0\n  \
-         upstream: {upstream}\n  alerts: {alerts}\n"
+        "rate_limiting: {{ budgets: [{{ amount: 0.004, every: 1d }}], alert_threshold: 0.000001 }}\ngateway:\n  \
+         listen: 127.0.0.1:0\n  upstream: {upstream}\n  alerts: {alerts}\n"
     )
 }
 
@@ -70,7 +71,7 @@ async fn a_threshold_reaches_slack_once_and_what_comes_later_the_webhooks_of_a_r
     let got = soon(told.recv()).await.unwrap();
     let text = got["text"].as_str().unwrap();
     assert!(
-        text.starts_with("tower-quota, threshold: cost $0.004/calendar day"),
+        text.starts_with("tower-quota, threshold: cost $0.004/day"),
         "{text}"
     );
     assert_eq!(counted(&gateway, "threshold", "delivered").await, 1.0);
@@ -112,9 +113,8 @@ async fn a_threshold_reaches_slack_once_and_what_comes_later_the_webhooks_of_a_r
 async fn alerts_test_sends_one_to_each_and_fails_where_one_does_not_take_it() {
     let (good, mut got) = webhook(200).await;
     let (bad, _held) = webhook(403).await;
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!("http://{}/s3cret", free.local_addr().unwrap());
-    drop(free);
+    let (_taken, addr) = taken();
+    let nobody = format!("http://{addr}/s3cret");
     let test = async |alerts: &str| {
         let file = ConfigFile::new(&config("http://127.0.0.1:1", alerts));
         let output = run(&["alerts", "test", "--config", file.path()]).await;

@@ -9,7 +9,7 @@ use crate::{
     process::Gateway,
 };
 
-const LIMITS: &str = "{ max_daily_spend: 1, limits: [
+const LIMITS: &str = "{ budgets: [ { amount: 1, every: 1d } ], limits: [
     { quantity: requests, amount: 2, every: 1h, per: [agent] },
     { quantity: tokens, amount: 5000, every: 1h } ] }";
 
@@ -198,7 +198,8 @@ async fn an_absurd_settlement_is_refused_and_an_operator_ends_any_claim() {
 #[tokio::test]
 async fn a_caller_says_no_cost_that_makes_no_sense_and_an_admin_says_any() {
     let upstreams = "{ local: { url: 'http://127.0.0.1:1' } }";
-    let mut keyed = Keyed::start(upstreams, "{ max_daily_spend: 20 }").await;
+    let budget = "{ budgets: [ { amount: 20, every: 1d } ] }";
+    let mut keyed = Keyed::start(upstreams, budget).await;
     let admin = keyed.key(&["ops", "--role", "admin"]).await;
     let caller = keyed.key(&["ci"]).await;
     let gateway = &keyed.gateway;

@@ -9,6 +9,16 @@ use crate::{
     upstream::echo,
 };
 
+/// In which proxies in front of a gateway sign who calls.
+const IDENTITIES: [&str; 6] = [
+    "cf-access-jwt-assertion",
+    "x-goog-iap-jwt-assertion",
+    "x-amzn-oidc-data",
+    "x-amzn-oidc-identity",
+    "x-userinfo",
+    "x-passwd",
+];
+
 /// What the upstream says that reached it.
 async fn seen(call: RequestBuilder) -> Value {
     let (status, seen) = json_of(call.send().await.unwrap()).await;
@@ -67,7 +77,8 @@ async fn what_is_called_a_key_in_headers_reaches_an_upstream_with_one_and_creden
     let path = "/own/mcp?key=widget&page_token=2&access_token=sk-caller&authorization=sk-caller";
     let call = client().post(keyed.gateway.url(path)).body("{}");
     let call = call.header("x-quota-key", &token);
-    let headers = kept.iter().chain(&hidden);
+    let identities = IDENTITIES.map(|name| (name, "sk-caller"));
+    let headers = kept.iter().chain(&hidden).chain(&identities);
     let call = headers.fold(call, |call, (name, value)| call.header(*name, *value));
     let seen = seen(call).await;
     assert_eq!(seen["path"], "/mcp?key=widget&page_token=2");
@@ -86,6 +97,9 @@ async fn headers_of_an_upstream_that_is_known_are_rather_taken_off_than_shown() 
         .header("x-quota-key", &token)
         .header("x-unheard-of-key", "sk-caller")
         .header("x-kept", "yes");
+    let call = IDENTITIES
+        .iter()
+        .fold(call, |call, name| call.header(*name, "sk-caller"));
     let seen = seen(call).await;
     assert_eq!(
         (&seen["path"], &seen["headers"]["x-kept"]),

@@ -7,19 +7,27 @@
 
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/ports.rs"]
+mod ports;
 
 mod accounts;
 mod admin;
 mod alerts;
 mod calls;
 mod claims;
+mod claims_money;
 mod commands;
 mod dashboard;
+mod disguised;
 mod generic;
+mod google;
 mod hostile;
+mod key_ends;
 mod keys;
 mod limits;
 mod live;
+mod one_key;
+mod pages;
 mod passing;
 mod process;
 mod recent;
@@ -29,6 +37,8 @@ mod reload;
 mod retention;
 mod retries;
 mod routes;
+#[cfg(all(feature = "redis", unix))]
+mod shared;
 mod shutdown;
 mod silent;
 mod startup;
@@ -40,4 +50,5 @@ mod told;
 mod under_load;
 mod unpark;
 mod unread;
+mod unsent;
 mod upstream;

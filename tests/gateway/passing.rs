@@ -2,11 +2,11 @@
 
 use http::HeaderMap;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tower_quota::sim::{Outcome, SimConfig, Simulator};
 
 use crate::{
     calls::{chat, client, json_of},
+    ports::taken,
     process::{Gateway, soon},
     upstream::{Held, echo},
 };
@@ -212,9 +212,7 @@ async fn a_header_that_makes_no_sense_is_refused_by_name() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502_in_the_callers_error_shape() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = free.local_addr().unwrap();
-    drop(free);
+    let (_taken, addr) = taken();
     let gateway = Gateway::start(&format!("http://{addr}"), "{}").await;
     let (status, body) = json_of(chat(&gateway, json!({})).send().await.unwrap()).await;
     assert_eq!(status, 502);

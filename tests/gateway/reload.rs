@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::unix::pipe, process::Command};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     calls::{chat, client, json_of},
     keys::Keyed,
     process::{Gateway, run, soon, tower_quota},
+    told::waiting,
     upstream::{Held, echo},
 };
 
@@ -140,6 +141,104 @@ async fn keys_are_taken_though_the_configuration_is_not() {
     let call = call.body(r#"{"model":"sim-1","max_tokens":9,"messages":[]}"#);
     let answer = soon(call.send()).await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
+}
+
+/// What the audit log has of keys: whose, what it was, what it is, and by whom.
+async fn noted_of_keys(gateway: &Gateway, token: &str) -> Vec<String> {
+    let asked = (Method::GET, "/quota/audit");
+    let (_, said) = ask(gateway, Some(token), asked, None).await;
+    let audit = said["audit"].as_array().unwrap().iter();
+    let of_keys = audit.filter(|entry| entry["what"] == "key");
+    let word = |entry: &Value, name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+    let words = |entry: &Value| ["subject", "old", "new", "by"].map(|name| word(entry, name));
+    of_keys.map(|entry| words(entry).join(" ")).collect()
+}
+
+#[tokio::test]
+async fn what_is_done_to_the_file_of_keys_is_noted_and_ends_calls_that_wait() {
+    let mut upstream = Held::start().await;
+    let upstreams = format!("{{ mine: {{ url: 'http://{}' }} }}", upstream.addr);
+    let mut keyed = Keyed::start(&upstreams, "{ global: { concurrent_requests: 1 } }").await;
+    let ops = keyed.key(&["ops", "--role", "admin"]).await;
+    let (mut calls, mut held) = (Vec::new(), None);
+    for name in ["first", "leaked", "stale", "good"] {
+        let token = keyed.key(&[name]).await;
+        let call = chat(&keyed.gateway, json!({})).header("x-quota-key", token);
+        calls.push(tokio::spawn(call.send()));
+        if held.is_none() {
+            held = Some(upstream.call().await);
+        }
+        waiting(&keyed.gateway, &ops, calls.len() - 1).await;
+    }
+    let [first, leaked, stale, good] = <[_; 4]>::try_from(calls).unwrap();
+    let mut expected = ["first", "leaked", "stale", "good"]
+        .map(|name| format!("{name} - caller this program"))
+        .to_vec();
+    expected.insert(0, "ops - admin this program".to_owned());
+    assert_eq!(noted_of_keys(&keyed.gateway, &ops).await, expected);
+
+    let state = keyed.state.to_str().unwrap().to_owned();
+    let offline = async |verb: &str, name: &str| {
+        let done = run(&["admin", "--state", &state, "key", verb, name]).await;
+        assert!(done.status.success(), "{done:?}");
+    };
+    offline("disable", "leaked").await;
+    let said = keyed.gateway.hangup().await;
+    assert!(said.contains("reloaded; nothing is another"), "{said}");
+    let ended = soon(leaked).await.unwrap().unwrap();
+    let (status, body) = json_of(ended).await;
+    assert_eq!((status, &body["error"]["code"]), (409, &json!("cancelled")));
+    expected.push("leaked enabled disabled this program".to_owned());
+    assert_eq!(noted_of_keys(&keyed.gateway, &ops).await, expected);
+    assert_eq!(waiting(&keyed.gateway, &ops, 2).await.len(), 3);
+
+    // Along with the next change that somebody makes.
+    offline("delete", "stale").await;
+    let asked = (Method::POST, "/quota/keys");
+    let more = Some(json!({ "name": "more" }));
+    let (status, said) = ask(&keyed.gateway, Some(&ops), asked, more).await;
+    assert_eq!((status, &said["warning"]), (201, &Value::Null), "{said}");
+    let ended = soon(stale).await.unwrap().unwrap();
+    assert_eq!(ended.status().as_u16(), 409);
+    expected.push("stale caller - this program".to_owned());
+    expected.push("more - caller ops".to_owned());
+    keyed.gateway.hangup().await;
+    let noted = noted_of_keys(&keyed.gateway, &ops).await;
+    assert_eq!(noted, expected, "each once");
+
+    drop(held.unwrap().answer());
+    assert_eq!(soon(first).await.unwrap().unwrap().status(), 200);
+    drop(upstream.call().await.answer());
+    assert_eq!(soon(good).await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_file_of_keys_that_is_gone_is_said_and_its_keys_hold_while_all_else_is_taken() {
+    let upstreams = format!("{{ mine: {{ url: 'http://{}' }} }}", echo().await);
+    let mut keyed = Keyed::start(&upstreams, "{}").await;
+    let token = keyed.key(&["ci"]).await;
+    std::fs::remove_file(&keyed.state).unwrap();
+    let state = keyed.state.display().to_string();
+    let gateway = &mut keyed.gateway;
+    for (limits, says) in [
+        ("[", "not reloaded, all is as it was: "),
+        (
+            "{ global: { concurrent_requests: 9 } }",
+            "reloaded; new: concurrency 9",
+        ),
+    ] {
+        let text = format!(
+            "rate_limiting: {limits}
+gateway: {{ listen: '127.0.0.1:0', state: '{state}', upstreams: {upstreams} }}"
+        );
+        let gone = gateway.reload_text(&text).await;
+        assert!(gone.contains("is gone"), "{gone}");
+        let said = gateway.complaint().await;
+        let begins = format!("tower-quota: {says}");
+        assert!(said.starts_with(&begins), "{said}");
+        let call = chat(gateway, json!({})).header("x-quota-key", &token);
+        assert_eq!(soon(call.send()).await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,9 @@
 
 use http::HeaderMap;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tower_quota::sim::{SimConfig, Simulator};
 
-use crate::{calls::chat, process::Gateway};
+use crate::{calls::chat, ports::taken, process::Gateway};
 
 /// The status and the headers of a chat with this fault, by a caller that says which try it is, or does not.
 async fn answered(gateway: &Gateway, fault: &str, tries: Option<&str>) -> (u16, HeaderMap) {
@@ -77,9 +76,7 @@ async fn where_nothing_is_repeated_here_callers_may() {
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_told_likewise() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = free.local_addr().unwrap();
-    drop(free);
+    let (_taken, addr) = taken();
     let gateway = Gateway::start(&format!("http://{addr}"), "{}").await;
     let (status, headers) = answered(&gateway, "", Some("0")).await;
     assert_eq!(status, 502);
@@ -94,4 +91,42 @@ async fn an_upstream_that_is_not_there_is_told_likewise() {
         (wrong.status().as_u16(), says_no(wrong.headers())),
         (400, false)
     );
+}
+
+/// It had begun: nobody here repeats it, so its caller may.
+#[tokio::test]
+async fn an_answer_that_breaks_off_was_not_repeated() {
+    let sim = Simulator::start(SimConfig::default()).await.unwrap();
+    let gateway = Gateway::start(&sim.base_url(), "{ retry: { max_attempts: 2 } }").await;
+    let (status, headers) = answered(&gateway, "broken-stream", Some("0")).await;
+    assert_eq!(status, 502);
+    let help = headers["link"].to_str().unwrap();
+    assert!(help.contains("#upstream_broke_off>"), "{help}");
+    assert!(!headers.contains_key("x-should-retry"), "{headers:?}");
+    assert_eq!(sim.ledger().attempts(), 1);
+}
+
+/// Where nothing is repeated at one target, what was tried at another is: of the call itself, not of others.
+#[tokio::test]
+async fn whether_a_call_was_repeated_goes_by_the_targets_that_it_went_to() {
+    let (_taken, addr) = taken();
+    let text = format!(
+        "gateway: {{ listen: '127.0.0.1:0', upstream: 'http://{addr}' }}
+rate_limiting:
+  retry: {{ max_attempts: 1 }}
+  failover:
+    providers:
+      one: {{ base_url: 'http://{addr}/v1', keys: [sk-of-one] }}
+      two: {{ base_url: 'http://{addr}/v1', keys: [sk-of-two] }}
+    routes: {{ both: [one/gpt-5.5, two/gpt-5.5], alone: [one/gpt-5.5] }}
+"
+    );
+    let gateway = Gateway::start_text("", &text).await;
+    for (model, is_told) in [("sim-1", false), ("alone", false), ("both", true)] {
+        let call = chat(&gateway, json!({ "model": model }));
+        let answer = call.header("x-stainless-retry-count", "0").send().await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 502, "{model}");
+        assert_eq!(says_no(answer.headers()), is_told, "{model}");
+    }
 }

@@ -1,11 +1,11 @@
 //! F1, F2, G1: calls for routed models go to their targets, with the targets' own keys.
 
 use serde_json::json;
-use tokio::net::TcpListener;
 use tower_quota::sim::{FaultRule, SimConfig, SimServer, Simulator};
 
 use crate::{
     calls::{chat, client, json_of},
+    ports::taken,
     process::{ConfigFile, Gateway},
     upstream::echo,
 };
@@ -42,12 +42,6 @@ async fn failing_by(fault: &str) -> SimServer {
         ..SimConfig::default()
     };
     Simulator::start(config).await.unwrap()
-}
-
-/// An address where nobody listens.
-async fn nobody() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", free.local_addr().unwrap())
 }
 
 #[tokio::test]
@@ -263,7 +257,8 @@ async fn with_an_upstream_other_models_go_there_with_the_callers_key() {
 
 #[tokio::test]
 async fn where_no_target_can_be_reached_it_is_a_502_that_names_the_last() {
-    let (one, two) = (nobody().await, nobody().await);
+    let [(_one, one), (_two, two)] = [taken(), taken()];
+    let [one, two] = [one, two].map(|addr| format!("http://{addr}"));
     let gateway = Gateway::start_text("", &file(&one, &two)).await;
     let call = chat(&gateway, json!({"model": "gpt-5.5", "max_tokens": 9}));
     let (status, body) = json_of(call.send().await.unwrap()).await;

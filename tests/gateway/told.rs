@@ -19,7 +19,8 @@ fn header<'a>(answer: &'a Response, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn an_answer_tells_where_it_is_from_what_it_took_and_what_it_cost() {
     let sim = Simulator::start(SimConfig::default()).await.unwrap();
-    let gateway = Gateway::start(&sim.base_url(), "{ max_daily_spend: 5 }").await;
+    let budget = "{ budgets: [ { amount: 5, every: 1d } ] }";
+    let gateway = Gateway::start(&sim.base_url(), budget).await;
     let body = json!({"model": "gpt-5.5", "max_tokens": 50});
     let answer = chat(&gateway, body.clone()).send().await.unwrap();
     assert_eq!(header(&answer, "x-quota-provider"), Some("openai"));
@@ -180,7 +181,7 @@ async fn calls(gateway: &Gateway, token: &str) -> Vec<Value> {
 }
 
 /// The calls, once there are so many that wait.
-async fn waiting(gateway: &Gateway, token: &str, number: usize) -> Vec<Value> {
+pub(crate) async fn waiting(gateway: &Gateway, token: &str, number: usize) -> Vec<Value> {
     soon(async {
         loop {
             let calls = calls(gateway, token).await;

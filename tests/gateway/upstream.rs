@@ -9,6 +9,7 @@ use std::{
 
 use axum::{Router, body::Body, extract::Request, response::Response};
 use bytes::Bytes;
+use http::request::Parts;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -77,6 +78,16 @@ pub(crate) async fn refusing(status: u16) -> SocketAddr {
     start(Router::new().fallback(answer)).await
 }
 
+/// Answers each call as this says of its head.
+pub(crate) async fn answering(answer: fn(&Parts) -> Response) -> SocketAddr {
+    let answer = move |request: Request| async move {
+        let (parts, body) = request.into_parts();
+        body.collect().await.unwrap();
+        answer(&parts)
+    };
+    start(Router::new().fallback(answer)).await
+}
+
 /// An upstream whose answers the test writes, piece by piece.
 pub(crate) struct Held {
     pub(crate) addr: SocketAddr,
@@ -88,7 +99,7 @@ pub(crate) struct Held {
 pub(crate) struct HeldCall {
     /// The caller's header `x-name`.
     pub(crate) name: String,
-    answered: oneshot::Sender<(&'static str, Pieces)>,
+    answered: oneshot::Sender<(u16, &'static str, Pieces)>,
 }
 
 /// The answer to a call, which ends when this is dropped.
@@ -110,8 +121,9 @@ impl Held {
                 let call = HeldCall { name, answered };
                 tell.send(call).expect("the test is over");
                 match answer.await {
-                    Ok((kind, pieces)) => {
-                        let answer = Response::builder().header("content-type", kind);
+                    Ok((status, kind, pieces)) => {
+                        let answer = Response::builder().status(status);
+                        let answer = answer.header("content-type", kind);
                         answer.body(Body::new(pieces)).unwrap()
                     }
                     Err(_) => Response::new(Body::empty()),
@@ -156,9 +168,19 @@ impl HeldCall {
         self.answer_as("application/json")
     }
 
+    /// Says that it is overloaded.
+    pub(crate) fn fails(self) {
+        drop(self.answer_with(503, "application/json"));
+    }
+
     fn answer_as(self, kind: &'static str) -> Answering {
+        self.answer_with(200, kind)
+    }
+
+    fn answer_with(self, status: u16, kind: &'static str) -> Answering {
         let (pieces, body) = mpsc::unbounded_channel();
-        self.answered.send((kind, Pieces(body))).expect("given up");
+        let answer = (status, kind, Pieces(body));
+        self.answered.send(answer).expect("given up");
         Answering(pieces)
     }
 }

@@ -126,13 +126,16 @@ impl World {
         fs::write(self.folder.file(name), text).unwrap();
     }
 
-    /// The text with the address of a server of ours, where it names one.
+    /// The text with the address of a server of ours, where it names one. It has more time to answer than readers give it: the
+    /// machine does much at once.
     fn with_redis(&mut self, text: &str) -> String {
         if !text.contains(REDIS) {
             return text.to_owned();
         }
         let server = self.redis.get_or_insert_with(|| Server::start(&[]));
-        text.replace(REDIS, server.url().trim_end_matches('/'))
+        let patient = format!("{}?timeout=10s&", server.url());
+        text.replace(&format!("{REDIS}?"), &patient)
+            .replace(REDIS, &server.url())
     }
 
     async fn shell(&mut self, snippet: &Snippet) {

@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use crate::pages::Snippet;
+use crate::{pages::Snippet, scripts::succeed};
 
 /// A gateway to serve, or commands to run.
 pub(crate) enum Part<'t> {
@@ -70,8 +70,13 @@ exec '{real}' \"$@\"
 "
     );
     if !program.exists() {
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // A child writes it: what is open for writing in this process is so too in whatever another test starts just then, and
+        // cannot be executed meanwhile.
+        let text = folder.join("program.sh");
+        fs::write(&text, script).unwrap();
+        let mut install = Command::new("install");
+        install.args(["-m", "755"]).arg(text).arg(&program);
+        succeed(&mut install, "it is of the coreutils");
     }
     programs
 }

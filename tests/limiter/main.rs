@@ -18,6 +18,7 @@ mod goodput;
 mod late_answers;
 mod lost;
 mod newcomers;
+mod panics;
 mod pins;
 mod queue_steps;
 mod queue_threads;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use tower_quota::{
     Limiter, Tag,
-    limit::{Limit, Limits},
+    limit::{CalendarUnit, Limit, Limits},
     sim::{SimLimit, Simulator},
     store::MemoryStore,
 };
@@ -180,6 +180,47 @@ async fn only_limits_that_refused_are_cut() {
     let learnt = store.learnt();
     let cut: Vec<(&str, u64)> = learnt.iter().map(|l| (&*l.limit, l.amount)).collect();
     assert_eq!(cut, [("requests 100/min for model=m (adaptive)", 49)]);
+}
+
+/// So many requests a minute and so many a day are granted, of which nothing is told but by 429s; what has been cut after
+/// three calls.
+async fn cut_by(minute: u64, day: u64) -> Vec<(String, u64)> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let simulator = silent([
+        SimLimit::requests(minute, MINUTE),
+        SimLimit::requests(day, DAY),
+    ]);
+    let of_a_day = Limit::requests(1_000).every_calendar(CalendarUnit::Day, "UTC");
+    let (limiter, store) = limiter(
+        [
+            Limit::requests(100).every(MINUTE).adaptive(FLOOR),
+            of_a_day.adaptive(FLOOR),
+            Limit::requests(2_000).every(DAY).adaptive(FLOOR),
+        ],
+        true,
+    );
+    for expected in [200, 200, 429] {
+        let status = call(&limiter, &simulator, chat(OURS, "m", 10)).await;
+        assert_eq!(status, expected);
+    }
+    let learnt = store.learnt().into_iter();
+    learnt.map(|cut| (cut.limit, cut.amount)).collect()
+}
+
+/// A day of a calendar is no minute.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_names_its_period_cuts_limits_of_that_length() {
+    let of_the_minute = ("requests 100/min (adaptive)".to_owned(), 70);
+    assert_eq!(cut_by(2, 500).await, [of_the_minute]);
+    let cut = cut_by(50, 2).await;
+    let of_days = [
+        (
+            "requests 1000/calendar day in UTC (adaptive)".to_owned(),
+            700,
+        ),
+        ("requests 2000/day (adaptive)".to_owned(), 1_400),
+    ];
+    assert_eq!(cut, of_days);
 }
 
 /// Another amount at run time is the ceiling: learning ends there, and goes on below.

@@ -80,3 +80,23 @@ async fn where_one_of_the_first_is_refused_the_others_wait_on() {
     let again = [(0, 1), (50, 2), (100, 4), (150, 8), (200, 16)];
     assert_eq!(groups[3..8], again.map(|(ms, calls)| (opens + ms, calls)));
 }
+
+/// A provider that always refuses is asked by all within a few told waits, not by one for each.
+#[tokio::test(start_paused = true)]
+async fn where_all_are_refused_nobody_waits_for_all_others() {
+    let (limiter, upstream) = (plenty(), Upstream::new());
+    let service = upstream.behind("A", &limiter);
+    send(&service, request("first", &[], Some(&five()))).await;
+    let mut calls = Vec::new();
+    for _ in 0..100 {
+        calls.push(sent(&service, request("sibling", &[], Some(&five()))).await);
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap().status(), 429);
+    }
+    let groups = groups(&upstream, "sibling");
+    let expected = [(0, 1), (5_000, 2), (10_000, 4), (15_000, 8), (20_000, 16)];
+    assert_eq!(groups[..5], expected);
+    // Of larger groups the first hear that they are refused while the last have not left yet.
+    assert!(groups.len() < 10, "{groups:?}");
+}

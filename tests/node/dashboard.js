@@ -21,7 +21,7 @@ async function call(agent, model = "sim-1") {
 async function open(browser, options) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const seen = { errors: [], hosts: new Set() };
   page.on("pageerror", (error) => seen.errors.push(error.message));
   page.on("console", (message) => {

@@ -76,11 +76,31 @@ mod by_configuration {
         stack.reload(&config(7)).await.unwrap();
         drop(stack.limiter.acquire(agent("scout")).await.unwrap());
     }
+
+    /// Of which this one has not heard.
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn a_reload_leaves_what_another_process_has_paused_just_now() {
+        let server = crate::redis::Server::start(&[]);
+        let config = |rpm: u32| {
+            // Neither asks by itself meanwhile.
+            let store = format!("{}?timeout=20s&silence=24h", server.url());
+            let text = format!("rate_limiting: {{ store: '{store}', global: {{ rpm: {rpm} }} }}");
+            Config::from_yaml(&text).unwrap()
+        };
+        let [one, other] = [(); 2].map(|()| config(5).build().unwrap());
+        pause(&one.limiter, scout()).await;
+        let reloaded = other.reload(&config(6)).await.unwrap();
+        assert_eq!(reloaded.changed[0].now, "requests 6/min");
+        assert!(reloaded.added.is_empty() && reloaded.removed.is_empty());
+        let refused = other.limiter.acquire(agent("scout")).await.unwrap_err();
+        assert_eq!(refused, paused("agent=scout"));
+    }
 }
 
 #[cfg(feature = "redis")]
 mod on_a_server {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use tower_quota::{
         Limiter,
@@ -94,6 +114,7 @@ mod on_a_server {
     fn open(server: &Server, on_error: OnError) -> Arc<RedisStore> {
         let limits = Limits::new([Limit::concurrency(1)]).unwrap();
         let options = RedisOptions::new(&server.url(), limits).unwrap();
+        let options = options.timeout(Duration::from_secs(20));
         Arc::new(options.on_error(on_error).open().unwrap())
     }
 

@@ -4,12 +4,7 @@
 use crate::certificates;
 use crate::servers as redis;
 
-use std::{
-    fs,
-    net::{Ipv4Addr, TcpListener},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use redis::{Folder, Reply, Server};
 use tower_quota::{
@@ -134,13 +129,8 @@ async fn over_tls_it_trusts_the_authority_that_it_is_given_and_nobody_else() {
     let folder = Folder::new();
     certificates::make(|name| folder.file(name).to_string_lossy().into_owned());
     let file = |name: &str| folder.file(name).to_string_lossy().into_owned();
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let (port, ca) = (port.to_string(), file("ca.pem"));
-    let (certificate, key) = (file("server.pem"), file("server.key"));
-    let _server = Server::start(&[
-        ("tls-port", &port),
+    let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+    let (_server, port) = Server::start_with_tls(&[
         ("tls-cert-file", &certificate),
         ("tls-key-file", &key),
         ("tls-ca-cert-file", &ca),

@@ -26,6 +26,7 @@ fn maker(url: &str) -> impl Fn(Limits) -> Arc<dyn Store> + use<> {
         let options = RedisOptions::new(&url, limits).unwrap();
         let options = options.namespace(number.get().to_string());
         let options = options.absorb_counters(true).time_passed_in();
+        let options = options.timeout(Duration::from_secs(20));
         Arc::new(options.open().unwrap())
     }
 }
@@ -138,7 +139,7 @@ async fn three_processes_decide_as_one_in_memory_does() {
         // Few entries between two images: each begins anew in the middle.
         let options = RedisOptions::new(&server.url(), limits()).unwrap();
         let options = options.namespace(format!("three-{seed}")).image_after(50);
-        let options = options.time_passed_in();
+        let options = options.timeout(Duration::from_secs(20)).time_passed_in();
         let mut shared: Vec<RedisStore> = (0..3).map(|_| options.clone().open().unwrap()).collect();
         let mut open: Vec<(Grant, Grant, usize)> = Vec::new();
         for step in 0..250 {

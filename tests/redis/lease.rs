@@ -27,7 +27,8 @@ fn window(limit: Limit) -> Limit {
 
 fn options(server: &Server, limits: impl IntoIterator<Item = Limit>) -> RedisOptions {
     let options = RedisOptions::new(&server.url(), Limits::new(limits).unwrap());
-    options.unwrap().lease(LEASE).time_passed_in()
+    let options = options.unwrap().timeout(Duration::from_secs(20));
+    options.lease(LEASE).time_passed_in()
 }
 
 fn claim(attempt: u32, quantities: Quantities) -> Claim {
@@ -76,6 +77,7 @@ async fn it_keeps_the_contract() {
         let options = RedisOptions::new(&server.url(), limits).unwrap();
         let options = options.namespace(number.get().to_string());
         let options = options.absorb_counters(true).lease(LEASE).time_passed_in();
+        let options = options.timeout(Duration::from_secs(20));
         Arc::new(options.open().unwrap())
     };
     contract::check(make, tokio::time::advance).await;

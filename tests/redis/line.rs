@@ -63,6 +63,7 @@ async fn waits(server: &Server, others: usize, stands: bool) -> Option<usize> {
     let options = RedisOptions::new(&server.url(), limits.unwrap()).unwrap();
     let options = options
         .namespace(format!("{others}-{stands}"))
+        .timeout(Duration::from_secs(20))
         .time_passed_in();
     let large = options.clone().open().unwrap();
     let small: Vec<RedisStore> = (0..others)

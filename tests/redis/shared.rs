@@ -14,7 +14,7 @@ use std::{
 use redis::Server;
 use tower_quota::{
     Limiter, Money, Rejection, Tag, Tags, Usage,
-    limit::{Demand, Limit, Limits},
+    limit::{Demand, Limit, LimitError, Limits},
     limiter::{Call, QueueOptions},
     store::{
         BudgetChange, Claim, Correction, Decision, Reason, Settlement, Store, Waiting,
@@ -30,7 +30,8 @@ fn limits(all: impl IntoIterator<Item = Limit>) -> Limits {
 }
 
 fn options(server: &Server, limits: Limits) -> RedisOptions {
-    RedisOptions::new(&server.url(), limits).unwrap()
+    let options = RedisOptions::new(&server.url(), limits).unwrap();
+    options.timeout(Duration::from_secs(20))
 }
 
 fn claim(tokens: u64) -> Claim {
@@ -180,6 +181,34 @@ async fn what_a_configuration_gives_that_is_read_again_is_what_all_are_opened_wi
     one.reload(&set(50), &set(10), &why).get().await.unwrap();
     assert_eq!(held(&one), "requests 50/min");
     assert_eq!(held(&open(10)), "requests 50/min");
+}
+
+/// What one has changed just now, and the other has not heard of.
+#[tokio::test]
+async fn what_is_changed_by_hand_takes_back_nothing_that_was_changed_through_another() {
+    let server = Server::start(&[]);
+    let set = limits([Limit::requests(1).every(MINUTE)]);
+    let stores = two_quiet_ones(&server, &set, 10_000).map(Arc::new);
+    let [one, other] = stores.map(|store| Limiter::build(store, QueueOptions::new()));
+    let pause = |name: &str| Limit::paused().when(Tag::Agent, name);
+    let words = |limiter: &Limiter| -> Vec<String> {
+        let limits = limiter.limits();
+        limits.iter().map(ToString::to_string).collect()
+    };
+    let paused = |limits: &Limits| limits.with(pause("a"));
+    one.change("it loops", paused).await.unwrap();
+    let raised = |limits: &Limits| limits.with_amount("requests 1/min", None, 2);
+    other.change("more", raised).await.unwrap();
+    assert_eq!(words(&other), ["requests 2/min", "agent=a is paused"]);
+    // Nor is it missed.
+    let paused = |limits: &Limits| limits.with(pause("b"));
+    other.change("it loops too", paused).await.unwrap();
+    let ended = |limits: &Limits| Ok::<_, LimitError>(limits.without(&pause("b")));
+    one.change("mended", ended).await.unwrap();
+    assert_eq!(words(&one), ["requests 2/min", "agent=a is paused"]);
+    // Whoever says what all limits are says so.
+    other.reconfigure(&set).await.unwrap();
+    assert_eq!(words(&other), ["requests 1/min"]);
 }
 
 #[tokio::test]

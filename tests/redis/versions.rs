@@ -99,7 +99,7 @@ async fn one_that_wants_more_waits_for_the_older_to_go_and_keeps_it_out_then() {
 async fn an_older_that_was_cut_off_all_the_while_claims_nothing_and_says_why() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(server.address());
-    let silence = Duration::from_millis(300);
+    let silence = Duration::from_secs(1);
     let older = options(&proxy.url(), 1, 1).silence(silence).open().unwrap();
     assert!(granted(&older).await);
     proxy.set(Fault::Hold);

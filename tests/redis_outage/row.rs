@@ -2,12 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     task::block_in_place,
     time::{Instant, sleep},
 };
 use tower_quota::{
-    Limiter, Tags,
+    Limiter, StoreError, Tags,
     limit::Demand,
     limiter::QueueOptions,
     sim::{Ledger, SimConfig, Simulator},
@@ -18,7 +19,7 @@ use tower_quota::{
 };
 
 use crate::{
-    load::{OUTPUT, Process, REQUESTS, SCOUT, Seen, cost, limits, provider_limits},
+    load::{MARGIN, OUTPUT, Process, REQUESTS, SCOUT, Seen, cost, limits, provider_limits},
     redis::until,
     site::{Site, Wrong},
 };
@@ -58,6 +59,8 @@ pub(crate) struct Line {
     pub(crate) longest: Duration,
     /// Until each process let calls in again.
     pub(crate) back: Vec<Option<Duration>>,
+    /// For how long, at most, the machine let something rest that was due.
+    rest: Duration,
 }
 
 impl fmt::Display for Row {
@@ -91,7 +94,8 @@ impl Row {
             .iter()
             .map(|store| Limiter::build(store.clone(), QueueOptions::new()))
             .collect();
-        let rests = tokio::spawn(rests());
+        let rest = Arc::<Mutex<Duration>>::default();
+        let rests = tokio::spawn(rests(rest.clone()));
         let processes: Vec<Process> = limiters
             .iter()
             .map(|limiter| Process::start(limiter, &provider))
@@ -120,10 +124,9 @@ impl Row {
             seen.push(process.end().await);
         }
         rests.abort();
-        let may_be = TIMEOUT * 4 + *REST.lock();
         provider.idle().await;
-        let ledger = provider.ledger();
-        self.line(&ledger, &stores, &seen, (over, may_be)).await
+        let (ledger, rest) = (provider.ledger(), *rest.lock());
+        self.line(&ledger, &stores, &seen, (over, rest)).await
     }
 
     fn open(self, url: &str) -> Arc<RedisStore> {
@@ -145,8 +148,9 @@ impl Row {
         ledger: &Ledger,
         stores: &[Arc<RedisStore>],
         seen: &[Seen],
-        (over, may_be): (Instant, Duration),
+        (over, rest): (Instant, Duration),
     ) -> Line {
+        let may_be = TIMEOUT * 4 + *REST.lock();
         let mut said = said(stores).await;
         // What a driver asked for one that had gone is given back a moment later.
         for _ in 0..200 {
@@ -191,6 +195,7 @@ impl Row {
             late: late().filter(|late| **late > may_be).count(),
             longest: late().copied().max().unwrap_or_default(),
             back: back.collect(),
+            rest,
         }
     }
 }
@@ -203,51 +208,93 @@ struct Said {
     held: u64,
 }
 
+/// The server has little time for each answer, and the machine does much at once: they are asked until all have answered.
 async fn said(stores: &[Arc<RedisStore>]) -> Said {
+    for _ in 0..200 {
+        if let Ok(said) = ask(stores).await {
+            return said;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the server is there, and is not heard");
+}
+
+async fn ask(stores: &[Arc<RedisStore>]) -> Result<Said, StoreError> {
     // What each has told first, then what all say.
     for store in stores {
-        store.budgets().get().await.unwrap();
+        store.budgets().get().await?;
     }
     let mut said = Said::default();
     for store in stores {
-        let all = store.budgets().get().await.unwrap();
+        let all = store.budgets().get().await?;
         let of_all = all.iter().find(|budget| !budget.budget.contains("scout"));
         let of_all = of_all.unwrap();
         said.spent.push(of_all.settled.as_nanos());
-        let (requests, slots) = used(store).await;
+        let (requests, slots) = used(store).await?;
         said.counted.push(requests);
         said.held += of_all.reserved.as_nanos() + slots;
     }
-    said
+    // Some that cannot ask answer by what they knew: who still cannot ask has answered so.
+    for store in stores {
+        store.budgets().get().await?;
+    }
+    Ok(said)
 }
 
 /// How many requests of a day are counted, and how many slots are taken.
-async fn used(store: &RedisStore) -> (u64, u64) {
+async fn used(store: &RedisStore) -> Result<(u64, u64), StoreError> {
     let claim = Claim::new(Tags::new(), Demand::default());
-    let standings = store.peek(&claim).get().await.unwrap();
+    let standings = store.peek(&claim).get().await?;
     let of = |limit| {
         let standing = standings
             .iter()
             .find(|standing| standing.key.limit() == limit);
         standing.unwrap().in_use
     };
-    (of(4), of(1))
+    Ok((of(4), of(1)))
 }
 
-/// For how long the machine has let something rest that was due.
-static REST: parking_lot::Mutex<Duration> = parking_lot::Mutex::new(Duration::ZERO);
+/// For how long the machine has let something rest that was due, whatever the row.
+static REST: Mutex<Duration> = Mutex::new(Duration::ZERO);
 
-async fn rests() {
+/// Keeps the longest of a row.
+async fn rests(of_row: Arc<Mutex<Duration>>) {
     let each = Duration::from_millis(5);
     loop {
         let due = Instant::now() + each;
         sleep(each).await;
-        let rest = &mut *REST.lock();
-        *rest = (*rest).max(due.elapsed());
+        let late = due.elapsed();
+        for longest in [&REST, &*of_row] {
+            let longest = &mut *longest.lock();
+            *longest = (*longest).max(late);
+        }
     }
 }
 
 impl Line {
+    /// Whether this cannot be judged by when attempts came: too many came at once, and the machine let things rest for so long
+    /// that those may have come late which were let in long before.
+    pub(crate) fn came_late(&self) -> bool {
+        self.over as u64 > self.allowed().0 && self.rest > MARGIN / 2
+    }
+
+    /// So many attempts over a limit, and so much money.
+    fn allowed(&self) -> (u64, u64) {
+        match self.row.policy {
+            // What one was granted last, and the server has not when it goes on, may be granted once more until it is told again.
+            OnError::Deny if self.row.wrong.goes_back() => (REQUESTS, SCOUT / 2),
+            OnError::Deny => (0, 0),
+            // While some are cut off and others are not, as when it begins and when it is over, a share may be taken twice.
+            OnError::Local => (REQUESTS, SCOUT / 2),
+            _ => (u64::MAX, u64::MAX),
+        }
+    }
+
+    /// Whether the budget was not used up, which is to hold: the machine was too busy.
+    pub(crate) fn shows_nothing(&self) -> bool {
+        !self.used_up && self.row.policy == OnError::Deny
+    }
+
     /// What is not as it has to be.
     pub(crate) fn wrong(&self) -> Option<String> {
         let mut wrong = Vec::new();
@@ -256,14 +303,7 @@ impl Line {
                 wrong.push(what.to_owned());
             }
         };
-        let (over, overspent) = match self.row.policy {
-            // What one was granted last, and the server has not when it goes on, may be granted once more until it is told again.
-            OnError::Deny if self.row.wrong.goes_back() => (REQUESTS, SCOUT / 2),
-            OnError::Deny => (0, 0),
-            // While some are cut off and others are not, as when it begins and when it is over, a share may be taken twice.
-            OnError::Local => (REQUESTS, SCOUT / 2),
-            _ => (u64::MAX, u64::MAX),
-        };
+        let (over, overspent) = self.allowed();
         check(self.over as u64 <= over, "attempts over a limit");
         check(self.overspent <= overspent, "money overspent");
         check(
@@ -281,7 +321,7 @@ impl Line {
             "a process is not back at work",
         );
         check(
-            self.used_up || self.row.policy != OnError::Deny,
+            !self.shows_nothing(),
             "a budget that is not used up shows nothing",
         );
         check(self.ok > 30, "a load that does nothing shows nothing");

@@ -1,9 +1,11 @@
 //! Calls that succeed, fail, are refused, fail over, park and meet broken connections, over sockets.
 
-use tokio::net::TcpListener;
 use tower_quota::sim::{FaultRule, SimConfig, SimServer, Simulator};
 
-use crate::stack::{Stack, chat};
+use crate::{
+    ports::taken,
+    stack::{Stack, chat},
+};
 
 async fn sim(fault: &str) -> SimServer {
     let faults = match fault {
@@ -19,12 +21,6 @@ async fn sim(fault: &str) -> SimServer {
         ..SimConfig::default()
     };
     Simulator::start(config).await.unwrap()
-}
-
-/// An address at which nobody listens.
-async fn nowhere() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", free.local_addr().unwrap())
 }
 
 /// How much is seen at least: the layers, the targets, the services, what is kept.
@@ -78,8 +74,9 @@ async fn of_calls_that_nobody_serves_nothing_is_shown() {
     stack.kept().await;
     stack.outputs.are_clean(LEAST);
 
+    let (_taken, nobody) = taken();
     for (name, base) in [
-        ("refused", nowhere().await),
+        ("refused", format!("http://{nobody}")),
         ("dropped", sim("drop").await.base_url()),
     ] {
         let stack = Stack::new(&[("openai", base)]);
@@ -110,7 +107,8 @@ async fn of_calls_without_a_route_nothing_is_shown_beyond_what_the_client_is_han
             "{model} {fault}"
         );
     }
-    let gone = nowhere().await;
+    let (_taken, nobody) = taken();
+    let gone = format!("http://{nobody}");
     for (base, fault) in [(&base, "drop"), (&gone, "")] {
         let request = chat(base, "gpt-4o-mini", fault);
         assert_eq!(stack.call(request, false).await, None, "{fault}");

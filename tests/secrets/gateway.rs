@@ -1,11 +1,11 @@
 //! The program, over a run with callers that show their secrets.
 
 use reqwest::{Client, RequestBuilder};
-use tokio::net::TcpListener;
 use tower_quota::sim::{SimConfig, Simulator};
 
 use crate::{
     outputs::{Outputs, secret},
+    ports::taken,
     process::{ConfigFile, Gateway, run},
 };
 
@@ -78,9 +78,7 @@ async fn the_program_says_nothing_of_its_callers_secrets() {
         outputs.text("what the program says", line);
     }
 
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = free.local_addr().unwrap();
-    drop(free);
+    let (_taken, addr) = taken();
     let gateway = Gateway::start(&format!("http://{addr}"), "{}").await;
     assert_eq!(answer(&outputs, chat(&gateway, "")).await, 502);
     for line in gateway.said().await {

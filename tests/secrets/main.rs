@@ -20,6 +20,8 @@ mod config;
 mod folder;
 mod gateway;
 mod outputs;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../gateway/process.rs"]
 mod process;
 mod stack;

@@ -32,11 +32,11 @@ use tower_quota::{
     },
 };
 
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// Midnight in UTC.
-const START: u64 = 1_790_035_200;
+pub(crate) const START: u64 = 1_790_035_200;
 
-fn at(seconds: u64) -> SystemTime {
+pub(crate) fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(START + seconds)
 }
 
@@ -97,7 +97,7 @@ where
     status
 }
 
-fn rows(path: &Path, sql: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(path: &Path, sql: &str) -> Vec<Vec<String>> {
     let conn = Connection::open(path).unwrap();
     let mut query = conn.prepare(sql).unwrap();
     let columns = query.column_count();
@@ -364,7 +364,12 @@ async fn what_a_crash_has_lost_counts_as_reserved_and_is_told_of() {
 
 /// A store whose clock on the wall is set by hand.
 fn clocked(path: &Path) -> (Arc<SqliteStore>, Arc<AtomicU64>) {
-    let millis = Arc::new(AtomicU64::new(START * 1_000));
+    clocked_from(path, 0)
+}
+
+/// The same, which shows so many seconds after the start at first.
+pub(crate) fn clocked_from(path: &Path, seconds: u64) -> (Arc<SqliteStore>, Arc<AtomicU64>) {
+    let millis = Arc::new(AtomicU64::new((START + seconds) * 1_000));
     let shown = millis.clone();
     let limits = Limits::new([budget()]).unwrap();
     let store = SqliteOptions::new(path, limits)

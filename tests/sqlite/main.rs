@@ -7,6 +7,8 @@ mod folder;
 
 mod ahead;
 mod contract;
+mod export;
 mod files;
 mod images;
 mod ledger;
+mod retention;

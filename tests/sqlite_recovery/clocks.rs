@@ -96,7 +96,7 @@ async fn a_calendars_period_ends_when_the_clock_says_so_whoever_runs() {
     drop(store);
     for (shown, settled) in [
         (START + 100, 4),
-        (START - 7_200, 5),
+        (START - 3_000, 5),
         (START + 2_879, 6),
         (START + 2_880, 0),
         (START, 1),
@@ -113,4 +113,40 @@ async fn a_calendars_period_ends_when_the_clock_says_so_whoever_runs() {
         usage.cost = Some(Money::from_dollars(1));
         store.record(&Tags::new(), usage).get().await.unwrap();
     }
+}
+
+/// As that of a machine that has just started, before anybody has told it the time.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_years_behind_at_one_start_has_no_years_pass_until_the_next() {
+    let folder = Folder::new();
+    let seconds = Arc::new(AtomicU64::new(START));
+    let show = |shown| seconds.store(shown, Ordering::Relaxed);
+    let path = folder.file("hour.db");
+    let hour = || Limit::cost(Money::from_dollars(5)).every_calendar(CalendarUnit::Hour, "UTC");
+    let store = open(&path, &seconds, hour());
+    let mut usage = Usage::new(1, 1);
+    usage.cost = Some(Money::from_dollars(4));
+    store.record(&Tags::new(), usage).get().await.unwrap();
+    drop(store);
+    for (shown, settled) in [(START + 100, 4), (START + 2_879, 4), (START + 2_880, 0)] {
+        // Nothing is done until it is right.
+        show(5);
+        drop(open(&path, &seconds, hour()));
+        show(shown);
+        let store = open(&path, &seconds, hour());
+        let standing = store.budgets().get().await.unwrap().remove(0);
+        assert_eq!(standing.settled, Money::from_dollars(settled), "{shown}");
+    }
+    show(START);
+    let path = folder.file("minute.db");
+    let minute = || Limit::requests(1).every(MINUTE).margin(Duration::ZERO);
+    let mut world = World::of(open(&path, &seconds, minute()));
+    world.claim(&claim("a", 1), true).await;
+    drop(world);
+    show(5);
+    drop(open(&path, &seconds, minute()));
+    show(START + 20);
+    let mut world = World::of(open(&path, &seconds, minute()));
+    world.claim(&claim("a", 1), true).await;
+    assert_eq!(world.said, ["not now: 0 1 Some(40s)"]);
 }

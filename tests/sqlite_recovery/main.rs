@@ -10,4 +10,5 @@ mod come_and_go;
 mod limits;
 mod property;
 mod rules;
+mod runs;
 mod world;

@@ -7,7 +7,7 @@ use tower_quota::{
     Limiter, Money, Tag, Tags, Usage,
     limit::{Limit, Limits},
     limiter::{Call, QueueOptions},
-    store::{SqliteStore, Store as _},
+    store::{BudgetChange, SqliteStore, Store as _},
 };
 
 use crate::{
@@ -74,6 +74,72 @@ async fn what_was_lost_may_pass_a_threshold_and_that_is_told() {
     assert_eq!((after.lost(), after.events().len()), (1, 1));
     assert_eq!(after.events(), []);
     drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_passed_because_less_may_be_spent_is_told_once() {
+    let folder = Folder::new();
+    let budget = |dollars| {
+        of([Limit::cost(Money::from_dollars(dollars))
+            .every(MINUTE * 60)
+            .thresholds([0.5, 0.8])])
+    };
+    let store = open(&folder.file("a.db"), budget(100), wall());
+    store.record(&Tags::new(), spent(60)).get().await.unwrap();
+    assert_eq!(store.events().len(), 1, "half of it");
+    let store = killed(&folder, &store, budget(100)).await;
+    assert_eq!(store.events(), [], "of the same amount all is told");
+    let store = killed(&folder, &store, budget(70)).await;
+    let told: Vec<String> = store.events().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["cost $70.00/hour: 80 % of it is spent; $60.00 of $70.00 spent"]
+    );
+    let store = killed(&folder, &store, budget(70)).await;
+    assert_eq!(store.events(), []);
+    let store = killed(&folder, &store, budget(200)).await;
+    assert_eq!(store.events(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_in_a_period_that_is_over_passes_nothing() {
+    let folder = Folder::new();
+    let budget = |dollars| {
+        of([Limit::cost(Money::from_dollars(dollars))
+            .every(MINUTE)
+            .thresholds([0.8])])
+    };
+    let (path, wall) = (folder.file("a.db"), wall());
+    let store = open(&path, budget(100), wall.clone());
+    store.record(&Tags::new(), spent(60)).get().await.unwrap();
+    drop(store);
+    advance(MINUTE * 2).await;
+    let store = open(&path, budget(50), wall);
+    assert_eq!(store.events(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_opens_where_more_is_spent_than_may_be_from_now_on() {
+    let folder = Folder::new();
+    let budget = |dollars| {
+        of([Limit::cost(Money::from_dollars(dollars))
+            .every(MINUTE)
+            .circuit()])
+    };
+    let store = open(&folder.file("a.db"), budget(100), wall());
+    store.record(&Tags::new(), spent(60)).get().await.unwrap();
+    let store = killed(&folder, &store, budget(60)).await;
+    assert_eq!(store.events(), [], "no more than may be");
+    let store = killed(&folder, &store, budget(50)).await;
+    let events = store.events();
+    assert!(matches!(&events[..], [event] if event.change == BudgetChange::Tripped));
+    let audit = store.ledger().unwrap().audit().unwrap();
+    let what: Vec<&str> = audit.iter().map(|entry| &*entry.what).collect();
+    assert_eq!(what, ["limit", "limit", "stop"]);
+    let limiter = Limiter::with_store(store);
+    let call = Call::new().cost(Money::from_nanos(1));
+    let refused = limiter.try_acquire(call).await.unwrap_err();
+    assert_eq!(refused.kind(), "circuit_open");
 }
 
 #[tokio::test(start_paused = true)]

@@ -301,10 +301,8 @@ async fn runs_that_rest_make_room_for_new_ones_where_there_is_none() {
     for run in old.iter().chain(&old) {
         assert!(claim(&store, run).is_ok());
     }
-    advance(MINUTE * 60 * 24 * 30).await;
     // As many as there may be: these two share what one may use, and the third of them is refused.
     assert!(claim(&store, &run("four")).is_ok() && claim(&store, &run("five")).is_ok());
-    advance(MINUTE).await;
     assert!(is_used_up(&store, &run("six")));
     advance(day - MINUTE).await;
     assert!(
@@ -320,6 +318,44 @@ async fn runs_that_rest_make_room_for_new_ones_where_there_is_none() {
         );
     }
     assert!(is_used_up(&store, &run("six")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_have_rested_before_anybody_looked_make_room_at_once() {
+    let store = runs(3);
+    for name in ["one", "two", "three"] {
+        assert!(claim(&store, &run(name)).is_ok());
+    }
+    advance(MINUTE * 60 * 24 * 30).await;
+    for name in ["four", "five", "six", "four", "five", "six"] {
+        assert!(
+            claim(&store, &run(name)).is_ok(),
+            "{name} has its own count"
+        );
+    }
+    assert!(is_used_up(&store, &run("four")));
+}
+
+/// Where a new process begins each day, none of them sees a run rest for a day.
+#[tokio::test(start_paused = true)]
+async fn runs_rest_over_the_end_of_a_process_and_those_in_use_stay() {
+    let (store, hour) = (runs(3), MINUTE * 60);
+    for name in ["one", "two", "three", "two", "three", "four", "five"] {
+        assert!(claim(&store, &run(name)).is_ok());
+    }
+    advance(hour * 23).await;
+    assert!(is_used_up(&store, &run("six")));
+    assert!(claim(&store, &run("one")).is_ok(), "it goes on");
+    let limits = store.limits();
+    let store = MemoryStore::restore(limits, &store.snapshot(), Duration::ZERO);
+    let store = store.unwrap().max_counts(3);
+    assert!(is_used_up(&store, &run("six")));
+    advance(hour * 2).await;
+    for _ in 0..2 {
+        assert!(claim(&store, &run("six")).is_ok(), "it has its own count");
+    }
+    assert!(is_used_up(&store, &run("six")));
+    assert!(is_used_up(&store, &run("one")), "what it used still counts");
 }
 
 #[tokio::test(start_paused = true)]

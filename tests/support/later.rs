@@ -57,6 +57,10 @@ impl Store for LaterStore {
         said.unwrap_or_else(|| self.0.limits())
     }
 
+    fn catch_up(&self) -> Answer<()> {
+        self.later(|store| store.catch_up())
+    }
+
     fn reconfigure(&self, limits: &Limits, reason: &Reason) -> Answer<()> {
         let (limits, reason) = (limits.clone(), reason.clone());
         self.later(move |store| store.reconfigure(&limits, &reason))

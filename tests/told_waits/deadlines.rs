@@ -1,15 +1,25 @@
 //! A told wait that is too long fails now and says when.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::Full;
+use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_quota::{
-    AdmissionLayer, CallOptions, Limiter, RetryLayer,
+    AdmissionLayer, CallOptions, Limiter, RateLimitLayer, RetryLayer,
     limit::{Limit, Limits},
+    limiter::QueueOptions,
     retry::Attempts,
+    store::MemoryStore,
 };
 
 use crate::form::{Came, Form, call_with};
@@ -177,5 +187,43 @@ async fn what_was_waited_for_is_said_in_no_header() {
             "{name}: {:?}",
             parts.headers
         );
+    }
+}
+
+/// What a limiter says of every call holds as if each had said so itself.
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_in_a_limiters_queue_bounds_what_is_told_as_well() {
+    for (told, tries) in [("30", 1), ("5", 2)] {
+        for paved in [true, false] {
+            let busy = Form::status(429).header("retry-after", told);
+            let (request, sent) = (busy.request(), Arc::<AtomicUsize>::default());
+            let noted = sent.clone();
+            let provider = service_fn(move |_: Request<Full<Bytes>>| {
+                let answer = match noted.fetch_add(1, Ordering::Relaxed) {
+                    0 => busy.answer(),
+                    _ => http::Response::new(Full::from("{}")),
+                };
+                std::future::ready(Ok::<_, Infallible>(answer))
+            });
+            let store = Arc::new(MemoryStore::new(Limits::new([]).unwrap()));
+            let options = QueueOptions::new().max_wait(Duration::from_secs(10));
+            let (limiter, began) = (Limiter::build(store, options), Instant::now());
+            let parts = if paved {
+                let service = RateLimitLayer::new(limiter).layer(provider);
+                service.oneshot(request).await.unwrap().into_parts().0
+            } else {
+                let admission = AdmissionLayer::new(limiter).layer(provider);
+                let service = RetryLayer::new().layer(admission);
+                service.oneshot(request).await.unwrap().into_parts().0
+            };
+            assert_eq!(sent.load(Ordering::Relaxed), tries, "{told}");
+            if tries > 1 {
+                assert_eq!(parts.status, 200, "{told}");
+            } else {
+                assert_eq!(parts.status, 429, "{told}");
+                assert_eq!(began.elapsed(), Duration::ZERO);
+                assert_eq!(said(&parts.headers), ["30000", "30"]);
+            }
+        }
     }
 }

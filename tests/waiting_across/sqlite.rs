@@ -113,6 +113,7 @@ async fn those_who_wait_are_written_together() {
     held.into_iter().for_each(|permit| permit.release());
     let held = calls.join_all().await;
     assert_eq!((held.len(), limiter.waiting()), (PLACES, 0));
-    // One, two, four, and so on.
-    assert_eq!(most.load(SeqCst), PLACES / 2);
+    // One, two, four, and so on; fewer where many are answered before anybody asks again.
+    let most = most.load(SeqCst);
+    assert!((PLACES / 4..=PLACES / 2).contains(&most), "{most}");
 }

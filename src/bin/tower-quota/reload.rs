@@ -2,7 +2,7 @@
 
 use tower_quota::{
     config::{ChangedLimit, Reloaded, Stack},
-    gateway::{Gateway, GatewayConfig},
+    gateway::{Gateway, GatewayConfig, Renewed},
 };
 
 use super::{output::complain, source::Source};
@@ -16,7 +16,7 @@ pub(crate) async fn run(
     let reloaded = match tried(source, (config, gateway), stack).await {
         Ok(reloaded) => reloaded,
         Err(reason) => {
-            let also = renewed(gateway, &reason);
+            let also = renewed(gateway, &reason).await;
             return complain(format_args!(
                 "not reloaded, all is as it was{also}: {reason}"
             ));
@@ -36,24 +36,43 @@ pub(crate) async fn run(
 
 /// Takes the certificate and the keys of callers though the configuration is not taken: they stand in files of their own,
 /// and a certificate that was renewed must not wait for somebody to mend another file. In words, what was taken.
-fn renewed(gateway: &Gateway, reason: &str) -> String {
-    let (tls, keyed) = (gateway.scheme() == "https", gateway.is_keyed());
-    let files = match (tls, keyed) {
-        (true, true) => "the certificate and the keys",
-        (true, false) => "the certificate",
-        (false, true) => "the keys",
-        (false, false) => return String::new(),
+async fn renewed(gateway: &Gateway, reason: &str) -> String {
+    let tls = gateway.scheme() == "https";
+    let files = |keyed: bool| match (tls, keyed) {
+        (true, true) => Some("the certificate and the keys"),
+        (true, false) => Some("the certificate"),
+        (false, true) => Some("the keys"),
+        (false, false) => None,
+    };
+    let Some(all) = files(gateway.is_keyed()) else {
+        return String::new();
     };
     match gateway.renewed() {
         Ok(renewed) => {
-            renewed.take();
-            format!(" but for {files}, read again")
+            let is_gone = renewed.keys_gone().is_some();
+            take(renewed).await;
+            match files(gateway.is_keyed() && !is_gone) {
+                Some(files) => format!(" but for {files}, read again"),
+                None => String::new(),
+            }
         }
         Err(error) => match error.to_string() {
             // It is what is said anyway.
-            error if error == reason => format!(", {files} too"),
-            error => format!(", {files} too ({error})"),
+            error if error == reason => format!(", {all} too"),
+            error => format!(", {all} too ({error})"),
         },
+    }
+}
+
+/// Puts in force what was read again, and says what could not be.
+async fn take(renewed: Renewed) {
+    if let Some(gone) = renewed.keys_gone() {
+        complain(format_args!("{gone}"));
+    }
+    if let Err(error) = renewed.take().await {
+        complain(format_args!(
+            "what was changed in the file of keys is in force, but could not be noted in the audit log: {error}"
+        ));
     }
 }
 
@@ -102,6 +121,6 @@ async fn tried(
     let renewed = renewed.map_err(|error| error.to_string())?;
     let reloaded = stack.reload_block(&said.rate_limiting).await;
     let reloaded = reloaded.map_err(|error| named(error.to_string()))?;
-    renewed.take();
+    take(renewed).await;
     Ok(reloaded)
 }

@@ -73,7 +73,7 @@ impl Attempt {
         for held in claims.drain(..) {
             let Held {
                 gate,
-                recorder,
+                places,
                 reserved,
                 permit,
             } = held;
@@ -88,8 +88,8 @@ impl Attempt {
                 // That of a budget has what it cost.
                 *shown = shown.filter(has_cost).or(Some(settlement));
             }
-            if let Some(recorder) = recorder {
-                settled.push((gate, recorder, permit.tags().clone(), reserved, settlement));
+            if places.are_there() {
+                settled.push((gate, places, permit.tags().clone(), reserved, settlement));
             }
             permit.end_with(settlement);
         }
@@ -100,10 +100,10 @@ impl Attempt {
         more.into_iter().for_each(|held| held.permit.release());
         // Nobody waits for what was held until it is written down.
         let mut told = Told::default();
-        for (gate, recorder, tags, reserved, settlement) in &settled {
+        for (gate, places, tags, reserved, settlement) in &settled {
             let what = (&**tags, reserved);
             told.ended(
-                (gate, Some(recorder)),
+                (gate, places),
                 what,
                 settlement,
                 ended.is_final,
@@ -140,7 +140,7 @@ impl Attempt {
         let (mut told, mut charged) = (Told::default(), None);
         for held in &claims {
             let (by, what) = (
-                (&*held.gate, held.recorder.as_ref()),
+                (&*held.gate, &held.places),
                 (&**held.permit.tags(), &held.reserved),
             );
             told.ended(by, what, &Settlement::Unknown, false, false);

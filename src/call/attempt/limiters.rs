@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{Attempt, held_besides};
 use crate::{
     call::{Gate, gate::Held},
     limit::Tick,
-    limiter::{Limiter, Permit},
+    limiter::{Limiter, Observed, Permit},
     store::Observation,
 };
+
+/// What limiters say to what they are told.
+type Heard = SmallVec<[Observed; 1]>;
 
 impl Attempt {
     /// Tells every limiter that has claimed for it, once, what its answer tells.
     pub(in crate::call) fn observe(&self, seen: &Observation) {
-        self.each_limiter(|_, permit| permit.observe(seen));
+        self.each_limiter(|_, permit, heard| heard.extend(permit.hear(seen)));
     }
 
     /// Closes the target for every limiter that has claimed for it, until then. Returns until when, in the time
@@ -23,9 +27,9 @@ impl Attempt {
     pub(in crate::call) fn close_target(&self, until: Instant) -> Vec<(Limiter, Tick)> {
         let wait = until.saturating_duration_since(Instant::now());
         let mut closed = Vec::new();
-        self.each_limiter(|limiter, permit| {
+        self.each_limiter(|limiter, permit, heard| {
             let until = permit.now().after(wait);
-            permit.observe(&Observation::Closed { until });
+            heard.extend(permit.hear(&Observation::Closed { until }));
             closed.push((limiter.clone(), until));
         });
         closed
@@ -33,22 +37,28 @@ impl Attempt {
 
     /// Takes that back.
     pub(in crate::call) fn reopen_target(&self, closed: &[(Limiter, Tick)]) {
-        self.each_limiter(|limiter, permit| {
+        self.each_limiter(|limiter, permit, heard| {
             let mine = closed.iter().filter(|(other, _)| other.is(limiter));
-            mine.for_each(|(_, until)| permit.observe(&Observation::Reopened { until: *until }));
+            let reopened = mine.map(|(_, until)| Observation::Reopened { until: *until });
+            heard.extend(reopened.filter_map(|reopened| permit.hear(&reopened)));
         });
     }
 
-    fn each_limiter(&self, mut tell: impl FnMut(&Limiter, &Permit)) {
-        let state = self.lock();
-        for (number, Held { gate, permit, .. }) in state.claims.iter().enumerate() {
-            let told = state.claims[..number]
-                .iter()
-                .any(|other| other.gate.limiter.is(&gate.limiter));
-            if !told {
-                tell(&gate.limiter, permit);
+    /// Tells each limiter, and sees to what they say with no lock held: it may wake anybody.
+    fn each_limiter(&self, mut tell: impl FnMut(&Limiter, &Permit, &mut Heard)) {
+        let mut heard = Heard::new();
+        {
+            let state = self.lock();
+            for (number, Held { gate, permit, .. }) in state.claims.iter().enumerate() {
+                let told = state.claims[..number]
+                    .iter()
+                    .any(|other| other.gate.limiter.is(&gate.limiter));
+                if !told {
+                    tell(&gate.limiter, permit, &mut heard);
+                }
             }
         }
+        heard.into_iter().for_each(Observed::see_to);
     }
 
     /// What each budget holds of money for it: the gate, and its permits.

@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    super::state::{
-        self,
-        keys::{Claimable, Key, KeyState, NewKey, Role},
+    super::{
+        found,
+        state::{
+            self,
+            keys::{Claimable, Difference, Key, KeyState, NewKey, Role},
+        },
     },
     Operated,
     problem::Problem,
@@ -131,6 +134,12 @@ impl Operated {
         let noted = self.limiter.note(note, reason).await;
         noted.map_err(Problem::NotNoted)
     }
+
+    /// Heeds what others have changed in the file.
+    async fn heed(&self, found: &[Difference]) -> Result<(), Problem> {
+        let noted = found::heed(found, &self.calls, &self.limiter).await;
+        noted.map_err(Problem::NotNoted)
+    }
 }
 
 pub(super) async fn list(
@@ -156,10 +165,11 @@ pub(super) async fn make(
     whole(async move {
         let state = operated.keys()?.clone();
         check(&key)?;
-        let (key, token) = in_file(move || state.make_key(key)).await?;
-        let note = Note::new("key", key.name.as_str()).now(role_of(&key));
+        let ((key, token), found) = in_file(move || state.make(key)).await?;
+        let heeded = operated.heed(&found).await;
+        let note = Note::new("key", key.name.as_str()).now(key.role.name());
         // The token is nowhere else: it is told whatever becomes of the note.
-        let noted = operated.note(note, reason).await;
+        let noted = operated.note(note, reason).await.and(heeded);
         let made = Made {
             key: ShownKey::of(key),
             token: token.expose_secret().to_owned(),
@@ -197,14 +207,15 @@ async fn set(
     let reason = admin.because(why);
     whole(async move {
         let state = operated.keys()?.clone();
-        let (key, was) = in_file(move || state.disable_key(&name, disabled)).await?;
+        let ((key, was), found) = in_file(move || state.disable(&name, disabled)).await?;
         if disabled {
             operated.calls.cancel_waiting_of(&key.name);
         }
+        let heeded = operated.heed(&found).await;
         let word = |disabled| if disabled { "disabled" } else { "enabled" };
         let note = Note::new("key", key.name.as_str());
         let note = note.was(word(was)).now(word(disabled));
-        operated.note(note, reason).await?;
+        operated.note(note, reason).await.and(heeded)?;
         Ok(Json(ShownKey::of(key)))
     })
     .await
@@ -219,10 +230,11 @@ pub(super) async fn delete(
     let reason = admin.because(why);
     whole(async move {
         let state = operated.keys()?.clone();
-        let key = in_file(move || state.delete_key(&name)).await?;
+        let (key, found) = in_file(move || state.delete(&name)).await?;
         operated.calls.cancel_waiting_of(&key.name);
-        let note = Note::new("key", key.name.as_str()).was(role_of(&key));
-        operated.note(note, reason).await?;
+        let heeded = operated.heed(&found).await;
+        let note = Note::new("key", key.name.as_str()).was(key.role.name());
+        operated.note(note, reason).await.and(heeded)?;
         Ok(Json(ShownKey::of(key)))
     })
     .await
@@ -235,15 +247,6 @@ async fn whole<T: Send + 'static>(
     match tokio::spawn(work).await {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
-}
-
-/// A key in a word, for the audit log.
-fn role_of(key: &Key) -> &'static str {
-    match key.role {
-        Role::Caller => "caller",
-        Role::Viewer => "viewer",
-        Role::Admin => "admin",
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::{Operated, problem::Problem, rights::Admin, scope::Scope};
 use crate::{
-    limit::{Limit, Quantity},
+    limit::{self, Limit, Quantity},
+    limiter::ChangeError,
     money::Money,
 };
 
@@ -75,19 +76,19 @@ pub(super) async fn amount(
     State(operated): State<Arc<Operated>>,
     body: Result<Json<Amount>, JsonRejection>,
 ) -> Result<Json<Limits>, Problem> {
-    let Json(asked) = body?;
-    let limits = operated.limiter.limits();
-    let named = |limit: &&Limit| !limit.is_pause() && limit.to_string() == asked.limit;
-    let amount = match limits.iter().find(named) {
-        Some(limit) => asked.in_units(limit)?,
-        // Of no limit; whatever it is, the change says that there is none.
-        None => 0,
+    let Json(mut asked) = body?;
+    let reason = admin.because(asked.why.take());
+    // By what holds then: another process may have changed it just now.
+    let other = move |limits: &limit::Limits| {
+        let named = |limit: &&Limit| !limit.is_pause() && limit.to_string() == asked.limit;
+        let amount = match limits.iter().find(named) {
+            Some(limit) => asked.in_units(limit)?,
+            // Of no limit; whatever it is, the change says that there is none.
+            None => 0,
+        };
+        let now = limits.with_amount(&asked.limit, asked.of.as_deref(), amount);
+        Ok::<_, Problem>((now.map_err(ChangeError::from)?, None))
     };
-    let Amount { limit, of, why, .. } = asked;
-    let reason = admin.because(why);
-    let changed = operated.limiter.change(reason, move |limits| {
-        limits.with_amount(&limit, of.as_deref(), amount)
-    });
-    changed.await?;
+    operated.limiter.change_and(reason, other, || ()).await?;
     Ok(operated.limits(&Scope::default()))
 }

@@ -34,7 +34,8 @@
 //! about a call, [`Refusal`](crate::recent::Refusal) that about a refusal.
 //!
 //! Bodies and answers are JSON, and errors are problem documents (RFC 9457). Every change is in the audit log under the
-//! name of the key that made it. Changed limits and pauses outlast a reload. If the store outlives the process, they
+//! name of the key that made it. What was changed in the file of keys itself is noted when the gateway reads that
+//! again, which it also does before each change of a key. Changed limits and pauses outlast a reload. If the store outlives the process, they
 //! also outlast a restart, until the configuration says something else about that limit.
 
 mod audit;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Operated, problem::Problem, rights::Admin, scope::Scope};
 use crate::{
-    limit::{Limit, LimitError},
+    limit::{Limit, Limits},
     tags::Tag,
 };
 
@@ -68,17 +68,11 @@ pub(super) async fn end(
 ) -> Result<Json<Pauses>, Problem> {
     let Json(Paused { tags, why }) = body?;
     let (pause, reason) = (pause(tags), admin.because(why));
-    let there = operated
-        .limiter
-        .limits()
-        .pauses()
-        .any(|other| *other == pause);
-    if !there {
-        return Err(Problem::NotPaused(pause.to_string()));
-    }
-    let changed = operated.limiter.change(reason, move |limits| {
-        Ok::<_, LimitError>(limits.without(&pause))
-    });
-    changed.await?;
+    // By what holds then: another process may have made it just now.
+    let without = move |limits: &Limits| match limits.pauses().any(|other| *other == pause) {
+        true => Ok((limits.without(&pause), None)),
+        false => Err(Problem::NotPaused(pause.to_string())),
+    };
+    operated.limiter.change_and(reason, without, || ()).await?;
     Ok(operated.pauses(&Scope::default()))
 }

@@ -25,6 +25,7 @@
 mod dear;
 mod observed;
 mod open;
+mod room;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
@@ -44,10 +45,11 @@ use self::{
     dear::TooDear,
     observed::Asking,
     open::{NotHeld, OpenClaims, Terms},
+    room::Wanted,
     settle::settle,
 };
 use super::{
-    calls::Calls,
+    calls::{Calls, Open},
     incoming::Incoming,
     refusal::Refusal,
     state::{
@@ -62,11 +64,11 @@ use crate::{
     call::CallOptions,
     config::Span,
     error::{Rejection, help::kind},
-    limiter::{Call, Limiter, Progress},
+    limit::Demand,
+    limiter::{Limiter, Progress, Turn},
     money::Money,
     pricing::ServiceTier,
     rate_limit::RateLimitLayer,
-    store::NotNow,
     tags::{Tag, Tags},
     usage::Usage,
     wire::Dialect,
@@ -115,11 +117,11 @@ impl Claiming {
 
     /// Who calls, and what it says of itself.
     fn caller(&self, headers: &mut HeaderMap, uri: &Uri) -> Result<Caller, Refusal> {
-        let key = match &self.state {
-            None => None,
+        let (key, token) = match &self.state {
+            None => (None, None),
             Some(state) => {
                 let shown = show(headers, uri, TOKEN_PREFIX).ok_or(Refusal::NoKey)?;
-                Some(state.key_of(&shown.token)?)
+                (Some(state.key_of(&shown.token)?), Some(shown.token))
             }
         };
         let (mut tags, options) = tags::take(headers)?;
@@ -128,10 +130,21 @@ impl Claiming {
         }
         Ok(Caller {
             is_believed: key.as_ref().is_none_or(|key| key.role == Role::Admin),
+            token,
             name: key.map(|key| key.name.clone()),
             tags,
             options,
         })
+    }
+
+    /// A claim that is open from now on, for as long as the key of this token is good. It is asked for once more: who disables a
+    /// key ends what is open by then.
+    fn while_good(&self, open: Open, token: Option<&str>) -> Result<Open, Refusal> {
+        let (Some(state), Some(token)) = (&self.state, token) else {
+            return Ok(open);
+        };
+        let key = state.key_of(token)?;
+        Ok(open.good_until(key.expires))
     }
 
     /// What so many tokens cost, where a price is known.
@@ -145,11 +158,13 @@ impl Claiming {
 
 /// Who calls: known before anything of a body is read.
 struct Caller {
-    /// Of its key.
+    /// That of its key.
     name: Option<String>,
     /// Whether it is believed whatever it says that work costs or used, and settles any claim: an admin, and whoever calls where
     /// there are no keys.
     is_believed: bool,
+    /// Of its key.
+    token: Option<String>,
     tags: Tags,
     options: CallOptions,
 }
@@ -276,6 +291,7 @@ async fn claim(
     let Caller {
         name: owner,
         is_believed,
+        token,
         mut tags,
         options,
     } = caller;
@@ -299,40 +315,38 @@ async fn claim(
     terms.cost = terms.cost.or_else(|| claiming.cost(&terms, &usage));
     let progress = Progress::new();
     let open = claiming.calls.open(progress.clone(), tags.clone(), PATH);
+    let open = claiming.while_good(open, token.as_deref())?;
     let tags = Arc::new(tags);
     let asking = Asking::of(&claiming.layer, &progress, tags.clone());
-    let mut call = Call::new().tags(tags).priority(options.priority);
-    call = call.progress(&progress);
-    if usage.total() > 0 {
-        call = call.tokens(asked.input, asked.output);
+    let (gates, around) = claiming.layer.gates();
+    if terms.cost.is_none() && gates.iter().any(|gate| gate.wants_price(&tags)) {
+        let unknown = Rejection::UnknownPrice {
+            model: terms.model.unwrap_or_default(),
+            provider: terms.provider,
+        };
+        asking.refused(&unknown);
+        return Err(No::Rejected(unknown));
     }
-    if let Some(wait) = options.max_wait {
-        call = call.max_wait(wait);
-    }
-    match terms.cost {
-        Some(cost) => call = call.cost(cost),
-        None if claiming.limiter.limits().count_cost() => {
-            let unknown = Rejection::UnknownPrice {
-                model: terms.model.unwrap_or_default(),
-                provider: terms.provider,
-            };
-            asking.refused(&unknown);
-            return Err(No::Rejected(unknown));
-        }
-        None => {}
-    }
-    let waits = |refused: &NotNow| asking.waits(&claiming.limiter, refused);
-    let (permit, waited) = tokio::select! {
-        granted = claiming.limiter.acquire_telling(call, waits) => granted
+    let wanted = Wanted {
+        tags,
+        demand: Demand {
+            input: asked.input,
+            output: asked.output,
+            cost: terms.cost.unwrap_or_default().as_nanos(),
+            ..Demand::default()
+        },
+        turn: Turn::new(options.priority, options.max_wait),
+    };
+    let permits = tokio::select! {
+        // In this order: nothing is granted to a key that is good no more.
+        biased;
+        () = open.cancelled() => return Err(Refusal::Cancelled.into()),
+        granted = room::take((gates, around), wanted, (&asking, &progress)) => granted
             .inspect_err(|rejection| asking.refused(rejection))
             .map_err(No::Rejected)?,
-        () = open.cancelled() => return Err(Refusal::Cancelled.into()),
     };
-    if let Some(waited) = waited.flatten() {
-        waited.has_room();
-    }
     let lease = asked.lease.map_or(LEASE, Duration::from).min(LONGEST_LEASE);
-    let held = (permit, asking.begins(&terms), open);
+    let held = (permits, asking.begins(&terms), open);
     let claim = claiming.open.hold(held, owner, terms, lease)?;
     let lease = lease.as_secs();
     Ok((StatusCode::CREATED, Json(Claim { claim, lease })))
@@ -364,8 +378,8 @@ async fn release(
     caller: Caller,
     Path(claim): Path<String>,
 ) -> Result<StatusCode, No> {
-    let (permit, working) = claiming.open.take(&claim, caller.name.as_deref())?;
-    permit.release();
+    let (permits, working) = claiming.open.take(&claim, caller.name.as_deref())?;
+    permits.release();
     working.given_back();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::open::Terms;
 use crate::{
+    call::Places,
     error::Rejection,
     event::{AttemptOutcome, CallOutcome, Event, ObservedCall, Waiting, Watched},
     limiter::{Limiter, Progress},
     rate_limit::RateLimitLayer,
-    statistics::Statistics,
     store::NotNow,
     tags::Tags,
     usage::Usage,
@@ -19,7 +19,7 @@ use crate::{
 /// A claim, until it is granted or refused.
 pub(super) struct Asking {
     call: Option<Arc<ObservedCall>>,
-    statistics: Option<Statistics>,
+    statistics: Places,
     tags: Arc<Tags>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Asking {
 pub(super) struct Working {
     watched: Option<Box<Watched>>,
     call: Option<Arc<ObservedCall>>,
-    statistics: Option<Statistics>,
+    statistics: Places,
     tags: Arc<Tags>,
     reserved: Usage,
     has_ended: bool,
@@ -50,7 +50,7 @@ impl Asking {
     }
 
     pub(super) fn refused(&self, rejection: &Rejection) {
-        if let Some(statistics) = &self.statistics {
+        for statistics in self.statistics.iter() {
             statistics.record_refusal(&self.tags, rejection);
         }
         if let Some(call) = &self.call {
@@ -83,7 +83,7 @@ impl Asking {
 impl Working {
     /// It used this.
     pub(super) fn settled(mut self, usage: &Usage) {
-        if let Some(statistics) = &self.statistics {
+        for statistics in self.statistics.iter() {
             statistics.record(&self.tags, usage);
         }
         if let Some(watched) = &mut self.watched {
@@ -114,7 +114,7 @@ impl Drop for Working {
         if self.has_ended {
             return;
         }
-        if let Some(statistics) = &self.statistics {
+        for statistics in self.statistics.iter() {
             statistics.record_reserved(&self.tags, &self.reserved);
         }
         let reserved = self.reserved;
@@ -131,7 +131,7 @@ mod tests {
         limit::{CalendarUnit, Limit, Limits},
         limiter::Call,
         money::Money,
-        statistics::{Figures, Report},
+        statistics::{Figures, Report, Statistics},
         tags::Tag,
     };
 

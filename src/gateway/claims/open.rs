@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::{task::AbortHandle, time::sleep};
 
-use super::observed::Working;
-use crate::{gateway::calls::Open, limiter::Permit, money::Money, usage::Usage};
+use super::{observed::Working, room::Permits};
+use crate::{gateway::calls::Open, money::Money, usage::Usage};
 
 /// More are not held at once: a program that never settles is to be noticed.
 const MOST: usize = 10_000;
@@ -21,7 +21,7 @@ pub(super) struct OpenClaims(Arc<Mutex<HashMap<String, Held>>>);
 
 #[derive(Debug)]
 struct Held {
-    permit: Permit,
+    permits: Permits,
     working: Working,
     /// The name of the key that it was claimed with.
     owner: Option<String>,
@@ -83,28 +83,28 @@ impl OpenClaims {
     /// any open call, gives all of it back.
     pub(super) fn hold(
         &self,
-        (permit, working, open): (Permit, Working, Open),
+        (permits, working, open): (Permits, Working, Open),
         owner: Option<String>,
         terms: Terms,
         lease: Duration,
     ) -> Result<String, NotHeld> {
-        let given_back = |permit: Permit, working: Working, why| {
-            permit.release();
+        let given_back = |permits: Permits, working: Working, why| {
+            permits.release();
             working.given_back();
             Err(why)
         };
         let name = match name() {
             Ok(name) => name,
-            Err(why) => return given_back(permit, working, why),
+            Err(why) => return given_back(permits, working, why),
         };
         let mut claims = self.0.lock();
         let own = claims.values().filter(|held| held.owner == owner);
         if claims.len() >= MOST || own.count() >= MOST_OF_ONE {
             drop(claims);
-            return given_back(permit, working, NotHeld::TooMany);
+            return given_back(permits, working, NotHeld::TooMany);
         }
         let held = Held {
-            permit,
+            permits,
             working,
             owner,
             terms,
@@ -135,7 +135,7 @@ impl OpenClaims {
         &self,
         name: &str,
         owner: Option<&str>,
-    ) -> Result<(Permit, Working), NotHeld> {
+    ) -> Result<(Permits, Working), NotHeld> {
         let mut claims = self.0.lock();
         let is_own = claims
             .get(name)
@@ -143,13 +143,13 @@ impl OpenClaims {
         let held = is_own.then(|| claims.remove(name)).flatten();
         drop(claims);
         let Held {
-            permit,
+            permits,
             working,
             lease,
             ..
         } = held.ok_or(NotHeld::Unknown)?;
         lease.abort();
-        Ok((permit, working))
+        Ok((permits, working))
     }
 
     /// Has one last so long from now on.
@@ -184,7 +184,7 @@ impl OpenClaims {
             let held = claims.0.lock().remove(&name);
             if let Some(held) = held {
                 held.lease.abort();
-                held.permit.release();
+                held.permits.release();
                 held.working.given_back();
             }
         });
@@ -245,6 +245,11 @@ mod tests {
         asking.begins(&TERMS)
     }
 
+    async fn held(limiter: &Limiter) -> Permits {
+        let permit = limiter.acquire(Call::new()).await;
+        Permits::of(vec![permit.unwrap()])
+    }
+
     fn ids(calls: &Calls) -> Vec<u64> {
         calls.each(|id, _, _, _| id)
     }
@@ -258,7 +263,7 @@ mod tests {
     async fn a_claim_that_nobody_settles_ends_with_its_lease_and_counts() {
         let (limiter, claims) = (limiter(), OpenClaims::default());
         let lease = Duration::from_secs(60);
-        let held = limiter.acquire(Call::new()).await.unwrap();
+        let held = held(&limiter).await;
         let calls = Calls::default();
         let held = (held, working(&limiter), open(&calls));
         let name = claims.hold(held, None, TERMS, lease);
@@ -283,15 +288,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_its_owner_takes_it_and_once() {
         let (limiter, claims) = (limiter(), OpenClaims::default());
-        let held = limiter.acquire(Call::new()).await.unwrap();
+        let held = held(&limiter).await;
         let lease = Duration::from_secs(60);
         let held = (held, working(&limiter), open(&Calls::default()));
         let name = claims.hold(held, Some("a".into()), TERMS, lease).unwrap();
         for other in [None, Some("b")] {
             assert_eq!(claims.extend(&name, other, lease), Err(NotHeld::Unknown));
         }
-        let (permit, working) = claims.take(&name, Some("a")).unwrap();
-        permit.release();
+        let (permits, working) = claims.take(&name, Some("a")).unwrap();
+        permits.release();
         working.given_back();
         assert!(claims.take(&name, Some("a")).is_err());
         assert!(limiter.try_acquire(Call::new()).await.is_ok());
@@ -300,7 +305,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_operator_ends_it_and_all_of_it_is_given_back() {
         let (limiter, claims, calls) = (limiter(), OpenClaims::default(), Calls::default());
-        let held = limiter.acquire(Call::new()).await.unwrap();
+        let held = held(&limiter).await;
         let lease = Duration::from_secs(60);
         let held = (held, working(&limiter), open(&calls));
         let name = claims.hold(held, None, TERMS, lease);

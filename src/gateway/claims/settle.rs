@@ -68,10 +68,10 @@ pub(super) async fn settle(
     if !any && is_absurd(&terms, &usage) {
         return Err(No::TooMuch);
     }
-    let (permit, working) = claiming.open.take(&claim, owner.as_deref())?;
+    let (permits, working) = claiming.open.take(&claim, owner.as_deref())?;
     working.settled(&usage);
     // On its own, whoever goes away: 200 says that it is written down.
-    let settled = tokio::spawn(permit.settled(usage)).await;
+    let settled = tokio::spawn(permits.settled(usage)).await;
     let settled = settled.unwrap_or_else(|error| Err(StoreError::new(error.to_string())));
     settled.map_err(|error| No::Rejected(error.into()))?;
     Ok(Json(Settled { cost: usage.cost }))

@@ -20,6 +20,14 @@ pub enum StateFileError {
         /// The system's reason.
         source: io::Error,
     },
+    /// It is there no more, and there were keys in it.
+    #[error(
+        "{} is gone, and the keys that were in it stay in force: put it back, or, to begin without them, restart", path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is not a valid state file, or it is one of another version.
     #[error("{}: {reason}", path.display())]
     Content {
@@ -41,21 +49,33 @@ pub(super) struct StateFile {
 impl StateFile {
     pub(super) fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        // A file has one name, whatever links lead there: what is beside it is beside that one.
-        let path = path.canonicalize().unwrap_or(path);
+        // Its links are followed each time: those of a secret that is mounted lead elsewhere when that is renewed.
+        let path = std::path::absolute(&path).unwrap_or(path);
         StateFile { path }
+    }
+
+    /// Where it is now. A file has one name, whatever links lead there: what is beside it is beside that one.
+    fn found(&self) -> Self {
+        let path = self.path.canonicalize();
+        StateFile {
+            path: path.unwrap_or_else(|_| self.path.clone()),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is in it; nothing, where there is none.
-    pub(super) fn read(&self) -> Result<Kept, StateFileError> {
+    /// What is in it; nothing, where there is none yet. `held` was in it before: a file that is gone takes no key with it.
+    pub(super) fn read(&self, held: &Kept) -> Result<Kept, StateFileError> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
-            Err(error) => return Err(self.io(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io(error)),
+            Err(_) if held.keys.is_empty() => return Ok(Kept::default()),
+            Err(_) => {
+                let path = self.path.clone();
+                return Err(StateFileError::Gone { path });
+            }
         };
         let kept: Kept = serde_json::from_slice(&text).map_err(|error| self.content(&error))?;
         kept.check().map_err(|reason| self.content(&reason))?;
@@ -65,12 +85,16 @@ impl StateFile {
     /// Changes what is in it, while nobody else does. What `change` refuses changes nothing.
     pub(super) fn change<T, E: From<StateFileError>>(
         &self,
+        held: &Kept,
         change: impl FnOnce(&mut Kept) -> Result<T, E>,
     ) -> Result<(Kept, T), E> {
-        let _lock = self.lock()?;
-        let mut kept = self.read()?;
+        let file = self.found();
+        // Nothing is put beside a file that is gone.
+        file.read(held)?;
+        let _lock = file.lock()?;
+        let mut kept = file.read(held)?;
         let done = change(&mut kept)?;
-        self.write(&kept)?;
+        file.write(&kept)?;
         Ok((kept, done))
     }
 

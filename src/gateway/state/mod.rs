@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use file::StateFile;
 pub use file::StateFileError;
-use keys::{BadKey, Key, KeyBook, NewKey, NotTaken};
+use keys::{BadKey, Difference, Key, KeyBook, NewKey, NotTaken};
 
 /// All of it, as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,11 @@ impl Kept {
         Ok(())
     }
 
+    /// What others have made of it, who have left that.
+    fn differs_from(&self, left: &Kept) -> Vec<Difference> {
+        Difference::between(&self.keys, &left.keys, Timestamp::now())
+    }
+
     fn key(&mut self, name: &str) -> Result<&mut Key, BadKey> {
         let mut keys = self.keys.iter_mut();
         let found = keys.find(|key| key.name == name);
@@ -86,6 +91,9 @@ impl From<keys::NotMade> for StateError {
     }
 }
 
+/// What was done, and what others had done to the file before, which is in force now too.
+type Done<T> = Result<(T, Vec<Difference>), StateError>;
+
 /// The keys that operators have made: those in the file, and those in force here.
 ///
 /// A change that is made through this is in the file before it is in force. A change that others make to the file is in
@@ -109,7 +117,7 @@ impl State {
     /// If it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StateFileError> {
         let file = StateFile::at(path.as_ref());
-        let kept = file.read()?;
+        let kept = file.read(&Kept::default())?;
         let book = RwLock::new(Arc::new(KeyBook::of(&kept.keys)));
         Ok(State(Arc::new(Inner {
             file,
@@ -119,7 +127,7 @@ impl State {
         })))
     }
 
-    /// The file.
+    /// The file, by the name that it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.file.path()
@@ -127,18 +135,25 @@ impl State {
 
     /// Whether the file can be read.
     pub(super) fn check_file(&self) -> Result<(), StateFileError> {
-        self.0.file.read().map(drop)
+        self.0.file.read(&self.held()).map(drop)
     }
 
     /// Takes over what others have changed in the file.
     ///
     /// # Errors
-    /// If it cannot be read. Then nothing changes here.
+    /// If it cannot be read, or is gone though there were keys in it. Then nothing changes here.
     pub fn read_again(&self) -> Result<(), StateFileError> {
+        self.find_changes().map(drop)
+    }
+
+    /// The same, and says what they have changed.
+    pub(super) fn find_changes(&self) -> Result<Vec<Difference>, StateFileError> {
         let _one_at_a_time = self.0.changing.lock();
-        let kept = self.0.file.read()?;
+        let held = self.held();
+        let kept = self.0.file.read(&held)?;
+        let found = held.differs_from(&kept);
         self.take(kept);
-        Ok(())
+        Ok(found)
     }
 
     /// All keys.
@@ -152,6 +167,27 @@ impl State {
     /// # Errors
     /// If it is invalid, its name is taken, or the file cannot be written. Nothing is changed then.
     pub fn make_key(&self, key: NewKey) -> Result<(Key, SecretString), StateError> {
+        self.make(key).map(|(made, _)| made)
+    }
+
+    /// Disables a key, or enables it again. Returns the key as it is now, and whether it was disabled before.
+    ///
+    /// # Errors
+    /// If there is no key of this name, or the file cannot be written. Nothing is changed then.
+    pub fn disable_key(&self, name: &str, disabled: bool) -> Result<(Key, bool), StateError> {
+        self.disable(name, disabled).map(|(set, _)| set)
+    }
+
+    /// Deletes a key.
+    ///
+    /// # Errors
+    /// As [`disable_key`](Self::disable_key).
+    pub fn delete_key(&self, name: &str) -> Result<Key, StateError> {
+        self.delete(name).map(|(deleted, _)| deleted)
+    }
+
+    /// As [`make_key`](Self::make_key), and says what others had changed; so do the next two.
+    pub(super) fn make(&self, key: NewKey) -> Done<(Key, SecretString)> {
         self.change(|kept| {
             let (key, token) = key.made(Timestamp::now())?;
             if kept.keys.iter().any(|other| other.name == key.name) {
@@ -162,11 +198,7 @@ impl State {
         })
     }
 
-    /// Disables a key, or enables it again. Returns the key as it is now, and whether it was disabled before.
-    ///
-    /// # Errors
-    /// If there is no key of this name, or the file cannot be written. Nothing is changed then.
-    pub fn disable_key(&self, name: &str, disabled: bool) -> Result<(Key, bool), StateError> {
+    pub(super) fn disable(&self, name: &str, disabled: bool) -> Done<(Key, bool)> {
         self.change(|kept| {
             let key = kept.key(name)?;
             let was = std::mem::replace(&mut key.disabled, disabled);
@@ -174,11 +206,7 @@ impl State {
         })
     }
 
-    /// Deletes a key.
-    ///
-    /// # Errors
-    /// As [`disable_key`](Self::disable_key).
-    pub fn delete_key(&self, name: &str) -> Result<Key, StateError> {
+    pub(super) fn delete(&self, name: &str) -> Done<Key> {
         self.change(|kept| {
             let key = kept.key(name)?.clone();
             kept.keys.retain(|other| other.name != name);
@@ -192,14 +220,20 @@ impl State {
         book.find(token, Timestamp::now())
     }
 
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Kept) -> Result<T, StateError>,
-    ) -> Result<T, StateError> {
+    fn change<T>(&self, change: impl FnOnce(&mut Kept) -> Result<T, StateError>) -> Done<T> {
         let _one_at_a_time = self.0.changing.lock();
-        let (kept, done) = self.0.file.change(change)?;
+        let held = self.held();
+        let (kept, done) = self.0.file.change(&held, |kept| {
+            let found = held.differs_from(kept);
+            Ok::<_, StateError>((change(kept)?, found))
+        })?;
         self.take(kept);
         Ok(done)
+    }
+
+    /// What is in force.
+    fn held(&self) -> Kept {
+        self.0.kept.lock().clone()
     }
 
     fn take(&self, kept: Kept) {

@@ -47,7 +47,7 @@ fn the_file_is_its_owners_alone_and_has_no_token() {
     let state = State::open(&path).unwrap();
     assert!(!path.exists(), "nothing was made yet");
     let key = NewKey {
-        role: Role::Admin,
+        role: Role::Viewer,
         tags: [(Tag::Team, "blue".to_owned())].into(),
         ..NewKey::named("ops")
     };
@@ -96,6 +96,156 @@ fn what_two_change_is_all_there() {
         .for_each(|thread| drop(thread.join().unwrap()));
     one.read_again().unwrap();
     assert_eq!(one.keys().len(), 11);
+}
+
+/// The name, what it was, what it is, whether it ends.
+fn said(found: &[Difference]) -> Vec<(&str, Option<&str>, Option<&str>, bool)> {
+    let said = found.iter();
+    said.map(|key| (&*key.name, key.was.as_deref(), key.now.as_deref(), key.ends))
+        .collect()
+}
+
+#[test]
+fn what_others_have_changed_is_said_once_and_what_was_done_here_is_not() {
+    let (_folder, path) = folder();
+    let (here, other) = (State::open(&path).unwrap(), State::open(&path).unwrap());
+    let expired = NewKey {
+        expires: Some(Timestamp::UNIX_EPOCH),
+        ..NewKey::named("old")
+    };
+    let viewer = NewKey {
+        role: Role::Viewer,
+        ..NewKey::named("eye")
+    };
+    for key in [expired, viewer, NewKey::named("ci"), NewKey::named("cd")] {
+        let (_, found) = here.make(key).unwrap();
+        assert!(found.is_empty(), "{found:?}");
+    }
+    let none = || {
+        let found = here.find_changes().unwrap();
+        assert!(found.is_empty(), "{found:?}");
+    };
+    none();
+
+    other.disable_key("ci", true).unwrap();
+    other.delete_key("eye").unwrap();
+    other.make_key(NewKey::named("new")).unwrap();
+    let found = here.find_changes().unwrap();
+    let disabled = ("ci", Some("enabled"), Some("disabled"), true);
+    let gone = ("eye", Some("viewer"), None, true);
+    let new = ("new", None, Some("caller"), false);
+    assert_eq!(said(&found), [gone, disabled, new]);
+    none();
+
+    // With what is done here next: that alone is none of it.
+    other.disable_key("ci", false).unwrap();
+    let ((_, was), found) = here.disable("cd", true).unwrap();
+    assert!(!was);
+    let enabled = ("ci", Some("disabled"), Some("enabled"), false);
+    assert_eq!(said(&found), [enabled]);
+    none();
+    // A key with another token is another key.
+    other.delete_key("ci").unwrap();
+    other.make_key(NewKey::named("ci")).unwrap();
+    let (_, found) = here.delete("new").unwrap();
+    let (gone, new) = (
+        ("ci", Some("caller"), None, true),
+        ("ci", None, Some("caller"), false),
+    );
+    assert_eq!(said(&found), [gone, new]);
+}
+
+#[test]
+fn other_rights_are_said_and_a_date_that_is_over_ends_a_key() {
+    let (_folder, path) = folder();
+    let state = State::open(&path).unwrap();
+    state.make_key(NewKey::named("ci")).unwrap();
+    let write = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    write(r#""max_priority": 0"#, r#""max_priority": 5"#);
+    let found = state.find_changes().unwrap();
+    let raised = ("ci", Some("max_priority 0"), Some("max_priority 5"), false);
+    assert_eq!(said(&found), [raised]);
+    let over = r#""max_priority": 5, "expires": "2001-01-01T00:00:00Z""#;
+    write(r#""max_priority": 5"#, over);
+    let found = state.find_changes().unwrap();
+    let is = Some(r#"expires "2001-01-01T00:00:00Z""#);
+    assert_eq!(said(&found), [("ci", Some("expires null"), is, true)]);
+}
+
+#[test]
+fn a_file_that_is_gone_takes_no_key_with_it() {
+    let (_folder, path) = folder();
+    let state = State::open(&path).unwrap();
+    // Before there is any, nothing is gone.
+    state.check_file().unwrap();
+    state.read_again().unwrap();
+    let (_, token) = state.make_key(NewKey::named("ci")).unwrap();
+    let token = token.expose_secret();
+    let aside = path.with_extension("aside");
+    let lock = path.with_extension("json.lock");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    for refused in [
+        state.make_key(NewKey::named("more")).err(),
+        state.disable_key("ci", true).err(),
+        state.delete_key("ci").err(),
+        state.read_again().err().map(StateError::from),
+        state.check_file().err().map(StateError::from),
+    ] {
+        let said = refused.unwrap().to_string();
+        let names_it = said.contains("state.json is gone");
+        assert!(names_it && said.contains("put it back"), "{said}");
+    }
+    assert!(!path.exists() && !lock.exists(), "nothing is put there");
+    assert!(state.key_of(token).is_ok(), "it is in force still");
+
+    std::fs::rename(&aside, &path).unwrap();
+    state.read_again().unwrap();
+    assert!(state.key_of(token).is_ok());
+    // Without keys it may be gone again.
+    state.delete_key("ci").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    state.read_again().unwrap();
+    state.make_key(NewKey::named("another")).unwrap();
+}
+
+/// As secrets are mounted: the file is a link into a folder, and that is another one with each renewal.
+#[cfg(unix)]
+#[test]
+fn links_are_followed_to_where_they_lead_now() {
+    use std::os::unix::fs::symlink;
+
+    let (folder, path) = folder();
+    let at = |name: &str| folder.path().join(name);
+    let tokens = ["first", "second"].map(|name| {
+        std::fs::create_dir(at(name)).unwrap();
+        let state = State::open(at(name).join("state.json")).unwrap();
+        state.make_key(NewKey::named(name)).unwrap().1
+    });
+    let [first, second] = tokens.each_ref().map(|token| token.expose_secret());
+    symlink("first", at("data")).unwrap();
+    symlink("data/state.json", &path).unwrap();
+    let state = State::open(&path).unwrap();
+    assert!(state.key_of(first).is_ok());
+
+    symlink("second", at("data.new")).unwrap();
+    std::fs::rename(at("data.new"), at("data")).unwrap();
+    std::fs::remove_dir_all(at("first")).unwrap();
+    state.check_file().unwrap();
+    state.read_again().unwrap();
+    assert!(state.key_of(second).is_ok());
+    assert_eq!(state.key_of(first), Err(NotTaken::Unknown));
+
+    // What is changed is changed there, and what is beside it is beside that one.
+    state.make_key(NewKey::named("more")).unwrap();
+    assert!(path.is_symlink());
+    assert!(!at("state.json.lock").exists());
+    let there = State::open(at("second").join("state.json")).unwrap();
+    assert_eq!(there.keys(), state.keys());
 }
 
 #[test]

@@ -279,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn no_provider_is_shown_what_an_api_that_nobody_knows_is_not() {
+        let names = WORDS.iter().chain(&ACCOUNTS).copied();
+        let shown = names.map(|name| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static("x"))
+        });
+        let mut headers: HeaderMap = shown.collect();
+        crate::failover::hide(&mut headers, &[]);
+        assert!(headers.is_empty(), "{headers:?}");
+    }
+
+    #[test]
     fn a_query_keeps_all_but_what_goes_as_it_is_written() {
         let left = |query: &str| {
             let uri: Uri = format!("http://up/a%2Fb{query}").parse().unwrap();

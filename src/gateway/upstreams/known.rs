@@ -55,6 +55,15 @@ pub(super) fn is_host(host: &str) -> bool {
     is_cloud || ADDRESSES.iter().any(|(_, address)| is_at(address))
 }
 
+/// Whether an API of Google's is at this host.
+pub(super) fn is_googles(host: &str) -> bool {
+    let (host, end) = (host.as_bytes(), b"googleapis.com");
+    let Some(at) = host.len().checked_sub(end.len()) else {
+        return false;
+    };
+    host[at..].eq_ignore_ascii_case(end) && (at == 0 || host[at - 1] == b'.')
+}
+
 pub(super) fn names() -> String {
     ADDRESSES.map(|(name, _)| name).join(", ")
 }
@@ -87,6 +96,18 @@ mod tests {
             "europe-west4-aiplatform.googleapis.com",
         ] {
             assert!(is_host(host), "{host}");
+        }
+        for (host, is) in [
+            ("generativelanguage.googleapis.com", true),
+            ("Europe-West4-AIPlatform.googleapis.com", true),
+            ("GoogleAPIs.com", true),
+            (".googleapis.com", true),
+            ("notgoogleapis.com", false),
+            ("apis.com", false),
+            ("", false),
+            ("api.openai.com", false),
+        ] {
+            assert_eq!(is_googles(host), is, "{host}");
         }
         for host in [
             "api.openai.com.evil.example",

@@ -16,7 +16,10 @@ pub(super) use credentials::{Shown, is_query_key, show, strip, without};
 pub use url::{Upstream, UpstreamError};
 
 use self::credentials::{is_credential, strip_callers};
-use crate::failover::{Auth, hide};
+use crate::failover::{ApiKey, Auth, hide, shows};
+
+/// Whose APIs know Google's parameters.
+const GOOGLE: [&str; 4] = ["gemini", "google", "vertex", "vertex_ai"];
 
 /// All upstreams.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,8 @@ pub(super) struct Upstreams {
     named: Vec<Place>,
     /// Where everything goes that has no other.
     default: Option<Place>,
+    /// The keys that targets of routes are sent.
+    routed_keys: Arc<[ApiKey]>,
 }
 
 /// One upstream.
@@ -67,7 +72,21 @@ impl Upstreams {
         Ok(Upstreams {
             named: all,
             default,
+            routed_keys: Arc::default(),
         })
+    }
+
+    /// The same where calls go to targets of routes as well, with these keys.
+    pub(super) fn beside_routes<'k>(self, keys: impl Iterator<Item = &'k ApiKey>) -> Self {
+        let routed_keys = keys.cloned().collect();
+        Upstreams {
+            routed_keys,
+            ..self
+        }
+    }
+
+    pub(super) fn routed_keys(&self) -> &Arc<[ApiKey]> {
+        &self.routed_keys
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -116,12 +135,28 @@ impl Place {
         self.key.is_some()
     }
 
-    /// Whether its key is somewhere in there.
-    pub(super) fn is_key_in(&self, text: &[u8]) -> bool {
+    /// Whether it is Google's, or what is there passes for it.
+    pub(super) fn is_googles(&self) -> bool {
+        let named = [self.name.as_deref(), self.provider.as_deref()];
+        let mut named = named.into_iter().flatten();
+        named.any(|name| GOOGLE.contains(&name)) || known::is_googles(self.url.host())
+    }
+
+    /// Its key, without the scheme that its header may have in front.
+    fn secret(&self) -> &[u8] {
         let key = self.key.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
-        // Its header may have a scheme in front.
-        let key = key.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        key.rsplit(|byte| *byte == b' ').next().unwrap_or_default()
+    }
+
+    /// Whether its key is somewhere in there, though it be a mere word.
+    pub(super) fn is_key_in(&self, text: &[u8]) -> bool {
+        let key = self.secret();
         !key.is_empty() && text.windows(key.len()).any(|window| window == key)
+    }
+
+    /// Whether its key is somewhere in there, where that is a secret.
+    pub(super) fn is_secret_in(&self, text: &[u8]) -> bool {
+        shows(text, self.secret())
     }
 
     /// Puts the upstream's own credentials in place of all others, where it has some. On the way to a provider of models
@@ -154,11 +189,63 @@ impl Place {
                 .strip_prefix(self.url.base())
                 .filter(|rest| rest.starts_with('/'))?,
         };
-        // Two slashes begin another host, and some read what leans the other way as one.
-        if rest.starts_with("//") || rest.contains('\\') {
+        // Two slashes begin another host, some read what leans the other way as one, and browsers leave out what is in between and
+        // cannot be seen.
+        let is_unseen = |byte: u8| byte.is_ascii_control();
+        if rest.starts_with("//") || rest.contains('\\') || rest.bytes().any(is_unseen) {
             return None;
         }
         let name = self.name.iter().map(|name| format!("/{name}"));
         Some(name.chain([rest.to_owned()]).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str, url: &str, provider: Option<&str>) -> Place {
+        let config = UpstreamConfig {
+            url: Some(url.parse().unwrap()),
+            provider: provider.map(str::to_owned),
+            ..UpstreamConfig::default()
+        };
+        config.place(name).unwrap()
+    }
+
+    #[test]
+    fn an_answer_sends_nobody_to_another_host() {
+        let bare = Place::bare("http://up".parse().unwrap());
+        let under = place("mine", "http://up/base", None);
+        for (said, of_bare, of_named) in [
+            ("/a?b", Some("/a?b"), None),
+            ("/base/a", Some("/base/a"), Some("/mine/a")),
+            ("http://up/base/a", Some("/base/a"), Some("/mine/a")),
+            ("//evil.example", None, None),
+            ("/\\evil.example", None, None),
+            ("/\t/evil.example", None, None),
+            ("/base\t//evil.example", None, None),
+            ("/base/\t/evil.example", None, None),
+            ("/base/a\u{7f}b", None, None),
+            ("https://evil.example", None, None),
+            ("http://up.evil.example", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(bare.location(said).as_deref(), of_bare, "{said:?}");
+            assert_eq!(under.location(said).as_deref(), of_named, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn google_is_known_by_name_by_provider_and_by_host() {
+        for (name, url, provider, is) in [
+            ("gemini", "http://up", None, true),
+            ("mine", "http://up", Some("vertex_ai"), true),
+            ("mine", "https://x.googleapis.com", None, true),
+            ("openai", "http://up", None, false),
+            ("mine", "http://up", Some("openai"), false),
+        ] {
+            assert_eq!(place(name, url, provider).is_googles(), is, "{name} {url}");
+        }
     }
 }

@@ -68,7 +68,15 @@ impl Queue {
         waits.then(|| group.on.clone())
     }
 
-    /// How many wait on a count, or pin it, who go before this comer.
+    /// Whether anybody waits on a count, or pins it, who goes before this comer.
+    pub(in crate::limiter) fn is_behind(&self, key: &LimitKey, comer: &Comer) -> bool {
+        let rank = self.order.rank(comer);
+        let head = self.counts.head(key, &self.order);
+        let mut first = head.into_iter().chain(self.pins.on(key));
+        first.any(|waiter| self.order.before(waiter.rank(), rank))
+    }
+
+    /// How many wait on a count, or pin it, who go before this comer. Looks at everybody who waits.
     pub(in crate::limiter) fn ahead(&self, key: &LimitKey, comer: &Comer) -> usize {
         self.ahead_of_rank(key, self.order.rank(comer))
     }

@@ -26,7 +26,7 @@ pub(super) fn is_ledger(has: impl Fn(&str) -> bool) -> bool {
 /// What a value of a ledger's CSV was: it has a `'` before what a spreadsheet would compute.
 pub(super) fn as_it_was(value: &str) -> &str {
     match value.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t']) => rest,
+        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => rest,
         _ => value,
     }
 }

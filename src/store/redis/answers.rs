@@ -32,6 +32,10 @@ impl Store for RedisStore {
         self.shared.lock().replica.store().limits()
     }
 
+    fn catch_up(&self) -> Answer<()> {
+        self.shared.done(Op::Nothing)
+    }
+
     fn now(&self) -> Tick {
         self.shared.now()
     }
@@ -172,6 +176,11 @@ impl Store for RedisStore {
             Outcome::Standings(standings) => Some(standings),
             _ => None,
         })
+    }
+
+    fn health(&self) -> Answer<()> {
+        let overdue = self.shared.lock().overdue.clone();
+        Answer::Now(overdue.map_or(Ok(()), |why| Err(self.shared.error(&why))))
     }
 
     fn remaining(&self, tags: &Arc<Tags>) -> Option<Remaining> {
@@ -406,7 +415,7 @@ impl Shared {
         self.later(answer, |_| Some(()))
     }
 
-    /// Has something done by hand.
+    /// Has something done of which nothing is to be said but that it is.
     fn done(self: &Arc<Self>, op: Op) -> Answer<()> {
         self.ask(op, |_| Some(()))
     }

@@ -87,7 +87,8 @@ impl FromStr for Place {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Op {
-    /// A process is there. The limits that it was opened with, where they are others than those that hold.
+    /// A process is there. The limits that it was opened with, where they are others than those that hold, or nobody has done
+    /// anything yet.
     Join {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limits: Option<Vec<Limit>>,

@@ -39,6 +39,14 @@ pub enum OpenError {
         /// The form that this version writes.
         wanted: u32,
     },
+    /// The image of what is counted there is gone, and the rest is not: the server has thrown it away.
+    #[error(
+        "the image of what is counted on {server} is gone, as where a server throws keys away (`maxmemory-policy`); a process that counts there writes it again when it asks next: try again then; if none is left, use another namespace, or delete the keys of this one, which forgets what was counted"
+    )]
+    ImageGone {
+        /// The server.
+        server: String,
+    },
     /// What is stored there is inconsistent.
     #[error(
         "what is counted on {server} cannot be read: {reason}; use another namespace, or delete the keys of this one, which forgets what was counted"

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::{
     entry::{Entry, Op, Place, Process},
+    images,
     link::{Ask, Failure, part},
     replica::{Outcome, Replica},
-    ring::{KEPT, TAIL},
-    shared::instant,
+    ring::KEPT,
     trip::{Reply, given, unread},
     worker::Worker,
 };
@@ -74,7 +74,7 @@ pub(super) fn new_epoch() -> String {
 impl Worker {
     /// Goes on from what the server has, where it goes on from what is known here; has it go on from that otherwise.
     pub(super) async fn find_again(&mut self) -> Result<(), Failure> {
-        let parts = self.link.ask(Ask::Read, &[]).await?;
+        let parts = images::read(&mut self.link).await?;
         let kind: String = part(&parts, 0).map_err(unread)?;
         if kind == "gone" {
             let shared = self.shared.clone();
@@ -87,7 +87,14 @@ impl Worker {
         {
             return Err(self.newer(needs));
         }
-        let (image, tail) = Replica::of_text(&text(5)?).map_err(unread)?;
+        let Some(image) = part::<Option<String>>(&parts, 5).map_err(unread)? else {
+            // Nobody came who has it, and nobody who lacks something finds it in what is left there.
+            let epoch = text(1)?;
+            let shared = self.shared.clone();
+            self.ring.forget_who_left(&shared.lock().replica);
+            return self.restore(&epoch).await;
+        };
+        let (image, tail) = Replica::of_text(&image).map_err(unread)?;
         let found = Box::new(Found::of(image));
         let goes_on = {
             let state = self.shared.lock();
@@ -218,31 +225,6 @@ impl Worker {
         }
         // Otherwise somebody was first: what they wrote is looked at next.
         Ok(())
-    }
-
-    /// Writes an image where what was appended passes the next place for one.
-    pub(super) async fn write_image(&mut self, first: u64, last: u64) {
-        let (epoch, place, text) = {
-            let state = self.shared.lock();
-            let counts = u64::try_from(state.replica.store().len()).unwrap_or(u64::MAX);
-            let each = self.settings.image_after.max(counts);
-            if first.saturating_sub(1) / each == last / each {
-                return;
-            }
-            let replica = &state.replica;
-            let Ok(text) = replica.text(self.ring.tail(TAIL)) else {
-                return;
-            };
-            (replica.epoch().to_owned(), replica.last(), text)
-        };
-        let stay = match self.pace.leases() {
-            true => self.settings.image_after,
-            false => 0,
-        };
-        let args = [epoch, place.to_string(), text, stay.to_string()].map(String::into_bytes);
-        // The log is longer where it does not come to be, and the next one is tried.
-        let _ = self.link.ask(Ask::Image, &args).await;
-        self.asked = instant();
     }
 }
 

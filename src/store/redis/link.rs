@@ -140,13 +140,18 @@ impl Link {
         }
     }
 
+    /// How long it has for what takes longer than a claim.
+    pub(super) fn patience(&self) -> Duration {
+        self.timeout * LONG
+    }
+
     /// Asks, on a new connection where there is none. Whatever went wrong, the next question is asked on another.
     pub(super) async fn ask(&mut self, what: Ask, args: &[Vec<u8>]) -> Result<Vec<Value>, Failure> {
         for _ in 0..REDIRECTIONS {
             let mut connection = self.connect().await?;
             let span = match what {
                 Ask::Append => self.timeout,
-                _ => self.timeout * LONG,
+                _ => self.patience(),
             };
             let (script, keys) = (self.script(what), self.keys_of(what));
             let answer = timeout(span, script.run(&mut connection, &keys, args)).await;
@@ -238,9 +243,8 @@ impl Link {
         } = &self.keys;
         match what {
             Ask::Read => vec![head, image],
-            Ask::Append => vec![head, log],
             Ask::Note | Ask::Notes => vec![audit],
-            Ask::Begin | Ask::Image | Ask::Restore => vec![head, log, image],
+            Ask::Append | Ask::Begin | Ask::Image | Ask::Restore => vec![head, log, image],
         }
     }
 

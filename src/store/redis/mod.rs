@@ -28,7 +28,9 @@
 //! along with the next round trip. Of the processes' clocks only spans are used: how long ago something left.
 //!
 //! From time to time a process writes an image of all counts, and the log starts again from there. Every entry is
-//! numbered by its process, so that what is sent twice is done once: after a timeout it is sent again.
+//! numbered by its process, so that what is sent twice is done once: after a timeout it is sent again. An image that the
+//! server does not take is tried again, after a second and then after longer spans up to a minute. Once the log is ten
+//! times as long as it is to be, [`health`](crate::store::Store::health) says so, as it grows until the server is full.
 //!
 //! # Waiting
 //! Each process has its own queue. The call that is first there also stands in a line that is part of the log. From
@@ -38,6 +40,12 @@
 //! claim, the first thirty-two calls in the line that need the same are considered. A call that waits for another
 //! limit, for longer than a period of this one, does not hold up anybody at this one. Waiting calls are woken when
 //! others give something back.
+//!
+//! [Guaranteed shares](crate::limit::Limit::share) hold within each process: there a call that is below its share goes
+//! first. Between processes it has no more than its place in the line, and waits for the first calls of other processes
+//! that came before, whoever makes them: of two processes that both have calls waiting, each has about half of what
+//! becomes free. Where a share is to hold over all, have all calls under that limit made by one process, or give the
+//! party a limit of its own.
 //!
 //! Processes that are at their limits for long periods may take room ahead, and ask only once in a certain span; see
 //! [`lease`](RedisOptions::lease).
@@ -59,15 +67,22 @@
 //!   been used, until one that was there asks: within a third of the silence, and at once if one is busy. Then all of it
 //!   counts, but so much may be overspent, whatever [`OnError`] says.
 //! - If the server is out of memory it refuses, and nothing is half done. Give it `maxmemory-policy noeviction`: with
-//!   another policy it may throw away counts.
+//!   another policy it may throw away counts. If it throws away the image alone, the next process that asks writes it
+//!   again, and nothing is lost: a new process waits for that, and is not opened if nobody comes
+//!   ([`OpenError::ImageGone`]). One that lacks something waits, too, for five seconds at most, and then goes on from what
+//!   it knows until the others have told what they know.
 //!
-//! Servers that take over are expected to have the same time: one that is behind lets no time pass until it has caught
-//! up, and one that is ahead lets charges leave earlier by the difference.
+//! Servers that take over are expected to have the same time, and clocks to go forwards. A server that is ahead lets
+//! charges leave earlier by the difference. One that is behind by up to five seconds lets no time pass until it has
+//! caught up. If it is further behind, or its clock is set back by more than that, counting goes on from where it stood,
+//! so that no charge leaves early, and each later by the time for which nobody asked meanwhile; when the clock is put
+//! right in one step, nothing leaves early either. If it is put right in several steps, charges may leave earlier by
+//! up to the time by which it was behind. Calendars always go by what the clock shows.
 //!
 //! # Limits that have changed
-//! The limits that a process is opened with are in force for all processes from then on. How limits are matched, and
-//! what becomes of amounts that were changed at run time, is the same as with a store in a file. Open all processes
-//! with the same limits.
+//! The limits that a process is opened with are in force for all processes from then on, also for those that were there
+//! before the server had lost everything. How limits are matched, and what becomes of amounts that were changed at run
+//! time, is the same as with a store in a file. Open all processes with the same limits.
 //!
 //! # Versions
 //! A version that only adds something to the contents of the log can join a running older one, and the other way round.
@@ -84,7 +99,8 @@
 //!
 //! The server must be Redis 6.2 or later, or any Valkey. While the slot of a namespace moves to another node of a
 //! cluster, it is as if the server were away. A user with an ACL needs `+@read +@write +@scripting` on
-//! `~{tower-quota:*`, and also `+time +ping +client +hello +select`.
+//! `~{tower-quota:*`, and also `+time +ping +client +hello +select`. Without `+exists`, which is in `+@read`, no process
+//! sees that the server has thrown away the image: it is not written again before the next one is due.
 
 mod address;
 mod alone;
@@ -94,6 +110,7 @@ mod asks;
 mod entry;
 mod error;
 mod history;
+mod images;
 mod lease;
 mod line;
 mod link;

@@ -329,6 +329,11 @@ impl Replica {
         (before.count() as u64, all as u64)
     }
 
+    /// What it was opened with last.
+    pub(super) fn given(&self) -> &[Limit] {
+        &self.rest.given
+    }
+
     /// Whether it was opened with these last.
     pub(super) fn was_given(&self, limits: &Limits) -> bool {
         limits.are_as_given(&self.rest.given)

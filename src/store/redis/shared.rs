@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) readers: Vec<oneshot::Sender<Result<Vec<AuditEntry>, StoreError>>>,
     /// Why the server cannot be asked at present.
     pub(super) failing: Option<Arc<str>>,
+    /// Why the log is much too long.
+    pub(super) overdue: Option<Arc<str>>,
     pub(super) outage: Option<Outage>,
     pub(super) closed: bool,
     /// The thread is gone.
@@ -135,6 +137,7 @@ impl Shared {
                 changed: Vec::new(),
                 readers: Vec::new(),
                 failing: None,
+                overdue: None,
                 outage: None,
                 closed: false,
                 gone: false,

@@ -8,6 +8,7 @@ use super::{
     OpenError, RedisOptions,
     entry::{Op, Process},
     history::new_epoch,
+    images::{self, Images},
     lease::Pace,
     link::{Ask, Failure, Link, part},
     news,
@@ -175,10 +176,13 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         server: server.clone(),
         reason,
     };
-    let asked = link.ask(Ask::Read, &[]).await;
+    let asked = images::read(&mut link).await;
     let parts = asked.map_err(|failure| unreachable(&server, failure))?;
-    let text: String = part(&parts, 5).map_err(damaged)?;
-    let (replica, tail) = Replica::of_text(&text).map_err(damaged)?;
+    let image: Option<String> = part(&parts, 5).map_err(damaged)?;
+    let image = image.ok_or_else(|| OpenError::ImageGone {
+        server: server.clone(),
+    })?;
+    let (replica, tail) = Replica::of_text(&image).map_err(damaged)?;
     let mut ring = Ring::default();
     ring.learn(tail, &replica);
     let shared = Arc::new(Shared::new(&options, me, replica));
@@ -190,6 +194,7 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
         page: ENTRIES,
         is_behind: false,
         ring,
+        images: Images::default(),
         settings: Settings {
             silence: options.silence,
             each_alone: options.each_alone,
@@ -210,8 +215,13 @@ async fn open(options: RedisOptions, passed: Option<At>) -> Result<Worker, OpenE
     {
         let state = &mut *shared.lock();
         let given = &options.limits;
-        let other = !state.replica.was_given(given);
-        let limits = other.then(|| given.iter().cloned().collect());
+        let limits = match state.replica.was_given(given) {
+            false => Some(given.iter().cloned().collect()),
+            // Where nobody has done anything yet they stand in the image alone, which is nothing to those who were there before
+            // the server lost all. What is said here they are told again.
+            true if state.replica.seen().next().is_none() => Some(state.replica.given().to_vec()),
+            true => None,
+        };
         let by = options.by.clone();
         shared.queue_at(state, Op::Join { limits, by }, None, passed);
     }

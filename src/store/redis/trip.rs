@@ -43,6 +43,8 @@ pub(super) enum Reply {
         own: Vec<Entry>,
         /// Whether something else stands there besides.
         buried: bool,
+        /// Up to where the last image goes, and whether it is there.
+        image: (u64, bool),
     },
     /// There is more that is not known; nothing was appended.
     More { entries: Vec<Entry> },
@@ -150,11 +152,14 @@ impl Worker {
             op: op.clone(),
         });
         let buried: u64 = part(parts, 5)?;
+        let image: Place = part::<String>(parts, 6)?.parse()?;
+        let is_there: u64 = part(parts, 7)?;
         Ok(Reply::Appended {
             at,
             entries,
             own: own.collect(),
             buried: buried > 0,
+            image: (image.pos, is_there > 0),
         })
     }
 }

@@ -12,6 +12,7 @@ use super::{
     OnError,
     entry::{Entry, Op},
     history::Found,
+    images::Images,
     lease::Pace,
     link::{Failure, Link},
     notes::Noted,
@@ -50,6 +51,7 @@ pub(super) struct Worker {
     /// Whether there is more there than has come: it is read before anything is sent again.
     pub(super) is_behind: bool,
     pub(super) ring: Ring,
+    pub(super) images: Images,
     pub(super) settings: Settings,
     pub(super) asked: Instant,
     pub(super) pace: Pace,
@@ -146,6 +148,8 @@ impl Worker {
                 _ => self.settings.silence / 3,
             };
             let quiet = quiet.saturating_sub(since);
+            let image = self.images.rest(instant());
+            let quiet = image.map_or(quiet, |rest| quiet.min(rest));
             if quiet.is_zero() {
                 return false;
             }
@@ -257,15 +261,15 @@ impl Worker {
                 entries,
                 own,
                 buried,
+                image: (last, is_there),
             } => {
-                let wrote = own.last().map(|entry| entry.place.pos);
-                let first = own.first().map(|entry| entry.place.pos);
+                let ends = own.first().zip(own.last());
+                let wrote = ends.map(|(first, last)| (first.place.pos, last.place.pos));
                 let left = own.last().is_some_and(|entry| entry.op == Op::Leave);
                 self.absorb(entries, at)?;
                 self.absorb(own, at)?;
-                if let (Some(first), Some(last)) = (first, wrote) {
-                    self.write_image(first, last).await;
-                }
+                self.images.hear(last, is_there);
+                self.keep_image(wrote).await;
                 Ok((!buried || left) && batch.process == self.shared.me)
             }
             Reply::More { entries } => {

@@ -37,6 +37,7 @@ fn worker_with_lease(lease: Duration) -> Worker {
         page: crate::store::redis::trip::ENTRIES,
         is_behind: false,
         ring: Ring::default(),
+        images: Images::default(),
         settings: Settings {
             silence: options.silence,
             each_alone: options.each_alone,

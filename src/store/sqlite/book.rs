@@ -9,6 +9,7 @@ use super::{
     figures::{Figures, add_to_hours},
     names::Names,
     op::Op,
+    recorded::Recorded,
     replica::Kept,
     row::{EACH_MILLISECOND, Row, Rows, Status, sum_up},
 };
@@ -40,16 +41,19 @@ pub(super) struct Book {
     /// The latest millisecond of any row, and the same when the file was opened.
     latest: i64,
     latest_before: i64,
+    recorded: Recorded,
 }
 
 impl Book {
-    pub(super) fn open(conn: &Connection) -> rusqlite::Result<Self> {
+    /// Of a file that is opened now.
+    pub(super) fn open(conn: &Connection, at: At) -> rusqlite::Result<Self> {
         let latest: Option<i64> =
             conn.query_row("SELECT max(id) FROM attempt", [], |row| row.get(0))?;
         let latest = latest.map_or(-1, |id| id / EACH_MILLISECOND);
         Ok(Book {
             latest,
             latest_before: latest,
+            recorded: Recorded::open(conn, at.tick)?,
             ..Book::default()
         })
     }
@@ -244,7 +248,6 @@ impl Book {
         }
         self.grants_before.clear();
         self.aside.clear();
-        self.names.bound();
     }
 
     /// What is known of grants that have not ended.
@@ -253,9 +256,24 @@ impl Book {
         grants.map(|(number, (_, kept))| (*number, *kept)).collect()
     }
 
+    /// What was looked up since it was forgotten last: whatever has come to be named since then is among it.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// What was looked up may be gone.
     pub(super) fn forget_names(&mut self) {
         self.names.forget();
+    }
+
+    /// Forgets what was looked up, where that is much.
+    pub(super) fn bound_names(&mut self) {
+        self.names.bound();
+    }
+
+    /// Up to when the ledger goes.
+    pub(super) fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 
     /// It is not, and will be tried again.

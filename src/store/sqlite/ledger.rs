@@ -2,12 +2,16 @@
 
 use std::{io::Write, path::Path, sync::Mutex, time::SystemTime};
 
-use rusqlite::{Connection, params, types::ValueRef};
+use rusqlite::{Connection, Statement, params, types::ValueRef};
+use serde_json::Value;
 
 use super::{
     AuditEntry, LedgerError, Query, Report, error::unread, file, note::audit, query::millis,
     report::line, row::EACH_MILLISECOND,
 };
+
+/// So many attempts are read at a time.
+const PAGE: usize = 1_000;
 
 /// The ledger of a [`SqliteStore`](super::SqliteStore), for reading, also while that store counts, and from another
 /// process.
@@ -64,6 +68,9 @@ impl Ledger {
 
     /// Writes every attempt that was claimed between two instants as CSV (RFC 4180), beginning with a line of names.
     ///
+    /// They are read a thousand at a time, and while these are written out nothing of the file is held: `to` may take
+    /// its time. So attempts that begin, end or are pruned meanwhile may be in it or not, and as they are by then.
+    ///
     /// # Errors
     /// If the ledger cannot be read, or the output cannot be written.
     pub fn attempts_to_csv(
@@ -79,8 +86,8 @@ impl Ledger {
             line(
                 to,
                 values.iter().map(|value| match value {
-                    serde_json::Value::Null => String::new(),
-                    serde_json::Value::String(text) => text.clone(),
+                    Value::Null => String::new(),
+                    Value::String(text) => text.clone(),
                     other => other.to_string(),
                 }),
             )?;
@@ -88,7 +95,7 @@ impl Ledger {
         })
     }
 
-    /// Writes the same attempts as JSON, one object per line.
+    /// Writes the same attempts as JSON, one object per line, and reads them in the same way.
     ///
     /// # Errors
     /// If the ledger cannot be read, or the output cannot be written.
@@ -117,41 +124,64 @@ impl Ledger {
     }
 
     /// Shows the names of what is known of an attempt, then every attempt, from the oldest on.
+    ///
+    /// Nothing is read while they are shown: as long as somebody reads, the log of whoever writes only grows.
     fn attempts(
         &self,
         from: SystemTime,
         until: SystemTime,
-        mut show: impl FnMut(&[String], Option<Vec<serde_json::Value>>) -> Result<(), LedgerError>,
+        mut show: impl FnMut(&[String], Option<Vec<Value>>) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
         let failed = |error: rusqlite::Error| unread(&error);
         let conn = self.conn();
-        let select = "SELECT * FROM attempts WHERE id >= ? AND id < ? ORDER BY id";
-        let mut query = conn.prepare(select).map_err(failed)?;
+        let select =
+            format!("SELECT * FROM attempts WHERE id >= ? AND id < ? ORDER BY id LIMIT {PAGE}");
+        let mut query = conn.prepare(&select).map_err(failed)?;
         let names: Vec<String> = query.column_names().map(str::to_owned).collect();
-        let ids = params![
+        let (mut first, until) = (
             millis(from) * EACH_MILLISECOND,
-            millis(until) * EACH_MILLISECOND
-        ];
-        let mut rows = query.query(ids).map_err(failed)?;
+            millis(until) * EACH_MILLISECOND,
+        );
         show(&names, None)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let value = |place| {
-                Ok::<_, LedgerError>(match row.get_ref(place).map_err(failed)? {
-                    ValueRef::Integer(figure) => figure.into(),
-                    ValueRef::Real(figure) => figure.into(),
-                    ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
-                    ValueRef::Null | ValueRef::Blob(_) => serde_json::Value::Null,
-                })
-            };
-            let values = (0..names.len()).map(value).collect::<Result<_, _>>()?;
-            show(&names, Some(values))?;
+        loop {
+            let attempts = page(&mut query, (first, until)).map_err(failed)?;
+            let is_full = attempts.len() == PAGE;
+            for (id, values) in attempts {
+                first = id + 1;
+                show(&names, Some(values))?;
+            }
+            if !is_full {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn conn(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Some attempts between two ids, each with its own. The query is over then, and with it the reading.
+fn page(
+    query: &mut Statement<'_>,
+    (first, until): (i64, i64),
+) -> rusqlite::Result<Vec<(i64, Vec<Value>)>> {
+    let columns = query.column_count();
+    let attempts = query.query_map(params![first, until], |row| {
+        let values = (0..columns).map(|place| row.get_ref(place).map(value));
+        let values: rusqlite::Result<Vec<Value>> = values.collect();
+        Ok((row.get("id")?, values?))
+    })?;
+    attempts.collect()
+}
+
+fn value(of: ValueRef<'_>) -> Value {
+    match of {
+        ValueRef::Integer(figure) => figure.into(),
+        ValueRef::Real(figure) => figure.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
     }
 }

@@ -55,7 +55,8 @@
 //!
 //! # Limits that have changed
 //! What is counted is matched by quantity, period, `when` and `per`, so amounts may differ when the file is opened
-//! again. What counted under limits that it is not opened with is forgotten.
+//! again. What counted under limits that it is not opened with is forgotten. What a budget passes because its amount is
+//! less now is told as an [event](super::BudgetEvent), and may open its circuit.
 //!
 //! The limits that it is opened with, usually those of the configuration, are in force, whichever were added or removed
 //! at run time: a limit that was [added](crate::Limiter::reconfigure) at run time is gone if it is not among them, and
@@ -77,12 +78,14 @@ mod error;
 mod figures;
 mod file;
 mod ledger;
+mod named;
 mod names;
 mod note;
 mod op;
 mod options;
 mod pruning;
 mod query;
+mod recorded;
 mod recover;
 mod replica;
 mod report;

@@ -66,6 +66,11 @@ impl Names {
         Ok(run)
     }
 
+    /// The numbers of the sets and of the runs that were looked up since all were forgotten.
+    pub(super) fn known(&self) -> (impl Iterator<Item = i64>, impl Iterator<Item = i64>) {
+        (self.sets.values().copied(), self.runs.values().copied())
+    }
+
     /// What was looked up may not be there.
     pub(super) fn forget(&mut self) {
         self.sets.clear();

@@ -59,6 +59,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let before = read(&conn, &path, most)?;
     let fresh = before.is_none();
     let mut before = before.unwrap_or_else(|| Replica::new(limits.clone(), most));
+    let was = before.at().wall;
     let at = now(before.at(), wall);
     let (lost, mut untold) = end_all(&mut before, at);
     let (used, more) = before.use_ahead(at);
@@ -68,7 +69,11 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let held = before.limits();
     let now = limits.opened_with(before.given(), &held);
     let given = limits.iter().cloned().collect();
-    let replica = Replica::of_image(given, (&held, now), most, (&image, HashMap::new(), at));
+    let mut replica = Replica::of_image(given, (&held, now), most, (&image, HashMap::new(), at));
+    // The clock may be years behind, until somebody tells the machine the time: that is no time that will have passed.
+    replica.not_before(was);
+    // Of a budget that is less now more may be spent than was told.
+    untold.extend(replica.look_at_budgets());
     let told = Arc::new(Told::default());
     told.tell(at);
     let live = replica.copy(most, told.clone());
@@ -83,7 +88,7 @@ pub(super) fn recover(options: SqliteOptions) -> Result<Recovered, OpenError> {
     let write = |conn: &mut Connection| {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let attempts = row::lose(&tx, lost.iter())?;
-        let mut book = Book::open(&tx)?;
+        let mut book = Book::open(&tx, at)?;
         book.lose(&tx, at, &used)?;
         book.write(&tx)?;
         let crash = (attempts > 0).then(|| Note::of_crash(attempts));

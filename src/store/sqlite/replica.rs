@@ -176,7 +176,7 @@ impl Replica {
     }
 
     fn replace(&self, limits: &[Limit]) {
-        if let Ok(limits) = Limits::new(limits.iter().cloned()) {
+        if let Ok(limits) = Limits::taken_before(limits.iter().cloned()) {
             drop(self.store.reconfigure(&limits, &Reason::default()));
         }
     }
@@ -209,9 +209,20 @@ impl Replica {
         (used, self.store.take_events())
     }
 
+    /// What has happened to budgets by other amounts.
+    pub(super) fn look_at_budgets(&self) -> Vec<BudgetEvent> {
+        self.store.look_at_budgets();
+        self.store.take_events()
+    }
+
     /// When something was done last.
     pub(super) fn at(&self) -> At {
         self.at
+    }
+
+    /// By the clock on the wall, time passes only from this on.
+    pub(super) fn not_before(&mut self, wall: i64) {
+        self.at.wall = self.at.wall.max(wall);
     }
 
     /// How many counts there are.

@@ -130,7 +130,7 @@ fn sets(conn: &Connection, sums: &Sums) -> Result<HashMap<i64, Tags>, LedgerErro
         if let Entry::Vacant(place) = sets.entry(*set) {
             let text = find.query_row([set], |row| row.get(0)).optional();
             let text: Option<String> = text.map_err(failed)?;
-            // One that is gone, as the clock went back while it was looked for what is named: the sums are told all the same.
+            // One that is gone, as somebody else has deleted it: the sums are told all the same.
             let tags = text.map_or(Ok(Tags::new()), |text| serde_json::from_str(&text));
             place.insert(tags.map_err(|error| LedgerError::Read(error.to_string()))?);
         }
@@ -271,7 +271,7 @@ pub(super) fn line(to: &mut impl Write, fields: impl Iterator<Item = String>) ->
         if number > 0 {
             to.write_all(b",")?;
         }
-        if field.starts_with(['=', '+', '-', '@', '\t']) {
+        if field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
             field.insert(0, '\'');
         }
         if field.contains(['"', ',', '\n', '\r']) {
@@ -290,11 +290,30 @@ mod tests {
     #[test]
     fn what_csv_would_take_for_its_own_is_quoted() {
         let mut text = Vec::new();
-        let fields = ["a", "b,c", "d\"e", "", "=1+1"].map(str::to_owned);
+        let fields = ["a", "b,c", "d\"e", "", "f\r=1"].map(str::to_owned);
         line(&mut text, fields.into_iter()).unwrap();
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            "a,\"b,c\",\"d\"\"e\",,'=1+1\r\n"
+            "a,\"b,c\",\"d\"\"e\",,\"f\r=1\"\r\n"
         );
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_compute_is_text() {
+        for (field, written) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@a", "'@a"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "\"'\r=1\""),
+            ("\n=1", "\"'\n=1\""),
+            ("1=1", "1=1"),
+        ] {
+            let mut text = Vec::new();
+            line(&mut text, std::iter::once(field.to_owned())).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            assert_eq!(text, format!("{written}\r\n"));
+        }
     }
 }

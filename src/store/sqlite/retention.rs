@@ -12,6 +12,11 @@ use crate::{
 
 /// How long the ledger is kept. Forever by default.
 ///
+/// The wall clock says how old something is. But it may be years ahead for a minute, and what is deleted is gone for good:
+/// so it is never taken to be more than a day later than the newest attempt was when the file was opened, and the time that
+/// the file has been open since. Attempts that came meanwhile speak for the wall clock once the file has been open for a day:
+/// what was last recorded long before that goes then, and not at once.
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_quota::store::sqlite::Retention;

@@ -162,10 +162,11 @@ impl Writer {
     /// Goes on with what is to be deleted.
     fn prune_some(&mut self) {
         let Some(pruning) = self.pruning.front_mut() else {
+            self.book.bound_names();
             return;
         };
-        let ended = pruning.step(&mut self.conn);
-        // Names of runs may be gone by it.
+        let ended = pruning.step(&mut self.conn, &self.book);
+        // Names may be gone by it. And the next step is to know which were used since this one.
         self.book.forget_names();
         let ended = match ended {
             Ok(false) => return,

@@ -189,7 +189,7 @@ const LINES: [&str; 4] = [
 
 const FRAMES: &str = "application/vnd.amazon.eventstream";
 
-fn is_encoded(headers: &HeaderMap) -> bool {
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

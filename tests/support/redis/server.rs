@@ -21,6 +21,7 @@ const SETTINGS: [(&str, &str); 6] = [
 
 /// Below the ports that the system gives to clients; 10 000 more, the bus of a cluster, is too.
 const PORTS: std::ops::Range<u16> = 10_500..22_000;
+const TRIES: usize = 20;
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -33,24 +34,38 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one with settings as `redis.conf` has them (`appendonly`, `maxmemory`, …), and waits until it answers.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        let started = (0..TRIES).find_map(|_| Self::try_start(settings));
+        started.expect("no port is free")
+    }
+
+    /// The same, of one that speaks TLS at a second port.
+    pub(crate) fn start_with_tls(settings: &[(&str, &str)]) -> (Self, u16) {
+        let started = (0..TRIES).find_map(|_| {
+            let port = free_port();
+            let text = port.to_string();
+            let own = [("tls-port", text.as_str())];
+            let server = Self::try_start(&[&own[..], settings].concat())?;
+            Some((server, port))
+        });
+        started.expect("no port is free")
+    }
+
+    /// None where somebody else has taken a port of it meanwhile.
+    fn try_start(settings: &[(&str, &str)]) -> Option<Self> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let settings: Vec<_> = SETTINGS.iter().chain(settings).map(owned).collect();
-        for _ in 0..20 {
-            let (port, folder) = (free_port(), Folder::new());
-            let mut server = Server {
-                child: spawn(port, &folder, &settings),
-                port,
-                folder,
-                settings: settings.clone(),
-            };
-            // Somebody else may have taken the port meanwhile.
-            match server.stands() {
-                Ok(()) => return server,
-                Err(log) if log.contains("Address already in use") => {}
-                Err(log) => panic!("redis-server does not start:\n{log}"),
-            }
+        let (port, folder) = (free_port(), Folder::new());
+        let mut server = Server {
+            child: spawn(port, &folder, &settings),
+            port,
+            folder,
+            settings,
+        };
+        match server.stands() {
+            Ok(()) => Some(server),
+            Err(log) if log.contains("Address already in use") => None,
+            Err(log) => panic!("redis-server does not start:\n{log}"),
         }
-        panic!("no port is free");
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -115,7 +115,8 @@ pub(crate) struct CreateArgs {
     /// admin: may also change things.
     #[arg(long, value_name = "ROLE", default_value = "caller", value_parser = role)]
     pub(crate) role: Role,
-    /// A tag that every call with the key has: team=blue. May be given several times.
+    /// A tag that every call with the key has: team=blue. May be given several times. Not for an admin's key, which sees
+    /// everything.
     #[arg(long = "tag", value_name = "TAG=VALUE", value_parser = pair)]
     pub(crate) tags: Vec<(String, String)>,
     /// A tag that the key's holder may set by header, and the value it may have: agent=*, agent=scout-*, user=zoe. May

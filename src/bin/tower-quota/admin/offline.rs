@@ -12,7 +12,7 @@ use super::{
     asked,
 };
 
-/// Who has the file has every right. There is no audit log without a gateway.
+/// Who has the file has every right. There is no audit log without a gateway: one that runs notes what it finds.
 pub(super) fn run(path: &Path, what: &What) -> Result<Value, Failure> {
     let What::Key { what } = what else {
         return Err(Failure::Argument(

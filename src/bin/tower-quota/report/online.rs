@@ -139,11 +139,11 @@ fn text(of: &Value) -> String {
 
 /// As RFC 4180 wants it. What a spreadsheet would compute is text: callers have written it.
 fn quoted(cell: &str) -> String {
-    let cell = match cell.starts_with(['=', '+', '-', '@']) {
+    let cell = match cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         true => format!("'{cell}"),
         false => cell.to_owned(),
     };
-    match cell.contains(['"', ',']) {
+    match cell.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell,
     }
@@ -165,6 +165,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_compute_is_text() {
+        for (cell, written) in [
+            ("=1+1", "'=1+1"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "\"'\r=1\""),
+            ("\n=1", "\"'\n=1\""),
+            ("-a,\"b\"", "\"'-a,\"\"b\"\"\""),
+            ("1=1", "1=1"),
+        ] {
+            assert_eq!(quoted(cell), written);
+        }
+    }
 
     #[test]
     fn a_period_that_began_before_the_gateway_is_not_told_whole() {

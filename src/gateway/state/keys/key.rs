@@ -24,6 +24,16 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    pub(in crate::gateway) fn name(self) -> &'static str {
+        match self {
+            Role::Caller => "caller",
+            Role::Viewer => "viewer",
+            Role::Admin => "admin",
+        }
+    }
+}
+
 /// A virtual key. It does not contain the token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +89,11 @@ pub enum BadKey {
     /// It has a tag that no key can set, because the tag is known of each call anyway.
     #[error("a key cannot set the tag `{0}`: that is known of each call by itself")]
     Tag(Tag),
+    /// It is to be an admin's and has tags, by which one may take its rights for narrower than they are.
+    #[error(
+        "an admin's key sees and changes everything, whatever tags it has: leave them out, or make it the key of a viewer or of a caller"
+    )]
+    TagsOfAdmin,
 }
 
 impl Key {

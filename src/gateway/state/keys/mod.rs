@@ -2,6 +2,7 @@
 
 mod book;
 mod claimable;
+mod difference;
 mod key;
 mod new_key;
 mod token;
@@ -9,6 +10,7 @@ mod token;
 pub(super) use book::KeyBook;
 pub(crate) use book::NotTaken;
 pub use claimable::Claimable;
+pub(in crate::gateway) use difference::Difference;
 pub use key::{BadKey, Key, KeyState, Role};
 pub(crate) use key::{NotAllowed, key_tag};
 pub use new_key::NewKey;

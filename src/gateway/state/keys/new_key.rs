@@ -23,7 +23,7 @@ pub struct NewKey {
     /// What its holder may do.
     #[serde(default)]
     pub role: Role,
-    /// The tags that every call with the key has.
+    /// The tags that every call with the key has. An admin's key has none.
     #[serde(default)]
     pub tags: BTreeMap<Tag, String>,
     /// The tags that its holder may set by header, and the values they may have. By default, agent, user and run may
@@ -50,6 +50,10 @@ impl NewKey {
 
     /// The key, and its token, which is nowhere else.
     pub(in crate::gateway) fn made(self, now: Timestamp) -> Result<(Key, SecretString), NotMade> {
+        // Those that are in a file already are taken as they are.
+        if self.role == Role::Admin && !self.tags.is_empty() {
+            return Err(BadKey::TagsOfAdmin.into());
+        }
         let token = token()?;
         let key = Key {
             hash: Hash::of(token.expose_secret()),

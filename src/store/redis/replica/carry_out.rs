@@ -224,7 +224,7 @@ impl Replica {
     }
 
     fn open_with(&mut self, given: &[Limit]) {
-        if let Ok(limits) = Limits::new(given.iter().cloned()) {
+        if let Ok(limits) = Limits::taken_before(given.iter().cloned()) {
             let now = limits.opened_with(&self.rest.given, &self.store.limits());
             drop(self.store.reconfigure(&now, &Reason::default()));
             self.rest.given = given.to_vec();
@@ -232,7 +232,7 @@ impl Replica {
     }
 
     fn reconfigure(&mut self, limits: &[Limit]) {
-        if let Ok(limits) = Limits::new(limits.iter().cloned()) {
+        if let Ok(limits) = Limits::taken_before(limits.iter().cloned()) {
             drop(self.store.reconfigure(&limits, &Reason::default()));
         }
     }

@@ -1,10 +1,11 @@
 -- Puts what a process does behind what all have done so far, in one step, and says what that was.
--- KEYS: head, log
+-- KEYS: head, log, image
 -- ARGV: epoch, id of the last entry that the process knows, process, number of the first thing that it does, tag,
 --       given tick, given wall, how long a process may be silent ('0': nobody is looked at), how many entries it takes,
 --       form, what it does ...
 local me = 'i:' .. ARGV[3]
-local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me, 'tag', 'looked')
+local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'tick', 'origin', 'image', 'needs', me, 'tag', 'looked',
+  'ahead')
 if not head[1] then
   return {'gone'}
 end
@@ -22,7 +23,7 @@ if ARGV[2] ~= head[2] .. '-' .. head[8] then
     return {'lost', head[2]}
   end
 end
-local tick, wall = instant(ARGV[6], ARGV[7], head[4], head[3])
+local tick, wall, ahead = instant(ARGV[6], ARGV[7], head[4], head[3], head[10])
 if #entries > most then
   return {'more', whole(tick), whole(wall), entries}
 end
@@ -41,16 +42,18 @@ for place = 11, #ARGV do
   end
 end
 -- Now and then, whoever has been silent for too long is dead: what it had under way is ended for it. But where nobody was
--- heard for long, the server was away: then all have as long again to say that they live.
+-- heard for long, the server was away, and where somebody was heard later than now, its clock was set back: then all have as
+-- long again to say that they live.
 local buried, silence = 0, tonumber(ARGV[8])
 local since = wall - (tonumber(head[9]) or 0)
-if silence > 0 and since >= silence / 6 then
+if silence > 0 and math.abs(since) >= silence / 6 then
+  local anew = since < 0 or since >= silence * 2 / 3
   local all = redis.call('HGETALL', KEYS[1])
   for place = 1, #all, 2 do
     local field = all[place]
     if string.sub(field, 1, 2) == 'i:' and field ~= me then
       local number, at, live, form = string.match(all[place + 1], '^(%d+) (%d+) (%d) (%d+)$')
-      if live == '1' and since >= silence * 2 / 3 then
+      if live == '1' and anew then
         redis.call('HSET', KEYS[1], field, number .. ' ' .. whole(wall) .. ' 1 ' .. form)
       elseif live == '1' and tonumber(at) + silence <= wall then
         pos = pos + 1
@@ -72,4 +75,9 @@ if pos > before then
 else
   redis.call('HSET', KEYS[1], 'tick', whole(tick), me, mine)
 end
-return {'ok', whole(tick), whole(wall), entries, whole(before), buried}
+if whole(ahead) ~= (head[10] or '0') then
+  redis.call('HSET', KEYS[1], 'ahead', whole(ahead))
+end
+-- To a user who may not ask it is there.
+local gone = redis.pcall('EXISTS', KEYS[3]) == 0
+return {'ok', whole(tick), whole(wall), entries, whole(before), buried, head[5], gone and 0 or 1}

@@ -2,11 +2,16 @@
 -- KEYS: head, log, image
 -- ARGV: epoch, id of the last entry in it, image, how many entries before that stay, for those who ask seldom
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'image')
-local place = tonumber(string.match(ARGV[2], '^%d+'))
-if head[1] ~= ARGV[1] or tonumber(string.match(head[2], '^%d+')) >= place then
+if head[1] ~= ARGV[1] then
   return 0
 end
-if not redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])[1] then
+local place = tonumber(string.match(ARGV[2], '^%d+'))
+local last = tonumber(string.match(head[2], '^%d+'))
+-- One that is gone is written again, also where nothing was done since.
+if place < last or (place == last and redis.pcall('EXISTS', KEYS[3]) ~= 0) then
+  return 0
+end
+if ARGV[2] ~= head[2] and not redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])[1] then
   return 0
 end
 local first = ARGV[2]
