@@ -227,9 +227,10 @@ impl<'r> Run<'r> {
                 outlook.was_asked(candidate, self.entry.made(), 1);
                 let failed = trigger::of_answer(response.status(), &error);
                 // What a provider says of an account that is the caller's own is no news to other callers. A server that is
-                // sent no key has one account for all.
+                // sent no key has one account for all; but it refuses no key of ours.
                 let is_ours = !keeps_key;
-                let account = is_ours.then_some(self.options.park_for);
+                let is_of_caller = failed == Some(Trigger::KeyRefused) && candidate.key.is_none();
+                let account = (is_ours && !is_of_caller).then_some(self.options.park_for);
                 learn(response.status(), failed, &error, account, &mut trial);
                 let triggers = self.triggers();
                 let goes_on = failed.filter(|trigger| triggers.contain_of(*trigger, &error));

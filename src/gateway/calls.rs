@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use http_body::{Frame, SizeHint};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{rest::Rest, state::keys::key_tag};
 use crate::{
@@ -26,6 +26,9 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls(Arc<Mutex<HashMap<u64, OpenCall>>>);
 
+/// Until when a call's key is good, where that ends by itself.
+type Until = Arc<Mutex<Option<Instant>>>;
+
 /// A call that is open.
 #[derive(Debug)]
 pub(super) struct OpenCall {
@@ -35,6 +38,7 @@ pub(super) struct OpenCall {
     /// Of what it is asked: `/v1/chat/completions`.
     pub(super) path: Box<str>,
     rest: Rest,
+    until: Until,
     /// Whether the layers look at it on its way: where they do not, nobody knows where it is.
     is_seen: bool,
 }
@@ -45,19 +49,19 @@ pub(super) struct Open {
     calls: Calls,
     progress: Progress,
     rest: Rest,
-    /// Until when its key is good, where that ends by itself.
-    until: Option<Instant>,
+    until: Until,
 }
 
 impl Calls {
     /// Another is open.
     pub(super) fn open(&self, progress: Progress, tags: Tags, path: &str) -> Open {
-        let rest = Rest::default();
+        let (rest, until) = (Rest::default(), Until::default());
         let call = OpenCall {
             progress: progress.clone(),
             tags,
             path: path.into(),
             rest: rest.clone(),
+            until: until.clone(),
             is_seen: true,
         };
         self.0.lock().insert(progress.id(), call);
@@ -65,7 +69,7 @@ impl Calls {
             calls: self.clone(),
             progress,
             rest,
-            until: None,
+            until,
         }
     }
 
@@ -99,21 +103,35 @@ impl Calls {
     /// Ends those of a key that is good no more: at once where they wait, back off, or are still received. What is under way goes
     /// on, and is not sent once more. Each looks at that itself: seen from here, what waits may have left just now.
     pub(super) fn cancel_waiting_of(&self, key: &str) {
-        // Who is woken may take locks: not under this one.
-        let of_key: Vec<(Rest, Progress)> = {
+        self.tell_those_of(key, |call| call.progress.end());
+    }
+
+    /// A key is good until then from now on: so are its calls.
+    pub(super) fn key_lasts(&self, key: &str, expires: Option<Timestamp>) {
+        let until = instant_of(expires);
+        self.tell_those_of(key, |call| *call.until.lock() = until);
+    }
+
+    /// Does something to those of a key that the layers look at, and has them look themselves.
+    fn tell_those_of(&self, key: &str, tell: impl Fn(&OpenCall)) {
+        let of_key: Vec<Rest> = {
             let calls = self.0.lock();
             let of_key = calls.values().filter(|call| {
                 let is_of_key = call.tags.get(&key_tag()) == Some(key);
                 is_of_key && call.is_seen
             });
-            let both = of_key.map(|call| (call.rest.clone(), call.progress.clone()));
-            both.collect()
+            let told = of_key.inspect(|call| tell(call));
+            told.map(|call| call.rest.clone()).collect()
         };
-        for (rest, progress) in of_key {
-            progress.end();
-            rest.wake();
-        }
+        // Who is woken may take locks: not under that one.
+        of_key.iter().for_each(Rest::wake);
     }
+}
+
+/// When a key expires, by the clock that calls wait by. One that is over by now is over at once.
+fn instant_of(expires: Option<Timestamp>) -> Option<Instant> {
+    let left = expires?.duration_since(Timestamp::now());
+    Instant::now().checked_add(Duration::try_from(left).unwrap_or_default())
 }
 
 /// Whether nothing of a call is under way, though it is to be sent.
@@ -135,17 +153,7 @@ impl Open {
 
     /// The same with a key that expires then, where it does.
     pub(super) fn good_until(self, expires: Option<Timestamp>) -> Self {
-        let left = expires.map(|at| at.duration_since(Timestamp::now()));
-        // One that is over by now is over at once.
-        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
-        match left.and_then(|left| Instant::now().checked_add(left)) {
-            Some(until) => self.until(until),
-            None => self,
-        }
-    }
-
-    fn until(mut self, until: Instant) -> Self {
-        self.until = Some(until);
+        *self.until.lock() = instant_of(expires);
         self
     }
 
@@ -153,17 +161,21 @@ impl Open {
     /// itself, it is asked each time before something of that can leave.
     pub(super) async fn cancelled(&self) {
         // On the heap: few keys end by themselves.
-        let mut ends = self.until.map(|until| Box::pin(sleep_until(until)));
+        let mut ends: Option<(Instant, Pin<Box<Sleep>>)> = None;
         poll_fn(|cx| {
             if self.rest.poll_cancelled(cx).is_ready() {
                 return Poll::Ready(());
             }
-            let has_ended = ends.as_mut().is_some_and(|ends| {
+            let until = *self.until.lock();
+            if ends.as_ref().map(|(at, _)| *at) != until {
+                ends = until.map(|at| (at, Box::pin(sleep_until(at))));
+            }
+            let has_ended = ends.as_mut().is_some_and(|(_, ends)| {
                 let ended = ends.as_mut().poll(cx);
                 ended.is_ready()
             });
             if has_ended {
-                ends = None;
+                *self.until.lock() = None;
                 self.progress.end();
             }
             match self.progress.is_over() && is_idle(&self.progress) {
@@ -237,6 +249,11 @@ mod tests {
         limiter::{Call, Limiter},
     };
 
+    fn until(open: Open, ends: Instant) -> Open {
+        *open.until.lock() = Some(ends);
+        open
+    }
+
     fn open(calls: &Calls, progress: &Progress, key: &str) -> Open {
         let tags = Tags::new().with("key", key);
         calls.open(progress.clone(), tags, "/v1/chat/completions")
@@ -297,7 +314,7 @@ mod tests {
             let ends = Instant::now() + Duration::from_secs(60);
             let open = open(&calls, &progress, "ci");
             let open = match by_itself {
-                true => open.until(ends),
+                true => until(open, ends),
                 false => open,
             };
             assert!(!is_cancelled(&open).await);
@@ -317,11 +334,33 @@ mod tests {
     async fn what_waits_ends_with_its_key() {
         let calls = Calls::default();
         let ends = Instant::now() + Duration::from_secs(60);
-        let open = open(&calls, &Progress::new(), "ci").until(ends);
+        let open = until(open(&calls, &Progress::new(), "ci"), ends);
         let soon = timeout(Duration::from_secs(59), open.cancelled()).await;
         assert!(soon.is_err(), "its key is good still");
         let late = timeout(Duration::from_secs(2), open.cancelled()).await;
         assert!(late.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waits_goes_by_when_its_key_expires_now() {
+        let calls = Calls::default();
+        let in_seconds = |seconds| Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+        for (later, lasts) in [
+            (Some(in_seconds(600)), 590),
+            (None, 3_600),
+            (Some(in_seconds(5)), 1),
+        ] {
+            let open = open(&calls, &Progress::new(), "ci").good_until(Some(in_seconds(60)));
+            let ended = tokio::spawn(async move { open.cancelled().await });
+            tokio::task::yield_now().await;
+            calls.key_lasts("other", Some(in_seconds(0)));
+            calls.key_lasts("ci", later);
+            tokio::time::sleep(Duration::from_secs(lasts)).await;
+            assert!(!ended.is_finished(), "{later:?}");
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert_eq!(ended.is_finished(), later.is_some(), "{later:?}");
+            ended.abort();
+        }
     }
 
     #[tokio::test(start_paused = true)]

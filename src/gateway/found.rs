@@ -6,7 +6,8 @@ use crate::{error::StoreError, limiter::Limiter, store::Note};
 /// Who has changed it, nobody knows.
 const WHY: &str = "found in the file when it was read again";
 
-/// Ends the calls that wait of keys that are good no more, and notes each change in the audit log.
+/// Ends the calls that wait of keys that are good no more, has those of others go by when these expire now, and notes each
+/// change in the audit log.
 ///
 /// # Errors
 /// That of the first that could not be noted; the others are tried all the same.
@@ -17,6 +18,11 @@ pub(super) async fn heed(
 ) -> Result<(), StoreError> {
     for key in found.iter().filter(|key| key.ends) {
         calls.cancel_waiting_of(&key.name);
+    }
+    for key in found {
+        if let Some(expires) = key.lasts {
+            calls.key_lasts(&key.name, expires);
+        }
     }
     let mut all = Ok(());
     for key in found {

@@ -193,11 +193,16 @@ impl Repeated<'_> {
                 Verdict::Again(at) => {
                     // Whoever sent it, it is over as soon as its answer is read: nothing is held during the wait.
                     let read = at.min(Instant::now() + LONGEST_READ);
-                    answered = Some(match failed.broke_off() {
+                    let kept = match failed.broke_off() {
                         // All that there is of it was read, and it breaks for the caller where it did here.
                         true => response,
                         false => Box::pin(keep(response, read)).await,
-                    });
+                    };
+                    // Somebody may have ended the call while that was read.
+                    if !entry.may_have_another() {
+                        return Ok(self.is_final(kept, failed));
+                    }
+                    answered = Some(kept);
                     stays = entry.staying(failing).map(Box::new);
                     self.wait_until(at).await;
                 }

@@ -129,9 +129,16 @@ async fn a_clock_that_is_years_behind_at_one_start_has_no_years_pass_until_the_n
     store.record(&Tags::new(), usage).get().await.unwrap();
     drop(store);
     for (shown, settled) in [(START + 100, 4), (START + 2_879, 4), (START + 2_880, 0)] {
-        // Nothing is done until it is right.
-        show(5);
-        drop(open(&path, &seconds, hour()));
+        // Nothing is done until it is right, or something that costs nothing.
+        for usage in [None, Some(Usage::new(1, 1))] {
+            show(5);
+            let store = open(&path, &seconds, hour());
+            if let Some(mut usage) = usage {
+                usage.cost = Some(Money::ZERO);
+                store.record(&Tags::new(), usage).get().await.unwrap();
+            }
+            drop(store);
+        }
         show(shown);
         let store = open(&path, &seconds, hour());
         let standing = store.budgets().get().await.unwrap().remove(0);

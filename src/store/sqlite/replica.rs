@@ -34,6 +34,9 @@ pub(super) struct Replica {
     at: At,
 }
 
+/// By a clock that is further behind than this, in microseconds, no time is measured: nobody has set it yet.
+const UNSET: i64 = 24 * 3_600 * 1_000_000;
+
 /// A grant that has not ended, and what is to be known of it should it be lost.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
@@ -105,7 +108,9 @@ impl Replica {
 
     /// Does it again. What has happened to budgets then.
     pub(super) fn redo(&mut self, at: At, op: &Op) -> Vec<BudgetEvent> {
-        self.at = at;
+        let is_unset = at.wall.saturating_add(UNSET) < self.at.wall;
+        let wall = if is_unset { self.at.wall } else { at.wall };
+        self.at = At { wall, ..at };
         self.told.tell(at);
         let store = &self.store;
         match op {

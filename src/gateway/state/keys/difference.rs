@@ -18,6 +18,8 @@ pub(in crate::gateway) struct Difference {
     pub(in crate::gateway) now: Option<String>,
     /// Whether it was a key before, and is no good one any more.
     pub(in crate::gateway) ends: bool,
+    /// Until when it is good, if it goes on.
+    pub(in crate::gateway) lasts: Option<Option<Timestamp>>,
 }
 
 impl Difference {
@@ -36,6 +38,7 @@ impl Difference {
                 was: Some(word(key)),
                 now: None,
                 ends: true,
+                lasts: None,
             })
             .collect();
         for key in after {
@@ -45,6 +48,7 @@ impl Difference {
                     was: None,
                     now: Some(word(key)),
                     ends: false,
+                    lasts: None,
                 }),
                 Some(before) => found.extend(changes(before, key, now)),
             }
@@ -70,13 +74,14 @@ fn changes(before: &Key, key: &Key, now: Timestamp) -> impl Iterator<Item = Diff
     };
     let rights = (was != is).then(|| (other(&was), other(&is)));
     let ends = key.state(now) != KeyState::Good;
-    let name = key.name.clone();
+    let (name, lasts) = (key.name.clone(), (!ends).then_some(key.expires));
     let both = is_set.into_iter().chain(rights);
     both.map(move |(was, now)| Difference {
         name: name.clone(),
         was: Some(was),
         now: Some(now),
         ends,
+        lasts,
     })
 }
 
