@@ -37,6 +37,14 @@ pub(super) struct Replica {
 /// By a clock that is further behind than this, in microseconds, no time is measured: nobody has set it yet.
 const UNSET: i64 = 24 * 3_600 * 1_000_000;
 
+/// When something was done, by which time is measured later: where the clock on the wall was not set, by what it showed
+/// `before`.
+pub(super) fn measured(before: i64, at: At) -> At {
+    let is_unset = at.wall.saturating_add(UNSET) < before;
+    let wall = if is_unset { before } else { at.wall };
+    At { wall, ..at }
+}
+
 /// A grant that has not ended, and what is to be known of it should it be lost.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
@@ -108,9 +116,7 @@ impl Replica {
 
     /// Does it again. What has happened to budgets then.
     pub(super) fn redo(&mut self, at: At, op: &Op) -> Vec<BudgetEvent> {
-        let is_unset = at.wall.saturating_add(UNSET) < self.at.wall;
-        let wall = if is_unset { self.at.wall } else { at.wall };
-        self.at = At { wall, ..at };
+        self.at = measured(self.at.wall, at);
         self.told.tell(at);
         let store = &self.store;
         match op {

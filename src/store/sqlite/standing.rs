@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     op::{Done, Op},
-    replica::{Kept, Replica},
+    replica::{Kept, Replica, measured},
 };
 use crate::{
     limit::Limit,
@@ -72,6 +72,8 @@ pub(super) struct Standing {
     ahead: BTreeMap<u64, Asked>,
     /// A second store, where there are more than a few counts. Otherwise it is the one that decides.
     replica: Option<Replica>,
+    /// What the clock on the wall showed when something was done last, if it was set.
+    wall: i64,
     /// How much was done since the last image.
     since: usize,
     /// After how much an image is taken.
@@ -84,6 +86,7 @@ impl Standing {
             given: replica.given().to_vec(),
             most,
             ahead: BTreeMap::new(),
+            wall: replica.at().wall,
             replica: (replica.len() > FEW).then_some(replica),
             since: 0,
             image_after,
@@ -93,6 +96,7 @@ impl Standing {
     /// It is in the file.
     pub(super) fn took(&mut self, Done { at, op }: &Done) {
         self.since += 1;
+        self.wall = measured(self.wall, *at).wall;
         note_block(&mut self.ahead, op);
         note_given(&mut self.given, op);
         if let Some(replica) = &mut self.replica {
@@ -128,7 +132,7 @@ impl Standing {
             note_given(&mut given, op);
         }
         Stored {
-            at,
+            at: measured(self.wall, at),
             given,
             kept,
             ahead,
