@@ -258,6 +258,18 @@ async fn f6_a_server_without_a_key_whose_quota_is_used_up_is_left_alone() {
     assert_eq!(["one", "two"].map(|host| providers.attempts(host)), [1, 3]);
 }
 
+/// The not: it was sent no key, so it says nothing of one that others are refused for.
+#[tokio::test(start_paused = true)]
+async fn f6_a_server_without_a_key_that_refuses_a_caller_is_asked_by_the_next() {
+    let providers = Providers::new(["one", "two"]);
+    providers.fault("one", "status=401");
+    let stack = servers(&format!("{{ {MODEL}: [east/{MODEL}, west/{MODEL}] }}"));
+    for _ in 0..3 {
+        assert_eq!(sent(&stack, &providers).await.status, 200);
+    }
+    assert_eq!(["one", "two"].map(|host| providers.attempts(host)), [3, 3]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn f1_a_server_without_a_key_has_its_name_as_a_tag_only_where_it_has_to() {
     let providers = Providers::new(["one", "two"]);
